@@ -1,0 +1,11 @@
+# How every target of the project is compiled.
+add_library(corewise_options INTERFACE)
+if(COREWISE_DEVELOPER)
+  target_compile_options(corewise_options INTERFACE
+    -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wnon-virtual-dtor -Werror)
+endif()
+if(COREWISE_SANITIZE)
+  target_compile_options(corewise_options INTERFACE
+    -fsanitize=${COREWISE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(corewise_options INTERFACE -fsanitize=${COREWISE_SANITIZE})
+endif()

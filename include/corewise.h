@@ -1,0 +1,194 @@
+/* corewise: one thread budget for processes x OpenMP x BLAS. The C ABI.
+ *
+ * This header is the whole binary contract: tests/abi/corewise.ref holds its frozen form and a
+ * test fails when the library stops matching it. Structs carry their own size as first member,
+ * so that a newer library can serve an older caller; fields are only ever appended.
+ *
+ * Rules that hold for every function:
+ *   - no function throws, prints, aborts or changes errno's meaning for the caller;
+ *   - every function may be called from any thread at any time, but not from a signal handler,
+ *     nor from inside a callback of dl_iterate_phdr;
+ *   - a failing function changes nothing, returns a status other than CW_OK, and leaves one
+ *     sentence about it in cw_last_error() of the calling thread;
+ *   - strings handed out are NUL-terminated bytes as the system has them (paths need not be
+ *     UTF-8) and live as long as the process, unless said otherwise.
+ */
+#ifndef COREWISE_H
+#define COREWISE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#if defined(__GNUC__)
+#define CW_API __attribute__((visibility("default")))
+#else
+#define CW_API
+#endif
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CW_ABI_VERSION 1
+
+/* The kinds of failure. Values are frozen; new ones are appended. */
+typedef enum cw_status {
+  CW_OK = 0,
+  CW_BAD_ARGUMENT = 1,     /* a null pointer, a struct of unknown size, an unknown enum value */
+  CW_BAD_COUNT = 2,        /* a thread count below 1 or above CW_MAX_THREADS */
+  CW_ABOVE_CEILING = 3,    /* a thread count above what the pool was built for */
+  CW_UNKNOWN_NAME = 4,     /* no such API, runtime, prefix or library file */
+  CW_NO_SUCH_PROCESS = 5,  /* no process has that pid */
+  CW_NOT_PERMITTED = 6,    /* the process belongs to somebody else, or is protected */
+  CW_PROCESS_ENDED = 7,    /* the process ended while it was read */
+  CW_BAD_ELF = 8,          /* not an ELF file, cut short, or inconsistent */
+  CW_IO_ERROR = 9,         /* the system refused a read or an open */
+  CW_LIBRARY_LIED = 10,    /* a runtime's getter or setter failed or answered nonsense */
+  CW_NOT_AVAILABLE = 11,   /* this platform, build or pool has no such function */
+  CW_OUT_OF_MEMORY = 12,
+  CW_INTERNAL = 13         /* a defect of corewise; please report it */
+} cw_status;
+
+/* What user code asks for; a limit by API reaches every pool of that API. */
+typedef enum cw_api {
+  CW_API_OPENMP = 0,
+  CW_API_BLAS = 1,
+  CW_API_TBB = 2,
+  CW_API_ARROW = 3,
+  CW_API_NUMBA = 4
+} cw_api;
+
+/* Whom a setter of the pool reaches. */
+typedef enum cw_scope {
+  CW_SCOPE_PROCESS = 0, /* every thread of the process */
+  CW_SCOPE_THREAD = 1,  /* regions started by the calling thread */
+  CW_SCOPE_NONE = 2     /* cannot be set from here; shown only */
+} cw_scope;
+
+/* Largest count any limit accepts: Linux's default of kernel.pid_max. */
+#define CW_MAX_THREADS 32768
+
+/* One runtime found in one loaded module. Strings are never NULL; "" means unknown. */
+typedef struct cw_pool {
+  size_t size;              /* set to sizeof(cw_pool) before the call */
+  uint32_t id;              /* index, stable for the life of the process */
+  cw_api api;
+  cw_scope scope;
+  int32_t threads;          /* now, as the calling thread sees it; 0 when the runtime does not tell */
+  int32_t ceiling;          /* most it can be set to; 0 when there is no fixed ceiling */
+  int32_t caller_slots;     /* calls in flight it can hold at once; 0 when unbounded or unknown */
+  const char* api_name;     /* "openmp", "blas", "tbb", "arrow", "numba" */
+  const char* runtime;      /* "openblas", "mkl", "blis", "flexiblas", "openmp", "tbb", ... */
+  const char* prefix;       /* the file-name prefix that limits may use, e.g. "libgomp" */
+  const char* path;         /* as the loader knows it */
+  const char* version;
+  const char* layer;        /* threading layer: "pthreads", "openmp", "disabled", "intel", ... */
+  const char* architecture; /* the kernel set chosen, e.g. "SkylakeX" */
+  const char* detail;       /* one clause worth showing, e.g. "MKL_DYNAMIC=1 may use fewer" */
+} cw_pool;
+
+/* What a rule's name means. */
+typedef enum cw_match {
+  CW_MATCH_ALL = 0,     /* every pool; name is ignored */
+  CW_MATCH_API = 1,     /* "blas" */
+  CW_MATCH_RUNTIME = 2, /* "openblas" */
+  CW_MATCH_PREFIX = 3,  /* "libscipy_openblas" */
+  CW_MATCH_PATH = 4,    /* a library file */
+  CW_MATCH_NAME = 5,    /* any of the four above, the most specific that fits */
+  CW_MATCH_ID = 6       /* name is ignored; threads applies to the pool with this id */
+} cw_match;
+
+typedef struct cw_rule {
+  cw_match match;
+  const char* name;
+  uint32_t id;      /* for CW_MATCH_ID */
+  int32_t threads;  /* 1 .. CW_MAX_THREADS */
+} cw_rule;
+
+enum {
+  /* A count above a pool's ceiling is lowered to it and said in the outcome, not refused. */
+  CW_LIMITS_CLAMP = 1u << 0,
+  /* This scope takes the place of older ones of the same owner while it is open (an inner
+   * threadpool_limits may raise what an outer one lowered). Without it the tightest wins. */
+  CW_LIMITS_REPLACE = 1u << 1,
+  /* Pools loaded later are left alone. Without it they are limited on arrival. */
+  CW_LIMITS_NOT_STICKY = 1u << 2
+};
+
+typedef struct cw_limits_options {
+  size_t size;     /* sizeof(cw_limits_options) */
+  uint32_t flags;
+  uint64_t owner;  /* any number; groups scopes for CW_LIMITS_REPLACE. 0: the calling thread */
+} cw_limits_options;
+
+/* What one pool made of a limit. */
+typedef struct cw_outcome {
+  size_t size;       /* sizeof(cw_outcome) */
+  uint32_t pool;     /* id */
+  int32_t before;    /* threads before this scope opened */
+  int32_t asked;     /* what the rules of this scope say */
+  int32_t effective; /* what was read back: the tightest open limit, or what the pool made of it */
+  const char* reason; /* why effective differs from asked; "" when it does not */
+} cw_outcome;
+
+/* An open limit: its receipt. */
+typedef struct cw_limits cw_limits;
+
+CW_API uint32_t cw_abi_version(void);
+CW_API const char* cw_version(void);
+
+/* A short name ("bad count") and the general sentence of a status; never NULL. */
+CW_API const char* cw_status_name(cw_status status);
+CW_API const char* cw_status_message(cw_status status);
+
+/* The sentence about the last failure in the calling thread; "" if none. Valid until the next
+ * corewise call in this thread. */
+CW_API const char* cw_last_error(void);
+
+/* Looks for modules loaded since the last look; open limits reach new pools. Costs nanoseconds
+ * when nothing was loaded. changed (may be NULL): 1 if the set of pools grew. */
+CW_API cw_status cw_refresh(int* changed);
+
+/* The number of pools known; looks first. Pools are never removed: a recognised runtime is kept
+ * loaded, so that its functions stay callable. Ids are 0 .. count-1 in load order of discovery. */
+CW_API size_t cw_pool_count(void);
+
+/* Fills out for pool id, reading its thread count now. */
+CW_API cw_status cw_pool_get(uint32_t id, cw_pool* out);
+
+/* Opens limits: checks every rule, then sets, then reads back. All or nothing: on failure no pool
+ * was changed. Where several open limits reach a pool the tightest wins; when the last one closes
+ * the pool has again what it had before the first. Pools of thread scope are set for the calling
+ * thread alone. options may be NULL. */
+CW_API cw_status cw_limits_open(const cw_rule* rules, size_t count,
+                                const cw_limits_options* options, cw_limits** out);
+
+/* Closes; idempotent. Returns CW_OK also when a part must wait: pools of thread scope are restored
+ * on the thread that opened the limit, at its next corewise call, when another one closes it;
+ * pending (may be NULL) then says how many. */
+CW_API cw_status cw_limits_close(cw_limits* limits, size_t* pending);
+
+/* Writes up to capacity outcomes, as they were at opening or at the arrival of a later pool;
+ * returns how many there are. */
+CW_API size_t cw_limits_outcomes(const cw_limits* limits, cw_outcome* out, size_t capacity);
+
+/* Gives the receipt back. A limit still open stays in force for the rest of the process. */
+CW_API void cw_limits_free(cw_limits* limits);
+
+/* Calls visit for each loaded module in load order with its path and the address it is loaded
+ * at, until visit returns non-zero. visit runs outside every lock and may call corewise. */
+CW_API cw_status cw_modules(int (*visit)(const char* path, uintptr_t base, void* context),
+                            void* context);
+
+/* The address of a dynamic symbol in the module loaded from path; NULL if absent. */
+CW_API void* cw_symbol(const char* path, const char* name);
+
+/* All pools as JSON (docs/json.md). Writes at most capacity bytes with a final NUL, returns the
+ * bytes needed, NUL included. */
+CW_API size_t cw_info_json(char* buffer, size_t capacity);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,94 @@
+// The vocabulary: module, runtime, pool. Everything that later stages say is said in these words.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "corewise.h"
+
+namespace corewise {
+
+using Api = cw_api;
+using Scope = cw_scope;
+
+inline constexpr std::array<const char*, 5> kApiNames = {"openmp", "blas", "tbb", "arrow", "numba"};
+
+// Where a runtime was recognised: the addresses of the functions that prove and control it.
+// What slot i means is the runtime's own business (each file in runtimes/ names its slots).
+struct Proof {
+  std::array<std::uintptr_t, 12> at{};
+  std::string affix_prefix;  // "scipy_" of scipy_openblas_set_num_threads64_
+  std::string affix_suffix;  // "64_"
+};
+
+struct Runtime;
+
+// One runtime found in one loaded module. Created by describe, then immutable but for `state`.
+struct Pool {
+  std::uint32_t id = 0;
+  const Runtime* runtime = nullptr;
+  Proof proof;
+  Scope scope = CW_SCOPE_NONE;
+  int ceiling = 0;
+  int caller_slots = 0;
+  std::string prefix;
+  std::string path;
+  std::string version;
+  std::string layer;
+  std::string architecture;
+  std::string detail;
+  std::uintptr_t base = 0;
+
+  // What the runtime needs to undo a set (oneTBB's control object); guarded by limit.cpp's lock.
+  void* state = nullptr;
+
+  template <class Function>
+  Function* call(std::size_t slot) const {
+    return reinterpret_cast<Function*>(proof.at[slot]);
+  }
+};
+
+// Looks names up in a module that may be live, on disk, or in another process.
+class SymbolLookup {
+ public:
+  virtual ~SymbolLookup() = default;
+  // Run-time (or file) address of a dynamic symbol; 0 if absent.
+  virtual std::uintptr_t address(std::string_view name) const = 0;
+  // File name without folder, and DT_SONAME; for telling apart what symbols cannot.
+  virtual std::string_view file_name() const = 0;
+  virtual std::string soname() const = 0;
+};
+
+// An environment variable that the runtime reads when it loads. Which API's count it takes.
+struct EnvVariable {
+  const char* name;
+  Api api;
+};
+
+// A kind of thread pool library: one file in runtimes/, ending in one of these.
+struct Runtime {
+  const char* name;                               // "openblas"
+  Api api;
+  std::span<const char* const> prefixes;          // lower-case file-name prefixes it goes by
+  std::span<const EnvVariable> environment;
+
+  // Fills proof if the module holds this runtime. Calls nothing in it, so it works from outside.
+  bool (*prove)(const SymbolLookup& symbols, Proof& proof);
+  // Fills scope, ceiling, version... by asking the live library.
+  void (*describe)(Pool& pool);
+  // Threads now, as the calling thread sees it; below 1 when it does not tell.
+  int (*get)(const Pool& pool);
+  // Sets; the caller has checked the range and reads back after. Null: cannot be set.
+  void (*set)(Pool& pool, int threads);
+  // Undoes all sets, back to `original`. Null: set(original) does it.
+  void (*release)(Pool& pool, int original);
+};
+
+// Every runtime, in order of precedence (runtimes/table.cpp).
+std::span<const Runtime* const> runtimes();
+
+}  // namespace corewise
