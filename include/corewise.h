@@ -80,7 +80,7 @@ typedef struct cw_pool {
   const char* api_name;     /* "openmp", "blas", "tbb", "arrow", "numba" */
   const char* runtime;      /* "openblas", "mkl", "blis", "flexiblas", "openmp", "tbb", ... */
   const char* prefix;       /* the file-name prefix that limits may use, e.g. "libgomp" */
-  const char* path;         /* as the loader knows it */
+  const char* path;         /* the library file, links resolved; as loaded if it is gone */
   const char* version;
   const char* layer;        /* threading layer: "pthreads", "openmp", "disabled", "intel", ... */
   const char* architecture; /* the kernel set chosen, e.g. "SkylakeX" */

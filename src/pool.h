@@ -36,12 +36,13 @@ struct Pool {
   int ceiling = 0;
   int caller_slots = 0;
   std::string prefix;
-  std::string path;
+  std::string path;          // links resolved, where the file is still there
   std::string version;
   std::string layer;
   std::string architecture;
   std::string detail;
   std::uintptr_t base = 0;
+  std::string loader_path;   // the name that dlopen(RTLD_NOLOAD) knows the module by
 
   // What the runtime needs to undo a set (oneTBB's control object); guarded by limit.cpp's lock.
   void* state = nullptr;
@@ -58,8 +59,9 @@ class SymbolLookup {
   virtual ~SymbolLookup() = default;
   // Run-time (or file) address of a dynamic symbol; 0 if absent.
   virtual std::uintptr_t address(std::string_view name) const = 0;
-  // File name without folder, and DT_SONAME; for telling apart what symbols cannot.
-  virtual std::string_view file_name() const = 0;
+  // File name without folder, and DT_SONAME; for telling apart what symbols cannot, and for
+  // pools' names. Lower-cased.
+  virtual std::string file_name() const = 0;
   virtual std::string soname() const = 0;
 };
 
@@ -84,8 +86,10 @@ struct Runtime {
   int (*get)(const Pool& pool);
   // Sets; the caller has checked the range and reads back after. Null: cannot be set.
   void (*set)(Pool& pool, int threads);
-  // Undoes all sets, back to `original`. Null: set(original) does it.
-  void (*release)(Pool& pool, int original);
+  // What release() needs to know, taken before the first set. Null: get() tells it.
+  int (*hold)(Pool& pool);
+  // Undoes all sets since hold(), which returned `held`. Null: set(held) does it.
+  void (*release)(Pool& pool, int held);
 };
 
 // Every runtime, in order of precedence (runtimes/table.cpp).

@@ -48,6 +48,13 @@ std::vector<LoadedModule> loaded_modules(Generation& at);
 // False if the loader no longer has it.
 bool pin(const std::string& path);
 
+// A symbol as the module at path itself would find it: in it or in what it depends on. For what
+// a library uses but does not define. Takes the loader's lock. Null if absent.
+void* symbol_seen_by(const std::string& path, const char* name);
+
+// The path with links resolved; empty if the file is not there.
+std::string real_path(const std::string& path);
+
 // Registers handlers around fork; each may be null.
 void at_fork(void (*prepare)(), void (*parent)(), void (*child)());
 

@@ -1,0 +1,305 @@
+#include "elf_reader.h"
+
+#include <elf.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+namespace corewise::elf {
+namespace {
+
+// More entries than any dynamic section holds; stops a walk through hostile bytes.
+constexpr int kMostDynamicEntries = 4096;
+// Longest hash chain and longest symbol name worth following.
+constexpr std::uint32_t kMostChain = 1u << 20;
+constexpr std::size_t kLongestName = 1024;
+
+std::uint32_t gnu_hash(std::string_view name) {
+  std::uint32_t h = 5381;
+  for (const char c : name) h = h * 33 + static_cast<unsigned char>(c);
+  return h;
+}
+
+// The hash of the System V ABI, "Hash Table" section.
+std::uint32_t sysv_hash(std::string_view name) {
+  std::uint32_t h = 0;
+  for (const char c : name) {
+    h = (h << 4) + static_cast<unsigned char>(c);
+    const std::uint32_t g = h & 0xf0000000u;
+    h ^= g >> 24;
+    h &= ~g;
+  }
+  return h;
+}
+
+Error bad(std::string what) { return {CW_BAD_ELF, std::move(what)}; }
+
+bool usable(const Elf64_Sym& symbol) {
+  const unsigned type = ELF64_ST_TYPE(symbol.st_info);
+  return symbol.st_shndx != SHN_UNDEF && symbol.st_value != 0 &&
+         (type == STT_FUNC || type == STT_OBJECT || type == STT_NOTYPE);
+}
+
+Symbol to_symbol(const Elf64_Sym& symbol) {
+  return {symbol.st_value, symbol.st_size, ELF64_ST_TYPE(symbol.st_info) == STT_FUNC};
+}
+
+}  // namespace
+
+Result<Symbols> Symbols::from_dynamic(const Bytes& bytes, std::uint64_t dynamic,
+                                      std::uint64_t bias) {
+  Symbols s;
+  s.bytes_ = &bytes;
+  s.bias_ = bias;
+  bool ended = false;
+  for (int i = 0; i < kMostDynamicEntries && !ended; ++i) {
+    Elf64_Dyn entry;
+    if (!s.read(dynamic + static_cast<std::uint64_t>(i) * sizeof entry, entry)) {
+      return bad("its dynamic section is cut short");
+    }
+    switch (entry.d_tag) {
+      case DT_NULL: ended = true; break;
+      case DT_SYMTAB: s.symtab_ = entry.d_un.d_ptr; break;
+      case DT_STRTAB: s.strtab_ = entry.d_un.d_ptr; break;
+      case DT_STRSZ: s.strsz_ = entry.d_un.d_val; break;
+      case DT_GNU_HASH: s.gnu_hash_ = entry.d_un.d_ptr; break;
+      case DT_HASH: s.sysv_hash_ = entry.d_un.d_ptr; break;
+      case DT_SONAME:
+        s.soname_ = entry.d_un.d_val;
+        s.has_soname_ = true;
+        break;
+      default: break;
+    }
+  }
+  if (!ended) return bad("its dynamic section has no end");
+  // glibc relocates these pointers in place; the vDSO and files keep them as in the file.
+  for (std::uint64_t* pointer : {&s.symtab_, &s.strtab_, &s.gnu_hash_, &s.sysv_hash_}) {
+    if (*pointer != 0 && *pointer < bias) *pointer += bias;
+  }
+  if (s.symtab_ == 0 || s.strtab_ == 0) return bad("it has no dynamic symbols");
+  if (s.gnu_hash_ != 0) {
+    std::uint32_t header[4];
+    if (!bytes.read(s.gnu_hash_, header, sizeof header)) return bad("its hash table is cut short");
+    s.buckets_ = header[0];
+    s.symoffset_ = header[1];
+    s.bloom_words_ = header[2];
+    s.bloom_shift_ = header[3];
+    const bool power_of_two =
+        s.bloom_words_ != 0 && (s.bloom_words_ & (s.bloom_words_ - 1)) == 0;
+    if (!power_of_two || s.bloom_shift_ > 31) return bad("its hash table is inconsistent");
+  } else if (s.sysv_hash_ != 0) {
+    std::uint32_t header[2];
+    if (!bytes.read(s.sysv_hash_, header, sizeof header)) return bad("its hash table is cut short");
+    s.buckets_ = header[0];
+    s.chains_ = header[1];
+  } else {
+    return bad("it has no symbol hash table");
+  }
+  return s;
+}
+
+bool Symbols::read_string_equals(std::uint64_t offset, std::string_view name) const {
+  if (offset >= strsz_ || name.size() + 1 > strsz_ - offset || name.size() > kLongestName) {
+    return false;
+  }
+  char found[kLongestName + 1];
+  return bytes_->read(strtab_ + offset, found, name.size() + 1) &&
+         std::memcmp(found, name.data(), name.size()) == 0 && found[name.size()] == '\0';
+}
+
+std::optional<Symbol> Symbols::symbol_at(std::uint32_t index, std::string_view name) const {
+  Elf64_Sym symbol;
+  if (!read(symtab_ + std::uint64_t{index} * sizeof symbol, symbol) || !usable(symbol) ||
+      !read_string_equals(symbol.st_name, name)) {
+    return std::nullopt;
+  }
+  return to_symbol(symbol);
+}
+
+std::optional<Symbol> Symbols::find(std::string_view name) const {
+  if (buckets_ == 0) return std::nullopt;
+  return gnu_hash_ != 0 ? find_gnu(name) : find_sysv(name);
+}
+
+std::optional<Symbol> Symbols::find_gnu(std::string_view name) const {
+  const std::uint32_t hash = gnu_hash(name);
+  const std::uint64_t bloom = gnu_hash_ + 16;
+  std::uint64_t word;
+  if (!read(bloom + 8 * std::uint64_t{(hash / 64) & (bloom_words_ - 1)}, word)) return std::nullopt;
+  const std::uint64_t both = (std::uint64_t{1} << (hash % 64)) |
+                             (std::uint64_t{1} << ((hash >> bloom_shift_) % 64));
+  if ((word & both) != both) return std::nullopt;
+
+  const std::uint64_t buckets = bloom + 8 * std::uint64_t{bloom_words_};
+  std::uint32_t index;
+  if (!read(buckets + 4 * std::uint64_t{hash % buckets_}, index)) return std::nullopt;
+  if (index < symoffset_) return std::nullopt;
+  const std::uint64_t chains = buckets + 4 * std::uint64_t{buckets_};
+  for (std::uint32_t step = 0; step < kMostChain; ++step, ++index) {
+    std::uint32_t entry;
+    if (!read(chains + 4 * std::uint64_t{index - symoffset_}, entry)) return std::nullopt;
+    if ((entry | 1u) == (hash | 1u)) {
+      if (auto found = symbol_at(index, name)) return found;
+    }
+    if ((entry & 1u) != 0) break;
+  }
+  return std::nullopt;
+}
+
+std::optional<Symbol> Symbols::find_sysv(std::string_view name) const {
+  std::uint32_t index;
+  const std::uint64_t buckets = sysv_hash_ + 8;
+  if (!read(buckets + 4 * std::uint64_t{sysv_hash(name) % buckets_}, index)) return std::nullopt;
+  const std::uint64_t chains = buckets + 4 * std::uint64_t{buckets_};
+  for (std::uint32_t step = 0; step < kMostChain && index != 0 && index < chains_; ++step) {
+    if (auto found = symbol_at(index, name)) return found;
+    if (!read(chains + 4 * std::uint64_t{index}, index)) break;
+  }
+  return std::nullopt;
+}
+
+std::string Symbols::soname() const {
+  if (!has_soname_) return {};
+  std::string name;
+  for (std::uint64_t at = soname_; at < strsz_ && name.size() < kLongestName; ++at) {
+    char c;
+    if (!read(strtab_ + at, c) || c == '\0') break;
+    name += c;
+  }
+  return name;
+}
+
+bool LiveBytes::read(std::uint64_t address, void* out, std::size_t n) const {
+  for (const os::Segment& segment : module_.segments) {
+    if (segment.readable && address >= segment.begin && address < segment.end) {
+      if (n > segment.end - address) return false;
+      std::memcpy(out, reinterpret_cast<const void*>(static_cast<std::uintptr_t>(address)), n);
+      return true;
+    }
+  }
+  return false;
+}
+
+File::File(File&& other) noexcept
+    : fd_(std::exchange(other.fd_, -1)),
+      file_size_(other.file_size_),
+      dynamic_(other.dynamic_),
+      sections_(other.sections_),
+      section_count_(other.section_count_),
+      section_size_(other.section_size_),
+      loads_(std::move(other.loads_)) {}
+
+File::~File() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+bool File::read_at(std::uint64_t offset, void* out, std::size_t n) const {
+  if (offset > file_size_ || n > file_size_ - offset) return false;
+  auto* to = static_cast<char*>(out);
+  while (n > 0) {
+    const ssize_t got = ::pread(fd_, to, n, static_cast<off_t>(offset));
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0) return false;
+    to += got;
+    offset += static_cast<std::uint64_t>(got);
+    n -= static_cast<std::size_t>(got);
+  }
+  return true;
+}
+
+Result<File> File::open(const std::string& path) {
+  File file;
+  // O_NONBLOCK: a FIFO in the place of a library must not stop us.
+  file.fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (file.fd_ < 0) {
+    const int reason = errno;
+    return Error{reason == EACCES || reason == EPERM ? CW_NOT_PERMITTED : CW_IO_ERROR,
+                 path + ": " + std::strerror(reason)};
+  }
+  struct stat status {};
+  if (::fstat(file.fd_, &status) != 0 || !S_ISREG(status.st_mode)) {
+    return bad(path + ": not a regular file");
+  }
+  file.file_size_ = static_cast<std::uint64_t>(status.st_size);
+
+  Elf64_Ehdr header;
+  if (!file.read_at(0, &header, sizeof header)) return bad(path + ": shorter than an ELF header");
+  if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0) return bad(path + ": not an ELF file");
+  if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB) {
+    return bad(path + ": not a 64-bit little-endian ELF file");
+  }
+  if (header.e_phentsize != sizeof(Elf64_Phdr)) return bad(path + ": odd program header size");
+  for (std::uint64_t i = 0; i < header.e_phnum; ++i) {
+    Elf64_Phdr program;
+    if (header.e_phoff > file.file_size_ ||
+        !file.read_at(header.e_phoff + i * sizeof program, &program, sizeof program)) {
+      return bad(path + ": its program headers are cut short");
+    }
+    if (program.p_type == PT_LOAD) {
+      file.loads_.push_back({program.p_vaddr, program.p_offset, program.p_filesz});
+    } else if (program.p_type == PT_DYNAMIC) {
+      file.dynamic_ = program.p_vaddr;
+    }
+  }
+  file.sections_ = header.e_shoff;
+  file.section_count_ = header.e_shnum;
+  file.section_size_ = header.e_shentsize;
+  return file;
+}
+
+bool File::read(std::uint64_t address, void* out, std::size_t n) const {
+  for (const Load& load : loads_) {
+    if (address < load.address || address - load.address >= load.file_size) continue;
+    const std::uint64_t within = address - load.address;
+    if (n > load.file_size - within || load.offset > file_size_) return false;
+    return read_at(load.offset + within, out, n);
+  }
+  return false;
+}
+
+Result<Symbols> File::symbols() const {
+  if (dynamic_ == 0) return bad("it has no dynamic section");
+  return Symbols::from_dynamic(*this, dynamic_, 0);
+}
+
+std::optional<Symbol> File::find_local(std::string_view name) const {
+  if (section_size_ != sizeof(Elf64_Shdr) || sections_ > file_size_ || name.size() > kLongestName) {
+    return std::nullopt;
+  }
+  const auto section = [&](std::uint64_t index, Elf64_Shdr& out) {
+    return index < section_count_ && read_at(sections_ + index * sizeof out, &out, sizeof out);
+  };
+  for (std::uint64_t i = 0; i < section_count_; ++i) {
+    Elf64_Shdr table, strings;
+    if (!section(i, table) || table.sh_type != SHT_SYMTAB || !section(table.sh_link, strings)) {
+      continue;
+    }
+    constexpr std::size_t kBatch = 512;
+    std::vector<Elf64_Sym> batch(kBatch);
+    const std::uint64_t count = std::min(table.sh_size, file_size_) / sizeof(Elf64_Sym);
+    for (std::uint64_t first = 0; first < count; first += kBatch) {
+      const std::size_t n = static_cast<std::size_t>(std::min<std::uint64_t>(kBatch, count - first));
+      if (table.sh_offset > file_size_ ||
+          !read_at(table.sh_offset + first * sizeof(Elf64_Sym), batch.data(),
+                   n * sizeof(Elf64_Sym))) {
+        return std::nullopt;
+      }
+      for (std::size_t k = 0; k < n; ++k) {
+        char found[kLongestName + 1];
+        if (usable(batch[k]) && batch[k].st_name < strings.sh_size &&
+            name.size() < strings.sh_size - batch[k].st_name && strings.sh_offset <= file_size_ &&
+            read_at(strings.sh_offset + batch[k].st_name, found, name.size() + 1) &&
+            std::memcmp(found, name.data(), name.size()) == 0 && found[name.size()] == '\0') {
+          return to_symbol(batch[k]);
+        }
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace corewise::elf

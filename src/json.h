@@ -1,0 +1,70 @@
+// Writes JSON: the core only ever writes it, so this is all of it.
+//
+// Bytes that are not UTF-8 (file paths may hold any) become \udc80..\udcff, one each, as Python's
+// surrogateescape has it: the text stays valid and the bytes can be had back.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace corewise {
+
+class Json {
+ public:
+  Json& open(char bracket) {
+    separate();
+    text_ += bracket;
+    fresh_ = true;
+    return *this;
+  }
+  Json& close(char bracket) {
+    text_ += bracket;
+    fresh_ = false;
+    return *this;
+  }
+  Json& key(std::string_view name) {
+    separate();
+    quote(name);
+    text_ += ':';
+    fresh_ = true;
+    return *this;
+  }
+  Json& value(std::string_view text) {
+    separate();
+    quote(text);
+    return *this;
+  }
+  Json& value(const char* text) { return value(std::string_view(text)); }
+  Json& value(std::int64_t number) { return raw(std::to_string(number)); }
+  Json& value(std::uint64_t number) { return raw(std::to_string(number)); }
+  Json& value(int number) { return raw(std::to_string(number)); }
+  Json& value(bool truth) { return raw(truth ? "true" : "false"); }
+  Json& value(double number);
+  Json& null() { return raw("null"); }
+  // Text that is JSON already.
+  Json& raw(std::string_view json) {
+    separate();
+    text_ += json;
+    return *this;
+  }
+
+  template <class T>
+  Json& field(std::string_view name, const T& content) {
+    return key(name).value(content);
+  }
+
+  const std::string& text() const { return text_; }
+
+ private:
+  void separate() {
+    if (!fresh_) text_ += ',';
+    fresh_ = false;
+  }
+  void quote(std::string_view text);
+
+  std::string text_;
+  bool fresh_ = true;
+};
+
+}  // namespace corewise

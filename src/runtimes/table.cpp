@@ -1,0 +1,15 @@
+// THE list of runtimes, in order of precedence: FlexiBLAS answers to the names of the libraries it
+// stands in for, and LLVM's OpenMP answers to libgomp's, so each comes before what it resembles.
+#include "table.h"
+
+namespace corewise {
+
+std::span<const Runtime* const> runtimes() {
+  static constexpr std::array<const Runtime*, 11> kTable = {
+      &kFlexiblas, &kOpenblas, &kBlis, &kMkl,          &kLibiomp, &kLibomp,
+      &kLibgomp,   &kTbb,      &kArrow, &kNumbaWorkqueue, &kNumbaLayer,
+  };
+  return kTable;
+}
+
+}  // namespace corewise
