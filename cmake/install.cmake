@@ -2,7 +2,7 @@
 include(CMakePackageConfigHelpers)
 
 set(COREWISE_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/corewise)
-install(TARGETS corewise corewise_options EXPORT corewise-targets
+install(TARGETS corewise EXPORT corewise-targets
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library)
 install(FILES include/corewise.h include/corewise.hpp
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT library)

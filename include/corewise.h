@@ -172,7 +172,8 @@ CW_API cw_status cw_limits_close(cw_limits* limits, size_t* pending);
  * returns how many there are. */
 CW_API size_t cw_limits_outcomes(const cw_limits* limits, cw_outcome* out, size_t capacity);
 
-/* Gives the receipt back. A limit still open stays in force for the rest of the process. */
+/* Gives the receipt back. A limit still open becomes permanent: what it asked is from now on what
+ * its pools have whenever no limit is open. */
 CW_API void cw_limits_free(cw_limits* limits);
 
 /* Calls visit for each loaded module in load order with its path and the address it is loaded

@@ -44,6 +44,10 @@ struct Pool {
   std::uintptr_t base = 0;
   std::string loader_path;   // the name that dlopen(RTLD_NOLOAD) knows the module by
 
+  // The setter of the count this pool goes by. Pools with equal, non-zero setters share one count
+  // (OpenBLAS over OpenMP and its OpenMP runtime): limiting either limits both.
+  std::uintptr_t counter = 0;
+
   // What the runtime needs to undo a set (oneTBB's control object); guarded by limit.cpp's lock.
   void* state = nullptr;
 

@@ -5,9 +5,9 @@
 namespace corewise {
 
 std::span<const Runtime* const> runtimes() {
-  static constexpr std::array<const Runtime*, 11> kTable = {
-      &kFlexiblas, &kOpenblas, &kBlis, &kMkl,          &kLibiomp, &kLibomp,
-      &kLibgomp,   &kTbb,      &kArrow, &kNumbaWorkqueue, &kNumbaLayer,
+  static constexpr std::array<const Runtime*, 10> kTable = {
+      &kFlexiblas, &kOpenblas, &kBlis, &kMkl,   &kLibiomp,
+      &kLibomp,    &kLibgomp,  &kTbb,  &kArrow, &kNumba,
   };
   return kTable;
 }

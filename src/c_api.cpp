@@ -1,0 +1,252 @@
+// The C ABI over the core, and the only place where an exception may arrive: bad_alloc becomes
+// CW_OUT_OF_MEMORY, anything else CW_INTERNAL.
+#include <algorithm>
+#include <cstring>
+#include <exception>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "corewise.h"
+#include "describe.h"
+#include "discover.h"
+#include "elf_reader.h"
+#include "error.h"
+#include "format.h"
+#include "limit.h"
+
+using namespace corewise;  // NOLINT(google-build-using-namespace): this file is its C face
+
+struct cw_limits {
+  LimitsHandle handle;
+};
+
+namespace {
+
+// Fixed, so that saying "out of memory" needs none; long sentences are cut.
+thread_local char last_error[1024];
+
+cw_status fail(cw_status status, const std::string& what) {
+  const std::size_t n = std::min(what.size(), sizeof last_error - 1);
+  std::memcpy(last_error, what.data(), n);
+  last_error[n] = '\0';
+  return status;
+}
+
+cw_status fail(const Error& error) { return fail(error.status, error.what); }
+
+cw_status fail_plain(cw_status status) {
+  std::strncpy(last_error, status_message(status), sizeof last_error - 1);
+  return status;
+}
+
+template <class Body>
+cw_status guarded(Body&& body) noexcept {
+  last_error[0] = '\0';
+  try {
+    return body();
+  } catch (const std::bad_alloc&) {
+    return fail_plain(CW_OUT_OF_MEMORY);
+  } catch (...) {
+    return fail_plain(CW_INTERNAL);
+  }
+}
+
+// Copies as much of a struct as the caller knows; callers and library may be of different age.
+template <class T>
+bool hand_out(const T& made, T* out) {
+  constexpr std::size_t kSmallest = sizeof(std::size_t);
+  if (out == nullptr || out->size <= kSmallest) return false;
+  const std::size_t n = std::min(out->size, sizeof(T));
+  std::memcpy(reinterpret_cast<char*>(out) + kSmallest,
+              reinterpret_cast<const char*>(&made) + kSmallest, n - kSmallest);
+  return true;
+}
+
+cw_pool to_c(const Pool& pool) {
+  cw_pool out{};
+  out.id = pool.id;
+  out.api = pool.runtime->api;
+  out.scope = pool.scope;
+  out.threads = pool.runtime->get != nullptr ? std::max(0, pool.runtime->get(pool)) : 0;
+  out.ceiling = pool.ceiling;
+  out.caller_slots = pool.caller_slots;
+  out.api_name = kApiNames[static_cast<std::size_t>(pool.runtime->api)];
+  out.runtime = pool.runtime->name;
+  out.prefix = pool.prefix.c_str();
+  out.path = pool.path.c_str();
+  out.version = pool.version.c_str();
+  out.layer = pool.layer.c_str();
+  out.architecture = pool.architecture.c_str();
+  out.detail = pool.detail.c_str();
+  return out;
+}
+
+Result<std::vector<Rule>> from_c(const cw_rule* rules, std::size_t count) {
+  if (rules == nullptr && count != 0) return Error{CW_BAD_ARGUMENT, "rules is a null pointer"};
+  std::vector<Rule> out;
+  out.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    const bool named = rules[i].match >= CW_MATCH_API && rules[i].match <= CW_MATCH_NAME;
+    if (named && rules[i].name == nullptr) {
+      return Error{CW_BAD_ARGUMENT, "rule " + std::to_string(i) + " has no name"};
+    }
+    out.push_back({rules[i].match, named ? rules[i].name : "", rules[i].id, rules[i].threads});
+  }
+  return out;
+}
+
+}  // namespace
+
+extern "C" {
+
+uint32_t cw_abi_version(void) { return CW_ABI_VERSION; }
+
+const char* cw_version(void) { return COREWISE_VERSION; }
+
+const char* cw_status_name(cw_status status) { return status_name(status); }
+
+const char* cw_status_message(cw_status status) { return status_message(status); }
+
+const char* cw_last_error(void) { return last_error; }
+
+cw_status cw_refresh(int* changed) {
+  return guarded([&] {
+    const bool grew = synchronise();
+    if (changed != nullptr) *changed = grew ? 1 : 0;
+    return CW_OK;
+  });
+}
+
+size_t cw_pool_count(void) {
+  guarded([] {
+    synchronise();
+    return CW_OK;
+  });
+  return pool_count();
+}
+
+cw_status cw_pool_get(uint32_t id, cw_pool* out) {
+  return guarded([&] {
+    if (id >= pool_count()) {
+      return fail(CW_UNKNOWN_NAME, "there is no pool with id " + std::to_string(id));
+    }
+    if (!hand_out(to_c(pool_at(id)), out)) {
+      return fail(CW_BAD_ARGUMENT, "out is null, or its size was not set to sizeof(cw_pool)");
+    }
+    return CW_OK;
+  });
+}
+
+cw_status cw_limits_open(const cw_rule* rules, size_t count, const cw_limits_options* options,
+                         cw_limits** out) {
+  return guarded([&] {
+    if (out == nullptr) return fail(CW_BAD_ARGUMENT, "out is a null pointer");
+    auto own = from_c(rules, count);
+    if (!own) return fail(own.error());
+    std::uint32_t flags = 0;
+    std::uint64_t owner = 0;
+    if (options != nullptr) {
+      if (options->size < sizeof(cw_limits_options)) {
+        return fail(CW_BAD_ARGUMENT, "options.size was not set to sizeof(cw_limits_options)");
+      }
+      flags = options->flags;
+      owner = options->owner;
+    }
+    auto receipt = std::make_unique<cw_limits>();
+    auto opened = open_limits(*std::move(own), flags, owner);
+    if (!opened) return fail(opened.error());
+    receipt->handle = *std::move(opened);
+    *out = receipt.release();
+    return CW_OK;
+  });
+}
+
+cw_status cw_limits_close(cw_limits* limits, size_t* pending) {
+  return guarded([&] {
+    if (limits == nullptr) return fail(CW_BAD_ARGUMENT, "limits is a null pointer");
+    synchronise();
+    const std::size_t waiting = close_limits(*limits->handle);
+    if (pending != nullptr) *pending = waiting;
+    return CW_OK;
+  });
+}
+
+size_t cw_limits_outcomes(const cw_limits* limits, cw_outcome* out, size_t capacity) {
+  std::size_t count = 0;
+  guarded([&] {
+    if (limits == nullptr || (out == nullptr && capacity != 0)) {
+      return fail(CW_BAD_ARGUMENT, "a null pointer");
+    }
+    const std::vector<Outcome> all = outcomes(*limits->handle);
+    count = all.size();
+    // An array has one stride: that of its first element.
+    const std::size_t stride = capacity != 0 ? out->size : 0;
+    if (capacity != 0 && stride <= sizeof(std::size_t)) {
+      return fail(CW_BAD_ARGUMENT, "out[0].size was not set to sizeof(cw_outcome)");
+    }
+    for (std::size_t i = 0; i < std::min(count, capacity); ++i) {
+      auto* to = reinterpret_cast<cw_outcome*>(reinterpret_cast<char*>(out) + i * stride);
+      to->size = stride;
+      const Outcome& from = all[i];
+      hand_out({stride, from.pool, from.before, from.asked, from.effective, from.reason}, to);
+    }
+    return CW_OK;
+  });
+  return count;
+}
+
+void cw_limits_free(cw_limits* limits) {
+  guarded([&] {
+    if (limits != nullptr) abandon_limits(*limits->handle);
+    delete limits;
+    return CW_OK;
+  });
+}
+
+cw_status cw_modules(int (*visit)(const char* path, uintptr_t base, void* context), void* context) {
+  return guarded([&] {
+    if (visit == nullptr) return fail(CW_BAD_ARGUMENT, "visit is a null pointer");
+    for (const os::LoadedModule& module : modules()) {
+      if (visit(module.path.c_str(), module.base, context) != 0) break;
+    }
+    return CW_OK;
+  });
+}
+
+void* cw_symbol(const char* path, const char* name) {
+  void* found = nullptr;
+  guarded([&] {
+    if (path == nullptr || name == nullptr) return fail(CW_BAD_ARGUMENT, "a null pointer");
+    for (const os::LoadedModule& module : modules()) {
+      if (module.path != path && os::real_path(module.path) != path) continue;
+      const elf::LiveBytes bytes(module);
+      const auto symbols = elf::Symbols::from_dynamic(bytes, module.dynamic, module.base);
+      if (!symbols) return fail(symbols.error());
+      if (const auto symbol = symbols->find(name)) {
+        found = reinterpret_cast<void*>(module.base + static_cast<std::uintptr_t>(symbol->value));
+      }
+      return CW_OK;
+    }
+    return fail(CW_UNKNOWN_NAME, std::string(path) + " is not loaded");
+  });
+  return found;
+}
+
+size_t cw_info_json(char* buffer, size_t capacity) {
+  std::size_t needed = 0;
+  guarded([&] {
+    synchronise();
+    const std::string text = info_json();
+    needed = text.size() + 1;
+    if (buffer != nullptr && capacity != 0) {
+      const std::size_t n = std::min(capacity - 1, text.size());
+      std::memcpy(buffer, text.data(), n);
+      buffer[n] = '\0';
+    }
+    return CW_OK;
+  });
+  return needed;
+}
+
+}  // extern "C"

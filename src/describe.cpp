@@ -1,0 +1,84 @@
+#include "describe.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "elf_reader.h"
+
+namespace corewise {
+namespace {
+
+std::string lower(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(), [](char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  });
+  return text;
+}
+
+std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+
+class LiveLookup final : public SymbolLookup {
+ public:
+  LiveLookup(const os::LoadedModule& module, const elf::Symbols& symbols, std::string file)
+      : module_(module), symbols_(symbols), file_(std::move(file)) {}
+
+  std::uintptr_t address(std::string_view name) const override {
+    const auto symbol = symbols_.find(name);
+    return symbol ? module_.base + static_cast<std::uintptr_t>(symbol->value) : 0;
+  }
+  std::string file_name() const override { return lower(base_name(file_)); }
+  std::string soname() const override { return lower(symbols_.soname()); }
+
+ private:
+  const os::LoadedModule& module_;
+  const elf::Symbols& symbols_;
+  std::string file_;
+};
+
+}  // namespace
+
+const Runtime* recognise(const SymbolLookup& symbols, Proof& proof) {
+  for (const Runtime* runtime : runtimes()) {
+    Proof found;
+    if (runtime->prove(symbols, found)) {
+      proof = std::move(found);
+      return runtime;
+    }
+  }
+  return nullptr;
+}
+
+std::string name_prefix(const Runtime& runtime, const SymbolLookup& symbols) {
+  const std::string file = symbols.file_name();
+  for (const std::string& name : {file, symbols.soname()}) {
+    for (const char* prefix : runtime.prefixes) {
+      if (name.starts_with(prefix)) return prefix;
+    }
+  }
+  return file.substr(0, file.find('.'));
+}
+
+std::unique_ptr<Pool> describe(const os::LoadedModule& module) {
+  if (module.dynamic == 0) return nullptr;
+  const elf::LiveBytes bytes(module);
+  const auto symbols = elf::Symbols::from_dynamic(bytes, module.dynamic, module.base);
+  if (!symbols) return nullptr;
+  std::string path = os::real_path(module.path);
+  if (path.empty()) path = module.path;
+  const LiveLookup lookup(module, *symbols, path);
+  Proof proof;
+  const Runtime* runtime = recognise(lookup, proof);
+  if (runtime == nullptr || !os::pin(module.path)) return nullptr;
+
+  auto pool = std::make_unique<Pool>();
+  pool->runtime = runtime;
+  pool->proof = std::move(proof);
+  pool->prefix = name_prefix(*runtime, lookup);
+  pool->path = std::move(path);
+  pool->loader_path = module.path;
+  pool->base = module.base;
+  runtime->describe(*pool);
+  return pool;
+}
+
+}  // namespace corewise

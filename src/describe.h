@@ -1,0 +1,24 @@
+// Matches modules to runtimes: which kind of pool, if any, a module holds.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "os/os.h"
+#include "pool.h"
+
+namespace corewise {
+
+// The runtime that the symbols prove, and its addresses; null if none.
+const Runtime* recognise(const SymbolLookup& symbols, Proof& proof);
+
+// The name prefix by which limits may call a pool: a known prefix of the runtime that the file's
+// name, or failing that its DT_SONAME, begins with; else the file's stem.
+std::string name_prefix(const Runtime& runtime, const SymbolLookup& symbols);
+
+// The pool in a module of this process, asked for all that it tells about itself; null if the
+// module holds none. The module is kept loaded from then on. Calls into the library, so no lock
+// may be held.
+std::unique_ptr<Pool> describe(const os::LoadedModule& module);
+
+}  // namespace corewise

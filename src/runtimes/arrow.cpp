@@ -1,0 +1,46 @@
+// Apache Arrow's CPU thread pool, through its C++ functions by their mangled names. The setter
+// returns arrow::Status, a class with a destructor and hence returned in memory of the caller's
+// (Itanium C++ ABI 3.1.3.1); null inside means success. Counts below 1 are its only failure, and
+// never reach it.
+#include "table.h"
+
+namespace corewise {
+namespace {
+
+enum Slot : std::size_t { kGet, kSet };
+
+constexpr const char* kPrefixes[] = {"libarrow"};
+
+struct Status {
+  void* state;
+  ~Status() {}  // not trivial on purpose: this is what makes the compiler return it in memory
+};
+
+bool prove(const SymbolLookup& symbols, Proof& proof) {
+  proof.at[kGet] = symbols.address("_ZN5arrow24GetCpuThreadPoolCapacityEv");
+  proof.at[kSet] = symbols.address("_ZN5arrow24SetCpuThreadPoolCapacityEi");
+  return proof.at[kGet] != 0 && proof.at[kSet] != 0;
+}
+
+void describe(Pool& pool) { pool.scope = CW_SCOPE_PROCESS; }
+
+int get(const Pool& pool) { return pool.call<int()>(kGet)(); }
+
+void set(Pool& pool, int threads) { pool.call<Status(int)>(kSet)(threads); }
+
+}  // namespace
+
+const Runtime kArrow = {
+    .name = "arrow",
+    .api = CW_API_ARROW,
+    .prefixes = kPrefixes,
+    .environment = {},
+    .prove = prove,
+    .describe = describe,
+    .get = get,
+    .set = set,
+    .hold = nullptr,
+    .release = nullptr,
+};
+
+}  // namespace corewise

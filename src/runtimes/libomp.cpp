@@ -1,0 +1,28 @@
+// LLVM's OpenMP runtime. It speaks libgomp's interface too and may go by libgomp's name.
+#include "openmp_icv.h"
+
+namespace corewise {
+namespace {
+
+constexpr const char* kPrefixes[] = {"libomp"};
+
+bool prove(const SymbolLookup& symbols, Proof& proof) {
+  return openmp::prove(symbols, proof) && openmp::is_llvm(symbols);
+}
+
+}  // namespace
+
+const Runtime kLibomp = {
+    .name = "libomp",
+    .api = CW_API_OPENMP,
+    .prefixes = kPrefixes,
+    .environment = openmp::kEnvironment,
+    .prove = prove,
+    .describe = openmp::describe,
+    .get = openmp::get,
+    .set = openmp::set,
+    .hold = nullptr,
+    .release = nullptr,
+};
+
+}  // namespace corewise

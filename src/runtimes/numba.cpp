@@ -1,0 +1,48 @@
+// Numba's threading layers. Their counts live in private variables that only numba's own Python
+// functions reach, so a layer is shown with what its symbols tell and cannot be set from here. The
+// omp and tbb layers run on an OpenMP or oneTBB pool, which is limited as such.
+#include "table.h"
+
+namespace corewise {
+namespace {
+
+enum Slot : std::size_t { kWorkqueue, kOmp, kTbbLayer };
+
+constexpr const char* kPrefixes[] = {"workqueue", "omppool", "tbbpool"};
+constexpr EnvVariable kEnvironment[] = {{"NUMBA_NUM_THREADS", CW_API_NUMBA}};
+
+bool prove(const SymbolLookup& symbols, Proof& proof) {
+  if (symbols.address("do_scheduling_signed") == 0 ||
+      symbols.address("get_parallel_chunksize") == 0) {
+    return false;
+  }
+  proof.at[kWorkqueue] = symbols.address("PyInit_workqueue");
+  proof.at[kOmp] = symbols.address("PyInit_omppool");
+  proof.at[kTbbLayer] = symbols.address("PyInit_tbbpool");
+  return proof.at[kWorkqueue] != 0 || proof.at[kOmp] != 0 || proof.at[kTbbLayer] != 0;
+}
+
+void describe(Pool& pool) {
+  pool.scope = CW_SCOPE_NONE;
+  const bool own = pool.proof.at[kWorkqueue] != 0;
+  pool.layer = own ? "workqueue" : pool.proof.at[kOmp] != 0 ? "omp" : "tbb";
+  pool.detail = own ? "set by numba.set_num_threads, at most NUMBA_NUM_THREADS"
+                    : "runs on the " + pool.layer + " pool; narrowed by numba.set_num_threads";
+}
+
+}  // namespace
+
+const Runtime kNumba = {
+    .name = "numba",
+    .api = CW_API_NUMBA,
+    .prefixes = kPrefixes,
+    .environment = kEnvironment,
+    .prove = prove,
+    .describe = describe,
+    .get = nullptr,
+    .set = nullptr,
+    .hold = nullptr,
+    .release = nullptr,
+};
+
+}  // namespace corewise

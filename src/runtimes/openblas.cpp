@@ -1,0 +1,110 @@
+// OpenBLAS, in every dress it comes in: plain, with the prefix and suffixes of the SciPy wheels,
+// with 64-bit integers; over pthreads, over OpenMP, or serial.
+//
+// Facts (research/openblas-and-governor.md, OpenBLAS driver/others/memory.c and blas_server.c):
+// the pthreads build keeps one count for the process; a set above MAX_THREADS is clamped and one of
+// 0 or below restores the largest ever used, so both are refused before they get here. The OpenMP
+// build takes the calling thread's OpenMP count at every call, so that count is what is read and
+// set. Concurrent callers each take one of max(50, 2 x MAX_THREADS) buffers.
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include "../os/os.h"
+#include "table.h"
+
+namespace corewise {
+namespace {
+
+enum Slot : std::size_t { kGet, kSet, kConfig, kCorename, kParallel, kOmpGet, kOmpSet };
+
+constexpr const char* kPrefixes[] = {"libscipy_openblas", "libopenblas", "openblas"};
+constexpr EnvVariable kEnvironment[] = {{"OPENBLAS_NUM_THREADS", CW_API_BLAS}};
+
+bool prove(const SymbolLookup& symbols, Proof& proof) {
+  for (const char* prefix : {"", "scipy_"}) {
+    for (const char* suffix : {"", "64_", "_64"}) {
+      const auto find = [&](const char* name) {
+        return symbols.address(std::string(prefix) + name + suffix);
+      };
+      proof.at[kGet] = find("openblas_get_num_threads");
+      proof.at[kSet] = find("openblas_set_num_threads");
+      if (proof.at[kGet] == 0 || proof.at[kSet] == 0) continue;
+      proof.at[kConfig] = find("openblas_get_config");
+      proof.at[kCorename] = find("openblas_get_corename");
+      proof.at[kParallel] = find("openblas_get_parallel");
+      proof.affix_prefix = prefix;
+      proof.affix_suffix = suffix;
+      return true;
+    }
+  }
+  return false;
+}
+
+const char* ask(const Pool& pool, Slot slot) {
+  if (pool.proof.at[slot] == 0) return "";
+  const char* answer = pool.call<const char*()>(slot)();
+  return answer != nullptr ? answer : "";
+}
+
+void describe(Pool& pool) {
+  const char* config = ask(pool, kConfig);
+  // "OpenBLAS 0.3.31 ... MAX_THREADS=64"; versions before 0.3.4 do not begin with their name.
+  constexpr std::string_view kName = "OpenBLAS ";
+  if (std::string_view(config).starts_with(kName)) {
+    const std::string_view rest = std::string_view(config).substr(kName.size());
+    pool.version = rest.substr(0, rest.find(' '));
+  }
+  if (const char* most = std::strstr(config, "MAX_THREADS=")) {
+    pool.ceiling = std::max(0, std::atoi(most + std::strlen("MAX_THREADS=")));
+  }
+  pool.architecture = ask(pool, kCorename);
+  const int parallel =
+      pool.proof.at[kParallel] != 0 ? pool.call<int()>(kParallel)() : 1;
+  pool.layer = pool.proof.at[kParallel] == 0 ? "unknown"
+               : parallel == 2               ? "openmp"
+               : parallel == 1               ? "pthreads"
+                                             : "disabled";
+  pool.scope = CW_SCOPE_PROCESS;
+  if (parallel == 0) {
+    pool.scope = CW_SCOPE_NONE;
+    pool.ceiling = 1;
+    pool.detail = "built without threads";
+  } else if (parallel == 2) {
+    void* get = os::symbol_seen_by(pool.loader_path, "omp_get_max_threads");
+    void* set = os::symbol_seen_by(pool.loader_path, "omp_set_num_threads");
+    if (get != nullptr && set != nullptr) {
+      pool.proof.at[kOmpGet] = reinterpret_cast<std::uintptr_t>(get);
+      pool.proof.at[kOmpSet] = reinterpret_cast<std::uintptr_t>(set);
+      pool.counter = pool.proof.at[kOmpSet];
+      pool.scope = CW_SCOPE_THREAD;
+      pool.detail = "shares the calling thread's OpenMP count";
+    }
+  }
+  if (pool.ceiling > 0) pool.caller_slots = std::max(50, 2 * pool.ceiling);
+}
+
+int get(const Pool& pool) {
+  return pool.call<int()>(pool.proof.at[kOmpGet] != 0 ? kOmpGet : kGet)();
+}
+
+void set(Pool& pool, int threads) {
+  pool.call<void(int)>(pool.proof.at[kOmpSet] != 0 ? kOmpSet : kSet)(threads);
+}
+
+}  // namespace
+
+const Runtime kOpenblas = {
+    .name = "openblas",
+    .api = CW_API_BLAS,
+    .prefixes = kPrefixes,
+    .environment = kEnvironment,
+    .prove = prove,
+    .describe = describe,
+    .get = get,
+    .set = set,
+    .hold = nullptr,
+    .release = nullptr,
+};
+
+}  // namespace corewise

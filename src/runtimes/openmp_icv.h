@@ -1,0 +1,38 @@
+// What every OpenMP runtime has in common: nthreads-var, the ICV that says how large a team the
+// next region gets. It belongs to the calling thread (OpenMP 5.2, section 2.3); a new thread
+// begins with the initial value.
+#pragma once
+
+#include <climits>
+
+#include "table.h"
+
+namespace corewise::openmp {
+
+enum Slot : std::size_t { kGet, kSet, kThreadLimit };
+
+inline bool prove(const SymbolLookup& symbols, Proof& proof) {
+  proof.at[kGet] = symbols.address("omp_get_max_threads");
+  proof.at[kSet] = symbols.address("omp_set_num_threads");
+  proof.at[kThreadLimit] = symbols.address("omp_get_thread_limit");
+  return proof.at[kGet] != 0 && proof.at[kSet] != 0;
+}
+
+// A compiler calls its runtime through these; the libraries that merely use OpenMP only import them.
+inline bool is_llvm(const SymbolLookup& symbols) { return symbols.address("__kmpc_fork_call") != 0; }
+
+inline void describe(Pool& pool) {
+  pool.scope = CW_SCOPE_THREAD;
+  pool.counter = pool.proof.at[kSet];
+  if (pool.proof.at[kThreadLimit] == 0) return;
+  const int limit = pool.call<int()>(kThreadLimit)();
+  if (limit > 0 && limit < CW_MAX_THREADS) pool.ceiling = limit;
+}
+
+inline int get(const Pool& pool) { return pool.call<int()>(kGet)(); }
+
+inline void set(Pool& pool, int threads) { pool.call<void(int)>(kSet)(threads); }
+
+inline constexpr EnvVariable kEnvironment[] = {{"OMP_NUM_THREADS", CW_API_OPENMP}};
+
+}  // namespace corewise::openmp
