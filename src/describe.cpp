@@ -1,7 +1,6 @@
 #include "describe.h"
 
 #include <algorithm>
-#include <optional>
 
 #include "elf_reader.h"
 
@@ -19,20 +18,19 @@ std::string base_name(const std::string& path) { return path.substr(path.rfind('
 
 class LiveLookup final : public SymbolLookup {
  public:
-  LiveLookup(const os::LoadedModule& module, const elf::Symbols& symbols, std::string file)
-      : module_(module), symbols_(symbols), file_(std::move(file)) {}
+  LiveLookup(const os::LoadedModule& module, const elf::Symbols& symbols)
+      : module_(module), symbols_(symbols) {}
 
   std::uintptr_t address(std::string_view name) const override {
     const auto symbol = symbols_.find(name);
     return symbol ? module_.base + static_cast<std::uintptr_t>(symbol->value) : 0;
   }
-  std::string file_name() const override { return lower(base_name(file_)); }
+  std::string file_name() const override { return lower(base_name(module_.path)); }
   std::string soname() const override { return lower(symbols_.soname()); }
 
  private:
   const os::LoadedModule& module_;
   const elf::Symbols& symbols_;
-  std::string file_;
 };
 
 }  // namespace
@@ -63,9 +61,7 @@ std::unique_ptr<Pool> describe(const os::LoadedModule& module) {
   const elf::LiveBytes bytes(module);
   const auto symbols = elf::Symbols::from_dynamic(bytes, module.dynamic, module.base);
   if (!symbols) return nullptr;
-  std::string path = os::real_path(module.path);
-  if (path.empty()) path = module.path;
-  const LiveLookup lookup(module, *symbols, path);
+  const LiveLookup lookup(module, *symbols);
   Proof proof;
   const Runtime* runtime = recognise(lookup, proof);
   if (runtime == nullptr || !os::pin(module.path)) return nullptr;
@@ -74,7 +70,8 @@ std::unique_ptr<Pool> describe(const os::LoadedModule& module) {
   pool->runtime = runtime;
   pool->proof = std::move(proof);
   pool->prefix = name_prefix(*runtime, lookup);
-  pool->path = std::move(path);
+  pool->path = os::real_path(module.path);
+  if (pool->path.empty()) pool->path = module.path;
   pool->loader_path = module.path;
   pool->base = module.base;
   runtime->describe(*pool);
