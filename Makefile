@@ -1,0 +1,41 @@
+# `make help` lists the targets. Each does all the set-up it needs.
+SHELL := /bin/bash
+# This project's measurements and tests must see what users' machines have.
+unexport OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
+PYTHON := .venv/bin/python
+
+.PHONY: help
+help:  ## this list
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 16
+
+.PHONY: demo
+demo: install  ## build, show the pools, limit them, cluster a photograph
+	$(PYTHON) examples/demo.py
+
+.PHONY: install
+install: setup-demo  ## build the Python package into .venv
+	@tools/install_package.sh
+
+.PHONY: setup-demo
+setup-demo:
+	@tools/setup.sh demo
+
+.PHONY: setup-test
+setup-test:
+	@tools/setup.sh test
+
+.PHONY: test
+test: setup-test install  ## everything that must hold before a change lands
+	@$(PYTHON) tools/run_tests.py
+
+.PHONY: bench
+bench: setup-test install  ## print the benchmark tables
+	@tools/bench.sh
+
+.PHONY: format
+format: setup-test  ## let clang-format and ruff write the sources
+	@tools/format.sh --write
+
+.PHONY: clean
+clean:  ## remove what was built
+	rm -rf build dist

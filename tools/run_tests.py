@@ -1,0 +1,125 @@
+"""Runs every suite of the project and closes with one line: N passed, N failed, N skipped.
+
+Each step is a command with its own log in build/logs. What a step's own runner counted (doctest,
+ctest, pytest) is added up; a step without a count counts as one test. A failed step prints the
+end of its log, and the others still run.
+
+    tools/run_tests.py            everything
+    tools/run_tests.py NAME ...   the steps with these names
+    tools/run_tests.py --list     their names
+"""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+LOGS = ROOT / "build" / "logs"
+BIN = ROOT / ".venv" / "bin"
+
+
+def build(preset: str) -> str:
+    return f"cmake --preset {preset} -G Ninja && cmake --build build/{preset} -j 2"
+
+
+def ctest(preset: str, *arguments: str) -> str:
+    return f"ctest --test-dir build/{preset} --output-on-failure -j 2 " + " ".join(arguments)
+
+
+# Name and shell command, in the order in which they run: builds before the suites that use them.
+STEPS: list[tuple[str, str]] = [
+    ("format", "tools/format.sh"),
+    ("mypy", "mypy"),
+    ("build-gcc", build("dev")),
+    ("cpp", ctest("dev")),
+    ("python", "pytest -q tests/python"),
+    ("cli", "pytest -q tests/cli"),
+    ("docs", "pytest -q tests/docs"),
+    ("build-clang", build("clang")),
+    ("cpp-clang", ctest("clang", "-L unit")),
+    ("tidy", "tools/tidy.sh"),
+    ("build-asan", build("asan")),
+    ("cpp-asan", ctest("asan", "-L unit")),
+    ("build-tsan", build("tsan")),
+    ("cpp-tsan", ctest("tsan", "-L unit")),
+    ("build-fuzz", build("fuzz")),
+    ("fuzz", ctest("fuzz", "-L fuzz")),
+    ("sklearn", "tests/python/run_sklearn_suite.sh"),
+]
+
+
+def environment() -> dict[str, str]:
+    env = dict(os.environ)
+    for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
+        env.pop(name, None)
+    env["PATH"] = f"{BIN}:{env['PATH']}"
+    env["COREWISE_REAL_VENV"] = str(ROOT / ".venv-real")
+    return env
+
+
+def counts(log: str) -> tuple[int, int, int]:
+    """Passed, failed and skipped that the runners in this log counted; all zero if none did."""
+    passed = failed = skipped = 0
+    for total, bad in re.findall(r"tests passed, (\d+) tests? failed out of (\d+)", log):
+        passed, failed = passed + int(bad) - int(total), failed + int(total)
+    passed -= (absent := len(re.findall(r"\*\*\*Skipped", log)))
+    skipped += absent
+    for line in re.findall(r"^=* ?(\d+ (?:passed|failed|skipped|error).*) in [\d.]+s", log, re.M):
+        found = {word: int(n) for n, word in re.findall(r"(\d+) (passed|failed|skipped|error)", line)}
+        passed += found.get("passed", 0)
+        failed += found.get("failed", 0) + found.get("error", 0)
+        skipped += found.get("skipped", 0)
+    return passed, failed, skipped
+
+
+def run(name: str, command: str, env: dict[str, str]) -> tuple[int, int, int]:
+    log_file = LOGS / f"{name}.log"
+    started = time.monotonic()
+    with log_file.open("wb") as log:
+        code = subprocess.run(
+            ["bash", "-c", command],
+            cwd=ROOT,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        ).returncode
+    text = log_file.read_text(errors="replace")
+    passed, failed, skipped = counts(text)
+    if code == 0 and passed + failed + skipped == 0:
+        passed = 1
+    if code != 0 and failed == 0:
+        failed = 1
+    word = "ok  " if code == 0 else "FAIL"
+    detail = f"{passed} passed, {failed} failed, {skipped} skipped"
+    print(f"{word} {name:<12} {detail:<40} {time.monotonic() - started:6.1f} s", flush=True)
+    if code != 0:
+        print("\n".join("     | " + line for line in text.splitlines()[-60:]), flush=True)
+    return passed, failed, skipped
+
+
+def main() -> int:
+    wanted = sys.argv[1:]
+    if wanted == ["--list"]:
+        print("\n".join(name for name, _ in STEPS))
+        return 0
+    unknown = set(wanted) - {name for name, _ in STEPS}
+    if unknown:
+        print(f"run_tests: no step named {', '.join(sorted(unknown))}; see --list", file=sys.stderr)
+        return 2
+    LOGS.mkdir(parents=True, exist_ok=True)
+    env = environment()
+    totals = [0, 0, 0]
+    for name, command in STEPS:
+        if wanted and name not in wanted:
+            continue
+        totals = [a + b for a, b in zip(totals, run(name, command, env), strict=True)]
+    print(f"{totals[0]} passed, {totals[1]} failed, {totals[2]} skipped")
+    return 1 if totals[1] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# Installs what a target needs: Debian packages (as root, only the missing ones) and wheels into
+# the project's own virtual environment. Usage: tools/setup.sh demo|test
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+what=${1:?usage: tools/setup.sh demo|test}
+venv=.venv
+
+packages=(cmake make g++ git libcli11-dev libfmt-dev)
+wheels=(build demo)
+if [ "$what" = test ]; then
+  packages+=(doctest-dev libbenchmark-dev libhwloc-dev libelf-dev clang-19 libclang-rt-19-dev
+    libopenblas-pthread-dev libopenblas0-pthread libopenblas0-openmp libopenblas0-serial
+    libblis4-pthread libblis4-openmp libomp5-14 libtbb12 pkg-config scdoc tmux gcc-aarch64-linux-gnu
+    g++-aarch64-linux-gnu qemu-user-static spin)
+  wheels+=(test)
+fi
+
+missing=()
+for package in "${packages[@]}"; do
+  dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q "ok installed" || missing+=("$package")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+  if [ "$(id -u)" != 0 ]; then
+    echo "setup: these Debian packages are missing; install them as root: ${missing[*]}" >&2
+    exit 1
+  fi
+  echo "setup: installing ${missing[*]}"
+  apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+install_wheels() {  # folder of the environment, then names in tools/requirements
+  local folder=$1 stamp
+  shift
+  [ -x "$folder/bin/python" ] || python3 -m venv "$folder"
+  local files=()
+  for name in "$@"; do files+=(-r "tools/requirements/$name.txt"); done
+  stamp=$(cat $(printf 'tools/requirements/%s.txt ' "$@") | sha256sum)
+  if [ "$(cat "$folder/.stamp" 2>/dev/null)" != "$stamp" ]; then
+    echo "setup: installing wheels into $folder ($*)"
+    "$folder/bin/python" -m pip install -q --disable-pip-version-check "${files[@]}"
+    echo "$stamp" >"$folder/.stamp"
+  fi
+}
+
+install_wheels "$venv" "${wheels[@]}"
+# The libraries of the big frameworks live apart, so that they are loaded only by tests that ask.
+if [ "$what" = test ]; then install_wheels .venv-real real; fi
