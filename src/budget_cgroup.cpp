@@ -141,21 +141,16 @@ std::vector<CgroupMembership> memberships(Survey& survey) {
 }
 
 std::vector<CgroupMount> mounts(Survey& survey) {
-  const auto text = survey.file("/proc/self/mountinfo");
-  std::vector<CgroupMount> found;
-  if (text) {
-    found = parse_cgroup_mounts(*text);
-    if (found.empty() && text->find(" - ") == std::string::npos) {
-      survey.misread("/proc/self/mountinfo", *text, "a table of mounts");
-    }
-  }
-  if (found.empty()) {
-    // Where every distribution mounts them.
-    found = {{false, "cpu", "/", "/sys/fs/cgroup/cpu"},
-             {false, "cpuset", "/", "/sys/fs/cgroup/cpuset"},
-             {true, "", "/", "/sys/fs/cgroup"}};
-  }
-  return found;
+  const std::string path = "/proc/self/mountinfo";
+  const std::string text = survey.file(path).value_or("");
+  std::vector<CgroupMount> found = parse_cgroup_mounts(text);
+  // A table without cgroups is an answer; no table is not.
+  if (text.find(" - ") != std::string::npos) return found;
+  if (!text.empty()) survey.misread(path, text, "a table of mounts");
+  // Where every distribution mounts them.
+  return {{false, "cpu", "/", "/sys/fs/cgroup/cpu"},
+          {false, "cpuset", "/", "/sys/fs/cgroup/cpuset"},
+          {true, "", "/", "/sys/fs/cgroup"}};
 }
 
 }  // namespace

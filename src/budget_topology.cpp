@@ -27,7 +27,7 @@ CpuSet siblings(Survey& survey, std::size_t cpu) {
   for (const char* name : {"/topology/core_cpus_list", "/topology/thread_siblings_list"}) {
     const std::string path = folder("cpu", cpu) + name;
     const auto set = survey.cpulist(path);
-    if (!set) continue;
+    if (!set || set->empty()) continue;
     if (set->has(cpu)) return *set;
     survey.finding(path + " holds " + quote(set->to_list()) + " without CPU " +
                    std::to_string(cpu) + " itself; that CPU counts as a core of its own.");
