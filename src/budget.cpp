@@ -142,17 +142,22 @@ void survey_user(Survey& survey) {
   }
 }
 
-// The minimum, and who causes it. The machine itself binds only when nobody else does.
+// The minimum, and who causes it. The machine itself binds only when nobody else does; mask and
+// cpuset also bind when it is their overlap that is small.
 void conclude(Budget& budget) {
-  double least = budget.allowed.count();
-  for (const Constraint& one : budget.constraints) least = std::min(least, one.cpus);
-  double machine = std::numeric_limits<double>::infinity();
+  double least = std::numeric_limits<double>::infinity();
+  double machine = least;
   for (const Constraint& one : budget.constraints) {
+    least = std::min(least, one.cpus);
     if (one.source == Source::kMachine) machine = one.cpus;
   }
+  const bool overlap = budget.allowed.count() < least - kEpsilon;
+  if (overlap) least = budget.allowed.count();
   const bool narrowed = least < machine - kEpsilon;
   for (Constraint& one : budget.constraints) {
-    one.binding = one.cpus <= least + kEpsilon && (narrowed || one.source == Source::kMachine);
+    const bool is_mask = one.source == Source::kAffinity || one.source == Source::kCpuset;
+    const bool smallest = one.cpus <= least + kEpsilon || (overlap && is_mask);
+    one.binding = smallest && (narrowed || one.source == Source::kMachine);
   }
   budget.cpus = least;
   budget.floor = std::max(1, static_cast<int>(std::floor(least + kEpsilon)));

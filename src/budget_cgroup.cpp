@@ -120,7 +120,8 @@ bool read_cpuset(Survey& survey, const std::string& path) {
     return true;
   }
   budget.allowed = left;
-  survey.constrain(Source::kCpuset, path, left.count(), "CPUs " + left.to_list());
+  const CpuSet whole = *set & survey.online;
+  survey.constrain(Source::kCpuset, path, whole.count(), "CPUs " + whole.to_list());
   return true;
 }
 

@@ -1,14 +1,9 @@
-// The budget beyond the recorded machines: the caller's cap, re-reading, hostile bytes, the live
-// machine, and the JSON.
+// The budget beyond the recorded machines: the caller's cap, re-reading, and hostile bytes.
 #include <doctest/doctest.h>
-#include <sched.h>
-#include <unistd.h>
 
-#include <chrono>
 #include <cmath>
 #include <limits>
 #include <random>
-#include <thread>
 
 #include "budget.h"
 #include "budget_scheduler.h"
@@ -188,40 +183,4 @@ TEST_CASE("a recorded variable is found whole") {
   CHECK(machine.read("/proc").state == os::FileText::State::kMissing);
   CHECK(machine.read("/").state == os::FileText::State::kUnreadable);
   std::filesystem::remove_all(root);
-}
-
-TEST_CASE("the live budget is the main thread's, from any thread") {
-  const os::LiveMachine machine;
-  const Budget before = budget_of(machine);
-  check_sane(before);
-  cpu_set_t main_mask;
-  REQUIRE(sched_getaffinity(getpid(), sizeof main_mask, &main_mask) == 0);
-  CHECK(before.allowed.count() == CPU_COUNT(&main_mask));
-  CHECK(parse_cpulist(*machine.affinity())->to_list() == before.allowed.to_list());
-
-  // An OpenMP runtime binds its workers; that must not shrink the budget they see.
-  std::thread([&] {
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(before.allowed.next(0), &one);
-    CHECK(sched_setaffinity(0, sizeof one, &one) == 0);
-    const auto bound = compute_budget(machine);
-    CHECK(bound);
-    CHECK(bound->cpus == before.cpus);
-    CHECK_FALSE(budget_changed(before, machine));
-  }).join();
-}
-
-TEST_CASE("the live budget is cheap to compute and cheaper to check") {
-  const os::LiveMachine machine;
-  const Budget budget = budget_of(machine);
-  const auto start = std::chrono::steady_clock::now();
-  constexpr int kRounds = 200;
-  for (int i = 0; i < kRounds; ++i) REQUIRE_FALSE(budget_changed(budget, machine));
-  const auto middle = std::chrono::steady_clock::now();
-  for (int i = 0; i < kRounds; ++i) REQUIRE(compute_budget(machine));
-  const auto end = std::chrono::steady_clock::now();
-  using Microseconds = std::chrono::duration<double, std::micro>;
-  MESSAGE("check ", Microseconds(middle - start).count() / kRounds, " us, compute ",
-          Microseconds(end - middle).count() / kRounds, " us");
 }

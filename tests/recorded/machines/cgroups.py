@@ -86,7 +86,10 @@ def version_2(m):
     m("v2-cpuset-crosses-mask", "mask 0-4 and cpuset 3-7 leave two", EIGHT,
       {"proc/self/status": status("0-4")}, v2("/a", {"/a": {"cpuset.cpus.effective": "3-7"}}),
       answer=eight(2, allowed="3-4", core_count=2,
-                   binding=[f"cpuset {ROOT}/a/cpuset.cpus.effective"]))
+                   binding=[MASK, f"cpuset {ROOT}/a/cpuset.cpus.effective"]))
+    m("v2-mask-inside-cpuset", "taskset inside a wider cpuset: the mask alone binds", EIGHT,
+      {"proc/self/status": status("2-3")}, v2("/a", {"/a": {"cpuset.cpus.effective": "0-5"}}),
+      answer=eight(2, allowed="2-3", core_count=2, binding=[MASK]))
     m("v2-cpuset-beside-mask", "a cpuset that leaves nothing of the mask is not believed", EIGHT,
       {"proc/self/status": status("0-1")}, v2("/a", {"/a": {"cpuset.cpus.effective": "6-7"}}),
       answer=eight(2, allowed="0-1", core_count=2, binding=[MASK], findings=["none of the CPUs"]))
