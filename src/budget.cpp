@@ -102,7 +102,7 @@ void survey_masks(Survey& survey) {
 // An OpenMP runtime that binds threads binds the main thread too, to one place.
 void doubt_mask(Survey& survey) {
   const int mask = survey.budget().allowed.count();
-  const int all = (survey.online & survey.cpuset).count();
+  const int all = survey.cpuset.count();
   if (mask >= all) return;
   for (const char* name : {"OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY"}) {
     const auto value = survey.variable(name);

@@ -111,7 +111,6 @@ void read_quota_v1(Survey& survey, const std::string& folder) {
 bool read_cpuset(Survey& survey, const std::string& path) {
   const auto set = survey.watch_cpulist(path);
   if (!set || set->empty()) return false;
-  survey.cpuset = *set;
   Budget& budget = survey.budget();
   const CpuSet left = budget.allowed & *set;
   if (left.empty()) {
@@ -120,8 +119,8 @@ bool read_cpuset(Survey& survey, const std::string& path) {
     return true;
   }
   budget.allowed = left;
-  const CpuSet whole = *set & survey.online;
-  survey.constrain(Source::kCpuset, path, whole.count(), "CPUs " + whole.to_list());
+  survey.cpuset = *set & survey.online;
+  survey.constrain(Source::kCpuset, path, survey.cpuset.count(), "CPUs " + survey.cpuset.to_list());
   return true;
 }
 

@@ -176,7 +176,7 @@ void read_joblib(Survey& survey) {
 // of the node is bound by the mask alone: the launcher has divided already.
 void share_among_ranks(Survey& survey, const Ranks& mpi) {
   if (mpi.count == 1) return;
-  double shared = (survey.online & survey.cpuset).count();
+  double shared = survey.cpuset.count();
   // Slurm may give each task a cpuset of its own; the step's CPUs are then this many.
   if (const auto text = survey.variable("SLURM_CPUS_ON_NODE")) {
     shared = parse_count(*text).value_or(static_cast<int>(shared));

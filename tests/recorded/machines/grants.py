@@ -96,6 +96,11 @@ def mpi(m):
     m("mpich-in-cpuset", "3 unbound ranks in a job's cpuset of 12", NODE, bound("0-11"),
       v2("/job", {"/job": {"cpuset.cpus.effective": "0-11"}}), env="MPI_LOCALNRANKS=3\n",
       answer=node(4, allowed="0-11", topo=(12, 1, 1, 1), binding=["mpi MPI_LOCALNRANKS"]))
+    m("mpich-beside-cpuset", "4 ranks, and a cpuset that is not believed: they share the machine",
+      NODE, bound("0-3"), v2("/job", {"/job": {"cpuset.cpus.effective": "40-41"}}),
+      env="MPI_LOCALNRANKS=4\n",
+      answer=node(4, allowed="0-3", topo=(4, 1, 1, 1), binding=[MASK],
+                  findings=["none of the CPUs"]))
     m("mvapich", "MVAPICH's name for it", NODE, v2(), env="MV2_COMM_WORLD_LOCAL_SIZE=16\n",
       answer=node(2, binding=["mpi MV2_COMM_WORLD_LOCAL_SIZE"]))
     m("pmi-local-size", "the process manager's name for it", NODE, v2(), env="PMI_LOCAL_SIZE=2\n",
