@@ -1,0 +1,59 @@
+// How the parts of the budget read the machine: one place that remembers what was read, and turns
+// what cannot be used into findings.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "budget.h"
+
+namespace corewise {
+
+class Survey {
+ public:
+  Survey(const os::Machine& machine, Budget& budget) : machine_(machine), budget_(budget) {}
+
+  const os::Machine& machine() const { return machine_; }
+  Budget& budget() { return budget_; }
+
+  CpuSet online;  // the machine's CPUs
+  CpuSet cpuset;  // those of them that the cgroup allows, whatever the thread's own mask
+
+  // The text of a file; nothing if it is missing, nothing and a finding if it cannot be read.
+  std::optional<std::string> file(const std::string& path);
+
+  // The same, and budget_changed() will look at it again: at one line of it, if `line` is given.
+  std::optional<std::string> watch(const std::string& path, const char* line = "");
+
+  // The CPU list that the file holds; a finding if it holds something else.
+  std::optional<CpuSet> cpulist(const std::string& path);
+  std::optional<CpuSet> watch_cpulist(const std::string& path);
+
+  // A variable that is set and not empty.
+  std::optional<std::string> variable(const char* name) const;
+
+  void constrain(Source source, std::string where, double cpus, std::string detail);
+  void finding(std::string sentence) { budget_.findings.push_back(std::move(sentence)); }
+
+  // "FILE holds "junk", which is not WHAT; it was ignored."
+  void misread(const std::string& where, std::string_view content, const char* what);
+
+ private:
+  std::optional<std::string> text_of(const std::string& path, os::FileText read);
+  std::optional<CpuSet> list_of(const std::string& path, const std::optional<std::string>& text);
+
+  const os::Machine& machine_;
+  Budget& budget_;
+};
+
+// The line of `text` that starts with `start`, or nothing in it.
+std::string_view line_starting(std::string_view text, std::string_view start);
+
+// The parts. Each adds its constraints and findings.
+void survey_cgroups(Survey& survey);     // narrows budget.allowed by cpusets
+void survey_schedulers(Survey& survey);  // after masks and quotas, which ranks divide
+void survey_topology(Survey& survey);    // of budget.allowed
+
+}  // namespace corewise

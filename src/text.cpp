@@ -1,0 +1,76 @@
+// See text.h.
+#include "text.h"
+
+#include <charconv>
+#include <cmath>
+#include <cstddef>
+#include <cstdio>
+
+namespace corewise {
+
+std::string_view trim(std::string_view text) {
+  constexpr std::string_view kBlank = " \t\r\n";
+  const std::size_t begin = text.find_first_not_of(kBlank);
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(kBlank) - begin + 1);
+}
+
+std::string_view cut(std::string_view& rest, char separator) {
+  const std::size_t at = rest.find(separator);
+  const std::string_view part = rest.substr(0, at);
+  rest.remove_prefix(at == std::string_view::npos ? rest.size() : at + 1);
+  return part;
+}
+
+std::optional<std::int64_t> parse_integer(std::string_view text) {
+  std::int64_t value = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc() || stop != end) return std::nullopt;
+  return value;
+}
+
+std::optional<double> parse_cpus(std::string_view text) {
+  text = trim(text);
+  double scale = 1;
+  if (text.ends_with('m')) {
+    scale = 1000;
+    text.remove_suffix(1);
+  }
+  double value = 0;
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value, std::chars_format::fixed);
+  if (error != std::errc() || stop != end) return std::nullopt;
+  value /= scale;
+  // from_chars reads "nan" and "inf" too.
+  if (!std::isfinite(value) || value <= 0) return std::nullopt;
+  return value;
+}
+
+std::string format_cpus(double cpus) {
+  if (!std::isfinite(cpus)) return std::isnan(cpus) ? "not a number" : "infinite";
+  char digits[400];  // the longest double has 309 digits before the point
+  const int n = std::snprintf(digits, sizeof digits, "%.3f", cpus);
+  std::string text(digits, static_cast<std::size_t>(n));
+  text.erase(text.find_last_not_of('0') + 1);
+  if (text.ends_with('.')) text.pop_back();
+  return text;
+}
+
+std::string quote(std::string_view text) {
+  constexpr std::size_t kMost = 40;
+  std::string quoted = "\"";
+  for (const char c : text.substr(0, kMost)) {
+    if (c >= ' ' && c <= '~') {
+      quoted += c;
+    } else {
+      char escaped[5];
+      std::snprintf(escaped, sizeof escaped, "\\x%02x", static_cast<unsigned>(c) & 0xffu);
+      quoted += escaped;
+    }
+  }
+  quoted += text.size() > kMost ? "\"..." : "\"";
+  return quoted;
+}
+
+}  // namespace corewise

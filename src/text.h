@@ -1,0 +1,29 @@
+// Small, bounded readings of text that others wrote: numbers, lines, and a safe way to quote it.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace corewise {
+
+// Without blanks (space, tab, line ends) at both ends.
+std::string_view trim(std::string_view text);
+
+// Cuts the part before `separator` (all, if there is none) off the front of `rest`.
+std::string_view cut(std::string_view& rest, char separator);
+
+// All of text as a decimal integer.
+std::optional<std::int64_t> parse_integer(std::string_view text);
+
+// All of text as a number of CPUs above 0: "8", "1.5", or Kubernetes' thousandths, "500m".
+std::optional<double> parse_cpus(std::string_view text);
+
+// "1.5", "8": at most three decimals, no trailing zeros.
+std::string format_cpus(double cpus);
+
+// In quotes, at most 40 bytes, with everything that is not printable ASCII as \xNN.
+std::string quote(std::string_view text);
+
+}  // namespace corewise

@@ -1,0 +1,1 @@
+"""The machines, by what they teach: hardware, cgroups, grants of schedulers, garbage."""
