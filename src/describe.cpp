@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "elf_reader.h"
-
 namespace corewise {
 namespace {
 
@@ -14,26 +12,16 @@ std::string lower(std::string text) {
   return text;
 }
 
-std::string base_name(const std::string& path) { return path.substr(path.rfind('/') + 1); }
-
-class LiveLookup final : public SymbolLookup {
- public:
-  LiveLookup(const os::LoadedModule& module, const elf::Symbols& symbols)
-      : module_(module), symbols_(symbols) {}
-
-  std::uintptr_t address(std::string_view name) const override {
-    const auto symbol = symbols_.find(name);
-    return symbol ? module_.base + static_cast<std::uintptr_t>(symbol->value) : 0;
-  }
-  std::string file_name() const override { return lower(base_name(module_.path)); }
-  std::string soname() const override { return lower(symbols_.soname()); }
-
- private:
-  const os::LoadedModule& module_;
-  const elf::Symbols& symbols_;
-};
-
 }  // namespace
+
+std::uintptr_t ModuleLookup::address(std::string_view name) const {
+  const auto symbol = symbols_.find(name);
+  return symbol ? base_ + static_cast<std::uintptr_t>(symbol->value) : 0;
+}
+std::string ModuleLookup::file_name() const {
+  return lower(std::string(path_.substr(path_.rfind('/') + 1)));
+}
+std::string ModuleLookup::soname() const { return lower(symbols_.soname()); }
 
 const Runtime* recognise(const SymbolLookup& symbols, Proof& proof) {
   for (const Runtime* runtime : runtimes()) {
@@ -61,7 +49,7 @@ std::unique_ptr<Pool> describe(const os::LoadedModule& module) {
   const elf::LiveBytes bytes(module);
   const auto symbols = elf::Symbols::from_dynamic(bytes, module.dynamic, module.base);
   if (!symbols) return nullptr;
-  const LiveLookup lookup(module, *symbols);
+  const ModuleLookup lookup(module.path, module.base, *symbols);
   Proof proof;
   const Runtime* runtime = recognise(lookup, proof);
   if (runtime == nullptr || !os::pin(module.path)) return nullptr;

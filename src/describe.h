@@ -4,10 +4,27 @@
 #include <memory>
 #include <string>
 
+#include "elf_reader.h"
 #include "os/os.h"
 #include "pool.h"
 
 namespace corewise {
+
+// The names of one module: loaded at `base` from `path`, wherever its bytes are read.
+class ModuleLookup final : public SymbolLookup {
+ public:
+  ModuleLookup(std::string_view path, std::uintptr_t base, const elf::Symbols& symbols)
+      : path_(path), base_(base), symbols_(symbols) {}
+
+  std::uintptr_t address(std::string_view name) const override;
+  std::string file_name() const override;
+  std::string soname() const override;
+
+ private:
+  std::string_view path_;
+  std::uintptr_t base_;
+  const elf::Symbols& symbols_;
+};
 
 // The runtime that the symbols prove, and its addresses; null if none.
 const Runtime* recognise(const SymbolLookup& symbols, Proof& proof);

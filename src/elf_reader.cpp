@@ -240,7 +240,8 @@ Result<File> File::open(const std::string& path) {
       return bad(path + ": its program headers are cut short");
     }
     if (program.p_type == PT_LOAD) {
-      file.loads_.push_back({program.p_vaddr, program.p_offset, program.p_filesz});
+      file.loads_.push_back({program.p_vaddr, program.p_offset, program.p_filesz,
+                             (program.p_flags & PF_X) != 0, (program.p_flags & PF_W) != 0});
     } else if (program.p_type == PT_DYNAMIC) {
       file.dynamic_ = program.p_vaddr;
     }

@@ -88,13 +88,19 @@ class File final : public Bytes {
   bool read(std::uint64_t address, void* out, std::size_t n) const override;
   Result<Symbols> symbols() const;
 
+  // A part of the file that is mapped when it is loaded.
+  struct Load {
+    std::uint64_t address, offset, file_size;
+    bool executable, writable;
+  };
+  const std::vector<Load>& loads() const { return loads_; }
+  // False for a program without shared libraries: it has no dynamic symbols and needs none.
+  bool is_dynamic() const { return dynamic_ != 0; }
+
   // A symbol of .symtab, which holds local names too where the file was not stripped.
   std::optional<Symbol> find_local(std::string_view name) const;
 
  private:
-  struct Load {
-    std::uint64_t address, offset, file_size;
-  };
   File() = default;
   bool read_at(std::uint64_t offset, void* out, std::size_t n) const;
 

@@ -13,7 +13,7 @@ const char* scope_name(Scope scope) {
   return "none";
 }
 
-void write_pool(Json& json, const Pool& pool) {
+void write_pool(Json& json, const Pool& pool, int threads) {
   const auto text_or_null = [&](const char* key, const std::string& text) {
     json.key(key);
     text.empty() ? json.null() : json.value(text);
@@ -22,11 +22,10 @@ void write_pool(Json& json, const Pool& pool) {
     json.key(key);
     count > 0 ? json.value(count) : json.null();
   };
-  json.open('{');
   json.field("id", static_cast<int>(pool.id));
   json.field("api", kApiNames[static_cast<std::size_t>(pool.runtime->api)]);
   json.field("runtime", pool.runtime->name);
-  count_or_null("threads", pool.runtime->get != nullptr ? pool.runtime->get(pool) : 0);
+  count_or_null("threads", threads);
   json.field("scope", scope_name(pool.scope));
   count_or_null("ceiling", pool.ceiling);
   count_or_null("caller_slots", pool.caller_slots);
@@ -36,13 +35,17 @@ void write_pool(Json& json, const Pool& pool) {
   text_or_null("layer", pool.layer);
   text_or_null("architecture", pool.architecture);
   text_or_null("detail", pool.detail);
-  json.close('}');
 }
 
 std::string info_json() {
   Json json;
   json.open('{').field("schema_version", 1).key("pools").open('[');
-  for (std::size_t id = 0; id < pool_count(); ++id) write_pool(json, pool_at(id));
+  for (std::size_t id = 0; id < pool_count(); ++id) {
+    const Pool& pool = pool_at(id);
+    json.open('{');
+    write_pool(json, pool, pool.runtime->get != nullptr ? pool.runtime->get(pool) : 0);
+    json.close('}');
+  }
   json.close(']').close('}');
   return json.text();
 }

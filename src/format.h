@@ -8,8 +8,8 @@
 
 namespace corewise {
 
-// One pool with its count as the calling thread sees it. Keys in docs/json.md.
-void write_pool(Json& json, const Pool& pool);
+// The keys of one pool (docs/json.md) into an object that is open. threads below 1: not known.
+void write_pool(Json& json, const Pool& pool, int threads);
 
 // {"schema_version": 1, "pools": [...]}
 std::string info_json();

@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -69,6 +70,30 @@ class SymbolLookup {
   virtual std::string soname() const = 0;
 };
 
+// A module of another process, as far as it shows without stopping it or running anything in it.
+class ModuleView {
+ public:
+  struct Place {
+    std::uintptr_t address = 0;  // 0: there is no such symbol
+    std::uint64_t size = 0;
+  };
+  virtual ~ModuleView() = default;
+  // Local symbols too, where the file was not stripped.
+  virtual Place variable(std::string_view name) const = 0;
+  // The unsigned number of `bytes` bytes that stands at a run-time address now.
+  virtual std::optional<std::uint64_t> number(std::uintptr_t address, std::size_t bytes) const = 0;
+  // The first string constant that begins so; empty if none.
+  virtual std::string constant(std::string_view beginning) const = 0;
+  // A variable of the environment that the process was started with; empty if unset.
+  virtual std::string started_with(std::string_view name) const = 0;
+};
+
+// A pool's count as seen from outside.
+struct Look {
+  int threads = 0;      // 0: cannot be told from outside
+  std::string unknown;  // and then why
+};
+
 // An environment variable that the runtime reads when it loads. Which API's count it takes.
 struct EnvVariable {
   const char* name;
@@ -94,6 +119,8 @@ struct Runtime {
   int (*hold)(Pool& pool);
   // Undoes all sets since hold(), which returned `held`. Null: set(held) does it.
   void (*release)(Pool& pool, int held);
+  // Fills what shows of a pool of another process, and its count. Null: only that it is there.
+  Look (*look)(Pool& pool, const ModuleView& view) = nullptr;
 };
 
 // Every runtime, in order of precedence (runtimes/table.cpp).

@@ -41,6 +41,7 @@ const Runtime kArrow = {
     .set = set,
     .hold = nullptr,
     .release = nullptr,
+    .look = private_count<CW_SCOPE_PROCESS>,
 };
 
 }  // namespace corewise

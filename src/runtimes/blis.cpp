@@ -50,6 +50,10 @@ void set(Pool& pool, int threads) { pool.call<void(Dim)>(kSet)(threads); }
 
 int hold(Pool& pool) { return static_cast<int>(pool.call<Dim()>(kGet)()); }
 
+Look look(Pool&, const ModuleView&) {
+  return {0, "BLIS keeps its count in a private variable; its scope depends on its version"};
+}
+
 }  // namespace
 
 const Runtime kBlis = {
@@ -63,6 +67,7 @@ const Runtime kBlis = {
     .set = set,
     .hold = hold,
     .release = nullptr,
+    .look = look,
 };
 
 }  // namespace corewise

@@ -55,6 +55,7 @@ const Runtime kFlexiblas = {
     .set = set,
     .hold = hold,
     .release = nullptr,
+    .look = private_count<CW_SCOPE_PROCESS>,
 };
 
 }  // namespace corewise

@@ -24,6 +24,7 @@ const Runtime kLibgomp = {
     .set = openmp::set,
     .hold = nullptr,
     .release = nullptr,
+    .look = openmp::look,
 };
 
 }  // namespace corewise

@@ -25,6 +25,7 @@ const Runtime kLibiomp = {
     .set = openmp::set,
     .hold = nullptr,
     .release = nullptr,
+    .look = openmp::look,
 };
 
 }  // namespace corewise

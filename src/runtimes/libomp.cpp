@@ -23,6 +23,7 @@ const Runtime kLibomp = {
     .set = openmp::set,
     .hold = nullptr,
     .release = nullptr,
+    .look = openmp::look,
 };
 
 }  // namespace corewise

@@ -70,6 +70,7 @@ const Runtime kMkl = {
     .set = set,
     .hold = hold,
     .release = nullptr,
+    .look = private_count<CW_SCOPE_THREAD>,
 };
 
 }  // namespace corewise

@@ -43,6 +43,7 @@ const Runtime kNumba = {
     .set = nullptr,
     .hold = nullptr,
     .release = nullptr,
+    .look = private_count<CW_SCOPE_NONE>,
 };
 
 }  // namespace corewise

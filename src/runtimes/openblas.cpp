@@ -47,14 +47,17 @@ const char* ask(const Pool& pool, Slot slot) {
   return answer != nullptr ? answer : "";
 }
 
+// "OpenBLAS 0.3.31 ... MAX_THREADS=64"; versions before 0.3.4 do not begin with their name.
+std::string version_in(std::string_view config) {
+  constexpr std::string_view kName = "OpenBLAS ";
+  if (!config.starts_with(kName)) return {};
+  config.remove_prefix(kName.size());
+  return std::string(config.substr(0, config.find(' ')));
+}
+
 void describe(Pool& pool) {
   const char* config = ask(pool, kConfig);
-  // "OpenBLAS 0.3.31 ... MAX_THREADS=64"; versions before 0.3.4 do not begin with their name.
-  constexpr std::string_view kName = "OpenBLAS ";
-  if (std::string_view(config).starts_with(kName)) {
-    const std::string_view rest = std::string_view(config).substr(kName.size());
-    pool.version = rest.substr(0, rest.find(' '));
-  }
+  pool.version = version_in(config);
   if (const char* most = std::strstr(config, "MAX_THREADS=")) {
     pool.ceiling = std::max(0, std::atoi(most + std::strlen("MAX_THREADS=")));
   }
@@ -92,6 +95,57 @@ void set(Pool& pool, int threads) {
   pool.call<void(int)>(pool.proof.at[kOmpSet] != 0 ? kOmpSet : kSet)(threads);
 }
 
+// The kernel set in use: `gotoblas` points to its table, and the tables have names.
+std::string kernels_in_use(const ModuleView& view) {
+  constexpr const char* kCores[] = {
+      "SkylakeX",   "Haswell",     "Zen",          "SapphireRapids", "Cooperlake", "Sandybridge",
+      "Nehalem",    "Prescott",    "Excavator",    "Steamroller",    "Piledriver", "Bulldozer",
+      "Barcelona",  "Bobcat",      "Core2",        "Penryn",         "Dunnington", "Atom",
+      "Nano",       "Opteron",     "Opteron_SSE3", "neoversen1",     "neoversev1", "neoversen2",
+      "armv8",      "armv8sve",    "cortexa53",    "cortexa57",      "cortexa72",  "thunderx2t99",
+      "thunderx3t110", "tsv110",   "a64fx",        "vortexm4"};
+  const auto table = view.number(view.variable("gotoblas").address, sizeof(void*));
+  if (!table || *table == 0) return {};
+  for (const char* core : kCores) {
+    std::string name = "gotoblas_";
+    for (const char* c = core; *c != '\0'; ++c) {
+      name += static_cast<char>(*c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c);
+    }
+    if (view.variable(name).address == *table) return core;
+  }
+  return {};
+}
+
+// Only the pthreads build queues work asynchronously, and only builds with threads have a count.
+Look look(Pool& pool, const ModuleView& view) {
+  const ModuleView::Place count = view.variable("blas_cpu_number");
+  pool.version = version_in(view.constant("OpenBLAS 0."));
+  pool.architecture = kernels_in_use(view);
+  // pthread_t blas_threads[MAX_THREADS]
+  pool.ceiling = static_cast<int>(
+      std::min<std::uint64_t>(view.variable("blas_threads").size / sizeof(std::uintptr_t),
+                              CW_MAX_THREADS));
+  if (pool.ceiling > 0) pool.caller_slots = std::max(50, 2 * pool.ceiling);
+  if (count.address == 0) {
+    pool.layer = "disabled";
+    pool.ceiling = 1;
+    pool.detail = "built without threads, or stripped of the symbol blas_cpu_number";
+    return {0, pool.detail};
+  }
+  if (view.variable("exec_blas_async").address == 0) {
+    pool.layer = "openmp";
+    pool.scope = CW_SCOPE_THREAD;
+    pool.detail = "shares the calling thread's OpenMP count";
+    return {0, pool.detail};
+  }
+  pool.layer = "pthreads";
+  pool.scope = CW_SCOPE_PROCESS;
+  const auto threads = view.number(count.address, sizeof(int));
+  if (!threads) return {0, "the memory of the process may not be read"};
+  if (*threads == 0 || *threads > CW_MAX_THREADS) return {0, "OpenBLAS has not started its pool yet"};
+  return {static_cast<int>(*threads), {}};
+}
+
 }  // namespace
 
 const Runtime kOpenblas = {
@@ -105,6 +159,7 @@ const Runtime kOpenblas = {
     .set = set,
     .hold = nullptr,
     .release = nullptr,
+    .look = look,
 };
 
 }  // namespace corewise

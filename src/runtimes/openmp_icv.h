@@ -33,6 +33,14 @@ inline int get(const Pool& pool) { return pool.call<int()>(kGet)(); }
 
 inline void set(Pool& pool, int threads) { pool.call<void(int)>(kSet)(threads); }
 
+inline Look look(Pool& pool, const ModuleView& view) {
+  pool.scope = CW_SCOPE_THREAD;
+  const std::string initial = view.started_with("OMP_NUM_THREADS");
+  return {0, "each thread has its own count; new threads begin with " +
+                 (initial.empty() ? "one per allowed CPU (OMP_NUM_THREADS was unset at start)"
+                                  : "OMP_NUM_THREADS=" + initial)};
+}
+
 inline constexpr EnvVariable kEnvironment[] = {{"OMP_NUM_THREADS", CW_API_OPENMP}};
 
 }  // namespace corewise::openmp

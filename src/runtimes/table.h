@@ -7,5 +7,11 @@ namespace corewise {
 
 extern const Runtime kFlexiblas, kOpenblas, kBlis, kMkl, kLibiomp, kLibomp, kLibgomp, kTbb, kArrow, kNumba;
 
+// The look of a runtime whose count is a private variable.
+template <Scope scope>
+Look private_count(Pool& pool, const ModuleView&) {
+  pool.scope = scope;
+  return {0, std::string(pool.runtime->name) + " keeps its count in a private variable"};
+}
 
 }  // namespace corewise

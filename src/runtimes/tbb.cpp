@@ -74,6 +74,7 @@ const Runtime kTbb = {
     .set = set,
     .hold = nullptr,
     .release = release,
+    .look = private_count<CW_SCOPE_PROCESS>,
 };
 
 }  // namespace corewise

@@ -1,0 +1,201 @@
+#include "commands.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <exception>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "exit_codes.h"
+#include "help.h"
+#include "spelling.h"
+
+namespace corewise::cli {
+namespace {
+
+constexpr const char* kSharedGroup = "Options of all commands";
+
+// One command's parser. Commands are parsed alone, so that a module or program named like another
+// command is just a word.
+struct Parser {
+  explicit Parser(const Command& command) : app(command.about, command.name) {
+    app.set_help_flag();
+    app.prefix_command(command.takes_command);
+    app.option_defaults()->group("Options");
+    action = command.declare(app);
+    app.option_defaults()->group(kSharedGroup);
+    app.add_flag("--json", settings.json, "Print JSON, with schema_version");
+    app.add_option("--color", settings.color, "Colour the output (default: auto, on a terminal)")
+        ->check(CLI::IsMember({"auto", "always", "never"}).description(""))
+        ->type_name("auto|always|never");
+    app.add_flag("-q,--quiet", settings.quiet, "No notes and hints");
+    app.add_flag("-h,--help", help, "Print this help");
+  }
+
+  CLI::App app;
+  Action action;
+  Settings settings;
+  bool help = false;
+};
+
+const Command* find(std::string_view name) {
+  for (const Command* command : commands()) {
+    if (name == command->name) return command;
+  }
+  return nullptr;
+}
+
+std::vector<std::string> visible_names() {
+  std::vector<std::string> names;
+  for (const Command* command : commands()) {
+    if (!command->hidden) names.emplace_back(command->name);
+  }
+  return names;
+}
+
+int unknown_command(const std::string& name) {
+  const std::string close = closest(name, visible_names());
+  return fail(kUsage, fmt::format("there is no command '{}'", printable(name, false)),
+              close.empty() ? "`corewise --help` lists the commands"
+                            : fmt::format("did you mean `corewise {}`?", close));
+}
+
+int unknown_word(const Command& command, const std::string& word) {
+  const std::string shown = printable(word, false);
+  if (!word.starts_with('-')) {
+    return fail(kUsage, fmt::format("{}: '{}' is one word too many", command.name, shown),
+                fmt::format("`corewise {} --help` has an example", command.name));
+  }
+  std::vector<std::string> flags;
+  for (const OptionRow& row : options_of(command)) {
+    flags.insert(flags.end(), row.flags.begin(), row.flags.end());
+  }
+  const std::string close = closest(word.substr(0, word.find('=')), flags);
+  return fail(kUsage, fmt::format("{}: there is no option '{}'", command.name, shown),
+              close.empty() ? fmt::format("`corewise {} --help` lists the options", command.name)
+                            : fmt::format("did you mean {}?", close));
+}
+
+int run(const Command& command, std::vector<std::string> words) {
+  Parser parser(command);
+  Context context;
+  std::vector<std::string> after;
+  if (command.takes_command) {
+    const auto mark = std::find(words.begin(), words.end(), "--");
+    if (mark != words.end()) {
+      after.assign(mark + 1, words.end());
+      words.erase(mark, words.end());
+    }
+  }
+  try {
+    std::reverse(words.begin(), words.end());  // as CLI11 wants them
+    parser.app.parse(words);
+  } catch (const CLI::ExtrasError&) {
+    return unknown_word(command, parser.app.remaining().front());
+  } catch (const CLI::ParseError& error) {
+    return fail(kUsage, fmt::format("{}: {}", command.name, printable(error.what(), false)),
+                fmt::format("`corewise {} --help` lists the options", command.name));
+  }
+  if (parser.help) {
+    write_out(help_for(command));
+    return kOk;
+  }
+  if (command.takes_command) {
+    context.words = parser.app.remaining();
+    if (!context.words.empty()) {
+      if (context.words.front().starts_with('-'))
+        return unknown_word(command, context.words.front());
+      if (!after.empty()) context.words.emplace_back("--");
+    }
+    context.words.insert(context.words.end(), after.begin(), after.end());
+  }
+  context.settings = parser.settings;
+  return parser.action(context);
+}
+
+int dispatch(std::vector<std::string> words) {
+  // Options before the command are those that all commands share.
+  auto at = words.begin();
+  for (; at != words.end() && at->starts_with('-'); ++at) {
+    if (*at == "-h" || *at == "--help") {
+      write_out(help_for_all());
+      return kOk;
+    }
+    if (*at == "--version") {
+      write_out("corewise " COREWISE_VERSION "\n");
+      return kOk;
+    }
+    if (*at == "--color" && at + 1 != words.end()) ++at;
+  }
+  if (at == words.end()) {
+    if (words.empty()) {
+      write_out(help_for_all());
+      return kUsage;
+    }
+    return fail(kUsage, "there is no command among these words",
+                "`corewise --help` lists the commands");
+  }
+  if (*at == "help") {
+    const Command* about = at + 1 != words.end() ? find(*(at + 1)) : nullptr;
+    if (about == nullptr && at + 1 != words.end()) return unknown_command(*(at + 1));
+    write_out(about != nullptr ? help_for(*about) : help_for_all());
+    return kOk;
+  }
+  const Command* command = find(*at);
+  if (command == nullptr) return unknown_command(*at);
+  words.erase(at);
+  return run(*command, std::move(words));
+}
+
+}  // namespace
+
+std::span<const Command* const> commands() {
+  static constexpr std::array<const Command*, 5> kTable = {&kInfo, &kRun, &kEnv, &kCompletion,
+                                                           &kManual};
+  return kTable;
+}
+
+std::string OptionRow::heading() const {
+  std::string names;
+  for (const std::string& flag : flags) names += (names.empty() ? "" : ", ") + flag;
+  return names.empty() ? value : value.empty() ? names : names + " " + value;
+}
+
+std::vector<std::string> OptionRow::choices() const {
+  std::vector<std::string> words;
+  if (value.find('|') == value.npos) return words;
+  for (std::size_t at = 0; at <= value.size();) {
+    const std::size_t end = std::min(value.find('|', at), value.size());
+    words.push_back(value.substr(at, end - at));
+    at = end + 1;
+  }
+  return words;
+}
+
+std::vector<OptionRow> options_of(const Command& command) {
+  const Parser parser(command);
+  std::vector<OptionRow> rows;
+  for (const CLI::Option* option : parser.app.get_options()) {
+    OptionRow row;
+    for (const std::string& name : option->get_snames()) row.flags.push_back("-" + name);
+    for (const std::string& name : option->get_lnames()) row.flags.push_back("--" + name);
+    if (option->get_expected_max() > 0) row.value = option->get_type_name();
+    row.text = option->get_description();
+    row.shared = option->get_group() == kSharedGroup;
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+int run_command_line(int argc, char** argv) {
+  try {
+    return dispatch({argv + std::min(argc, 1), argv + argc});
+  } catch (const std::exception& error) {
+    return fail(kFailed, error.what());
+  }
+}
+
+}  // namespace corewise::cli

@@ -1,0 +1,55 @@
+// What the exit code of corewise means; the man page and docs/cli.md are made from this table.
+#pragma once
+
+#include <array>
+
+#include "error.h"
+
+namespace corewise::cli {
+
+enum Exit : int {
+  kOk = 0,
+  kFailed = 1,
+  kUsage = 2,
+  kNoSuchProcess = 3,
+  kNotPermitted = 4,
+  kProcessEnded = 5,
+  kCannotStart = 126,
+  kNotFound = 127,
+};
+
+struct ExitMeaning {
+  Exit code;
+  const char* meaning;
+};
+
+inline constexpr std::array<ExitMeaning, 8> kExitMeanings = {{
+    {kOk, "all was done"},
+    {kFailed, "something failed, or only a part could be shown"},
+    {kUsage, "the command line was wrong; nothing was done"},
+    {kNoSuchProcess, "no process has that pid"},
+    {kNotPermitted, "the process belongs to somebody else, or is protected"},
+    {kProcessEnded, "the process ended while it was read, or is a zombie"},
+    {kCannotStart, "run: the command was found but could not be started"},
+    {kNotFound, "run: the command was not found"},
+}};
+
+constexpr Exit exit_for(Status status) {
+  switch (status) {
+    case CW_OK:
+      return kOk;
+    case CW_BAD_COUNT:
+    case CW_BAD_ARGUMENT:
+      return kUsage;
+    case CW_NO_SUCH_PROCESS:
+      return kNoSuchProcess;
+    case CW_NOT_PERMITTED:
+      return kNotPermitted;
+    case CW_PROCESS_ENDED:
+      return kProcessEnded;
+    default:
+      return kFailed;
+  }
+}
+
+}  // namespace corewise::cli

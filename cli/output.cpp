@@ -1,0 +1,139 @@
+#include "output.h"
+
+#include <fmt/format.h>
+#include <langinfo.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <clocale>
+#include <cstdlib>
+#include <cstring>
+#include <cwchar>
+#include <cwctype>
+
+#include "exit_codes.h"
+
+namespace corewise::cli {
+namespace {
+
+std::string_view variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr ? value : "";
+}
+
+int terminal_width() {
+  const std::string_view columns = variable("COLUMNS");
+  int width = 0;
+  std::from_chars(columns.data(), columns.data() + columns.size(), width);
+  winsize size{};
+  if (width <= 0 && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) width = size.ws_col;
+  // Narrower than this no table is one; wider than this no eye follows a line.
+  return width <= 0 ? 80 : std::min(std::max(width, 40), 1000);
+}
+
+void to_stderr(std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t n = ::write(STDERR_FILENO, text.data(), text.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return;
+    text.remove_prefix(static_cast<std::size_t>(n));
+  }
+}
+
+// The next character of the locale; length 0 when the bytes are none.
+struct Next {
+  std::size_t length;
+  wchar_t character;
+};
+
+Next next_character(std::string_view text) {
+  std::mbstate_t state{};
+  wchar_t character = 0;
+  const std::size_t n = std::mbrtowc(&character, text.data(), text.size(), &state);
+  if (n == 0) return {1, L'\0'};
+  return n > text.size() ? Next{0, 0} : Next{n, character};
+}
+
+}  // namespace
+
+Style style_for(const Settings& settings) {
+  Style style;
+  std::setlocale(LC_CTYPE, "");
+  style.unicode = std::strcmp(::nl_langinfo(CODESET), "UTF-8") == 0;
+  const bool terminal = ::isatty(STDOUT_FILENO) == 1;
+  style.color = settings.color == "always" ||
+                (settings.color == "auto" && terminal && variable("NO_COLOR").empty() &&
+                 variable("TERM") != "dumb" && !variable("TERM").empty());
+  style.width = terminal_width();
+  return style;
+}
+
+std::string printable(std::string_view bytes, bool unicode) {
+  std::string out;
+  while (!bytes.empty()) {
+    const auto byte = static_cast<unsigned char>(bytes.front());
+    const Next next = unicode ? next_character(bytes) : Next{byte < 0x80 ? 1u : 0u, byte};
+    if (byte == '\n') {
+      out += "\\n";
+    } else if (byte == '\t') {
+      out += "\\t";
+    } else if (next.length == 0 || byte < 0x20 || byte == 0x7f ||
+               (unicode && std::iswprint(static_cast<std::wint_t>(next.character)) == 0)) {
+      const std::size_t n = next.length == 0 ? 1 : next.length;
+      for (std::size_t i = 0; i < n; ++i) {
+        out += fmt::format("\\x{:02x}", static_cast<unsigned char>(bytes[i]));
+      }
+    } else {
+      out += bytes.substr(0, next.length);
+    }
+    bytes.remove_prefix(next.length == 0 ? 1 : next.length);
+  }
+  return out;
+}
+
+int width_of(std::string_view text) {
+  int width = 0;
+  while (!text.empty()) {
+    const Next next = next_character(text);
+    width += next.length == 0 ? 1 : std::max(0, ::wcwidth(next.character));
+    text.remove_prefix(next.length == 0 ? 1 : next.length);
+  }
+  return width;
+}
+
+std::string painted(std::string_view text, Paint paint, const Style& style) {
+  if (!style.color || text.empty()) return std::string(text);
+  constexpr const char* kCodes[] = {"1", "2", "32", "33"};
+  return fmt::format("\x1b[{}m{}\x1b[0m", kCodes[static_cast<int>(paint)], text);
+}
+
+void write_out(std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t n = ::write(STDOUT_FILENO, text.data(), text.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) {
+      const int reason = errno;
+      // Whoever ignores SIGPIPE hands that on to us, and write fails instead.
+      if (reason != EPIPE) fail(kFailed, fmt::format("standard output: {}", std::strerror(reason)));
+      std::_Exit(kFailed);
+    }
+    text.remove_prefix(static_cast<std::size_t>(n));
+  }
+}
+
+int fail(int code, std::string_view what, std::string_view hint) {
+  std::string text = fmt::format("corewise: error: {}\n", what);
+  if (!hint.empty()) text += fmt::format("hint: {}\n", hint);
+  to_stderr(text);
+  return code;
+}
+
+void warn(std::string_view what) { to_stderr(fmt::format("corewise: warning: {}\n", what)); }
+
+void note(const Settings& settings, std::string_view what) {
+  if (!settings.quiet) to_stderr(fmt::format("corewise: {}\n", what));
+}
+
+}  // namespace corewise::cli

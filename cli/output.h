@@ -1,0 +1,46 @@
+// Where words go: data to standard output, messages to standard error, and how each may look.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "error.h"
+
+namespace corewise::cli {
+
+struct Settings {
+  bool json = false;
+  bool quiet = false;
+  std::string color = "auto";
+};
+
+// What the reader's terminal, pipe and locale allow on standard output.
+struct Style {
+  bool color = false;
+  bool unicode = false;
+  int width = 80;
+};
+
+Style style_for(const Settings& settings);
+
+// Bytes as they can be shown in one line of any terminal: control characters and what is not text
+// in the locale become \n, \t or \xNN, so that a path cannot move the cursor.
+std::string printable(std::string_view bytes, bool unicode);
+
+// Columns that printable text takes.
+int width_of(std::string_view text);
+
+enum class Paint { kBold, kDim, kGreen, kYellow };
+std::string painted(std::string_view text, Paint paint, const Style& style);
+
+// Writes everything to standard output. A reader that went away is no failure of ours to report:
+// it ends the program quietly. Any other failure is said.
+void write_out(std::string_view text);
+
+// "corewise: error: ..." and, when not empty, "hint: ..." on standard error; returns code.
+int fail(int code, std::string_view what, std::string_view hint = {});
+void warn(std::string_view what);
+// Left out with --quiet.
+void note(const Settings& settings, std::string_view what);
+
+}  // namespace corewise::cli

@@ -1,0 +1,148 @@
+#include "pool_table.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+namespace corewise::cli {
+namespace {
+
+// Fewer columns than this show too little of a library's path to know it by.
+constexpr int kLeastPath = 40;
+constexpr std::size_t kColumns = 5;
+using Line = std::array<std::string, kColumns>;
+
+std::string or_dash(const std::string& text) { return text.empty() ? "-" : text; }
+
+std::string joined(const std::string& a, const std::string& b, const char* between) {
+  return a.empty() || b.empty() ? a + b : a + between + b;
+}
+
+Line cells(const PoolRow& row) {
+  return {or_dash(row.api), row.threads, or_dash(row.scope),
+          or_dash(joined(row.runtime, row.version, " ")),
+          or_dash(joined(row.layer, row.architecture, "/"))};
+}
+
+std::string padded(const std::string& text, int width, bool right) {
+  const std::string space(static_cast<std::size_t>(std::max(0, width - width_of(text))), ' ');
+  return right ? space + text : text + space;
+}
+
+std::string folded(const std::string& text, int first_column, int indent, int width) {
+  std::string out;
+  int column = first_column;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find(' ', at), text.size());
+    const std::string word = text.substr(at, end - at);
+    if (column > indent && column + 1 + width_of(word) > width) {
+      out += "\n" + std::string(static_cast<std::size_t>(indent), ' ');
+      column = indent;
+    } else if (column > indent) {
+      out += ' ';
+      ++column;
+    }
+    out += word;
+    column += width_of(word);
+    at = end + 1;
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string shortened(const std::string& text, int width, bool unicode) {
+  if (width_of(text) <= width) return text;
+  const std::string dots = unicode ? "…" : "...";
+  const int room = std::max(2, width - width_of(dots));
+  // The end says most: the file's name.
+  const int head_room = room / 3;
+  const auto is_inside = [&](std::size_t at) {
+    return at < text.size() && (static_cast<unsigned char>(text[at]) & 0xc0u) == 0x80u;
+  };
+  std::size_t head = 0;
+  while (head < text.size() && width_of(text.substr(0, head)) < head_room) ++head;
+  while (is_inside(head)) ++head;
+  std::size_t tail = text.size();
+  while (tail > head && width_of(text.substr(tail)) < room - head_room) --tail;
+  while (is_inside(tail)) ++tail;
+  return text.substr(0, head) + dots + text.substr(tail);
+}
+
+std::string pool_table(const std::vector<PoolRow>& rows, const Style& style, bool wide) {
+  std::vector<Line> lines = {{"API", "THREADS", "SCOPE", "RUNTIME", "LAYER/KERNELS"}};
+  for (const PoolRow& row : rows) lines.push_back(cells(row));
+  std::array<int, kColumns> widths{};
+  for (const Line& line : lines) {
+    for (std::size_t i = 0; i < kColumns; ++i) widths[i] = std::max(widths[i], width_of(line[i]));
+  }
+  int taken = 0;
+  for (const int width : widths) taken += width + 2;
+  const bool beside = wide || style.width - taken >= kLeastPath;
+
+  std::string out;
+  for (std::size_t n = 0; n < lines.size(); ++n) {
+    std::string text;
+    for (std::size_t i = 0; i < kColumns; ++i) {
+      const std::string cell = padded(lines[n][i], widths[i], i == 1);
+      text += (n > 0 && i == 1) ? painted(cell, Paint::kBold, style) : cell;
+      if (i + 1 < kColumns || beside) text += "  ";
+    }
+    if (beside) text += n == 0 ? "LIBRARY" : "";
+    while (!beside && text.ends_with(' ')) text.pop_back();
+    if (n == 0) {
+      out += painted(text, Paint::kBold, style) + "\n";
+      continue;
+    }
+    const std::string path = printable(rows[n - 1].path, style.unicode);
+    const int room = style.width - (beside ? taken : 2);
+    const std::string shown = wide ? path : shortened(path, room, style.unicode);
+    out += beside ? text + shown + "\n" : text + "\n  " + painted(shown, Paint::kDim, style) + "\n";
+  }
+  return out;
+}
+
+std::string scope_legend(const std::vector<PoolRow>& rows, const std::string& whose,
+                         const Style& style) {
+  const auto has = [&](const char* scope) {
+    return std::any_of(rows.begin(), rows.end(),
+                       [&](const PoolRow& row) { return row.scope == scope; });
+  };
+  std::string out;
+  const auto add = [&](const char* scope, const std::string& meaning) {
+    if (!has(scope)) return;
+    const std::string name = fmt::format("{}:", scope);
+    const int indent = 9;
+    out += painted(padded(name, indent, false) + folded(meaning, indent, indent, style.width),
+                   Paint::kDim, style) +
+           "\n";
+  };
+  add("process", "one count for all threads of the process.");
+  add("thread", "each thread has a count of its own" + whose + ".");
+  add("none", "cannot be set from here.");
+  return out;
+}
+
+std::string remarks(const std::vector<PoolRow>& rows, const Style& style) {
+  std::vector<std::string> order;
+  std::map<std::string, std::vector<std::string>> about;
+  for (const PoolRow& row : rows) {
+    if (row.remark.empty()) continue;
+    auto& names = about[row.remark];
+    if (names.empty()) order.push_back(row.remark);
+    if (std::find(names.begin(), names.end(), row.runtime) == names.end()) {
+      names.push_back(row.runtime);
+    }
+  }
+  std::string out;
+  for (const std::string& remark : order) {
+    const std::string line =
+        fmt::format("{}: {}", fmt::join(about[remark], ", "), printable(remark, style.unicode));
+    out += folded(line, 0, 2, style.width) + "\n";
+  }
+  return out;
+}
+
+}  // namespace corewise::cli

@@ -1,0 +1,49 @@
+// The environment variables that thread pool runtimes read when they load, and what a count asked
+// for on the command line makes of them.
+#pragma once
+
+#include <CLI/App.hpp>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "error.h"
+
+namespace corewise::cli {
+
+// Counts as they were typed, by kind of pool ("openmp").
+using Counts = std::map<std::string, std::string>;
+
+// Adds --openmp, --blas... to a command; their values come to stand in the result.
+std::shared_ptr<Counts> declare_counts(CLI::App& app);
+
+struct Variable {
+  std::string name;
+  std::string value;
+};
+
+struct Changes {
+  std::vector<Variable> set;
+  std::vector<std::string> remove;  // inherited, and would overrule what is set
+};
+
+// What the counts mean; CW_BAD_COUNT or CW_NOT_AVAILABLE names the option that is wrong.
+Result<Changes> changes_for(const Counts& counts);
+
+// Every name that changes_for may set or remove.
+std::vector<std::string> all_names();
+
+// Whether a variable of the environment has to do with threads, for showing it.
+bool concerns_threads(const std::string& name);
+
+// "NAME=value" strings, such as environ's, of those that concern threads, sorted by name.
+std::vector<Variable> thread_variables(const std::vector<std::string>& environment);
+
+// Of this process.
+std::vector<std::string> own_environment();
+
+// {"set":{...},"remove":[...]} with the schema's version.
+std::string changes_json(const Changes& changes);
+
+}  // namespace corewise::cli
