@@ -34,7 +34,7 @@ def _count(value: object, what: str) -> int:
         raise BadType(
             f"{what}={value!r} is a {type(value).__name__}: ask for a whole number of threads"
         )
-    threads = index(value)  # type: ignore[arg-type]
+    threads = index(value)
     if not 1 <= threads <= _core.MAX_THREADS:
         raise BadCount(
             f"{what}={threads} threads: ask for a whole number from 1 to {_core.MAX_THREADS}"
@@ -193,13 +193,16 @@ def _outcomes(receipt: _core.Receipt) -> tuple[Outcome, ...]:
     from ._info import Outcome, info
 
     pools = info()
-    return tuple(Outcome(pools[pool], *rest) for pool, *rest in receipt.outcomes())
+    return tuple(
+        Outcome(pools[pool], before, asked, effective, reason)
+        for pool, before, asked, effective, reason in receipt.outcomes()
+    )
 
 
 def _report(receipt: _core.Receipt) -> str:
     return "\n".join(
-        f"{o.pool.prefix} ({o.pool.path}) has {'an unknown number of' if o.effective is None else o.effective}"
-        f" threads, not the {o.asked} asked for: {o.reason}"
+        f"{o.pool.prefix} ({o.pool.path}) has {o.effective or 'an unknown number of'} threads, "
+        f"not the {o.asked} asked for: {o.reason}"
         for o in _outcomes(receipt)
         if o.effective != o.asked
     )

@@ -15,13 +15,14 @@ def install_as_threadpoolctl() -> list[str]:
     of them. Safe from any thread, but not while others import.
     """
     from . import threadpoolctl as ours
+    from .threadpoolctl._controllers import _ALL_CONTROLLERS
 
     real = sys.modules.get("threadpoolctl")
     sys.modules["threadpoolctl"] = ours
     if real is None or real is ours:
         return []
     for kind in real._ALL_CONTROLLERS:
-        if kind.__module__ != real.__name__ and kind not in ours._ALL_CONTROLLERS:
+        if kind.__module__ != real.__name__ and kind not in _ALL_CONTROLLERS:
             ours.register(kind)
     theirs = {
         id(value): getattr(ours, name)

@@ -42,4 +42,4 @@ class _StandIn:
         return compile("from corewise.threadpoolctl import _main; _main()", name, "exec")
 
 
-sys.meta_path.insert(0, _StandIn)  # type: ignore[arg-type]
+sys.meta_path.insert(0, _StandIn)

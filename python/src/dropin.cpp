@@ -41,7 +41,7 @@ struct Scope {
   Wishes wishes;
   std::uint64_t owner = 0;
   std::optional<limits> open;  // none if nothing was asked
-  std::vector<int> original;  // threads by pool id before opening
+  std::vector<int> original;   // threads by pool id before opening
   bool closed = false;
   std::weak_ptr<Scope> outer;
   std::vector<std::shared_ptr<Scope>> inner;
@@ -188,9 +188,9 @@ class Limiter {
     Wishes wishes;
     nb::object apply = nb::none();
     if (!plain(limits, user_api, wishes)) {
-      const nb::tuple resolved = nb::cast<nb::tuple>(
-          nb::module_::import_("corewise.threadpoolctl._params")
-              .attr("resolve")(controller_, limits, user_api));
+      const nb::tuple resolved =
+          nb::cast<nb::tuple>(nb::module_::import_("corewise.threadpoolctl._params")
+                                  .attr("resolve")(controller_, limits, user_api));
       for (const nb::handle item : nb::cast<nb::list>(resolved[0])) {
         const auto wish = nb::cast<nb::tuple>(item);
         const int api = nb::cast<int>(wish[0]);
@@ -249,8 +249,8 @@ class Limiter {
     int overflow = 0;
     const long long count = PyLong_AsLongLongAndOverflow(limits.ptr(), &overflow);
     if (count < 1 && overflow <= 0) return false;
-    const int threads = overflow > 0 || count > CW_MAX_THREADS ? CW_MAX_THREADS
-                                                               : static_cast<int>(count);
+    const int threads =
+        overflow > 0 || count > CW_MAX_THREADS ? CW_MAX_THREADS : static_cast<int>(count);
     const bool all = user_api.is_none();
     if (!all && !PyUnicode_Check(user_api.ptr())) return false;
     const bool blas = all || PyUnicode_CompareWithASCIIString(user_api.ptr(), kBlas) == 0;
@@ -368,12 +368,14 @@ void bind_dropin(nb::module_& m) {
       .def(nb::init<nb::object, nb::object, nb::object>(), nb::arg("controller").none(),
            nb::kw_only(), nb::arg("limits").none() = nb::none(),
            nb::arg("user_api").none() = nb::none())
-      .def("__enter__", [](nb::handle_t<Limiter> self) {
-        nb::cast<Limiter&>(self).enter();
-        return nb::borrow(self);
-      })
-      .def("__exit__", [](Limiter& self, nb::handle, nb::handle, nb::handle) { self.exit(); },
-           nb::arg().none(), nb::arg().none(), nb::arg().none())
+      .def("__enter__",
+           [](nb::handle_t<Limiter> self) {
+             nb::cast<Limiter&>(self).enter();
+             return nb::borrow(self);
+           })
+      .def(
+          "__exit__", [](Limiter& self, nb::handle, nb::handle, nb::handle) { self.exit(); },
+          nb::arg().none(), nb::arg().none(), nb::arg().none())
       .def("restore_original_limits", &Limiter::restore)
       .def("unregister", &Limiter::restore)
       .def_prop_rw("_held", &Limiter::controller, &Limiter::set_controller)

@@ -11,13 +11,11 @@ void raise(const error& why) {
 }
 
 nb::object text(std::string_view bytes) {
-  return nb::steal(PyUnicode_DecodeFSDefaultAndSize(bytes.data(),
-                                                    static_cast<Py_ssize_t>(bytes.size())));
+  return nb::steal(
+      PyUnicode_DecodeFSDefaultAndSize(bytes.data(), static_cast<Py_ssize_t>(bytes.size())));
 }
 
-nb::object text_or_none(std::string_view bytes) {
-  return bytes.empty() ? nb::none() : text(bytes);
-}
+nb::object text_or_none(std::string_view bytes) { return bytes.empty() ? nb::none() : text(bytes); }
 
 nb::object count_or_none(int count) {
   if (count <= 0) return nb::none();

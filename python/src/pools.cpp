@@ -92,7 +92,8 @@ void bind_pools(nb::module_& m) {
       .def_prop_ro("layer", [](const pool& p) { return text_or_none(p.layer); })
       .def_prop_ro("architecture", [](const pool& p) { return text_or_none(p.architecture); })
       .def_prop_ro("detail", [](const pool& p) { return text_or_none(p.detail); })
-      .def("__eq__", [](const pool& p, const pool& q) { return p.id == q.id; }, nb::is_operator())
+      .def(
+          "__eq__", [](const pool& p, const pool& q) { return p.id == q.id; }, nb::is_operator())
       .def("__hash__", [](const pool& p) { return p.id; })
       .def("__repr__", [](const pool& p) {
         return nb::str("<corewise.Pool {}: {}, {} threads, {}>")

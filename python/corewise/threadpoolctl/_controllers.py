@@ -103,7 +103,7 @@ class LibController(ABC):
             )
         return result
 
-    def set_additional_attributes(self) -> None:
+    def set_additional_attributes(self) -> None:  # noqa: B027
         """For subclasses: sets further attributes, which info will show."""
 
     @property
@@ -152,7 +152,7 @@ class _PoolController(LibController):
         self._pool = pool
 
     @property
-    def dynlib(self) -> ctypes.CDLL:
+    def dynlib(self) -> ctypes.CDLL:  # type: ignore[override]
         """The library as a ctypes.CDLL, opened when first asked for."""
         if "_dynlib" not in self.__dict__:
             self._dynlib = _open(self.filepath)
@@ -447,4 +447,3 @@ class _ControllingThreadOwnership:
 
 
 CONTROLLING_THREAD_OWNERSHIP = _ControllingThreadOwnership()
-
