@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from pools import Pools
 
 HERE = Path(__file__).parent
 OURS = "corewise.threadpoolctl"
@@ -49,6 +50,7 @@ def run(native: Path) -> Run:
         done = subprocess.run(
             [sys.executable, "-c", f"NATIVE = {str(native)!r}\n{code}", *args],
             capture_output=True,
+            check=False,
             text=True,
             timeout=timeout,
             env=env,
@@ -57,3 +59,12 @@ def run(native: Path) -> Run:
         return done.stdout
 
     return run
+
+
+@pytest.fixture
+def pools(native: Path) -> Iterator[Pools]:
+    """Both pools at 16 threads, which the test has to leave as it found them."""
+    both = Pools(native)
+    assert both.now() == (16, 16)
+    yield both
+    assert both.now() == (16, 16)

@@ -101,11 +101,12 @@ def public_surface(tp: Any) -> Any:
 
 @scenario
 def kinds_of_controllers(tp: Any) -> Any:
-    return [
-        [kind.__name__, kind.user_api, kind.internal_api, sorted(kind.filename_prefixes)]
-        + sorted(kind.check_symbols)
+    rows: list[Any] = [
+        [kind.__name__, kind.user_api, kind.internal_api, list(map(sorted, names))]
         for kind in tp._ALL_CONTROLLERS[:5]
-    ] + [sorted(tp._ALL_USER_APIS), tp._ALL_INTERNAL_APIS, sorted(tp._ALL_PREFIXES)]
+        for names in [(kind.filename_prefixes, kind.check_symbols)]
+    ]
+    return [*rows, sorted(tp._ALL_USER_APIS), tp._ALL_INTERNAL_APIS, sorted(tp._ALL_PREFIXES)]
 
 
 @scenario
@@ -162,7 +163,8 @@ def limit_nothing(tp: Any) -> Any:
 
 @scenario
 def limit_by_dictionary(tp: Any) -> Any:
-    blas = [e for e in tp.threadpool_info() if e["user_api"] == "blas"]
+    entries = sorted(tp.threadpool_info(), key=lambda entry: entry["filepath"])
+    blas = [entry for entry in entries if entry["user_api"] == "blas"]
     path, prefix = blas[0]["filepath"], blas[0]["prefix"]
     seen = []
     for limits in (

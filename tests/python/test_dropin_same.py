@@ -74,7 +74,7 @@ def test_command_line(args: tuple[str, ...]) -> None:
     ours, theirs = command_line(OURS, *args), command_line(THEIRS, *args)
     assert ours == theirs
     assert [list(entry) for entry in ours[0]] == [list(entry) for entry in theirs[0]]
-    assert ("WARNING: could not import no_such_module\n" == ours[1]) is ("-i" in args)
+    assert (ours[1] == "WARNING: could not import no_such_module\n") is ("-i" in args)
 
 
 @pytest.mark.parametrize("implementation", [OURS, THEIRS])
