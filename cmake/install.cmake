@@ -1,6 +1,11 @@
 # What `cmake --install` lays down: library, headers, find_package(corewise) and pkg-config files.
 include(CMakePackageConfigHelpers)
 
+if(SKBUILD)
+  # Inside a Python package there is no multiarch.
+  set(CMAKE_INSTALL_LIBDIR lib)
+endif()
+
 set(COREWISE_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/corewise)
 install(TARGETS corewise EXPORT corewise-targets
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library)
@@ -18,3 +23,6 @@ install(FILES ${PROJECT_BINARY_DIR}/corewise-config.cmake
 configure_file(cmake/corewise.pc.in ${PROJECT_BINARY_DIR}/corewise.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/corewise.pc
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT library)
+if(TARGET corewise_cli)
+  install(TARGETS corewise_cli RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT cli)
+endif()

@@ -149,6 +149,9 @@ CW_API const char* cw_last_error(void);
  * when nothing was loaded. changed (may be NULL): 1 if the set of pools grew. */
 CW_API cw_status cw_refresh(int* changed);
 
+/* A number that changes whenever a module is loaded or unloaded. Costs some nanoseconds. */
+CW_API uint64_t cw_generation(void);
+
 /* The number of pools known; looks first. Pools are never removed: a recognised runtime is kept
  * loaded, so that its functions stay callable. Ids are 0 .. count-1 in load order of discovery. */
 CW_API size_t cw_pool_count(void);

@@ -118,6 +118,11 @@ cw_status cw_refresh(int* changed) {
   });
 }
 
+uint64_t cw_generation(void) {
+  const os::Generation now = os::generation();
+  return now.adds + now.subs;
+}
+
 size_t cw_pool_count(void) {
   guarded([] {
     synchronise();

@@ -3,9 +3,12 @@
 #include <fcntl.h>
 #include <link.h>
 #include <pthread.h>
+#include <sched.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <climits>
 #include <cstdlib>
@@ -16,6 +19,55 @@
 
 namespace corewise::os {
 namespace {
+
+// dl_iterate_phdr holds a lock of the loader that glibc (seen in 2.36) leaves locked in a child
+// whose parent had another thread inside, so a fork waits until none of ours is. Bounded, since
+// one of ours may itself wait for a stranger's walk.
+class Gate {
+ public:
+  Gate() {
+    at_fork([] { gate().shut(); }, [] { gate().open(); }, [] { gate().open_in_child(); });
+  }
+
+  // Never destroyed: threads may pass while the process exits.
+  static Gate& gate() {
+    static Gate* const kGate = new Gate;
+    return *kGate;
+  }
+
+  void enter() {
+    while (inside_.fetch_add(1), forking_.load()) {
+      inside_.fetch_sub(1);
+      while (forking_.load()) sched_yield();
+    }
+  }
+  void leave() { inside_.fetch_sub(1); }
+
+ private:
+  void shut() {
+    constexpr int kMostMilliseconds = 1000;
+    forking_.store(true);
+    for (int i = 0; inside_.load() != 0 && i < kMostMilliseconds; ++i) {
+      const timespec millisecond{0, 1'000'000};
+      i < 100 ? (void)sched_yield() : (void)nanosleep(&millisecond, nullptr);
+    }
+  }
+  void open() { forking_.store(false); }
+  void open_in_child() {
+    inside_.store(0);
+    forking_.store(false);
+  }
+
+  std::atomic<int> inside_{0};
+  std::atomic<bool> forking_{false};
+};
+
+void walk_modules(int (*visit)(dl_phdr_info*, std::size_t, void*), void* out) {
+  Gate& gate = Gate::gate();
+  gate.enter();
+  dl_iterate_phdr(visit, out);
+  gate.leave();
+}
 
 int first_only(dl_phdr_info* info, std::size_t, void* out) {
   *static_cast<Generation*>(out) = {info->dlpi_adds, info->dlpi_subs};
@@ -32,7 +84,7 @@ LoadedModule describe(const dl_phdr_info& info) {
   module.path = info.dlpi_name;
   module.base = info.dlpi_addr;
   for (int i = 0; i < info.dlpi_phnum; ++i) {
-    const ElfW(Phdr)& header = info.dlpi_phdr[i];
+    const ElfW(Phdr) & header = info.dlpi_phdr[i];
     const std::uintptr_t begin = info.dlpi_addr + header.p_vaddr;
     if (header.p_type == PT_LOAD) {
       module.segments.push_back({begin, begin + header.p_memsz, (header.p_flags & PF_R) != 0});
@@ -58,7 +110,7 @@ int collect(dl_phdr_info* info, std::size_t, void* out) {
 
 Generation generation() {
   Generation now;
-  dl_iterate_phdr(first_only, &now);
+  walk_modules(first_only, &now);
   return now;
 }
 
@@ -66,7 +118,7 @@ std::vector<LoadedModule> loaded_modules(Generation& at) {
   Walk walk;
   // So many that the vector hardly ever grows while the loader's lock is held.
   walk.modules.reserve(512);
-  dl_iterate_phdr(collect, &walk);
+  walk_modules(collect, &walk);
   at = walk.at;
   // The loader gives the program itself the empty name.
   if (!walk.modules.empty() && walk.modules.front().path.empty()) {
@@ -104,9 +156,9 @@ Result<std::string> read_file(const std::string& path, std::size_t most) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
     const int reason = errno;
-    const Status status = reason == ENOENT || reason == ESRCH     ? CW_NO_SUCH_PROCESS
+    const Status status = reason == ENOENT || reason == ESRCH   ? CW_NO_SUCH_PROCESS
                           : reason == EACCES || reason == EPERM ? CW_NOT_PERMITTED
-                                                                  : CW_IO_ERROR;
+                                                                : CW_IO_ERROR;
     return Error{status == CW_NO_SUCH_PROCESS && !path.starts_with("/proc/") ? CW_IO_ERROR : status,
                  path + ": " + std::strerror(reason)};
   }

@@ -1,0 +1,82 @@
+"""See and limit every native thread pool of this process: OpenMP, BLAS, TBB, Arrow and numba.
+
+    import corewise
+    corewise.info()                          # a table of every pool
+    with corewise.limits(openmp=8, blas=4):  # undone at the end of the block
+        ...
+
+Names are loaded when first used, so importing costs next to nothing.
+"""
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from . import threadpoolctl as threadpoolctl
+    from ._core import Pool as Pool
+    from ._errors import AboveCeiling as AboveCeiling
+    from ._errors import BadCount as BadCount
+    from ._errors import BadType as BadType
+    from ._errors import Error as Error
+    from ._errors import LibraryLied as LibraryLied
+    from ._errors import LimitWarning as LimitWarning
+    from ._errors import NotAvailable as NotAvailable
+    from ._errors import UnknownName as UnknownName
+    from ._info import Info as Info
+    from ._info import Outcome as Outcome
+    from ._info import PoolInfo as PoolInfo
+    from ._info import info as info
+    from ._limits import limits as limits
+    from ._replace import install_as_threadpoolctl as install_as_threadpoolctl
+
+    __version__: str
+
+_WHERE = {
+    **dict.fromkeys(
+        (
+            "AboveCeiling",
+            "BadCount",
+            "BadType",
+            "Error",
+            "LibraryLied",
+            "LimitWarning",
+            "NotAvailable",
+            "UnknownName",
+        ),
+        "_errors",
+    ),
+    **dict.fromkeys(("Info", "Outcome", "PoolInfo", "info"), "_info"),
+    "Pool": "_core",
+    "limits": "_limits",
+    "install_as_threadpoolctl": "_replace",
+}
+
+__all__ = ["__version__", "pools", "threadpoolctl", *_WHERE]  # noqa: PLE0604
+
+
+def pools() -> "list[Pool]":
+    """Every native thread pool of this process, in the order they were found.
+
+    Each is a live handle: `threads` is read from the library whenever it is asked for, as the
+    calling thread sees it; all else never changes. Libraries loaded since the last call are
+    found. Safe from any thread.
+    """
+    from . import _core
+
+    return _core.pools()
+
+
+def __getattr__(name: str) -> object:
+    value: object
+    if name in _WHERE:
+        value = getattr(__import__(f"corewise.{_WHERE[name]}", fromlist=[name]), name)
+    elif name == "threadpoolctl":
+        value = __import__("corewise.threadpoolctl", fromlist=["threadpoolctl"])
+    elif name == "__version__":
+        value = __import__("corewise._core", fromlist=["version"]).version()
+    else:
+        raise AttributeError(f"module 'corewise' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> "list[str]":
+    return sorted({*globals(), *__all__})

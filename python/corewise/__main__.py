@@ -1,0 +1,35 @@
+"""`python -m corewise` and the `corewise` command: where the wheel keeps things, else the binary.
+
+--prefix        the folder for CMAKE_PREFIX_PATH (holds include, lib and bin)
+--cmake-dir     the folder of corewise-config.cmake
+Anything else is handed to the native command line tool.
+"""
+
+import os
+import sys
+
+_PREFIX = os.path.dirname(os.path.abspath(__file__))
+
+
+def main() -> int:
+    """Runs the command line; does not return when the native tool takes over."""
+    if sys.argv[1:] == ["--prefix"]:
+        print(_PREFIX)
+        return 0
+    if sys.argv[1:] == ["--cmake-dir"]:
+        print(os.path.join(_PREFIX, "lib", "cmake", "corewise"))
+        return 0
+    binary = os.path.join(_PREFIX, "bin", "corewise")
+    try:
+        os.execv(binary, [binary, *sys.argv[1:]])
+    except FileNotFoundError:
+        print(
+            "corewise: error: this wheel was built without the command line tool\n"
+            "hint: python -m corewise.threadpoolctl shows pools; --prefix and --cmake-dir work",
+            file=sys.stderr,
+        )
+        return 127
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""The exceptions of corewise. Each message is one sentence that says what to do."""
+
+from __future__ import annotations
+
+
+class Error(Exception):
+    """Base of all exceptions that corewise raises. Whatever failed changed nothing."""
+
+
+class BadCount(Error, ValueError):
+    """A thread count below 1 or above 32768."""
+
+
+class AboveCeiling(BadCount):
+    """A thread count above what the library was built for (`Pool.ceiling`)."""
+
+
+class UnknownName(Error, LookupError):
+    """No API, runtime, prefix or library file has that name."""
+
+
+class BadType(Error, TypeError):
+    """A value that is no whole number, name, mapping or pool where one is needed."""
+
+
+class LibraryLied(Error, RuntimeError):
+    """A library did not do or tell what its interface promises."""
+
+
+class NotAvailable(Error, RuntimeError):
+    """This platform, build or library has no such function."""
+
+
+class LimitWarning(UserWarning):
+    """A limit was opened, but a pool may use more threads than it was asked to."""
+
+
+# By cw_status (corewise.h); 0 stands for all that have no kind of their own.
+BY_STATUS: dict[int, type[Exception]] = {
+    0: Error,
+    2: BadCount,
+    3: AboveCeiling,
+    4: UnknownName,
+    10: LibraryLied,
+    11: NotAvailable,
+    12: MemoryError,
+}

@@ -1,0 +1,91 @@
+"""Pools as a table: plain text that fits the terminal, and HTML for notebooks."""
+
+from __future__ import annotations
+
+import html
+import os
+import shutil
+from collections.abc import Sequence
+
+from ._info import PoolInfo
+
+_HEADS = ("API", "Runtime", "Threads", "Scope", "Most", "Version", "Library")
+_RIGHT = (2, 4)  # columns of numbers
+_LEAST_PATH = 12
+
+
+def _cells(pool: PoolInfo) -> list[str]:
+    runtime = pool.runtime if pool.layer is None else f"{pool.runtime}/{pool.layer}"
+    return [
+        pool.api,
+        runtime,
+        "?" if pool.threads is None else str(pool.threads),
+        pool.scope,
+        "-" if pool.ceiling is None else str(pool.ceiling),
+        pool.version or "-",
+        _shown(pool.path),
+    ]
+
+
+def _shown(path: str) -> str:
+    """With the bytes that are no text, and controls that would break the table, replaced."""
+    text = path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def shorten(path: str, width: int) -> str:
+    """The path with its middle left out so that it fits; the end, which tells files apart,
+    keeps the greater part."""
+    if len(path) <= width:
+        return path
+    head = (width - 3) // 3
+    return path[:head] + "..." + path[len(path) - (width - 3 - head) :]
+
+
+def as_text(pools: Sequence[PoolInfo]) -> str:
+    """A table no wider than $COLUMNS or the terminal (80 where there is none). Paths give way;
+    numbers never."""
+    if not pools:
+        return "no native thread pool is loaded"
+    rows = [list(_HEADS), *map(_cells, pools)]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(_HEADS))]
+    room = shutil.get_terminal_size((80, 24)).columns - sum(widths[:-1]) - 2 * (len(_HEADS) - 1)
+    widths[-1] = min(widths[-1], max(_LEAST_PATH, room))
+    lines = []
+    for row in rows:
+        row[-1] = shorten(row[-1], widths[-1])
+        cells = [
+            cell.rjust(width) if i in _RIGHT else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+# Colours come from JupyterLab's theme, light or dark; elsewhere from the page.
+_STYLE = (
+    "color:var(--jp-content-font-color1,inherit);"
+    "background:var(--jp-layout-color0,transparent);border-collapse:collapse"
+)
+_CELL = "padding:.2em .6em;border-bottom:1px solid var(--jp-border-color2,currentColor);text-align:"
+
+
+def as_html(pools: Sequence[PoolInfo]) -> str:
+    """A table that needs no other file, with a caption and headers for screen readers."""
+
+    def cell(tag: str, column: int, text: str, scope: str = "") -> str:
+        side = "right" if column in _RIGHT else "left"
+        wrap = ";overflow-wrap:anywhere" if column == len(_HEADS) - 1 else ""
+        return f'<{tag}{scope} style="{_CELL}{side}{wrap}">{html.escape(text)}</{tag}>'
+
+    head = "".join(cell("th", i, text, ' scope="col"') for i, text in enumerate(_HEADS))
+    body = ""
+    for pool in pools:
+        first, *rest = _cells(pool)
+        cells = cell("th", 0, first, ' scope="row"')
+        cells += "".join(cell("td", i, text) for i, text in enumerate(rest, 1))
+        body += f"<tr>{cells}</tr>"
+    return (
+        f'<table style="{_STYLE}"><caption style="text-align:left">Native thread pools of process '
+        f"{os.getpid()}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    )

@@ -1,0 +1,27 @@
+// The extension module, one function for each of its parts. Everything the parts share is here.
+#pragma once
+
+#include <nanobind/nanobind.h>
+
+#include <corewise.hpp>
+#include <string_view>
+
+namespace corewise::python {
+
+namespace nb = nanobind;
+
+// Raises the Python exception of the error's kind (corewise._errors) with its sentence.
+[[noreturn]] void raise(const error& why);
+
+// Bytes as the system has them, as Python's file functions name them (surrogateescape).
+nb::object text(std::string_view bytes);
+
+// Empty and zero stand for "not known" in the C++ face; Python says None.
+nb::object text_or_none(std::string_view bytes);
+nb::object count_or_none(int count);
+
+void bind_pools(nb::module_& m);
+void bind_limits(nb::module_& m);
+void bind_dropin(nb::module_& m);
+
+}  // namespace corewise::python

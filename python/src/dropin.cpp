@@ -1,0 +1,393 @@
+// The hot half of corewise.threadpoolctl: info dictionaries and limiters.
+//
+// A limiter opens core limits that replace older ones of the same owner (a thread, or the asyncio
+// task that runs in it), as an inner threadpool_limits may raise what an outer one lowered. What is
+// opened inside a `with` and never restored ends with that `with`, since threadpoolctl restores
+// everything there; outside of any it is permanent.
+//
+// All bookkeeping happens under the GIL; only calls into the core release it.
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "binding.h"
+
+namespace corewise::python {
+namespace {
+
+// What may be limited: an API, or one pool.
+struct Wish {
+  const char* api = nullptr;
+  std::uint32_t id = 0;
+  int threads = 0;
+  bool same_target(const Wish& other) const { return api == other.api && id == other.id; }
+};
+using Wishes = std::vector<Wish>;
+
+constexpr const char* kBlas = "blas";
+constexpr const char* kOpenmp = "openmp";
+
+struct Scope {
+  explicit Scope(Wishes what) : wishes(std::move(what)) {}
+  Scope(const Scope&) = delete;
+  Scope& operator=(const Scope&) = delete;
+  ~Scope() {
+    if (open) open->keep();
+  }
+
+  Wishes wishes;
+  std::uint64_t owner = 0;
+  std::optional<limits> open;  // none if nothing was asked
+  std::vector<int> original;   // threads by pool id before opening
+  bool closed = false;
+  std::weak_ptr<Scope> outer;
+  std::vector<std::shared_ptr<Scope>> inner;
+};
+using ScopePtr = std::shared_ptr<Scope>;
+
+// The `with` blocks that this thread is in, innermost last.
+thread_local std::vector<ScopePtr> entered;
+
+// Interned once; the interpreter that made them outlives the module.
+struct Names {
+  PyObject* num_threads = PyUnicode_InternFromString("num_threads");
+  PyObject* reach = PyUnicode_InternFromString("_reach");
+  PyObject* current_task = PyUnicode_InternFromString("current_task");
+  PyObject* asyncio = PyUnicode_InternFromString("asyncio");
+};
+const Names& names() {
+  static const Names kNames;
+  return kNames;
+}
+
+// 0 stands for the calling thread; a running asyncio task is an owner of its own.
+std::uint64_t current_owner() {
+  static PyObject* get_running_loop = nullptr;
+  if (get_running_loop == nullptr) {
+    const nb::object module = nb::steal(PyImport_GetModule(names().asyncio));
+    if (!module.is_valid()) {
+      PyErr_Clear();
+      return 0;
+    }
+    // Absent while asyncio itself is being imported.
+    get_running_loop = PyObject_GetAttrString(module.ptr(), "_get_running_loop");
+    if (get_running_loop == nullptr) {
+      PyErr_Clear();
+      return 0;
+    }
+  }
+  const nb::object loop = nb::steal(PyObject_CallNoArgs(get_running_loop));
+  if (!loop.is_valid()) throw nb::python_error();
+  if (loop.is_none()) return 0;
+  const nb::object task = nb::module_::import_("asyncio").attr("current_task")(loop);
+  return task.is_none() ? 0 : reinterpret_cast<std::uintptr_t>(task.ptr());
+}
+
+ScopePtr innermost(std::uint64_t owner) {
+  for (auto it = entered.rbegin(); it != entered.rend(); ++it) {
+    if ((*it)->owner == owner && !(*it)->closed) return *it;
+  }
+  return nullptr;
+}
+
+std::vector<cw_rule> to_rules(const Wishes& wishes) {
+  std::vector<cw_rule> rules;
+  rules.reserve(wishes.size());
+  for (const Wish& wish : wishes) {
+    rules.push_back({wish.api != nullptr ? CW_MATCH_API : CW_MATCH_ID, wish.api, wish.id,
+                     std::min(wish.threads, CW_MAX_THREADS)});
+  }
+  return rules;
+}
+
+int read_threads(std::uint32_t id) {
+  cw_pool raw;
+  raw.size = sizeof raw;
+  return cw_pool_get(id, &raw) == CW_OK ? raw.threads : 0;
+}
+
+// Without the GIL.
+void open(Scope& scope) {
+  const std::vector<cw_rule> rules = to_rules(scope.wishes);
+  scope.original.resize(cw_pool_count());
+  for (std::uint32_t id = 0; id < scope.original.size(); ++id) {
+    scope.original[id] = read_threads(id);
+  }
+  if (rules.empty()) return;
+  scope.open.emplace(rules, CW_LIMITS_REPLACE | CW_LIMITS_CLAMP, scope.owner);
+}
+
+ScopePtr open_scope(Wishes wishes) {
+  auto scope = std::make_shared<Scope>(std::move(wishes));
+  scope->owner = current_owner();
+  {
+    const nb::gil_scoped_release released;
+    open(*scope);
+  }
+  if (scope->open && !*scope->open) raise(scope->open->error());
+  if (const ScopePtr outer = innermost(scope->owner)) {
+    scope->outer = outer;
+    outer->inner.push_back(scope);
+  }
+  return scope;
+}
+
+// Marks scope and all inside it closed and hands their limits over, innermost first.
+void gather(Scope& scope, std::vector<limits>& to_close) {
+  scope.closed = true;
+  for (auto it = scope.inner.rbegin(); it != scope.inner.rend(); ++it) gather(**it, to_close);
+  scope.inner.clear();
+  if (scope.open) to_close.push_back(*std::exchange(scope.open, std::nullopt));
+}
+
+void leave_outer(const ScopePtr& scope) {
+  if (const ScopePtr outer = scope->outer.lock()) {
+    std::vector<ScopePtr>& siblings = outer->inner;
+    const auto it = std::find(siblings.rbegin(), siblings.rend(), scope);
+    if (it != siblings.rend()) siblings.erase(std::next(it).base());
+  }
+}
+
+void close(const ScopePtr& scope) {
+  if (scope->closed) return;
+  leave_outer(scope);
+  std::vector<limits> to_close;
+  gather(*scope, to_close);
+  if (to_close.empty()) return;
+  const nb::gil_scoped_release released;
+  for (limits& one : to_close) one.close();
+}
+
+// Nobody holds the scope any more, and it was not closed.
+void drop(ScopePtr scope) {
+  std::vector<limits> superseded;
+  if (const ScopePtr outer = scope->outer.lock(); outer != nullptr && !outer->closed) {
+    // It ends with the `with` around it; of equal ones only the latest counts, so a loop of plain
+    // calls inside a long `with` holds one.
+    std::erase_if(outer->inner, [&](const ScopePtr& other) {
+      const bool older = other != scope && other.use_count() == 1 && other->inner.empty() &&
+                         std::equal(other->wishes.begin(), other->wishes.end(),
+                                    scope->wishes.begin(), scope->wishes.end(),
+                                    [](const Wish& a, const Wish& b) { return a.same_target(b); });
+      if (older) gather(*other, superseded);
+      return older;
+    });
+  }
+  const nb::gil_scoped_release released;
+  superseded.clear();
+  scope.reset();
+}
+
+class Limiter {
+ public:
+  Limiter(nb::object controller, nb::object limits, nb::object user_api)
+      : controller_(std::move(controller)) {
+    Wishes wishes;
+    nb::object apply = nb::none();
+    if (!plain(limits, user_api, wishes)) {
+      const nb::tuple resolved =
+          nb::cast<nb::tuple>(nb::module_::import_("corewise.threadpoolctl._params")
+                                  .attr("resolve")(controller_, limits, user_api));
+      for (const nb::handle item : nb::cast<nb::list>(resolved[0])) {
+        const auto wish = nb::cast<nb::tuple>(item);
+        const int api = nb::cast<int>(wish[0]);
+        wishes.push_back({api < 0 ? nullptr : (api == CW_API_BLAS ? kBlas : kOpenmp),
+                          nb::cast<std::uint32_t>(wish[1]), nb::cast<int>(wish[2])});
+      }
+      user_api = resolved[1];
+      apply = resolved[2];
+    }
+    limits_ = std::move(limits);
+    user_api_ = std::move(user_api);
+    scope_ = open_scope(std::move(wishes));
+    if (!apply.is_none()) custom_ = apply();
+  }
+  Limiter(const Limiter&) = delete;
+  Limiter& operator=(const Limiter&) = delete;
+  ~Limiter() {
+    if (scope_ != nullptr && !scope_->closed) drop(std::move(scope_));
+  }
+
+  void enter() { entered.push_back(scope_); }
+
+  void exit() {
+    const auto it = std::find(entered.rbegin(), entered.rend(), scope_);
+    if (it != entered.rend()) entered.erase(std::next(it).base());
+    restore();
+  }
+
+  void restore() {
+    if (!custom_.is_none()) custom_.attr("restore")();
+    close(scope_);
+  }
+
+  nb::object controller() const { return controller_; }
+  void set_controller(nb::object controller) { controller_ = std::move(controller); }
+  nb::object asked() const { return limits_; }
+  nb::object user_api() const { return user_api_; }
+  nb::object custom() const { return custom_; }
+  nb::tuple original() const {
+    nb::list counts;
+    for (const int count : scope_->original) counts.append(count);
+    return nb::tuple(counts);
+  }
+
+  static inline bool custom_controllers = false;
+
+ private:
+  // A whole number for pools that the core knows; all else is Python's business.
+  bool plain(nb::handle limits, nb::handle user_api, Wishes& wishes) const {
+    if (custom_controllers || !PyLong_Check(limits.ptr())) return false;
+    if (!controller_.is_none()) {
+      const nb::object reach = nb::steal(PyObject_GetAttr(controller_.ptr(), names().reach));
+      if (!reach.is_valid()) throw nb::python_error();
+      if (!reach.is_none()) return false;
+    }
+    int overflow = 0;
+    const long long count = PyLong_AsLongLongAndOverflow(limits.ptr(), &overflow);
+    if (count < 1 && overflow <= 0) return false;
+    const int threads =
+        overflow > 0 || count > CW_MAX_THREADS ? CW_MAX_THREADS : static_cast<int>(count);
+    const bool all = user_api.is_none();
+    if (!all && !PyUnicode_Check(user_api.ptr())) return false;
+    const bool blas = all || PyUnicode_CompareWithASCIIString(user_api.ptr(), kBlas) == 0;
+    const bool openmp = all || PyUnicode_CompareWithASCIIString(user_api.ptr(), kOpenmp) == 0;
+    wishes.reserve(2);
+    if (blas) wishes.push_back({kBlas, 0, threads});
+    if (openmp) wishes.push_back({kOpenmp, 0, threads});
+    return blas || openmp;
+  }
+
+  nb::object controller_;
+  nb::object limits_;
+  nb::object user_api_;
+  nb::object custom_ = nb::none();  // corewise.threadpoolctl._custom.CustomLimit
+  ScopePtr scope_;
+};
+
+bool belongs(const pool& p) { return p.api == CW_API_BLAS || p.api == CW_API_OPENMP; }
+
+// What threadpoolctl's dictionaries hold of a pool, but for the count; by id, null for a pool that
+// threadpoolctl has no word for.
+struct Template {
+  PyObject* dict = nullptr;
+  bool has_backends = false;
+};
+
+Template make_template(const pool& p) {
+  if (!belongs(p)) return {};
+  nb::dict d;
+  d["user_api"] = text(p.api_name);
+  d["internal_api"] = p.api == CW_API_OPENMP ? text("openmp") : text(p.runtime);
+  d[nb::handle(names().num_threads)] = nb::none();
+  d["prefix"] = text(p.prefix);
+  d["filepath"] = text(p.path);
+  d["version"] = text_or_none(p.version);
+  const bool has_cores = p.runtime == "openblas" || p.runtime == "blis";
+  if (has_cores || p.runtime == "mkl") d["threading_layer"] = text_or_none(p.layer);
+  if (has_cores) d["architecture"] = text_or_none(p.architecture);
+  return {d.release().ptr(), p.runtime == "flexiblas"};
+}
+
+std::vector<Template>& templates() {
+  static std::vector<Template> made;
+  return made;
+}
+
+// Counts of the first `count` pools (all for a negative one), and templates for at least those.
+std::vector<int> counts_now(Py_ssize_t count) {
+  std::vector<int> counts;
+  {
+    const nb::gil_scoped_release released;
+    const std::size_t known = cw_pool_count();
+    counts.resize(count < 0 ? known : std::min(known, static_cast<std::size_t>(count)));
+    for (std::uint32_t id = 0; id < counts.size(); ++id) counts[id] = read_threads(id);
+  }
+  std::vector<Template>& made = templates();
+  if (made.size() < counts.size()) {
+    std::vector<pool> all;
+    {
+      const nb::gil_scoped_release released;
+      all = pools();
+    }
+    for (const pool& p : all) {
+      if (p.id == made.size()) made.push_back(make_template(p));
+    }
+  }
+  return counts;
+}
+
+nb::object filled(const Template& from, int threads) {
+  nb::object dict = nb::steal(PyDict_Copy(from.dict));
+  const nb::object count = nb::steal(PyLong_FromLong(threads));
+  if (!dict.is_valid() || !count.is_valid() ||
+      PyDict_SetItem(dict.ptr(), names().num_threads, count.ptr()) != 0) {
+    throw nb::python_error();
+  }
+  if (from.has_backends) {
+    nb::module_::import_("corewise.threadpoolctl._controllers").attr("add_backends")(dict);
+  }
+  return dict;
+}
+
+nb::list info(Py_ssize_t count) {
+  const std::vector<int> counts = counts_now(count);
+  nb::list out;
+  for (std::size_t id = 0; id < counts.size(); ++id) {
+    const Template& from = templates()[id];
+    if (from.dict != nullptr) out.append(filled(from, counts[id]));
+  }
+  return out;
+}
+
+nb::object info_of(std::uint32_t id) {
+  (void)counts_now(static_cast<Py_ssize_t>(id) + 1);
+  int threads = 0;
+  {
+    const nb::gil_scoped_release released;
+    threads = read_threads(id);
+  }
+  return filled(templates()[id], threads);
+}
+
+int threads_of(std::uint32_t id) {
+  const nb::gil_scoped_release released;
+  return read_threads(id);
+}
+
+// As if a limiter for this one pool was made and let go.
+void set_threads(std::uint32_t id, int threads) { drop(open_scope({{nullptr, id, threads}})); }
+
+}  // namespace
+
+void bind_dropin(nb::module_& m) {
+  nb::class_<Limiter>(m, "Limiter")
+      .def(nb::init<nb::object, nb::object, nb::object>(), nb::arg("controller").none(),
+           nb::kw_only(), nb::arg("limits").none() = nb::none(),
+           nb::arg("user_api").none() = nb::none())
+      .def("__enter__",
+           [](nb::handle_t<Limiter> self) {
+             nb::cast<Limiter&>(self).enter();
+             return nb::borrow(self);
+           })
+      .def(
+          "__exit__", [](Limiter& self, nb::handle, nb::handle, nb::handle) { self.exit(); },
+          nb::arg().none(), nb::arg().none(), nb::arg().none())
+      .def("restore_original_limits", &Limiter::restore)
+      .def("unregister", &Limiter::restore)
+      .def_prop_rw("_held", &Limiter::controller, &Limiter::set_controller)
+      .def_prop_ro("_limits", &Limiter::asked)
+      .def_prop_ro("_asked_api", &Limiter::user_api)
+      .def_prop_ro("_custom", &Limiter::custom)
+      .def_prop_ro("_original_counts", &Limiter::original);
+  m.def("dropin_info", &info, nb::arg("count") = -1);
+  m.def("dropin_info_of", &info_of);
+  m.def("threads_of", &threads_of);
+  m.def("set_threads", &set_threads);
+  m.def("use_custom_controllers", [] { Limiter::custom_controllers = true; });
+}
+
+}  // namespace corewise::python

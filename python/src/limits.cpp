@@ -1,0 +1,105 @@
+// Receipts of open limits. Opening and closing set counts in foreign libraries and take the core's
+// lock, so both run without the GIL.
+#include <string>
+#include <vector>
+
+#include "binding.h"
+
+namespace corewise::python {
+namespace {
+
+// Rules as Python has them: (match, name as bytes, id, threads).
+class Rules {
+ public:
+  explicit Rules(const nb::list& from) {
+    names_.reserve(from.size());
+    for (const nb::handle item : from) {
+      const auto rule = nb::cast<nb::tuple>(item);
+      const auto name = nb::cast<nb::bytes>(rule[1]);
+      names_.emplace_back(name.c_str(), name.size());
+      rules_.push_back({static_cast<cw_match>(nb::cast<int>(rule[0])), names_.back().c_str(),
+                        nb::cast<std::uint32_t>(rule[2]), nb::cast<int>(rule[3])});
+    }
+  }
+  std::span<const cw_rule> get() const { return rules_; }
+
+ private:
+  std::vector<std::string> names_;
+  std::vector<cw_rule> rules_;
+};
+
+class Receipt {
+ public:
+  explicit Receipt(const nb::list& rules) : Receipt(Rules(rules)) {}
+  Receipt(const Receipt&) = delete;
+  Receipt& operator=(const Receipt&) = delete;
+
+  // Nobody can close what nobody holds: it becomes permanent.
+  ~Receipt() {
+    if (!open_) return;
+    const nb::gil_scoped_release released;
+    open_.keep();
+  }
+
+  bool is_open() const { return static_cast<bool>(open_); }
+
+  std::size_t close() {
+    if (!open_) return 0;
+    const nb::gil_scoped_release released;
+    last_ = open_.outcomes();
+    return open_.close();
+  }
+
+  nb::list outcomes() const {
+    std::vector<outcome> all;
+    {
+      const nb::gil_scoped_release released;
+      all = open_ ? open_.outcomes() : last_;
+    }
+    nb::list out;
+    for (const outcome& o : all) {
+      out.append(nb::make_tuple(o.pool, count_or_none(o.before), o.asked,
+                                count_or_none(o.effective), text(o.reason)));
+    }
+    return out;
+  }
+
+  // True if a pool may use more threads than it was asked to, or does not tell.
+  bool missed() const {
+    for (const outcome& o : open_.outcomes()) {
+      if (o.effective == 0 || o.effective > o.asked) return true;
+    }
+    return false;
+  }
+
+ private:
+  explicit Receipt(const Rules& rules) : open_(open(rules)) {
+    if (!open_) raise(open_.error());
+  }
+  static limits open(const Rules& rules) {
+    const nb::gil_scoped_release released;
+    return limits(rules.get());
+  }
+
+  limits open_;
+  std::vector<outcome> last_;
+};
+
+}  // namespace
+
+void bind_limits(nb::module_& m) {
+  nb::class_<Receipt>(m, "Receipt")
+      .def(nb::init<const nb::list&>(), nb::arg("rules"))
+      .def_prop_ro("is_open", &Receipt::is_open)
+      .def_prop_ro("missed", &Receipt::missed)
+      .def("close", &Receipt::close)
+      .def("outcomes", &Receipt::outcomes);
+  m.attr("MATCH_ALL") = static_cast<int>(CW_MATCH_ALL);
+  m.attr("MATCH_API") = static_cast<int>(CW_MATCH_API);
+  m.attr("MATCH_PATH") = static_cast<int>(CW_MATCH_PATH);
+  m.attr("MATCH_NAME") = static_cast<int>(CW_MATCH_NAME);
+  m.attr("MATCH_ID") = static_cast<int>(CW_MATCH_ID);
+  m.attr("MAX_THREADS") = CW_MAX_THREADS;
+}
+
+}  // namespace corewise::python
