@@ -1,0 +1,302 @@
+#include "doctor.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <optional>
+#include <string_view>
+
+namespace corewise {
+namespace {
+
+// Slots OpenBLAS adds, once, after its warning (driver/others/memory.c, NEW_BUFFERS).
+constexpr int kAuxiliarySlots = 512;
+// OPENBLAS_THREAD_TIMEOUT where an idle worker sleeps soon enough not to be felt: 2^16 cycles.
+constexpr int kShortTimeout = 20;
+
+using Findings = std::vector<Finding>;
+
+std::string n(int number) { return std::to_string(number); }
+
+std::string plural(int count, const char* noun) {
+  return n(count) + " " + noun + (count == 1 ? "" : "s");
+}
+
+std::string cpus(double count) {
+  std::array<char, 32> text;
+  const auto rounded = std::round(count * 100) / 100;
+  const auto [end, error] = std::to_chars(text.data(), text.data() + text.size(), rounded);
+  return error == std::errc{} ? std::string(text.data(), end) : "?";
+}
+
+int whole(double count) { return std::max(1, static_cast<int>(std::floor(count + 1e-9))); }
+
+// The file name without its folder: enough to tell copies apart in a sentence.
+std::string file(const PoolFacts& pool) { return pool.path.substr(pool.path.rfind('/') + 1); }
+
+const std::string* variable(const Patient& patient, const char* name) {
+  const auto found = patient.environment.find(name);
+  return found == patient.environment.end() || found->second.empty() ? nullptr : &found->second;
+}
+
+// A variable's first number: OMP_NUM_THREADS may be a list, one count a nesting level.
+std::optional<int> number(const Patient& patient, const char* name) {
+  const std::string* text = variable(patient, name);
+  if (text == nullptr) return std::nullopt;
+  int value = 0;
+  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
+  if (error != std::errc{} || (end != text->data() + text->size() && *end != ',')) {
+    return std::nullopt;
+  }
+  return value;
+}
+
+int openmp_threads(const Patient& patient) {
+  int most = 0;
+  for (const PoolFacts& pool : patient.pools) {
+    if (pool.api == CW_API_OPENMP) most = std::max(most, pool.threads);
+  }
+  return most;
+}
+
+bool has_runtime(const Patient& patient, std::string_view name) {
+  return std::any_of(patient.pools.begin(), patient.pools.end(),
+                     [&](const PoolFacts& pool) { return pool.runtime == name; });
+}
+
+// Each call in flight takes one slot, and each worker of the pool keeps one for good; past
+// slots + 512 blas_memory_alloc returns NULL (research/openblas-and-governor.md).
+void slots(const Patient& patient, Findings& out) {
+  const int callers = openmp_threads(patient);
+  for (const PoolFacts& pool : patient.pools) {
+    if (pool.caller_slots == 0 || callers == 0) continue;
+    const int workers = std::max(0, pool.threads - 1);
+    const int needed = callers + workers;
+    if (needed <= pool.caller_slots) continue;
+    const int last = pool.caller_slots + kAuxiliarySlots;
+    const bool dies = needed > last;
+    const int safe = std::max(1, pool.caller_slots - workers);
+    out.push_back({"openblas-slots", dies ? Severity::kDanger : Severity::kWarning,
+                   plural(callers, "OpenMP thread") + " can call " + file(pool) +
+                       " at once, which has " + n(pool.caller_slots) + " slots for calls",
+                   n(callers) + " callers + " + n(workers) + " workers = " + n(needed) +
+                       " slots; it was built with " + n(pool.caller_slots) + " (+ " +
+                       n(kAuxiliarySlots) + " after a warning). " +
+                       (dies ? "Past " + n(last) + " it has no memory to give and the process dies"
+                             : "It will warn \"precompiled NUM_THREADS exceeded\"; past " +
+                                   n(last) + " the process dies") +
+                       ". Limiting BLAS threads does not help: the callers are what counts",
+                   "limit OpenMP to " + n(std::min(safe, whole(patient.budget))) +
+                       ": OMP_NUM_THREADS before the start, or corewise.limits(openmp=" +
+                       n(std::min(safe, whole(patient.budget))) + ")"});
+  }
+}
+
+void spinning(const Patient& patient, Findings& out) {
+  const auto timeout = number(patient, "OPENBLAS_THREAD_TIMEOUT");
+  if (timeout && *timeout <= kShortTimeout) return;
+  std::string names;
+  int pools = 0;
+  for (const PoolFacts& pool : patient.pools) {
+    if (pool.runtime != "openblas" || pool.layer != "pthreads" || pool.threads < 2) continue;
+    names += (pools++ == 0 ? "" : " and ") + file(pool);
+  }
+  if (pools < 2) return;
+  out.push_back({"openblas-spinning", Severity::kWarning,
+                 n(pools) + " copies of OpenBLAS have pools of their own: " + names,
+                 "an idle worker busy-waits 2^26 cycles before it sleeps, so a program that "
+                 "alternates between the copies (LogisticRegression, KMeans) runs up to 13 times "
+                 "slower than it should",
+                 "start with OPENBLAS_THREAD_TIMEOUT=16, or limit BLAS to 1 around such code: "
+                 "corewise.limits(blas=1)"});
+}
+
+void above_budget(const Patient& patient, Findings& out) {
+  const int most = static_cast<int>(std::ceil(patient.budget - 1e-9));
+  for (const PoolFacts& pool : patient.pools) {
+    if (pool.threads <= std::max(1, most)) continue;
+    const char* api = kApiNames[static_cast<std::size_t>(pool.api)];
+    out.push_back({"above-budget", Severity::kWarning,
+                   file(pool) + " would run " + plural(pool.threads, "thread") + " on " +
+                       cpus(patient.budget) + " CPUs",
+                   "the budget is " + cpus(patient.budget) +
+                       (patient.budget_reason.empty() ? "" : " (" + patient.budget_reason + ")") +
+                       "; the threads above it wait for one another, and under a quota all are "
+                       "stopped together",
+                   std::string("corewise.limits(") + api + "=" + n(whole(patient.budget)) +
+                       "), or corewise run --" + api + " " + n(whole(patient.budget)) + " -- ..."});
+  }
+}
+
+void two_openmps(const Patient& patient, Findings& out) {
+  if (!has_runtime(patient, "libomp") || !has_runtime(patient, "libiomp")) return;
+  out.push_back({"libomp-and-libiomp", Severity::kDanger,
+                 "LLVM's libomp and Intel's libiomp5 are both loaded",
+                 "they are builds of one runtime and do not tolerate each other: programs were "
+                 "seen to hang or crash",
+                 "install both libraries from one channel, so that they share one OpenMP; with "
+                 "MKL, MKL_THREADING_LAYER=GNU avoids libiomp5"});
+}
+
+void fork_after_openmp(const Patient& patient, Findings& out) {
+  if (!patient.forked_after_openmp) return;
+  out.push_back({"fork-after-openmp", Severity::kDanger,
+                 "this process was forked from one that had used OpenMP",
+                 "libgomp's threads do not survive a fork, and its first parallel region in the "
+                 "child may wait for them for ever",
+                 "start workers with the 'spawn' or 'forkserver' method, or use loky"});
+}
+
+void core_type(const Patient& patient, Findings& out) {
+  const std::string* forced = variable(patient, "OPENBLAS_CORETYPE");
+  if (forced == nullptr || !has_runtime(patient, "openblas")) return;
+  const bool known = !patient.best_architecture.empty();
+  if (known && *forced == patient.best_architecture) return;
+  out.push_back({"openblas-coretype", Severity::kWarning,
+                 "OPENBLAS_CORETYPE=" + *forced + " chooses OpenBLAS's kernels by hand",
+                 known ? "this CPU would get " + patient.best_architecture +
+                             "; other kernels can be half as fast, and give other last digits"
+                       : "kernels for an older CPU can be half as fast, and give other last digits",
+                 "unset OPENBLAS_CORETYPE unless you mean it"});
+}
+
+void variables_above_budget(const Patient& patient, Findings& out) {
+  for (const char* name : {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS",
+                           "BLIS_NUM_THREADS", "NUMBA_NUM_THREADS"}) {
+    const auto asked = number(patient, name);
+    const std::string* text = variable(patient, name);
+    if (text != nullptr && (!asked || *asked < 1)) {
+      out.push_back({"variable-not-a-count", Severity::kWarning,
+                     std::string(name) + "=" + *text + " is no thread count",
+                     "the libraries ignore it, each in its own way",
+                     std::string("set ") + name + " to a whole number from 1, or unset it"});
+    } else if (asked && *asked > std::ceil(patient.budget - 1e-9)) {
+      out.push_back({"variable-above-budget", Severity::kWarning,
+                     std::string(name) + "=" + *text + ", and the budget is " +
+                         cpus(patient.budget) + " CPUs",
+                     "more threads than CPUs wait for one another",
+                     std::string(name) + "=" + n(whole(patient.budget))});
+    }
+  }
+}
+
+void variable_without_effect(const Patient& patient, Findings& out) {
+  const auto asked = number(patient, "OPENBLAS_NUM_THREADS");
+  if (!asked || *asked < 1 || patient.corewise_limits_open) return;
+  for (const PoolFacts& pool : patient.pools) {
+    if (pool.runtime != "openblas" || pool.threads == 0 || pool.threads == *asked) continue;
+    const bool openmp = pool.layer == "openmp";
+    out.push_back(
+        {"variable-without-effect", Severity::kNote,
+         "OPENBLAS_NUM_THREADS=" + n(*asked) + ", but " + file(pool) + " runs " +
+             plural(pool.threads, "thread"),
+         openmp ? "this build takes its threads from OpenMP, so OMP_NUM_THREADS rules"
+                : "the variable is read once, when the library loads, and capped at the "
+                  "CPUs of the process; a setter may have changed the count since",
+         openmp ? "set OMP_NUM_THREADS instead"
+                : "set it before Python starts, or use corewise.limits(blas=" + n(*asked) + ")"});
+  }
+}
+
+void blas_alone(const Patient& patient, Findings& out) {
+  const int callers = openmp_threads(patient);
+  const bool blas_low =
+      std::any_of(patient.pools.begin(), patient.pools.end(), [&](const PoolFacts& pool) {
+        return pool.api == CW_API_BLAS && pool.threads > 0 && pool.threads < whole(patient.budget);
+      });
+  if (!blas_low || callers <= whole(patient.budget)) return;
+  out.push_back({"blas-limited-alone", Severity::kNote,
+                 "BLAS is limited, OpenMP is not (" + plural(callers, "thread") + ")",
+                 "regions of OpenMP threads that each call BLAS run as many threads as OpenMP has, "
+                 "whatever BLAS's own limit",
+                 "limit both: corewise.limits(openmp=" + n(whole(patient.budget)) + ", blas=1)"});
+}
+
+void mkl_dynamic(const Patient& patient, Findings& out) {
+  for (const PoolFacts& pool : patient.pools) {
+    if (!pool.mkl_dynamic) continue;
+    const auto asked = number(patient, "MKL_NUM_THREADS");
+    if (!asked || pool.threads == 0 || pool.threads >= *asked) continue;
+    out.push_back({"mkl-dynamic", Severity::kNote,
+                   "MKL_NUM_THREADS=" + n(*asked) + ", but MKL will use " + n(pool.threads),
+                   "MKL_DYNAMIC is on: it lowers the count to the physical cores without a word",
+                   "set MKL_DYNAMIC=FALSE if you mean the number"});
+  }
+}
+
+// A pool that runs one thread with nobody saying so was most likely left behind: two overlapping
+// threadpool_limits(1) of threadpoolctl leave OpenBLAS at 1 for good.
+void leaked(const Patient& patient, Findings& out) {
+  if (patient.corewise_limits_open || whole(patient.budget) < 2) return;
+  for (const PoolFacts& pool : patient.pools) {
+    if (pool.runtime != "openblas" || pool.layer != "pthreads" || pool.threads != 1) continue;
+    if (variable(patient, "OPENBLAS_NUM_THREADS") != nullptr ||
+        variable(patient, "GOTO_NUM_THREADS") != nullptr ||
+        variable(patient, "OMP_NUM_THREADS") != nullptr) {
+      continue;
+    }
+    out.push_back({"limit-leaked", Severity::kWarning,
+                   file(pool) + " runs 1 thread, and neither a variable nor a limit of corewise "
+                                "says so",
+                   "another library set it and did not set it back; overlapping "
+                   "threadpoolctl limits from two threads do that",
+                   "corewise.limits(blas=" + n(whole(patient.budget)) +
+                       ") sets it right; corewise.install_as_threadpoolctl() stops the leak"});
+  }
+}
+
+constexpr std::array<void (*)(const Patient&, Findings&), 11> kRules = {
+    slots,
+    two_openmps,
+    fork_after_openmp,
+    spinning,
+    above_budget,
+    core_type,
+    leaked,
+    variables_above_budget,
+    variable_without_effect,
+    blas_alone,
+    mkl_dynamic,
+};
+
+}  // namespace
+
+std::vector<Finding> examine(const Patient& patient) {
+  Findings findings;
+  for (const auto rule : kRules) rule(patient, findings);
+  std::stable_sort(findings.begin(), findings.end(), [](const Finding& a, const Finding& b) {
+    return static_cast<int>(a.severity) > static_cast<int>(b.severity);
+  });
+  return findings;
+}
+
+const char* severity_name(Severity severity) {
+  switch (severity) {
+    case Severity::kNote:
+      return "note";
+    case Severity::kWarning:
+      return "warning";
+    case Severity::kDanger:
+      return "danger";
+  }
+  return "note";
+}
+
+std::string findings_json(const std::vector<Finding>& findings) {
+  Json json;
+  json.open('{').field("schema_version", 1).key("findings").open('[');
+  for (const Finding& finding : findings) {
+    json.open('{')
+        .field("id", finding.id)
+        .field("severity", severity_name(finding.severity))
+        .field("what", finding.what)
+        .field("why", finding.why)
+        .field("remedy", finding.remedy)
+        .close('}');
+  }
+  json.close(']').close('}');
+  return json.text();
+}
+
+}  // namespace corewise

@@ -1,0 +1,60 @@
+// The doctor: reads the same picture as everybody else and says what is wrong with it.
+//
+// examine() is a pure function of what is known about a process, so that live processes, processes
+// read from outside and recorded ones get the same diagnosis. Each finding says what, why, and the
+// exact remedy.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "json.h"
+#include "pool.h"
+
+namespace corewise {
+
+enum class Severity { kNote, kWarning, kDanger };
+
+struct Finding {
+  const char* id;  // stable, for programs: "openblas-slots"
+  Severity severity;
+  std::string what;
+  std::string why;
+  std::string remedy;
+};
+
+// A pool as far as the place it was read from tells.
+struct PoolFacts {
+  Api api = CW_API_BLAS;
+  std::string runtime;
+  std::string prefix;
+  std::string path;
+  std::string layer;
+  std::string architecture;
+  int threads = 0;  // 0: unknown
+  int ceiling = 0;
+  int caller_slots = 0;  // 0: unbounded or unknown
+  bool mkl_dynamic = false;
+};
+
+// Everything the rules look at.
+struct Patient {
+  std::vector<PoolFacts> pools;
+  double budget = 1;          // CPUs that are really ours
+  std::string budget_reason;  // what binds it: "cgroup quota", "affinity"
+  std::map<std::string, std::string> environment;
+  std::string best_architecture;  // the kernels OpenBLAS would choose by itself; empty if unknown
+  bool corewise_limits_open = false;
+  bool forked_after_openmp = false;
+};
+
+// In order of severity, then of the rule table. Empty: nothing to say.
+std::vector<Finding> examine(const Patient& patient);
+
+const char* severity_name(Severity severity);
+
+// {"schema_version": 1, "findings": [...]}
+std::string findings_json(const std::vector<Finding>& findings);
+
+}  // namespace corewise

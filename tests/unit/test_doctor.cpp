@@ -1,0 +1,156 @@
+// Each rule on a patient that has just that trouble, and on its healthy twin.
+#include <doctest/doctest.h>
+
+#include <algorithm>
+
+#include "doctor.h"
+
+using namespace corewise;
+
+namespace {
+
+PoolFacts openblas(const char* path, int threads) {
+  PoolFacts pool;
+  pool.api = CW_API_BLAS;
+  pool.runtime = "openblas";
+  pool.prefix = "libscipy_openblas";
+  pool.path = path;
+  pool.layer = "pthreads";
+  pool.threads = threads;
+  pool.ceiling = 64;
+  pool.caller_slots = 128;
+  return pool;
+}
+
+PoolFacts openmp(const char* runtime, int threads) {
+  PoolFacts pool;
+  pool.api = CW_API_OPENMP;
+  pool.runtime = runtime;
+  pool.path = std::string("/lib/") + runtime + ".so";
+  pool.threads = threads;
+  return pool;
+}
+
+const Finding* find(const std::vector<Finding>& findings, std::string_view id) {
+  const auto found =
+      std::find_if(findings.begin(), findings.end(), [&](const Finding& f) { return f.id == id; });
+  return found == findings.end() ? nullptr : &*found;
+}
+
+Patient patient(double budget, std::vector<PoolFacts> pools) {
+  Patient p;
+  p.budget = budget;
+  p.pools = std::move(pools);
+  return p;
+}
+
+}  // namespace
+
+TEST_CASE("a healthy process has no findings") {
+  CHECK(examine(patient(8, {openblas("/a/libopenblas.so", 8), openmp("libgomp", 8)})).empty());
+  CHECK(examine(Patient{}).empty());
+}
+
+TEST_CASE("the seed's machine: 128 OpenMP threads against 128 slots") {
+  const auto findings =
+      examine(patient(128, {openblas("/n/libopenblas.so", 32), openmp("libgomp", 128)}));
+  const Finding* slots = find(findings, "openblas-slots");
+  REQUIRE(slots != nullptr);
+  CHECK(slots->severity == Severity::kWarning);
+  CHECK(slots->why.find("128 callers + 31 workers = 159") != std::string::npos);
+  CHECK(slots->remedy.find("openmp=97") != std::string::npos);
+}
+
+TEST_CASE("past slots + 512 the finding is a danger; exactly at the slots there is none") {
+  CHECK(find(examine(patient(2000, {openblas("/n/x.so", 1), openmp("libgomp", 128)})),
+             "openblas-slots") == nullptr);
+  const auto edge = examine(patient(2000, {openblas("/n/x.so", 1), openmp("libgomp", 640)}));
+  REQUIRE(find(edge, "openblas-slots") != nullptr);
+  CHECK(find(edge, "openblas-slots")->severity == Severity::kWarning);
+  const auto over = examine(patient(2000, {openblas("/n/x.so", 1), openmp("libgomp", 641)}));
+  REQUIRE(find(over, "openblas-slots") != nullptr);
+  CHECK(find(over, "openblas-slots")->severity == Severity::kDanger);
+  CHECK(over.front().id == std::string("openblas-slots"));
+}
+
+TEST_CASE("two OpenBLAS pools spin against each other unless the timeout is short") {
+  Patient p = patient(2, {openblas("/n/a.so", 2), openblas("/s/b.so", 2)});
+  CHECK(find(examine(p), "openblas-spinning") != nullptr);
+  p.environment["OPENBLAS_THREAD_TIMEOUT"] = "16";
+  CHECK(find(examine(p), "openblas-spinning") == nullptr);
+  p.environment["OPENBLAS_THREAD_TIMEOUT"] = "26";
+  CHECK(find(examine(p), "openblas-spinning") != nullptr);
+  p.pools[1].threads = 1;
+  CHECK(find(examine(p), "openblas-spinning") == nullptr);
+}
+
+TEST_CASE("threads above the budget, fractional budgets rounded up") {
+  CHECK(find(examine(patient(1.5, {openmp("libgomp", 2)})), "above-budget") == nullptr);
+  CHECK(find(examine(patient(1.5, {openmp("libgomp", 3)})), "above-budget") != nullptr);
+  CHECK(find(examine(patient(0.3, {openmp("libgomp", 1)})), "above-budget") == nullptr);
+}
+
+TEST_CASE("libomp beside libiomp5") {
+  CHECK(find(examine(patient(2, {openmp("libomp", 2), openmp("libiomp", 2)})),
+             "libomp-and-libiomp") != nullptr);
+  CHECK(find(examine(patient(2, {openmp("libgomp", 2), openmp("libiomp", 2)})),
+             "libomp-and-libiomp") == nullptr);
+}
+
+TEST_CASE("variables: no count, above the budget, without effect") {
+  Patient p = patient(4, {openblas("/n/a.so", 4)});
+  p.environment["OMP_NUM_THREADS"] = "many";
+  CHECK(find(examine(p), "variable-not-a-count") != nullptr);
+  p.environment["OMP_NUM_THREADS"] = "0";
+  CHECK(find(examine(p), "variable-not-a-count") != nullptr);
+  p.environment["OMP_NUM_THREADS"] = "8,2";
+  CHECK(find(examine(p), "variable-above-budget") != nullptr);
+  p.environment["OMP_NUM_THREADS"] = "4,2";
+  CHECK(examine(p).empty());
+  p.environment["OPENBLAS_NUM_THREADS"] = "2";
+  CHECK(find(examine(p), "variable-without-effect") != nullptr);
+  p.environment["OPENBLAS_NUM_THREADS"] = "4";
+  CHECK(find(examine(p), "variable-without-effect") == nullptr);
+}
+
+TEST_CASE("a core type chosen by hand is said, unless it is the CPU's own") {
+  Patient p = patient(2, {openblas("/n/a.so", 2)});
+  p.environment["OPENBLAS_CORETYPE"] = "Haswell";
+  CHECK(find(examine(p), "openblas-coretype") != nullptr);
+  p.best_architecture = "Haswell";
+  CHECK(find(examine(p), "openblas-coretype") == nullptr);
+}
+
+TEST_CASE("a leaked limit: one thread, and nobody says so") {
+  Patient p = patient(4, {openblas("/n/a.so", 1)});
+  CHECK(find(examine(p), "limit-leaked") != nullptr);
+  p.corewise_limits_open = true;
+  CHECK(find(examine(p), "limit-leaked") == nullptr);
+  p.corewise_limits_open = false;
+  p.environment["OPENBLAS_NUM_THREADS"] = "1";
+  CHECK(find(examine(p), "limit-leaked") == nullptr);
+  CHECK(find(examine(patient(1, {openblas("/n/a.so", 1)})), "limit-leaked") == nullptr);
+}
+
+TEST_CASE("fork after OpenMP, BLAS limited alone, MKL_DYNAMIC") {
+  Patient p;
+  p.forked_after_openmp = true;
+  CHECK(find(examine(p), "fork-after-openmp") != nullptr);
+  CHECK(find(examine(patient(8, {openblas("/n/a.so", 1), openmp("libgomp", 16)})),
+             "blas-limited-alone") != nullptr);
+  PoolFacts mkl;
+  mkl.runtime = "mkl";
+  mkl.threads = 2;
+  mkl.mkl_dynamic = true;
+  p = patient(8, {mkl});
+  p.environment["MKL_NUM_THREADS"] = "8";
+  CHECK(find(examine(p), "mkl-dynamic") != nullptr);
+}
+
+TEST_CASE("findings as JSON") {
+  Patient p;
+  p.forked_after_openmp = true;
+  const std::string json = findings_json(examine(p));
+  CHECK(json.find("\"id\":\"fork-after-openmp\"") != std::string::npos);
+  CHECK(json.find("\"severity\":\"danger\"") != std::string::npos);
+}
