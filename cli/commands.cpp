@@ -83,9 +83,11 @@ int run(const Command& command, std::vector<std::string> words) {
   Parser parser(command);
   Context context;
   std::vector<std::string> after;
+  bool marked = false;
   if (command.takes_command) {
     const auto mark = std::find(words.begin(), words.end(), "--");
-    if (mark != words.end()) {
+    marked = mark != words.end();
+    if (marked) {
       after.assign(mark + 1, words.end());
       words.erase(mark, words.end());
     }
@@ -108,7 +110,7 @@ int run(const Command& command, std::vector<std::string> words) {
     if (!context.words.empty()) {
       if (context.words.front().starts_with('-'))
         return unknown_word(command, context.words.front());
-      if (!after.empty()) context.words.emplace_back("--");
+      if (marked) context.words.emplace_back("--");
     }
     context.words.insert(context.words.end(), after.begin(), after.end());
   }

@@ -11,10 +11,12 @@ namespace {
 Action declare(CLI::App& app) {
   auto shell = std::make_shared<std::string>();
   app.add_option("shell", *shell, "The shell")
-      ->required()
       ->check(CLI::IsMember({"bash", "zsh", "fish"}).description(""))
       ->type_name("bash|zsh|fish");
   return [shell](const Context&) {
+    if (shell->empty()) {
+      return fail(kUsage, "completion: for which shell?", "corewise completion bash|zsh|fish");
+    }
     write_out(*shell == "bash"  ? bash_completion()
               : *shell == "zsh" ? zsh_completion()
                                 : fish_completion());

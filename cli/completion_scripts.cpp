@@ -178,7 +178,14 @@ std::string fish_completion() {
       out += line + " -d " + quoted(option.text) + "\n";
     }
     if (command->takes_command) {
-      out += fmt::format("complete -c corewise {} -a '(__fish_complete_subcommand)'\n", here);
+      // What follows -- is another program's line, completed as if it stood alone.
+      out +=
+          "function __corewise_rest\n"
+          "  set -l words (commandline -opc) (commandline -ct)\n"
+          "  set -l at (contains -i -- -- $words); or return\n"
+          "  complete -C (string join ' ' -- $words[(math $at + 1)..])\n"
+          "end\n"
+          "complete -c corewise -n 'contains -- -- (commandline -opc)' -f -a '(__corewise_rest)'\n";
     }
   }
   return out;

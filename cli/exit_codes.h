@@ -14,6 +14,7 @@ enum Exit : int {
   kNoSuchProcess = 3,
   kNotPermitted = 4,
   kProcessEnded = 5,
+  kMemoryRefused = 6,
   kCannotStart = 126,
   kNotFound = 127,
 };
@@ -23,13 +24,14 @@ struct ExitMeaning {
   const char* meaning;
 };
 
-inline constexpr std::array<ExitMeaning, 8> kExitMeanings = {{
+inline constexpr std::array<ExitMeaning, 9> kExitMeanings = {{
     {kOk, "all was done"},
-    {kFailed, "something failed, or only a part could be shown"},
+    {kFailed, "something failed; what could be shown was"},
     {kUsage, "the command line was wrong; nothing was done"},
     {kNoSuchProcess, "no process has that pid"},
     {kNotPermitted, "the process belongs to somebody else, or is protected"},
     {kProcessEnded, "the process ended while it was read, or is a zombie"},
+    {kMemoryRefused, "the process is shown, but without counts: its memory may not be read"},
     {kCannotStart, "run: the command was found but could not be started"},
     {kNotFound, "run: the command was not found"},
 }};

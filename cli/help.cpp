@@ -63,8 +63,12 @@ std::string indented(std::string_view lines) {
 }  // namespace
 
 std::string synopsis(const Command& command) {
-  return fmt::format("corewise {} [options]{}", command.name,
-                     command.takes_command ? " [--] COMMAND [ARGUMENT...]" : "");
+  std::string words;
+  for (const OptionRow& option : options_of(command)) {
+    if (option.flags.empty()) words += " " + option.value;
+  }
+  if (command.takes_command) words += " [--] COMMAND [ARGUMENT...]";
+  return fmt::format("corewise {} [options]{}", command.name, words);
 }
 
 std::string help_for_all() {

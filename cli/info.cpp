@@ -7,8 +7,8 @@ namespace corewise::cli {
 namespace {
 
 int info(const InfoOptions& options, const Context& context) {
-  const int asked = (options.modules.empty() ? 0 : 1) + (options.pid.empty() ? 0 : 1) +
-                    (options.recorded.empty() ? 0 : 1);
+  const int asked =
+      (options.modules.empty() ? 0 : 1) + (options.pid ? 1 : 0) + (options.recorded ? 1 : 0);
   if (asked > 1) {
     return fail(kUsage, "info: --import, --pid and --recorded are looked at one at a time");
   }
@@ -28,9 +28,13 @@ Action declare(CLI::App& app) {
   app.add_option("--python", options->python,
                  "The Python that imports (default: $VIRTUAL_ENV/bin/python, else python3 in PATH)")
       ->type_name("FILE");
-  app.add_option("-p,--pid", options->pid, "Show the pools of a running process")->type_name("PID");
-  app.add_option("--recorded", options->recorded,
-                 "Show the pools of a process recorded in a folder laid out like /proc/PID")
+  app.add_option_function<std::string>(
+         "-p,--pid", [options](const std::string& text) { options->pid = text; },
+         "Show the pools of a running process")
+      ->type_name("PID");
+  app.add_option_function<std::string>(
+         "--recorded", [options](const std::string& text) { options->recorded = text; },
+         "Show the pools of a process recorded in a folder laid out like /proc/PID")
       ->type_name("FOLDER");
   app.add_flag("--wide", options->wide, "Never shorten paths");
   return [options](const Context& context) { return info(*options, context); };

@@ -1,6 +1,7 @@
 // The parts of `corewise info`, one per thing it can look at.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,8 +12,8 @@ namespace corewise::cli {
 struct InfoOptions {
   std::vector<std::string> modules;
   std::string python;
-  std::string pid;
-  std::string recorded;
+  std::optional<std::string> pid;
+  std::optional<std::string> recorded;
   bool wide = false;
 };
 

@@ -107,7 +107,7 @@ void say_notes(const outside::Process& process) {
   }
 }
 
-std::string remedy_for(Status status, const std::string& pid) {
+std::string remedy_for(Status status, int pid) {
   if (status == CW_NOT_PERMITTED) {
     return fmt::format("run it as that user, or with sudo: sudo corewise info --pid {}", pid);
   }
@@ -118,22 +118,22 @@ std::string remedy_for(Status status, const std::string& pid) {
 }  // namespace
 
 int info_of_process(const InfoOptions& options, const Context& context) {
-  const int pid = parse_pid(options.pid);
-  if (options.recorded.empty() && pid == 0) {
+  const int pid = parse_pid(options.pid.value_or(""));
+  if (!options.recorded && pid == 0) {
     return fail(kUsage,
                 fmt::format("info: --pid wants the number of a process, not '{}'",
-                            printable(options.pid, false)),
+                            printable(*options.pid, false)),
                 "`ps -e` or `pgrep python` lists them");
   }
-  const auto process = options.recorded.empty() ? outside::read_process(pid)
-                                                : outside::read_recorded(options.recorded);
+  const auto process =
+      options.recorded ? outside::read_recorded(*options.recorded) : outside::read_process(pid);
   if (!process) {
     return fail(exit_for(process.error().status), printable(process.error().what, false),
-                remedy_for(process.error().status, options.pid));
+                remedy_for(process.error().status, pid));
   }
   write_out(context.settings.json ? json_of(*process) : screen_of(*process, options, context));
   if (!context.settings.quiet && !context.settings.json) say_notes(*process);
-  return kOk;
+  return process->memory_refused ? kMemoryRefused : kOk;
 }
 
 }  // namespace corewise::cli

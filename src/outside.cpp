@@ -154,6 +154,7 @@ class Reader {
         process.pools.back().pool.id = static_cast<std::uint32_t>(process.pools.size() - 1);
       }
     }
+    process.memory_refused = memory.refused();
     if (memory.refused()) {
       process.notes.push_back(
           "its memory may not be read (kernel.yama.ptrace_scope, a container or a seccomp filter), "

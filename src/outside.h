@@ -25,6 +25,7 @@ struct Process {
   std::string cpus;     // CPUs its main thread may run on, as the kernel writes the list
   std::vector<std::string> environment;  // NAME=value of all it was started with
   std::vector<SeenPool> pools;           // in order of address
+  bool memory_refused = false;           // seen by its files alone
   std::vector<std::string> notes;        // what could not be seen, and why
 };
 

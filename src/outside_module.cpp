@@ -175,11 +175,11 @@ Memory::Memory(const std::string& recording) {
       bytes += static_cast<char>(byte);
     }
   }
-  refused_ = recorded_.empty();
 }
 
 bool Memory::read(std::uint64_t address, void* out, std::size_t n) const {
   if (pid_ == 0) {
+    refused_ = recorded_.empty();
     auto part = recorded_.upper_bound(address);
     if (part == recorded_.begin()) return false;
     --part;

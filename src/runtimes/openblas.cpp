@@ -142,7 +142,10 @@ Look look(Pool& pool, const ModuleView& view) {
   pool.scope = CW_SCOPE_PROCESS;
   const auto threads = view.number(count.address, sizeof(int));
   if (!threads) return {0, "the memory of the process may not be read"};
-  if (*threads == 0 || *threads > CW_MAX_THREADS) return {0, "OpenBLAS has not started its pool yet"};
+  if (*threads == 0) return {0, "it has not counted its threads yet"};
+  if (*threads > CW_MAX_THREADS) {
+    return {0, "blas_cpu_number holds " + std::to_string(*threads) + ", which is no thread count"};
+  }
   return {static_cast<int>(*threads), {}};
 }
 

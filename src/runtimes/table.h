@@ -11,7 +11,7 @@ extern const Runtime kFlexiblas, kOpenblas, kBlis, kMkl, kLibiomp, kLibomp, kLib
 template <Scope scope>
 Look private_count(Pool& pool, const ModuleView&) {
   pool.scope = scope;
-  return {0, std::string(pool.runtime->name) + " keeps its count in a private variable"};
+  return {0, "its count is kept in a private variable"};
 }
 
 }  // namespace corewise

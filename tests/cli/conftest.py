@@ -1,0 +1,81 @@
+"""The program under test, its neighbours, and how its output is made comparable.
+
+COREWISE chooses the program (default: the newest build/*/cli/corewise); COREWISE_TEST_PYTHON the
+Python with NumPy that `info --import` and `info --pid` look at. `--accept` rewrites the golden
+screens.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+RECORDED = ROOT / "tests/recorded/processes"
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def pytest_addoption(parser):
+    parser.addoption("--accept", action="store_true", help="rewrite the golden screens")
+
+
+def find_program():
+    if "COREWISE" in os.environ:
+        return Path(os.environ["COREWISE"])
+    built = sorted(ROOT.glob("build/*/cli/corewise"), key=lambda path: path.stat().st_mtime)
+    if not built:
+        pytest.exit("no build/*/cli/corewise: build it first, or set COREWISE", 2)
+    return built[-1]
+
+
+CLEAN = {
+    name: value
+    for name, value in os.environ.items()
+    if not re.match(r"(OMP|KMP|GOMP|OPENBLAS|MKL|BLIS|NUMBA|NUMEXPR)_", name)
+    and name not in ("COLUMNS", "NO_COLOR", "VIRTUAL_ENV", "LC_ALL", "LANG", "LOKY_MAX_CPU_COUNT")
+}
+CLEAN |= {"LC_ALL": "C.UTF-8", "TERM": "xterm", "SHELL": "/bin/bash"}
+
+
+@pytest.fixture(scope="session")
+def program():
+    return find_program()
+
+
+@pytest.fixture
+def corewise(program):
+    def run(*words, env=None, **options):
+        options.setdefault("timeout", 120)
+        text = {"text": True, "errors": "surrogateescape"} if options.pop("text", True) else {}
+        return subprocess.run(
+            [program, *words], env=CLEAN | (env or {}), capture_output=True, **text, **options
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def numpy_python():
+    for python in (os.environ.get("COREWISE_TEST_PYTHON"), sys.executable):
+        if python and subprocess.run([python, "-c", "import numpy"], capture_output=True).returncode == 0:
+            return python
+    pytest.skip("no Python with NumPy: set COREWISE_TEST_PYTHON")
+
+
+@pytest.fixture
+def golden(request):
+    def check(name, text):
+        file = GOLDEN / name
+        if request.config.getoption("--accept"):
+            file.write_text(text)
+        assert text == file.read_text(), f"{file} differs; pytest --accept rewrites it"
+
+    return check
+
+
+def need(tool):
+    return pytest.mark.skipif(shutil.which(tool) is None, reason=f"{tool} is not installed")

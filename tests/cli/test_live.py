@@ -1,0 +1,210 @@
+"""Living processes: read from outside, and Python's own imports."""
+
+import contextlib
+import json
+import os
+import pwd
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+
+from conftest import CLEAN, need
+
+
+@contextlib.contextmanager
+def child(*words, **options):
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, **options)
+    try:
+        assert process.stdout.readline() == "ready\n"
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+WAIT = "print('ready', flush=True); import time; time.sleep(100)"
+
+
+def test_a_live_numpy_process(corewise, numpy_python):
+    env = CLEAN | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "3"}
+    with child(numpy_python, "-c", "import numpy; " + WAIT, env=env) as process:
+        done = corewise("info", "--pid", str(process.pid), "--json")
+        assert done.returncode == 0, done.stderr
+        seen = json.loads(done.stdout)
+    blas = next(pool for pool in seen["pools"] if pool["api"] == "blas")
+    assert blas["threads"] == 1 and seen["pid"] == process.pid
+    assert seen["environment"] == {"OMP_NUM_THREADS": "3", "OPENBLAS_NUM_THREADS": "1"}
+
+
+def test_outside_and_inside_agree(corewise, numpy_python):
+    inside = json.loads(corewise("info", "-i", "numpy", "--python", numpy_python, "--json").stdout)
+    with child(numpy_python, "-c", "import numpy; " + WAIT, env=CLEAN) as process:
+        outside = json.loads(corewise("info", "--pid", str(process.pid), "--json").stdout)
+    keys = ("api", "runtime", "threads", "scope", "prefix", "path", "version", "layer", "architecture")
+    assert [[pool[key] for key in keys] for pool in inside["pools"]] == [
+        [pool[key] for key in keys] for pool in outside["pools"]
+    ]
+
+
+def test_the_caller_itself(corewise):
+    done = corewise("info", "--pid", str(os.getpid()))
+    assert done.returncode == 0 and f"Process {os.getpid()}: " in done.stdout
+
+
+@pytest.mark.parametrize("pid", ["0", "-1", "1.5", "self", "", "99999999999999999999", "1 ", "٤"])
+def test_what_is_no_pid(corewise, pid):
+    done = corewise("info", f"--pid={pid}" if pid else "--pid", *([] if pid else [""]))
+    assert done.returncode == 2 and done.stdout == ""
+
+
+def test_no_such_process(corewise):
+    done = corewise("info", "--pid", "4194304")
+    assert done.returncode == 3 and "there is no process 4194304" in done.stderr
+
+
+def test_an_ended_process_and_a_zombie(corewise):
+    process = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    done = corewise("info", "--pid", str(process.pid))
+    assert done.returncode == 5 and "is a zombie" in done.stderr
+    process.wait()
+    assert corewise("info", "--pid", str(process.pid)).returncode == 3
+
+
+def test_a_process_that_ends_while_it_is_read(corewise):
+    codes = set()
+    for _ in range(60):
+        process = subprocess.Popen(["sleep", "100"])
+        look = subprocess.Popen(["sh", "-c", f"sleep 0.00$((RANDOM % 3)); kill -9 {process.pid}"])
+        done = corewise("info", "--pid", str(process.pid))
+        codes.add(done.returncode)
+        assert done.returncode in (0, 1, 5, 6) and "Traceback" not in done.stderr
+        process.wait()
+        look.wait()
+    assert codes <= {0, 5}, codes
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/2/status"), reason="kernel threads are hidden here")
+def test_a_kernel_thread(corewise):
+    if os.path.exists("/proc/2/exe") or "kthreadd" not in open("/proc/2/comm").read():
+        pytest.skip("pid 2 is an ordinary process here")
+    done = corewise("info", "--pid", "2")
+    assert done.returncode in (1, 4) and ("kernel thread" in done.stderr or done.returncode == 4)
+
+
+@need("setpriv")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_a_process_of_somebody_else(program, tmp_path):
+    nobody = pwd.getpwnam("nobody")
+    reachable = tmp_path / "corewise"
+    shutil.copy(program, reachable)
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        folder.chmod(0o755)
+    become = ["setpriv", "--reuid", str(nobody.pw_uid), "--clear-groups"]
+    for pid in (1, os.getpid()):
+        done = subprocess.run(
+            [*become, reachable, "info", "--pid", str(pid)], env=CLEAN, capture_output=True, text=True
+        )
+        assert done.returncode == 4 and done.stdout == ""
+        assert f"process {pid} belongs to root" in done.stderr and "sudo" in done.stderr
+    code = "import os, ctypes; ctypes.CDLL(None).prctl(4, 0, 0, 0, 0); "
+    python = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
+    with child(*become, python, "-c", code + WAIT, env=CLEAN) as process:
+        done = subprocess.run(
+            [*become, reachable, "info", "--pid", str(process.pid)],
+            env=CLEAN, capture_output=True, text=True,
+        )  # fmt: skip
+    # An undumpable process's files belong to root, and so does what it looks like to others.
+    assert done.returncode == 4 and "may look into it" in done.stderr
+
+
+def test_imports(corewise, numpy_python):
+    done = corewise("info", "-i", "numpy", "--python", numpy_python)
+    assert done.returncode == 0 and "openblas" in done.stdout and done.stderr == ""
+
+
+def test_a_module_that_is_not_there_leaves_the_rest(corewise, numpy_python):
+    words = ["info", "-i", "numpy", "no_such_module", "--python", numpy_python]
+    done = corewise(*words)
+    assert done.returncode == 1 and "openblas" in done.stdout
+    assert "cannot import 'no_such_module': ModuleNotFoundError" in done.stderr
+    failed = json.loads(corewise(*words, "--json").stdout)["failed_imports"]
+    assert [entry["module"] for entry in failed] == ["no_such_module"]
+
+
+@pytest.mark.parametrize(
+    "body, word",
+    [
+        ("raise RuntimeError('two\\nlines \\x1b[31m')", "RuntimeError: two lines \\x1b[31m"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("import os; os._exit(9)", "ended with code 9 importing 'bad'"),
+        ("import os; os.kill(os.getpid(), 11)", "killed by signal 11 (Segmentation fault)"),
+        ("syntax error", "SyntaxError"),
+    ],
+)
+def test_modules_that_fail(corewise, tmp_path, body, word):
+    (tmp_path / "bad.py").write_text(body)
+    done = corewise("info", "-i", "bad", "--python", sys.executable, env={"PYTHONPATH": str(tmp_path)})
+    assert done.returncode == 1 and word in done.stderr and "\x1b" not in done.stderr
+
+
+def test_what_modules_print_stays_out_of_the_data(corewise, tmp_path):
+    (tmp_path / "loud.py").write_text("import os; print('hello'); os.system('echo shell'); input\n")
+    words = ["info", "-i", "loud", "--json", "--python", sys.executable]
+    done = corewise(*words, env={"PYTHONPATH": str(tmp_path)})
+    assert json.loads(done.stdout)["pools"] == [] and "hello" in done.stderr
+
+
+def test_a_module_that_leaves_a_process_behind(program, tmp_path):
+    (tmp_path / "left.py").write_text(
+        "import os, time\nif os.fork() == 0:\n    time.sleep(20)\n    os._exit(0)\n"
+    )
+    start = time.monotonic()
+    done = subprocess.run(
+        [program, "info", "-i", "left", "--python", sys.executable],
+        env=CLEAN | {"PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    assert done.returncode == 0 and time.monotonic() - start < 15
+
+
+def test_pythons_that_are_none(corewise, tmp_path):
+    for python in ("/no/python", str(tmp_path), "/bin/false", "/bin/true", "/bin/echo"):
+        done = corewise("info", "-i", "sys", "--python", python)
+        assert done.returncode == 1 and "corewise: error: " in done.stderr, python
+
+
+def test_a_library_that_is_none(corewise, tmp_path):
+    for library in ("/no/libcorewise.so", "/bin/true", "libm.so.6"):
+        words = ["info", "-i", "sys", "--python", sys.executable]
+        done = corewise(*words, env={"COREWISE_LIBRARY": library})
+        assert done.returncode == 1 and library in done.stderr
+
+
+def test_the_python_of_the_environment(corewise, tmp_path):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/python").write_text("#!/bin/sh\necho I was asked >&2\nexit 4\n")
+    (tmp_path / "bin/python").chmod(0o755)
+    done = corewise("info", "-i", "sys", env={"VIRTUAL_ENV": str(tmp_path)})
+    assert "I was asked" in done.stderr and "ended with code 4" in done.stderr
+
+
+def test_this_machine(corewise):
+    variables = {"OMP_NUM_THREADS": "3", "KMP_BLOCKTIME": "0", "GOMP_SPINCOUNT": "1"}
+    done = corewise("info", env=variables)
+    for name, value in variables.items():
+        assert re.search(rf"^  {name} +{value}$", done.stdout, re.M)
+    assert json.loads(corewise("info", "--json", env=variables).stdout)["environment"] == variables
+    assert "none: runtimes start one thread per allowed CPU" in corewise("info").stdout
+
+
+@need("taskset")
+def test_affinity_is_seen(program):
+    done = subprocess.run(["taskset", "-c", "0", program, "info", "--json"], capture_output=True)
+    assert json.loads(done.stdout)["cpus_allowed"] == "0"

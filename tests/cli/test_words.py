@@ -1,0 +1,105 @@
+"""Help, misspelt words, bad counts, and where words go."""
+
+import json
+import subprocess
+
+import pytest
+
+from conftest import CLEAN
+
+COMMANDS = ["info", "run", "env", "completion"]
+
+
+def test_without_words_shows_help_and_is_a_usage_error(corewise):
+    done = corewise()
+    assert done.returncode == 2 and "Usage: corewise COMMAND" in done.stdout
+
+
+def test_version(corewise):
+    assert corewise("--version").stdout.startswith("corewise 0.")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("words", [["{}", "--help"], ["{}", "-h"], ["help", "{}"]])
+def test_each_command_has_help_with_an_example(corewise, command, words):
+    done = corewise(*(word.format(command) for word in words))
+    assert done.returncode == 0 and done.stderr == ""
+    assert "Example:\n  " in done.stdout and f"corewise {command}" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    "words, hint",
+    [
+        (["inof"], "did you mean `corewise info`?"),
+        (["rnu", "--", "ls"], "did you mean `corewise run`?"),
+        (["help", "completoin"], "did you mean `corewise completion`?"),
+        (["zzzzzz"], "lists the commands"),
+        (["info", "--jsn"], "did you mean --json?"),
+        (["info", "--pyhton", "x"], "did you mean --python?"),
+        (["run", "--opnemp", "3", "--", "ls"], "did you mean --openmp?"),
+        (["info", "4711"], "has an example"),
+        (["--json"], "lists the commands"),
+        (["info", "--color", "blue"], "lists the options"),
+        (["completion", "tcsh"], "lists the options"),
+        (["completion"], "bash|zsh|fish"),
+        (["info", "-i", "numpy", "--pid", "1"], ""),
+        (["info", "--python", "python3"], ""),
+        (["run", "--openmp", "2"], "after --"),
+        (["run", "--", "ls"], "--openmp N"),
+        (["run", "--openmp", "2", "--", ""], "after --"),
+        (["env"], "--openmp N"),
+        (["env", "--unset", "--blas", "2"], "removes every"),
+        (["run", "--tbb", "2", "--", "ls"], ""),
+        (["env", "--arrow", "2"], ""),
+    ],
+)
+def test_usage_errors_say_what_is_right(corewise, words, hint):
+    done = corewise(*words)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("corewise: error: ") and hint in done.stderr
+
+
+@pytest.mark.parametrize(
+    "count", ["0", "-1", "1.5", "many", "", " 2", "+2", "32769", "9" * 40, "2x", "0x2", "٣"]
+)
+@pytest.mark.parametrize("command", ["run", "env"])
+def test_bad_counts_start_nothing(corewise, tmp_path, command, count):
+    witness = tmp_path / "started"
+    tail = ["--", "touch", str(witness)] if command == "run" else []
+    done = corewise(command, "--openmp", "2", "--blas", count, *tail)
+    assert done.returncode == 2 and not witness.exists() and done.stdout == ""
+    assert "--blas" in done.stderr
+
+
+def test_shared_options_may_stand_before_the_command(corewise):
+    assert json.loads(corewise("--json", "info").stdout)["schema_version"] == 1
+
+
+@pytest.mark.parametrize("words", [["info"], ["--help"], ["completion", "bash"]])
+def test_a_reader_that_leaves_is_no_error_to_report(program, words):
+    for ignored in ("", "trap '' PIPE; "):
+        line = f"{ignored}'{program}' {' '.join(words)} | true; exit ${{PIPESTATUS[0]}}"
+        done = subprocess.run(["bash", "-c", line], env=CLEAN, capture_output=True, text=True)
+        assert done.stderr == "" and done.returncode in (0, 1, 141)
+
+
+def test_head_gets_its_line(program):
+    done = subprocess.run(f"'{program}' info | head -1", shell=True, env=CLEAN, capture_output=True)
+    assert done.stdout == b"This machine\n" and done.stderr == b""
+
+
+def test_a_full_disk_is_said(program):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([program, "info"], env=CLEAN, stdout=full, stderr=subprocess.PIPE)
+    assert done.returncode == 1 and b"No space left" in done.stderr
+
+
+def test_closed_streams_do_not_hang_or_crash(program):
+    done = subprocess.run(f"'{program}' info >&- 2>&- <&-", shell=True, env=CLEAN)
+    assert done.returncode in (0, 1)
+
+
+def test_words_are_shown_without_their_control_characters(corewise):
+    done = corewise("\x1b[31mred\nline")
+    assert "\x1b" not in done.stderr and "\\x1b[31mred\\nline" in done.stderr
