@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "discover.h"
 #include "elf_reader.h"
 
 namespace corewise {
@@ -22,11 +23,29 @@ class LiveLookup final : public SymbolLookup {
       : module_(module), symbols_(symbols) {}
 
   std::uintptr_t address(std::string_view name) const override {
+    // Whatever it is found for is going to be called.
     const auto symbol = symbols_.find(name);
-    return symbol ? module_.base + static_cast<std::uintptr_t>(symbol->value) : 0;
+    return symbol && symbol->function ? module_.base + static_cast<std::uintptr_t>(symbol->value)
+                                      : 0;
   }
   std::string file_name() const override { return lower(base_name(module_.path)); }
   std::string soname() const override { return lower(symbols_.soname()); }
+
+  std::uintptr_t callee(std::string_view name) const override {
+    const auto slot = symbols_.import_slot(name);
+    if (!slot) return 0;
+    std::uintptr_t target = 0;
+    const elf::LiveBytes bytes(module_);
+    if (!bytes.read(module_.base + *slot, &target, sizeof target)) return 0;
+    // A slot that was not used yet leads to the module's own resolver stub.
+    for (const os::Segment& own : module_.segments) {
+      if (target >= own.begin && target < own.end) {
+        return reinterpret_cast<std::uintptr_t>(
+            os::symbol_seen_by(module_.name, std::string(name).c_str()));
+      }
+    }
+    return target;
+  }
 
  private:
   const os::LoadedModule& module_;
@@ -56,15 +75,15 @@ std::string name_prefix(const Runtime& runtime, const SymbolLookup& symbols) {
   return file.substr(0, file.find('.'));
 }
 
-std::unique_ptr<Pool> describe(const os::LoadedModule& module) {
-  if (module.dynamic == 0) return nullptr;
+std::unique_ptr<Pool> describe(const os::LoadedModule& module, os::Held& held) {
   const elf::LiveBytes bytes(module);
   const auto symbols = elf::Symbols::from_dynamic(bytes, module.dynamic, module.base);
   if (!symbols) return nullptr;
   const LiveLookup lookup(module, *symbols);
   Proof proof;
   const Runtime* runtime = recognise(lookup, proof);
-  if (runtime == nullptr || !os::pin(module.path)) return nullptr;
+  if (runtime == nullptr) return nullptr;
+  held.forever();
 
   auto pool = std::make_unique<Pool>();
   pool->runtime = runtime;
@@ -72,9 +91,12 @@ std::unique_ptr<Pool> describe(const os::LoadedModule& module) {
   pool->prefix = name_prefix(*runtime, lookup);
   pool->path = os::real_path(module.path);
   if (pool->path.empty()) pool->path = module.path;
-  pool->loader_path = module.path;
+  pool->loader_path = module.name;
   pool->base = module.base;
   runtime->describe(*pool);
+  for (std::size_t id = 0; runtime->same != nullptr && id < pool_count(); ++id) {
+    if (pool_at(id).runtime == runtime && runtime->same(*pool, pool_at(id))) return nullptr;
+  }
   return pool;
 }
 

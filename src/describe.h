@@ -17,8 +17,8 @@ const Runtime* recognise(const SymbolLookup& symbols, Proof& proof);
 std::string name_prefix(const Runtime& runtime, const SymbolLookup& symbols);
 
 // The pool in a module of this process, asked for all that it tells about itself; null if the
-// module holds none. The module is kept loaded from then on. Calls into the library, so no lock
-// may be held.
-std::unique_ptr<Pool> describe(const os::LoadedModule& module);
+// module holds none, or only another face of a pool known already. The module, which the caller
+// holds, is kept loaded from then on. Calls into the library, so no lock may be held.
+std::unique_ptr<Pool> describe(const os::LoadedModule& module, os::Held& held);
 
 }  // namespace corewise

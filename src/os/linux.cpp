@@ -10,12 +10,30 @@
 #include <climits>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
+#include <new>
+#include <string_view>
 #include <utility>
 
 #include "os.h"
 
 namespace corewise::os {
 namespace {
+
+// Held around every walk of ours, and across fork.
+constinit std::mutex walk_lock;
+
+// What /proc/self/exe of a program that was replaced while running ends in.
+constexpr std::string_view kDeleted = " (deleted)";
+
+std::string program_path() {
+  char path[PATH_MAX];
+  const ssize_t n = readlink("/proc/self/exe", path, sizeof path);
+  if (n <= 0) return {};
+  std::string_view text(path, static_cast<std::size_t>(n));
+  if (text.ends_with(kDeleted)) text.remove_suffix(kDeleted.size());
+  return std::string(text);
+}
 
 int first_only(dl_phdr_info* info, std::size_t, void* out) {
   *static_cast<Generation*>(out) = {info->dlpi_adds, info->dlpi_subs};
@@ -25,14 +43,16 @@ int first_only(dl_phdr_info* info, std::size_t, void* out) {
 struct Walk {
   std::vector<LoadedModule> modules;
   Generation at;
+  bool out_of_memory = false;
 };
 
 LoadedModule describe(const dl_phdr_info& info) {
   LoadedModule module;
-  module.path = info.dlpi_name;
+  module.name = info.dlpi_name;
+  module.path = module.name;
   module.base = info.dlpi_addr;
   for (int i = 0; i < info.dlpi_phnum; ++i) {
-    const ElfW(Phdr)& header = info.dlpi_phdr[i];
+    const ElfW(Phdr) & header = info.dlpi_phdr[i];
     const std::uintptr_t begin = info.dlpi_addr + header.p_vaddr;
     if (header.p_type == PT_LOAD) {
       module.segments.push_back({begin, begin + header.p_memsz, (header.p_flags & PF_R) != 0});
@@ -49,6 +69,8 @@ int collect(dl_phdr_info* info, std::size_t, void* out) {
   try {
     walk->modules.push_back(describe(*info));
   } catch (...) {
+    // Nothing may be thrown through the loader.
+    walk->out_of_memory = true;
     return 1;
   }
   return 0;
@@ -56,8 +78,12 @@ int collect(dl_phdr_info* info, std::size_t, void* out) {
 
 }  // namespace
 
+void hold_walks() { walk_lock.lock(); }
+void release_walks() { walk_lock.unlock(); }
+
 Generation generation() {
   Generation now;
+  const std::lock_guard guard(walk_lock);
   dl_iterate_phdr(first_only, &now);
   return now;
 }
@@ -66,32 +92,55 @@ std::vector<LoadedModule> loaded_modules(Generation& at) {
   Walk walk;
   // So many that the vector hardly ever grows while the loader's lock is held.
   walk.modules.reserve(512);
-  dl_iterate_phdr(collect, &walk);
+  {
+    const std::lock_guard guard(walk_lock);
+    dl_iterate_phdr(collect, &walk);
+  }
+  if (walk.out_of_memory) throw std::bad_alloc();
   at = walk.at;
   // The loader gives the program itself the empty name.
-  if (!walk.modules.empty() && walk.modules.front().path.empty()) {
-    char path[4096];
-    const ssize_t n = readlink("/proc/self/exe", path, sizeof path);
-    if (n > 0) walk.modules.front().path.assign(path, static_cast<std::size_t>(n));
+  if (!walk.modules.empty() && walk.modules.front().name.empty()) {
+    walk.modules.front().path = program_path();
   }
   return std::move(walk.modules);
 }
 
-bool pin(const std::string& path) {
-  // RTLD_NOLOAD finds the module by the loader's own name, also when its file is gone. The handle
-  // is kept on purpose: that is what keeps the module.
-  return dlopen(path.c_str(), RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE) != nullptr;
+Held::Held(const LoadedModule& module) : module_(module) {
+  // RTLD_NOLOAD finds the module by the loader's own name, also when its file is gone.
+  void* handle = dlopen(module.name.c_str(), RTLD_LAZY | RTLD_NOLOAD);
+  if (handle == nullptr) return;
+  link_map* map = nullptr;
+  if (dlinfo(handle, RTLD_DI_LINKMAP, &map) == 0 && map->l_addr == module.base &&
+      reinterpret_cast<std::uintptr_t>(map->l_ld) == module.dynamic) {
+    handle_ = handle;
+  } else {
+    dlclose(handle);
+  }
 }
 
-void* symbol_seen_by(const std::string& path, const char* name) {
-  void* module = dlopen(path.c_str(), RTLD_LAZY | RTLD_NOLOAD);
+Held::~Held() {
+  if (handle_ != nullptr) dlclose(handle_);
+}
+
+void Held::forever() { pin(module_.name); }
+
+bool pin(const std::string& name) {
+  // The handle is kept on purpose, for loaders that do not know RTLD_NODELETE.
+  return dlopen(name.c_str(), RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE) != nullptr;
+}
+
+void* symbol_seen_by(const std::string& name, const char* symbol) {
+  if (void* found = dlsym(RTLD_DEFAULT, symbol)) return found;
+  void* module = dlopen(name.c_str(), RTLD_LAZY | RTLD_NOLOAD);
   if (module == nullptr) return nullptr;
-  void* found = dlsym(module, name);
+  void* found = dlsym(module, symbol);
   dlclose(module);
   return found;
 }
 
 std::string real_path(const std::string& path) {
+  // A memory file is loaded by the name of a descriptor, which by now may name another file.
+  if (path.starts_with("/proc/")) return {};
   char resolved[PATH_MAX];
   return ::realpath(path.c_str(), resolved) != nullptr ? std::string(resolved) : std::string();
 }
@@ -104,9 +153,9 @@ Result<std::string> read_file(const std::string& path, std::size_t most) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) {
     const int reason = errno;
-    const Status status = reason == ENOENT || reason == ESRCH     ? CW_NO_SUCH_PROCESS
+    const Status status = reason == ENOENT || reason == ESRCH   ? CW_NO_SUCH_PROCESS
                           : reason == EACCES || reason == EPERM ? CW_NOT_PERMITTED
-                                                                  : CW_IO_ERROR;
+                                                                : CW_IO_ERROR;
     return Error{status == CW_NO_SUCH_PROCESS && !path.starts_with("/proc/") ? CW_IO_ERROR : status,
                  path + ": " + std::strerror(reason)};
   }

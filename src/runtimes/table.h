@@ -5,7 +5,7 @@
 
 namespace corewise {
 
-extern const Runtime kFlexiblas, kOpenblas, kBlis, kMkl, kLibiomp, kLibomp, kLibgomp, kTbb, kArrow, kNumba;
-
+extern const Runtime kFlexiblas, kOpenblas, kBlis, kMkl, kLibiomp, kLibomp, kLibgomp, kTbb, kArrow,
+    kNumba;
 
 }  // namespace corewise
