@@ -6,13 +6,16 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <climits>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
 #include <new>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 #include "os.h"
@@ -22,6 +25,23 @@ namespace {
 
 // Held around every walk of ours, and across fork.
 constinit std::mutex walk_lock;
+
+// Modules being let go that may turn out to be ours to unload, which takes the same lock of the
+// loader as a walk does. Destructors run in it, so that it cannot have a lock of ours.
+constinit std::atomic<int> closing{0};
+thread_local bool closing_here = false;
+constexpr int kMostWaits = 20'000;  // a second
+
+void let_go(void* handle) {
+  {
+    const std::lock_guard guard(walk_lock);
+    ++closing;
+  }
+  const bool nested = std::exchange(closing_here, true);
+  dlclose(handle);
+  closing_here = nested;
+  --closing;
+}
 
 // What /proc/self/exe of a program that was replaced while running ends in.
 constexpr std::string_view kDeleted = " (deleted)";
@@ -78,7 +98,14 @@ int collect(dl_phdr_info* info, std::size_t, void* out) {
 
 }  // namespace
 
-void hold_walks() { walk_lock.lock(); }
+void hold_walks() {
+  walk_lock.lock();
+  // Bounded: a destructor that runs in one of them may itself wait for the thread that forks.
+  const int own = closing_here ? 1 : 0;
+  for (int i = 0; i < kMostWaits && closing.load() > own; ++i) {
+    std::this_thread::sleep_for(std::chrono::microseconds(50));
+  }
+}
 void release_walks() { walk_lock.unlock(); }
 
 Generation generation() {
@@ -114,12 +141,12 @@ Held::Held(const LoadedModule& module) : module_(module) {
       reinterpret_cast<std::uintptr_t>(map->l_ld) == module.dynamic) {
     handle_ = handle;
   } else {
-    dlclose(handle);
+    let_go(handle);
   }
 }
 
 Held::~Held() {
-  if (handle_ != nullptr) dlclose(handle_);
+  if (handle_ != nullptr) let_go(handle_);
 }
 
 void Held::forever() { pin(module_.name); }
@@ -134,7 +161,7 @@ void* symbol_seen_by(const std::string& name, const char* symbol) {
   void* module = dlopen(name.c_str(), RTLD_LAZY | RTLD_NOLOAD);
   if (module == nullptr) return nullptr;
   void* found = dlsym(module, symbol);
-  dlclose(module);
+  let_go(module);
   return found;
 }
 
