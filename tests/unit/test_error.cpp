@@ -22,8 +22,6 @@ TEST_CASE("each status has a name and a sentence of its own") {
 
 TEST_CASE("numbers that are no status are a defect of ours") {
   CHECK(std::string(cw_status_name(static_cast<cw_status>(14))) == "internal error");
-  int beyond = -5;
-  CHECK(std::string(cw_status_name(*reinterpret_cast<cw_status*>(&beyond))) == "internal error");
 }
 
 TEST_CASE("a result holds its value or its error") {
