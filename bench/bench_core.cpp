@@ -1,6 +1,7 @@
 // What the core costs. COREWISE_BENCH_LIBRARIES names libraries to load first, separated by colons:
 // give it NumPy's and SciPy's OpenBLAS and a libgomp for the figures that the README quotes. Each
-// figure's floor, what the libraries themselves take for the same reads and sets, is printed with it.
+// figure's floor, what the libraries themselves take for the same reads and sets, is printed with
+// it.
 #include <benchmark/benchmark.h>
 #include <dlfcn.h>
 #include <sys/wait.h>

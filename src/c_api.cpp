@@ -209,7 +209,7 @@ cw_status cw_limits_close(cw_limits* limits, size_t* pending) {
     try {
       synchronise();
     } catch (const std::bad_alloc&) {
-      // The next call of anybody looks again.
+      return CW_OK;  // the next call of anybody looks again
     }
     return CW_OK;
   });

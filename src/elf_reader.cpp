@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 
 namespace corewise::elf {
 namespace {
@@ -189,19 +190,28 @@ std::optional<Symbol> Symbols::find_sysv(std::string_view name) const {
   return std::nullopt;
 }
 
+// Names that others define have no place in the newer hash table, and come before those that have.
+std::uint64_t Symbols::import_index(std::string_view name) const {
+  const std::uint64_t end =
+      std::min<std::uint64_t>(gnu_hash_ != 0 ? symoffset_ : chains_, kMostRelocations);
+  for (std::uint64_t index = 1; index < end; ++index) {
+    Elf64_Sym symbol;
+    if (!read(symtab_ + index * sizeof symbol, symbol)) break;
+    if (symbol.st_shndx == SHN_UNDEF && read_string_equals(symbol.st_name, name)) return index;
+  }
+  return 0;
+}
+
 std::optional<std::uint64_t> Symbols::import_slot(std::string_view name) const {
+  const std::uint64_t index = import_index(name);
+  if (index == 0) return std::nullopt;
   for (const Relocations& table : {plt_, data_}) {
     if (table.address == 0) continue;
     const std::uint64_t count = std::min(table.size / sizeof(Elf64_Rela), kMostRelocations);
     for (std::uint64_t i = 0; i < count; ++i) {
       Elf64_Rela entry;
       if (!read(table.address + i * sizeof entry, entry)) break;
-      const std::uint64_t index = ELF64_R_SYM(entry.r_info);
-      Elf64_Sym symbol;
-      if (index != 0 && read(symtab_ + index * sizeof symbol, symbol) &&
-          read_string_equals(symbol.st_name, name)) {
-        return entry.r_offset;
-      }
+      if (ELF64_R_SYM(entry.r_info) == index) return entry.r_offset;
     }
   }
   return std::nullopt;
@@ -263,7 +273,7 @@ Result<File> File::open(const std::string& path) {
   if (file.fd_ < 0) {
     const int reason = errno;
     return Error{reason == EACCES || reason == EPERM ? CW_NOT_PERMITTED : CW_IO_ERROR,
-                 path + ": " + std::strerror(reason)};
+                 path + ": " + std::generic_category().message(reason)};
   }
   struct stat status{};
   if (::fstat(file.fd_, &status) != 0 || !S_ISREG(status.st_mode)) {

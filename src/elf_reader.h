@@ -65,6 +65,7 @@ class Symbols {
   };
   Relocations plt_, data_;
 
+  std::uint64_t import_index(std::string_view name) const;
   bool read_string_equals(std::uint64_t offset, std::string_view name) const;
   std::optional<Symbol> symbol_at(std::uint32_t index, std::string_view name) const;
   std::optional<Symbol> find_gnu(std::string_view name) const;

@@ -49,7 +49,7 @@ ThreadState* this_thread() { return this_handle != nullptr ? this_handle->get() 
 const ThreadHandle& this_thread_made() {
   if (this_handle == nullptr) {
     auto made = std::make_unique<ThreadHandle>(std::make_shared<ThreadState>());
-    static thread_local AtThreadExit at_exit;
+    static thread_local const AtThreadExit at_exit;
     (void)at_exit;
     this_handle = made.release();
   }

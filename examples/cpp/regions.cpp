@@ -21,8 +21,8 @@ void multiply(int n) {
   const auto cells = static_cast<std::size_t>(n) * static_cast<std::size_t>(n);
   const std::vector<double> a(cells, 1.0), b(cells, 2.0);
   std::vector<double> c(cells);
-  cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, n, n, 1.0, a.data(), n, b.data(), n, 0.0,
-              c.data(), n);
+  cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, n, n, n, 1.0, a.data(), n, b.data(), n,
+              0.0, c.data(), n);
   if (c[0] != 2.0 * n) std::puts("wrong product");
 }
 

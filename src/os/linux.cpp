@@ -15,6 +15,7 @@
 #include <mutex>
 #include <new>
 #include <string_view>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -137,8 +138,8 @@ Held::Held(const LoadedModule& module) : module_(module) {
   void* handle = dlopen(module.name.c_str(), RTLD_LAZY | RTLD_NOLOAD);
   if (handle == nullptr) return;
   link_map* map = nullptr;
-  if (dlinfo(handle, RTLD_DI_LINKMAP, &map) == 0 && map->l_addr == module.base &&
-      reinterpret_cast<std::uintptr_t>(map->l_ld) == module.dynamic) {
+  if (dlinfo(handle, RTLD_DI_LINKMAP, static_cast<void*>(&map)) == 0 &&
+      map->l_addr == module.base && reinterpret_cast<std::uintptr_t>(map->l_ld) == module.dynamic) {
     handle_ = handle;
   } else {
     let_go(handle);
@@ -184,7 +185,7 @@ Result<std::string> read_file(const std::string& path, std::size_t most) {
                           : reason == EACCES || reason == EPERM ? CW_NOT_PERMITTED
                                                                 : CW_IO_ERROR;
     return Error{status == CW_NO_SUCH_PROCESS && !path.starts_with("/proc/") ? CW_IO_ERROR : status,
-                 path + ": " + std::strerror(reason)};
+                 path + ": " + std::generic_category().message(reason)};
   }
   std::string text;
   char chunk[16384];
@@ -197,7 +198,7 @@ Result<std::string> read_file(const std::string& path, std::size_t most) {
       return Error{reason == ESRCH                       ? CW_PROCESS_ENDED
                    : reason == EACCES || reason == EPERM ? CW_NOT_PERMITTED
                                                          : CW_IO_ERROR,
-                   path + ": " + std::strerror(reason)};
+                   path + ": " + std::generic_category().message(reason)};
     }
     if (n == 0) break;
     text.append(chunk, static_cast<std::size_t>(n));

@@ -57,7 +57,8 @@ void describe(Pool& pool) {
     pool.version = rest.substr(0, rest.find(' '));
   }
   if (const char* most = std::strstr(config, "MAX_THREADS=")) {
-    pool.ceiling = std::max(0, std::atoi(most + std::strlen("MAX_THREADS=")));
+    pool.ceiling =
+        std::max(0, static_cast<int>(std::strtol(most + std::strlen("MAX_THREADS="), nullptr, 10)));
   }
   pool.architecture = ask(pool, kCorename);
   const int parallel = pool.proof.at[kParallel] != 0 ? pool.call<int()>(kParallel)() : 1;

@@ -25,8 +25,7 @@ void ask(const Symbols& symbols) {
 extern "C" int LLVMFuzzerTestOneInput(const unsigned char* data, std::size_t size) {
   static const int kFile = memfd_create("fuzz", 0);
   static const std::string kPath = "/proc/self/fd/" + std::to_string(kFile);
-  if (ftruncate(kFile, 0) != 0 ||
-      pwrite(kFile, data, size, 0) != static_cast<ssize_t>(size)) {
+  if (ftruncate(kFile, 0) != 0 || pwrite(kFile, data, size, 0) != static_cast<ssize_t>(size)) {
     std::abort();
   }
   const auto file = File::open(kPath);

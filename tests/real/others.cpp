@@ -37,7 +37,8 @@ void check_tbb() {
     std::intptr_t reserved;
     int parameter;
   } own{2, 0, 0};
-  auto* create = symbol<void(Control&)>(handle, "_ZN3tbb6detail2r16createERNS0_2d114global_controlE");
+  auto* create =
+      symbol<void(Control&)>(handle, "_ZN3tbb6detail2r16createERNS0_2d114global_controlE");
   auto* destroy =
       symbol<void(Control&)>(handle, "_ZN3tbb6detail2r17destroyERNS0_2d114global_controlE");
   const int before = only("tbb").threads;

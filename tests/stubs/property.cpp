@@ -4,8 +4,8 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <random>
+#include <set>
 #include <thread>
 
 #include "support.h"
@@ -20,7 +20,7 @@ constexpr int kSteps = 400;
 struct Open {
   std::unique_ptr<corewise::limits> limits;
   int thread;
-  int blas;    // 0: says nothing about it
+  int blas;  // 0: says nothing about it
   int openmp;
 };
 
@@ -76,7 +76,9 @@ void run_tree(unsigned seed) {
   auto* blas_now = blas.symbol<int()>("stub_count");
   auto* openmp_now = openmp.symbol<int()>("omp_get_max_threads");
   std::mt19937 random(seed);
-  const auto pick = [&](int below) { return static_cast<int>(random() % static_cast<unsigned>(below)); };
+  const auto pick = [&](int below) {
+    return static_cast<int>(random() % static_cast<unsigned>(below));
+  };
 
   Model process{blas_now(), {}};
   Model thread_of[kThreads] = {{6, {}}, {6, {}}, {6, {}}};

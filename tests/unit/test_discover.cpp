@@ -1,9 +1,8 @@
-#include "discover.h"
-
 #include <dlfcn.h>
 #include <doctest/doctest.h>
 
 #include "describe.h"
+#include "discover.h"
 
 using namespace corewise;
 

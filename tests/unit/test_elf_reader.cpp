@@ -1,5 +1,3 @@
-#include "elf_reader.h"
-
 #include <doctest/doctest.h>
 #include <elf.h>
 #include <sys/mman.h>
@@ -11,6 +9,7 @@
 #include <random>
 
 #include "discover.h"
+#include "elf_reader.h"
 
 using namespace corewise;
 

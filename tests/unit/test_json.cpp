@@ -33,10 +33,10 @@ TEST_CASE("quotes, backslashes and control characters are escaped") {
 TEST_CASE("well-formed UTF-8 stays, every other byte becomes a surrogate escape") {
   CHECK(quoted("é€😀") == "\"é€😀\"");
   CHECK(quoted("\xe9x") == "\"\\udce9x\"");
-  CHECK(quoted("\xc3") == "\"\\udcc3\"");                              // cut short
-  CHECK(quoted("\xc0\xaf") == "\"\\udcc0\\udcaf\"");                   // overlong
-  CHECK(quoted("\xe0\x9f\xbf") == "\"\\udce0\\udc9f\\udcbf\"");        // overlong
-  CHECK(quoted("\xed\xa0\x80") == "\"\\udced\\udca0\\udc80\"");        // a surrogate
+  CHECK(quoted("\xc3") == "\"\\udcc3\"");                                   // cut short
+  CHECK(quoted("\xc0\xaf") == "\"\\udcc0\\udcaf\"");                        // overlong
+  CHECK(quoted("\xe0\x9f\xbf") == "\"\\udce0\\udc9f\\udcbf\"");             // overlong
+  CHECK(quoted("\xed\xa0\x80") == "\"\\udced\\udca0\\udc80\"");             // a surrogate
   CHECK(quoted("\xf4\x90\x80\x80") == "\"\\udcf4\\udc90\\udc80\\udc80\"");  // above U+10FFFF
   CHECK(quoted("\xf4\x8f\xbf\xbf") == "\"\xf4\x8f\xbf\xbf\"");
   CHECK(quoted("\xff\x80") == "\"\\udcff\\udc80\"");

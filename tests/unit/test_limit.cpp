@@ -1,9 +1,8 @@
-#include "limit.h"
-
 #include <dlfcn.h>
 #include <doctest/doctest.h>
 
 #include "discover.h"
+#include "limit.h"
 
 using namespace corewise;
 
@@ -43,8 +42,7 @@ TEST_CASE("the tightest open limit is in force, and closing twice is closing onc
 
 TEST_CASE("a refused limit changes nothing, also where an earlier rule was right") {
   const auto now = count();
-  const auto refused =
-      open_limits({by_path(kPath, 2), {CW_MATCH_API, "nonsense", 0, 1}}, 0, 0);
+  const auto refused = open_limits({by_path(kPath, 2), {CW_MATCH_API, "nonsense", 0, 1}}, 0, 0);
   REQUIRE_FALSE(refused);
   CHECK(refused.error().status == CW_UNKNOWN_NAME);
   CHECK(now() == 8);

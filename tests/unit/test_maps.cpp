@@ -36,10 +36,19 @@ TEST_CASE("paths with newlines, spaces and bytes that are not UTF-8") {
 
 TEST_CASE("lines that make no sense are skipped") {
   const char* const lines[] = {
-      "",          "nonsense",    "2000-1000 r--p 0 0:0 1 /x",           "1000-1000 r--p 0 0:0 1 /x",
-      "1000-2000", "1000-2000 r", "1000-2000 r--p zz 0:0 1 /x",          "1000-2000 r--p 0 0:0",
-      "-2000 r--p 0 0:0 1 /x",    "10000000000000000-2 r--p 0 0:0 1 /x", "1000-2000 r--p",
-      "+1000-2000 r--p 0 0:0 1",  "1000-2000 toolong 0 0:0 1 /x",
+      "",
+      "nonsense",
+      "2000-1000 r--p 0 0:0 1 /x",
+      "1000-1000 r--p 0 0:0 1 /x",
+      "1000-2000",
+      "1000-2000 r",
+      "1000-2000 r--p zz 0:0 1 /x",
+      "1000-2000 r--p 0 0:0",
+      "-2000 r--p 0 0:0 1 /x",
+      "10000000000000000-2 r--p 0 0:0 1 /x",
+      "1000-2000 r--p",
+      "+1000-2000 r--p 0 0:0 1",
+      "1000-2000 toolong 0 0:0 1 /x",
   };
   for (const char* line : lines) {
     INFO(line);

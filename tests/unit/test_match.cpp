@@ -1,9 +1,8 @@
-#include "match.h"
-
 #include <dlfcn.h>
 #include <doctest/doctest.h>
 
 #include "discover.h"
+#include "match.h"
 
 using namespace corewise;
 
