@@ -9,3 +9,8 @@ if(COREWISE_SANITIZE)
     -fsanitize=${COREWISE_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(corewise_options INTERFACE -fsanitize=${COREWISE_SANITIZE})
 endif()
+if(COREWISE_FUZZ)
+  # Without it the fuzzer sees no coverage, and guesses blindly.
+  target_compile_options(corewise_options INTERFACE -fsanitize=fuzzer-no-link)
+  target_link_options(corewise_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()

@@ -1,8 +1,8 @@
 // The C ABI over the core, and the only place where an exception may arrive: bad_alloc becomes
 // CW_OUT_OF_MEMORY, anything else CW_INTERNAL.
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
-#include <exception>
 #include <new>
 #include <string>
 #include <vector>
@@ -43,23 +43,48 @@ cw_status fail_plain(cw_status status) {
 template <class Body>
 cw_status guarded(Body&& body) noexcept {
   last_error[0] = '\0';
+  const int callers_errno = errno;
+  cw_status status;
   try {
-    return body();
+    status = body();
   } catch (const std::bad_alloc&) {
-    return fail_plain(CW_OUT_OF_MEMORY);
+    status = fail_plain(CW_OUT_OF_MEMORY);
   } catch (...) {
-    return fail_plain(CW_INTERNAL);
+    status = fail_plain(CW_INTERNAL);
   }
+  errno = callers_errno;
+  return status;
 }
 
-// Copies as much of a struct as the caller knows; callers and library may be of different age.
+// Callers written in C may hand out-of-range numbers for enums, which C++ may not even look at.
+template <class Enum>
+unsigned raw(const Enum& value) {
+  unsigned number;
+  static_assert(sizeof number == sizeof value);
+  std::memcpy(&number, &value, sizeof number);
+  return number;
+}
+
+// No struct that ever carries its size grows so large: more is memory that nobody has set.
+constexpr std::size_t kLargestStruct = 4096;
+
+constexpr std::uint32_t kKnownFlags = CW_LIMITS_CLAMP | CW_LIMITS_REPLACE | CW_LIMITS_NOT_STICKY;
+
+// The structs as ABI 1 has them: no caller knows less.
+constexpr std::size_t kFirstPool = 96;
+constexpr std::size_t kFirstOutcome = 32;
+static_assert(sizeof(cw_pool) >= kFirstPool && sizeof(cw_outcome) >= kFirstOutcome);
+
+// Copies as much of a struct as the caller knows; callers and library may be of different age. What
+// only a newer caller knows becomes zero.
 template <class T>
-bool hand_out(const T& made, T* out) {
-  constexpr std::size_t kSmallest = sizeof(std::size_t);
-  if (out == nullptr || out->size <= kSmallest) return false;
+bool hand_out(const T& made, T* out, std::size_t first) {
+  if (out == nullptr || out->size < first || out->size > kLargestStruct) return false;
+  constexpr std::size_t kHead = sizeof(std::size_t);
   const std::size_t n = std::min(out->size, sizeof(T));
-  std::memcpy(reinterpret_cast<char*>(out) + kSmallest,
-              reinterpret_cast<const char*>(&made) + kSmallest, n - kSmallest);
+  auto* to = reinterpret_cast<char*>(out);
+  std::memcpy(to + kHead, reinterpret_cast<const char*>(&made) + kHead, n - kHead);
+  std::memset(to + n, 0, out->size - n);
   return true;
 }
 
@@ -82,12 +107,21 @@ cw_pool to_c(const Pool& pool) {
   return out;
 }
 
+cw_status known(const cw_status& status) {
+  return raw(status) <= CW_INTERNAL ? status : CW_INTERNAL;
+}
+
 Result<std::vector<Rule>> from_c(const cw_rule* rules, std::size_t count) {
   if (rules == nullptr && count != 0) return Error{CW_BAD_ARGUMENT, "rules is a null pointer"};
   std::vector<Rule> out;
   out.reserve(count);
   for (std::size_t i = 0; i < count; ++i) {
-    const bool named = rules[i].match >= CW_MATCH_API && rules[i].match <= CW_MATCH_NAME;
+    const unsigned match = raw(rules[i].match);
+    if (match > CW_MATCH_ID) {
+      return Error{CW_BAD_ARGUMENT, "rule " + std::to_string(i) + ": " + std::to_string(match) +
+                                        " is no kind of match"};
+    }
+    const bool named = match >= CW_MATCH_API && match <= CW_MATCH_NAME;
     if (named && rules[i].name == nullptr) {
       return Error{CW_BAD_ARGUMENT, "rule " + std::to_string(i) + " has no name"};
     }
@@ -104,9 +138,9 @@ uint32_t cw_abi_version(void) { return CW_ABI_VERSION; }
 
 const char* cw_version(void) { return COREWISE_VERSION; }
 
-const char* cw_status_name(cw_status status) { return status_name(status); }
+const char* cw_status_name(cw_status status) { return status_name(known(status)); }
 
-const char* cw_status_message(cw_status status) { return status_message(status); }
+const char* cw_status_message(cw_status status) { return status_message(known(status)); }
 
 const char* cw_last_error(void) { return last_error; }
 
@@ -133,10 +167,11 @@ size_t cw_pool_count(void) {
 
 cw_status cw_pool_get(uint32_t id, cw_pool* out) {
   return guarded([&] {
+    catch_up();
     if (id >= pool_count()) {
       return fail(CW_UNKNOWN_NAME, "there is no pool with id " + std::to_string(id));
     }
-    if (!hand_out(to_c(pool_at(id)), out)) {
+    if (!hand_out(to_c(pool_at(id)), out, kFirstPool)) {
       return fail(CW_BAD_ARGUMENT, "out is null, or its size was not set to sizeof(cw_pool)");
     }
     return CW_OK;
@@ -152,8 +187,11 @@ cw_status cw_limits_open(const cw_rule* rules, size_t count, const cw_limits_opt
     std::uint32_t flags = 0;
     std::uint64_t owner = 0;
     if (options != nullptr) {
-      if (options->size < sizeof(cw_limits_options)) {
+      if (options->size < sizeof(cw_limits_options) || options->size > kLargestStruct) {
         return fail(CW_BAD_ARGUMENT, "options.size was not set to sizeof(cw_limits_options)");
+      }
+      if ((options->flags & ~kKnownFlags) != 0) {
+        return fail(CW_BAD_ARGUMENT, "options.flags holds a flag that this version does not know");
       }
       flags = options->flags;
       owner = options->owner;
@@ -170,9 +208,14 @@ cw_status cw_limits_open(const cw_rule* rules, size_t count, const cw_limits_opt
 cw_status cw_limits_close(cw_limits* limits, size_t* pending) {
   return guarded([&] {
     if (limits == nullptr) return fail(CW_BAD_ARGUMENT, "limits is a null pointer");
-    synchronise();
+    // First, and needing no memory: whatever fails, a limit can be closed.
     const std::size_t waiting = close_limits(*limits->handle);
     if (pending != nullptr) *pending = waiting;
+    try {
+      synchronise();
+    } catch (const std::bad_alloc&) {
+      return CW_OK;  // the next call of anybody looks again
+    }
     return CW_OK;
   });
 }
@@ -187,14 +230,16 @@ size_t cw_limits_outcomes(const cw_limits* limits, cw_outcome* out, size_t capac
     count = all.size();
     // An array has one stride: that of its first element.
     const std::size_t stride = capacity != 0 ? out->size : 0;
-    if (capacity != 0 && stride <= sizeof(std::size_t)) {
+    if (capacity != 0 &&
+        (stride < kFirstOutcome || stride > kLargestStruct || stride % alignof(cw_outcome) != 0)) {
       return fail(CW_BAD_ARGUMENT, "out[0].size was not set to sizeof(cw_outcome)");
     }
     for (std::size_t i = 0; i < std::min(count, capacity); ++i) {
       auto* to = reinterpret_cast<cw_outcome*>(reinterpret_cast<char*>(out) + i * stride);
       to->size = stride;
       const Outcome& from = all[i];
-      hand_out({stride, from.pool, from.before, from.asked, from.effective, from.reason}, to);
+      hand_out({stride, from.pool, from.before, from.asked, from.effective, from.reason}, to,
+               kFirstOutcome);
     }
     return CW_OK;
   });
@@ -225,6 +270,8 @@ void* cw_symbol(const char* path, const char* name) {
     if (path == nullptr || name == nullptr) return fail(CW_BAD_ARGUMENT, "a null pointer");
     for (const os::LoadedModule& module : modules()) {
       if (module.path != path && os::real_path(module.path) != path) continue;
+      const os::Held held(module);
+      if (!held) continue;
       const elf::LiveBytes bytes(module);
       const auto symbols = elf::Symbols::from_dynamic(bytes, module.dynamic, module.base);
       if (!symbols) return fail(symbols.error());

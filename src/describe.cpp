@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "discover.h"
+#include "elf_reader.h"
+
 namespace corewise {
 namespace {
 
@@ -12,11 +15,38 @@ std::string lower(std::string text) {
   return text;
 }
 
+// A module of this process, whose functions may be called.
+class LiveLookup final : public ModuleLookup {
+ public:
+  LiveLookup(const os::LoadedModule& module, const elf::Symbols& symbols)
+      : ModuleLookup(module.path, module.base, symbols), module_(module) {}
+
+  std::uintptr_t callee(std::string_view name) const override {
+    const auto slot = symbols_.import_slot(name);
+    if (!slot) return 0;
+    std::uintptr_t target = 0;
+    const elf::LiveBytes bytes(module_);
+    if (!bytes.read(module_.base + *slot, &target, sizeof target)) return 0;
+    // A slot that was not used yet leads to the module's own resolver stub.
+    for (const os::Segment& own : module_.segments) {
+      if (target >= own.begin && target < own.end) {
+        return reinterpret_cast<std::uintptr_t>(
+            os::symbol_seen_by(module_.name, std::string(name).c_str()));
+      }
+    }
+    return target;
+  }
+
+ private:
+  const os::LoadedModule& module_;
+};
+
 }  // namespace
 
 std::uintptr_t ModuleLookup::address(std::string_view name) const {
+  // Whatever it is found for is going to be called, or shown as what could be.
   const auto symbol = symbols_.find(name);
-  return symbol ? base_ + static_cast<std::uintptr_t>(symbol->value) : 0;
+  return symbol && symbol->function ? base_ + static_cast<std::uintptr_t>(symbol->value) : 0;
 }
 std::string ModuleLookup::file_name() const {
   return lower(std::string(path_.substr(path_.rfind('/') + 1)));
@@ -44,15 +74,15 @@ std::string name_prefix(const Runtime& runtime, const SymbolLookup& symbols) {
   return file.substr(0, file.find('.'));
 }
 
-std::unique_ptr<Pool> describe(const os::LoadedModule& module) {
-  if (module.dynamic == 0) return nullptr;
+std::unique_ptr<Pool> describe(const os::LoadedModule& module, os::Held& held) {
   const elf::LiveBytes bytes(module);
   const auto symbols = elf::Symbols::from_dynamic(bytes, module.dynamic, module.base);
   if (!symbols) return nullptr;
-  const ModuleLookup lookup(module.path, module.base, *symbols);
+  const LiveLookup lookup(module, *symbols);
   Proof proof;
   const Runtime* runtime = recognise(lookup, proof);
-  if (runtime == nullptr || !os::pin(module.path)) return nullptr;
+  if (runtime == nullptr) return nullptr;
+  held.forever();
 
   auto pool = std::make_unique<Pool>();
   pool->runtime = runtime;
@@ -60,9 +90,12 @@ std::unique_ptr<Pool> describe(const os::LoadedModule& module) {
   pool->prefix = name_prefix(*runtime, lookup);
   pool->path = os::real_path(module.path);
   if (pool->path.empty()) pool->path = module.path;
-  pool->loader_path = module.path;
+  pool->loader_path = module.name;
   pool->base = module.base;
   runtime->describe(*pool);
+  for (std::size_t id = 0; runtime->same != nullptr && id < pool_count(); ++id) {
+    if (pool_at(id).runtime == runtime && runtime->same(*pool, pool_at(id))) return nullptr;
+  }
   return pool;
 }
 

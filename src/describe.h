@@ -11,7 +11,7 @@
 namespace corewise {
 
 // The names of one module: loaded at `base` from `path`, wherever its bytes are read.
-class ModuleLookup final : public SymbolLookup {
+class ModuleLookup : public SymbolLookup {
  public:
   ModuleLookup(std::string_view path, std::uintptr_t base, const elf::Symbols& symbols)
       : path_(path), base_(base), symbols_(symbols) {}
@@ -20,7 +20,7 @@ class ModuleLookup final : public SymbolLookup {
   std::string file_name() const override;
   std::string soname() const override;
 
- private:
+ protected:
   std::string_view path_;
   std::uintptr_t base_;
   const elf::Symbols& symbols_;
@@ -34,8 +34,8 @@ const Runtime* recognise(const SymbolLookup& symbols, Proof& proof);
 std::string name_prefix(const Runtime& runtime, const SymbolLookup& symbols);
 
 // The pool in a module of this process, asked for all that it tells about itself; null if the
-// module holds none. The module is kept loaded from then on. Calls into the library, so no lock
-// may be held.
-std::unique_ptr<Pool> describe(const os::LoadedModule& module);
+// module holds none, or only another face of a pool known already. The module, which the caller
+// holds, is kept loaded from then on. Calls into the library, so no lock may be held.
+std::unique_ptr<Pool> describe(const os::LoadedModule& module, os::Held& held);
 
 }  // namespace corewise

@@ -5,6 +5,8 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <string>
+#include <tuple>
 #include <utility>
 
 #include "describe.h"
@@ -12,12 +14,19 @@
 namespace corewise {
 namespace {
 
-// A module is known by where it is: a path may be loaded, unloaded and replaced.
-using Place = std::pair<std::uintptr_t, std::uintptr_t>;
+// A module is known by where it is and by its name: a place may be emptied and taken by another.
+using Place = std::tuple<std::uintptr_t, std::uintptr_t, std::string>;
+
+Place place_of(const os::LoadedModule& module) {
+  return {module.base, module.dynamic, module.name};
+}
 
 struct State {
   std::mutex lock;  // guards everything below but the atomics' readers
   std::set<Place> seen;
+  // The newest list of modules that `seen` was held against. Lists of several threads may arrive
+  // out of order, and an old one must not forget what a newer one holds.
+  std::uint64_t newest = 0;
   std::array<std::atomic<Pool*>, kMostPools> pools{};
   std::atomic<std::size_t> count{0};
   // adds + subs of the loader when it was last looked at: grows with every load and unload.
@@ -53,30 +62,34 @@ bool discover() {
   std::vector<const os::LoadedModule*> fresh;
   {
     const std::lock_guard guard(s.lock);
-    std::set<Place> present;
     for (const os::LoadedModule& module : loaded) {
-      const Place place{module.base, module.dynamic};
-      present.insert(place);
-      if (!s.seen.contains(place)) fresh.push_back(&module);
+      if (module.dynamic != 0 && !s.seen.contains(place_of(module))) fresh.push_back(&module);
     }
-    // Places that emptied may be taken by another module later.
-    std::erase_if(s.seen, [&](const Place& place) { return !present.contains(place); });
+    if (stamp(at) > s.newest) {
+      s.newest = stamp(at);
+      std::set<Place> present;
+      for (const os::LoadedModule& module : loaded) present.insert(place_of(module));
+      std::erase_if(s.seen, [&](const Place& place) { return !present.contains(place); });
+    }
   }
 
-  // Outside the lock: describing calls into the libraries, which may wait for the loader.
-  std::vector<std::pair<Place, std::unique_ptr<Pool>>> described;
-  described.reserve(fresh.size());
-  for (const os::LoadedModule* module : fresh) {
-    described.emplace_back(Place{module->base, module->dynamic}, describe(*module));
-  }
-
+  // Outside the lock: describing calls into the libraries, which may wait for the loader. One at a
+  // time, since telling two faces of one pool apart needs the first to be known.
   bool grew = false;
-  const std::lock_guard guard(s.lock);
-  for (auto& [place, pool] : described) {
+  for (const os::LoadedModule* module : fresh) {
+    os::Held held(*module);
+    if (!held) continue;
+    std::unique_ptr<Pool> pool = describe(*module, held);
+    const std::lock_guard guard(s.lock);
     // Another thread may have described the same module meanwhile.
-    if (s.seen.insert(place).second && pool != nullptr) grew |= publish(s, std::move(pool));
+    if (s.seen.insert(place_of(*module)).second && pool != nullptr) {
+      grew |= publish(s, std::move(pool));
+    }
   }
-  s.looked_at.store(stamp(at), std::memory_order_release);
+  const std::lock_guard guard(s.lock);
+  if (stamp(at) > s.looked_at.load(std::memory_order_relaxed)) {
+    s.looked_at.store(stamp(at), std::memory_order_release);
+  }
   return grew;
 }
 
@@ -89,7 +102,14 @@ std::vector<os::LoadedModule> modules() {
   return os::loaded_modules(at);
 }
 
-void discover_lock() { state().lock.lock(); }
-void discover_unlock() { state().lock.unlock(); }
+void discover_lock() {
+  state().lock.lock();
+  os::hold_walks();
+}
+
+void discover_unlock() {
+  os::release_walks();
+  state().lock.unlock();
+}
 
 }  // namespace corewise

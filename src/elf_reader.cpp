@@ -8,14 +8,17 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 
 namespace corewise::elf {
 namespace {
 
 // More entries than any dynamic section holds; stops a walk through hostile bytes.
 constexpr int kMostDynamicEntries = 4096;
-// Longest hash chain and longest symbol name worth following.
-constexpr std::uint32_t kMostChain = 1u << 20;
+// Longest hash chain, longest symbol name and most relocations worth following. Linkers make chains
+// of a few symbols; a hostile file could make each step a read of its own.
+constexpr std::uint32_t kMostChain = 1u << 12;
+constexpr std::uint64_t kMostRelocations = 1u << 20;
 constexpr std::size_t kLongestName = 1024;
 
 std::uint32_t gnu_hash(std::string_view name) {
@@ -62,22 +65,48 @@ Result<Symbols> Symbols::from_dynamic(const Bytes& bytes, std::uint64_t dynamic,
       return bad("its dynamic section is cut short");
     }
     switch (entry.d_tag) {
-      case DT_NULL: ended = true; break;
-      case DT_SYMTAB: s.symtab_ = entry.d_un.d_ptr; break;
-      case DT_STRTAB: s.strtab_ = entry.d_un.d_ptr; break;
-      case DT_STRSZ: s.strsz_ = entry.d_un.d_val; break;
-      case DT_GNU_HASH: s.gnu_hash_ = entry.d_un.d_ptr; break;
-      case DT_HASH: s.sysv_hash_ = entry.d_un.d_ptr; break;
+      case DT_NULL:
+        ended = true;
+        break;
+      case DT_SYMTAB:
+        s.symtab_ = entry.d_un.d_ptr;
+        break;
+      case DT_STRTAB:
+        s.strtab_ = entry.d_un.d_ptr;
+        break;
+      case DT_STRSZ:
+        s.strsz_ = entry.d_un.d_val;
+        break;
+      case DT_GNU_HASH:
+        s.gnu_hash_ = entry.d_un.d_ptr;
+        break;
+      case DT_HASH:
+        s.sysv_hash_ = entry.d_un.d_ptr;
+        break;
+      case DT_JMPREL:
+        s.plt_.address = entry.d_un.d_ptr;
+        break;
+      case DT_PLTRELSZ:
+        s.plt_.size = entry.d_un.d_val;
+        break;
+      case DT_RELA:
+        s.data_.address = entry.d_un.d_ptr;
+        break;
+      case DT_RELASZ:
+        s.data_.size = entry.d_un.d_val;
+        break;
       case DT_SONAME:
         s.soname_ = entry.d_un.d_val;
         s.has_soname_ = true;
         break;
-      default: break;
+      default:
+        break;
     }
   }
   if (!ended) return bad("its dynamic section has no end");
   // glibc relocates these pointers in place; the vDSO and files keep them as in the file.
-  for (std::uint64_t* pointer : {&s.symtab_, &s.strtab_, &s.gnu_hash_, &s.sysv_hash_}) {
+  for (std::uint64_t* pointer :
+       {&s.symtab_, &s.strtab_, &s.gnu_hash_, &s.sysv_hash_, &s.plt_.address, &s.data_.address}) {
     if (*pointer != 0 && *pointer < bias) *pointer += bias;
   }
   if (s.symtab_ == 0 || s.strtab_ == 0) return bad("it has no dynamic symbols");
@@ -88,8 +117,7 @@ Result<Symbols> Symbols::from_dynamic(const Bytes& bytes, std::uint64_t dynamic,
     s.symoffset_ = header[1];
     s.bloom_words_ = header[2];
     s.bloom_shift_ = header[3];
-    const bool power_of_two =
-        s.bloom_words_ != 0 && (s.bloom_words_ & (s.bloom_words_ - 1)) == 0;
+    const bool power_of_two = s.bloom_words_ != 0 && (s.bloom_words_ & (s.bloom_words_ - 1)) == 0;
     if (!power_of_two || s.bloom_shift_ > 31) return bad("its hash table is inconsistent");
   } else if (s.sysv_hash_ != 0) {
     std::uint32_t header[2];
@@ -130,8 +158,8 @@ std::optional<Symbol> Symbols::find_gnu(std::string_view name) const {
   const std::uint64_t bloom = gnu_hash_ + 16;
   std::uint64_t word;
   if (!read(bloom + 8 * std::uint64_t{(hash / 64) & (bloom_words_ - 1)}, word)) return std::nullopt;
-  const std::uint64_t both = (std::uint64_t{1} << (hash % 64)) |
-                             (std::uint64_t{1} << ((hash >> bloom_shift_) % 64));
+  const std::uint64_t both =
+      (std::uint64_t{1} << (hash % 64)) | (std::uint64_t{1} << ((hash >> bloom_shift_) % 64));
   if ((word & both) != both) return std::nullopt;
 
   const std::uint64_t buckets = bloom + 8 * std::uint64_t{bloom_words_};
@@ -158,6 +186,33 @@ std::optional<Symbol> Symbols::find_sysv(std::string_view name) const {
   for (std::uint32_t step = 0; step < kMostChain && index != 0 && index < chains_; ++step) {
     if (auto found = symbol_at(index, name)) return found;
     if (!read(chains + 4 * std::uint64_t{index}, index)) break;
+  }
+  return std::nullopt;
+}
+
+// Names that others define have no place in the newer hash table, and come before those that have.
+std::uint64_t Symbols::import_index(std::string_view name) const {
+  const std::uint64_t end =
+      std::min<std::uint64_t>(gnu_hash_ != 0 ? symoffset_ : chains_, kMostRelocations);
+  for (std::uint64_t index = 1; index < end; ++index) {
+    Elf64_Sym symbol;
+    if (!read(symtab_ + index * sizeof symbol, symbol)) break;
+    if (symbol.st_shndx == SHN_UNDEF && read_string_equals(symbol.st_name, name)) return index;
+  }
+  return 0;
+}
+
+std::optional<std::uint64_t> Symbols::import_slot(std::string_view name) const {
+  const std::uint64_t index = import_index(name);
+  if (index == 0) return std::nullopt;
+  for (const Relocations& table : {plt_, data_}) {
+    if (table.address == 0) continue;
+    const std::uint64_t count = std::min(table.size / sizeof(Elf64_Rela), kMostRelocations);
+    for (std::uint64_t i = 0; i < count; ++i) {
+      Elf64_Rela entry;
+      if (!read(table.address + i * sizeof entry, entry)) break;
+      if (ELF64_R_SYM(entry.r_info) == index) return entry.r_offset;
+    }
   }
   return std::nullopt;
 }
@@ -218,9 +273,9 @@ Result<File> File::open(const std::string& path) {
   if (file.fd_ < 0) {
     const int reason = errno;
     return Error{reason == EACCES || reason == EPERM ? CW_NOT_PERMITTED : CW_IO_ERROR,
-                 path + ": " + std::strerror(reason)};
+                 path + ": " + std::generic_category().message(reason)};
   }
-  struct stat status {};
+  struct stat status{};
   if (::fstat(file.fd_, &status) != 0 || !S_ISREG(status.st_mode)) {
     return bad(path + ": not a regular file");
   }
@@ -274,19 +329,22 @@ std::optional<Symbol> File::find_local(std::string_view name) const {
   const auto section = [&](std::uint64_t index, Elf64_Shdr& out) {
     return index < section_count_ && read_at(sections_ + index * sizeof out, &out, sizeof out);
   };
-  for (std::uint64_t i = 0; i < section_count_; ++i) {
+  bool section_left = true;
+  for (std::uint64_t i = 0; i < section_count_ && section_left; ++i) {
     Elf64_Shdr table, strings;
     if (!section(i, table) || table.sh_type != SHT_SYMTAB || !section(table.sh_link, strings)) {
       continue;
     }
+    // There is at most one such section; a hostile file could name the same bytes 65,535 times.
+    section_left = false;
     constexpr std::size_t kBatch = 512;
     std::vector<Elf64_Sym> batch(kBatch);
     const std::uint64_t count = std::min(table.sh_size, file_size_) / sizeof(Elf64_Sym);
     for (std::uint64_t first = 0; first < count; first += kBatch) {
-      const std::size_t n = static_cast<std::size_t>(std::min<std::uint64_t>(kBatch, count - first));
-      if (table.sh_offset > file_size_ ||
-          !read_at(table.sh_offset + first * sizeof(Elf64_Sym), batch.data(),
-                   n * sizeof(Elf64_Sym))) {
+      const std::size_t n =
+          static_cast<std::size_t>(std::min<std::uint64_t>(kBatch, count - first));
+      if (table.sh_offset > file_size_ || !read_at(table.sh_offset + first * sizeof(Elf64_Sym),
+                                                   batch.data(), n * sizeof(Elf64_Sym))) {
         return std::nullopt;
       }
       for (std::size_t k = 0; k < n; ++k) {

@@ -23,7 +23,7 @@ class Bytes {
 };
 
 struct Symbol {
-  std::uint64_t value = 0;   // address in the file; add the load bias for the run-time address
+  std::uint64_t value = 0;  // address in the file; add the load bias for the run-time address
   std::uint64_t size = 0;
   bool function = false;
 };
@@ -33,10 +33,15 @@ class Symbols {
  public:
   // From the dynamic section at `dynamic`. `bias` is what the loader added to the pointers it
   // relocated (glibc rewrites d_ptr in memory; files hold them unrelocated).
-  static Result<Symbols> from_dynamic(const Bytes& bytes, std::uint64_t dynamic, std::uint64_t bias);
+  static Result<Symbols> from_dynamic(const Bytes& bytes, std::uint64_t dynamic,
+                                      std::uint64_t bias);
 
   std::optional<Symbol> find(std::string_view name) const;
   std::string soname() const;
+
+  // Address in the file of the pointer through which the module calls a function of that name
+  // defined elsewhere.
+  std::optional<std::uint64_t> import_slot(std::string_view name) const;
 
  private:
   friend class File;
@@ -53,8 +58,14 @@ class Symbols {
   std::uint32_t symoffset_ = 0;
   std::uint32_t bloom_words_ = 0;
   std::uint32_t bloom_shift_ = 0;
-  std::uint32_t chains_ = 0;       // of the older table: also the number of symbols
+  std::uint32_t chains_ = 0;  // of the older table: also the number of symbols
+  struct Relocations {
+    std::uint64_t address = 0;
+    std::uint64_t size = 0;
+  };
+  Relocations plt_, data_;
 
+  std::uint64_t import_index(std::string_view name) const;
   bool read_string_equals(std::uint64_t offset, std::string_view name) const;
   std::optional<Symbol> symbol_at(std::uint32_t index, std::string_view name) const;
   std::optional<Symbol> find_gnu(std::string_view name) const;

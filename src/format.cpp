@@ -6,9 +6,12 @@ namespace corewise {
 
 const char* scope_name(Scope scope) {
   switch (scope) {
-    case CW_SCOPE_PROCESS: return "process";
-    case CW_SCOPE_THREAD: return "thread";
-    case CW_SCOPE_NONE: break;
+    case CW_SCOPE_PROCESS:
+      return "process";
+    case CW_SCOPE_THREAD:
+      return "thread";
+    case CW_SCOPE_NONE:
+      break;
   }
   return "none";
 }

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <atomic>
+#include <memory>
 #include <mutex>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "discover.h"
@@ -20,14 +23,38 @@ struct Hold {
   int baseline = 0;  // left by an abandoned limit where release() would lose it; 0 if none
 };
 
-// A thread that has opened limits. Guarded by World::lock but for `stale`.
+// A thread that has opened limits. Guarded by World::lock but for the atomics.
 struct ThreadState {
   std::vector<Hold> holds;
   std::size_t pools_seen = 0;
   std::atomic<bool> stale{false};  // another thread closed a limit of this one
+  std::atomic<bool> ended{false};  // nothing can be set for this thread any more
 };
 
-thread_local std::shared_ptr<ThreadState> this_thread;
+using ThreadHandle = std::shared_ptr<ThreadState>;
+
+// A bare pointer, since destructors of the thread's other objects may come here after ours ran.
+thread_local ThreadHandle* this_handle = nullptr;
+
+struct AtThreadExit {
+  ~AtThreadExit() {
+    if (this_handle == nullptr) return;
+    (*this_handle)->ended.store(true);
+    delete std::exchange(this_handle, nullptr);
+  }
+};
+
+ThreadState* this_thread() { return this_handle != nullptr ? this_handle->get() : nullptr; }
+
+const ThreadHandle& this_thread_made() {
+  if (this_handle == nullptr) {
+    auto made = std::make_unique<ThreadHandle>(std::make_shared<ThreadState>());
+    static thread_local const AtThreadExit at_exit;
+    (void)at_exit;
+    this_handle = made.release();
+  }
+  return *this_handle;
+}
 
 }  // namespace
 
@@ -36,9 +63,10 @@ class Limits {
   std::vector<Rule> rules;
   std::uint32_t flags = 0;
   std::uint64_t owner = 0;
-  std::shared_ptr<ThreadState> thread;
+  ThreadHandle thread;
   bool open = false;
   std::vector<int> wanted;  // by pool id, clamped to the ceiling; 0 where no rule speaks
+  std::vector<bool> left;  // by pool id, once abandoned: what was wanted has been left behind there
   std::vector<Outcome> outcomes;
 
   int wants(std::size_t id) const { return id < wanted.size() ? wanted[id] : 0; }
@@ -53,6 +81,7 @@ struct World {
   std::vector<Hold> holds;              // pools of process scope, by id
   std::atomic<std::size_t> pools_seen{0};
   std::atomic<bool> forked{false};
+  ThreadState* survivor = nullptr;  // the thread that forked, in the child
 };
 
 World& world() {
@@ -69,6 +98,7 @@ World& world() {
         },
         [] {
           discover_unlock();
+          world().survivor = this_thread();
           world().forked.store(true);
           world().lock.unlock();
         });
@@ -76,6 +106,10 @@ World& world() {
   }();
   return *kWorld;
 }
+
+// Made while the library loads: a fork by another thread in the midst of the first use would leave
+// the child waiting for it.
+[[maybe_unused]] const World& made_early = world();
 
 // The pool whose count this one goes by: itself, or the OpenMP runtime that it shares it with.
 Pool& counted_by(Pool& pool) {
@@ -88,17 +122,25 @@ Pool& counted_by(Pool& pool) {
 }
 
 bool settable(const Pool& pool) {
-  return pool.scope != CW_SCOPE_NONE && pool.runtime->set != nullptr && pool.runtime->get != nullptr;
+  return pool.scope != CW_SCOPE_NONE && pool.runtime->set != nullptr &&
+         pool.runtime->get != nullptr;
 }
 
 int threads_of(const Pool& pool) {
   return pool.runtime->get != nullptr ? pool.runtime->get(pool) : 0;
 }
 
-Hold& hold_of(World& w, ThreadState* thread, const Pool& pool) {
+// Room for all pools, so that later steps need no memory.
+void make_room(World& w, ThreadState* thread, std::size_t pools) {
+  if (w.holds.size() < pools) w.holds.resize(pools);
+  if (thread != nullptr && thread->holds.size() < pools) thread->holds.resize(pools);
+}
+
+// Null where nothing was ever held.
+Hold* hold_of(World& w, ThreadState* thread, const Pool& pool) {
+  if (pool.scope == CW_SCOPE_THREAD && thread == nullptr) return nullptr;
   std::vector<Hold>& holds = pool.scope == CW_SCOPE_THREAD ? thread->holds : w.holds;
-  if (holds.size() <= pool.id) holds.resize(pool_count());
-  return holds[pool.id];
+  return pool.id < holds.size() ? &holds[pool.id] : nullptr;
 }
 
 bool reaches(const Limits& limits, const Pool& pool, const ThreadState* thread) {
@@ -112,13 +154,13 @@ int in_force(const World& w, const Pool& pool, const ThreadState* thread) {
   for (std::size_t i = w.open.size(); i-- > 0;) {
     const Limits& limits = *w.open[i];
     if (!reaches(limits, pool, thread)) continue;
-    const bool replaced =
-        (limits.flags & CW_LIMITS_REPLACE) != 0 &&
-        std::any_of(w.open.begin() + static_cast<std::ptrdiff_t>(i) + 1, w.open.end(),
-                    [&](const LimitsHandle& later) {
-                      return (later->flags & CW_LIMITS_REPLACE) != 0 &&
-                             later->owner == limits.owner && reaches(*later, pool, thread);
-                    });
+    const bool replaced = (limits.flags & CW_LIMITS_REPLACE) != 0 &&
+                          std::any_of(w.open.begin() + static_cast<std::ptrdiff_t>(i) + 1,
+                                      w.open.end(), [&](const LimitsHandle& later) {
+                                        return (later->flags & CW_LIMITS_REPLACE) != 0 &&
+                                               later->owner == limits.owner &&
+                                               reaches(*later, pool, thread);
+                                      });
     if (replaced) continue;
     const int threads = limits.wants(pool.id);
     least = least == 0 ? threads : std::min(least, threads);
@@ -126,23 +168,29 @@ int in_force(const World& w, const Pool& pool, const ThreadState* thread) {
   return least;
 }
 
-// Makes the pool what the open limits say, or what it was before them. Setters cost, and grow
-// pools, so equal counts are left alone.
+// Setters cost, and grow pools, so equal counts are left alone; but where getting tells what is in
+// force rather than what was set (MKL, oneTBB), only a set says that it must stay so.
+void set_to(Pool& pool, int threads) {
+  const bool tells = pool.runtime->hold == nullptr && pool.runtime->release == nullptr;
+  if (!tells || pool.runtime->get(pool) != threads) pool.runtime->set(pool, threads);
+}
+
+// Makes the pool what the open limits say, or what it was before them.
 void settle(World& w, ThreadState* thread, Pool& pool) {
-  Hold& hold = hold_of(w, thread, pool);
-  if (!hold.held) return;
+  Hold* hold = hold_of(w, thread, pool);
+  if (hold == nullptr || !hold->held) return;
   int threads = in_force(w, pool, thread);
-  if (threads == 0) threads = hold.baseline;
+  if (threads == 0) threads = hold->baseline;
   if (threads != 0) {
-    if (pool.runtime->get(pool) != threads) pool.runtime->set(pool, threads);
+    set_to(pool, threads);
     return;
   }
   if (pool.runtime->release != nullptr) {
-    pool.runtime->release(pool, hold.what);
-  } else if (pool.runtime->hold != nullptr || pool.runtime->get(pool) != hold.what) {
-    pool.runtime->set(pool, hold.what);
+    pool.runtime->release(pool, hold->what);
+  } else {
+    set_to(pool, hold->what);
   }
-  hold.held = false;
+  hold->held = false;
 }
 
 // False if the library's getter answers nonsense, so that nothing could be restored.
@@ -157,34 +205,43 @@ bool take_hold(Hold& hold, Pool& pool) {
 
 // What an abandoned limit asked becomes what the pool has when no limit is open.
 void leave_behind(World& w, ThreadState* thread, Pool& pool, int threads) {
-  Hold& hold = hold_of(w, thread, pool);
-  if (!take_hold(hold, pool)) return;
-  (pool.runtime->release != nullptr ? hold.baseline : hold.what) = threads;
+  Hold* hold = hold_of(w, thread, pool);
+  if (hold == nullptr || !take_hold(*hold, pool)) return;
+  (pool.runtime->release != nullptr ? hold->baseline : hold->what) = threads;
   settle(w, thread, pool);
 }
 
-const char* reason_for(const Pool& pool, const Outcome& outcome, int ruling) {
+const char* reason_for(const Limits& limits, Pool& pool, const Outcome& outcome, int ruling) {
   if (outcome.effective == outcome.asked) return "";
   if (!settable(pool)) return pool.detail.empty() ? "cannot be set from here" : pool.detail.c_str();
   if (pool.ceiling > 0 && outcome.asked > pool.ceiling && outcome.effective == pool.ceiling) {
     return "lowered to the most it was built for";
   }
+  const int own = limits.wants(counted_by(pool).id);
+  if (own != 0 && own < outcome.asked && outcome.effective == own) {
+    return "shares its count with a pool that this limit gives fewer";
+  }
   if (ruling != 0 && ruling < outcome.asked) return "a tighter limit is open";
   return pool.detail.empty() ? "the library kept another count" : pool.detail.c_str();
 }
 
-// Fills limits.wanted for pools from `first` on. The outcome of each pool that a rule speaks for is
-// begun; an Error (only without `clamp`) leaves limits as they were.
-std::optional<Error> want(Limits& limits, std::size_t first, bool clamp) {
-  const std::size_t count = pool_count();
+bool here(const Limits& limits, const Pool& pool) {
+  return pool.scope != CW_SCOPE_THREAD || limits.thread.get() == this_thread();
+}
+
+// Fills limits.wanted for pools from `first` to `count`. The outcome of each pool that a rule
+// speaks for is begun; an Error (only without `clamp`) leaves limits as they were.
+std::optional<Error> want(Limits& limits, std::size_t first, std::size_t count, bool clamp) {
   std::vector<int> wanted(limits.wanted);
-  std::vector<Outcome> begun;
+  std::vector<Outcome> outcomes(limits.outcomes);
   wanted.resize(count);
+  limits.left.resize(count);
   for (std::size_t id = first; id < count; ++id) {
     Pool& pool = pool_at(id);
     const int asked = wanted_by(limits.rules, pool);
     if (asked == 0) continue;
-    begun.push_back({pool.id, threads_of(pool), asked, 0, ""});
+    outcomes.push_back({pool.id, here(limits, pool) ? threads_of(pool) : 0, asked, 0,
+                        "waits for the thread that opened the limit", false});
     if (!settable(pool)) continue;
     int threads = asked;
     if (pool.ceiling > 0 && asked > pool.ceiling) {
@@ -198,95 +255,114 @@ std::optional<Error> want(Limits& limits, std::size_t first, bool clamp) {
     int& slot = wanted[counted_by(pool).id];
     slot = slot == 0 ? threads : std::min(slot, threads);
   }
-  limits.outcomes.insert(limits.outcomes.end(), begun.begin(), begun.end());
+  limits.outcomes = std::move(outcomes);
   limits.wanted = std::move(wanted);
   return std::nullopt;
 }
 
-void read_back(World& w, Limits& limits, std::size_t first_outcome) {
-  for (std::size_t i = first_outcome; i < limits.outcomes.size(); ++i) {
-    Outcome& outcome = limits.outcomes[i];
+// Completes the outcomes that this thread can read.
+void read_back(World& w, Limits& limits) {
+  for (Outcome& outcome : limits.outcomes) {
     Pool& pool = pool_at(outcome.pool);
+    if (outcome.read || !here(limits, pool)) continue;
+    outcome.read = true;
     outcome.effective = threads_of(pool);
     outcome.reason =
-        reason_for(pool, outcome, in_force(w, counted_by(pool), limits.thread.get()));
+        reason_for(limits, pool, outcome, in_force(w, counted_by(pool), limits.thread.get()));
   }
 }
 
 // After a fork only the thread that forked lives on; limits of the others can never be closed.
 void drop_limits_of_dead_threads(World& w) {
   w.forked.store(false);
-  std::erase_if(w.open, [](const LimitsHandle& limits) {
-    const bool dead = limits->thread != this_thread;
-    if (dead) limits->open = false;
+  std::erase_if(w.open, [&](const LimitsHandle& limits) {
+    const bool dead = limits->thread.get() != w.survivor;
+    if (dead) {
+      limits->open = false;
+      limits->thread->ended.store(true);
+    }
     return dead;
   });
-  for (std::size_t id = 0; id < w.holds.size(); ++id) {
-    Pool& pool = pool_at(id);
-    if (pool.scope == CW_SCOPE_PROCESS) settle(w, this_thread.get(), pool);
-  }
+  for (std::size_t id = 0; id < w.holds.size(); ++id) settle(w, nullptr, pool_at(id));
 }
 
-// Lets limits reach pools that appeared since: those of process scope once for all, those of
-// thread scope for this thread.
+// Lets limits reach pools that appeared since they were opened.
 void welcome_pools(World& w) {
   const std::size_t count = pool_count();
-  const std::size_t known = w.pools_seen.load();
-  ThreadState* thread = this_thread.get();
-  const auto extend = [&](Limits& limits) {
-    if ((limits.flags & CW_LIMITS_NOT_STICKY) == 0 && limits.wanted.size() < count) {
-      (void)want(limits, limits.wanted.size(), true);
+  ThreadState* thread = this_thread();
+  make_room(w, thread, count);
+  for (const auto* list : {&w.open, &w.abandoned}) {
+    for (const LimitsHandle& limits : *list) {
+      if ((limits->flags & CW_LIMITS_NOT_STICKY) == 0 && limits->wanted.size() < count) {
+        (void)want(*limits, limits->wanted.size(), count, true);
+      }
     }
-  };
-  for (const LimitsHandle& limits : w.open) extend(*limits);
-  for (const LimitsHandle& limits : w.abandoned) extend(*limits);
-
-  const auto adopt = [&](Pool& pool) {
-    for (const LimitsHandle& limits : w.abandoned) {
-      if (reaches(*limits, pool, thread)) leave_behind(w, thread, pool, limits->wants(pool.id));
-    }
-    if (in_force(w, pool, thread) != 0 && take_hold(hold_of(w, thread, pool), pool)) {
-      settle(w, thread, pool);
-    }
-  };
-  for (std::size_t id = known; id < count; ++id) {
-    if (pool_at(id).scope == CW_SCOPE_PROCESS) adopt(pool_at(id));
   }
-  if (thread != nullptr) {
-    for (std::size_t id = thread->pools_seen; id < count; ++id) {
-      if (pool_at(id).scope == CW_SCOPE_THREAD) adopt(pool_at(id));
-    }
-    thread->pools_seen = count;
-  }
-  w.pools_seen.store(count);
   for (const LimitsHandle& limits : w.open) {
-    std::size_t first = limits->outcomes.size();
-    while (first > 0 && limits->outcomes[first - 1].pool >= known) --first;
-    read_back(w, *limits, first);
+    for (Outcome& outcome : limits->outcomes) {
+      const Pool& pool = pool_at(outcome.pool);
+      if (!outcome.read && here(*limits, pool)) outcome.before = threads_of(pool);
+    }
   }
+  // All pools and not the new ones alone: a new one may share the count of one long known.
+  for (std::size_t id = 0; id < count; ++id) {
+    Pool& pool = pool_at(id);
+    for (const LimitsHandle& limits : w.abandoned) {
+      if (!reaches(*limits, pool, thread) || limits->left[id]) continue;
+      limits->left[id] = true;
+      leave_behind(w, thread, pool, limits->wants(id));
+    }
+    if (in_force(w, pool, thread) == 0) continue;
+    Hold* hold = hold_of(w, thread, pool);
+    if (hold != nullptr && take_hold(*hold, pool)) settle(w, thread, pool);
+  }
+  for (const LimitsHandle& limits : w.open) read_back(w, *limits);
+  if (thread != nullptr) thread->pools_seen = count;
+  w.pools_seen.store(count);
 }
 
 void settle_thread(World& w, ThreadState& thread) {
   thread.stale.store(false);
-  for (std::size_t id = 0; id < thread.holds.size(); ++id) settle(w, &thread, pool_at(id));
+  for (std::size_t id = 0; id < thread.holds.size(); ++id) {
+    if (pool_at(id).scope == CW_SCOPE_THREAD) settle(w, &thread, pool_at(id));
+  }
+}
+
+bool news(const World& w) {
+  const std::size_t count = pool_count();
+  const ThreadState* thread = this_thread();
+  return w.pools_seen.load(std::memory_order_relaxed) != count ||
+         w.forked.load(std::memory_order_relaxed) ||
+         (thread != nullptr &&
+          (thread->stale.load(std::memory_order_relaxed) || thread->pools_seen != count));
+}
+
+// With the lock held.
+void take_news(World& w) {
+  if (w.forked.load()) drop_limits_of_dead_threads(w);
+  welcome_pools(w);
+  ThreadState* thread = this_thread();
+  if (thread != nullptr && thread->stale.load()) settle_thread(w, *thread);
+}
+
+bool covers(const std::vector<Rule>& rules, const Rule& rule) {
+  return std::any_of(rules.begin(), rules.end(), [&](const Rule& mine) {
+    return mine.match == rule.match && mine.name == rule.name && mine.id == rule.id;
+  });
 }
 
 }  // namespace
 
-bool synchronise() {
+void catch_up() {
   World& w = world();
-  const bool grew = discover();
-  ThreadState* thread = this_thread.get();
-  const std::size_t count = pool_count();
-  const bool news = w.pools_seen.load(std::memory_order_relaxed) != count ||
-                    w.forked.load(std::memory_order_relaxed) ||
-                    (thread != nullptr && (thread->stale.load(std::memory_order_relaxed) ||
-                                           thread->pools_seen != count));
-  if (!news) return grew;
+  if (!news(w)) return;
   const std::lock_guard guard(w.lock);
-  if (w.forked.load()) drop_limits_of_dead_threads(w);
-  welcome_pools(w);
-  if (thread != nullptr && thread->stale.load()) settle_thread(w, *thread);
+  take_news(w);
+}
+
+bool synchronise() {
+  const bool grew = discover();
+  catch_up();
   return grew;
 }
 
@@ -294,44 +370,44 @@ Result<LimitsHandle> open_limits(std::vector<Rule> rules, std::uint32_t flags,
                                  std::uint64_t owner) {
   synchronise();
   if (auto error = settle_names(rules)) return *std::move(error);
-  if (this_thread == nullptr) this_thread = std::make_shared<ThreadState>();
+  const ThreadHandle& mine = this_thread_made();
+  ThreadState* thread = mine.get();
   auto limits = std::make_shared<Limits>();
   limits->rules = std::move(rules);
   limits->flags = flags;
-  limits->thread = this_thread;
-  limits->owner = owner != 0 ? owner : reinterpret_cast<std::uintptr_t>(this_thread.get());
+  limits->thread = mine;
+  limits->owner = owner != 0 ? owner : reinterpret_cast<std::uintptr_t>(thread);
 
   World& w = world();
   const std::lock_guard guard(w.lock);
-  if (auto error = want(*limits, 0, (flags & CW_LIMITS_CLAMP) != 0)) return *std::move(error);
+  // Pools that another thread found meanwhile, for the limits that are open already.
+  if (news(w)) take_news(w);
+  if (auto error = want(*limits, 0, w.pools_seen.load(), (flags & CW_LIMITS_CLAMP) != 0)) {
+    return *std::move(error);
+  }
   // All that may fail comes before the first set.
-  ThreadState* thread = this_thread.get();
-  thread->pools_seen = pool_count();
   w.open.reserve(w.open.size() + 1);
   std::vector<Hold*> fresh;
   fresh.reserve(limits->wanted.size());
   for (std::size_t id = 0; id < limits->wanted.size(); ++id) {
-    if (limits->wanted[id] != 0) (void)hold_of(w, thread, pool_at(id));
-  }
-  for (std::size_t id = 0; id < limits->wanted.size(); ++id) {
     if (limits->wanted[id] == 0) continue;
     Pool& pool = pool_at(id);
-    Hold& hold = hold_of(w, thread, pool);
-    if (hold.held) continue;
-    if (!take_hold(hold, pool)) {
+    Hold* hold = hold_of(w, thread, pool);
+    if (hold->held) continue;
+    if (!take_hold(*hold, pool)) {
       for (Hold* taken : fresh) taken->held = false;
       return Error{CW_LIBRARY_LIED, pool.path + " (" + pool.prefix +
                                         ") says it has no threads, so a limit could not be "
                                         "undone; nothing was changed"};
     }
-    fresh.push_back(&hold);
+    fresh.push_back(hold);
   }
   limits->open = true;
   w.open.push_back(limits);
   for (std::size_t id = 0; id < limits->wanted.size(); ++id) {
     if (limits->wanted[id] != 0) settle(w, thread, pool_at(id));
   }
-  read_back(w, *limits, 0);
+  read_back(w, *limits);
   return limits;
 }
 
@@ -342,15 +418,14 @@ std::size_t close_limits(Limits& limits) {
   limits.open = false;
   std::erase_if(w.open, [&](const LimitsHandle& other) { return other.get() == &limits; });
   std::size_t pending = 0;
-  ThreadState* mine = this_thread.get();
   for (std::size_t id = 0; id < limits.wanted.size(); ++id) {
     if (limits.wanted[id] == 0) continue;
     Pool& pool = pool_at(id);
-    if (pool.scope == CW_SCOPE_THREAD && limits.thread.get() != mine) {
+    if (here(limits, pool)) {
+      settle(w, this_thread(), pool);
+    } else if (!limits.thread->ended.load()) {
       limits.thread->stale.store(true);
       ++pending;
-    } else {
-      settle(w, mine, pool);
     }
   }
   return pending;
@@ -360,34 +435,35 @@ void abandon_limits(Limits& limits) {
   World& w = world();
   const std::lock_guard guard(w.lock);
   if (!limits.open) return;
+  w.abandoned.reserve(w.abandoned.size() + 1);
   limits.open = false;
-  const auto self = std::find_if(w.open.begin(), w.open.end(), [&](const LimitsHandle& other) {
-    return other.get() == &limits;
-  });
-  const LimitsHandle handle = *self;
+  const auto self = std::find_if(w.open.begin(), w.open.end(),
+                                 [&](const LimitsHandle& other) { return other.get() == &limits; });
+  LimitsHandle handle = std::move(*self);
   w.open.erase(self);
   for (std::size_t id = 0; id < limits.wanted.size(); ++id) {
     if (limits.wanted[id] == 0) continue;
     Pool& pool = pool_at(id);
-    if (pool.scope == CW_SCOPE_THREAD && limits.thread != this_thread) {
-      // Only its own thread can settle it; the count stays as it is until then.
-      Hold& hold = hold_of(w, limits.thread.get(), pool);
-      (pool.runtime->release != nullptr ? hold.baseline : hold.what) = limits.wanted[id];
-      limits.thread->stale.store(true);
-    } else {
-      leave_behind(w, this_thread.get(), pool, limits.wanted[id]);
+    if (here(limits, pool)) {
+      limits.left[id] = true;
+      leave_behind(w, this_thread(), pool, limits.wanted[id]);
+      continue;
     }
+    // Only its own thread can settle it; the count stays as it is until then.
+    Hold* hold = hold_of(w, limits.thread.get(), pool);
+    if (hold == nullptr || !hold->held) continue;
+    limits.left[id] = true;
+    (pool.runtime->release != nullptr ? hold->baseline : hold->what) = limits.wanted[id];
+    limits.thread->stale.store(true);
   }
-  // An older one whose every rule is repeated here has nothing left to say.
+  // An older one has nothing left to say if its every rule is repeated here, and the thread that it
+  // spoke for is the same or has ended.
   std::erase_if(w.abandoned, [&](const LimitsHandle& older) {
-    return older->thread == limits.thread &&
-           std::all_of(older->rules.begin(), older->rules.end(), [&](const Rule& rule) {
-             return std::any_of(limits.rules.begin(), limits.rules.end(), [&](const Rule& mine) {
-               return mine.match == rule.match && mine.name == rule.name && mine.id == rule.id;
-             });
-           });
+    return (older->thread == limits.thread || older->thread->ended.load()) &&
+           std::all_of(older->rules.begin(), older->rules.end(),
+                       [&](const Rule& rule) { return covers(limits.rules, rule); });
   });
-  w.abandoned.push_back(handle);
+  if ((limits.flags & CW_LIMITS_NOT_STICKY) == 0) w.abandoned.push_back(std::move(handle));
 }
 
 std::vector<Outcome> outcomes(const Limits& limits) {

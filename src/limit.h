@@ -32,6 +32,7 @@ struct Outcome {
   int asked = 0;
   int effective = 0;
   const char* reason = "";
+  bool read = false;  // false until `before` and `effective` could be read on the right thread
 };
 
 class Limits;
@@ -41,6 +42,9 @@ using LimitsHandle = std::shared_ptr<Limits>;
 // and does what another thread left for this one. Every entry point begins with it. True if pools
 // were added.
 bool synchronise();
+
+// The part of it that looks for no new pools.
+void catch_up();
 
 Result<LimitsHandle> open_limits(std::vector<Rule> rules, std::uint32_t flags, std::uint64_t owner);
 

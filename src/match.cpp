@@ -57,7 +57,8 @@ Error unknown(const Rule& rule, std::string_view what) {
 
 std::optional<Error> settle_name(Rule& rule) {
   switch (rule.match) {
-    case CW_MATCH_ALL: return std::nullopt;
+    case CW_MATCH_ALL:
+      return std::nullopt;
     case CW_MATCH_API:
       if (is_api(rule.name)) return std::nullopt;
       return unknown(rule, "API");
@@ -70,7 +71,7 @@ std::optional<Error> settle_name(Rule& rule) {
     case CW_MATCH_PATH: {
       for (std::size_t id = 0; id < pool_count(); ++id) {
         const Pool& pool = pool_at(id);
-        if (rule.name == pool.path || rule.name == pool.loader_path) {
+        if (!rule.name.empty() && (rule.name == pool.path || rule.name == pool.loader_path)) {
           rule.name = pool.path;
           return std::nullopt;
         }
@@ -99,14 +100,20 @@ std::optional<Error> settle_name(Rule& rule) {
 // Higher is more specific; 0 does not match.
 int specificity(const Rule& rule, const Pool& pool) {
   switch (rule.match) {
-    case CW_MATCH_ALL: return 1;
+    case CW_MATCH_ALL:
+      return 1;
     case CW_MATCH_API:
       return rule.name == kApiNames[static_cast<std::size_t>(pool.runtime->api)] ? 2 : 0;
-    case CW_MATCH_RUNTIME: return rule.name == pool.runtime->name ? 3 : 0;
-    case CW_MATCH_PREFIX: return rule.name == pool.prefix ? 4 : 0;
-    case CW_MATCH_PATH: return rule.name == pool.path ? 5 : 0;
-    case CW_MATCH_ID: return rule.id == pool.id ? 6 : 0;
-    case CW_MATCH_NAME: break;
+    case CW_MATCH_RUNTIME:
+      return rule.name == pool.runtime->name ? 3 : 0;
+    case CW_MATCH_PREFIX:
+      return rule.name == pool.prefix ? 4 : 0;
+    case CW_MATCH_PATH:
+      return rule.name == pool.path ? 5 : 0;
+    case CW_MATCH_ID:
+      return rule.id == pool.id ? 6 : 0;
+    case CW_MATCH_NAME:
+      break;
   }
   return 0;
 }

@@ -37,13 +37,13 @@ struct Pool {
   int ceiling = 0;
   int caller_slots = 0;
   std::string prefix;
-  std::string path;          // links resolved, where the file is still there
+  std::string path;  // links resolved, where the file is still there
   std::string version;
   std::string layer;
   std::string architecture;
   std::string detail;
   std::uintptr_t base = 0;
-  std::string loader_path;   // the name that dlopen(RTLD_NOLOAD) knows the module by
+  std::string loader_path;  // the name that dlopen(RTLD_NOLOAD) knows the module by
 
   // The setter of the count this pool goes by. Pools with equal, non-zero setters share one count
   // (OpenBLAS over OpenMP and its OpenMP runtime): limiting either limits both.
@@ -64,6 +64,9 @@ class SymbolLookup {
   virtual ~SymbolLookup() = default;
   // Run-time (or file) address of a dynamic symbol; 0 if absent.
   virtual std::uintptr_t address(std::string_view name) const = 0;
+  // Where the module's own calls to a function that others define arrive; 0 if it makes none, or
+  // where that cannot be told (on disk, from outside).
+  virtual std::uintptr_t callee(std::string_view) const { return 0; }
   // File name without folder, and DT_SONAME; for telling apart what symbols cannot, and for
   // pools' names. Lower-cased.
   virtual std::string file_name() const = 0;
@@ -102,9 +105,9 @@ struct EnvVariable {
 
 // A kind of thread pool library: one file in runtimes/, ending in one of these.
 struct Runtime {
-  const char* name;                               // "openblas"
+  const char* name;  // "openblas"
   Api api;
-  std::span<const char* const> prefixes;          // lower-case file-name prefixes it goes by
+  std::span<const char* const> prefixes;  // lower-case file-name prefixes it goes by
   std::span<const EnvVariable> environment;
 
   // Fills proof if the module holds this runtime. Calls nothing in it, so it works from outside.
@@ -121,6 +124,8 @@ struct Runtime {
   void (*release)(Pool& pool, int held);
   // Fills what shows of a pool of another process, and its count. Null: only that it is there.
   Look (*look)(Pool& pool, const ModuleView& view) = nullptr;
+  // True if both are faces of one pool, so that it must be listed once. Null: never.
+  bool (*same)(const Pool& pool, const Pool& known) = nullptr;
 };
 
 // Every runtime, in order of precedence (runtimes/table.cpp).

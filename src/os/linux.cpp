@@ -10,9 +10,15 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <climits>
 #include <cstdlib>
 #include <cstring>
+#include <mutex>
+#include <new>
+#include <string_view>
+#include <system_error>
+#include <thread>
 #include <utility>
 
 #include "os.h"
@@ -20,53 +26,36 @@
 namespace corewise::os {
 namespace {
 
-// dl_iterate_phdr holds a lock of the loader that glibc (seen in 2.36) leaves locked in a child
-// whose parent had another thread inside, so a fork waits until none of ours is. Bounded, since
-// one of ours may itself wait for a stranger's walk.
-class Gate {
- public:
-  Gate() {
-    at_fork([] { gate().shut(); }, [] { gate().open(); }, [] { gate().open_in_child(); });
-  }
+// Held around every walk of ours, and across fork.
+constinit std::mutex walk_lock;
 
-  // Never destroyed: threads may pass while the process exits.
-  static Gate& gate() {
-    static Gate* const kGate = new Gate;
-    return *kGate;
-  }
+// Modules being let go that may turn out to be ours to unload, which takes the same lock of the
+// loader as a walk does. Destructors run in it, so that it cannot have a lock of ours.
+constinit std::atomic<int> closing{0};
+thread_local bool closing_here = false;
+constexpr int kMostWaits = 20'000;  // a second
 
-  void enter() {
-    while (inside_.fetch_add(1), forking_.load()) {
-      inside_.fetch_sub(1);
-      while (forking_.load()) sched_yield();
-    }
+void let_go(void* handle) {
+  {
+    const std::lock_guard guard(walk_lock);
+    ++closing;
   }
-  void leave() { inside_.fetch_sub(1); }
+  const bool nested = std::exchange(closing_here, true);
+  dlclose(handle);
+  closing_here = nested;
+  --closing;
+}
 
- private:
-  void shut() {
-    constexpr int kMostMilliseconds = 1000;
-    forking_.store(true);
-    for (int i = 0; inside_.load() != 0 && i < kMostMilliseconds; ++i) {
-      const timespec millisecond{0, 1'000'000};
-      i < 100 ? (void)sched_yield() : (void)nanosleep(&millisecond, nullptr);
-    }
-  }
-  void open() { forking_.store(false); }
-  void open_in_child() {
-    inside_.store(0);
-    forking_.store(false);
-  }
+// What /proc/self/exe of a program that was replaced while running ends in.
+constexpr std::string_view kDeleted = " (deleted)";
 
-  std::atomic<int> inside_{0};
-  std::atomic<bool> forking_{false};
-};
-
-void walk_modules(int (*visit)(dl_phdr_info*, std::size_t, void*), void* out) {
-  Gate& gate = Gate::gate();
-  gate.enter();
-  dl_iterate_phdr(visit, out);
-  gate.leave();
+std::string program_path() {
+  char path[PATH_MAX];
+  const ssize_t n = readlink("/proc/self/exe", path, sizeof path);
+  if (n <= 0) return {};
+  std::string_view text(path, static_cast<std::size_t>(n));
+  if (text.ends_with(kDeleted)) text.remove_suffix(kDeleted.size());
+  return std::string(text);
 }
 
 int first_only(dl_phdr_info* info, std::size_t, void* out) {
@@ -77,11 +66,13 @@ int first_only(dl_phdr_info* info, std::size_t, void* out) {
 struct Walk {
   std::vector<LoadedModule> modules;
   Generation at;
+  bool out_of_memory = false;
 };
 
 LoadedModule describe(const dl_phdr_info& info) {
   LoadedModule module;
-  module.path = info.dlpi_name;
+  module.name = info.dlpi_name;
+  module.path = module.name;
   module.base = info.dlpi_addr;
   for (int i = 0; i < info.dlpi_phnum; ++i) {
     const ElfW(Phdr) & header = info.dlpi_phdr[i];
@@ -101,6 +92,8 @@ int collect(dl_phdr_info* info, std::size_t, void* out) {
   try {
     walk->modules.push_back(describe(*info));
   } catch (...) {
+    // Nothing may be thrown through the loader.
+    walk->out_of_memory = true;
     return 1;
   }
   return 0;
@@ -108,9 +101,20 @@ int collect(dl_phdr_info* info, std::size_t, void* out) {
 
 }  // namespace
 
+void hold_walks() {
+  walk_lock.lock();
+  // Bounded: a destructor that runs in one of them may itself wait for the thread that forks.
+  const int own = closing_here ? 1 : 0;
+  for (int i = 0; i < kMostWaits && closing.load() > own; ++i) {
+    std::this_thread::sleep_for(std::chrono::microseconds(50));
+  }
+}
+void release_walks() { walk_lock.unlock(); }
+
 Generation generation() {
   Generation now;
-  walk_modules(first_only, &now);
+  const std::lock_guard guard(walk_lock);
+  dl_iterate_phdr(first_only, &now);
   return now;
 }
 
@@ -118,32 +122,55 @@ std::vector<LoadedModule> loaded_modules(Generation& at) {
   Walk walk;
   // So many that the vector hardly ever grows while the loader's lock is held.
   walk.modules.reserve(512);
-  walk_modules(collect, &walk);
+  {
+    const std::lock_guard guard(walk_lock);
+    dl_iterate_phdr(collect, &walk);
+  }
+  if (walk.out_of_memory) throw std::bad_alloc();
   at = walk.at;
   // The loader gives the program itself the empty name.
-  if (!walk.modules.empty() && walk.modules.front().path.empty()) {
-    char path[4096];
-    const ssize_t n = readlink("/proc/self/exe", path, sizeof path);
-    if (n > 0) walk.modules.front().path.assign(path, static_cast<std::size_t>(n));
+  if (!walk.modules.empty() && walk.modules.front().name.empty()) {
+    walk.modules.front().path = program_path();
   }
   return std::move(walk.modules);
 }
 
-bool pin(const std::string& path) {
-  // RTLD_NOLOAD finds the module by the loader's own name, also when its file is gone. The handle
-  // is kept on purpose: that is what keeps the module.
-  return dlopen(path.c_str(), RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE) != nullptr;
+Held::Held(const LoadedModule& module) : module_(module) {
+  // RTLD_NOLOAD finds the module by the loader's own name, also when its file is gone.
+  void* handle = dlopen(module.name.c_str(), RTLD_LAZY | RTLD_NOLOAD);
+  if (handle == nullptr) return;
+  link_map* map = nullptr;
+  if (dlinfo(handle, RTLD_DI_LINKMAP, static_cast<void*>(&map)) == 0 &&
+      map->l_addr == module.base && reinterpret_cast<std::uintptr_t>(map->l_ld) == module.dynamic) {
+    handle_ = handle;
+  } else {
+    let_go(handle);
+  }
 }
 
-void* symbol_seen_by(const std::string& path, const char* name) {
-  void* module = dlopen(path.c_str(), RTLD_LAZY | RTLD_NOLOAD);
+Held::~Held() {
+  if (handle_ != nullptr) let_go(handle_);
+}
+
+void Held::forever() { pin(module_.name); }
+
+bool pin(const std::string& name) {
+  // The handle is kept on purpose, for loaders that do not know RTLD_NODELETE.
+  return dlopen(name.c_str(), RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE) != nullptr;
+}
+
+void* symbol_seen_by(const std::string& name, const char* symbol) {
+  if (void* found = dlsym(RTLD_DEFAULT, symbol)) return found;
+  void* module = dlopen(name.c_str(), RTLD_LAZY | RTLD_NOLOAD);
   if (module == nullptr) return nullptr;
-  void* found = dlsym(module, name);
-  dlclose(module);
+  void* found = dlsym(module, symbol);
+  let_go(module);
   return found;
 }
 
 std::string real_path(const std::string& path) {
+  // A memory file is loaded by the name of a descriptor, which by now may name another file.
+  if (path.starts_with("/proc/")) return {};
   char resolved[PATH_MAX];
   return ::realpath(path.c_str(), resolved) != nullptr ? std::string(resolved) : std::string();
 }
@@ -160,7 +187,7 @@ Result<std::string> read_file(const std::string& path, std::size_t most) {
                           : reason == EACCES || reason == EPERM ? CW_NOT_PERMITTED
                                                                 : CW_IO_ERROR;
     return Error{status == CW_NO_SUCH_PROCESS && !path.starts_with("/proc/") ? CW_IO_ERROR : status,
-                 path + ": " + std::strerror(reason)};
+                 path + ": " + std::generic_category().message(reason)};
   }
   std::string text;
   char chunk[16384];
@@ -173,7 +200,7 @@ Result<std::string> read_file(const std::string& path, std::size_t most) {
       return Error{reason == ESRCH                       ? CW_PROCESS_ENDED
                    : reason == EACCES || reason == EPERM ? CW_NOT_PERMITTED
                                                          : CW_IO_ERROR,
-                   path + ": " + std::strerror(reason)};
+                   path + ": " + std::generic_category().message(reason)};
     }
     if (n == 0) break;
     text.append(chunk, static_cast<std::size_t>(n));

@@ -24,9 +24,10 @@ struct Segment {
 
 // A module loaded in this process, as the loader lists it.
 struct LoadedModule {
-  std::string path;              // bytes as the loader has them; may name a file that is gone
-  std::uintptr_t base = 0;       // load bias: run-time address minus address in the file
-  std::uintptr_t dynamic = 0;    // address of its dynamic section; 0 if it has none
+  std::string path;            // bytes as the loader has them; may name a file that is gone
+  std::string name;            // what dlopen(RTLD_NOLOAD) finds it by; empty for the program
+  std::uintptr_t base = 0;     // load bias: run-time address minus address in the file
+  std::uintptr_t dynamic = 0;  // address of its dynamic section; 0 if it has none
   std::vector<Segment> segments;
 };
 
@@ -37,23 +38,48 @@ struct Generation {
   friend bool operator==(const Generation&, const Generation&) = default;
 };
 
-// Cheap (about 10 ns): the first step of dl_iterate_phdr.
+// Cheap (about 20 ns): the first step of dl_iterate_phdr.
 Generation generation();
 
 // Every loaded module in load order, and the generation that the list belongs to. Takes the
 // loader's lock for the walk; callers holding a lock that a constructor may want must drop it.
 std::vector<LoadedModule> loaded_modules(Generation& at);
 
-// Keeps the module at path loaded until the process ends, so that its functions stay callable.
-// False if the loader no longer has it.
-bool pin(const std::string& path);
+// Keeps a listed module loaded while it is looked at: a list is old as soon as it is made, and
+// reading a module that another thread unloads would kill us. Waits for a dlopen of the module
+// that is still under way, so that its constructors have run.
+class Held {
+ public:
+  explicit Held(const LoadedModule& module);
+  Held(const Held&) = delete;
+  Held& operator=(const Held&) = delete;
+  ~Held();
 
-// A symbol as the module at path itself would find it: in it or in what it depends on. For what
-// a library uses but does not define. Takes the loader's lock. Null if absent.
-void* symbol_seen_by(const std::string& path, const char* name);
+  // False if the place that was listed is empty or taken by another module by now.
+  explicit operator bool() const { return handle_ != nullptr; }
+  // Keeps it until the process ends, so that its functions stay callable.
+  void forever();
+
+ private:
+  const LoadedModule& module_;
+  void* handle_ = nullptr;
+};
+
+// Keeps the module of that name loaded until the process ends. False if the loader has none.
+bool pin(const std::string& name);
+
+// Where a call from the module of that name to a function it does not define would arrive if it
+// were resolved now: first the program's global symbols, then its own dependencies. Null if
+// nowhere.
+void* symbol_seen_by(const std::string& name, const char* symbol);
 
 // The path with links resolved; empty if the file is not there.
 std::string real_path(const std::string& path);
+
+// Bracket a fork. glibc does not reset the lock of its module list in the child: a child of a
+// process whose other thread was just walking the list would wait for ever at its first look.
+void hold_walks();
+void release_walks();
 
 // Registers handlers around fork; each may be null.
 void at_fork(void (*prepare)(), void (*parent)(), void (*child)());
@@ -68,7 +94,7 @@ struct Mapping {
   std::uint64_t offset = 0;
   bool readable = false;
   bool executable = false;
-  bool deleted = false;          // the file was unlinked or replaced since
+  bool deleted = false;  // the file was unlinked or replaced since
   std::string path;
 };
 

@@ -1,6 +1,13 @@
-// BLIS and AMD's AOCL-BLAS. Counts are dim_t, 64 bits wide. A fresh BLIS answers -1 and runs one
-// thread. Up to 0.9 the count is the process's; since 1.0 it is the calling thread's.
+// BLIS and AMD's AOCL-BLAS. Counts are dim_t, 64 bits wide. A BLIS up to 0.9 answers -1 until a
+// count is set, and runs one thread. Ways of parallelism set for single loops (BLIS_JC_NT,
+// bli_thread_set_ways) beat the count: then their product is what runs, whatever is set here.
+//
+// The count is the process's up to BLIS 0.9 and the calling thread's since 1.0 (flame/blis 6dcf766,
+// August 2023, which brought bli_thread_reset too) and since AOCL 4.1 (amd/blis, tl_rntm in
+// frame/thread/bli_thread.c; 4.1 to 5.0 also hand it to threads started later).
+#include <algorithm>
 #include <cstdlib>
+#include <string>
 
 #include "table.h"
 
@@ -9,7 +16,20 @@ namespace {
 
 using Dim = std::int64_t;
 
-enum Slot : std::size_t { kGet, kSet, kVersion, kOpenmp, kPthreads, kArchId, kArchName };
+enum Slot : std::size_t {
+  kGet,
+  kSet,
+  kVersion,
+  kOpenmp,
+  kPthreads,
+  kArchId,
+  kArchName,
+  kReset,
+  kJcWays,
+  kIcWays,
+  kJrWays,
+  kIrWays
+};
 
 constexpr const char* kPrefixes[] = {"libblis", "libblas"};
 constexpr EnvVariable kEnvironment[] = {{"BLIS_NUM_THREADS", CW_API_BLAS}};
@@ -22,6 +42,11 @@ bool prove(const SymbolLookup& symbols, Proof& proof) {
   proof.at[kPthreads] = symbols.address("bli_info_get_enable_pthreads");
   proof.at[kArchId] = symbols.address("bli_arch_query_id");
   proof.at[kArchName] = symbols.address("bli_arch_string");
+  proof.at[kReset] = symbols.address("bli_thread_reset");
+  proof.at[kJcWays] = symbols.address("bli_thread_get_jc_nt");
+  proof.at[kIcWays] = symbols.address("bli_thread_get_ic_nt");
+  proof.at[kJrWays] = symbols.address("bli_thread_get_jr_nt");
+  proof.at[kIrWays] = symbols.address("bli_thread_get_ir_nt");
   return proof.at[kGet] != 0 && proof.at[kSet] != 0 && proof.at[kVersion] != 0;
 }
 
@@ -29,12 +54,32 @@ bool enabled(const Pool& pool, Slot slot) {
   return pool.proof.at[slot] != 0 && pool.call<Dim()>(slot)() != 0;
 }
 
+bool thread_local_count(const Pool& pool) {
+  if (pool.proof.at[kReset] != 0) return true;
+  // "1.0", or "AOCL-BLIS 4.1.0 Build 20230731"
+  const bool aocl = pool.version.starts_with("AOCL");
+  const std::size_t digit = pool.version.find_first_of("0123456789");
+  if (digit == std::string::npos) return false;
+  return std::strtod(pool.version.c_str() + digit, nullptr) >= (aocl ? 4.05 : 1.0);
+}
+
+// Threads that the ways of single loops come to; 1 if none are set.
+int ways(const Pool& pool) {
+  Dim product = 1;
+  for (const Slot slot : {kJcWays, kIcWays, kJrWays, kIrWays}) {
+    if (pool.proof.at[slot] != 0) product *= std::max<Dim>(1, pool.call<Dim()>(slot)());
+  }
+  return static_cast<int>(std::min<Dim>(product, CW_MAX_THREADS));
+}
+
 void describe(Pool& pool) {
   if (const char* version = pool.call<const char*()>(kVersion)()) pool.version = version;
-  pool.layer = enabled(pool, kOpenmp) ? "openmp" : enabled(pool, kPthreads) ? "pthreads" : "disabled";
-  pool.scope = pool.layer == "disabled"                ? CW_SCOPE_NONE
-               : std::atoi(pool.version.c_str()) >= 1 ? CW_SCOPE_THREAD
-                                                       : CW_SCOPE_PROCESS;
+  pool.layer = enabled(pool, kOpenmp)     ? "openmp"
+               : enabled(pool, kPthreads) ? "pthreads"
+                                          : "disabled";
+  pool.scope = pool.layer == "disabled"   ? CW_SCOPE_NONE
+               : thread_local_count(pool) ? CW_SCOPE_THREAD
+                                          : CW_SCOPE_PROCESS;
   if (pool.proof.at[kArchId] != 0 && pool.proof.at[kArchName] != 0) {
     const int id = pool.call<int()>(kArchId)();
     if (const char* name = pool.call<const char*(int)>(kArchName)(id)) pool.architecture = name;
@@ -42,6 +87,7 @@ void describe(Pool& pool) {
 }
 
 int get(const Pool& pool) {
+  if (const int product = ways(pool); product > 1) return product;
   const Dim threads = pool.call<Dim()>(kGet)();
   return threads == -1 ? 1 : static_cast<int>(threads);
 }

@@ -1,5 +1,5 @@
-// Intel's build of LLVM's OpenMP runtime. The two export the same control functions; the name that
-// the linker gave it (DT_SONAME) is what a renamed copy keeps.
+// Intel's build of LLVM's OpenMP runtime. The two export the same control functions; only Intel's
+// is built with statistics and debugger support, which a copy keeps that lost even its DT_SONAME.
 #include "openmp_icv.h"
 
 namespace corewise {
@@ -9,7 +9,8 @@ constexpr const char* kPrefixes[] = {"libiomp"};
 
 bool prove(const SymbolLookup& symbols, Proof& proof) {
   return openmp::prove(symbols, proof) && openmp::is_llvm(symbols) &&
-         (symbols.soname().starts_with("libiomp") || symbols.file_name().starts_with("libiomp"));
+         (symbols.address("__kmp_reset_stats") != 0 || symbols.soname().starts_with("libiomp") ||
+          symbols.file_name().starts_with("libiomp"));
 }
 
 }  // namespace

@@ -3,6 +3,9 @@
 // The calling thread's own count (MKL_Set_Num_Threads_Local) is what limits use: it overrides the
 // global count and setting it back to 0 gives the global count its say again. Only the names in
 // mixed case take numbers by value; the lower-case ones are Fortran's and take pointers.
+//
+// libmkl_rt loads the interface libraries (libmkl_intel_lp64...), which export the same functions
+// over the same counts: one pool with several faces, listed by the face found first.
 #include <cstring>
 
 #include "table.h"
@@ -57,6 +60,19 @@ int hold(Pool& pool) {
   return local;
 }
 
+// Sets through the one and looks through the other: a set returns what was set before. The calling
+// thread's own count is all that moves, and only for that moment.
+bool same(const Pool& pool, const Pool& known) {
+  const auto set_local = [](const Pool& face, int threads) {
+    return face.call<int(int)>(kSetLocal)(threads);
+  };
+  const int before = set_local(pool, 1);
+  const int known_before = set_local(known, 2);
+  const bool moved = set_local(pool, before) == 2;
+  if (!moved) set_local(known, known_before);
+  return moved;
+}
+
 }  // namespace
 
 const Runtime kMkl = {
@@ -71,6 +87,7 @@ const Runtime kMkl = {
     .hold = hold,
     .release = nullptr,
     .look = private_count<CW_SCOPE_THREAD>,
+    .same = same,
 };
 
 }  // namespace corewise

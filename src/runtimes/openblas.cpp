@@ -10,7 +10,6 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "../os/os.h"
 #include "table.h"
 
 namespace corewise {
@@ -33,6 +32,8 @@ bool prove(const SymbolLookup& symbols, Proof& proof) {
       proof.at[kConfig] = find("openblas_get_config");
       proof.at[kCorename] = find("openblas_get_corename");
       proof.at[kParallel] = find("openblas_get_parallel");
+      proof.at[kOmpGet] = symbols.callee("omp_get_max_threads");
+      proof.at[kOmpSet] = symbols.callee("omp_set_num_threads");
       proof.affix_prefix = prefix;
       proof.affix_suffix = suffix;
       return true;
@@ -59,11 +60,11 @@ void describe(Pool& pool) {
   const char* config = ask(pool, kConfig);
   pool.version = version_in(config);
   if (const char* most = std::strstr(config, "MAX_THREADS=")) {
-    pool.ceiling = std::max(0, std::atoi(most + std::strlen("MAX_THREADS=")));
+    pool.ceiling =
+        std::max(0, static_cast<int>(std::strtol(most + std::strlen("MAX_THREADS="), nullptr, 10)));
   }
   pool.architecture = ask(pool, kCorename);
-  const int parallel =
-      pool.proof.at[kParallel] != 0 ? pool.call<int()>(kParallel)() : 1;
+  const int parallel = pool.proof.at[kParallel] != 0 ? pool.call<int()>(kParallel)() : 1;
   pool.layer = pool.proof.at[kParallel] == 0 ? "unknown"
                : parallel == 2               ? "openmp"
                : parallel == 1               ? "pthreads"
@@ -74,11 +75,7 @@ void describe(Pool& pool) {
     pool.ceiling = 1;
     pool.detail = "built without threads";
   } else if (parallel == 2) {
-    void* get = os::symbol_seen_by(pool.loader_path, "omp_get_max_threads");
-    void* set = os::symbol_seen_by(pool.loader_path, "omp_set_num_threads");
-    if (get != nullptr && set != nullptr) {
-      pool.proof.at[kOmpGet] = reinterpret_cast<std::uintptr_t>(get);
-      pool.proof.at[kOmpSet] = reinterpret_cast<std::uintptr_t>(set);
+    if (pool.proof.at[kOmpGet] != 0 && pool.proof.at[kOmpSet] != 0) {
       pool.counter = pool.proof.at[kOmpSet];
       pool.scope = CW_SCOPE_THREAD;
       pool.detail = "shares the calling thread's OpenMP count";
@@ -87,12 +84,10 @@ void describe(Pool& pool) {
   if (pool.ceiling > 0) pool.caller_slots = std::max(50, 2 * pool.ceiling);
 }
 
-int get(const Pool& pool) {
-  return pool.call<int()>(pool.proof.at[kOmpGet] != 0 ? kOmpGet : kGet)();
-}
+int get(const Pool& pool) { return pool.call<int()>(pool.counter != 0 ? kOmpGet : kGet)(); }
 
 void set(Pool& pool, int threads) {
-  pool.call<void(int)>(pool.proof.at[kOmpSet] != 0 ? kOmpSet : kSet)(threads);
+  pool.call<void(int)>(pool.counter != 0 ? kOmpSet : kSet)(threads);
 }
 
 // The kernel set in use: `gotoblas` points to its table, and the tables have names.

@@ -18,8 +18,11 @@ inline bool prove(const SymbolLookup& symbols, Proof& proof) {
   return proof.at[kGet] != 0 && proof.at[kSet] != 0;
 }
 
-// A compiler calls its runtime through these; the libraries that merely use OpenMP only import them.
-inline bool is_llvm(const SymbolLookup& symbols) { return symbols.address("__kmpc_fork_call") != 0; }
+// A compiler calls its runtime through these; the libraries that merely use OpenMP only import
+// them.
+inline bool is_llvm(const SymbolLookup& symbols) {
+  return symbols.address("__kmpc_fork_call") != 0;
+}
 
 inline void describe(Pool& pool) {
   pool.scope = CW_SCOPE_THREAD;

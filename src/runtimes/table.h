@@ -5,7 +5,8 @@
 
 namespace corewise {
 
-extern const Runtime kFlexiblas, kOpenblas, kBlis, kMkl, kLibiomp, kLibomp, kLibgomp, kTbb, kArrow, kNumba;
+extern const Runtime kFlexiblas, kOpenblas, kBlis, kMkl, kLibiomp, kLibomp, kLibgomp, kTbb, kArrow,
+    kNumba;
 
 // The look of a runtime whose count is a private variable.
 template <Scope scope>

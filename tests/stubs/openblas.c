@@ -1,0 +1,54 @@
+/* An OpenBLAS look-alike over a plain counter. What is odd about a copy comes from the command
+ * line: PREFIX and SUFFIX, GETTER_FAILS, SETTER_IGNORES, SETTER_CLAMPS=n, NO_SETTER, DATA_NOT_CODE.
+ */
+#ifndef PREFIX
+#define PREFIX
+#endif
+#ifndef SUFFIX
+#define SUFFIX
+#endif
+#define PASTE(prefix, name, suffix) prefix##name##suffix
+#define AFFIXED(prefix, name, suffix) PASTE(prefix, name, suffix)
+#define NAME(name) AFFIXED(PREFIX, name, SUFFIX)
+
+#ifndef PARALLEL
+#define PARALLEL 1
+#endif
+
+static int count = 8;
+static int sets = 0;
+
+#ifdef DATA_NOT_CODE
+int openblas_get_num_threads = 8;
+#else
+int NAME(openblas_get_num_threads)(void) {
+#ifdef GETTER_FAILS
+  return 0;
+#else
+  return count;
+#endif
+}
+#endif
+
+#ifndef NO_SETTER
+void NAME(openblas_set_num_threads)(int threads) {
+  ++sets;
+#ifdef SETTER_CLAMPS
+  count = threads < SETTER_CLAMPS ? threads : SETTER_CLAMPS;
+#elif !defined(SETTER_IGNORES)
+  count = threads;
+#else
+  (void)threads;
+#endif
+}
+#endif
+
+const char* NAME(openblas_get_config)(void) {
+  return "OpenBLAS 9.8.7 DYNAMIC_ARCH Stub MAX_THREADS=64";
+}
+const char* NAME(openblas_get_corename)(void) { return "Stub"; }
+int NAME(openblas_get_parallel)(void) { return PARALLEL; }
+
+/* For tests: past the getter. */
+int stub_count(void) { return count; }
+int stub_sets(void) { return sets; }

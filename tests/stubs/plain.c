@@ -1,0 +1,2 @@
+/* No runtime at all: something to load and unload. */
+int plain_answer(void) { return 42; }

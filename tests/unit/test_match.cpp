@@ -1,0 +1,81 @@
+#include <dlfcn.h>
+#include <doctest/doctest.h>
+
+#include "discover.h"
+#include "match.h"
+
+using namespace corewise;
+
+namespace {
+
+const Pool& openblas() {
+  static const std::size_t kId = [] {
+    REQUIRE(dlopen(COREWISE_STUBS "/libopenblas.so", RTLD_NOW) != nullptr);
+    discover();
+    for (std::size_t id = 0; id < pool_count(); ++id) {
+      if (pool_at(id).path == COREWISE_STUBS "/libopenblas.so") return id;
+    }
+    return std::size_t{9999};
+  }();
+  return pool_at(kId);
+}
+
+int wanted(std::vector<Rule> rules) {
+  REQUIRE_FALSE(settle_names(rules));
+  return wanted_by(rules, openblas());
+}
+
+}  // namespace
+
+TEST_CASE("the more specific rule speaks, whatever the order") {
+  const Pool& pool = openblas();
+  const std::vector<Rule> rising = {{CW_MATCH_ALL, "", 0, 1},
+                                    {CW_MATCH_API, "blas", 0, 2},
+                                    {CW_MATCH_RUNTIME, "openblas", 0, 3},
+                                    {CW_MATCH_PREFIX, "libopenblas", 0, 4},
+                                    {CW_MATCH_PATH, pool.path, 0, 5},
+                                    {CW_MATCH_ID, "", pool.id, 6}};
+  for (std::size_t n = 1; n <= rising.size(); ++n) {
+    std::vector<Rule> rules(rising.begin(), rising.begin() + static_cast<std::ptrdiff_t>(n));
+    CHECK(wanted(rules) == static_cast<int>(n));
+    std::vector<Rule> reversed(rules.rbegin(), rules.rend());
+    CHECK(wanted(reversed) == static_cast<int>(n));
+  }
+}
+
+TEST_CASE("of equals the tightest") {
+  CHECK(wanted({{CW_MATCH_API, "blas", 0, 7}, {CW_MATCH_API, "blas", 0, 5}}) == 5);
+  CHECK(wanted({{CW_MATCH_API, "blas", 0, 5}, {CW_MATCH_API, "blas", 0, 7}}) == 5);
+}
+
+TEST_CASE("a name means what fits it best") {
+  const Pool& pool = openblas();
+  for (const std::string& name :
+       {std::string("blas"), std::string("openblas"), std::string("libopenblas"), pool.path}) {
+    INFO(name);
+    CHECK(wanted({{CW_MATCH_NAME, name, 0, 3}}) == 3);
+  }
+  CHECK(wanted({{CW_MATCH_NAME, "tbb", 0, 3}}) == 0);
+  CHECK(wanted({{CW_MATCH_PATH, COREWISE_STUBS "/../stubs/libopenblas.so", 0, 3}}) == 3);
+}
+
+TEST_CASE("counts at and past the ends") {
+  for (const int good : {1, CW_MAX_THREADS}) CHECK(wanted({{CW_MATCH_ALL, "", 0, good}}) == good);
+  for (const int bad : {0, -1, CW_MAX_THREADS + 1}) {
+    std::vector<Rule> rules = {{CW_MATCH_ALL, "", 0, bad}};
+    const auto error = settle_names(rules);
+    REQUIRE(error);
+    CHECK(error->status == CW_BAD_COUNT);
+  }
+}
+
+TEST_CASE("an unknown name is refused with those that are known") {
+  openblas();
+  std::vector<Rule> rules = {{CW_MATCH_NAME, "opemblas", 0, 1}};
+  const auto error = settle_names(rules);
+  REQUIRE(error);
+  CHECK(error->status == CW_UNKNOWN_NAME);
+  for (const char* part : {"'opemblas'", "openmp", "blas", "libgomp", "libopenblas"}) {
+    CHECK(error->what.find(part) != std::string::npos);
+  }
+}
