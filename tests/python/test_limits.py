@@ -131,7 +131,7 @@ def test_overlapping_in_any_order(pools: Pools) -> None:
 
 
 def test_restoring_from_another_thread_says_what_waits(pools: Pools) -> None:
-    receipt = corewise.limits(2)
+    receipt = corewise.limits({pools.blas: 2, pools.openmp: 2})
     assert in_thread(receipt.restore) == 1  # libgomp's count is this thread's alone
     assert pools.blas.threads == 16
     corewise.pools()
