@@ -24,6 +24,13 @@ _BUILDS = {
 }
 
 
+def need_numpy_wheel() -> None:
+    """Skips unless importing numpy loads an OpenBLAS of its own."""
+    numpy = pytest.importorskip("numpy")
+    if not Path(numpy.__file__).parents[1].joinpath("numpy.libs").exists():
+        pytest.skip("needs numpy's own wheel")
+
+
 @pytest.fixture(scope="session")
 def native(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the libraries of native/, compiled."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import corewise
 import pytest
-from conftest import Run
+from conftest import Run, need_numpy_wheel
 from pools import Pools
 
 
@@ -215,7 +215,7 @@ print(str(warning.message))
 
 
 def test_library_loaded_inside_is_limited(run: Run) -> None:
-    pytest.importorskip("numpy")
+    need_numpy_wheel()
     code = """
 import corewise
 count = lambda: [p.threads for p in corewise.pools() if p.api == "blas"]
