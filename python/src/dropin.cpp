@@ -55,7 +55,6 @@ thread_local std::vector<ScopePtr> entered;
 struct Names {
   PyObject* num_threads = PyUnicode_InternFromString("num_threads");
   PyObject* reach = PyUnicode_InternFromString("_reach");
-  PyObject* current_task = PyUnicode_InternFromString("current_task");
   PyObject* asyncio = PyUnicode_InternFromString("asyncio");
 };
 const Names& names() {
@@ -87,6 +86,8 @@ std::uint64_t current_owner() {
 }
 
 ScopePtr innermost(std::uint64_t owner) {
+  // A `with` that was left in another thread is still here.
+  while (!entered.empty() && entered.back()->closed) entered.pop_back();
   for (auto it = entered.rbegin(); it != entered.rend(); ++it) {
     if ((*it)->owner == owner && !(*it)->closed) return *it;
   }

@@ -16,11 +16,19 @@ THEIRS = "threadpoolctl"
 
 _BUILDS = {
     "stub/libopenblas_stub.so": ("stub_openblas.c", ()),
+    "libopenblas_waiting.so": ("stub_waiting.c", ()),
     "clash/libomp.so": ("stub_llvm_openmp.c", ()),
     "clash/libiomp5.so": ("stub_llvm_openmp.c", ("-Wl,-soname,libiomp5.so",)),
     "libregions.so": ("regions.c", ("-fopenmp",)),
     "libcustom_pool.so": ("custom.c", ()),
 }
+
+
+def need_numpy_wheel() -> None:
+    """Skips unless importing numpy loads an OpenBLAS of its own."""
+    numpy = pytest.importorskip("numpy")
+    if not Path(numpy.__file__).parents[1].joinpath("numpy.libs").exists():
+        pytest.skip("needs numpy's own wheel")
 
 
 @pytest.fixture(scope="session")

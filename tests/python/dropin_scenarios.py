@@ -33,8 +33,8 @@ def counts(tp: Any) -> dict[str, int]:
 
 
 def by_api(tp: Any) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {}
-    for entry in tp.threadpool_info():
+    found: dict[str, list[int]] = {"blas": [], "openmp": []}
+    for entry in sorted(tp.threadpool_info(), key=lambda entry: entry["filepath"]):
         found.setdefault(entry["user_api"], []).append(entry["num_threads"])
     return found
 

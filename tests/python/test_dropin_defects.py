@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import OURS, THEIRS, Run
+from conftest import OURS, THEIRS, Run, need_numpy_wheel
 
 pytest.importorskip("threadpoolctl")
 
@@ -268,13 +268,13 @@ print([e["num_threads"] > 1 for e in tp.threadpool_info() if "numpy" in e["filep
 
 
 def test_import_inside_a_block_is_limited(run: Run) -> None:
-    pytest.importorskip("numpy")
+    need_numpy_wheel()
     env = {"OPENBLAS_NUM_THREADS": "2"}
     assert run(SETUP + IMPORTED_INSIDE, OURS, env=env) == "[1]\n[1]\n[True]\n"
 
 
 def test_import_inside_a_block_of_threadpoolctl(run: Run) -> None:
-    pytest.importorskip("numpy")
+    need_numpy_wheel()
     env = {"OPENBLAS_NUM_THREADS": "2"}
     assert run(SETUP + IMPORTED_INSIDE, THEIRS, env=env) == "[2]\n[2]\n[True]\n"
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import corewise
 import pytest
-from conftest import Run
+from conftest import Run, need_numpy_wheel
 from pools import Pools
 
 
@@ -131,7 +131,7 @@ def test_overlapping_in_any_order(pools: Pools) -> None:
 
 
 def test_restoring_from_another_thread_says_what_waits(pools: Pools) -> None:
-    receipt = corewise.limits(2)
+    receipt = corewise.limits({pools.blas: 2, pools.openmp: 2})
     assert in_thread(receipt.restore) == 1  # libgomp's count is this thread's alone
     assert pools.blas.threads == 16
     corewise.pools()
@@ -215,7 +215,7 @@ print(str(warning.message))
 
 
 def test_library_loaded_inside_is_limited(run: Run) -> None:
-    pytest.importorskip("numpy")
+    need_numpy_wheel()
     code = """
 import corewise
 count = lambda: [p.threads for p in corewise.pools() if p.api == "blas"]

@@ -1,0 +1,96 @@
+"""What the installed package offers C++: find_package and pkg-config, wherever it was put."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import corewise
+import pytest
+from conftest import Run
+
+CONSUMER = """
+#include <corewise.hpp>
+#include <cstdio>
+int main() {
+  const corewise::limits guard({.all = 1});
+  std::printf("%s %d %zu\\n", cw_version(), guard ? 1 : 0, corewise::pools().size());
+}
+"""
+PROJECT = """
+cmake_minimum_required(VERSION 3.25)
+project(consumer CXX)
+find_package(corewise {version} REQUIRED)
+add_executable(consumer main.cpp)
+target_link_libraries(consumer PRIVATE corewise::corewise)
+"""
+EXPECTED = f"{corewise.__version__} 1 0\n"
+
+
+@pytest.fixture
+def moved(tmp_path: Path) -> Path:
+    """A copy of the package's folder elsewhere: nothing may hold the place of its build."""
+    return Path(shutil.copytree(Path(corewise.__file__).parent, tmp_path / "moved"))
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    (tmp_path / "main.cpp").write_text(CONSUMER)
+    (tmp_path / "CMakeLists.txt").write_text(PROJECT.format(version=corewise.__version__))
+    return tmp_path
+
+
+@pytest.mark.skipif(not shutil.which("cmake"), reason="needs CMake")
+@pytest.mark.parametrize("how", ["prefix", "dir"])
+def test_find_package(source: Path, moved: Path, how: str) -> None:
+    found = (
+        f"CMAKE_PREFIX_PATH={moved}"
+        if how == "prefix"
+        else f"corewise_DIR={moved}/lib/cmake/corewise"
+    )
+    build = source / "build"
+    for command in (
+        ["cmake", "-S", source, "-B", build, f"-D{found}"],
+        ["cmake", "--build", build],
+    ):
+        subprocess.run(command, check=True, capture_output=True)
+    assert subprocess.check_output([build / "consumer"], text=True) == EXPECTED
+
+
+@pytest.mark.skipif(not shutil.which("pkg-config"), reason="needs pkg-config")
+def test_pkg_config(source: Path, moved: Path) -> None:
+    environment = {**os.environ, "PKG_CONFIG_PATH": str(moved / "lib/pkgconfig")}
+    flags = subprocess.check_output(
+        ["pkg-config", "--cflags", "--libs", "corewise"], env=environment, text=True
+    ).split()
+    program = source / "consumer"
+    command = ["c++", "-std=c++20", source / "main.cpp", "-o", program, *flags]
+    subprocess.run([*command, f"-Wl,-rpath,{moved}/lib"], check=True)
+    assert subprocess.check_output([program], text=True) == EXPECTED
+
+
+def test_python_and_c_share_one_state(run: Run) -> None:
+    # A library that links libcorewise from the wheel sees what Python limited.
+    code = """
+import ctypes, os, corewise
+ctypes.CDLL(f"{NATIVE}/stub/libopenblas_stub.so")
+core = ctypes.CDLL(os.path.join(os.path.dirname(corewise.__file__), "lib", "libcorewise.so"))
+with corewise.limits(3):
+    buffer = ctypes.create_string_buffer(4096)
+    core.cw_info_json(buffer, len(buffer))
+    print(b'"threads":3' in buffer.value.replace(b" ", b""))
+    print(len({line.split()[-1] for line in open("/proc/self/maps") if "libcorewise" in line}))
+"""
+    assert run(code) == "True\n1\n"
+
+
+def test_command_line_tool() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "corewise", "--version"], capture_output=True, text=True
+    )
+    if done.returncode == 127:
+        pytest.skip("this wheel was built without the command line tool")
+    assert corewise.__version__ in done.stdout
