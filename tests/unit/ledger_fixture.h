@@ -13,6 +13,21 @@
 
 #include "govern/ledger.h"
 
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define COREWISE_TEST_TSAN 1
+#endif
+#if __has_feature(address_sanitizer)
+#define COREWISE_TEST_ASAN 1
+#endif
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define COREWISE_TEST_TSAN 1
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#define COREWISE_TEST_ASAN 1
+#endif
+
 namespace corewise::test {
 
 class LedgerFolder {

@@ -195,7 +195,7 @@ TEST_CASE("a process whose first thread ended lives on in the others") {
   if (pid == 0) {
     std::thread([&] {
       ledger->acquire(4);
-      usleep(50'000);
+      usleep(80'000);
       if (write(pipe_ends[1], "x", 1) != 1) _exit(1);
       for (;;) pause();
     }).detach();
@@ -206,7 +206,7 @@ TEST_CASE("a process whose first thread ended lives on in the others") {
   CHECK(ledger->acquire(4).threads == 1);
   kill(pid, SIGKILL);
   waitpid(pid, nullptr, 0);
-  usleep(60'000);
+  usleep(80'000);
   CHECK(ledger->acquire(4).threads == 3);
   close(pipe_ends[0]);
   close(pipe_ends[1]);

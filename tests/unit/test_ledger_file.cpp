@@ -221,7 +221,7 @@ TEST_CASE("limits and filters of the system") {
   SUBCASE("no space") {
     CHECK(in_child([&] { return deny(SYS_fallocate) ? try_it(true) : 1; }) == 0);
   }
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !defined(COREWISE_TEST_ASAN) && !defined(COREWISE_TEST_TSAN)
   SUBCASE("no mapping at all") {
     CHECK(in_child([&] {
             void* volatile heap_ready = std::malloc(1 << 16);
