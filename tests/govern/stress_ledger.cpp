@@ -1,7 +1,7 @@
 // 10,000 births and deaths on one ledger: children take random grants while the parent kills them
 // at random moments, they kill themselves inside regions, run other programs with tokens in hand,
 // fork, or leave. Checked all the time: the grants that regions really run with, together, stay
-// within the budget plus one for each process. At the end: everything is free again.
+// within the budget plus one for each process but one. At the end: everything is free again.
 // usage: stress_ledger [events]
 #include <signal.h>
 #include <sys/mman.h>
@@ -25,6 +25,8 @@ using namespace corewise::govern;
 
 constexpr int kBudget = 8;
 constexpr std::size_t kChildren = 6;
+// One has at least what is above one thread; each of the others may have found nothing free.
+constexpr int kMost = kBudget + static_cast<int>(kChildren) - 1;
 
 // What a child's region runs with. Counts changes, so that two equal readings of all children
 // mean that there was an instant at which all of it was true.
@@ -120,13 +122,13 @@ int main(int argc, char** argv) {
       if (gone(i, WNOHANG) != 0) return fail("a grant below one thread", events);
       if (children[i] != 0) continue;
       children[i] = fork();
-      if (children[i] == 0) live(ledger, board[i], static_cast<unsigned>(random() + events));
+      if (children[i] == 0) live(ledger, board[i], static_cast<unsigned>(random()));
       ++events;
     }
     for (int sample = 0; sample < 300; ++sample) {
       int now = running_now(board);
-      if (now > kBudget + static_cast<int>(kChildren)) {
-        // Among them may be one that killed itself: those do not run.
+      // Above the budget may be one that killed itself and whose tokens are used again by now.
+      for (int tries = 0; now > kBudget && tries < 5; ++tries) {
         for (std::size_t i = 0; i < kChildren; ++i) {
           if (gone(i, WNOHANG) != 0) return fail("a grant below one thread", events);
         }
@@ -135,8 +137,7 @@ int main(int argc, char** argv) {
       if (now < 0) continue;
       ++samples;
       worst = std::max(worst, now);
-      if (now > kBudget + static_cast<int>(kChildren))
-        return fail("grants above the budget", events);
+      if (now > kMost) return fail("grants above the budget", events);
     }
     const std::size_t victim = random() % kChildren;
     if (children[victim] != 0 && random() % 2 == 0) {

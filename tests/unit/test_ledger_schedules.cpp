@@ -12,6 +12,9 @@
 #include "govern/ledger_protocol.h"
 #include "ledger_fixture.h"
 
+// ThreadSanitizer does not follow a change of stack.
+#if !defined(COREWISE_TEST_TSAN)
+
 using namespace corewise::govern;
 
 namespace {
@@ -231,8 +234,6 @@ void region_while_trimming(Schedule& run, Table& table, int process) {
 }
 
 }  // namespace
-
-#if !defined(COREWISE_TEST_TSAN)  // which does not follow a change of stack
 
 TEST_CASE("two processes, four preemptions anywhere") {
   const int runs = explore({.processes = 2, .budget = 4, .preemptions = 4, .deaths = 0}, region);
