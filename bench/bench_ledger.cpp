@@ -130,5 +130,3 @@ void first_in_a_child(benchmark::State& state) {
 BENCHMARK(first_in_a_child);
 
 }  // namespace
-
-BENCHMARK_MAIN();
