@@ -130,3 +130,5 @@ void first_in_a_child(benchmark::State& state) {
 BENCHMARK(first_in_a_child);
 
 }  // namespace
+
+BENCHMARK_MAIN();
