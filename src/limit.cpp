@@ -33,24 +33,21 @@ struct ThreadState {
 
 using ThreadHandle = std::shared_ptr<ThreadState>;
 
-// A bare pointer, since destructors of the thread's other objects may come here after ours ran.
+// A bare pointer, since destructors of the thread's other objects may come here.
 thread_local ThreadHandle* this_handle = nullptr;
 
-struct AtThreadExit {
-  ~AtThreadExit() {
-    if (this_handle == nullptr) return;
-    (*this_handle)->ended.store(true);
-    delete std::exchange(this_handle, nullptr);
-  }
-};
+void forget_this_thread() {
+  if (this_handle == nullptr) return;
+  (*this_handle)->ended.store(true);
+  delete std::exchange(this_handle, nullptr);
+}
 
 ThreadState* this_thread() { return this_handle != nullptr ? this_handle->get() : nullptr; }
 
 const ThreadHandle& this_thread_made() {
   if (this_handle == nullptr) {
     auto made = std::make_unique<ThreadHandle>(std::make_shared<ThreadState>());
-    static thread_local const AtThreadExit at_exit;
-    (void)at_exit;
+    os::at_thread_exit(forget_this_thread);
     this_handle = made.release();
   }
   return *this_handle;

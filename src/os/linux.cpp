@@ -175,6 +175,15 @@ std::string real_path(const std::string& path) {
   return ::realpath(path.c_str(), resolved) != nullptr ? std::string(resolved) : std::string();
 }
 
+void at_thread_exit(void (*handler)()) {
+  static const pthread_key_t kKey = [] {
+    pthread_key_t key = 0;
+    pthread_key_create(&key, [](void* named) { reinterpret_cast<void (*)()>(named)(); });
+    return key;
+  }();
+  pthread_setspecific(kKey, reinterpret_cast<void*>(handler));
+}
+
 void at_fork(void (*prepare)(), void (*parent)(), void (*child)()) {
   pthread_atfork(prepare, parent, child);
 }

@@ -81,6 +81,10 @@ std::string real_path(const std::string& path);
 void hold_walks();
 void release_walks();
 
+// Calls handler when the calling thread ends, after its thread-local objects are gone. There is one
+// handler; naming it again in the same thread changes nothing.
+void at_thread_exit(void (*handler)());
+
 // Registers handlers around fork; each may be null.
 void at_fork(void (*prepare)(), void (*parent)(), void (*child)());
 
