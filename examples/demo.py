@@ -3,6 +3,7 @@
 Runs on what scikit-learn itself ships: china.jpg, cut into 8 x 8 patches. `make demo` starts it.
 """
 
+import os
 import time
 
 import corewise
