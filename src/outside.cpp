@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <system_error>
 #include <utility>
 
 #include "outside_module.h"
@@ -191,8 +192,8 @@ Result<Process> read_process(int pid) {
       return Error{CW_NO_SUCH_PROCESS, "there is no process " + std::to_string(pid) +
                                            ", or it is hidden from this user"};
     }
-    return Error{CW_IO_ERROR,
-                 "/proc/" + std::to_string(pid) + ": " + std::strerror(folder.reason())};
+    return Error{CW_IO_ERROR, "/proc/" + std::to_string(pid) + ": " +
+                                  std::generic_category().message(folder.reason())};
   }
   return Reader(folder.path(), who, pid).read();
 }
