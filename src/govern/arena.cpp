@@ -250,7 +250,7 @@ std::string unhook(Served& copy) {
 }
 
 Copy report(const Served& copy, std::string reason) {
-  return {copy.path, copy.serving.load(), copy.shelf->size.load(), std::move(reason)};
+  return {copy.path, copy.base, &copy, copy.serving.load(), copy.shelf->size.load(), std::move(reason)};
 }
 
 }  // namespace
@@ -269,7 +269,7 @@ std::vector<Copy> install() {
       if (const std::string reason = prepare(candidate, fresh); !reason.empty()) {
         // Nothing refers to it: it was not installed.
         all_served().pop_back();
-        copies.push_back({candidate.path, false, 0, reason});
+        copies.push_back({candidate.path, candidate.base, nullptr, false, 0, reason});
         continue;
       }
       copy = &fresh;

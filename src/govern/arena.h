@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,8 @@ namespace corewise::govern::arena {
 // callers have to be capped instead.
 struct Copy {
   std::string path;
+  std::uintptr_t base = 0;
+  const void* id = nullptr;  // what the listener is told
   bool served = false;
   std::size_t buffer_size = 0;
   std::string reason;

@@ -79,6 +79,8 @@ struct SlotRequest {
   // How many integer arguments the function takes. -1: variadic or unknown, so that the
   // replacement gets no Origin and has to know by itself what to call.
   int arguments = -1;
+  // Only slots that call this function; null: whatever the slot calls.
+  const void* only = nullptr;
 };
 
 struct SlotReport {

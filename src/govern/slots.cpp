@@ -173,9 +173,10 @@ SlotReport Slots::rewrite() {
       if (function == nullptr) function = os::symbol_seen_by(one.slot.path, one.slot.symbol);
     }
     if (function == nullptr) {
-      leave(one.slot, "it is not bound yet, and nobody defines it");
+      if (one.request->only == nullptr) leave(one.slot, "it is not bound yet, and nobody defines it");
       return true;
     }
+    if (one.request->only != nullptr && function != one.request->only) return true;
     const Result<std::uintptr_t> target = target_for(*one.request, function);
     if (!target) {
       leave(one.slot, target.error().what);

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <link.h>
 #include <pthread.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -94,6 +95,20 @@ void* symbol_seen_by(const std::string& path, const char* name) {
 std::string real_path(const std::string& path) {
   char resolved[PATH_MAX];
   return ::realpath(path.c_str(), resolved) != nullptr ? std::string(resolved) : std::string();
+}
+
+int usable_cpus() {
+  // More than a fixed set holds, on machines with more CPUs than that.
+  for (int size = 1024; size <= 1 << 20; size *= 4) {
+    cpu_set_t* const set = CPU_ALLOC(size);
+    if (set == nullptr) break;
+    const std::size_t bytes = CPU_ALLOC_SIZE(size);
+    const bool known = sched_getaffinity(0, bytes, set) == 0;
+    const int count = known ? CPU_COUNT_S(bytes, set) : 0;
+    CPU_FREE(set);
+    if (known) return std::max(1, count);
+  }
+  return 1;
 }
 
 void at_fork(void (*prepare)(), void (*parent)(), void (*child)()) {

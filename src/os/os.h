@@ -55,6 +55,9 @@ void* symbol_seen_by(const std::string& path, const char* name);
 // The path with links resolved; empty if the file is not there.
 std::string real_path(const std::string& path);
 
+// The CPUs that the calling thread may run on; at least 1.
+int usable_cpus();
+
 // Registers handlers around fork; each may be null.
 void at_fork(void (*prepare)(), void (*parent)(), void (*child)());
 
