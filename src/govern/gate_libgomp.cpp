@@ -99,14 +99,14 @@ struct Passage {
 Passage enter(std::size_t copy, Outlined* function, unsigned asked, unsigned most) {
   Passage passage{asked, {}};
   if (asked == 1 || most == 1) return passage;
-  unsigned wanted = asked;
-  if (wanted == 0) wanted = static_cast<unsigned>(std::max(1, copies[copy].max_threads()));
-  wanted = std::min({wanted, most, static_cast<unsigned>(INT_MAX)});
+  const unsigned all =
+      asked != 0 ? asked : static_cast<unsigned>(std::max(1, copies[copy].max_threads()));
+  const unsigned wanted = std::min({all, most, static_cast<unsigned>(INT_MAX)});
   passage.visit = gate::enter(gate::Kind::kRegion, static_cast<int>(wanted),
                               exact::holds(reinterpret_cast<std::uintptr_t>(function)));
   const auto threads = static_cast<unsigned>(passage.visit.threads);
   // Untouched where all was granted: 0 leaves the runtime its own say.
-  if (threads < wanted) passage.threads = threads;
+  if (threads < wanted || (passage.visit.counted && threads < all)) passage.threads = threads;
   return passage;
 }
 

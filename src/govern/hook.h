@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "code.h"
@@ -110,6 +111,10 @@ class Slots {
   };
   std::vector<SlotRequest> requests_;
   std::vector<Slot> slots_;
+  // Modules by base and dynamic section, sorted, as of the loader's count of unloads: what was
+  // looked through is not again, until an address may have got another module.
+  std::vector<std::pair<std::uintptr_t, std::uintptr_t>> seen_;
+  std::uint64_t unloads_ = 0;
 };
 
 }  // namespace corewise::govern

@@ -5,6 +5,7 @@
 // what still stands as it was read; only there are the loader's lock and ours held together.
 #include <elf.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -139,7 +140,12 @@ SlotReport Slots::rewrite() {
     bool lazy;
   };
   std::vector<Found> found;
+  const std::uint64_t unloads = os::generation().subs;
+  if (std::exchange(unloads_, unloads) != unloads) seen_.clear();
+  std::vector<std::pair<std::uintptr_t, std::uintptr_t>> present;
   os::visit_modules([&](const os::LoadedModule& module) {
+    present.emplace_back(module.base, module.dynamic);
+    if (std::ranges::binary_search(seen_, present.back())) return;
     Relocations(module).each([&](const char* name, std::uintptr_t at, bool foreign) {
       for (const SlotRequest& request : requests_) {
         if (std::strcmp(name, request.symbol) != 0) continue;
@@ -157,6 +163,9 @@ SlotReport Slots::rewrite() {
     });
   });
 
+  std::ranges::sort(present);
+  seen_ = std::move(present);
+
   const auto leave = [&](const Slot& slot, const std::string& why) {
     report.left.push_back(left_alone(slot.symbol, slot.path, why));
   };
@@ -173,7 +182,8 @@ SlotReport Slots::rewrite() {
       if (function == nullptr) function = os::symbol_seen_by(one.slot.path, one.slot.symbol);
     }
     if (function == nullptr) {
-      if (one.request->only == nullptr) leave(one.slot, "it is not bound yet, and nobody defines it");
+      if (one.request->only == nullptr)
+        leave(one.slot, "it is not bound yet, and nobody defines it");
       return true;
     }
     if (one.request->only != nullptr && function != one.request->only) return true;
@@ -228,6 +238,7 @@ SlotReport Slots::restore() {
       if (error->status == CW_NOT_PERMITTED) denied.push_back(slot);
     }
   });
+  seen_.clear();
   // Slots of modules that are gone went with them, and those that hold something else now are
   // somebody else's. Those that could not be written are still ours to restore.
   slots_ = std::move(denied);

@@ -32,7 +32,8 @@ bool parse(const char* line, std::uintptr_t& begin, std::uintptr_t& end, int& bi
   begin = std::strtoul(line, &next, 16);
   if (*next != '-') return false;
   end = std::strtoul(next + 1, &next, 16);
-  if (*next != ' ' || end <= begin || std::strlen(next) < 5) return false;
+  // Not strlen: the rest of the text is long.
+  if (*next != ' ' || end <= begin || strnlen(next, 5) < 5) return false;
   bits = (next[1] == 'r' ? PROT_READ : 0) | (next[2] == 'w' ? PROT_WRITE : 0) |
          (next[3] == 'x' ? PROT_EXEC : 0);
   return true;
