@@ -1,0 +1,147 @@
+#include "ledger.h"
+
+#include <algorithm>
+#include <atomic>
+
+#include "ledger_clock.h"
+#include "ledger_identity.h"
+#include "ledger_protocol.h"
+
+namespace corewise::govern {
+namespace {
+
+struct LiveWorld {
+  static void step() noexcept {}
+  static bool gone(Word word, bool closely) noexcept { return process_gone(word, closely); }
+  static std::uint64_t now_ms() noexcept { return govern::now_ms(); }
+};
+
+constinit LiveWorld world;
+
+Protocol<LiveWorld> protocol(Shared& shared) { return {shared, world}; }
+
+constexpr std::uint64_t kRetryMs = 1000;
+
+struct ThreadState {
+  std::uint64_t ledger = 0;
+  Caller caller;
+};
+
+// In the thread's first block, not in one that is allocated at the first access: acquire() runs in
+// hooks.
+[[gnu::tls_model("initial-exec")]] constinit thread_local ThreadState this_thread;
+
+constinit std::atomic<std::uint64_t> ledgers_opened{0};
+
+}  // namespace
+
+Result<std::unique_ptr<Ledger>> Ledger::open(const LedgerOptions& options) {
+  if (options.budget < 1 || options.budget > kMaxBudget) {
+    return Error{CW_BAD_COUNT, "A budget of " + std::to_string(options.budget) +
+                                   " threads cannot be kept: give 1 to " +
+                                   std::to_string(kMaxBudget) + "."};
+  }
+  return std::unique_ptr<Ledger>(new Ledger(options));
+}
+
+Ledger::Ledger(const LedgerOptions& options)
+    : memory_(map_ledger(options.directory, options.key, options.budget)),
+      recent_(options.recent),
+      serial_(ledgers_opened.fetch_add(1) + 1),
+      budget_alone_(options.budget) {
+  if (memory_.at) memory_.at->budget.store(static_cast<std::uint32_t>(options.budget));
+}
+
+Ledger::~Ledger() {
+  if (!memory_.at) return;
+  if (const Claim held = local_.get()) protocol(*memory_.at).give_up(held);
+  unmap(memory_.at);
+}
+
+Grant Ledger::acquire(int wanted) noexcept {
+  wanted = std::clamp(wanted, 1, kMaxBudget);
+  if (!memory_.at) return {std::min(wanted, budget_alone_.load()), 0};
+
+  auto ledger = protocol(*memory_.at);
+  int limit = wanted;
+  if (recent_.enabled) {
+    if (this_thread.ledger != serial_) this_thread = {serial_, {}};
+    const int callers = memory_.at->recent.enter(this_thread.caller, now_ms(), recent_);
+    limit = std::min(limit, recent_.share(ledger.budget(), callers));
+  }
+  const Claim held = claim();
+  if (!held) return {1, 0};
+  const int granted = ledger.take(held, limit);
+  if (granted == 0) {
+    // Somebody overwrote our word, or declared us dead: begin again at the next region.
+    Claim lost = held;
+    if (!ledger.holds(held)) local_.replace(lost, 0);
+    return {1, 0};
+  }
+  note(held, wanted, granted);
+  return {granted, held};
+}
+
+void Ledger::release(const Grant& grant) noexcept {
+  if (grant.claim == 0 || !memory_.at || grant.claim != local_.get()) return;
+  protocol(*memory_.at).give_back(grant.claim, grant.threads);
+}
+
+Claim Ledger::claim() noexcept {
+  if (const Claim held = local_.get()) return held;
+  const std::uint64_t now = now_ms();
+  if (now < local_.retry_at_ms().load(std::memory_order_relaxed)) return 0;
+  return claim_anew(now);
+}
+
+Claim Ledger::claim_anew(std::uint64_t now) noexcept {
+  Claim got = 0;
+  // A child that entered another pid namespace would be taken for dead, and the others by it.
+  if (pid_namespace() == memory_.at->header.pid_namespace) {
+    got = protocol(*memory_.at).claim(pack(own_identity()));
+  }
+  if (!got) {
+    local_.retry_at_ms().store(now + kRetryMs, std::memory_order_relaxed);
+    return 0;
+  }
+  Claim current = 0;
+  if (!local_.replace(current, got)) {
+    protocol(*memory_.at).give_up(got);
+    return current;
+  }
+  Record& record = memory_.at->records[slot_of(got) % kSlots];
+  record.since_ms.store(now, std::memory_order_relaxed);
+  record.regions.store(0, std::memory_order_relaxed);
+  record.shortened.store(0, std::memory_order_relaxed);
+  record.withheld.store(0, std::memory_order_relaxed);
+  return got;
+}
+
+void Ledger::note(Claim held, int wanted, int granted) noexcept {
+  Record& record = memory_.at->records[slot_of(held) % kSlots];
+  record.regions.fetch_add(1, std::memory_order_relaxed);
+  if (granted == wanted) return;
+  record.shortened.fetch_add(1, std::memory_order_relaxed);
+  record.withheld.fetch_add(static_cast<std::uint64_t>(wanted - granted),
+                            std::memory_order_relaxed);
+}
+
+Status Ledger::set_budget(int budget) noexcept {
+  if (budget < 1 || budget > kMaxBudget) return CW_BAD_COUNT;
+  budget_alone_.store(budget);
+  if (memory_.at) memory_.at->budget.store(static_cast<std::uint32_t>(budget));
+  return CW_OK;
+}
+
+int Ledger::budget() const noexcept {
+  return memory_.at ? protocol(*memory_.at).budget() : budget_alone_.load();
+}
+
+LedgerSnapshot Ledger::snapshot() const {
+  if (!memory_.at) return {.path = {}, .key = {}, .budget = budget_alone_.load(), .entries = {}};
+  LedgerSnapshot snapshot = read_ledger(*memory_.at, recent_);
+  snapshot.path = memory_.path;
+  return snapshot;
+}
+
+}  // namespace corewise::govern

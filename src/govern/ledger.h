@@ -1,0 +1,100 @@
+// The ledger: who runs how many threads now, in all processes of this user that share one budget.
+// A hook asks it for a grant at every outermost parallel region or BLAS call and gives the grant
+// back after. docs/ledger.md explains the protocol and why its promises hold.
+//
+// A grant is immediate, at least 1 and at most what was wanted. All grants together stay within
+// the budget, but for the regions that hold one thread because nothing was free. A region that is
+// alone gets the whole budget. What a process holds is free again once it ends, at whatever
+// instruction, or runs another program.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "../error.h"
+#include "ledger_shm.h"
+#include "local_claim.h"
+#include "recent_callers.h"
+
+namespace corewise::govern {
+
+struct LedgerOptions {
+  std::string key;  // names the budget: cgroup, CPU mask, whatever makes two budgets differ
+  int budget = 1;   // 1 .. kMaxBudget
+  RecentCallersPolicy recent;
+  std::string directory = "/dev/shm";
+};
+
+// The threads a region may use now. Copies are the same grant: give it back once.
+struct Grant {
+  int threads = 1;
+  Claim claim = 0;  // 0: the ledger took no note of it
+};
+
+// One process in a ledger.
+struct LedgerEntry {
+  std::uint32_t pid = 0;
+  int tokens = 0;
+  std::uint64_t since_ms = 0;  // CLOCK_MONOTONIC, when it first asked
+  std::uint64_t regions = 0;
+  std::uint64_t shortened = 0;
+  std::uint64_t withheld = 0;
+};
+
+struct LedgerSnapshot {
+  std::string path;
+  std::string key;
+  int budget = 0;
+  int recent_callers = 0;
+  std::vector<LedgerEntry> entries;
+};
+
+class Ledger {
+ public:
+  // Fails on a budget out of range alone. A ledger that cannot be shared works for this process
+  // and says why in finding().
+  static Result<std::unique_ptr<Ledger>> open(const LedgerOptions& options);
+
+  Ledger(const Ledger&) = delete;
+  Ledger& operator=(const Ledger&) = delete;
+  // Leaves the ledger. No other thread may be inside acquire() or release().
+  ~Ledger();
+
+  // Neither allocates, locks nor waits; both leave errno alone, and may be called in the child of
+  // a fork. In a child, grants of the parent are not given back.
+  Grant acquire(int wanted) noexcept;
+  void release(const Grant& grant) noexcept;
+
+  // For all processes of the ledger; the last writer wins. Grants already made stay.
+  Status set_budget(int budget) noexcept;
+  int budget() const noexcept;
+
+  bool shared() const noexcept { return !memory_.path.empty(); }
+  const std::string& path() const noexcept { return memory_.path; }
+  const std::string& finding() const noexcept { return memory_.finding; }
+
+  LedgerSnapshot snapshot() const;
+
+ private:
+  explicit Ledger(const LedgerOptions& options);
+  Claim claim() noexcept;
+  Claim claim_anew(std::uint64_t now_ms) noexcept;
+  void note(Claim claim, int wanted, int granted) noexcept;
+
+  SharedMemory memory_;
+  LocalClaim local_;
+  RecentCallersPolicy recent_;
+  std::uint64_t serial_;
+  std::atomic<int> budget_alone_;
+};
+
+// All ledgers of this user in a directory, whether or not this process takes part in them.
+std::vector<LedgerSnapshot> read_ledgers(const std::string& directory = "/dev/shm");
+
+// What a mapped ledger holds now. The processes go on meanwhile: each entry is true of itself.
+LedgerSnapshot read_ledger(const Shared& shared, const RecentCallersPolicy& recent);
+
+}  // namespace corewise::govern

@@ -1,0 +1,138 @@
+#include "ledger_identity.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstddef>
+
+namespace corewise::govern {
+namespace {
+
+// Fields of proc(5)'s stat, counted as there.
+constexpr std::size_t kFieldState = 3;
+constexpr std::size_t kFieldThreads = 20;
+constexpr std::size_t kFieldStart = 22;
+constexpr std::size_t kFieldStartCode = 26;
+constexpr std::size_t kFieldEndCode = 27;
+constexpr std::size_t kFieldStartStack = 28;
+
+// Longest stat line: 52 numbers of at most 20 digits and a name of at most 64 bytes.
+constexpr std::size_t kStatBytes = 1536;
+
+std::uint64_t number(std::string_view text) {
+  std::uint64_t value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
+constexpr std::uint64_t scramble(std::uint64_t x) {
+  x = (x ^ x >> 31) * 0x9e3779b97f4a7c15U;
+  return x ^ x >> 29;
+}
+
+// The folder's name in /proc is written by hand: snprintf may lock and allocate.
+class StatPath {
+ public:
+  explicit StatPath(std::uint32_t pid) {
+    constexpr std::string_view kBefore = "/proc/";
+    constexpr std::string_view kAfter = "/stat";
+    char* at = std::copy(kBefore.begin(), kBefore.end(), path_.data());
+    at = std::to_chars(at, path_.data() + path_.size(), pid).ptr;
+    at = std::copy(kAfter.begin(), kAfter.end(), at);
+    *at = '\0';
+  }
+  const char* c_str() const { return path_.data(); }
+
+ private:
+  std::array<char, 32> path_{};
+};
+
+ProcessStat read_stat(const char* path) {
+  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return {};
+  std::array<char, kStatBytes> text;
+  const ssize_t n = read(fd, text.data(), text.size());
+  close(fd);
+  if (n <= 0) return {};
+  return parse_stat({text.data(), static_cast<std::size_t>(n)});
+}
+
+// A hook must not change what the program finds in errno.
+class KeepErrno {
+ public:
+  KeepErrno() : kept_(errno) {}
+  KeepErrno(const KeepErrno&) = delete;
+  KeepErrno& operator=(const KeepErrno&) = delete;
+  ~KeepErrno() { errno = kept_; }
+
+ private:
+  int kept_;
+};
+
+std::uint64_t namespace_of(const char* path) {
+  struct stat info{};
+  return stat(path, &info) == 0 ? info.st_ino : 0;
+}
+
+}  // namespace
+
+ProcessStat parse_stat(std::string_view text) noexcept {
+  // The name, in parentheses, may itself hold parentheses and spaces.
+  const std::size_t name_end = text.rfind(')');
+  if (name_end == std::string_view::npos) return {};
+  std::array<std::string_view, kFieldStartStack + 1> fields{};
+  std::size_t at = name_end + 1;
+  for (std::size_t field = kFieldState; field < fields.size(); ++field) {
+    at = text.find_first_not_of(' ', at);
+    if (at == std::string_view::npos) return {};
+    const std::size_t end = std::min(text.find(' ', at), text.size());
+    fields[field] = text.substr(at, end - at);
+    at = end;
+  }
+
+  ProcessStat stat;
+  stat.identity.pid = static_cast<std::uint32_t>(number(text.substr(0, text.find(' '))));
+  const std::uint64_t start = number(fields[kFieldStart]);
+  if (start != 0) stat.identity.start = static_cast<std::uint32_t>(start % 0x3ffff + 1);
+  // Address layout is drawn anew at every exec. Those who may not know it read a stack at 0.
+  if (const std::uint64_t stack = number(fields[kFieldStartStack])) {
+    const std::uint64_t code = number(fields[kFieldStartCode]) ^ number(fields[kFieldEndCode]) << 1;
+    const std::uint64_t image = scramble(stack ^ scramble(code));
+    stat.identity.image = static_cast<std::uint32_t>(image % 0xff + 1);
+  }
+  // The state is the first thread's; others may live on after it.
+  const bool zombie = fields[kFieldState] == "Z" || fields[kFieldState] == "X";
+  stat.ended = zombie && number(fields[kFieldThreads]) <= 1;
+  return stat;
+}
+
+Identity own_identity() noexcept {
+  const KeepErrno keep;
+  Identity own = read_stat("/proc/self/stat").identity;
+  const auto pid = static_cast<std::uint32_t>(getpid());
+  if (own.pid != pid) own = {};
+  own.pid = pid;
+  return own;
+}
+
+bool process_gone(Word word, bool closely) noexcept {
+  const KeepErrno keep;
+  const Identity who = identity(word);
+  if (who.pid == 0) return true;
+  if (kill(static_cast<pid_t>(who.pid), 0) != 0 && errno == ESRCH) return true;
+  if (!closely) return false;
+  const ProcessStat now = read_stat(StatPath(who.pid).c_str());
+  if (now.identity.pid != who.pid) return false;
+  return now.ended || contradict(now.identity, who);
+}
+
+std::uint64_t pid_namespace() noexcept { return namespace_of("/proc/self/ns/pid"); }
+std::uint64_t time_namespace() noexcept { return namespace_of("/proc/self/ns/time"); }
+
+}  // namespace corewise::govern

@@ -1,0 +1,31 @@
+// Who a process is, in the words of the ledger, and whether it is still there. Reads /proc;
+// without it a pid alone decides, and nobody is declared gone who might live. No allocation, no
+// lock: both may run in the child of a fork of a threaded program.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "ledger_layout.h"
+
+namespace corewise::govern {
+
+// The calling process.
+Identity own_identity() noexcept;
+
+// Whether the process a word names has ended, or runs another program by now. Asks only whether
+// the pid exists, unless told to look closely.
+bool process_gone(Word word, bool closely) noexcept;
+
+// The pid namespace of the calling process; 0 if the system does not tell.
+std::uint64_t pid_namespace() noexcept;
+std::uint64_t time_namespace() noexcept;
+
+// From the text of /proc/PID/stat. Unparsable text yields pid 0.
+struct ProcessStat {
+  Identity identity;
+  bool ended = false;  // a zombie, all of whose threads have ended
+};
+ProcessStat parse_stat(std::string_view text) noexcept;
+
+}  // namespace corewise::govern

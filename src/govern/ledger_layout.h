@@ -1,0 +1,98 @@
+// What the processes of one budget have in common: a few pages that all of them map.
+//
+// The truth about a process is one 64-bit word: who it is and how many threads it was granted.
+// Both change in the same compare-and-swap, so no instruction at which a process may be killed
+// leaves tokens without an owner, and one swap to zero gives back all that a dead process held.
+// There is no total: it is the sum of the words, eight of which share a cache line.
+//
+// Everything here may be overwritten by a stranger with the same user id, so readers clamp.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include "recent_callers.h"
+
+namespace corewise::govern {
+
+using Word = std::uint64_t;
+
+// A word, from its lowest bit: tokens 16, image 8, start 18, pid 22 (Linux has at most 2^22 pids).
+inline constexpr Word kTokenMask = 0xffff;
+
+// Start and image tell a process from an earlier one with the same pid, and from the program that
+// it ran before an exec. 0: unknown.
+struct Identity {
+  std::uint32_t pid = 0;
+  std::uint32_t start = 0;
+  std::uint32_t image = 0;
+};
+
+constexpr Word pack(const Identity& who) {
+  return (Word{who.pid} & 0x3fffff) << 42 | (Word{who.start} & 0x3ffff) << 24 |
+         (Word{who.image} & 0xff) << 16;
+}
+
+constexpr Identity identity(Word word) {
+  return {static_cast<std::uint32_t>(word >> 42), static_cast<std::uint32_t>(word >> 24) & 0x3ffff,
+          static_cast<std::uint32_t>(word >> 16) & 0xff};
+}
+
+// Whether the two, of one pid, are surely not one program run.
+constexpr bool contradict(const Identity& a, const Identity& b) {
+  const bool start = a.start != 0 && b.start != 0 && a.start != b.start;
+  const bool image = a.image != 0 && b.image != 0 && a.image != b.image;
+  return start || image;
+}
+
+constexpr int tokens(Word word) { return static_cast<int>(word & kTokenMask); }
+constexpr Word owner(Word word) { return word & ~kTokenMask; }
+
+inline constexpr std::uint32_t kSlots = 512;
+inline constexpr int kMaxBudget = 32768;
+
+// Written before the file has a name, then constant.
+struct Header {
+  std::array<char, 8> magic;
+  std::uint32_t version;
+  std::uint32_t size;
+  std::array<char, 216> key;  // for people, cut short where need be; key_hash is of the whole
+  std::uint64_t key_hash;
+  std::uint64_t pid_namespace;  // pids mean something in this one alone
+  std::uint64_t checksum;       // of everything above
+};
+
+// What `corewise top` shows. Only the slot's owner writes.
+struct alignas(64) Record {
+  std::atomic<std::uint64_t> since_ms;   // CLOCK_MONOTONIC at the claim
+  std::atomic<std::uint64_t> regions;    // grants made
+  std::atomic<std::uint64_t> shortened;  // of these, with fewer threads than wanted
+  std::atomic<std::uint64_t> withheld;   // threads that were not granted
+};
+
+struct Shared {
+  Header header;
+  alignas(64) std::atomic<std::uint32_t> budget;
+  std::atomic<std::uint32_t> reap_cursor;
+  std::atomic<std::uint64_t> reap_due_ms;
+  // Claims made (high half) and how many slots a sum must read (low half). The former lets the
+  // latter shrink: a claim between the look and the swap makes the swap fail.
+  std::atomic<std::uint64_t> used;
+  RecentCallers recent;
+  alignas(64) std::array<std::atomic<Word>, kSlots> words;
+  std::array<Record, kSlots> records;
+};
+
+inline constexpr std::array<char, 8> kMagic = {'c', 'o', 'r', 'e', 'w', 'i', 's', 'e'};
+inline constexpr std::uint32_t kVersion = 1;
+
+static_assert(std::atomic<Word>::is_always_lock_free, "a lock in shared memory outlives its owner");
+static_assert(std::atomic<std::uint32_t>::is_always_lock_free);
+static_assert(sizeof(std::atomic<Word>) == 8 && sizeof(Header) == 256);
+static_assert(offsetof(Shared, budget) == 256 && offsetof(Shared, recent) == 320 &&
+                  offsetof(Shared, words) == 384 && sizeof(Shared) == 384 + kSlots * 72,
+              "another layout is another kVersion");
+
+}  // namespace corewise::govern

@@ -1,0 +1,187 @@
+// The ledger's protocol over shared words, apart from the system: how a process claims a slot,
+// takes and gives back tokens, and how the dead are reaped. docs/ledger.md says why it is right,
+// tests/govern/ledger.pml is its model, and tests run this very code under a scheduler of their
+// own: World tells time and death, and is told before every access to a word.
+//
+// Who may write a word: the process it names, while it lives; anybody, to zero and by one swap,
+// once that process is gone. The dead write nothing, so that swap cannot hit a newer value.
+//
+// Every access that a promise rests on is sequentially consistent: take() publishes, then looks,
+// and of two that do so at once at least one must see the other.
+#pragma once
+
+#include <algorithm>
+
+#include "ledger_layout.h"
+
+namespace corewise::govern {
+
+// A place in the table: the owner's bits of its word, the slot's number where the tokens are. 0:
+// none.
+using Claim = std::uint64_t;
+
+constexpr std::uint32_t slot_of(Claim claim) {
+  return static_cast<std::uint32_t>(claim & kTokenMask);
+}
+
+// World: void step(); bool gone(Word, bool closely); std::uint64_t now_ms().
+template <class World>
+class Protocol {
+ public:
+  Protocol(Shared& shared, World& world) : shared_(shared), world_(world) {}
+
+  // A slot for `self`; 0 if all are taken. What an earlier run of this pid left is freed.
+  Claim claim(Word self) noexcept {
+    const bool may_reap = elected();
+    if (may_reap) reap(Depth::kQuick);
+    if (const Claim got = claim_free(self)) return got;
+    if (may_reap) reap(Depth::kThorough);
+    return claim_free(self);
+  }
+
+  bool holds(Claim claim) const noexcept { return owner(load(slot_of(claim))) == owner(claim); }
+
+  void give_up(Claim claim) noexcept {
+    Word word = load(slot_of(claim));
+    while (owner(word) == owner(claim) && !swap(slot_of(claim), word, 0)) {
+    }
+  }
+
+  // Takes up to `limit` of what is free, at least 1; 0 if the claim no longer holds.
+  int take(Claim claim, int limit) noexcept {
+    const int most = budget();
+    int free = most - total();
+    if (free < limit && elected()) {
+      reap(Depth::kQuick);
+      free = most - total();
+    }
+    int grant = std::clamp(free, 1, std::max(1, limit));
+    if (!add(claim, grant)) return 0;
+    // Others may have published since the look. Published numbers only fall until they are
+    // returned, so whoever published last has seen the others, and it is the one to yield.
+    while (grant > 1) {
+      const int over = total() - most;
+      if (over <= 0) break;
+      const int less = std::max({1, grant - over, grant / 2});
+      if (!add(claim, less - grant)) break;
+      grant = less;
+    }
+    return grant;
+  }
+
+  void give_back(Claim claim, int grant) noexcept { add(claim, -grant); }
+
+  int total() const noexcept {
+    int sum = 0;
+    const std::uint32_t count = used_count(shared_.used.load());
+    for (std::uint32_t slot = 0; slot < count; ++slot) sum += tokens(load(slot));
+    return sum;
+  }
+
+  int budget() const noexcept {
+    const std::uint32_t stored = shared_.budget.load(std::memory_order_relaxed);
+    return static_cast<int>(std::clamp(stored, 1U, std::uint32_t{kMaxBudget}));
+  }
+
+  enum class Depth { kQuick, kThorough };
+
+  // Frees the slots of the dead. Asking whether a pid exists is cheap; whether it is still the
+  // same program run is not, so a quick pass asks that of a few token holders, in turn.
+  void reap(Depth depth) noexcept {
+    const std::uint32_t count = used_count(shared_.used.load());
+    const std::uint32_t first = shared_.reap_cursor.load(std::memory_order_relaxed);
+    int close_looks = 0;
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const std::uint32_t slot = (first % count + i) % count;
+      Word word = load(slot);
+      if (word == 0) continue;
+      bool closely = depth == Depth::kThorough;
+      if (!closely && tokens(word) > 0 && close_looks < kCloseLooks) {
+        closely = true;
+        if (++close_looks == kCloseLooks) shared_.reap_cursor.store(slot + 1);
+      }
+      if (world_.gone(word, closely)) swap(slot, word, 0);
+    }
+    trim();
+  }
+
+ private:
+  static constexpr std::uint64_t kReapEveryMs = 50;
+  static constexpr int kCloseLooks = 4;
+
+  static std::uint32_t used_count(std::uint64_t used) {
+    return std::min(static_cast<std::uint32_t>(used), kSlots);
+  }
+
+  Word load(std::uint32_t slot) const noexcept {
+    world_.step();
+    return shared_.words[slot % kSlots].load();
+  }
+
+  bool swap(std::uint32_t slot, Word& expected, Word desired) noexcept {
+    world_.step();
+    return shared_.words[slot % kSlots].compare_exchange_strong(expected, desired);
+  }
+
+  // Adds to the tokens of a claim that still holds; never below zero nor into its neighbour bits.
+  bool add(Claim claim, int change) noexcept {
+    const std::uint32_t slot = slot_of(claim);
+    Word word = load(slot);
+    while (owner(word) == owner(claim)) {
+      const int sum = tokens(word) + change;
+      if (sum > static_cast<int>(kTokenMask)) return false;
+      const Word next = owner(word) | static_cast<Word>(std::max(0, sum));
+      if (swap(slot, word, next)) return true;
+    }
+    return false;
+  }
+
+  Claim claim_free(Word self) noexcept {
+    Claim got = 0;
+    const std::uint32_t count = used_count(shared_.used.load());
+    for (std::uint32_t slot = 0; slot < kSlots && (!got || slot < count); ++slot) {
+      Word word = load(slot);
+      const bool earlier_run =
+          identity(word).pid == identity(self).pid && contradict(identity(word), identity(self));
+      if (earlier_run && swap(slot, word, 0)) word = 0;
+      if (!got && word == 0 && swap(slot, word, self)) got = self | slot;
+    }
+    if (got) cover(slot_of(got));
+    return got;
+  }
+
+  // Makes sums read this slot. Before its owner takes a token, so that none is ever overlooked.
+  void cover(std::uint32_t slot) noexcept {
+    std::uint64_t used = shared_.used.load();
+    std::uint64_t next = 0;
+    do {
+      const std::uint64_t claims = (used >> 32) + 1;
+      next = claims << 32 | std::max(used_count(used), slot + 1);
+      world_.step();
+    } while (!shared_.used.compare_exchange_weak(used, next));
+  }
+
+  void trim() noexcept {
+    std::uint64_t used = shared_.used.load();
+    const std::uint32_t count = used_count(used);
+    std::uint32_t last = count;
+    while (last > 0 && load(last - 1) == 0) --last;
+    if (last == count) return;
+    world_.step();
+    shared_.used.compare_exchange_strong(used, (used >> 32) << 32 | last);
+  }
+
+  // One process at a time reaps; one that dies at it is followed by the next when the time is up.
+  bool elected() noexcept {
+    const std::uint64_t now = world_.now_ms();
+    std::uint64_t due = shared_.reap_due_ms.load(std::memory_order_relaxed);
+    const bool credible = due <= now + 2 * kReapEveryMs;
+    if (credible && now < due) return false;
+    return shared_.reap_due_ms.compare_exchange_strong(due, now + kReapEveryMs);
+  }
+
+  Shared& shared_;
+  World& world_;
+};
+
+}  // namespace corewise::govern

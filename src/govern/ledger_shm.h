@@ -1,0 +1,34 @@
+// Finds or makes the memory that the processes of one budget share: a file in /dev/shm named after
+// the user and the budget. A file that is not plainly ours is left alone: then, and where there
+// is no /dev/shm, memory that only this process and its forks share takes its place, and a finding
+// says why.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "ledger_layout.h"
+
+namespace corewise::govern {
+
+struct SharedMemory {
+  Shared* at = nullptr;  // null: the system gives no shared memory at all
+  std::string path;      // of the file; empty when there is none
+  std::string finding;   // why there is none, and what to do
+};
+
+// `key` names the budget: processes that give equal keys share it. `budget` is what a new ledger
+// begins with.
+SharedMemory map_ledger(const std::string& directory, std::string_view key, int budget);
+
+// Maps an existing ledger for reading; null if it is not one of ours.
+const Shared* map_for_reading(const std::string& path);
+
+void unmap(const Shared* shared) noexcept;
+
+// The files of the calling user begin with this.
+std::string ledger_prefix();
+
+std::uint64_t checksum(const Header& header) noexcept;
+
+}  // namespace corewise::govern

@@ -1,0 +1,74 @@
+// How many threads, of all processes, asked for a grant in the last few milliseconds. Tokens alone
+// tell who is inside at this instant; with short calls (and with Python's GIL) callers that take
+// turns are rarely inside together, yet each one's idle workers are still there. So a grant is at
+// most the budget divided by the recent callers.
+//
+// A hint, never a truth: words expire by themselves after two epochs, so nothing is repaired after
+// a crash, and a lost update costs one count for one epoch. Policy, apart from the ledger's
+// protocol, so that it can be tuned or switched off alone.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstdint>
+
+namespace corewise::govern {
+
+struct RecentCallersPolicy {
+  bool enabled = true;
+  std::uint32_t epoch_ms = 25;
+
+  int share(int budget, int callers) const { return std::max(1, budget / std::max(1, callers)); }
+};
+
+// A thread's own memory of the last epoch it was counted in.
+struct Caller {
+  std::uint64_t epoch = 0;
+};
+
+class alignas(64) RecentCallers {
+ public:
+  // Counts the caller once per epoch; returns the larger count of this epoch and the last, so
+  // that a new epoch does not begin with everybody believing to be alone.
+  int enter(Caller& me, std::uint64_t now_ms, const RecentCallersPolicy& policy) noexcept {
+    const std::uint64_t epoch = now_ms / std::max(1U, policy.epoch_ms) + 1;
+    if (me.epoch != epoch) {
+      me.epoch = epoch;
+      count(epoch);
+    }
+    return std::max({1, at(epoch), at(epoch - 1)});
+  }
+
+  int at(std::uint64_t epoch) const noexcept {
+    const std::uint64_t word = word_of(epoch).load(std::memory_order_relaxed);
+    return word >> kCountBits == (epoch & kEpochMask) ? static_cast<int>(word & kCountMask) : 0;
+  }
+
+ private:
+  static constexpr unsigned kCountBits = 16;
+  static constexpr std::uint64_t kCountMask = 0xffff;
+  static constexpr std::uint64_t kEpochMask = ~std::uint64_t{0} >> kCountBits;
+  // All callers meet here when an epoch begins; one that keeps losing goes uncounted.
+  static constexpr int kTries = 8;
+
+  std::atomic<std::uint64_t>& word_of(std::uint64_t epoch) noexcept { return words_[epoch % 8]; }
+  const std::atomic<std::uint64_t>& word_of(std::uint64_t epoch) const noexcept {
+    return words_[epoch % 8];
+  }
+
+  void count(std::uint64_t epoch) noexcept {
+    std::atomic<std::uint64_t>& word = word_of(epoch);
+    std::uint64_t seen = word.load(std::memory_order_relaxed);
+    for (int i = 0; i < kTries; ++i) {
+      const bool current = seen >> kCountBits == (epoch & kEpochMask);
+      if (current && (seen & kCountMask) == kCountMask) return;
+      const std::uint64_t next = current ? seen + 1 : (epoch & kEpochMask) << kCountBits | 1;
+      if (word.compare_exchange_weak(seen, next, std::memory_order_relaxed)) return;
+    }
+  }
+
+  std::array<std::atomic<std::uint64_t>, 8> words_;
+};
+
+}  // namespace corewise::govern

@@ -1,0 +1,204 @@
+/* A model of src/govern/ledger_protocol.h, checked by tests/govern/run_spin.sh.
+ *
+ * P processes claim a slot, take tokens and give them back, ROUNDS times each. Any of them may be
+ * killed (and, the same to the ledger, replaced by exec) before any access to shared memory. A
+ * killed one comes back once as another process, so that slots are used again while a reaper that
+ * stalled still means their former owner. REAPERS processes reap at any time, stall anywhere, or
+ * never go on. Each access to a word is one step, as in the code; memory is sequentially
+ * consistent, as the code asks of it.
+ *
+ * Left out: the clock, recent callers, the count of used slots (a sum reads all slots here).
+ *
+ * Who holds what is kept in `held`, which the processes under test never read: the grants that
+ * regions run with, as against what the words say.
+ */
+#ifndef P
+#define P 3
+#endif
+#ifndef BUDGET
+#define BUDGET 3
+#endif
+#ifndef ROUNDS
+#define ROUNDS 1
+#endif
+#ifndef REAPERS
+#define REAPERS 1
+#endif
+#ifndef DEATHS
+#define DEATHS 2
+#endif
+#define SLOTS P
+#define IDS (P + DEATHS + 1)
+#define NOBODY 0
+
+/* A word: both halves are read and swapped together. */
+byte owner[SLOTS];
+byte token[SLOTS];
+
+bool dead[IDS];
+byte held[IDS];
+byte deaths;
+byte running = P;
+byte next_id = P + 1;
+
+/* kill -9 here: the region ends with the process, its tokens stay in the word. */
+#define MAY_DIE \
+  if \
+  :: deaths < DEATHS -> deaths++; dead[me] = true; held[me] = 0; goto killed \
+  :: true \
+  fi
+
+/* total(): one load a step. */
+inline look() {
+  sum = 0; k = 0;
+  do
+  :: atomic { k < SLOTS -> MAY_DIE; sum = sum + token[k]; k++ }
+  :: atomic { k == SLOTS -> k = 0; break }
+  od
+}
+
+/* Grants stay within the budget, but for regions that hold one because nothing was free. */
+inline check_budget() {
+  sum = 0; k = 1; ones = 0;
+  do
+  :: k == IDS -> break
+  :: k < IDS && held[k] == 1 -> ones++; k++
+  :: k < IDS && held[k] != 1 -> sum = sum + held[k]; k++
+  od;
+  assert(sum <= BUDGET && sum + ones < BUDGET + P);
+  sum = 0; k = 0; ones = 0
+}
+
+proctype Process(byte me) {
+  byte slot, grant, k, round, sum, ones;
+
+born:
+  slot = 0;
+  do
+  :: atomic {
+       slot < SLOTS ->
+       MAY_DIE;
+       if
+       :: owner[slot] == NOBODY -> owner[slot] = me; token[slot] = 0; break
+       :: else -> slot++
+       fi
+     }
+  :: atomic { slot == SLOTS -> slot = 0; goto ended }
+  od;
+
+  do
+  :: round == ROUNDS -> break
+  :: round < ROUNDS ->
+     look();
+     atomic {
+       MAY_DIE;
+       grant = (sum >= BUDGET -> 1 : BUDGET - sum);
+       sum = 0;
+       /* Some want less than all. */
+       if
+       :: grant > 1 -> grant--
+       :: true
+       fi;
+       assert(owner[slot] == me);
+       token[slot] = token[slot] + grant
+     }
+     do
+     :: grant == 1 -> break
+     :: grant > 1 ->
+        look();
+        if
+        :: atomic { sum <= BUDGET -> sum = 0; break }
+        :: atomic {
+             sum > BUDGET ->
+             MAY_DIE;
+             assert(owner[slot] == me);
+             token[slot] = token[slot] - grant;
+             sum = sum - BUDGET;
+             sum = (sum >= grant -> 1 : grant - sum);
+             grant = (sum > grant / 2 -> sum : grant / 2);
+             token[slot] = token[slot] + grant;
+             sum = 0
+           }
+        fi
+     od;
+     atomic { held[me] = grant; check_budget() }
+     /* Here the region runs. */
+     atomic { MAY_DIE; held[me] = 0 }
+     atomic {
+       MAY_DIE;
+       assert(owner[slot] == me && token[slot] >= grant);
+       token[slot] = token[slot] - grant;
+       grant = 0;
+       round++
+     }
+  od;
+  /* give_up() */
+  atomic {
+    MAY_DIE;
+    assert(owner[slot] == me && token[slot] == 0);
+    owner[slot] = NOBODY
+  }
+  goto ended;
+
+killed:
+  /* Another process comes in its place. */
+  atomic {
+    me = next_id; next_id++;
+    grant = 0; sum = 0; k = 0; round = 0
+  }
+  goto born;
+
+ended:
+  running--
+}
+
+/* reap(): a look at a word, a look at its owner, one swap. Between any two of them anything may
+ * happen, and the reaper itself may go on no more. */
+proctype Reaper() {
+  byte slot, seen_owner, seen_token;
+  do
+  :: atomic {
+       slot = 0;
+       do
+       :: slot < SLOTS - 1 -> slot++
+       :: break
+       od;
+       owner[slot] != NOBODY ->
+       seen_owner = owner[slot]; seen_token = token[slot]
+     }
+     if
+     :: dead[seen_owner] ->
+        atomic {
+          if
+          :: owner[slot] == seen_owner && token[slot] == seen_token ->
+             owner[slot] = NOBODY; token[slot] = 0
+          :: else
+          fi;
+          slot = 0; seen_owner = 0; seen_token = 0
+        }
+     :: atomic { !dead[seen_owner] -> slot = 0; seen_owner = 0; seen_token = 0 }
+     fi
+  :: running == 0 -> break
+  :: true -> break
+  od
+}
+
+/* When all have ended, one pass of one reaper leaves nothing behind. */
+init {
+  byte i;
+  atomic {
+    for (i : 1 .. P) { run Process(i) }
+    i = 0;
+    do
+    :: i < REAPERS -> run Reaper(); i++
+    :: else -> break
+    od
+  }
+  running == 0;
+  atomic {
+    for (i : 0 .. SLOTS - 1) {
+      assert(owner[i] == NOBODY || dead[owner[i]]);
+      assert(owner[i] != NOBODY || token[i] == 0)
+    }
+  }
+}

@@ -1,0 +1,317 @@
+// The ledger within one process: grants, slots, forks, the policy, what people see.
+#include <doctest/doctest.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "govern/ledger.h"
+#include "govern/ledger_identity.h"
+#include "ledger_fixture.h"
+
+using namespace corewise::govern;
+using corewise::test::in_child;
+using corewise::test::LedgerFolder;
+
+TEST_CASE("a lone region gets the whole budget, or what it wants of it") {
+  const LedgerFolder folder;
+  auto ledger = folder.open(8);
+  CHECK(ledger->shared());
+  CHECK(ledger->finding().empty());
+  for (const int wanted : {8, 100, 3, 1}) {
+    const Grant grant = ledger->acquire(wanted);
+    CHECK(grant.threads == std::min(wanted, 8));
+    ledger->release(grant);
+  }
+}
+
+TEST_CASE("a newcomer takes what is free, and never less than one") {
+  const LedgerFolder folder;
+  auto ledger = folder.open(8);
+  const Grant first = ledger->acquire(5);
+  const Grant second = ledger->acquire(8);
+  const Grant third = ledger->acquire(8);
+  CHECK(first.threads == 5);
+  CHECK(second.threads == 3);
+  CHECK(third.threads == 1);
+  ledger->release(first);
+  // 8 less the 3 and the 1 that are out.
+  const Grant fourth = ledger->acquire(8);
+  CHECK(fourth.threads == 4);
+  ledger->release(second);
+  ledger->release(third);
+  ledger->release(fourth);
+  CHECK(folder.tokens(*ledger) == 0);
+}
+
+TEST_CASE("nonsense wanted means one thread, and too much means the budget") {
+  const LedgerFolder folder;
+  auto ledger = folder.open(4);
+  for (const int wanted : {0, -1, -2147483647 - 1}) {
+    const Grant grant = ledger->acquire(wanted);
+    CHECK(grant.threads == 1);
+    ledger->release(grant);
+  }
+  const Grant grant = ledger->acquire(2147483647);
+  CHECK(grant.threads == 4);
+  ledger->release(grant);
+}
+
+TEST_CASE("a budget that cannot be kept is refused") {
+  const LedgerFolder folder;
+  for (const int budget : {0, -3, kMaxBudget + 1}) {
+    const auto opened = Ledger::open(folder.options(budget));
+    REQUIRE_FALSE(opened);
+    CHECK(opened.error().status == CW_BAD_COUNT);
+    CHECK(opened.error().what.find(std::to_string(budget)) != std::string::npos);
+  }
+  auto ledger = folder.open(4);
+  CHECK(ledger->set_budget(0) == CW_BAD_COUNT);
+  CHECK(ledger->budget() == 4);
+}
+
+TEST_CASE("the budget changes for all who share the ledger, and grants made stay") {
+  const LedgerFolder folder;
+  auto one = folder.open(8);
+  auto other = folder.open(8);
+  const Grant before = one->acquire(8);
+  CHECK(other->set_budget(2) == CW_OK);
+  CHECK(one->budget() == 2);
+  CHECK(one->acquire(8).threads == 1);
+  one->release(before);
+  CHECK(other->acquire(8).threads == 1);
+}
+
+TEST_CASE("ledgers of different keys know nothing of each other") {
+  const LedgerFolder folder;
+  auto one = folder.open(4, "one");
+  auto other = folder.open(4, "other");
+  CHECK(one->path() != other->path());
+  CHECK(one->acquire(4).threads == 4);
+  CHECK(other->acquire(4).threads == 4);
+}
+
+TEST_CASE("two ledger objects of one process hold a slot each") {
+  const LedgerFolder folder;
+  auto one = folder.open(4);
+  auto other = folder.open(4);
+  const Grant grant = one->acquire(3);
+  CHECK(other->acquire(4).threads == 1);
+  one.reset();
+  CHECK(other->snapshot().entries.size() == 1);
+  (void)grant;
+}
+
+TEST_CASE("the child of a fork has a slot of its own and cannot return its parent's grants") {
+  const LedgerFolder folder;
+  auto ledger = folder.open(4);
+  const Grant parents = ledger->acquire(3);
+  REQUIRE(parents.threads == 3);
+  CHECK(in_child([&] {
+          ledger->release(parents);
+          if (folder.tokens(*ledger) != 3) return 1;
+          const Grant own = ledger->acquire(4);
+          if (own.threads != 1 || folder.tokens(*ledger) != 4) return 2;
+          ledger->release(parents);
+          if (folder.tokens(*ledger) != 4) return 3;
+          ledger->release(own);
+          if (folder.tokens(*ledger) != 3) return 4;
+          return ledger->snapshot().entries.size() == 2 ? 0 : 5;
+        }) == 0);
+  CHECK(folder.tokens(*ledger) == 3);
+  ledger->release(parents);
+  CHECK(folder.tokens(*ledger) == 0);
+}
+
+TEST_CASE("what a killed process held is free again within the time between two reapings") {
+  const LedgerFolder folder;
+  auto ledger = folder.open(4);
+  const pid_t pid = fork();
+  if (pid == 0) {
+    ledger->acquire(4);
+    kill(getpid(), SIGKILL);
+  }
+  SUBCASE("while its parent has not waited for it") {
+    siginfo_t info;
+    waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOWAIT);
+    usleep(60'000);
+    const Grant grant = ledger->acquire(4);
+    CHECK(grant.threads == 4);
+    waitpid(pid, nullptr, 0);
+  }
+  SUBCASE("after") {
+    waitpid(pid, nullptr, 0);
+    usleep(60'000);
+    CHECK(ledger->acquire(4).threads == 4);
+  }
+}
+
+TEST_CASE("a process that runs another program gives its tokens back") {
+  const LedgerFolder folder;
+  auto ledger = folder.open(4);
+  std::array<int, 2> pipe_ends{};
+  REQUIRE(pipe(pipe_ends.data()) == 0);
+  const pid_t pid = fork();
+  if (pid == 0) {
+    ledger->acquire(4);
+    dup2(pipe_ends[1], 1);
+    execl("/bin/sh", "sh", "-c", "echo; exec sleep 30", nullptr);
+    _exit(1);
+  }
+  char ready = 0;
+  REQUIRE(read(pipe_ends[0], &ready, 1) == 1);
+  usleep(100'000);
+  CHECK(ledger->acquire(4).threads == 4);
+  kill(pid, SIGKILL);
+  waitpid(pid, nullptr, 0);
+  close(pipe_ends[0]);
+  close(pipe_ends[1]);
+}
+
+TEST_CASE("a live process is never taken for a dead one") {
+  CHECK_FALSE(process_gone(pack(own_identity()), true));
+  Identity earlier = own_identity();
+  REQUIRE(earlier.start != 0);
+  REQUIRE(earlier.image != 0);
+  earlier.start = earlier.start == 1 ? 2 : 1;
+  CHECK(process_gone(pack(earlier), true));
+  CHECK_FALSE(process_gone(pack(earlier), false));
+  earlier.start = 0;
+  CHECK_FALSE(process_gone(pack(earlier), true));
+}
+
+TEST_CASE("a process whose first thread ended lives on in the others") {
+  const LedgerFolder folder;
+  auto ledger = folder.open(4);
+  std::array<int, 2> pipe_ends{};
+  REQUIRE(pipe(pipe_ends.data()) == 0);
+  const pid_t pid = fork();
+  if (pid == 0) {
+    std::thread([&] {
+      ledger->acquire(4);
+      usleep(50'000);
+      if (write(pipe_ends[1], "x", 1) != 1) _exit(1);
+      for (;;) pause();
+    }).detach();
+    syscall(SYS_exit, 0);
+  }
+  char ready = 0;
+  REQUIRE(read(pipe_ends[0], &ready, 1) == 1);
+  CHECK(ledger->acquire(4).threads == 1);
+  kill(pid, SIGKILL);
+  waitpid(pid, nullptr, 0);
+  usleep(60'000);
+  CHECK(ledger->acquire(4).threads == 3);
+  close(pipe_ends[0]);
+  close(pipe_ends[1]);
+}
+
+TEST_CASE("stat lines are read whatever the program is called") {
+  const std::string tail = " R 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 3 0 777 0 0 0 111 222 333 0 0 0\n";
+  const ProcessStat plain = parse_stat("42 (python)" + tail);
+  CHECK(plain.identity.pid == 42);
+  CHECK(plain.identity.start == 778);
+  CHECK(plain.identity.image != 0);
+  CHECK_FALSE(plain.ended);
+  const ProcessStat odd = parse_stat("42 (a) Z 1 (b)" + tail);
+  CHECK(pack(odd.identity) == pack(plain.identity));
+  CHECK_FALSE(odd.ended);
+  for (const char* broken : {"", "42", "42 (x", "42 (x) R", "()", ")", "42 (x) R 1 1 1 0 -1"}) {
+    CHECK(parse_stat(broken).identity.pid == 0);
+  }
+}
+
+TEST_CASE("recent callers share the budget for two epochs") {
+  RecentCallers recent{};
+  const RecentCallersPolicy policy;
+  Caller a;
+  Caller b;
+  CHECK(recent.enter(a, 1000, policy) == 1);
+  CHECK(recent.enter(a, 1001, policy) == 1);
+  CHECK(recent.enter(b, 1002, policy) == 2);
+  CHECK(recent.enter(a, 1026, policy) == 2);
+  CHECK(recent.enter(a, 1051, policy) == 1);
+  CHECK(policy.share(8, 2) == 4);
+  CHECK(policy.share(2, 5) == 1);
+}
+
+TEST_CASE("threads that take turns get their share each") {
+  const LedgerFolder folder;
+  LedgerOptions options = folder.options(8);
+  options.recent = {.enabled = true, .epoch_ms = 60'000};
+  auto ledger = std::move(*Ledger::open(options));
+  const Grant before = ledger->acquire(8);
+  CHECK(before.threads == 8);
+  ledger->release(before);
+  std::thread([&] { ledger->release(ledger->acquire(8)); }).join();
+  const Grant after = ledger->acquire(8);
+  CHECK(after.threads == 4);
+  ledger->release(after);
+}
+
+TEST_CASE("threads of one process together stay within the budget") {
+  const LedgerFolder folder;
+  auto ledger = folder.open(6);
+  std::atomic<int> out{0};
+  std::atomic<int> worst{0};
+  std::vector<std::thread> threads;
+  constexpr int kThreads = 4;
+  for (int t = 0; t < kThreads; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 20'000; ++i) {
+        const Grant grant = ledger->acquire(1 + (i + t) % 6);
+        const int now = out.fetch_add(grant.threads) + grant.threads;
+        int seen = worst.load();
+        while (seen < now && !worst.compare_exchange_weak(seen, now)) {
+        }
+        out.fetch_sub(grant.threads);
+        ledger->release(grant);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  CHECK(worst.load() <= 6 + kThreads - 1);
+  CHECK(folder.tokens(*ledger) == 0);
+}
+
+TEST_CASE("when every slot is taken a region still gets one thread") {
+  const LedgerFolder folder;
+  std::vector<std::unique_ptr<Ledger>> all;
+  for (std::uint32_t i = 0; i < kSlots; ++i) {
+    all.push_back(folder.open(1000));
+    all.back()->release(all.back()->acquire(1));
+  }
+  auto late = folder.open(1000);
+  const Grant grant = late->acquire(8);
+  CHECK(grant.threads == 1);
+  late->release(grant);
+  all.clear();
+  CHECK(folder.open(1000)->acquire(8).threads == 8);
+}
+
+TEST_CASE("people see who holds what") {
+  const LedgerFolder folder;
+  auto ledger = folder.open(4, "cgroup /a/b");
+  const Grant one = ledger->acquire(3);
+  const Grant two = ledger->acquire(3);
+  const auto seen = read_ledgers(folder.path());
+  REQUIRE(seen.size() == 1);
+  CHECK(seen[0].path == ledger->path());
+  CHECK(seen[0].key.starts_with("cgroup /a/b"));
+  CHECK(seen[0].budget == 4);
+  REQUIRE(seen[0].entries.size() == 1);
+  CHECK(seen[0].entries[0].pid == static_cast<std::uint32_t>(getpid()));
+  CHECK(seen[0].entries[0].tokens == 4);
+  CHECK(seen[0].entries[0].regions == 2);
+  CHECK(seen[0].entries[0].shortened == 1);
+  CHECK(seen[0].entries[0].withheld == 2);
+  CHECK(seen[0].entries[0].since_ms > 0);
+  ledger->release(one);
+  ledger->release(two);
+}

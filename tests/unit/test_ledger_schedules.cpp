@@ -1,0 +1,227 @@
+// The protocol itself under a scheduler: virtual processes run the real code, which yields before
+// every access to a shared word; the test decides who goes on and who dies there. Every schedule
+// with at most so many preemptions is run, and with deaths every step is a place to die.
+#include <doctest/doctest.h>
+#include <ucontext.h>
+
+#include <array>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "govern/ledger_protocol.h"
+
+using namespace corewise::govern;
+
+namespace {
+
+class Schedule;
+Schedule* schedule = nullptr;
+
+// Virtual processes are named by pid 1, 2, ...
+struct SteppedWorld {
+  void step() const;
+  bool gone(Word word, bool closely) const;
+  static std::uint64_t now_ms() { return 1000; }
+};
+
+using Table = Protocol<SteppedWorld>;
+using Body = std::function<void(Schedule&, Table&, int)>;
+
+struct Choice {
+  int taken = 0;
+  int alternatives = 1;
+};
+
+struct Size {
+  int processes;
+  int budget;
+  int preemptions;
+  int deaths;
+};
+
+std::size_t index(int i) { return static_cast<std::size_t>(i); }
+
+// One run. Choices are replayed from a prefix; beyond it the first alternative is taken, and how
+// many there were is noted for the next run.
+class Schedule {
+ public:
+  Schedule(std::vector<Choice>& choices, const Size& size)
+      : choices_(choices), size_(size), processes_(index(size.processes)) {
+    shared_->budget.store(static_cast<std::uint32_t>(size.budget));
+  }
+
+  // False if a promise was broken.
+  bool run(const Body& body) {
+    schedule = this;
+    body_ = &body;
+    for (int i = 0; i < size_.processes; ++i) {
+      Process& process = processes_[index(i)];
+      getcontext(&process.context);
+      process.context.uc_stack.ss_sp = process.stack->data();
+      process.context.uc_stack.ss_size = process.stack->size();
+      process.context.uc_link = &back_;
+      makecontext(&process.context, reinterpret_cast<void (*)()>(&Schedule::live), 1, i);
+    }
+    for (int next = pick(); next >= 0; next = pick()) {
+      current_ = next;
+      swapcontext(&back_, &processes_[index(next)].context);
+    }
+    // What the dead left goes in one pass, and then everything is free.
+    current_ = -1;
+    table_.reap(Table::Depth::kThorough);
+    if (table_.total() != 0) kept_ = false;
+    schedule = nullptr;
+    return kept_;
+  }
+
+  void step() {
+    if (current_ < 0) return;
+    Process& process = processes_[index(current_)];
+    swapcontext(&process.context, &back_);
+  }
+
+  bool ended(std::uint32_t pid) const {
+    return pid < 1 || pid > processes_.size() || processes_[pid - 1].ended;
+  }
+
+  void hold(int threads) {
+    processes_[index(current_)].held = threads;
+    int several = 0;
+    int ones = 0;
+    for (const Process& process : processes_) {
+      if (process.held > 1) several += process.held;
+      if (process.held == 1) ++ones;
+    }
+    if (several > size_.budget || several + ones > size_.budget + size_.processes - 1) broken();
+  }
+
+  void broken() { kept_ = false; }
+
+ private:
+  struct Process {
+    ucontext_t context{};
+    std::unique_ptr<std::array<char, 64 * 1024>> stack =
+        std::make_unique_for_overwrite<std::array<char, 64 * 1024>>();
+    bool ended = false;
+    int held = 0;
+  };
+
+  static void live(int i) {
+    Schedule& run = *schedule;
+    (*run.body_)(run, run.table_, i);
+    run.processes_[index(i)].ended = true;
+  }
+
+  // Who goes on; the one who ran may die instead, its stack never to be entered again. -1: nobody.
+  int pick() {
+    const bool running = current_ >= 0 && !processes_[index(current_)].ended;
+    if (running && size_.deaths > 0 && choose(2) == 1) {
+      --size_.deaths;
+      processes_[index(current_)].ended = true;
+      processes_[index(current_)].held = 0;
+      return pick();
+    }
+    std::vector<int> ready;
+    if (running) ready.push_back(current_);
+    if (!running || size_.preemptions > 0) {
+      for (int i = 0; i < size_.processes; ++i) {
+        if (i != current_ && !processes_[index(i)].ended) ready.push_back(i);
+      }
+    }
+    if (ready.empty()) return -1;
+    const int next = ready[index(choose(static_cast<int>(ready.size())))];
+    if (running && next != current_) --size_.preemptions;
+    return next;
+  }
+
+  int choose(int alternatives) {
+    if (alternatives == 1) return 0;
+    if (position_ == choices_.size()) choices_.push_back({0, alternatives});
+    return choices_[position_++].taken;
+  }
+
+  std::vector<Choice>& choices_;
+  std::size_t position_ = 0;
+  Size size_;
+  bool kept_ = true;
+  int current_ = -1;
+  std::unique_ptr<Shared> shared_ = std::make_unique<Shared>();
+  SteppedWorld world_;
+  Table table_{*shared_, world_};
+  std::vector<Process> processes_;
+  const Body* body_ = nullptr;
+  ucontext_t back_{};
+};
+
+void SteppedWorld::step() const { schedule->step(); }
+bool SteppedWorld::gone(Word word, bool) const { return schedule->ended(identity(word).pid); }
+
+// Depth first over all choices; the number of runs, negative if one broke a promise.
+int explore(const Size& size, const Body& body) {
+  std::vector<Choice> choices;
+  int runs = 0;
+  while (true) {
+    ++runs;
+    if (!Schedule(choices, size).run(body)) return -runs;
+    while (!choices.empty() && choices.back().taken + 1 == choices.back().alternatives) {
+      choices.pop_back();
+    }
+    if (choices.empty()) return runs;
+    ++choices.back().taken;
+  }
+}
+
+Word name(int process) { return pack({static_cast<std::uint32_t>(process) + 1, 7, 7}); }
+
+// A process's life: one region.
+void region(Schedule& run, Table& table, int process) {
+  const Claim claim = table.claim(name(process));
+  const int granted = table.take(claim, 4);
+  if (granted < 1 || granted > 4) run.broken();
+  run.hold(granted);
+  run.step();
+  run.hold(0);
+  table.give_back(claim, granted);
+  table.give_up(claim);
+}
+
+// Looks for the dead meanwhile, and may be stopped anywhere in it.
+void region_or_reaper(Schedule& run, Table& table, int process) {
+  if (process == 0) {
+    table.reap(Table::Depth::kThorough);
+  } else {
+    region(run, table, process);
+  }
+}
+
+}  // namespace
+
+#if !defined(__SANITIZE_THREAD__)  // which does not follow a change of stack
+
+TEST_CASE("two processes, four preemptions anywhere") {
+  const int runs = explore({.processes = 2, .budget = 4, .preemptions = 4, .deaths = 0}, region);
+  MESSAGE(runs << " schedules");
+  CHECK(runs > 1000);
+}
+
+TEST_CASE("two processes, two preemptions and a death at any step") {
+  const int runs = explore({.processes = 2, .budget = 4, .preemptions = 2, .deaths = 1}, region);
+  MESSAGE(runs << " schedules");
+  CHECK(runs > 1000);
+}
+
+TEST_CASE("three processes, two preemptions anywhere") {
+  const int runs = explore({.processes = 3, .budget = 4, .preemptions = 2, .deaths = 0}, region);
+  MESSAGE(runs << " schedules");
+  CHECK(runs > 1000);
+}
+
+TEST_CASE("a reaper that stalls, two processes, two preemptions and a death at any step") {
+  const int runs =
+      explore({.processes = 3, .budget = 4, .preemptions = 2, .deaths = 1}, region_or_reaper);
+  MESSAGE(runs << " schedules");
+  CHECK(runs > 1000);
+}
+
+#endif
