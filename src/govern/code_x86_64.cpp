@@ -88,6 +88,11 @@ std::optional<Operands> operands(std::span<const std::uint8_t> bytes, std::size_
 std::optional<Instruction> decode_plain(std::span<const std::uint8_t> bytes, std::size_t at,
                                         unsigned opcode, unsigned rex) {
   Instruction out;
+  if (opcode == 0xE8 || opcode == 0xE9) {  // call and jmp: their goal moves like any distance
+    out.distance_at = at;
+    out.length = at + 4;
+    return out;
+  }
   if (opcode >= 0x50 && opcode <= 0x57) {
     out.effect = Effect::push;
     out.reg = (opcode & 7U) | ((rex & 1U) << 3U);
