@@ -88,7 +88,9 @@ std::optional<Operands> operands(std::span<const std::uint8_t> bytes, std::size_
 std::optional<Instruction> decode_plain(std::span<const std::uint8_t> bytes, std::size_t at,
                                         unsigned opcode, unsigned rex) {
   Instruction out;
-  if (opcode == 0xE8 || opcode == 0xE9) {  // call and jmp: their goal moves like any distance
+  if (opcode == 0xE8 || opcode == 0xE9) {
+    // call and jmp: the goal is a distance like any other. A call of what follows asks where it is.
+    if (at + 4 > bytes.size() || read32(bytes, at) == 0) return std::nullopt;
     out.distance_at = at;
     out.length = at + 4;
     return out;

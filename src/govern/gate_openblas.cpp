@@ -23,6 +23,15 @@ constexpr std::size_t kMostCopies = 16;
 using Get = int();
 using Set = void(int);
 
+struct Copy;
+
+// A function of a copy, replaced at its entry.
+struct Replaced {
+  Copy* copy = nullptr;
+  std::optional<Entry> entry;
+  bool installed = false;
+};
+
 struct Copy {
   const void* served = nullptr;  // the arena's name for it
   std::atomic<bool> active{false};
@@ -34,13 +43,9 @@ struct Copy {
   std::atomic<int> program{1};
   std::atomic<int> largest{1};
   int ceiling = 0;
-  std::optional<Entry> set, get;
-  Set* original_set = nullptr;
-  Get* original_get = nullptr;
-  bool set_installed = false;
-  bool get_installed = false;
+  Replaced set, goto_set, get;
 
-  // Over OpenMP: how many threads it may use.
+  // Over OpenMP: how many threads the calling thread may use.
   Get* openmp_threads = nullptr;
 };
 
@@ -120,7 +125,8 @@ void idle() {
 
 constexpr gate::Observer kObserver = {busy, idle};
 
-void hooked_set(int threads, Copy* copy) {
+void hooked_set(int threads, const Replaced* replaced) {
+  Copy* const copy = replaced->copy;
   int program = threads;
   if (threads < 1) {
     program = copy->largest.load();
@@ -129,13 +135,18 @@ void hooked_set(int threads, Copy* copy) {
   }
   copy->largest.store(std::max(copy->largest.load(), program));
   copy->program.store(program);
-  copy->original_set(threads);
+  replaced->entry->original<Set>()(threads);
   // Whoever is inside has read what it needs; but there may be a team, and nobody tells it again.
   if (copy->active.load() && gate::is_busy() && program > 1) store(*copy, 1);
 }
 
-int hooked_get(Copy* copy) {
-  return copy->active.load() ? copy->program.load() : copy->original_get();
+int hooked_get(const Replaced* replaced) {
+  const Copy* const copy = replaced->copy;
+  if (!copy->active.load()) return replaced->entry->original<Get>()();
+  if (copy->openmp_threads == nullptr) return copy->program.load();
+  // Its own count is that of the last call; the next one's is what the program set.
+  const int threads = copy->openmp_threads();
+  return copy->ceiling > 0 ? std::min(threads, copy->ceiling) : threads;
 }
 
 // To copies over OpenMP, the grant of the call that asks; to everybody else, the truth.
@@ -146,49 +157,54 @@ int hooked_max_threads(const Origin* origin) {
   return std::min(threads, me.openmp_threads);
 }
 
-std::string replace_setter_and_getter(Copy& copy, const Pool& pool, const ModuleNames& names) {
-  const std::string& before = pool.proof.affix_prefix;
-  const std::string& after = pool.proof.affix_suffix;
-  // In some builds the setter is a mere jump to the other name.
-  const std::string inner = before + "goto_set_num_threads" + after;
-  const std::string outer = before + "openblas_set_num_threads" + after;
-  const std::string getter = before + "openblas_get_num_threads" + after;
-  const auto prepare = [&](const std::string& name, int arguments, const void* replacement) {
-    const ModuleNames::Place place = names.anywhere(name);
-    return Entry::prepare(
-        {name + " of " + pool.path, place.address, place.size, arguments, replacement, &copy});
-  };
-  auto get = prepare(getter, 0, reinterpret_cast<const void*>(&hooked_get));
-  auto set = prepare(inner, 1, reinterpret_cast<const void*>(&hooked_set));
-  if (!set) set = prepare(outer, 1, reinterpret_cast<const void*>(&hooked_set));
-  if (!get) return get.error().what;
-  if (!set) return set.error().what;
-  copy.original_get = get->original<Get>();
-  copy.original_set = set->original<Set>();
-  copy.get = *std::move(get);
-  copy.set = *std::move(set);
-  return {};
+// A copy over OpenMP makes the count of a call the calling thread's own, as if the program had set
+// it; but it is only a grant.
+void hooked_set_threads(int threads, const Origin* origin) {
+  const auto caller = reinterpret_cast<std::uintptr_t>(__builtin_return_address(0));
+  if (me.openmp_threads != 0 && exact::holds(caller)) return;
+  reinterpret_cast<Set*>(origin->function)(threads);
 }
 
-std::string install_setter_and_getter(Copy& copy) {
-  for (auto [entry, installed] :
-       {std::pair(&copy.set, &copy.set_installed), std::pair(&copy.get, &copy.get_installed)}) {
-    if (*installed) continue;
-    if (auto error = (*entry)->install()) return error->what;
-    *installed = true;
+std::string prepare_entries(Copy& copy, const Pool& pool, const ModuleNames& names) {
+  const auto prepare = [&](const char* name, Replaced& replaced, int arguments,
+                           const void* replacement) -> std::string {
+    const std::string full = pool.proof.affix_prefix + name + pool.proof.affix_suffix;
+    const ModuleNames::Place place = names.anywhere(full);
+    replaced.copy = &copy;
+    auto entry = Entry::prepare(
+        {full + " of " + pool.path, place.address, place.size, arguments, replacement, &replaced});
+    if (!entry) return entry.error().what;
+    replaced.entry = std::move(*entry);
+    return {};
+  };
+  std::string get =
+      prepare("openblas_get_num_threads", copy.get, 0, reinterpret_cast<const void*>(&hooked_get));
+  // Over OpenMP the setter is also what the library calls by itself.
+  if (copy.openmp_threads != nullptr || !get.empty()) return get;
+  // Builds differ in which of the two does the work, and whether the one passes by the other.
+  const auto* set = reinterpret_cast<const void*>(&hooked_set);
+  std::string outer = prepare("openblas_set_num_threads", copy.set, 1, set);
+  std::string inner = prepare("goto_set_num_threads", copy.goto_set, 1, set);
+  return outer.empty() || inner.empty() ? std::string() : outer;
+}
+
+std::string install_entries(Copy& copy) {
+  for (Replaced* each : {&copy.set, &copy.goto_set, &copy.get}) {
+    if (each->installed || !each->entry) continue;
+    if (auto error = each->entry->install()) return error->what;
+    each->installed = true;
   }
   return {};
 }
 
-std::vector<std::string> remove_setter_and_getter(Copy& copy) {
+std::vector<std::string> remove_entries(Copy& copy) {
   std::vector<std::string> left;
-  for (auto [entry, installed] :
-       {std::pair(&copy.set, &copy.set_installed), std::pair(&copy.get, &copy.get_installed)}) {
-    if (!*installed) continue;
-    if (const auto error = (*entry)->remove()) {
+  for (Replaced* each : {&copy.set, &copy.goto_set, &copy.get}) {
+    if (!each->installed) continue;
+    if (const auto error = each->entry->remove()) {
       left.push_back(error->what + "; it passes calls through");
     } else {
-      *installed = false;
+      each->installed = false;
     }
   }
   return left;
@@ -196,6 +212,7 @@ std::vector<std::string> remove_setter_and_getter(Copy& copy) {
 
 // Empty, or why the copy cannot be governed at all.
 std::string prepare(Copy& copy, const Pool& pool, const ModuleNames& names) {
+  copy.ceiling = pool.ceiling;
   if (pool.layer == "openmp") {
     if (!exact::add(names.module())) return "there are too many libraries over OpenMP";
     copy.openmp_threads =
@@ -208,20 +225,21 @@ std::string prepare(Copy& copy, const Pool& pool, const ModuleNames& names) {
   }
   copy.count = reinterpret_cast<int*>(count.address);
   if (*copy.count != pool.runtime->get(pool)) return "its blas_cpu_number is not its thread count";
-  copy.ceiling = pool.ceiling;
   return {};
 }
 
 // Makes the program's number ours to keep. Empty, or why the copy's calls can only be counted.
 std::string take_over(Copy& copy, const Pool& pool, const ModuleNames& names) {
-  if (!copy.set) {
-    if (std::string why = replace_setter_and_getter(copy, pool, names); !why.empty()) return why;
+  if (!copy.get.entry) {
+    if (std::string why = prepare_entries(copy, pool, names); !why.empty()) return why;
   }
-  // What stands there while nobody is governed is the program's.
-  copy.program.store(*copy.count);
-  copy.largest.store(std::max(copy.largest.load(), *copy.count));
-  if (std::string why = install_setter_and_getter(copy); !why.empty()) {
-    remove_setter_and_getter(copy);
+  if (copy.count != nullptr) {
+    // What stands there while nobody is governed is the program's.
+    copy.program.store(*copy.count);
+    copy.largest.store(std::max(copy.largest.load(), *copy.count));
+  }
+  if (std::string why = install_entries(copy); !why.empty()) {
+    remove_entries(copy);
     return why;
   }
   return {};
@@ -242,12 +260,12 @@ Attached attach(const Pool& pool, const arena::Copy& served) {
     known.store(at + 1, std::memory_order_release);
   }
   if (copy->active.load()) return {true, {}};
-  std::string weakness;
-  if (copy->count != nullptr) {
-    weakness = take_over(*copy, pool, names);
-    copy->lowers = weakness.empty();
-    if (!weakness.empty())
-      weakness += "; its calls are counted, and run as wide as the program sets";
+  std::string weakness = take_over(*copy, pool, names);
+  copy->lowers = copy->count != nullptr && weakness.empty();
+  if (!weakness.empty()) {
+    weakness += copy->count != nullptr
+                    ? "; its calls are counted, and run as wide as the program sets"
+                    : "; it tells the program what the last call was granted";
   }
   gate::observe(&kObserver);
   copy->active.store(true);
@@ -257,9 +275,9 @@ Attached attach(const Pool& pool, const arena::Copy& served) {
 std::vector<std::string> detach_all() {
   std::vector<std::string> left;
   for (Copy& copy : all_copies()) {
-    if (!copy.active.exchange(false) || !copy.lowers) continue;
-    for (std::string& why : remove_setter_and_getter(copy)) left.push_back(std::move(why));
-    store(copy, copy.program.load());
+    if (!copy.active.exchange(false)) continue;
+    for (std::string& why : remove_entries(copy)) left.push_back(std::move(why));
+    if (copy.lowers) store(copy, copy.program.load());
   }
   return left;
 }
@@ -270,7 +288,8 @@ const arena::Listener& listener() {
 }
 
 std::vector<SlotRequest> slot_requests() {
-  return {{"omp_get_max_threads", reinterpret_cast<const void*>(&hooked_max_threads), 0}};
+  return {{"omp_get_max_threads", reinterpret_cast<const void*>(&hooked_max_threads), 0},
+          {"omp_set_num_threads", reinterpret_cast<const void*>(&hooked_set_threads), 1}};
 }
 
 }  // namespace corewise::govern::openblas

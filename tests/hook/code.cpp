@@ -192,7 +192,19 @@ TEST_CASE("x86-64: what cannot be done safely is refused") {
   SUBCASE("memory written before") {
     CHECK(refusal({0x48, 0x89, 0x3C, 0x24, 0x48, 0x8D, 0x05, 0, 1, 0, 0}) != "");
   }
-  SUBCASE("calls, jumps, returns, and what is not known") {
+  SUBCASE("a call of another function, or a jump to it") {
+    CHECK(refusal({0xE8, 0, 1, 0, 0}) == "");
+    CHECK(refusal({0xE9, 0, 1, 0, 0}) == "");
+    const Bytes code = {0xE8, 0, 1, 0, 0};
+    const auto function = function_at(0x1000, code, 0);
+    const auto plan = kX86_64.plan(function);
+    REQUIRE(plan);
+    const auto resumed = kX86_64.resume(function, *plan, 0x1040);
+    REQUIRE(resumed);
+    // The goal, 0x1105, as seen from 0x1045.
+    CHECK(Bytes(resumed->begin(), resumed->begin() + 5) == Bytes{0xE8, 0xC0, 0, 0, 0});
+  }
+  SUBCASE("calls and jumps to what follows, returns, and what is not known") {
     CHECK(refusal({0xE8, 0, 0, 0, 0}) != "");
     CHECK(refusal({0xE9, 0, 0, 0, 0}) != "");
     CHECK(refusal({0xC3, 0x90, 0x90, 0x90, 0x90}) != "");
