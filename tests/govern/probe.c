@@ -1,6 +1,7 @@
 /* Regions of every kind, to look at from outside. Compiled with GCC and with Clang. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
 #include <omp.h>
-#include <stddef.h>
 
 /* Clang 19 wants of its runtime what libomp 14 has not yet. */
 #ifdef PLAIN_SCHEDULES
@@ -168,3 +169,6 @@ void probe_repeat(int times, int threads) {
     }
   }
 }
+
+/* Looks behind this module, among what it depends on. */
+void* probe_next(const char* name) { return dlsym(RTLD_NEXT, name); }
