@@ -25,8 +25,10 @@ Action declare(CLI::App& app) {
   app.add_option("-i,--import", options->modules,
                  "Import these modules in a Python of their own and show its pools")
       ->type_name("MODULE...");
-  app.add_option("--python", options->python,
-                 "The Python that imports (default: $VIRTUAL_ENV/bin/python, else python3 in PATH)")
+  app.add_option(
+         "--python", options->python,
+         "The Python that imports (default: the one corewise was installed into with pip, else "
+         "$VIRTUAL_ENV/bin/python, else python3 in PATH)")
       ->type_name("FILE");
   app.add_option_function<std::string>(
          "-p,--pid", [options](const std::string& text) { options->pid = text; },

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <filesystem>
+#include <system_error>
 
 #include "exit_codes.h"
 #include "import_child.h"
@@ -21,6 +23,9 @@ std::string variable(const char* name) {
 
 std::string python_for(const InfoOptions& options) {
   if (!options.python.empty()) return options.python;
+  // The Python that this corewise was installed into, as its wheel's script says.
+  const std::string own = variable("COREWISE_PYTHON");
+  if (!own.empty()) return own;
   const std::string environment = variable("VIRTUAL_ENV");
   return environment.empty() ? "python3" : environment + "/bin/python";
 }
@@ -29,8 +34,9 @@ std::string python_for(const InfoOptions& options) {
 std::string find_library() {
   const std::string chosen = variable("COREWISE_LIBRARY");
   if (!chosen.empty()) return chosen;
-  const std::string self = os::real_path("/proc/self/exe");
-  const std::string folder = self.substr(0, self.rfind('/'));
+  std::error_code unknown;
+  const std::string folder =
+      std::filesystem::read_symlink("/proc/self/exe", unknown).parent_path().string();
   for (const char* place : {"/../lib/libcorewise.so", "/../" COREWISE_LIBDIR "/libcorewise.so",
                             "/../src/libcorewise.so", "/libcorewise.so"}) {
     std::string found = os::real_path(folder + place);

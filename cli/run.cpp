@@ -34,6 +34,8 @@ void apply(const Changes& changes) {
     ::setenv(variable.name.c_str(), variable.value.c_str(), 1);
   }
   for (const std::string& name : changes.remove) ::unsetenv(name.c_str());
+  // Meant for us: the program may bring another Python with a corewise of its own.
+  ::unsetenv("COREWISE_PYTHON");
 }
 
 // Returns only when the program could not be started.

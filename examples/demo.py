@@ -5,14 +5,13 @@ Runs on what scikit-learn itself ships: china.jpg, cut into 8 x 8 patches. `make
 
 import time
 
+import corewise
 import mdtraj
 import numpy
 import scipy
 import sklearn
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_sample_image
-
-import corewise
 
 SIDE = 8
 CLUSTERS = 16

@@ -34,19 +34,19 @@ extern "C" {
 /* The kinds of failure. Values are frozen; new ones are appended. */
 typedef enum cw_status {
   CW_OK = 0,
-  CW_BAD_ARGUMENT = 1,     /* a null pointer, a struct of unknown size, an unknown enum value */
-  CW_BAD_COUNT = 2,        /* a thread count below 1 or above CW_MAX_THREADS */
-  CW_ABOVE_CEILING = 3,    /* a thread count above what the pool was built for */
-  CW_UNKNOWN_NAME = 4,     /* no such API, runtime, prefix or library file */
-  CW_NO_SUCH_PROCESS = 5,  /* no process has that pid */
-  CW_NOT_PERMITTED = 6,    /* the process belongs to somebody else, or is protected */
-  CW_PROCESS_ENDED = 7,    /* the process ended while it was read */
-  CW_BAD_ELF = 8,          /* not an ELF file, cut short, or inconsistent */
-  CW_IO_ERROR = 9,         /* the system refused a read or an open */
-  CW_LIBRARY_LIED = 10,    /* a runtime's getter or setter failed or answered nonsense */
-  CW_NOT_AVAILABLE = 11,   /* this platform, build or pool has no such function */
+  CW_BAD_ARGUMENT = 1,    /* a null pointer, a struct of unknown size, an unknown enum value */
+  CW_BAD_COUNT = 2,       /* a thread count below 1 or above CW_MAX_THREADS */
+  CW_ABOVE_CEILING = 3,   /* a thread count above what the pool was built for */
+  CW_UNKNOWN_NAME = 4,    /* no such API, runtime, prefix or library file */
+  CW_NO_SUCH_PROCESS = 5, /* no process has that pid */
+  CW_NOT_PERMITTED = 6,   /* the process belongs to somebody else, or is protected */
+  CW_PROCESS_ENDED = 7,   /* the process ended while it was read */
+  CW_BAD_ELF = 8,         /* not an ELF file, cut short, or inconsistent */
+  CW_IO_ERROR = 9,        /* the system refused a read or an open */
+  CW_LIBRARY_LIED = 10,   /* a runtime's getter or setter failed or answered nonsense */
+  CW_NOT_AVAILABLE = 11,  /* this platform, build or pool has no such function */
   CW_OUT_OF_MEMORY = 12,
-  CW_INTERNAL = 13         /* a defect of corewise; please report it */
+  CW_INTERNAL = 13 /* a defect of corewise; please report it */
 } cw_status;
 
 /* What user code asks for; a limit by API reaches every pool of that API. */
@@ -70,17 +70,17 @@ typedef enum cw_scope {
 
 /* One runtime found in one loaded module. Strings are never NULL; "" means unknown. */
 typedef struct cw_pool {
-  size_t size;              /* set to sizeof(cw_pool) before the call */
-  uint32_t id;              /* index, stable for the life of the process */
+  size_t size; /* set to sizeof(cw_pool) before the call */
+  uint32_t id; /* index, stable for the life of the process */
   cw_api api;
   cw_scope scope;
-  int32_t threads;          /* now, as the calling thread sees it; 0 when the runtime does not tell */
-  int32_t ceiling;          /* most it can be set to; 0 when there is no fixed ceiling */
-  int32_t caller_slots;     /* calls in flight it can hold at once; 0 when unbounded or unknown */
-  const char* api_name;     /* "openmp", "blas", "tbb", "arrow", "numba" */
-  const char* runtime;      /* "openblas", "mkl", "blis", "flexiblas", "openmp", "tbb", ... */
-  const char* prefix;       /* the file-name prefix that limits may use, e.g. "libgomp" */
-  const char* path;         /* the library file, links resolved; as loaded if it is gone */
+  int32_t threads;      /* now, as the calling thread sees it; 0 when the runtime does not tell */
+  int32_t ceiling;      /* most it can be set to; 0 when there is no fixed ceiling */
+  int32_t caller_slots; /* calls in flight it can hold at once; 0 when unbounded or unknown */
+  const char* api_name; /* "openmp", "blas", "tbb", "arrow", "numba" */
+  const char* runtime;  /* "openblas", "mkl", "blis", "flexiblas", "openmp", "tbb", ... */
+  const char* prefix;   /* the file-name prefix that limits may use, e.g. "libgomp" */
+  const char* path;     /* the library file, links resolved; as loaded if it is gone */
   const char* version;
   const char* layer;        /* threading layer: "pthreads", "openmp", "disabled", "intel", ... */
   const char* architecture; /* the kernel set chosen, e.g. "SkylakeX" */
@@ -101,8 +101,8 @@ typedef enum cw_match {
 typedef struct cw_rule {
   cw_match match;
   const char* name;
-  uint32_t id;      /* for CW_MATCH_ID */
-  int32_t threads;  /* 1 .. CW_MAX_THREADS */
+  uint32_t id;     /* for CW_MATCH_ID */
+  int32_t threads; /* 1 .. CW_MAX_THREADS */
 } cw_rule;
 
 enum {
@@ -116,18 +116,18 @@ enum {
 };
 
 typedef struct cw_limits_options {
-  size_t size;     /* sizeof(cw_limits_options) */
+  size_t size; /* sizeof(cw_limits_options) */
   uint32_t flags;
-  uint64_t owner;  /* any number; groups scopes for CW_LIMITS_REPLACE. 0: the calling thread */
+  uint64_t owner; /* any number; groups scopes for CW_LIMITS_REPLACE. 0: the calling thread */
 } cw_limits_options;
 
 /* What one pool made of a limit. */
 typedef struct cw_outcome {
-  size_t size;       /* sizeof(cw_outcome) */
-  uint32_t pool;     /* id */
-  int32_t before;    /* threads before this scope opened */
-  int32_t asked;     /* what the rules of this scope say */
-  int32_t effective; /* what was read back: the tightest open limit, or what the pool made of it */
+  size_t size;        /* sizeof(cw_outcome) */
+  uint32_t pool;      /* id */
+  int32_t before;     /* threads before this scope opened */
+  int32_t asked;      /* what the rules of this scope say */
+  int32_t effective;  /* what was read back: the tightest open limit, or what the pool made of it */
   const char* reason; /* why effective differs from asked; "" when it does not */
 } cw_outcome;
 

@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <iterator>
 #include <optional>
 #include <string_view>
 
@@ -263,11 +264,13 @@ constexpr std::array<void (*)(const Patient&, Findings&), 11> kRules = {
 }  // namespace
 
 std::vector<Finding> examine(const Patient& patient) {
+  Findings found;
+  for (const auto rule : kRules) rule(patient, found);
   Findings findings;
-  for (const auto rule : kRules) rule(patient, findings);
-  std::stable_sort(findings.begin(), findings.end(), [](const Finding& a, const Finding& b) {
-    return static_cast<int>(a.severity) > static_cast<int>(b.severity);
-  });
+  for (const Severity severity : {Severity::kDanger, Severity::kWarning, Severity::kNote}) {
+    std::copy_if(found.begin(), found.end(), std::back_inserter(findings),
+                 [&](const Finding& finding) { return finding.severity == severity; });
+  }
   return findings;
 }
 

@@ -37,11 +37,13 @@ install_wheels() {  # folder of the environment, then names in tools/requirement
   [ -x "$folder/bin/python" ] || python3 -m venv "$folder"
   local files=()
   for name in "$@"; do files+=(-r "tools/requirements/$name.txt"); done
+  local mark="$folder/.stamp-$(IFS=-; echo "$*")"
   stamp=$(cat $(printf 'tools/requirements/%s.txt ' "$@") | sha256sum)
-  if [ "$(cat "$folder/.stamp" 2>/dev/null)" != "$stamp" ]; then
+  if [ "$(cat "$mark" 2>/dev/null)" != "$stamp" ]; then
     echo "setup: installing wheels into $folder ($*)"
-    "$folder/bin/python" -m pip install -q --disable-pip-version-check "${files[@]}"
-    echo "$stamp" >"$folder/.stamp"
+    "$folder/bin/python" -m pip install -q --disable-pip-version-check "${files[@]}" 2>&1 |
+      { grep -v 'is ignored: it is neither a file nor a directory' || true; }
+    echo "$stamp" >"$mark"
   fi
 }
 

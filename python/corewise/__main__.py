@@ -20,6 +20,7 @@ def main() -> int:
         print(os.path.join(_PREFIX, "lib", "cmake", "corewise"))
         return 0
     binary = os.path.join(_PREFIX, "bin", "corewise")
+    os.environ.setdefault("COREWISE_PYTHON", sys.executable)
     try:
         os.execv(binary, [binary, *sys.argv[1:]])
     except FileNotFoundError:

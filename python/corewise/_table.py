@@ -12,6 +12,7 @@ from ._info import PoolInfo
 _HEADS = ("API", "Runtime", "Threads", "Scope", "Most", "Version", "Library")
 _RIGHT = (2, 4)  # columns of numbers
 _LEAST_PATH = 12
+_ROOM_FOR_PATH = 44
 
 
 def _cells(pool: PoolInfo) -> list[str]:
@@ -43,23 +44,31 @@ def shorten(path: str, width: int) -> str:
 
 
 def as_text(pools: Sequence[PoolInfo]) -> str:
-    """A table no wider than $COLUMNS or the terminal (80 where there is none). Paths give way;
-    numbers never."""
+    """A table no wider than $COLUMNS or the terminal (80 where there is none). Numbers are never
+    cut; a path that has no room beside them gets a line of its own, and gives way in its middle."""
     if not pools:
         return "no native thread pool is loaded"
-    rows = [list(_HEADS), *map(_cells, pools)]
-    widths = [max(len(row[i]) for row in rows) for i in range(len(_HEADS))]
-    room = shutil.get_terminal_size((80, 24)).columns - sum(widths[:-1]) - 2 * (len(_HEADS) - 1)
-    widths[-1] = min(widths[-1], max(_LEAST_PATH, room))
-    lines = []
-    for row in rows:
-        row[-1] = shorten(row[-1], widths[-1])
-        cells = [
-            cell.rjust(width) if i in _RIGHT else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+    width = shutil.get_terminal_size((80, 24)).columns
+    *heads, last = _HEADS
+    rows = [_cells(pool) for pool in pools]
+    widths = [
+        max(map(len, column)) for column in zip(heads, *(row[:-1] for row in rows), strict=True)
+    ]
+    room = width - sum(widths) - 2 * len(widths)
+    beside = room >= min(_ROOM_FOR_PATH, max(len(row[-1]) for row in rows))
+
+    def line(cells: Sequence[str], path: str) -> str:
+        padded = [
+            cell.rjust(wide) if i in _RIGHT else cell.ljust(wide)
+            for i, (cell, wide) in enumerate(zip(cells, widths, strict=True))
         ]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines)
+        if beside:
+            padded.append(shorten(path, room))
+        elif path is not last:
+            padded[-1] = padded[-1].rstrip() + "\n  " + shorten(path, max(_LEAST_PATH, width - 2))
+        return "  ".join(padded).rstrip()
+
+    return "\n".join([line(heads, last), *(line(row[:-1], row[-1]) for row in rows)])
 
 
 # Colours come from JupyterLab's theme, light or dark; elsewhere from the page.

@@ -93,11 +93,11 @@ void set(Pool& pool, int threads) {
 // The kernel set in use: `gotoblas` points to its table, and the tables have names.
 std::string kernels_in_use(const ModuleView& view) {
   constexpr const char* kCores[] = {
-      "SkylakeX",   "Haswell",     "Zen",          "SapphireRapids", "Cooperlake", "Sandybridge",
-      "Nehalem",    "Prescott",    "Excavator",    "Steamroller",    "Piledriver", "Bulldozer",
-      "Barcelona",  "Bobcat",      "Core2",        "Penryn",         "Dunnington", "Atom",
-      "Nano",       "Opteron",     "Opteron_SSE3", "neoversen1",     "neoversev1", "neoversen2",
-      "armv8",      "armv8sve",    "cortexa53",    "cortexa57",      "cortexa72",  "thunderx2t99",
+      "SkylakeX",      "Haswell",  "Zen",          "SapphireRapids", "Cooperlake", "Sandybridge",
+      "Nehalem",       "Prescott", "Excavator",    "Steamroller",    "Piledriver", "Bulldozer",
+      "Barcelona",     "Bobcat",   "Core2",        "Penryn",         "Dunnington", "Atom",
+      "Nano",          "Opteron",  "Opteron_SSE3", "neoversen1",     "neoversev1", "neoversen2",
+      "armv8",         "armv8sve", "cortexa53",    "cortexa57",      "cortexa72",  "thunderx2t99",
       "thunderx3t110", "tsv110",   "a64fx",        "vortexm4"};
   const auto table = view.number(view.variable("gotoblas").address, sizeof(void*));
   if (!table || *table == 0) return {};
@@ -117,9 +117,8 @@ Look look(Pool& pool, const ModuleView& view) {
   pool.version = version_in(view.constant("OpenBLAS 0."));
   pool.architecture = kernels_in_use(view);
   // pthread_t blas_threads[MAX_THREADS]
-  pool.ceiling = static_cast<int>(
-      std::min<std::uint64_t>(view.variable("blas_threads").size / sizeof(std::uintptr_t),
-                              CW_MAX_THREADS));
+  pool.ceiling = static_cast<int>(std::min<std::uint64_t>(
+      view.variable("blas_threads").size / sizeof(std::uintptr_t), CW_MAX_THREADS));
   if (pool.ceiling > 0) pool.caller_slots = std::max(50, 2 * pool.ceiling);
   if (count.address == 0) {
     pool.layer = "disabled";

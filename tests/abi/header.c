@@ -1,6 +1,5 @@
 /* The header alone, twice, as strict C11. */
 #include <corewise.h>
-#include <corewise.h>
 
 cw_limits* header_is_c11(void);
 cw_limits* header_is_c11(void) {

@@ -1,4 +1,5 @@
-// The structs and values of the C ABI as they were frozen (corewise.ref): compiling it is the check.
+// The structs and values of the C ABI as they were frozen (corewise.ref): compiling it is the
+// check.
 // clang-format off
 #include <corewise.h>
 

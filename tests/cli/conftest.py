@@ -61,7 +61,10 @@ def corewise(program):
 @pytest.fixture(scope="session")
 def numpy_python():
     for python in (os.environ.get("COREWISE_TEST_PYTHON"), sys.executable):
-        if python and subprocess.run([python, "-c", "import numpy"], capture_output=True).returncode == 0:
+        if (
+            python
+            and subprocess.run([python, "-c", "import numpy"], capture_output=True).returncode == 0
+        ):
             return python
     pytest.skip("no Python with NumPy: set COREWISE_TEST_PYTHON")
 

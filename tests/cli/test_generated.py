@@ -4,7 +4,6 @@ import shutil
 import subprocess
 
 import pytest
-
 from conftest import CLEAN, ROOT, need
 
 
@@ -41,7 +40,9 @@ def test_bash_completes(scripts, line, words):
         f"source '{scripts}/bash'; COMP_WORDS=({' '.join(typed)}); COMP_CWORD={len(typed) - 1};"
         " _corewise; printf '%s\\n' \"${COMPREPLY[@]}\""
     )
-    done = subprocess.run(["bash", "--norc", "-c", script], env=CLEAN, capture_output=True, text=True)
+    done = subprocess.run(
+        ["bash", "--norc", "-c", script], env=CLEAN, capture_output=True, text=True
+    )
     expected = words if "--color a" not in line or "info" in line else set(done.stdout.split())
     assert set(done.stdout.split()) == expected and done.stderr == ""
 
@@ -60,7 +61,9 @@ def test_fish_completes(scripts, program, line, words):
 @need("zsh")
 def test_zsh_registers_its_function(scripts):
     (scripts / "_corewise").write_text((scripts / "zsh").read_text())
-    script = f"fpath=('{scripts}' $fpath); autoload -Uz compinit; compinit -u -D; echo $_comps[corewise]"
+    script = (
+        f"fpath=('{scripts}' $fpath); autoload -Uz compinit; compinit -u -D; echo $_comps[corewise]"
+    )
     done = subprocess.run(["zsh", "-f", "-c", script], env=CLEAN, capture_output=True, text=True)
     assert done.stdout.strip() == "_corewise"
 

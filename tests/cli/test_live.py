@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import pathlib
 import pwd
 import re
 import shutil
@@ -11,7 +12,6 @@ import sys
 import time
 
 import pytest
-
 from conftest import CLEAN, need
 
 
@@ -45,7 +45,17 @@ def test_outside_and_inside_agree(corewise, numpy_python):
     inside = json.loads(corewise("info", "-i", "numpy", "--python", numpy_python, "--json").stdout)
     with child(numpy_python, "-c", "import numpy; " + WAIT, env=CLEAN) as process:
         outside = json.loads(corewise("info", "--pid", str(process.pid), "--json").stdout)
-    keys = ("api", "runtime", "threads", "scope", "prefix", "path", "version", "layer", "architecture")
+    keys = (
+        "api",
+        "runtime",
+        "threads",
+        "scope",
+        "prefix",
+        "path",
+        "version",
+        "layer",
+        "architecture",
+    )
     assert [[pool[key] for key in keys] for pool in inside["pools"]] == [
         [pool[key] for key in keys] for pool in outside["pools"]
     ]
@@ -91,7 +101,7 @@ def test_a_process_that_ends_while_it_is_read(corewise):
 
 @pytest.mark.skipif(not os.path.exists("/proc/2/status"), reason="kernel threads are hidden here")
 def test_a_kernel_thread(corewise):
-    if os.path.exists("/proc/2/exe") or "kthreadd" not in open("/proc/2/comm").read():
+    if os.path.exists("/proc/2/exe") or "kthreadd" not in pathlib.Path("/proc/2/comm").read_text():
         pytest.skip("pid 2 is an ordinary process here")
     done = corewise("info", "--pid", "2")
     assert done.returncode in (1, 4) and ("kernel thread" in done.stderr or done.returncode == 4)
@@ -108,7 +118,10 @@ def test_a_process_of_somebody_else(program, tmp_path):
     become = ["setpriv", "--reuid", str(nobody.pw_uid), "--clear-groups"]
     for pid in (1, os.getpid()):
         done = subprocess.run(
-            [*become, reachable, "info", "--pid", str(pid)], env=CLEAN, capture_output=True, text=True
+            [*become, reachable, "info", "--pid", str(pid)],
+            env=CLEAN,
+            capture_output=True,
+            text=True,
         )
         assert done.returncode == 4 and done.stdout == ""
         assert f"process {pid} belongs to root" in done.stderr and "sudo" in done.stderr
@@ -149,7 +162,9 @@ def test_a_module_that_is_not_there_leaves_the_rest(corewise, numpy_python):
 )
 def test_modules_that_fail(corewise, tmp_path, body, word):
     (tmp_path / "bad.py").write_text(body)
-    done = corewise("info", "-i", "bad", "--python", sys.executable, env={"PYTHONPATH": str(tmp_path)})
+    done = corewise(
+        "info", "-i", "bad", "--python", sys.executable, env={"PYTHONPATH": str(tmp_path)}
+    )
     assert done.returncode == 1 and word in done.stderr and "\x1b" not in done.stderr
 
 

@@ -5,7 +5,6 @@ import os
 import shutil
 
 import pytest
-
 from conftest import RECORDED
 
 
@@ -24,7 +23,11 @@ def test_what_shows_from_outside(seen):
     blas, openmp = process["pools"]
     assert (blas["threads"], blas["version"], blas["architecture"]) == (6, "0.3.99", "Haswell")
     assert (blas["ceiling"], blas["caller_slots"], blas["layer"]) == (32, 64, "pthreads")
-    assert (blas["scope"], blas["prefix"], blas["unknown"]) == ("process", "libscipy_openblas", None)
+    assert (blas["scope"], blas["prefix"], blas["unknown"]) == (
+        "process",
+        "libscipy_openblas",
+        None,
+    )
     assert (openmp["threads"], openmp["scope"]) == (None, "thread")
     assert "OMP_NUM_THREADS=4" in openmp["unknown"]
     assert process["environment"] == {"OMP_NUM_THREADS": "4"}
@@ -55,7 +58,9 @@ def test_a_deleted_file_is_read_from_memory(seen):
     assert refused["pools"] == [] and "/opt/gone.so" in refused["notes"][0]
 
 
-@pytest.mark.parametrize("name, word", [("not-started", "not counted"), ("nonsense-count", "2147483648")])
+@pytest.mark.parametrize(
+    "name, word", [("not-started", "not counted"), ("nonsense-count", "2147483648")]
+)
 def test_counts_that_are_none(seen, name, word):
     (pool,) = seen(name)["pools"]
     assert pool["threads"] is None and word in pool["unknown"]

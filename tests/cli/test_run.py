@@ -6,7 +6,6 @@ import signal
 import subprocess
 
 import pytest
-
 from conftest import CLEAN
 
 BLAS = {
@@ -70,7 +69,9 @@ def test_it_is_the_same_process(program):
 
 def test_options_of_the_program_are_its_own(corewise):
     for mark in (["--"], []):
-        done = corewise("run", "--openmp", "2", *mark, "echo", "-q", "--json", "--openmp", "x", "--")
+        done = corewise(
+            "run", "--openmp", "2", *mark, "echo", "-q", "--json", "--openmp", "x", "--"
+        )
         assert done.stdout == "-q --json --openmp x --\n"
 
 

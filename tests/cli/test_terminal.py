@@ -7,7 +7,6 @@ import time
 import uuid
 
 import pytest
-
 from conftest import CLEAN, RECORDED, need
 
 pytestmark = need("tmux")
@@ -16,7 +15,7 @@ SHOW = ["info", "--recorded", str(RECORDED / "plain")]
 
 @pytest.fixture
 def terminal(tmp_path):
-    """Runs a line in a terminal of some width; gives what stands on its screen, escapes included."""
+    """Runs a line in a terminal of some width; gives its screen, escapes included."""
 
     def run(line, columns=100, env=None, watch=None):
         # One server each: one that is ending refuses new sessions.
@@ -26,7 +25,9 @@ def terminal(tmp_path):
         done.unlink(missing_ok=True)
         shell = f"env {settings} sh -c {shlex.quote(line)}; touch {done}; sleep 100"
         size = ["-x", str(columns), "-y", "40"]
-        subprocess.run([*tmux, "new-session", "-d", *size, "sh", "-c", shell], env=CLEAN, check=True)
+        subprocess.run(
+            [*tmux, "new-session", "-d", *size, "sh", "-c", shell], env=CLEAN, check=True
+        )
         seen = ""
         try:
             for _ in range(600):

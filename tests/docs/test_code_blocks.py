@@ -18,7 +18,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(
-    r"(?P<skip><!-- not run: .+? -->\n)?^```(?P<kind>python|console|cpp)\n(?P<code>.*?)^```", re.M | re.S
+    r"(?P<skip><!-- not run: .+? -->\n)?^```(?P<kind>python|console|cpp)\n(?P<code>.*?)^```",
+    re.M | re.S,
 )
 NOT_FOR_CHILDREN = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 
@@ -60,7 +61,8 @@ def as_pattern(line: str) -> str:
     parts = re.split(r"(\.\.\.|…|\d+(?:\.\d+)*|\s+)", line.strip())
     wild = {"...": ".*", "…": ".*"}
     return "".join(
-        wild.get(p) or (r"\s+" if p.isspace() else r"[\d.]+" if re.match(r"\d", p) else re.escape(p))
+        wild.get(p)
+        or (r"\s+" if p.isspace() else r"[\d.]+" if re.match(r"\d", p) else re.escape(p))
         for p in parts
         if p
     )

@@ -158,8 +158,18 @@ def v1(path="/", quota=None, cpuset=None, root="/"):
     return files
 
 
-def expect(cpus, allowed, core_count, per_core, packages, nodes, kinds=(0, 0), binding=(),
-           findings=(), hwloc=True):
+def expect(
+    cpus,
+    allowed,
+    core_count,
+    per_core,
+    packages,
+    nodes,
+    kinds=(0, 0),
+    binding=(),
+    findings=(),
+    hwloc=True,
+):
     """The answer. `binding` names every binding constraint as "source where"; `findings` holds one
     telling part of each finding, in order. hwloc: whether its reading of the folder must agree."""
     return {

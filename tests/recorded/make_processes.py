@@ -72,14 +72,18 @@ def segments(path):
 
 def symbol(path, name):
     listing = subprocess.run(["nm", "-D", path], capture_output=True, text=True, check=True).stdout
-    return next(int(line.split()[0], 16) for line in listing.splitlines() if line.endswith(" " + name))
+    return next(
+        int(line.split()[0], 16) for line in listing.splitlines() if line.endswith(" " + name)
+    )
 
 
 def mapped(name, base, *, suffix="", shown=None):
     lines = ""
     for flags, at, address, _, in_memory in segments(MODULES / "opt" / name):
         begin, end = address & ~4095, (address + in_memory + 4095) & ~4095
-        rights = ("r" if flags & 4 else "-") + ("w" if flags & 2 else "-") + ("x" if flags & 1 else "-")
+        rights = (
+            ("r" if flags & 4 else "-") + ("w" if flags & 2 else "-") + ("x" if flags & 1 else "-")
+        )
         lines += (
             f"{base + begin:x}-{base + end:x} {rights}p {at & ~4095:08x} 08:01 4711"
             f"                       {shown or '/opt/' + name}{suffix}\n"
@@ -117,7 +121,9 @@ PROGRAM = "5500000000-5500001000 r-xp 00000000 08:01 1    /usr/bin/python3\n"
 
 
 def number(base, name, value, size=4):
-    return f"{base + symbol(MODULES / 'opt' / BLAS, name):x} {value.to_bytes(size, 'little').hex()}\n"
+    return (
+        f"{base + symbol(MODULES / 'opt' / BLAS, name):x} {value.to_bytes(size, 'little').hex()}\n"
+    )
 
 
 def main():
