@@ -1,6 +1,7 @@
 // OpenBLAS copies: found, measured, hooked.
 #include "arena.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <cstring>
@@ -135,10 +136,14 @@ void fill(Candidate& candidate, const From& from) {
   candidate.free_plain = find(from, candidate.base, "blas_memory_free_nolock");
 }
 
-std::vector<Candidate> discover() {
+// Those that are not among `known` (path and base). Takes no lock of ours: it needs the loader's.
+std::vector<Candidate> discover(const std::vector<std::pair<std::string, std::uintptr_t>>& known) {
   std::vector<Candidate> found;
   os::visit_modules([&](const os::LoadedModule& module) {
     if (module.dynamic == 0) return;
+    for (const auto& [path, base] : known) {
+      if (base == module.base && path == module.path) return;
+    }
     const elf::LiveBytes bytes(module);
     const auto symbols = elf::Symbols::from_dynamic(bytes, module.dynamic, module.base);
     if (!symbols) return;
@@ -146,9 +151,9 @@ std::vector<Candidate> discover() {
     candidate.path = module.path;
     candidate.base = module.base;
     fill(candidate, *symbols);
-    bool known = candidate.alloc.address != 0;
-    for (const char* mark : kMarks) known = known || symbols->find(mark);
-    if (known) found.push_back(std::move(candidate));
+    bool openblas = candidate.alloc.address != 0;
+    for (const char* mark : kMarks) openblas = openblas || symbols->find(mark);
+    if (openblas) found.push_back(std::move(candidate));
   });
   // Pinned, so that its code stays; gone in the meantime: no candidate. The program itself, which
   // may hold a copy linked into it, cannot go.
@@ -256,25 +261,31 @@ Copy report(const Served& copy, std::string reason) {
 }  // namespace
 
 std::vector<Copy> install() {
-  const std::vector<Candidate> candidates = discover();
+  std::vector<std::pair<std::string, std::uintptr_t>> known;
+  {
+    const std::lock_guard lock(arena_lock());
+    for (const Served& copy : all_served()) known.emplace_back(copy.path, copy.base);
+  }
+  const std::vector<Candidate> candidates = discover(known);
+
   std::vector<Copy> copies;
   const std::lock_guard lock(arena_lock());
   for (const Candidate& candidate : candidates) {
-    Served* copy = nullptr;
-    for (Served& known : all_served()) {
-      if (known.path == candidate.path && known.base == candidate.base) copy = &known;
+    const auto is_it = [&](const Served& copy) {
+      return copy.base == candidate.base && copy.path == candidate.path;
+    };
+    // Another thread may have been faster.
+    if (std::any_of(all_served().begin(), all_served().end(), is_it)) continue;
+    Served& copy = all_served().emplace_back();
+    if (const std::string reason = prepare(candidate, copy); !reason.empty()) {
+      // Nothing leads to it: it was not installed.
+      all_served().pop_back();
+      copies.push_back({candidate.path, false, 0, reason});
     }
-    if (copy == nullptr) {
-      Served& fresh = all_served().emplace_back();
-      if (const std::string reason = prepare(candidate, fresh); !reason.empty()) {
-        // Nothing refers to it: it was not installed.
-        all_served().pop_back();
-        copies.push_back({candidate.path, false, 0, reason});
-        continue;
-      }
-      copy = &fresh;
-    }
-    copies.push_back(report(*copy, hook(*copy)));
+  }
+  for (Served& copy : all_served()) {
+    std::string reason = hook(copy);
+    copies.push_back(report(copy, std::move(reason)));
   }
   return copies;
 }
@@ -282,7 +293,10 @@ std::vector<Copy> install() {
 std::vector<Copy> remove() {
   std::vector<Copy> copies;
   const std::lock_guard lock(arena_lock());
-  for (Served& copy : all_served()) copies.push_back(report(copy, unhook(copy)));
+  for (Served& copy : all_served()) {
+    std::string reason = unhook(copy);
+    copies.push_back(report(copy, std::move(reason)));
+  }
   return copies;
 }
 
