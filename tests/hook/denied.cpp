@@ -59,13 +59,12 @@ int main(int argc, char** argv) {
   void* symbol = nullptr;
   dladdr1(reinterpret_cast<void*>(function), &info, &symbol, RTLD_DL_SYMENT);
   int context = 0;
-  const govern::EntryRequest request{
-      "stub_parallel",
-      reinterpret_cast<std::uintptr_t>(function),
-      static_cast<const ElfW(Sym)*>(symbol)->st_size,
-      2,
-      reinterpret_cast<const void*>(&replaced),
-      &context};
+  const govern::EntryRequest request{"stub_parallel",
+                                     reinterpret_cast<std::uintptr_t>(function),
+                                     static_cast<const ElfW(Sym)*>(symbol)->st_size,
+                                     2,
+                                     reinterpret_cast<const void*>(&replaced),
+                                     &context};
   // Prepared while it was allowed, installed when it no longer is.
   auto early = govern::Entry::prepare(request);
   check(static_cast<bool>(early), "prepared before the filter");

@@ -47,6 +47,13 @@ std::size_t size_of(const void* function) {
 
 std::string bytes_of(const void* at, std::size_t n) { return {static_cast<const char*>(at), n}; }
 
+// Here the linker lets a call share the slot of an address, there it does not.
+#if defined(__aarch64__)
+constexpr std::size_t kSlotsOfCaller = 3;
+#else
+constexpr std::size_t kSlotsOfCaller = 2;
+#endif
+
 struct Context {
   std::atomic<int> calls = 0;
   Two* original = nullptr;
@@ -121,7 +128,7 @@ TEST_CASE("a function with no room for a jump is refused, and goes on") {
   const Library callee("callee_1");
   Context context;
   auto request = request_for(callee.get<Two>("stub_parallel"), context);
-  request.size = 4;
+  request.size = 2;
   CHECK_FALSE(Entry::prepare(request));
   CHECK(callee.get<Two>("stub_parallel")(1, 2) == 4);
 }
@@ -232,7 +239,8 @@ TEST_CASE("slots: bound, lazy and read-only ones, and pointers; each with its ow
   const SlotReport report = slots.rewrite();
   for (const auto& left : report.left) MESSAGE(left);
   CHECK(report.left.empty());
-  CHECK(report.changed == 4 + 4);  // those of the two pairs of the test above are still loaded
+  // Those of the two pairs of the test above are still loaded.
+  CHECK(report.changed == 4 * kSlotsOfCaller);
   CHECK(now.get<Two>("caller_call")(1, 2) == 5004);
   CHECK(lazy.get<Two>("caller_call")(1, 2) == 5004);
   // Bound only by its first call, which goes through us and leaves the slot ours.
@@ -246,7 +254,7 @@ TEST_CASE("slots: bound, lazy and read-only ones, and pointers; each with its ow
   {
     const Library late("caller_late");
     CHECK(late.get<Two>("caller_call")(1, 2) == 4);
-    CHECK(slots.rewrite().changed == 2);
+    CHECK(slots.rewrite().changed == kSlotsOfCaller);
     CHECK(late.get<Two>("caller_call")(1, 2) == 5004);
     // Gone before it is restored.
     dlclose(late.handle);
