@@ -251,7 +251,6 @@ void append(Bytes& out, T value) {
 void append(Bytes& out, std::initializer_list<std::uint8_t> bytes) { out.insert(out.end(), bytes); }
 
 std::uint8_t low_byte(unsigned value) { return static_cast<std::uint8_t>(value & 0xFFU); }
-
 void append_jump_anywhere(Bytes& out, std::uintptr_t to) {
   append(out, {0xFF, 0x25, 0, 0, 0, 0});
   append(out, static_cast<std::uint64_t>(to));
@@ -302,8 +301,6 @@ class Taken {
   Bytes undo_;
 };
 
-std::string at_offset(std::size_t offset) { return " at byte " + std::to_string(offset); }
-
 Result<Plan> plan(const Function& function) {
   Taken taken(std::clamp(function.arguments, 0, 6));
   const auto& bytes = function.bytes;
@@ -312,7 +309,7 @@ Result<Plan> plan(const Function& function) {
     const auto step = decode(bytes.subspan(offset));
     if (!step) {
       return Error{CW_NOT_AVAILABLE,
-                   "unknown instruction" + at_offset(offset) + " of the function"};
+                   "unknown instruction at byte " + std::to_string(offset) + " of the function"};
     }
     // A jump to the entry itself is a call of the function, if a jump does not stand there.
     if (offset != 0 || step->length >= kJump) targets.push_back(offset);
@@ -321,8 +318,9 @@ Result<Plan> plan(const Function& function) {
       return Plan{offset, step->length, width, taken.undo()};
     }
     if (!taken.add(*step)) {
-      return Error{CW_NOT_AVAILABLE, "no instruction long enough for a jump before the one" +
-                                         at_offset(offset) + ", which cannot be taken back"};
+      return Error{CW_NOT_AVAILABLE,
+                   "no instruction long enough for a jump before the one at byte " +
+                       std::to_string(offset) + ", which cannot be taken back"};
     }
     offset += step->length;
   }
@@ -373,24 +371,18 @@ Bytes jump(std::uintptr_t from, std::uintptr_t to) {
 
 #if defined(__x86_64__)
 bool exchange16(std::uintptr_t at, const Word& expected, const Word& desired) {
-  unsigned a = 0;
-  unsigned b = 0;
-  unsigned c = 0;
-  unsigned d = 0;
-  // Only the first x86-64 processors lack it.
-  if (__get_cpuid(1, &a, &b, &c, &d) == 0 || (c & bit_CMPXCHG16B) == 0) return false;
-  std::uint64_t old_low = 0;
-  std::uint64_t old_high = 0;
-  std::uint64_t new_low = 0;
-  std::uint64_t new_high = 0;
-  std::memcpy(&old_low, expected.bytes.data(), 8);
-  std::memcpy(&old_high, expected.bytes.data() + 8, 8);
-  std::memcpy(&new_low, desired.bytes.data(), 8);
-  std::memcpy(&new_high, desired.bytes.data() + 8, 8);
+  // Only the first x86-64 processors lack the instruction.
+  std::array<unsigned, 4> cpu{};
+  __cpuid(1, cpu[0], cpu[1], cpu[2], cpu[3]);
+  if ((cpu[2] & bit_CMPXCHG16B) == 0) return false;
+  std::uint64_t old_word[2];
+  std::uint64_t new_word[2];
+  std::memcpy(old_word, expected.bytes.data(), sizeof old_word);
+  std::memcpy(new_word, desired.bytes.data(), sizeof new_word);
   bool done = false;
   __asm__ __volatile__("lock cmpxchg16b (%[at])"
-                       : "=@ccz"(done), "+a"(old_low), "+d"(old_high)
-                       : "b"(new_low), "c"(new_high), [at] "r"(at)
+                       : "=@ccz"(done), "+a"(old_word[0]), "+d"(old_word[1])
+                       : "b"(new_word[0]), "c"(new_word[1]), [at] "r"(at)
                        : "memory");
   return done;
 }
