@@ -5,11 +5,9 @@
 // anything else end the search.
 #include <algorithm>
 #include <cstring>
-#include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -84,7 +82,7 @@ std::optional<Operands> operands(std::span<const std::uint8_t> bytes, std::size_
   return out;
 }
 
-// Opcodes without a prefix byte of their own; `at` is behind the opcode.
+// `at` is behind the opcode.
 std::optional<Instruction> decode_plain(std::span<const std::uint8_t> bytes, std::size_t at,
                                         unsigned opcode, unsigned rex) {
   Instruction out;
