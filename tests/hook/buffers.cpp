@@ -100,7 +100,7 @@ TEST_CASE("given back by another thread") {
 
 TEST_CASE("idle memory is bounded, and goes back on demand") {
   buffers::set_limit(8);
-  const long before = resident();
+  [[maybe_unused]] const long before = resident();
   {
     std::barrier together(64);
     std::vector<std::thread> threads;
@@ -117,7 +117,9 @@ TEST_CASE("idle memory is bounded, and goes back on demand") {
   // Some more than eight may lie there from before the limit was lowered.
   buffers::trim();
   CHECK(buffers::usage(nullptr).listed == 0);
+#if !defined(__SANITIZE_THREAD__)  // its own memory grows with what was touched
   CHECK(resident() - before < static_cast<long>(10 * kSize));
+#endif
   buffers::set_limit(64);
 }
 
