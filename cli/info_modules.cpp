@@ -24,7 +24,7 @@ std::string variable(const char* name) {
 std::string python_for(const InfoOptions& options) {
   if (!options.python.empty()) return options.python;
   // The Python that this corewise was installed into, as its wheel's script says.
-  const std::string own = variable("COREWISE_PYTHON");
+  std::string own = variable("COREWISE_PYTHON");
   if (!own.empty()) return own;
   const std::string environment = variable("VIRTUAL_ENV");
   return environment.empty() ? "python3" : environment + "/bin/python";
@@ -32,7 +32,7 @@ std::string python_for(const InfoOptions& options) {
 
 // Beside the program: where it is installed, and where it is built.
 std::string find_library() {
-  const std::string chosen = variable("COREWISE_LIBRARY");
+  std::string chosen = variable("COREWISE_LIBRARY");
   if (!chosen.empty()) return chosen;
   std::error_code unknown;
   const std::string folder =

@@ -80,7 +80,7 @@ std::string screen_of(const outside::Process& process, const InfoOptions& option
     out += fmt::format("  {}={}\n", printable(variable.name, style.unicode),
                        printable(variable.value, style.unicode));
   }
-  out += "\n";
+  out += '\n';
 
   std::vector<PoolRow> rows;
   for (const outside::SeenPool& seen : process.pools) rows.push_back(row_of(seen));

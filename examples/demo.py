@@ -3,6 +3,7 @@
 Runs on what scikit-learn itself ships: china.jpg, cut into 8 x 8 patches. `make demo` starts it.
 """
 
+import os
 import time
 
 import corewise
@@ -36,14 +37,14 @@ def threads() -> str:
     return "  ".join(f"{pool.prefix}={pool.threads}" for pool in corewise.info())
 
 
-print(f"numpy {numpy.__version__}, scipy {scipy.__version__}, scikit-learn {sklearn.__version__}, ")
-print(f"mdtraj {mdtraj.__version__} are loaded. Their thread pools:\n")
+versions = [f"{module.__name__} {module.__version__}" for module in (numpy, scipy, sklearn, mdtraj)]
+print(f"Loaded: {', '.join(versions)}. Their thread pools:\n")
 print(corewise.info())
 
 print("\nLimits nest; the tightest wins, and each undoes itself:")
 print("  before                          ", threads())
-with corewise.limits(openmp=2, blas=2):
-    print("  limits(openmp=2, blas=2)        ", threads())
+with corewise.limits(openmp=4, blas=2):
+    print("  limits(openmp=4, blas=2)        ", threads())
     with corewise.limits(blas=1):
         print("    limits(blas=1)                ", threads())
     print("  after the inner one             ", threads())
@@ -53,10 +54,11 @@ data = patches(load_sample_image("china.jpg"))
 print(f"\nKMeans({CLUSTERS}) on {len(data)} patches of china.jpg, {data.shape[1]} numbers each:")
 cluster(data)  # the first fit pays for loading code
 free, free_seconds = cluster(data)
-with corewise.limits(openmp=2, blas=1):
+cpus = len(os.sched_getaffinity(0))
+with corewise.limits(openmp=cpus, blas=1):
     limited, limited_seconds = cluster(data)
 print(f"  as installed                     {free_seconds:6.3f} s   inertia {free:.4f}")
-print(f"  with limits(openmp=2, blas=1)    {limited_seconds:6.3f} s   inertia {limited:.4f}")
+print(f"  with limits(openmp={cpus}, blas=1)    {limited_seconds:6.3f} s   inertia {limited:.4f}")
 print(f"  after it                         {threads()}")
 if abs(free - limited) > 1e-9 * free:
     raise SystemExit("the limits changed the result: this is a defect, please report it")

@@ -165,14 +165,15 @@ void core_type(const Patient& patient, Findings& out) {
 void variables_above_budget(const Patient& patient, Findings& out) {
   for (const char* name : {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS",
                            "BLIS_NUM_THREADS", "NUMBA_NUM_THREADS"}) {
-    const auto asked = number(patient, name);
     const std::string* text = variable(patient, name);
-    if (text != nullptr && (!asked || *asked < 1)) {
+    if (text == nullptr) continue;
+    const auto asked = number(patient, name);
+    if (!asked || *asked < 1) {
       out.push_back({"variable-not-a-count", Severity::kWarning,
                      std::string(name) + "=" + *text + " is no thread count",
                      "the libraries ignore it, each in its own way",
                      std::string("set ") + name + " to a whole number from 1, or unset it"});
-    } else if (asked && *asked > std::ceil(patient.budget - 1e-9)) {
+    } else if (*asked > std::ceil(patient.budget - 1e-9)) {
       out.push_back({"variable-above-budget", Severity::kWarning,
                      std::string(name) + "=" + *text + ", and the budget is " +
                          cpus(patient.budget) + " CPUs",

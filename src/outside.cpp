@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <system_error>
 #include <utility>
 
 #include "outside_module.h"
@@ -101,12 +102,21 @@ class Reader {
       process.notes.push_back("the environment it was started with may not be read");
     }
     look_for_pools(mappings, process);
-    if (pid_ != 0 && !file("stat")) return ended();
+    if (has_ended()) return ended();
     return process;
   }
 
  private:
   Result<std::string> file(const char* name) { return os::read_file(folder_ + "/" + name); }
+
+  // A process that nobody has collected yet keeps its folder, but no memory and no maps.
+  bool has_ended() {
+    if (pid_ == 0) return false;
+    const auto now = file("status");
+    if (!now) return true;
+    const std::string state = field(*now, "State");
+    return state.starts_with('Z') || state.starts_with('X');
+  }
 
   Error ended() const { return {CW_PROCESS_ENDED, who_ + " ended while it was read"}; }
 
@@ -133,8 +143,7 @@ class Reader {
   Error no_memory(bool had_lines) {
     if (had_lines) return {CW_IO_ERROR, who_ + ": " + "its maps file cannot be understood"};
     // It may have ended between the two reads.
-    const auto now = file("status");
-    if (pid_ != 0 && (!now || field(*now, "State").starts_with('Z'))) return ended();
+    if (has_ended()) return ended();
     if (field(status_, "VmSize").empty()) {
       return {CW_NOT_AVAILABLE,
               who_ + " (" + field(status_, "Name") + ") is a kernel thread: it has no libraries"};
@@ -183,8 +192,8 @@ Result<Process> read_process(int pid) {
       return Error{CW_NO_SUCH_PROCESS, "there is no process " + std::to_string(pid) +
                                            ", or it is hidden from this user"};
     }
-    return Error{CW_IO_ERROR,
-                 "/proc/" + std::to_string(pid) + ": " + std::strerror(folder.reason())};
+    return Error{CW_IO_ERROR, "/proc/" + std::to_string(pid) + ": " +
+                                  std::generic_category().message(folder.reason())};
   }
   return Reader(folder.path(), who, pid).read();
 }

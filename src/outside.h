@@ -1,7 +1,7 @@
 // Another process, seen from outside: it is not stopped, and nothing runs in it.
 //
 // All is read below one folder, /proc/PID or a recording of it (maps, status, environ, cmdline,
-// stat, root/ with the module files, and `memory`: lines of "address hexbytes"), so that torn and
+// root/ with the module files, and `memory`: lines of "address hexbytes"), so that torn and
 // hostile processes can be kept as tests. What may not be read is said in `notes`, not guessed.
 #pragma once
 

@@ -35,6 +35,7 @@ std::vector<LedgerSnapshot> read_ledgers(const std::string& directory) {
   std::vector<std::string> paths;
   const std::string prefix = ledger_prefix();
   if (DIR* entries = opendir(directory.c_str())) {
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody else reads this stream
     while (const dirent* entry = readdir(entries)) {
       const std::string_view name = entry->d_name;
       if (name.starts_with(prefix)) paths.push_back(directory + "/" + std::string(name));

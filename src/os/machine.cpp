@@ -7,7 +7,7 @@
 
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
+#include <system_error>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -21,7 +21,9 @@ constexpr std::size_t kMostBytes = std::size_t{16} << 20;
 // As many CPUs as any kernel can be built for.
 constexpr std::size_t kMostCpus = 8192;
 
-FileText unreadable(int error) { return {FileText::State::kUnreadable, std::strerror(error)}; }
+FileText unreadable(int error) {
+  return {FileText::State::kUnreadable, std::generic_category().message(error)};
+}
 
 FileText read_whole(const std::string& path) {
   // O_NONBLOCK: a recorded folder may hold a pipe where a file is expected.
@@ -55,6 +57,7 @@ FileText read_whole(const std::string& path) {
 FileText LiveMachine::read(const std::string& path) const { return read_whole(path); }
 
 std::optional<std::string> LiveMachine::variable(const char* name) const {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): the header says what callers must see to
   const char* value = std::getenv(name);
   if (value == nullptr) return std::nullopt;
   return std::string(value);

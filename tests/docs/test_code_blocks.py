@@ -57,9 +57,9 @@ def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def as_pattern(line: str) -> str:
-    """The shown line as a pattern: any number for a number, any text for "...", any blanks."""
-    parts = re.split(r"(\.\.\.|…|\d+(?:\.\d+)*|\s+)", line.strip())
-    wild = {"...": ".*", "…": ".*"}
+    """The shown line as a pattern: any number for a number, any text for "..." and "~/venv"."""
+    parts = re.split(r"(~/venv|\.\.\.|…|\d+(?:\.\d+)*|\s+)", line.strip())
+    wild = {"...": ".*", "…": ".*", "~/venv": ".*"}
     return "".join(
         wild.get(p)
         or (r"\s+" if p.isspace() else r"[\d.]+" if re.match(r"\d", p) else re.escape(p))

@@ -105,7 +105,7 @@ def test_table_fits(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
     assert " 12 " in lines[1] and " 128 " in lines[1] + " "
     path = lines[1] if beside else lines[2]
     assert path.endswith("1.so")
-    assert ("..." in path) == (width < 150)
+    assert ("..." in path) == (width < 100)
     assert " ? " in lines[2 if beside else 3]
     assert "\x1b" not in str(Info([UNKNOWN]))
 

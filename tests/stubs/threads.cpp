@@ -11,6 +11,12 @@ using namespace stubs;
 
 namespace {
 
+#if defined(__SANITIZE_THREAD__)
+constexpr bool kThreadSanitizer = true;
+#else
+constexpr bool kThreadSanitizer = false;
+#endif
+
 class Crowd {
  public:
   template <class Body>
