@@ -161,6 +161,8 @@ class [[nodiscard]] limits {
   corewise::error error_;
 };
 
+#if defined(COREWISE_EXPERIMENTAL)
+
 // The process governed while at least one of these lives. Move-only.
 class [[nodiscard]] governed {
  public:
@@ -195,5 +197,7 @@ class [[nodiscard]] governed {
   bool active_ = false;
   corewise::error error_;
 };
+
+#endif
 
 }  // namespace corewise

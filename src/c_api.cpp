@@ -13,8 +13,11 @@
 #include "elf_reader.h"
 #include "error.h"
 #include "format.h"
-#include "govern/govern.h"
 #include "limit.h"
+
+#if defined(COREWISE_EXPERIMENTAL)
+#include "govern/govern.h"
+#endif
 
 using namespace corewise;  // NOLINT(google-build-using-namespace): this file is its C face
 
@@ -164,7 +167,9 @@ const char* cw_last_error(void) { return last_error; }
 cw_status cw_refresh(int* changed) {
   return guarded([&] {
     const bool grew = synchronise();
+#if defined(COREWISE_EXPERIMENTAL)
     govern::govern_new_modules();
+#endif
     if (changed != nullptr) *changed = grew ? 1 : 0;
     return CW_OK;
   });
@@ -310,6 +315,8 @@ size_t cw_info_json(char* buffer, size_t capacity) {
   });
 }
 
+#if defined(COREWISE_EXPERIMENTAL)
+
 cw_status cw_govern(const cw_govern_options* options) {
   return guarded([&] {
     govern::GovernOptions own;
@@ -335,5 +342,7 @@ cw_status cw_ungovern(void) {
 size_t cw_govern_report_json(char* buffer, size_t capacity) {
   return hand_out_text(buffer, capacity, govern::report_json);
 }
+
+#endif
 
 }  // extern "C"

@@ -7,8 +7,8 @@
 
 #include <cerrno>
 #include <cstdlib>
-#include <system_error>
 #include <string_view>
+#include <system_error>
 #include <utility>
 #include <vector>
 

@@ -37,9 +37,7 @@ def report():
 
 
 def probe(name):
-    library = ctypes.CDLL(
-        os.path.join(os.environ["COREWISE_PROBES"], f"libprobe_{name}.so")
-    )
+    library = ctypes.CDLL(os.path.join(os.environ["COREWISE_PROBES"], f"libprobe_{name}.so"))
     library.probe_sums.restype = ctypes.c_long
     library.probe_many.restype = ctypes.c_long
     library.probe_twenty.restype = ctypes.c_long

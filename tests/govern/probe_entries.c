@@ -6,7 +6,8 @@ typedef void (*Outlined)(void*);
   void GOMP_parallel_loop_##kind(Outlined, void*, unsigned, long, long, long, long, unsigned); \
   _Bool GOMP_loop_##kind##_next(long*, long*);
 LOOP(static)
-LOOP(dynamic) LOOP(guided) LOOP(nonmonotonic_dynamic)
+LOOP(dynamic)
+LOOP(guided) LOOP(nonmonotonic_dynamic)
     LOOP(nonmonotonic_guided) void GOMP_parallel_loop_runtime(Outlined, void*, unsigned, long, long,
                                                               long, unsigned);
 void GOMP_parallel_loop_nonmonotonic_runtime(Outlined, void*, unsigned, long, long, long, unsigned);

@@ -11,12 +11,8 @@ import pytest
 
 HERE = pathlib.Path(__file__).parent
 PROBES = pathlib.Path(os.environ.get("COREWISE_PROBES", HERE))
-RUNTIMES = sorted(
-    p.stem.removeprefix("libprobe_") for p in PROBES.glob("libprobe_*.so")
-)
-ENVIRONMENT = {
-    k: v for k, v in os.environ.items() if not k.startswith(("OPENBLAS_", "OMP_"))
-}
+RUNTIMES = sorted(p.stem.removeprefix("libprobe_") for p in PROBES.glob("libprobe_*.so"))
+ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith(("OPENBLAS_", "OMP_"))}
 
 
 def run(script, *arguments, **environment):

@@ -3,5 +3,5 @@ extern int stub_parallel(int, int);
 extern int stub_short(void);
 
 int caller_call(int a, int b) { return stub_parallel(a, b); }
-void *caller_address(void) { return (void *)stub_parallel; }
+void* caller_address(void) { return (void*)stub_parallel; }
 int caller_short(void) { return stub_short(); }
