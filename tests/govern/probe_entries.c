@@ -5,9 +5,11 @@ typedef void (*Outlined)(void*);
 #define LOOP(kind)                                                                             \
   void GOMP_parallel_loop_##kind(Outlined, void*, unsigned, long, long, long, long, unsigned); \
   _Bool GOMP_loop_##kind##_next(long*, long*);
+// clang-format off
 LOOP(static)
 LOOP(dynamic)
 LOOP(guided) LOOP(nonmonotonic_dynamic)
+// clang-format on
     LOOP(nonmonotonic_guided) void GOMP_parallel_loop_runtime(Outlined, void*, unsigned, long, long,
                                                               long, unsigned);
 void GOMP_parallel_loop_nonmonotonic_runtime(Outlined, void*, unsigned, long, long, long, unsigned);

@@ -14,7 +14,7 @@ namespace {
 #if defined(__SANITIZE_THREAD__)
 constexpr bool kThreadSanitizer = true;
 #else
-constexpr bool kThreadSanitizer = false;
+[[maybe_unused]] constexpr bool kThreadSanitizer = false;
 #endif
 
 class Crowd {
