@@ -191,6 +191,34 @@ CW_API void* cw_symbol(const char* path, const char* name);
  * bytes needed, NUL included. */
 CW_API size_t cw_info_json(char* buffer, size_t capacity);
 
+/* Not part of the frozen ABI yet: only in libraries built with -DCOREWISE_GOVERN=ON. */
+#if defined(COREWISE_EXPERIMENTAL)
+
+/* Governing: the whole process kept inside one budget, shared with the user's other governed
+ * processes, from this call on and for libraries loaded later. OpenMP regions and OpenBLAS calls
+ * get at each turn what is free, at least one thread and never more than the program asks for;
+ * numbers that the program sets stay, as upper bounds, and are read back as it set them. Pools that
+ * cannot be governed so are limited to the budget. */
+typedef struct cw_govern_options {
+  size_t size;       /* sizeof(cw_govern_options) */
+  int32_t budget;    /* threads; 0: the CPUs that the process may use */
+  const char* group; /* processes with equal groups share a budget; NULL: all of the user's */
+} cw_govern_options;
+
+/* Calls count: the process is governed until cw_ungovern was called as often. A second call with
+ * another budget or group fails while the first holds. options may be NULL. What could not be
+ * hooked does not fail: the report says so. */
+CW_API cw_status cw_govern(const cw_govern_options* options);
+
+/* The last one puts everything back. Without a cw_govern before it, does nothing. */
+CW_API cw_status cw_ungovern(void);
+
+/* What governing did so far, and what it could not do, as JSON (docs/json.md). Writes at most
+ * capacity bytes with a final NUL, returns the bytes needed, NUL included. */
+CW_API size_t cw_govern_report_json(char* buffer, size_t capacity);
+
+#endif
+
 #ifdef __cplusplus
 }
 #endif

@@ -161,4 +161,43 @@ class [[nodiscard]] limits {
   corewise::error error_;
 };
 
+#if defined(COREWISE_EXPERIMENTAL)
+
+// The process governed while at least one of these lives. Move-only.
+class [[nodiscard]] governed {
+ public:
+  // budget 0: the CPUs that the process may use. Processes with equal groups share a budget.
+  explicit governed(int budget = 0, const char* group = nullptr) {
+    const cw_govern_options options{sizeof options, budget, group};
+    const cw_status status = cw_govern(&options);
+    active_ = status == CW_OK;
+    if (!active_) error_ = corewise::error(status);
+  }
+  governed(governed&& other) noexcept
+      : active_(std::exchange(other.active_, false)), error_(std::move(other.error_)) {}
+  governed& operator=(governed&& other) noexcept {
+    if (this != &other) {
+      end();
+      active_ = std::exchange(other.active_, false);
+      error_ = std::move(other.error_);
+    }
+    return *this;
+  }
+  ~governed() { end(); }
+
+  // False if it could not be; error() then says why.
+  explicit operator bool() const { return active_; }
+  const corewise::error& error() const { return error_; }
+
+  void end() {
+    if (std::exchange(active_, false)) cw_ungovern();
+  }
+
+ private:
+  bool active_ = false;
+  corewise::error error_;
+};
+
+#endif
+
 }  // namespace corewise

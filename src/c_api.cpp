@@ -15,6 +15,10 @@
 #include "format.h"
 #include "limit.h"
 
+#if defined(COREWISE_EXPERIMENTAL)
+#include "govern/govern.h"
+#endif
+
 using namespace corewise;  // NOLINT(google-build-using-namespace): this file is its C face
 
 struct cw_limits {
@@ -130,6 +134,22 @@ Result<std::vector<Rule>> from_c(const cw_rule* rules, std::size_t count) {
   return out;
 }
 
+template <class Make>
+std::size_t hand_out_text(char* buffer, std::size_t capacity, Make&& make) noexcept {
+  std::size_t needed = 0;
+  guarded([&] {
+    const std::string text = make();
+    needed = text.size() + 1;
+    if (buffer != nullptr && capacity != 0) {
+      const std::size_t n = std::min(capacity - 1, text.size());
+      std::memcpy(buffer, text.data(), n);
+      buffer[n] = '\0';
+    }
+    return CW_OK;
+  });
+  return needed;
+}
+
 }  // namespace
 
 extern "C" {
@@ -147,6 +167,9 @@ const char* cw_last_error(void) { return last_error; }
 cw_status cw_refresh(int* changed) {
   return guarded([&] {
     const bool grew = synchronise();
+#if defined(COREWISE_EXPERIMENTAL)
+    govern::govern_new_modules();
+#endif
     if (changed != nullptr) *changed = grew ? 1 : 0;
     return CW_OK;
   });
@@ -286,19 +309,40 @@ void* cw_symbol(const char* path, const char* name) {
 }
 
 size_t cw_info_json(char* buffer, size_t capacity) {
-  std::size_t needed = 0;
-  guarded([&] {
+  return hand_out_text(buffer, capacity, [] {
     synchronise();
-    const std::string text = info_json();
-    needed = text.size() + 1;
-    if (buffer != nullptr && capacity != 0) {
-      const std::size_t n = std::min(capacity - 1, text.size());
-      std::memcpy(buffer, text.data(), n);
-      buffer[n] = '\0';
+    return info_json();
+  });
+}
+
+#if defined(COREWISE_EXPERIMENTAL)
+
+cw_status cw_govern(const cw_govern_options* options) {
+  return guarded([&] {
+    govern::GovernOptions own;
+    if (options != nullptr) {
+      if (options->size < sizeof(cw_govern_options)) {
+        return fail(CW_BAD_ARGUMENT, "options.size was not set to sizeof(cw_govern_options)");
+      }
+      own.budget = options->budget;
+      if (options->group != nullptr) own.key = options->group;
     }
+    const auto error = govern::govern(own);
+    return error ? fail(*error) : CW_OK;
+  });
+}
+
+cw_status cw_ungovern(void) {
+  return guarded([] {
+    govern::ungovern();
     return CW_OK;
   });
-  return needed;
 }
+
+size_t cw_govern_report_json(char* buffer, size_t capacity) {
+  return hand_out_text(buffer, capacity, govern::report_json);
+}
+
+#endif
 
 }  // extern "C"

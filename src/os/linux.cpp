@@ -184,6 +184,20 @@ void at_thread_exit(void (*handler)()) {
   pthread_setspecific(kKey, reinterpret_cast<void*>(handler));
 }
 
+int usable_cpus() {
+  // More than a fixed set holds, on machines with more CPUs than that.
+  for (int size = 1024; size <= 1 << 20; size *= 4) {
+    cpu_set_t* const set = CPU_ALLOC(size);
+    if (set == nullptr) break;
+    const std::size_t bytes = CPU_ALLOC_SIZE(size);
+    const bool known = sched_getaffinity(0, bytes, set) == 0;
+    const int count = known ? CPU_COUNT_S(bytes, set) : 0;
+    CPU_FREE(set);
+    if (known) return std::max(1, count);
+  }
+  return 1;
+}
+
 void at_fork(void (*prepare)(), void (*parent)(), void (*child)()) {
   pthread_atfork(prepare, parent, child);
 }

@@ -85,6 +85,9 @@ void release_walks();
 // handler; naming it again in the same thread changes nothing.
 void at_thread_exit(void (*handler)());
 
+// The CPUs that the calling thread may run on; at least 1.
+int usable_cpus();
+
 // Registers handlers around fork; each may be null.
 void at_fork(void (*prepare)(), void (*parent)(), void (*child)());
 

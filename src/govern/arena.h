@@ -1,0 +1,48 @@
+// The end of OpenBLAS's table of work buffers, and with it of its limit on callers.
+//
+// Every call into OpenBLAS takes a buffer from a table of fixed size; with more callers at once
+// than it has places it warns, then crashes. Here blas_memory_alloc and blas_memory_free of every
+// loaded copy are replaced at their entry by buffers.h, which has a buffer for everyone. Numbers
+// do not change: a buffer has the size and alignment that the copy was built for.
+//
+// Buffers from before the installation go back to the copy's own table. Buffers of ours that are
+// still out at removal are still recognised: blas_memory_free stays replaced until they are back.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace corewise::govern::arena {
+
+// One OpenBLAS copy, and whether calls of it are served. If not, `reason` says why, and that its
+// callers have to be capped instead.
+struct Copy {
+  std::string path;
+  std::uintptr_t base = 0;
+  const void* id = nullptr;  // what the listener is told
+  bool served = false;
+  std::size_t buffer_size = 0;
+  std::string reason;
+};
+
+// Serves every copy that is loaded now; again for those loaded later.
+std::vector<Copy> install();
+
+// Gives every copy its own functions back. A reason says what had to stay, and is no failure:
+// calling again later finishes it.
+std::vector<Copy> remove();
+
+// Told of each call: after its buffer is taken, before anything is computed, and when it is given
+// back. `procpos` is OpenBLAS's: 0 from level 3 routines, 1 from others. Not told of the buffers
+// that OpenBLAS's own workers hold (2). Runs inside the calling thread and may not call BLAS.
+struct Listener {
+  void (*enter)(const void* copy, int procpos);
+  void (*leave)(const void* copy);
+};
+
+// Null: nobody. The listener must live on: a call may be on its way to it.
+void listen(const Listener* listener);
+
+}  // namespace corewise::govern::arena

@@ -1,0 +1,124 @@
+// Work buffers for any number of threads at once, taken and given back from within hooks.
+//
+// A buffer is address space of one size; memory comes with the first touch, on the node of the
+// thread that touches it. A thread keeps the buffers it gave back and gets them again, which costs
+// no shared cache line. What threads cannot keep, and what ended threads leave, lies on lock-free
+// lists, one for each node, for the next taker there. Idle memory is bounded: only so many threads
+// may keep buffers and only so many buffers lie on the lists with their memory; of the rest the
+// memory goes back to the system. Buffers are never unmapped, so that a stale pointer to one is
+// still recognised.
+//
+// Nothing here locks or allocates with malloc, and the shared state is only reached through Inside.
+// Exception: the system's own table of thread pointers may grow once per thread.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace corewise::govern::buffers {
+
+inline constexpr std::size_t kShelves = 8;
+inline constexpr std::size_t kNodes = 64;
+inline constexpr std::size_t kKept = 2;
+
+struct Cache;
+struct Shelf;
+
+struct alignas(64) Buffer {
+  std::byte* address = nullptr;
+  Shelf* shelf = nullptr;
+  std::atomic<Cache*> owner = nullptr;      // the thread that took it
+  std::atomic<const void*> user = nullptr;  // for whom; null: idle
+  std::atomic<std::uint32_t> next = 0;      // on a list
+  std::uint32_t id = 0;
+  std::uint32_t node = 0;
+  bool held = false;     // by a library, beyond the call that took it
+  bool entered = false;  // the listener was told
+};
+
+// A lock-free list of things that are never freed, by number; `next` and `id` are theirs. The
+// upper half of the head counts changes, so that an old head is never taken for the present one.
+template <class T, T& (*at)(std::uint32_t)>
+class List {
+ public:
+  void push(T& item) {
+    std::uint64_t head = head_.load(std::memory_order_relaxed);
+    do {
+      item.next.store(static_cast<std::uint32_t>(head), std::memory_order_relaxed);
+    } while (!head_.compare_exchange_weak(head, changed(head) | (item.id + 1),
+                                          std::memory_order_release, std::memory_order_relaxed));
+  }
+  T* pop() {
+    std::uint64_t head = head_.load(std::memory_order_acquire);
+    while (static_cast<std::uint32_t>(head) != 0) {
+      T& item = at(static_cast<std::uint32_t>(head) - 1);
+      const std::uint32_t next = item.next.load(std::memory_order_relaxed);
+      if (head_.compare_exchange_weak(head, changed(head) | next, std::memory_order_acquire,
+                                      std::memory_order_acquire)) {
+        return &item;
+      }
+    }
+    return nullptr;
+  }
+
+ private:
+  static std::uint64_t changed(std::uint64_t head) { return ((head >> 32U) + 1) << 32U; }
+  alignas(64) std::atomic<std::uint64_t> head_ = 0;
+};
+
+Buffer& buffer_at(std::uint32_t id);
+using BufferList = List<Buffer, buffer_at>;
+
+// Buffers of one size.
+struct Shelf {
+  std::atomic<std::size_t> size = 0;
+  alignas(64) std::atomic<std::int64_t> idle = 0;  // on `by_node`
+  BufferList by_node[kNodes];
+  BufferList emptied;  // without memory
+};
+
+// To be called before anything else, not from a hook. False: the system has no thread pointers
+// left.
+bool start();
+
+// The shelf for a size; null if there are too many different ones. Not from a hook.
+Shelf* shelf_for(std::size_t size);
+
+// That a hook is inside: the way to the thread's own buffers. In a signal handler that interrupts
+// a hook, and where the system has no thread pointer, there are none, and the lists do it all.
+class Inside {
+ public:
+  Inside();
+  ~Inside();
+  Inside(const Inside&) = delete;
+  Inside& operator=(const Inside&) = delete;
+
+  // Null only if the system has no memory left. `user` must not be null.
+  Buffer* take(Shelf& shelf, const void* user);
+  // The buffer that starts at `at` and is taken; null if it is none of ours.
+  Buffer* find(const void* at);
+  void give(Buffer& buffer);
+
+ private:
+  Cache* cache_;
+};
+
+// Waits until every thread that is inside a hook now has left it, at most for a tenth of a second;
+// whether they have.
+bool wait_until_left();
+
+struct Usage {
+  std::size_t buffers = 0;  // ever made
+  std::size_t taken = 0;
+  std::size_t listed = 0;  // idle with memory, not kept by a thread
+};
+Usage usage(const void* user);  // null: of all
+
+// How many threads may keep buffers, and how many idle ones may lie on a list with memory.
+void set_limit(std::size_t limit);
+// Gives the memory of all listed buffers back.
+void trim();
+
+}  // namespace corewise::govern::buffers

@@ -1,0 +1,71 @@
+// Machine code: where a function can be made to jump elsewhere, and the code on both sides.
+//
+// Other threads run through the function while it is changed, and one may have been stopped
+// anywhere in it. So the rule is: a jump replaces exactly one whole instruction, in one atomic
+// store. Then every thread stands before it or behind it, never inside, and no thread needs to be
+// stopped. Where the entry's first instruction is too short for a jump, the first one that is long
+// enough is taken, and the code jumped to undoes what ran before it: pushes are popped, scratch
+// registers are let be.
+//
+// Only what a small decoder knows is accepted; the first unknown instruction ends the search, and
+// the reason says so. Pure functions of bytes: each architecture's run on every machine.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "../error.h"
+
+namespace corewise::govern::code {
+
+using Bytes = std::vector<std::uint8_t>;
+
+// A naturally aligned word of memory, of 8 or 16 bytes.
+struct alignas(16) Word {
+  std::array<std::uint8_t, 16> bytes{};
+};
+
+// A function as it stands in memory, and what its callers pass.
+struct Function {
+  std::uintptr_t address = 0;
+  std::span<const std::uint8_t> bytes;  // the whole function: its own jumps are looked at
+  int arguments = 0;                    // integer arguments; nothing floating, nothing variadic
+};
+
+// The instruction to replace.
+struct Plan {
+  std::size_t offset = 0;  // from the entry
+  std::size_t length = 0;
+  std::size_t width = 8;  // of the aligned word that holds the jump
+  Bytes undo;             // code that takes back what the instructions before it did
+};
+
+struct Architecture {
+  const char* name;
+  std::uintptr_t reach;  // how far a jump goes
+  Result<Plan> (*plan)(const Function& function);
+
+  // Code for `at` that goes on in the function as if nothing had been replaced.
+  Result<Bytes> (*resume)(const Function& function, const Plan& plan, std::uintptr_t at);
+
+  // Code that does `undo`, passes `context` as integer argument number `argument` (from 0; -1:
+  // passes none) and jumps to `target`. Runs anywhere.
+  Result<Bytes> (*enter)(const Bytes& undo, int argument, const void* context, const void* target);
+
+  // The jump that replaces an instruction at `from`.
+  Bytes (*jump)(std::uintptr_t from, std::uintptr_t to);
+
+  // Compares and exchanges an aligned word of 16 bytes; null where no jump needs that.
+  bool (*exchange16)(std::uintptr_t at, const Word& expected, const Word& desired);
+};
+
+extern const Architecture kX86_64;
+extern const Architecture kAarch64;
+
+// This machine's; null where there is none yet.
+const Architecture* native();
+
+}  // namespace corewise::govern::code

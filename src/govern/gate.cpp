@@ -1,0 +1,186 @@
+// Who is inside, per thread; and what was granted, for the report.
+#include "gate.h"
+
+#include <time.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <utility>
+
+#include "../os/os.h"
+
+namespace corewise::govern::gate {
+namespace {
+
+using Number = std::atomic<std::uint64_t>;
+
+// Threads count in different places, so that counting costs no shared cache line.
+struct alignas(64) Tally {
+  Number regions{0};
+  Number calls{0};
+  Number nested{0};
+  Number granted{0};
+  Number shortened{0};
+  Number withheld{0};
+  Number not_needed_ns{0};
+  Number abandoned{0};
+};
+
+constexpr std::size_t kTallies = 32;
+constinit std::array<Tally, kTallies> tallies;
+constinit std::atomic<std::uint32_t> threads_seen{0};
+
+struct ThreadState {
+  // Strength of the governed team that this thread works in; up to 1: none.
+  int team = 0;
+  // Visits that count. The permit is the innermost one's: only an outer one of one thread, whose
+  // permit was given back for it, can be open besides.
+  int depth = 0;
+  Permit permit;
+  const Grants* asked = nullptr;
+  std::uintptr_t frame = 0;  // of the outermost
+  int withheld = 0;
+  std::uint64_t since_ns = 0;  // only where something was withheld
+  Tally* tally = nullptr;
+};
+
+// In the thread's first block, not in one that is allocated at the first access.
+[[gnu::tls_model("initial-exec")]] constinit thread_local ThreadState me;
+
+constinit std::atomic<const Grants*> granter{nullptr};
+constinit std::atomic<const Observer*> observer{nullptr};
+constinit std::atomic<int> inside{0};
+
+void add(Number& number, std::uint64_t much) { number.fetch_add(much, std::memory_order_relaxed); }
+
+Tally& tally() {
+  if (me.tally == nullptr) {
+    me.tally = &tallies[threads_seen.fetch_add(1, std::memory_order_relaxed) % kTallies];
+  }
+  return *me.tally;
+}
+
+std::uint64_t now_ns() {
+  timespec now{};
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
+         static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+void give_back() {
+  if (me.asked != nullptr && me.permit.note != 0) me.asked->release(me.asked->self, me.permit);
+  me.permit = {};
+  if (me.withheld > 0) {
+    add(tally().not_needed_ns, static_cast<std::uint64_t>(me.withheld) * (now_ns() - me.since_ns));
+    me.withheld = 0;
+  }
+}
+
+// The parent's other threads are not here, nor are the regions they were in. What this thread was
+// in goes on, but was the parent's to count.
+void forget_parent() {
+  me = {};
+  inside.store(0);
+  if (const Observer* told = observer.load(std::memory_order_acquire)) told->idle();
+  for (Tally& each : tallies) {
+    for (Number* number : {&each.regions, &each.calls, &each.nested, &each.granted, &each.shortened,
+                           &each.withheld, &each.not_needed_ns, &each.abandoned}) {
+      number->store(0, std::memory_order_relaxed);
+    }
+  }
+}
+
+void watch_forks() {
+  static const bool watching = [] {
+    os::at_fork(nullptr, nullptr, forget_parent);
+    return true;
+  }();
+  static_cast<void>(watching);
+}
+
+}  // namespace
+
+void open(const Grants* grants) {
+  watch_forks();
+  granter.store(grants, std::memory_order_release);
+}
+
+bool is_open() { return granter.load(std::memory_order_relaxed) != nullptr; }
+
+bool is_inside() { return me.team > 1 || (me.depth > 0 && me.permit.threads > 1); }
+
+Visit enter(Kind kind, int wanted, bool exact) {
+  const Grants* grants = granter.load(std::memory_order_acquire);
+  if (grants == nullptr || wanted <= 1) return {wanted, false};
+  // Stacks grow downwards: whoever called us from here or further up is done with what was deeper.
+  const auto frame = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
+  if (me.depth > 0 && frame >= me.frame) {
+    give_back();
+    add(tally().abandoned, static_cast<std::uint64_t>(me.depth));
+    inside.fetch_sub(me.depth);
+    me.depth = 0;
+  }
+  if (is_inside()) {
+    add(tally().nested, 1);
+    return {exact ? wanted : 1, false};
+  }
+  if (me.depth > 0) {
+    give_back();
+  } else {
+    me.frame = frame;
+  }
+  inside.fetch_add(1);
+  me.asked = grants;
+  me.permit = grants->acquire(grants->self, wanted);
+  me.permit.threads = std::clamp(me.permit.threads, 1, wanted);
+  ++me.depth;
+
+  Tally& mine = tally();
+  add(kind == Kind::kRegion ? mine.regions : mine.calls, 1);
+  add(mine.granted, static_cast<std::uint64_t>(me.permit.threads));
+  const int threads = exact ? wanted : me.permit.threads;
+  if (threads < wanted) {
+    me.withheld = wanted - threads;
+    me.since_ns = now_ns();
+    add(mine.shortened, 1);
+    add(mine.withheld, static_cast<std::uint64_t>(me.withheld));
+  }
+  if (kind == Kind::kRegion && threads > 1) {
+    if (const Observer* told = observer.load(std::memory_order_acquire)) told->busy();
+  }
+  return {threads, true};
+}
+
+void leave(const Visit& visit) {
+  if (!visit.counted || me.depth == 0) return;
+  --me.depth;
+  give_back();
+  if (inside.fetch_sub(1) != 1) return;
+  if (const Observer* told = observer.load(std::memory_order_acquire)) told->idle();
+}
+
+TeamMember::TeamMember(int team) : before_(std::exchange(me.team, team)) {}
+TeamMember::~TeamMember() { me.team = before_; }
+
+void observe(const Observer* told) { observer.store(told, std::memory_order_release); }
+
+bool is_busy() { return inside.load() > 0; }
+
+Counts counts() {
+  Counts sum;
+  for (const Tally& each : tallies) {
+    sum.regions += each.regions.load(std::memory_order_relaxed);
+    sum.calls += each.calls.load(std::memory_order_relaxed);
+    sum.nested += each.nested.load(std::memory_order_relaxed);
+    sum.granted += each.granted.load(std::memory_order_relaxed);
+    sum.shortened += each.shortened.load(std::memory_order_relaxed);
+    sum.withheld += each.withheld.load(std::memory_order_relaxed);
+    sum.not_needed_s +=
+        1e-9 * static_cast<double>(each.not_needed_ns.load(std::memory_order_relaxed));
+    sum.abandoned += each.abandoned.load(std::memory_order_relaxed);
+  }
+  return sum;
+}
+
+}  // namespace corewise::govern::gate

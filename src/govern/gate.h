@@ -1,0 +1,112 @@
+// The gate: every outermost parallel region and BLAS call passes through it, whatever runtime it
+// belongs to. It asks for a grant on the way in and gives it back on the way out.
+//
+// A thread is inside from its outermost region or call on, and so is every worker of a governed
+// team: what they start has been counted already, and gets one thread. A region or call that got
+// only one thread because nothing was free does not bind what is nested in it: that may ask again.
+//
+// Nothing here allocates, locks, waits or prints, so that hooks may call it. A region that was left
+// without a word (longjmp, an exception past a C frame) is noticed when its thread enters again
+// from no deeper in its stack, and is then given back.
+#pragma once
+
+#include <cstdint>
+
+namespace corewise::govern {
+
+// What was granted, and by which note of the granter.
+struct Permit {
+  int threads = 1;
+  std::uint64_t note = 0;  // 0: nothing to give back
+};
+
+// Whom the gate asks; the ledger, but for tests. Both may be called in the child of a fork.
+struct Grants {
+  Permit (*acquire)(void* self, int wanted) noexcept;
+  void (*release)(void* self, const Permit& permit) noexcept;
+  void* self;
+};
+
+namespace gate {
+
+enum class Kind { kRegion, kCall };
+
+// Opens the gate's other side: from now on `grants` is asked. Null: everybody passes, ungoverned.
+// It must live on, as a thread may be on its way with it.
+void open(const Grants* grants);
+bool is_open();
+
+// One way in; to be kept until the way out. Copies are the same way.
+struct Visit {
+  int threads = 1;       // to be used now: at least 1, at most what was wanted
+  bool counted = false;  // leave() has something to do
+};
+
+// `exact`: the team will be `wanted` strong whatever is granted, so that is what counts.
+Visit enter(Kind kind, int wanted, bool exact = false);
+void leave(const Visit& visit);
+
+// Whether what the calling thread starts now has been counted already, so that it gets one thread.
+bool is_inside();
+
+// For the life of the object its thread is a worker of a governed team.
+class TeamMember {
+ public:
+  explicit TeamMember(int team);
+  ~TeamMember();
+  TeamMember(const TeamMember&) = delete;
+  TeamMember& operator=(const TeamMember&) = delete;
+
+ private:
+  int before_;
+};
+
+// Visits whose way in and way out are separate calls of a library, nested in one another: which of
+// them count. Those deeper than 64 do not.
+class Nest {
+ public:
+  void push(const Visit& visit) {
+    if (depth_++ < kDeepest) counted_ = counted_ << 1U | (visit.counted ? 1U : 0U);
+  }
+  // The innermost; one that was never pushed does not count.
+  Visit pop() {
+    if (depth_ == 0 || --depth_ >= kDeepest) return {};
+    const bool counted = (counted_ & 1U) != 0;
+    counted_ >>= 1U;
+    return {1, counted};
+  }
+  bool empty() const { return depth_ == 0; }
+
+ private:
+  static constexpr unsigned kDeepest = 64;
+  std::uint64_t counted_ = 0;
+  unsigned depth_ = 0;
+};
+
+// Told of what concerns every library of the process: that a region of several threads starts,
+// whose workers must not get more; and that nobody is inside any more (others may just come in
+// again).
+struct Observer {
+  void (*busy)();
+  void (*idle)();
+};
+void observe(const Observer* observer);
+
+// Whether a thread of this process is inside.
+bool is_busy();
+
+// For the process since it started, or was forked.
+struct Counts {
+  std::uint64_t regions = 0;    // outermost ones that asked
+  std::uint64_t calls = 0;      // likewise, into BLAS
+  std::uint64_t nested = 0;     // regions and calls inside others that wanted more than one thread
+  std::uint64_t granted = 0;    // threads, of all that asked
+  std::uint64_t shortened = 0;  // how many got fewer than they wanted
+  std::uint64_t withheld = 0;   // threads that they did not get
+  double not_needed_s = 0;      // these threads' time: what would have been oversubscription
+  std::uint64_t abandoned = 0;  // left without a word
+};
+Counts counts();
+
+}  // namespace gate
+}  // namespace corewise::govern

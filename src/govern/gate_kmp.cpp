@@ -1,0 +1,235 @@
+// Facts (openmp/runtime/src/kmp_csupport.cpp, kmp_runtime.cpp, z_Linux_asm.S): the arguments of
+// __kmpc_fork_call beyond the third are `argc` words, copied for each thread of the team and handed
+// to the region's function after the addresses of two thread numbers. A pushed number of threads
+// holds for the next region of its thread, the last push wins.
+//
+// So that workers know that they are inside, the region's function is replaced by one that takes a
+// single argument: where the true function and its arguments are. They lie in the frame of the
+// thread that forks, which outlives the region.
+#include "gate_kmp.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdarg>
+#include <cstdint>
+#include <utility>
+
+#include "gate.h"
+#include "gate_exact.h"
+
+namespace corewise::govern::kmp {
+namespace {
+
+using Microtask = void(std::int32_t* global, std::int32_t* bound, ...);
+using Fork = void(void* location, std::int32_t argc, Microtask* task, ...);
+using ForkIf = void(void* location, std::int32_t argc, Microtask* task, std::int32_t condition,
+                    void* argument);
+using Push = void(void* location, std::int32_t thread, std::int32_t number);
+using PushList = void(void* location, std::int32_t thread, std::uint32_t length,
+                      std::int32_t* list);
+using PushStrict = void(void* location, std::int32_t thread, std::int32_t number,
+                        std::int32_t severity, const char* message);
+using PushListStrict = void(void* location, std::int32_t thread, std::uint32_t length,
+                            std::int32_t* list, std::int32_t severity, const char* message);
+
+// A copy of the runtime. Filled before the first of its slots is rewritten, then constant.
+struct Copy {
+  Fork* fork = nullptr;
+  ForkIf* fork_if = nullptr;
+  Push* push = nullptr;
+  PushList* push_list = nullptr;
+  PushStrict* push_strict = nullptr;
+  PushListStrict* push_list_strict = nullptr;
+  std::int32_t (*thread_number)(void* location) = nullptr;
+  int (*max_threads)() = nullptr;
+  int (*invoke)(Microtask*, int, int, int, void**, void**) = nullptr;
+};
+constinit std::array<Copy, kMostCopies> copies;
+
+// The num_threads clause of the region to come. 0: none; below: one that is to be left as it is.
+[[gnu::tls_model("initial-exec")]] constinit thread_local std::int32_t clause = 0;
+constexpr std::int32_t kHandsOff = -1;
+
+struct Region {
+  Microtask* task;
+  void** arguments;
+  std::int32_t argc;
+  int team;
+  const Copy* copy;
+};
+
+template <std::size_t... i>
+void call(const Region& region, std::int32_t* global, std::int32_t* bound,
+          std::index_sequence<i...>) {
+  // As the compiler made it, it is no variadic function; that one may get more arguments than it
+  // takes holds for both calling conventions.
+  using Plain = void(std::int32_t*, std::int32_t*, decltype(i, static_cast<void*>(nullptr))...);
+  reinterpret_cast<Plain*>(region.task)(global, bound, region.arguments[i]...);
+}
+
+// The caller's array is as long as the largest of these.
+constexpr std::int32_t kMostByCall = 64;
+
+void run(const Region& region, std::int32_t* global, std::int32_t* bound) {
+  if (region.argc <= 8) {
+    call(region, global, bound, std::make_index_sequence<8>());
+  } else if (region.argc <= kMostByCall) {
+    call(region, global, bound, std::make_index_sequence<kMostByCall>());
+  } else {
+    void* frame = nullptr;
+    region.copy->invoke(region.task, *global, *bound, region.argc, region.arguments, &frame);
+  }
+}
+
+void run_as_member(std::int32_t* global, std::int32_t* bound, ...) {
+  va_list rest;
+  va_start(rest, bound);
+  const Region region = *va_arg(rest, const Region*);
+  va_end(rest);
+  if (region.team <= 1) return run(region, global, bound);
+  const gate::TeamMember member(region.team);
+  run(region, global, bound);
+}
+
+// The way in and out of a region.
+class Passage {
+ public:
+  Passage(const Copy& copy, void* location, Microtask* task) {
+    const std::int32_t asked = std::exchange(clause, 0);
+    if (asked == 1 || asked == kHandsOff || !gate::is_open()) return;
+    const int wanted = asked != 0 ? asked : copy.max_threads();
+    visit_ = gate::enter(gate::Kind::kRegion, wanted,
+                         exact::holds(reinterpret_cast<std::uintptr_t>(task)));
+    if (visit_.threads < wanted) {
+      copy.push(location, copy.thread_number(location), visit_.threads);
+    }
+  }
+  ~Passage() { gate::leave(visit_); }
+  Passage(const Passage&) = delete;
+  Passage& operator=(const Passage&) = delete;
+
+  int team() const { return visit_.counted ? visit_.threads : 0; }
+
+ private:
+  gate::Visit visit_;
+};
+
+template <std::size_t copy>
+void fork_call(void* location, std::int32_t argc, Microtask* task, ...) {
+  const Copy& runtime = copies[copy];
+  const auto count = static_cast<std::size_t>(std::max(0, argc));
+  std::array<void*, kMostByCall> few{};
+  void** arguments = few.data();
+  if (argc > kMostByCall) {
+    arguments = static_cast<void**>(__builtin_alloca(count * sizeof(void*)));
+  }
+  va_list rest;
+  va_start(rest, task);
+  for (std::size_t i = 0; i < count; ++i) arguments[i] = va_arg(rest, void*);
+  va_end(rest);
+  const Passage passage(runtime, location, task);
+  Region region{task, arguments, argc, passage.team(), &runtime};
+  runtime.fork(location, 1, run_as_member, &region);
+}
+
+template <std::size_t copy>
+void fork_call_if(void* location, std::int32_t argc, Microtask* task, std::int32_t condition,
+                  void* argument) {
+  const Copy& runtime = copies[copy];
+  if (condition == 0) {
+    clause = 0;
+    return runtime.fork_if(location, argc, task, condition, argument);
+  }
+  std::array<void*, kMostByCall> arguments{argument};
+  const Passage passage(runtime, location, task);
+  Region region{task, arguments.data(), 1, passage.team(), &runtime};
+  runtime.fork_if(location, 1, run_as_member, condition, &region);
+}
+
+template <std::size_t copy>
+void push(void* location, std::int32_t thread, std::int32_t number) {
+  clause = number > 0 ? number : 0;
+  copies[copy].push(location, thread, number);
+}
+
+template <std::size_t copy>
+void push_list(void* location, std::int32_t thread, std::uint32_t length, std::int32_t* list) {
+  clause = kHandsOff;
+  copies[copy].push_list(location, thread, length, list);
+}
+
+template <std::size_t copy>
+void push_strict(void* location, std::int32_t thread, std::int32_t number, std::int32_t severity,
+                 const char* message) {
+  clause = kHandsOff;
+  copies[copy].push_strict(location, thread, number, severity, message);
+}
+
+template <std::size_t copy>
+void push_list_strict(void* location, std::int32_t thread, std::uint32_t length, std::int32_t* list,
+                      std::int32_t severity, const char* message) {
+  clause = kHandsOff;
+  copies[copy].push_list_strict(location, thread, length, list, severity, message);
+}
+
+struct Replaced {
+  const char* symbol;
+  const void* replacement;
+};
+
+template <class Function>
+Replaced replaced(const char* symbol, Function* replacement) {
+  return {symbol, reinterpret_cast<const void*>(replacement)};
+}
+
+using Replacements = std::array<Replaced, 6>;
+
+template <std::size_t copy>
+Replacements replacements() {
+  return {replaced("__kmpc_fork_call", fork_call<copy>),
+          replaced("__kmpc_fork_call_if", fork_call_if<copy>),
+          replaced("__kmpc_push_num_threads", push<copy>),
+          replaced("__kmpc_push_num_threads_list", push_list<copy>),
+          replaced("__kmpc_push_num_threads_strict", push_strict<copy>),
+          replaced("__kmpc_push_num_threads_list_strict", push_list_strict<copy>)};
+}
+
+template <std::size_t... copy>
+Replacements replacements_of(std::size_t wanted, std::index_sequence<copy...>) {
+  Replacements found{};
+  ((wanted == copy ? void(found = replacements<copy>()) : void()), ...);
+  return found;
+}
+
+template <class Function>
+void find(const libgomp::Symbol& symbol, const char* name, Function*& out) {
+  out = reinterpret_cast<Function*>(symbol(name));
+}
+
+}  // namespace
+
+std::vector<SlotRequest> slot_requests(std::size_t copy, const libgomp::Symbol& symbol) {
+  Copy& mine = copies[copy];
+  find(symbol, "__kmpc_fork_call", mine.fork);
+  find(symbol, "__kmpc_fork_call_if", mine.fork_if);
+  find(symbol, "__kmpc_push_num_threads", mine.push);
+  find(symbol, "__kmpc_push_num_threads_list", mine.push_list);
+  find(symbol, "__kmpc_push_num_threads_strict", mine.push_strict);
+  find(symbol, "__kmpc_push_num_threads_list_strict", mine.push_list_strict);
+  find(symbol, "__kmpc_global_thread_num", mine.thread_number);
+  find(symbol, "omp_get_max_threads", mine.max_threads);
+  find(symbol, "__kmp_invoke_microtask", mine.invoke);
+  std::vector<SlotRequest> all;
+  // Without these no region could be governed, or not every one be run.
+  if (mine.fork == nullptr || mine.push == nullptr || mine.thread_number == nullptr ||
+      mine.max_threads == nullptr || mine.invoke == nullptr) {
+    return all;
+  }
+  for (const Replaced& each : replacements_of(copy, std::make_index_sequence<kMostCopies>())) {
+    void* const original = symbol(each.symbol);
+    if (original != nullptr) all.push_back({each.symbol, each.replacement, -1, original});
+  }
+  return all;
+}
+
+}  // namespace corewise::govern::kmp

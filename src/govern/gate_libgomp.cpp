@@ -1,0 +1,291 @@
+// Facts (libgomp/parallel.c, loop.c, sections.c): num_threads 0 means the ICV; libgomp never starts
+// more than asked for; GOMP_parallel_reductions also reads the first word of `data`. The pairs
+// *_start and GOMP_parallel_end are what GCC before 4.9 compiled to: between the two the caller
+// runs the region's function itself.
+//
+// A replacement must know which copy it stands for, and the longest of them leave no register to
+// tell it. So each copy has replacements of its own: the templates' `copy`.
+#include "gate_libgomp.h"
+
+#include <algorithm>
+#include <array>
+#include <climits>
+#include <cstring>
+#include <utility>
+
+#include "gate.h"
+#include "gate_exact.h"
+
+namespace corewise::govern::libgomp {
+namespace {
+
+using Outlined = void(void*);
+
+enum Name : std::size_t {
+  kParallel,
+  kReductions,
+  kSections,
+  kStatic,
+  kDynamic,
+  kGuided,
+  kNonmonotonicDynamic,
+  kNonmonotonicGuided,
+  kRuntime,
+  kNonmonotonicRuntime,
+  kMaybeNonmonotonicRuntime,
+  kStart,
+  kSectionsStart,
+  kStaticStart,
+  kDynamicStart,
+  kGuidedStart,
+  kRuntimeStart,
+  kEnd,
+  kNames
+};
+
+constexpr std::array<const char*, kNames> kSymbols = {
+    "GOMP_parallel",
+    "GOMP_parallel_reductions",
+    "GOMP_parallel_sections",
+    "GOMP_parallel_loop_static",
+    "GOMP_parallel_loop_dynamic",
+    "GOMP_parallel_loop_guided",
+    "GOMP_parallel_loop_nonmonotonic_dynamic",
+    "GOMP_parallel_loop_nonmonotonic_guided",
+    "GOMP_parallel_loop_runtime",
+    "GOMP_parallel_loop_nonmonotonic_runtime",
+    "GOMP_parallel_loop_maybe_nonmonotonic_runtime",
+    "GOMP_parallel_start",
+    "GOMP_parallel_sections_start",
+    "GOMP_parallel_loop_static_start",
+    "GOMP_parallel_loop_dynamic_start",
+    "GOMP_parallel_loop_guided_start",
+    "GOMP_parallel_loop_runtime_start",
+    "GOMP_parallel_end",
+};
+
+// A copy of the runtime. Filled before the first of its slots is rewritten, then constant.
+struct Copy {
+  std::array<void*, kNames> original{};
+  int (*max_threads)() = nullptr;
+};
+constinit std::array<Copy, kMostCopies> copies;
+
+template <Name name, class Function>
+Function* original(std::size_t copy) {
+  return reinterpret_cast<Function*>(copies[copy].original[name]);
+}
+
+// A region as its team's threads get it in place of their data.
+struct Region {
+  void* first_word = nullptr;  // of the true data
+  Outlined* function = nullptr;
+  void* data = nullptr;
+  int team = 0;
+};
+
+void run_as_member(void* argument) {
+  const Region region = *static_cast<const Region*>(argument);
+  const gate::TeamMember member(region.team);
+  region.function(region.data);
+}
+
+// What to ask the runtime for in place of `asked`, and the way in.
+struct Passage {
+  unsigned threads;
+  gate::Visit visit;
+};
+
+Passage enter(std::size_t copy, Outlined* function, unsigned asked, unsigned most) {
+  Passage passage{asked, {}};
+  if (asked == 1 || most == 1) return passage;
+  const unsigned all =
+      asked != 0 ? asked : static_cast<unsigned>(std::max(1, copies[copy].max_threads()));
+  const unsigned wanted = std::min({all, most, static_cast<unsigned>(INT_MAX)});
+  passage.visit = gate::enter(gate::Kind::kRegion, static_cast<int>(wanted),
+                              exact::holds(reinterpret_cast<std::uintptr_t>(function)));
+  const auto threads = static_cast<unsigned>(passage.visit.threads);
+  // Untouched where all was granted: 0 leaves the runtime its own say.
+  if (threads < wanted || (passage.visit.counted && threads < all)) passage.threads = threads;
+  return passage;
+}
+
+bool has_workers(const Passage& passage) {
+  return passage.visit.counted && passage.visit.threads > 1;
+}
+
+// The way out at the end of a scope, also for an exception.
+struct Leave {
+  const gate::Visit& visit;
+  ~Leave() { gate::leave(visit); }
+};
+
+// `go(function, data, threads)` calls the original.
+template <class Go>
+auto pass(std::size_t copy, Outlined* function, void* data, unsigned asked, unsigned most, Go go) {
+  const Passage passage = enter(copy, function, asked, most);
+  const Leave leave{passage.visit};
+  if (!has_workers(passage)) return go(function, data, passage.threads);
+  Region region{nullptr, function, data, passage.visit.threads};
+  if (data != nullptr) std::memcpy(&region.first_word, data, sizeof region.first_word);
+  return go(run_as_member, static_cast<void*>(&region), passage.threads);
+}
+
+template <std::size_t copy>
+void parallel(Outlined* function, void* data, unsigned asked, unsigned flags) {
+  using Original = void(Outlined*, void*, unsigned, unsigned);
+  pass(copy, function, data, asked, UINT_MAX, [&](Outlined* f, void* d, unsigned threads) {
+    original<kParallel, Original>(copy)(f, d, threads, flags);
+  });
+}
+
+template <std::size_t copy>
+unsigned parallel_reductions(Outlined* function, void* data, unsigned asked, unsigned flags) {
+  using Original = unsigned(Outlined*, void*, unsigned, unsigned);
+  return pass(copy, function, data, asked, UINT_MAX, [&](Outlined* f, void* d, unsigned threads) {
+    return original<kReductions, Original>(copy)(f, d, threads, flags);
+  });
+}
+
+// No more threads than sections are started.
+template <std::size_t copy>
+void parallel_sections(Outlined* function, void* data, unsigned asked, unsigned count,
+                       unsigned flags) {
+  using Original = void(Outlined*, void*, unsigned, unsigned, unsigned);
+  pass(copy, function, data, asked, std::max(1U, count),
+       [&](Outlined* f, void* d, unsigned threads) {
+         original<kSections, Original>(copy)(f, d, threads, count, flags);
+       });
+}
+
+template <std::size_t copy, Name name>
+void parallel_loop(Outlined* function, void* data, unsigned asked, long begin, long end, long step,
+                   long chunk, unsigned flags) {
+  using Original = void(Outlined*, void*, unsigned, long, long, long, long, unsigned);
+  pass(copy, function, data, asked, UINT_MAX, [&](Outlined* f, void* d, unsigned threads) {
+    original<name, Original>(copy)(f, d, threads, begin, end, step, chunk, flags);
+  });
+}
+
+template <std::size_t copy, Name name>
+void parallel_loop_runtime(Outlined* function, void* data, unsigned asked, long begin, long end,
+                           long step, unsigned flags) {
+  using Original = void(Outlined*, void*, unsigned, long, long, long, unsigned);
+  pass(copy, function, data, asked, UINT_MAX, [&](Outlined* f, void* d, unsigned threads) {
+    original<name, Original>(copy)(f, d, threads, begin, end, step, flags);
+  });
+}
+
+// The pairs. The workers read the region until GOMP_parallel_end, so it lies with the thread; it is
+// only used by the outermost one.
+struct Open {
+  gate::Nest nest;
+  Region region;
+};
+[[gnu::tls_model("initial-exec")]] constinit thread_local Open opened;
+
+template <class Go>
+void start(std::size_t copy, Outlined* function, void* data, unsigned asked, unsigned most, Go go) {
+  const Passage passage = enter(copy, function, asked, most);
+  opened.nest.push(passage.visit);
+  if (!has_workers(passage)) return go(function, data, passage.threads);
+  opened.region = {nullptr, function, data, passage.visit.threads};
+  go(run_as_member, static_cast<void*>(&opened.region), passage.threads);
+}
+
+template <std::size_t copy>
+void parallel_start(Outlined* function, void* data, unsigned asked) {
+  using Original = void(Outlined*, void*, unsigned);
+  start(copy, function, data, asked, UINT_MAX, [&](Outlined* f, void* d, unsigned threads) {
+    original<kStart, Original>(copy)(f, d, threads);
+  });
+}
+
+template <std::size_t copy>
+void parallel_sections_start(Outlined* function, void* data, unsigned asked, unsigned count) {
+  using Original = void(Outlined*, void*, unsigned, unsigned);
+  start(copy, function, data, asked, std::max(1U, count),
+        [&](Outlined* f, void* d, unsigned threads) {
+          original<kSectionsStart, Original>(copy)(f, d, threads, count);
+        });
+}
+
+template <std::size_t copy, Name name>
+void parallel_loop_start(Outlined* function, void* data, unsigned asked, long begin, long end,
+                         long step, long chunk) {
+  using Original = void(Outlined*, void*, unsigned, long, long, long, long);
+  start(copy, function, data, asked, UINT_MAX, [&](Outlined* f, void* d, unsigned threads) {
+    original<name, Original>(copy)(f, d, threads, begin, end, step, chunk);
+  });
+}
+
+template <std::size_t copy>
+void parallel_loop_runtime_start(Outlined* function, void* data, unsigned asked, long begin,
+                                 long end, long step) {
+  using Original = void(Outlined*, void*, unsigned, long, long, long);
+  start(copy, function, data, asked, UINT_MAX, [&](Outlined* f, void* d, unsigned threads) {
+    original<kRuntimeStart, Original>(copy)(f, d, threads, begin, end, step);
+  });
+}
+
+template <std::size_t copy>
+void parallel_end() {
+  original<kEnd, void()>(copy)();
+  gate::leave(opened.nest.pop());
+}
+
+template <class Function>
+const void* address(Function* function) {
+  return reinterpret_cast<const void*>(function);
+}
+
+using Replacements = std::array<const void*, kNames>;
+
+template <std::size_t copy>
+Replacements replacements() {
+  return {
+      address(parallel<copy>),
+      address(parallel_reductions<copy>),
+      address(parallel_sections<copy>),
+      address(parallel_loop<copy, kStatic>),
+      address(parallel_loop<copy, kDynamic>),
+      address(parallel_loop<copy, kGuided>),
+      address(parallel_loop<copy, kNonmonotonicDynamic>),
+      address(parallel_loop<copy, kNonmonotonicGuided>),
+      address(parallel_loop_runtime<copy, kRuntime>),
+      address(parallel_loop_runtime<copy, kNonmonotonicRuntime>),
+      address(parallel_loop_runtime<copy, kMaybeNonmonotonicRuntime>),
+      address(parallel_start<copy>),
+      address(parallel_sections_start<copy>),
+      address(parallel_loop_start<copy, kStaticStart>),
+      address(parallel_loop_start<copy, kDynamicStart>),
+      address(parallel_loop_start<copy, kGuidedStart>),
+      address(parallel_loop_runtime_start<copy>),
+      address(parallel_end<copy>),
+  };
+}
+
+template <std::size_t... copy>
+Replacements replacements_of(std::size_t wanted, std::index_sequence<copy...>) {
+  Replacements found{};
+  ((wanted == copy ? void(found = replacements<copy>()) : void()), ...);
+  return found;
+}
+
+}  // namespace
+
+std::vector<SlotRequest> slot_requests(std::size_t copy, const Symbol& symbol) {
+  Copy& mine = copies[copy];
+  mine.max_threads = reinterpret_cast<int (*)()>(symbol("omp_get_max_threads"));
+  std::vector<SlotRequest> all;
+  if (mine.max_threads == nullptr) return all;
+  const Replacements ours = replacements_of(copy, std::make_index_sequence<kMostCopies>());
+  for (std::size_t name = 0; name < kNames; ++name) {
+    mine.original[name] = symbol(kSymbols[name]);
+    if (mine.original[name] == nullptr) continue;
+    all.push_back({kSymbols[name], ours[name], -1, mine.original[name]});
+  }
+  return all;
+}
+
+}  // namespace corewise::govern::libgomp

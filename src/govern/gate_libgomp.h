@@ -1,0 +1,26 @@
+// The gate for programs compiled by GCC: every GOMP_parallel* entry, of each copy of libgomp, and
+// of LLVM's runtimes where they stand in for it.
+//
+// A region gets the smaller of what it asks for and its grant. One that asks for one thread (an
+// `if` clause that does not hold) passes untouched. GOMP_teams_reg runs its teams one after the
+// other, and the regions of each come here by themselves.
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <vector>
+
+#include "hook.h"
+
+namespace corewise::govern::libgomp {
+
+inline constexpr std::size_t kMostCopies = 8;
+
+// The address of a function of the runtime's module; null if it has none of that name.
+using Symbol = std::function<void*(const char* name)>;
+
+// The slots through which modules call copy number `copy` of the runtime. Again for a copy: the
+// same.
+std::vector<SlotRequest> slot_requests(std::size_t copy, const Symbol& symbol);
+
+}  // namespace corewise::govern::libgomp

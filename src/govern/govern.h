@@ -1,0 +1,33 @@
+// Keeps the whole process inside its budget, from now on and for what is loaded later, and undoes
+// it all.
+//
+// OpenMP regions and OpenBLAS calls pass through the gate; what has no gate (oneTBB, MKL, BLIS,
+// Arrow, numba) is limited to the budget, never raised to it. OpenBLAS gets the arena. What could
+// not be done is a finding: it is said, and the rest is done all the same.
+#pragma once
+
+#include <string>
+
+#include "../error.h"
+
+namespace corewise::govern {
+
+struct GovernOptions {
+  int budget = 0;   // 0: the CPUs this process may use
+  std::string key;  // names the ledger; processes with equal keys share a budget
+};
+
+// Counts: as many calls of ungovern undo it. The options of the first call hold; a later one may
+// only repeat them or leave them out.
+std::optional<Error> govern(const GovernOptions& options);
+
+// Without a govern before it, does nothing.
+void ungovern();
+
+// Hooks what was loaded since; what the hook of dlsym does by itself.
+void govern_new_modules();
+
+// docs/json.md, "governor".
+std::string report_json();
+
+}  // namespace corewise::govern

@@ -1,0 +1,189 @@
+// Replaced entries, the exchange of words, and the pages that hold the code between.
+#include "hook.h"
+
+#include <atomic>
+#include <cstring>
+#include <deque>
+#include <mutex>
+#include <utility>
+
+#include "../os/patch.h"
+#include "hook_lock.h"
+
+namespace corewise::govern {
+namespace {
+
+// A sealed page with the code for one hook, kept for good.
+struct Page {
+  std::uintptr_t near = 0;
+  std::uintptr_t at = 0;
+  code::Bytes bytes;
+};
+
+std::deque<Page>& pages() {
+  // Never destroyed: hooks outlive static destructors.
+  static auto* all = new std::deque<Page>;
+  return *all;
+}
+
+bool exchange_word(const Patch& patch, const code::Word& from, const code::Word& to) {
+  if (patch.width == 16) {
+    const auto* machine = code::native();
+    return machine != nullptr && machine->exchange16 != nullptr &&
+           machine->exchange16(patch.at, from, to);
+  }
+  std::uint64_t expected = 0;
+  std::uint64_t desired = 0;
+  std::memcpy(&expected, from.bytes.data(), sizeof expected);
+  std::memcpy(&desired, to.bytes.data(), sizeof desired);
+  return std::atomic_ref(*reinterpret_cast<std::uint64_t*>(patch.at))
+      .compare_exchange_strong(expected, desired);
+}
+
+std::string refusal(int error) {
+  return std::string("the system does not let its memory be changed (") + std::strerror(error) +
+         "); a seccomp filter, SELinux or systemd's MemoryDenyWriteExecute does that";
+}
+
+}  // namespace
+
+// Held while memory is made writable, and over fork, so that no child inherits such memory.
+std::mutex& hook_lock() {
+  static auto* lock = [] {
+    auto* made = new std::mutex;
+    os::at_fork([] { hook_lock().lock(); }, [] { hook_lock().unlock(); },
+                [] { hook_lock().unlock(); });
+    return made;
+  }();
+  return *lock;
+}
+
+std::optional<Error> exchange_locked(const Patch& patch, Way way, const os::AddressSpace& space) {
+  const code::Word& from = way == Way::install ? patch.before : patch.after;
+  const code::Word& to = way == Way::install ? patch.after : patch.before;
+  const auto rights = space.rights(patch.at, patch.width);
+  if (!rights) return Error{CW_NOT_AVAILABLE, "its module is no longer loaded"};
+  if (!rights->writable()) {
+    if (const int error = os::set_rights(patch.at, patch.width, *rights, true)) {
+      return Error{CW_NOT_PERMITTED, refusal(error)};
+    }
+  }
+  const bool done = exchange_word(patch, from, to);
+  if (!rights->writable()) os::set_rights(patch.at, patch.width, *rights, false);
+  if (!done) return Error{CW_NOT_AVAILABLE, "it no longer holds what was found there"};
+  if (rights->executable()) os::code_changed(patch.at, patch.width);
+  return std::nullopt;
+}
+
+std::optional<Error> exchange(const Patch& patch, Way way) {
+  const std::lock_guard lock(hook_lock());
+  const auto space = os::AddressSpace::read();
+  if (!space) return space.error();
+  return exchange_locked(patch, way, *space);
+}
+
+Result<std::uintptr_t> place_code(std::uintptr_t near, std::uintptr_t reach,
+                                  const CodeAt& code_at) {
+  const std::lock_guard lock(hook_lock());
+  for (const Page& page : pages()) {
+    if (page.near != near) continue;
+    const Result<code::Bytes> bytes = code_at(page.at);
+    if (bytes && *bytes == page.bytes) return page.at;
+  }
+  std::vector<std::uintptr_t> candidates;
+  if (reach != 0) {
+    const auto space = os::AddressSpace::read();
+    if (!space) return space.error();
+    candidates = space->gaps(near, reach, os::page_size());
+    if (candidates.empty()) return Error{CW_NOT_AVAILABLE, "no memory is free near it"};
+  }
+  const Result<std::uintptr_t> page = os::map_page(candidates);
+  if (!page) return page.error();
+  Result<code::Bytes> bytes = code_at(*page);
+  if (bytes && bytes->size() > os::page_size()) {
+    bytes = Error{CW_INTERNAL, "its code does not fit into a page"};
+  }
+  if (!bytes) {
+    os::unmap_page(*page);
+    return bytes.error();
+  }
+  std::memcpy(reinterpret_cast<void*>(*page), bytes->data(), bytes->size());
+  if (auto error = os::seal_page(*page)) {
+    os::unmap_page(*page);
+    return *error;
+  }
+  pages().push_back({near, *page, *std::move(bytes)});
+  return *page;
+}
+
+const code::Architecture* code::native() {
+#if defined(__x86_64__)
+  return &kX86_64;
+#elif defined(__aarch64__)
+  return &kAarch64;
+#else
+  return nullptr;
+#endif
+}
+
+Result<Entry> Entry::prepare(const EntryRequest& request) {
+  const auto refuse = [&](const Error& error) {
+    return Error{error.status, request.name + " is left alone: " + error.what};
+  };
+  const auto* machine = code::native();
+  if (machine == nullptr) {
+    return refuse({CW_NOT_AVAILABLE, "no machine code is known for this kind of processor"});
+  }
+  const auto space = os::AddressSpace::read();
+  if (!space) return refuse(space.error());
+  // All aligned words that it touches.
+  const std::uintptr_t begin = request.address & ~std::uintptr_t{15};
+  const std::uintptr_t end = (request.address + request.size + 15) & ~std::uintptr_t{15};
+  const auto rights = space->rights(begin, end - begin);
+  if (request.size == 0 || !rights || !rights->executable() || !rights->readable()) {
+    return refuse({CW_NOT_AVAILABLE, "its code is not where its symbol says"});
+  }
+  const code::Function function{
+      request.address,
+      {reinterpret_cast<const std::uint8_t*>(request.address), request.size},
+      request.arguments};
+  const Result<code::Plan> plan = machine->plan(function);
+  if (!plan) return refuse(plan.error());
+  const int argument = request.context != nullptr ? request.arguments : -1;
+  const auto enter = machine->enter(plan->undo, argument, request.context, request.replacement);
+  if (!enter) return refuse(enter.error());
+  // On one page: what the jump leads to, and behind it the way into the untouched function.
+  const std::size_t second = (enter->size() + 15) / 16 * 16;
+  const auto page =
+      place_code(request.address, machine->reach, [&](std::uintptr_t at) -> Result<code::Bytes> {
+        code::Bytes bytes = *enter;
+        bytes.resize(second);
+        const auto resume = machine->resume(function, *plan, at + second);
+        if (!resume) return resume.error();
+        bytes.insert(bytes.end(), resume->begin(), resume->end());
+        return bytes;
+      });
+  if (!page) return refuse(page.error());
+
+  Entry entry;
+  entry.name_ = request.name;
+  entry.original_ = *page + second;
+  const std::uintptr_t replaced = request.address + plan->offset;
+  entry.patch_.at = replaced & ~std::uintptr_t{plan->width - 1};
+  entry.patch_.width = plan->width;
+  std::memcpy(entry.patch_.before.bytes.data(), reinterpret_cast<void*>(entry.patch_.at),
+              plan->width);
+  entry.patch_.after = entry.patch_.before;
+  const code::Bytes jump = machine->jump(replaced, *page);
+  std::memcpy(entry.patch_.after.bytes.data() + (replaced - entry.patch_.at), jump.data(),
+              jump.size());
+  return entry;
+}
+
+std::optional<Error> Entry::swap(Way way) {
+  auto error = exchange(patch_, way);
+  if (error) error->what = name_ + " is left alone: " + error->what;
+  return error;
+}
+
+}  // namespace corewise::govern

@@ -1,0 +1,120 @@
+// Two ways to make a program call us instead of a function, and one way back.
+//
+// Slots: the addresses through which modules call a function of another module (JUMP_SLOT and
+// GLOB_DAT). Entry: the function's own first instructions, for calls that stay inside a module.
+// Both are words of memory with a value before and a value after; installing exchanges the one for
+// the other, removing does the same with the two swapped. A word that holds neither is left alone
+// and reported. Each exchange is one atomic store, so that other threads may run through it.
+//
+// Code that was jumped to is never freed: a thread may have been stopped in it. It is found again
+// when the same function is hooked again, so that nothing piles up.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "code.h"
+
+namespace corewise::govern {
+
+// A word of memory, as it was and as we make it.
+struct Patch {
+  std::uintptr_t at = 0;  // a multiple of width
+  std::size_t width = 8;
+  code::Word before;
+  code::Word after;
+};
+
+enum class Way { install, remove };
+
+// Exchanges the word. What it says on failure completes the sentence "X is left alone: ...".
+std::optional<Error> exchange(const Patch& patch, Way way);
+
+struct EntryRequest {
+  std::string name;  // for messages: "blas_memory_alloc of /path/libopenblas.so"
+  std::uintptr_t address = 0;
+  std::size_t size = 0;  // of the function's code
+  int arguments = 0;     // all of them integers or pointers
+  const void* replacement = nullptr;
+  // Passed to the replacement as one argument more.
+  const void* context = nullptr;
+};
+
+// A function whose entry can be replaced.
+class Entry {
+ public:
+  // Looks and builds code, changes nothing.
+  static Result<Entry> prepare(const EntryRequest& request);
+
+  std::optional<Error> install() { return swap(Way::install); }
+  std::optional<Error> remove() { return swap(Way::remove); }
+
+  // Does what the function did, installed or not.
+  template <class Function>
+  Function* original() const {
+    return reinterpret_cast<Function*>(original_);
+  }
+  const Patch& patch() const { return patch_; }
+
+ private:
+  std::optional<Error> swap(Way way);
+
+  std::string name_;
+  Patch patch_;
+  std::uintptr_t original_ = 0;
+};
+
+// What a slot called before; the replacement gets a pointer to it as one argument more.
+struct Origin {
+  const char* symbol = nullptr;
+  void* function = nullptr;
+};
+
+struct SlotRequest {
+  const char* symbol = nullptr;
+  const void* replacement = nullptr;
+  // How many integer arguments the function takes. -1: variadic or unknown, so that the
+  // replacement gets no Origin and has to know by itself what to call.
+  int arguments = -1;
+  // Only slots that call this function; null: whatever the slot calls.
+  const void* only = nullptr;
+};
+
+struct SlotReport {
+  std::size_t changed = 0;
+  std::vector<std::string> left;  // a sentence for each slot that was left alone
+};
+
+// The slots of every module that refer to some symbols. Not copyable: it remembers what to undo.
+class Slots {
+ public:
+  explicit Slots(std::vector<SlotRequest> requests) : requests_(std::move(requests)) {}
+  Slots(const Slots&) = delete;
+  Slots& operator=(const Slots&) = delete;
+
+  // Rewrites what is not yet rewritten; again whenever os::generation() has changed. The module
+  // that holds the replacement is never touched.
+  SlotReport rewrite();
+  SlotReport restore();
+  std::size_t size() const { return slots_.size(); }
+
+ private:
+  struct Slot {
+    std::string path;
+    std::uintptr_t base = 0;
+    const char* symbol = nullptr;
+    Patch patch;
+  };
+  std::vector<SlotRequest> requests_;
+  std::vector<Slot> slots_;
+  // Modules by base and dynamic section, sorted, as of the loader's count of unloads: what was
+  // looked through is not again, until an address may have got another module.
+  std::vector<std::pair<std::uintptr_t, std::uintptr_t>> seen_;
+  std::uint64_t unloads_ = 0;
+};
+
+}  // namespace corewise::govern

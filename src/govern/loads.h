@@ -1,0 +1,19 @@
+// Notices that something was loaded, without asking the loader at every turn: whoever loads a
+// library to use it then asks dlsym for a name, and that is where we look. At that point it is
+// loaded and initialised, and none of its functions has been called.
+#pragma once
+
+#include <vector>
+
+#include "hook.h"
+
+namespace corewise::govern::loads {
+
+// `look` is called in the program's threads, before each dlsym that follows a load or unload. It
+// may load and lock, but must not wait for a lock that is held while waiting for the loader. Null:
+// nothing is called.
+void watch(void (*look)());
+
+std::vector<SlotRequest> slot_requests();
+
+}  // namespace corewise::govern::loads

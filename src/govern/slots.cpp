@@ -1,0 +1,248 @@
+// Slots: found in the relocations of each module, as the loader keeps them in memory.
+//
+// Three steps, because of locks. First a walk under the loader's lock that only reads. Then, with
+// no lock, what a lazily bound slot would be bound to is looked up. Then a second walk that writes
+// what still stands as it was read; only there are the loader's lock and ours held together.
+#include <elf.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "../os/patch.h"
+#include "hook.h"
+#include "hook_lock.h"
+
+namespace corewise::govern {
+namespace {
+
+#if defined(__aarch64__)
+constexpr std::uint32_t kJumpSlot = R_AARCH64_JUMP_SLOT;
+constexpr std::uint32_t kGlobDat = R_AARCH64_GLOB_DAT;
+#else
+constexpr std::uint32_t kJumpSlot = R_X86_64_JUMP_SLOT;
+constexpr std::uint32_t kGlobDat = R_X86_64_GLOB_DAT;
+#endif
+
+bool holds(const os::LoadedModule& module, std::uintptr_t at, std::size_t size) {
+  for (const os::Segment& segment : module.segments) {
+    if (segment.readable && at >= segment.begin && at < segment.end && size <= segment.end - at) {
+      return true;
+    }
+  }
+  return false;
+}
+
+// The tables of a module that say which slot is whose. glibc keeps absolute addresses there, musl
+// those of the file.
+class Relocations {
+ public:
+  explicit Relocations(const os::LoadedModule& module) : module_(module) {
+    if (module.dynamic == 0) return;
+    for (auto at = module.dynamic; holds(module, at, sizeof(Elf64_Dyn)); at += sizeof(Elf64_Dyn)) {
+      const auto& entry = *reinterpret_cast<const Elf64_Dyn*>(at);
+      if (entry.d_tag == DT_NULL) break;
+      if (entry.d_tag == DT_SYMTAB) symbols_ = address(entry);
+      if (entry.d_tag == DT_STRTAB) strings_ = address(entry);
+      if (entry.d_tag == DT_STRSZ) strings_size_ = entry.d_un.d_val;
+      if (entry.d_tag == DT_JMPREL) tables_[0].at = address(entry);
+      if (entry.d_tag == DT_PLTRELSZ) tables_[0].size = entry.d_un.d_val;
+      if (entry.d_tag == DT_RELA) tables_[1].at = address(entry);
+      if (entry.d_tag == DT_RELASZ) tables_[1].size = entry.d_un.d_val;
+    }
+  }
+
+  // visit(name, slot's address, whether the module leaves the symbol to others)
+  template <class Visit>
+  void each(Visit visit) const {
+    for (const Table& table : tables_) {
+      if (table.size == 0 || !holds(module_, table.at, table.size)) continue;
+      const auto* first = reinterpret_cast<const Elf64_Rela*>(table.at);
+      for (std::size_t i = 0; i < table.size / sizeof *first; ++i) {
+        const auto type = static_cast<std::uint32_t>(first[i].r_info & 0xFFFFFFFFU);
+        if (type != kJumpSlot && type != kGlobDat) continue;
+        const std::uintptr_t symbol = symbols_ + (first[i].r_info >> 32U) * sizeof(Elf64_Sym);
+        const std::uintptr_t slot = module_.base + first[i].r_offset;
+        if (slot % 8 != 0 || !holds(module_, symbol, sizeof(Elf64_Sym)) ||
+            !holds(module_, slot, 8)) {
+          continue;
+        }
+        const auto& sym = *reinterpret_cast<const Elf64_Sym*>(symbol);
+        if (sym.st_name >= strings_size_ || !holds(module_, strings_, strings_size_)) continue;
+        visit(reinterpret_cast<const char*>(strings_) + sym.st_name, slot,
+              sym.st_shndx == SHN_UNDEF);
+      }
+    }
+  }
+
+ private:
+  struct Table {
+    std::uintptr_t at = 0;
+    std::size_t size = 0;
+  };
+  std::uintptr_t address(const Elf64_Dyn& entry) const {
+    return entry.d_un.d_ptr < module_.base ? module_.base + entry.d_un.d_ptr : entry.d_un.d_ptr;
+  }
+
+  const os::LoadedModule& module_;
+  std::uintptr_t symbols_ = 0;
+  std::uintptr_t strings_ = 0;
+  std::size_t strings_size_ = 0;
+  Table tables_[2];
+};
+
+void put(code::Word& word, std::uintptr_t value) {
+  std::memcpy(word.bytes.data(), &value, sizeof value);
+}
+
+bool contains(const os::LoadedModule& module, std::uintptr_t at) {
+  for (const os::Segment& segment : module.segments) {
+    if (at >= segment.begin && at < segment.end) return true;
+  }
+  return false;
+}
+
+// What is handed to replacements: one for each function that was ever replaced, kept for good,
+// since a thread may still be on its way with it.
+const Origin& origin_for(const char* symbol, void* function) {
+  const std::lock_guard lock(hook_lock());
+  static auto* all = new std::vector<const Origin*>;
+  for (const Origin* origin : *all) {
+    if (origin->function == function && std::strcmp(origin->symbol, symbol) == 0) return *origin;
+  }
+  all->push_back(new Origin{symbol, function});
+  return *all->back();
+}
+
+Result<std::uintptr_t> target_for(const SlotRequest& request, void* function) {
+  if (request.arguments < 0) return reinterpret_cast<std::uintptr_t>(request.replacement);
+  const auto* machine = code::native();
+  if (machine == nullptr) return Error{CW_NOT_AVAILABLE, "this kind of processor is not known"};
+  const Origin& origin = origin_for(request.symbol, function);
+  return place_code(reinterpret_cast<std::uintptr_t>(&origin), 0, [&](std::uintptr_t) {
+    return machine->enter({}, request.arguments, &origin, request.replacement);
+  });
+}
+
+std::string left_alone(const char* symbol, const std::string& path, const std::string& why) {
+  return std::string(symbol) + " as called by " + (path.empty() ? "the program itself" : path) +
+         " is left alone: " + why;
+}
+
+}  // namespace
+
+SlotReport Slots::rewrite() {
+  SlotReport report;
+  struct Found {
+    Slot slot;
+    const SlotRequest* request;
+    std::uintptr_t value;
+    bool lazy;
+  };
+  std::vector<Found> found;
+  const std::uint64_t unloads = os::generation().subs;
+  if (std::exchange(unloads_, unloads) != unloads) seen_.clear();
+  std::vector<std::pair<std::uintptr_t, std::uintptr_t>> present;
+  os::visit_modules([&](const os::LoadedModule& module) {
+    present.emplace_back(module.base, module.dynamic);
+    if (std::ranges::binary_search(seen_, present.back())) return;
+    Relocations(module).each([&](const char* name, std::uintptr_t at, bool foreign) {
+      for (const SlotRequest& request : requests_) {
+        if (std::strcmp(name, request.symbol) != 0) continue;
+        if (contains(module, reinterpret_cast<std::uintptr_t>(request.replacement))) continue;
+        const std::uintptr_t value = *reinterpret_cast<const std::uintptr_t*>(at);
+        if (value == 0) continue;  // a weak symbol that nobody has
+        Found one{{module.path, module.base, request.symbol, {}},
+                  &request,
+                  value,
+                  foreign && contains(module, value)};
+        one.slot.patch.at = at;
+        put(one.slot.patch.before, value);
+        found.push_back(std::move(one));
+      }
+    });
+  });
+
+  std::ranges::sort(present);
+  seen_ = std::move(present);
+
+  const auto leave = [&](const Slot& slot, const std::string& why) {
+    report.left.push_back(left_alone(slot.symbol, slot.path, why));
+  };
+  std::erase_if(found, [&](Found& one) {
+    for (const Slot& known : slots_) {
+      if (known.patch.at == one.slot.patch.at && known.base == one.slot.base &&
+          known.patch.after.bytes == one.slot.patch.before.bytes) {
+        return true;
+      }
+    }
+    void* function = reinterpret_cast<void*>(one.value);
+    if (one.lazy) {
+      function = os::global_symbol(one.slot.symbol);
+      if (function == nullptr) function = os::symbol_seen_by(one.slot.path, one.slot.symbol);
+    }
+    if (function == nullptr) {
+      if (one.request->only == nullptr)
+        leave(one.slot, "it is not bound yet, and nobody defines it");
+      return true;
+    }
+    if (one.request->only != nullptr && function != one.request->only) return true;
+    const Result<std::uintptr_t> target = target_for(*one.request, function);
+    if (!target) {
+      leave(one.slot, target.error().what);
+      return true;
+    }
+    put(one.slot.patch.after, *target);
+    return false;
+  });
+  if (found.empty()) return report;
+
+  const std::lock_guard lock(hook_lock());
+  const auto space = os::AddressSpace::read();
+  if (!space) {
+    report.left.push_back("no slot is rewritten: " + space.error().what);
+    return report;
+  }
+  os::visit_modules([&](const os::LoadedModule& module) {
+    for (const Found& one : found) {
+      if (one.slot.base != module.base || one.slot.path != module.path) continue;
+      if (const auto error = exchange_locked(one.slot.patch, Way::install, *space)) {
+        leave(one.slot, error->what);
+        continue;
+      }
+      slots_.push_back(one.slot);
+      ++report.changed;
+    }
+  });
+  return report;
+}
+
+SlotReport Slots::restore() {
+  SlotReport report;
+  const std::lock_guard lock(hook_lock());
+  const auto space = os::AddressSpace::read();
+  if (!space) {
+    report.left.push_back("no slot is restored: " + space.error().what);
+    return report;
+  }
+  std::vector<Slot> denied;
+  os::visit_modules([&](const os::LoadedModule& module) {
+    for (const Slot& slot : slots_) {
+      if (slot.base != module.base || slot.path != module.path) continue;
+      const auto error = exchange_locked(slot.patch, Way::remove, *space);
+      if (!error) {
+        ++report.changed;
+        continue;
+      }
+      report.left.push_back(left_alone(slot.symbol, slot.path, error->what));
+      if (error->status == CW_NOT_PERMITTED) denied.push_back(slot);
+    }
+  });
+  seen_.clear();
+  // Slots of modules that are gone went with them, and those that hold something else now are
+  // somebody else's. Those that could not be written are still ours to restore.
+  slots_ = std::move(denied);
+  return report;
+}
+
+}  // namespace corewise::govern

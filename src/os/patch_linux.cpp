@@ -1,0 +1,214 @@
+// Page rights, memory and thread pointers on Linux.
+#include <dlfcn.h>
+#include <link.h>
+#include <linux/membarrier.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include "patch.h"
+
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+
+namespace corewise::os {
+namespace {
+
+std::uintptr_t page_of(std::uintptr_t at) { return at & ~(page_size() - 1); }
+
+std::string reason(int error) { return std::strerror(error); }
+
+// "begin-end rwxp ..." as the kernel writes it.
+bool parse(const char* line, std::uintptr_t& begin, std::uintptr_t& end, int& bits) {
+  char* next = nullptr;
+  begin = std::strtoul(line, &next, 16);
+  if (*next != '-') return false;
+  end = std::strtoul(next + 1, &next, 16);
+  // Not strlen: the rest of the text is long.
+  if (*next != ' ' || end <= begin || strnlen(next, 5) < 5) return false;
+  bits = (next[1] == 'r' ? PROT_READ : 0) | (next[2] == 'w' ? PROT_WRITE : 0) |
+         (next[3] == 'x' ? PROT_EXEC : 0);
+  return true;
+}
+
+int visit_one(dl_phdr_info* info, std::size_t, void* closure) {
+  try {
+    LoadedModule module;
+    module.path = info->dlpi_name;
+    module.base = info->dlpi_addr;
+    for (int i = 0; i < info->dlpi_phnum; ++i) {
+      const ElfW(Phdr) & header = info->dlpi_phdr[i];
+      const std::uintptr_t begin = info->dlpi_addr + header.p_vaddr;
+      if (header.p_type == PT_LOAD) {
+        module.segments.push_back({begin, begin + header.p_memsz, (header.p_flags & PF_R) != 0});
+      } else if (header.p_type == PT_DYNAMIC) {
+        module.dynamic = begin;
+      }
+    }
+    (*static_cast<const std::function<void(const LoadedModule&)>*>(closure))(module);
+  } catch (...) {
+    // An exception must not cross the loader, which holds its lock; the module is passed over.
+    return 0;
+  }
+  return 0;
+}
+
+}  // namespace
+
+bool Rights::readable() const { return (bits & PROT_READ) != 0; }
+bool Rights::writable() const { return (bits & PROT_WRITE) != 0; }
+bool Rights::executable() const { return (bits & PROT_EXEC) != 0; }
+
+std::size_t page_size() {
+  static const std::size_t size = static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  return size;
+}
+
+Result<AddressSpace> AddressSpace::read() {
+  const Result<std::string> text = read_file("/proc/self/maps");
+  if (!text) return text.error();
+  AddressSpace space;
+  for (const char* line = text->c_str(); *line != '\0';) {
+    Range range{};
+    if (parse(line, range.begin, range.end, range.bits)) space.ranges_.push_back(range);
+    const char* end = std::strchr(line, '\n');
+    if (end == nullptr) break;
+    line = end + 1;
+  }
+  return space;
+}
+
+std::optional<Rights> AddressSpace::rights(std::uintptr_t at, std::size_t size) const {
+  std::optional<Rights> found;
+  const std::uintptr_t end = at + size;
+  for (const Range& range : ranges_) {
+    if (range.end <= at) continue;
+    if (range.begin > at) return std::nullopt;
+    if (found && found->bits != range.bits) return std::nullopt;
+    found = Rights{range.bits};
+    if (range.end >= end) return found;
+    at = range.end;
+  }
+  return std::nullopt;
+}
+
+std::vector<std::uintptr_t> AddressSpace::gaps(std::uintptr_t near, std::uintptr_t reach,
+                                               std::size_t size) const {
+  const auto distance = [near](std::uintptr_t at) { return at > near ? at - near : near - at; };
+  std::vector<std::uintptr_t> found;
+  // Below it nothing may be mapped (vm.mmap_min_addr).
+  std::uintptr_t free_from = 1U << 20;
+  for (const Range& range : ranges_) {
+    if (range.begin >= free_from + size && distance(range.begin - size) + size <= reach) {
+      found.push_back(range.begin - size);
+    }
+    free_from = std::max(free_from, range.end);
+  }
+  std::sort(found.begin(), found.end(),
+            [&](std::uintptr_t a, std::uintptr_t b) { return distance(a) < distance(b); });
+  return found;
+}
+
+int set_rights(std::uintptr_t at, std::size_t size, Rights rights, bool and_writable) {
+  const std::uintptr_t begin = page_of(at);
+  const std::size_t length = page_of(at + size - 1) + page_size() - begin;
+  const int bits = rights.bits | (and_writable ? PROT_WRITE : 0);
+  return mprotect(reinterpret_cast<void*>(begin), length, bits) == 0 ? 0 : errno;
+}
+
+Result<std::uintptr_t> map_page(const std::vector<std::uintptr_t>& candidates) {
+  constexpr int kRights = PROT_READ | PROT_WRITE;
+  constexpr int kFlags = MAP_PRIVATE | MAP_ANONYMOUS;
+  int error = ENOMEM;
+  if (candidates.empty()) {
+    void* page = mmap(nullptr, page_size(), kRights, kFlags, -1, 0);
+    if (page != MAP_FAILED) return reinterpret_cast<std::uintptr_t>(page);
+    error = errno;
+  }
+  for (const std::uintptr_t wanted : candidates) {
+    void* page = mmap(reinterpret_cast<void*>(wanted), page_size(), kRights,
+                      kFlags | MAP_FIXED_NOREPLACE, -1, 0);
+    if (page == MAP_FAILED) {
+      error = errno;
+      continue;
+    }
+    // Kernels before 4.17 take the address for a hint.
+    if (reinterpret_cast<std::uintptr_t>(page) == wanted) return wanted;
+    munmap(page, page_size());
+  }
+  return Error{CW_NOT_AVAILABLE, "no page for a jump could be mapped: " + reason(error)};
+}
+
+std::optional<Error> seal_page(std::uintptr_t page) {
+  if (const int error = set_rights(page, page_size(), Rights{PROT_READ | PROT_EXEC}, false)) {
+    return Error{CW_NOT_PERMITTED,
+                 "the system does not let a page become executable (" + reason(error) +
+                     "); a seccomp filter, SELinux or systemd's MemoryDenyWriteExecute does that"};
+  }
+  code_changed(page, page_size());
+  return std::nullopt;
+}
+
+void unmap_page(std::uintptr_t page) { munmap(reinterpret_cast<void*>(page), page_size()); }
+
+void code_changed(std::uintptr_t at, std::size_t size) {
+  __builtin___clear_cache(reinterpret_cast<char*>(at), reinterpret_cast<char*>(at + size));
+  static const bool registered =
+      syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE, 0, 0) == 0;
+  if (registered) syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE, 0, 0);
+}
+
+void visit_modules(const std::function<void(const LoadedModule&)>& visit) {
+  dl_iterate_phdr(visit_one, const_cast<std::function<void(const LoadedModule&)>*>(&visit));
+}
+
+void* global_symbol(const char* name) { return dlsym(RTLD_DEFAULT, name); }
+
+std::byte* reserve(std::size_t size) {
+  void* at = mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return at == MAP_FAILED ? nullptr : static_cast<std::byte*>(at);
+}
+
+bool commit(std::byte* at, std::size_t size) {
+  return mprotect(at, size, PROT_READ | PROT_WRITE) == 0;
+}
+
+void discard(std::byte* at, std::size_t size) { madvise(at, size, MADV_DONTNEED); }
+
+void release(std::byte* at, std::size_t size) { munmap(at, size); }
+
+unsigned numa_node() {
+  // "0" on a machine with one node, "0-3" or "0,2" elsewhere.
+  static const bool several = [] {
+    const auto online = read_file("/sys/devices/system/node/online");
+    return online && online->find_first_of(",-") != std::string::npos;
+  }();
+  if (!several) return 0;
+  unsigned cpu = 0;
+  unsigned node = 0;
+  // The system call, since glibc has getcpu() only from 2.29 on.
+  return syscall(SYS_getcpu, &cpu, &node, nullptr) == 0 ? node : 0;
+}
+
+std::size_t allocated_size(void* block) { return malloc_usable_size(block); }
+
+bool ThreadPointer::create(void (*end)(void*)) {
+  pthread_key_t key = 0;
+  if (pthread_key_create(&key, end) != 0) return false;
+  key_ = key;
+  return true;
+}
+
+void* ThreadPointer::get() const { return pthread_getspecific(key_); }
+
+bool ThreadPointer::set(void* value) const { return pthread_setspecific(key_, value) == 0; }
+
+}  // namespace corewise::os

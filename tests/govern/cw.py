@@ -1,0 +1,48 @@
+"""corewise.h's governing functions, without any binding: what a test process needs and no more."""
+
+import ctypes
+import json
+import os
+
+LIBRARY = ctypes.CDLL(os.environ["COREWISE_LIBRARY"])
+LIBRARY.cw_last_error.restype = ctypes.c_char_p
+LIBRARY.cw_govern_report_json.restype = ctypes.c_size_t
+
+
+class Options(ctypes.Structure):
+    _fields_ = [
+        ("size", ctypes.c_size_t),
+        ("budget", ctypes.c_int32),
+        ("group", ctypes.c_char_p),
+    ]
+
+
+def govern(budget=0, group=None):
+    # A group of its own keeps tests of different processes apart.
+    name = f"test-{os.getpid()}" if group is None else group
+    options = Options(ctypes.sizeof(Options), budget, name.encode())
+    if LIBRARY.cw_govern(ctypes.byref(options)) != 0:
+        raise RuntimeError(LIBRARY.cw_last_error().decode())
+
+
+def ungovern():
+    LIBRARY.cw_ungovern()
+
+
+def report():
+    size = LIBRARY.cw_govern_report_json(None, 0) + 4096
+    text = ctypes.create_string_buffer(size)
+    LIBRARY.cw_govern_report_json(text, size)
+    return json.loads(text.value)
+
+
+def probe(name):
+    library = ctypes.CDLL(os.path.join(os.environ["COREWISE_PROBES"], f"libprobe_{name}.so"))
+    library.probe_sums.restype = ctypes.c_long
+    library.probe_many.restype = ctypes.c_long
+    library.probe_twenty.restype = ctypes.c_long
+    library.probe_task_reduction.restype = ctypes.c_long
+    return library
+
+
+VISIT = ctypes.CFUNCTYPE(None)

@@ -1,0 +1,237 @@
+"""The governor on real runtimes, each case in a fresh process. Run by ctest, or with
+COREWISE_LIBRARY and COREWISE_PROBES set: pytest tests/govern/test_govern.py"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+HERE = pathlib.Path(__file__).parent
+PROBES = pathlib.Path(os.environ.get("COREWISE_PROBES", HERE))
+RUNTIMES = sorted(p.stem.removeprefix("libprobe_") for p in PROBES.glob("libprobe_*.so"))
+ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith(("OPENBLAS_", "OMP_"))}
+
+
+def run(script, *arguments, **environment):
+    """What the script, in a fresh process, prints last: JSON."""
+    env = ENVIRONMENT | environment | {"PYTHONPATH": str(HERE)}
+    done = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+REGIONS = """
+import ctypes, json, sys, cw
+runtime, early = sys.argv[1], sys.argv[2] == "early"
+if early: p = cw.probe(runtime)
+cw.govern(3)
+if not early: p = cw.probe(runtime)
+p.probe_set_threads(8)
+outer = ctypes.c_int()
+out = {
+    "team": p.probe_team(), "clause": [p.probe_team_clause(n) for n in (1, 2, 6)],
+    "if": [p.probe_team_if(0), p.probe_team_if(1)], "icv": p.probe_max_threads(),
+    "nested": [p.probe_nested(2, 5, ctypes.byref(outer)), outer.value],
+    "sums": p.probe_sums(ctypes.c_long(1000), 5), "tasks": p.probe_task_reduction(5, 100),
+    "many": [p.probe_twenty(5), p.probe_many(5)],
+}
+if hasattr(p, "probe_entry"): out["entries"] = [p.probe_entry(i, 5) for i in range(15)]
+report = cw.report()
+out["asked"] = report["regions"] > 0 and report["abandoned"] == 0
+out["findings"] = report["findings"] + [q["finding"] for q in report["pools"] if q["finding"]]
+cw.ungovern()
+out["undone"] = [p.probe_team(), p.probe_team_clause(6)]
+cw.govern(2)
+out["again"] = p.probe_team()
+print(json.dumps(out))
+"""
+
+
+@pytest.mark.parametrize("when", ["early", "late"])
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_regions(runtime, when):
+    out = run(REGIONS, runtime, when)
+    assert out["team"] == 3
+    assert out["clause"] == [1, 2, 3]
+    assert out["if"] == [1, 3]
+    assert out["icv"] == 8
+    assert out["nested"] == [1, 2]
+    assert out["sums"] == 499500
+    assert out["tasks"] == 4950
+    assert out["many"] == [210, 5050]
+    assert out.get("entries", [3]) == [3] * len(out.get("entries", [3]))
+    assert out["asked"]
+    assert out["findings"] == []
+    assert out["undone"] == [8, 6]
+    assert out["again"] == 2
+
+
+def test_options():
+    out = run("""
+import json, cw
+out = []
+for budget in (-1, 1 << 20):
+    try: cw.govern(budget)
+    except RuntimeError as error: out.append(str(error))
+cw.govern(2); cw.govern(2)
+try: cw.govern(3)
+except RuntimeError as error: out.append(str(error))
+cw.ungovern(); out.append(cw.report()["governed"])
+cw.ungovern(); cw.ungovern(); out.append(cw.report()["governed"])
+print(json.dumps(out))
+""")
+    assert "-1" in out[0] and "1048576" in out[1] and "governed already" in out[2]
+    assert out[3:] == [True, False]
+
+
+OPENBLAS = """
+import ctypes, json, sys, threading, cw
+import numpy as np, scipy.linalg
+from threadpoolctl import threadpool_info, threadpool_limits
+def counts(): return [p["num_threads"] for p in threadpool_info() if p["internal_api"] == "openblas"]
+libraries = [ctypes.CDLL(p["filepath"]) for p in threadpool_info() if p["internal_api"] == "openblas"]
+"""
+
+LIMITS = (
+    OPENBLAS
+    + """
+before = counts()
+a = np.random.default_rng(0).standard_normal((700, 700))
+product, factor = a @ a, scipy.linalg.qr(a)[1]
+cw.govern(2)
+out = {"before": before, "governed": counts()}
+out["equal"] = bool((a @ a == product).all() and np.allclose(scipy.linalg.qr(a)[1], factor))
+wrong, stop, s = [], False, a[:300, :300].copy()
+def work():
+    while not stop: s @ s
+threads = [threading.Thread(target=work) for _ in range(3)]
+for t in threads: t.start()
+for _ in range(50):
+    for n in (1, 2, 5):
+        with threadpool_limits(n, user_api="blas"):
+            if counts() != [n] * len(before): wrong.append((n, counts()))
+    if counts() != before: wrong.append((0, counts()))
+stop = True
+for t in threads: t.join()
+out["wrong"] = wrong
+report = cw.report()
+out["calls"] = report["calls"]
+out["how"] = [p["how"] for p in report["pools"] if p["runtime"] == "openblas"]
+cw.ungovern()
+out["after"] = counts()
+out["findings"] = cw.report()["findings"]
+print(json.dumps(out))
+"""
+)
+
+
+def test_openblas_limits_stay_upper_bounds():
+    out = run(LIMITS)
+    assert out["how"] == ["gate"] * len(out["before"])
+    assert out["governed"] == out["after"] == out["before"]
+    assert out["equal"]
+    assert out["wrong"] == []
+    assert out["calls"] > 0
+    assert out["findings"] == []
+
+
+def test_workers_of_a_team_are_inside():
+    out = run(
+        OPENBLAS
+        + """
+raw = [ctypes.c_int.in_dll(l, "blas_cpu_number") for l in libraries if hasattr(l, "blas_cpu_number")]
+p = cw.probe("gomp")
+cw.govern(2)
+s, seen = np.ones((300, 300)), []
+def visit():
+    s @ s
+    seen.append(([r.value for r in raw], counts()))
+calls = cw.report()["calls"]
+team = p.probe_visit(2, cw.VISIT(visit))
+print(json.dumps([team, seen, cw.report()["calls"] - calls, [r.value for r in raw], counts()]))
+"""
+    )
+    team, seen, calls, raw, counts = out
+    assert team == 2 and len(seen) == 2
+    for inside, told in seen:
+        assert set(inside) <= {1}
+        assert told == counts
+    assert calls == 0
+    assert raw == counts[: len(raw)]
+
+
+def test_thousand_openmp_threads():
+    script = (
+        OPENBLAS
+        + """
+from sklearn.cluster import KMeans
+if sys.argv[1] == "governed": cw.govern(2)
+x = np.random.default_rng(0).standard_normal((20000, 64))
+k = KMeans(64, init=x[:64], n_init=1, max_iter=3).fit(x)
+print(json.dumps([k.inertia_, int(k.labels_.sum())]))
+"""
+    )
+    governed = run(script, "governed", OMP_NUM_THREADS="1000")
+    serial = run(script, "not", OMP_NUM_THREADS="1")
+    assert governed[1] == serial[1]
+    assert governed[0] == pytest.approx(serial[0], rel=1e-12)
+
+
+def test_forked_children_are_governed_and_share_the_budget():
+    out = run(
+        OPENBLAS
+        + """
+from concurrent.futures import ProcessPoolExecutor
+from sklearn.cluster import KMeans
+x = np.random.default_rng(0).standard_normal((5000, 20))
+def fit(i):
+    k = KMeans(8, n_init=1, random_state=i).fit(x)
+    r = cw.report()
+    return k.inertia_, r["regions"] > 0, counts()
+cw.govern(2)
+with ProcessPoolExecutor(4) as pool: done = list(pool.map(fit, range(8)))
+cw.ungovern()
+serial = [KMeans(8, n_init=1, random_state=i).fit(x).inertia_ for i in range(8)]
+print(json.dumps([done, serial, counts()]))
+"""
+    )
+    done, serial, counts = out
+    for (inertia, asked, told), expected in zip(done, serial, strict=True):
+        assert inertia == pytest.approx(expected, rel=1e-9)
+        assert asked
+        assert told == counts
+
+
+def test_govern_and_ungovern_under_load():
+    out = run(
+        OPENBLAS
+        + """
+p = cw.probe("gomp")
+s, stop, sums = np.ones((64, 64)), False, []
+def blas():
+    while not stop: assert (s @ s == 64).all()
+def regions():
+    while not stop: sums.append(p.probe_sums(ctypes.c_long(200), 3))
+threads = [threading.Thread(target=f) for f in (blas, blas, regions)]
+for t in threads: t.start()
+before = counts()
+for _ in range(30):
+    cw.govern(2)
+    cw.ungovern()
+stop = True
+for t in threads: t.join()
+print(json.dumps([set(sums) <= {19900}, counts() == before, p.probe_team_clause(5)]))
+"""
+    )
+    assert out == [True, True, 5]

@@ -1,0 +1,31 @@
+// The arena as a shared library for Python's ctypes. For tests; the product's ABI has none of it.
+#include <string>
+
+#include "govern/arena.h"
+#include "govern/buffers.h"
+
+namespace arena = corewise::govern::arena;
+
+namespace {
+
+// One line a copy: path, whether it is served, and why not.
+const char* listed(const std::vector<arena::Copy>& copies) {
+  static std::string text;
+  text.clear();
+  for (const arena::Copy& copy : copies) {
+    text += copy.path + "\t" + (copy.served ? "served" : "not served") + "\t" + copy.reason + "\n";
+  }
+  return text.c_str();
+}
+
+}  // namespace
+
+extern "C" {
+__attribute__((visibility("default"))) const char* cwt_install() {
+  return listed(arena::install());
+}
+__attribute__((visibility("default"))) const char* cwt_remove() { return listed(arena::remove()); }
+__attribute__((visibility("default"))) long cwt_buffers() {
+  return static_cast<long>(corewise::govern::buffers::usage(nullptr).buffers);
+}
+}

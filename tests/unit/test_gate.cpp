@@ -1,0 +1,192 @@
+// The gate, with a granter made here: who is inside, and what is given back.
+#include <doctest/doctest.h>
+#include <setjmp.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <thread>
+
+#include "govern/gate.h"
+
+using namespace corewise::govern;
+
+namespace {
+
+// Grants what is free of a budget, at least 1; notes are never 0.
+struct Table {
+  std::atomic<int> free;
+  std::atomic<int> open{0};
+  Grants grants{take, give, this};
+
+  explicit Table(int budget) : free(budget) { gate::open(&grants); }
+  ~Table() {
+    gate::open(nullptr);
+    gate::observe(nullptr);
+  }
+  static Permit take(void* self, int wanted) noexcept {
+    auto& table = *static_cast<Table*>(self);
+    const int granted = std::clamp(table.free.load(), 1, wanted);
+    table.free -= granted;
+    ++table.open;
+    return {granted, 1};
+  }
+  static void give(void* self, const Permit& permit) noexcept {
+    auto& table = *static_cast<Table*>(self);
+    table.free += permit.threads;
+    --table.open;
+  }
+};
+
+gate::Visit region(int wanted) { return gate::enter(gate::Kind::kRegion, wanted); }
+
+jmp_buf way_out;
+
+[[gnu::noinline]] void leave_without_a_word(int wanted) {
+  region(wanted);
+  longjmp(way_out, 1);
+}
+
+}  // namespace
+
+TEST_CASE("what is nested gets one thread, and asks nobody") {
+  Table table(4);
+  const auto outer = region(6);
+  CHECK(outer.threads == 4);
+  CHECK(gate::is_inside());
+  [&]() __attribute__((noinline)) {
+    const auto inner = region(3);
+    CHECK(inner.threads == 1);
+    CHECK_FALSE(inner.counted);
+    gate::leave(inner);
+  }();
+  CHECK(table.free == 0);
+  gate::leave(outer);
+  CHECK(table.free == 4);
+  CHECK_FALSE(gate::is_inside());
+}
+
+TEST_CASE("what wants one thread passes and costs nothing") {
+  Table table(4);
+  const auto visit = region(1);
+  CHECK(visit.threads == 1);
+  CHECK(table.open == 0);
+  gate::leave(visit);
+}
+
+TEST_CASE("under a team of one, the nested may take what is free by then") {
+  Table table(1);
+  const auto outer = region(4);
+  CHECK(outer.threads == 1);
+  table.free += 3;
+  [&]() __attribute__((noinline)) {
+    const auto inner = region(4);
+    CHECK(inner.threads == 4);
+    gate::leave(inner);
+  }();
+  gate::leave(outer);
+  CHECK(table.free == 4);
+  CHECK(table.open == 0);
+}
+
+TEST_CASE("a worker of a team is inside") {
+  Table table(4);
+  std::thread([&] {
+    const gate::TeamMember member(2);
+    CHECK(region(4).threads == 1);
+  }).join();
+  CHECK(table.open == 0);
+}
+
+TEST_CASE("an exact team is counted by what is free, and keeps its size") {
+  Table table(2);
+  const auto visit = gate::enter(gate::Kind::kRegion, 5, true);
+  CHECK(visit.threads == 5);
+  CHECK(table.free == 0);
+  gate::leave(visit);
+  CHECK(table.free == 2);
+}
+
+TEST_CASE("a region left by longjmp is given back at the next one") {
+  Table table(4);
+  if (setjmp(way_out) == 0) leave_without_a_word(3);
+  CHECK(table.free == 1);
+  const auto next = region(4);
+  CHECK(next.threads == 4);
+  gate::leave(next);
+  CHECK(table.free == 4);
+  CHECK(table.open == 0);
+}
+
+TEST_CASE("leaving twice, or what was never entered, changes nothing") {
+  Table table(4);
+  const auto visit = region(2);
+  gate::leave(visit);
+  gate::leave(visit);
+  gate::leave({3, true});
+  CHECK(table.free == 4);
+}
+
+TEST_CASE("the closed gate lets everybody pass, and who is inside can still leave") {
+  auto table = Table(4);
+  const auto visit = region(2);
+  gate::open(nullptr);
+  CHECK(region(7).threads == 7);
+  gate::leave(visit);
+  CHECK(table.free == 4);
+}
+
+TEST_CASE("the child of a fork begins outside") {
+  Table table(4);
+  const auto visit = region(2);
+  const pid_t child = fork();
+  if (child == 0) {
+    const bool outside = !gate::is_inside() && !gate::is_busy() && gate::counts().regions == 0;
+    gate::leave(visit);
+    _exit(outside && table.free == 2 ? 0 : 1);
+  }
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+  gate::leave(visit);
+}
+
+TEST_CASE("the observer hears of teams, and when the last one has gone") {
+  static int busy, idle;
+  busy = idle = 0;
+  static constexpr gate::Observer kObserver = {[] { ++busy; }, [] { ++idle; }};
+  Table table(4);
+  gate::observe(&kObserver);
+  const auto team = region(2);
+  CHECK(busy == 1);
+  gate::leave(team);
+  CHECK(idle == 1);
+  const auto call = gate::enter(gate::Kind::kCall, 2);
+  CHECK(busy == 1);
+  gate::leave(call);
+  CHECK(idle == 2);
+}
+
+TEST_CASE("counts add up") {
+  Table table(3);
+  const auto before = gate::counts();
+  const auto visit = region(5);
+  [&]() __attribute__((noinline)) { gate::leave(gate::enter(gate::Kind::kCall, 2)); }();
+  gate::leave(visit);
+  const auto after = gate::counts();
+  CHECK(after.regions - before.regions == 1);
+  CHECK(after.nested - before.nested == 1);
+  CHECK(after.granted - before.granted == 3);
+  CHECK(after.withheld - before.withheld == 2);
+  CHECK(after.not_needed_s > before.not_needed_s);
+}
+
+TEST_CASE("a nest remembers which visits count, to a depth of 64") {
+  gate::Nest nest;
+  CHECK(nest.empty());
+  CHECK_FALSE(nest.pop().counted);
+  for (int i = 0; i < 70; ++i) nest.push({1, i % 2 == 0});
+  for (int i = 69; i >= 0; --i) CHECK(nest.pop().counted == (i < 64 && i % 2 == 0));
+  CHECK(nest.empty());
+}
