@@ -8,10 +8,11 @@ typedef void (*Outlined)(void*);
 // clang-format off
 LOOP(static)
 LOOP(dynamic)
-LOOP(guided) LOOP(nonmonotonic_dynamic)
+LOOP(guided)
+LOOP(nonmonotonic_dynamic)
+LOOP(nonmonotonic_guided)
 // clang-format on
-    LOOP(nonmonotonic_guided) void GOMP_parallel_loop_runtime(Outlined, void*, unsigned, long, long,
-                                                              long, unsigned);
+void GOMP_parallel_loop_runtime(Outlined, void*, unsigned, long, long, long, unsigned);
 void GOMP_parallel_loop_nonmonotonic_runtime(Outlined, void*, unsigned, long, long, long, unsigned);
 void GOMP_parallel_loop_maybe_nonmonotonic_runtime(Outlined, void*, unsigned, long, long, long,
                                                    unsigned);
