@@ -112,4 +112,9 @@ void discover_unlock() {
   state().lock.unlock();
 }
 
+void discover_unlock_in_child() {
+  os::release_walks_in_child();
+  state().lock.unlock();
+}
+
 }  // namespace corewise

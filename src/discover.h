@@ -29,5 +29,6 @@ std::vector<os::LoadedModule> modules();
 // For handlers around fork: holds new pools back while the process is copied.
 void discover_lock();
 void discover_unlock();
+void discover_unlock_in_child();
 
 }  // namespace corewise

@@ -94,7 +94,7 @@ World& world() {
           world().lock.unlock();
         },
         [] {
-          discover_unlock();
+          discover_unlock_in_child();
           world().survivor = this_thread();
           world().forked.store(true);
           world().lock.unlock();

@@ -110,6 +110,10 @@ void hold_walks() {
   }
 }
 void release_walks() { walk_lock.unlock(); }
+void release_walks_in_child() {
+  closing.store(closing_here ? 1 : 0);
+  walk_lock.unlock();
+}
 
 Generation generation() {
   Generation now;

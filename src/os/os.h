@@ -80,6 +80,8 @@ std::string real_path(const std::string& path);
 // process whose other thread was just walking the list would wait for ever at its first look.
 void hold_walks();
 void release_walks();
+// In the child, instead: what other threads were doing will never end.
+void release_walks_in_child();
 
 // Calls handler when the calling thread ends, after its thread-local objects are gone. There is one
 // handler; naming it again in the same thread changes nothing.

@@ -11,10 +11,10 @@ using namespace stubs;
 
 namespace {
 
-#if defined(__SANITIZE_THREAD__)
-constexpr bool kThreadSanitizer = true;
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+constexpr bool kSanitizer = true;
 #else
-[[maybe_unused]] constexpr bool kThreadSanitizer = false;
+constexpr bool kSanitizer = false;
 #endif
 
 class Crowd {
@@ -99,8 +99,10 @@ TEST_CASE("a library's constructor may call corewise while others use it") {
 
 // Loading is left to the forking thread: glibc holds its lock of the module list while a library is
 // added or removed and does not reset it in the child, so that a child forked by another thread in
-// that moment cannot list or load modules at all, with corewise or without.
-TEST_CASE("a child forked amid everything works and does not hang") {
+// that moment cannot list or load modules at all, with corewise or without. Nor do the sanitizers
+// of GCC 12 work in a child of several threads: AddressSanitizer's allocator was seen to stay
+// locked.
+TEST_CASE("a child forked amid everything works and does not hang" * doctest::skip(kSanitizer)) {
   const Library blas = load("libopenblas");
   const Library openmp(kFolder / "libgomp-stub.so");
   cw_refresh(nullptr);
