@@ -32,6 +32,10 @@ test: setup-test install  ## everything that must hold before a change lands
 bench: setup-test install  ## print the benchmark tables
 	@tools/bench.sh
 
+.PHONY: bench-nested
+bench-nested: setup-test install  ## nested workloads under hand-tuned environments, side by side
+	$(PYTHON) bench/nested/run.py --quick
+
 .PHONY: format
 format: setup-test  ## let clang-format and ruff write the sources
 	@tools/format.sh --write

@@ -1,4 +1,6 @@
 // GNU libgomp. Wheels carry renamed copies; each copy is a pool of its own.
+#include <cstdlib>
+
 #include "openmp_icv.h"
 
 namespace corewise {
@@ -10,6 +12,25 @@ bool prove(const SymbolLookup& symbols, Proof& proof) {
   return openmp::prove(symbols, proof) && symbols.address("GOMP_parallel") != 0 &&
          !openmp::is_llvm(symbols);
 }
+
+#if defined(COREWISE_EXPERIMENTAL)
+// libgomp is always stripped, but its idle threads' turns are 300000 unless the environment says
+// otherwise, and the turns they get when there are more threads than cores, 100 or 1000, stand
+// beside them (libgomp/env.c). A user who chose is left alone.
+Result<govern::SpinWord> spin_word(const Pool& pool) {
+  constexpr std::uint64_t kTurns = 300000;
+  constexpr std::uint64_t kBrief = 30000;
+  if (std::getenv("GOMP_SPINCOUNT") != nullptr || std::getenv("OMP_WAIT_POLICY") != nullptr) {
+    return Error{CW_OK, {}};
+  }
+  const auto at = govern::word_by_value(
+      pool, kTurns, [](std::uint64_t turns) { return turns == 100 || turns == 1000; });
+  if (at) return govern::SpinWord{*at, 8, kBrief};
+  return Error{CW_NOT_AVAILABLE, "the idle threads of " + pool.path +
+                                     " spin on: its spin count was not found; start the program "
+                                     "with GOMP_SPINCOUNT=30000"};
+}
+#endif
 
 }  // namespace
 
@@ -25,6 +46,9 @@ const Runtime kLibgomp = {
     .hold = nullptr,
     .release = nullptr,
     .look = openmp::look,
+#if defined(COREWISE_EXPERIMENTAL)
+    .spin_word = spin_word,
+#endif
 };
 
 }  // namespace corewise

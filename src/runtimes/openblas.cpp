@@ -15,7 +15,7 @@
 namespace corewise {
 namespace {
 
-enum Slot : std::size_t { kGet, kSet, kConfig, kCorename, kParallel, kOmpGet, kOmpSet };
+enum Slot : std::size_t { kGet, kSet, kConfig, kCorename, kParallel, kOmpGet, kOmpSet, kCallback };
 
 constexpr const char* kPrefixes[] = {"libscipy_openblas", "libopenblas", "openblas"};
 constexpr EnvVariable kEnvironment[] = {{"OPENBLAS_NUM_THREADS", CW_API_BLAS}};
@@ -34,6 +34,13 @@ bool prove(const SymbolLookup& symbols, Proof& proof) {
       proof.at[kParallel] = find("openblas_get_parallel");
       proof.at[kOmpGet] = symbols.callee("omp_get_max_threads");
       proof.at[kOmpSet] = symbols.callee("omp_set_num_threads");
+#if defined(COREWISE_EXPERIMENTAL)
+      // Not all wheels give this one the affixes of the others.
+      proof.at[kCallback] = find("openblas_set_threads_callback_function");
+      if (proof.at[kCallback] == 0) {
+        proof.at[kCallback] = symbols.address("openblas_set_threads_callback_function");
+      }
+#endif
       proof.affix_prefix = prefix;
       proof.affix_suffix = suffix;
       return true;
@@ -143,6 +150,48 @@ Look look(Pool& pool, const ModuleView& view) {
   return {static_cast<int>(*threads), {}};
 }
 
+#if defined(COREWISE_EXPERIMENTAL)
+// Idle workers of the pthreads build compare the time-stamp counter with a static word, 2^26 or
+// 2^28 cycles unless the environment had another power when the library was loaded.
+bool is_timeout(std::uint64_t cycles) {
+  const char* asked = std::getenv("OPENBLAS_THREAD_TIMEOUT");
+  const int power = asked != nullptr ? std::clamp(std::atoi(asked), 4, 30) : 28;
+  return cycles == std::uint64_t{1} << 26U || cycles == std::uint64_t{1} << 28U ||
+         cycles == std::uint64_t{1} << static_cast<unsigned>(power);
+}
+
+Result<govern::SpinWord> spin_word(const Pool& pool) {
+  constexpr std::uint64_t kBrief = std::uint64_t{1} << 16U;
+  if (pool.layer != "pthreads") return Error{CW_OK, {}};
+  auto at = govern::word_by_symbol(pool, "thread_timeout", 4, "blas_thread_server", is_timeout);
+  if (!at) at = govern::word_by_store(pool, "blas_thread_init", is_timeout);
+  if (at) return govern::SpinWord{*at, 4, kBrief};
+  return Error{CW_NOT_AVAILABLE, "the idle threads of " + pool.path +
+                                     " spin on: its thread_timeout was not found; start the "
+                                     "program with OPENBLAS_THREAD_TIMEOUT=16"};
+}
+
+// The callback gets the jobs of exec_blas; LU queues some for the copy's own workers all the same,
+// which go by the numbers from 0 on.
+std::string share(const Pool& pool, govern::shared_pool::Dispatch* dispatch) {
+  using Setter = void(govern::shared_pool::Dispatch*);
+  if (pool.layer != "pthreads" || pool.proof.at[kCallback] == 0) {
+    return "this build has no threads callback";
+  }
+  if (dispatch == nullptr) {
+    pool.call<Setter>(kCallback)(nullptr);
+    return {};
+  }
+  const auto none = [](std::uint64_t callback) { return callback == 0; };
+  if (!govern::word_by_symbol(pool, "openblas_threads_callback_", 8, "blas_thread_server", none)) {
+    return "whether the program has a threads callback of its own cannot be seen, or it has";
+  }
+  if (pool.ceiling < 2 * get(pool)) return "it has too few buffers for a second set of threads";
+  pool.call<Setter>(kCallback)(dispatch);
+  return {};
+}
+#endif
+
 }  // namespace
 
 const Runtime kOpenblas = {
@@ -157,6 +206,10 @@ const Runtime kOpenblas = {
     .hold = nullptr,
     .release = nullptr,
     .look = look,
+#if defined(COREWISE_EXPERIMENTAL)
+    .spin_word = spin_word,
+    .share = share,
+#endif
 };
 
 }  // namespace corewise

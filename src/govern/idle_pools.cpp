@@ -1,0 +1,122 @@
+#include "idle_pools.h"
+
+#include <algorithm>
+#include <array>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "../discover.h"
+#include "../os/os.h"
+
+namespace corewise::govern::idle_pools {
+namespace {
+
+struct Held {
+  const Pool* pool = nullptr;
+  std::optional<SpinWord> word;
+  std::uint64_t before = 0;
+  bool shortened = false;
+  shared_pool::Dispatch* dispatch = nullptr;
+  bool shared = false;
+};
+
+std::mutex& lock() {
+  static std::mutex mutex;
+  [[maybe_unused]] static const bool registered = [] {
+    os::at_fork([] { lock().lock(); }, [] { lock().unlock(); }, [] { lock().unlock(); });
+    return true;
+  }();
+  return mutex;
+}
+
+// Never freed: a thread may be here while the process ends.
+std::vector<Held>& held() {
+  static auto* const all = new std::vector<Held>;
+  return *all;
+}
+
+void shorten(Held& entry, Report& report) {
+  if (!entry.word) return;
+  const std::uint64_t now = entry.word->load();
+  if (now <= entry.word->brief) return;
+  entry.before = now;
+  entry.shortened = true;
+  entry.word->store(entry.word->brief);
+  ++report.shortened;
+}
+
+void share(Held& entry, Report& report) {
+  if (entry.shared || entry.pool->runtime->share == nullptr) return;
+  // Any other is serial, or has threads of the OpenMP runtime.
+  if (entry.pool->scope != CW_SCOPE_PROCESS) return;
+  if (entry.dispatch == nullptr) entry.dispatch = shared_pool::dispatch_for(entry.pool->ceiling);
+  std::string why = "too many pools share threads already";
+  if (entry.dispatch != nullptr) why = entry.pool->runtime->share(*entry.pool, entry.dispatch);
+  entry.shared = why.empty();
+  if (entry.shared) {
+    ++report.shared;
+  } else {
+    report.left.push_back(entry.pool->path + " keeps threads of its own: " + why);
+  }
+}
+
+// Looks only once: what cannot be found now cannot be found later.
+Held& entry_of(const Pool& pool, Report& report) {
+  const auto known =
+      std::ranges::find_if(held(), [&](const Held& entry) { return entry.pool == &pool; });
+  if (known != held().end()) return *known;
+  Held& entry = held().emplace_back();
+  entry.pool = &pool;
+  if (pool.runtime->spin_word != nullptr) {
+    if (const auto word = pool.runtime->spin_word(pool)) {
+      entry.word = *word;
+    } else if (word.error().status != CW_OK) {
+      report.left.push_back(word.error().what);
+    }
+  }
+  return entry;
+}
+
+constexpr std::array<Variable, 2> kVariables = {{
+    {"OPENBLAS_THREAD_TIMEOUT", "16"},
+    {"GOMP_SPINCOUNT", "30000"},
+}};
+
+}  // namespace
+
+Report install() {
+  discover();
+  Report report;
+  const std::lock_guard guard(lock());
+  for (std::size_t id = 0; id < pool_count(); ++id) {
+    Held& entry = entry_of(pool_at(id), report);
+    shorten(entry, report);
+    share(entry, report);
+  }
+  return report;
+}
+
+Report remove() {
+  Report report;
+  const std::lock_guard guard(lock());
+  for (Held& entry : held()) {
+    if (std::exchange(entry.shared, false)) {
+      entry.pool->runtime->share(*entry.pool, nullptr);
+      ++report.shared;
+    }
+    if (!std::exchange(entry.shortened, false)) continue;
+    if (entry.word->load() == entry.word->brief) {
+      entry.word->store(entry.before);
+      ++report.shortened;
+    } else {
+      report.left.push_back("somebody else has set how long the idle threads of " +
+                            entry.pool->path + " spin");
+    }
+  }
+  return report;
+}
+
+std::span<const Variable> variables() { return kVariables; }
+
+}  // namespace corewise::govern::idle_pools

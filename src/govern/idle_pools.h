@@ -1,0 +1,36 @@
+// Idle threads that spin take a core from whoever has work, and a ledger cannot see them. While
+// this is installed, pools that can share one set of threads do (shared_pool.h), and all others'
+// idle threads spin for about as long as it takes to wake one, then sleep.
+//
+// docs/idle-pools.md has what was tried, and the numbers. Only ever shorter: what the program or
+// its user set to less stays. The libraries read the words at each turn of their loops, so that
+// threads which spin already stop too.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace corewise::govern::idle_pools {
+
+struct Report {
+  std::size_t shortened = 0;
+  std::size_t shared = 0;
+  std::vector<std::string> left;  // a sentence for each pool that goes on as it was, and why
+};
+
+// Every pool loaded now; again whenever more were discovered. No lock may be held.
+Report install();
+
+// Gives each library back what it had. A word that somebody else has set since is left so.
+Report remove();
+
+// What says the same to libraries that are not loaded yet, where the user has not set it.
+struct Variable {
+  const char* name;
+  const char* value;
+};
+std::span<const Variable> variables();
+
+}  // namespace corewise::govern::idle_pools
