@@ -191,8 +191,6 @@ CW_API void* cw_symbol(const char* path, const char* name);
  * bytes needed, NUL included. */
 CW_API size_t cw_info_json(char* buffer, size_t capacity);
 
-/* Not part of the frozen ABI yet: only in libraries built with -DCOREWISE_GOVERN=ON. */
-#if defined(COREWISE_EXPERIMENTAL)
 
 /* Governing: the whole process kept inside one budget, shared with the user's other governed
  * processes, from this call on and for libraries loaded later. OpenMP regions and OpenBLAS calls
@@ -201,7 +199,8 @@ CW_API size_t cw_info_json(char* buffer, size_t capacity);
  * cannot be governed so are limited to the budget. */
 typedef struct cw_govern_options {
   size_t size;       /* sizeof(cw_govern_options) */
-  int32_t budget;    /* threads; 0: the CPUs that the process may use */
+  int32_t budget;    /* threads; 0: what is the process's own (docs/budget.md), rounded up */
+  uint32_t flags;    /* 0: none is defined yet */
   const char* group; /* processes with equal groups share a budget; NULL: all of the user's */
 } cw_govern_options;
 
@@ -217,7 +216,6 @@ CW_API cw_status cw_ungovern(void);
  * capacity bytes with a final NUL, returns the bytes needed, NUL included. */
 CW_API size_t cw_govern_report_json(char* buffer, size_t capacity);
 
-#endif
 
 #ifdef __cplusplus
 }

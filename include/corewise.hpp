@@ -161,14 +161,12 @@ class [[nodiscard]] limits {
   corewise::error error_;
 };
 
-#if defined(COREWISE_EXPERIMENTAL)
-
 // The process governed while at least one of these lives. Move-only.
 class [[nodiscard]] governed {
  public:
   // budget 0: the CPUs that the process may use. Processes with equal groups share a budget.
   explicit governed(int budget = 0, const char* group = nullptr) {
-    const cw_govern_options options{sizeof options, budget, group};
+    const cw_govern_options options{sizeof options, budget, 0, group};
     const cw_status status = cw_govern(&options);
     active_ = status == CW_OK;
     if (!active_) error_ = corewise::error(status);
@@ -197,7 +195,5 @@ class [[nodiscard]] governed {
   bool active_ = false;
   corewise::error error_;
 };
-
-#endif
 
 }  // namespace corewise

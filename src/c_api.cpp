@@ -15,9 +15,7 @@
 #include "format.h"
 #include "limit.h"
 
-#if defined(COREWISE_EXPERIMENTAL)
 #include "govern/govern.h"
-#endif
 
 using namespace corewise;  // NOLINT(google-build-using-namespace): this file is its C face
 
@@ -167,9 +165,7 @@ const char* cw_last_error(void) { return last_error; }
 cw_status cw_refresh(int* changed) {
   return guarded([&] {
     const bool grew = synchronise();
-#if defined(COREWISE_EXPERIMENTAL)
     govern::govern_new_modules();
-#endif
     if (changed != nullptr) *changed = grew ? 1 : 0;
     return CW_OK;
   });
@@ -315,7 +311,6 @@ size_t cw_info_json(char* buffer, size_t capacity) {
   });
 }
 
-#if defined(COREWISE_EXPERIMENTAL)
 
 cw_status cw_govern(const cw_govern_options* options) {
   return guarded([&] {
@@ -324,6 +319,7 @@ cw_status cw_govern(const cw_govern_options* options) {
       if (options->size < sizeof(cw_govern_options)) {
         return fail(CW_BAD_ARGUMENT, "options.size was not set to sizeof(cw_govern_options)");
       }
+      if (options->flags != 0) return fail(CW_BAD_ARGUMENT, "options.flags must be 0");
       own.budget = options->budget;
       if (options->group != nullptr) own.key = options->group;
     }
@@ -343,6 +339,5 @@ size_t cw_govern_report_json(char* buffer, size_t capacity) {
   return hand_out_text(buffer, capacity, govern::report_json);
 }
 
-#endif
 
 }  // extern "C"

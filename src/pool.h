@@ -11,11 +11,9 @@
 
 #include "corewise.h"
 
-#if defined(COREWISE_EXPERIMENTAL)
 #include "error.h"
 #include "govern/shared_pool.h"
 #include "govern/spin_word.h"
-#endif
 
 namespace corewise {
 
@@ -133,14 +131,12 @@ struct Runtime {
   // True if both are faces of one pool, so that it must be listed once. Null: never.
   bool (*same)(const Pool& pool, const Pool& known) = nullptr;
 
-#if defined(COREWISE_EXPERIMENTAL)
   // Finds where the loaded library keeps how long its idle threads spin. CW_OK as an error: it has
   // none that do. Null: not known for this runtime.
   Result<govern::SpinWord> (*spin_word)(const Pool& pool) = nullptr;
   // Has the library's parallel work run by `dispatch`, or again by its own threads if that is null.
   // Empty, or why it is not. Null: it has no such way.
   std::string (*share)(const Pool& pool, govern::shared_pool::Dispatch* dispatch) = nullptr;
-#endif
 };
 
 // Every runtime, in order of precedence (runtimes/table.cpp).

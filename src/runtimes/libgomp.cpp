@@ -13,7 +13,6 @@ bool prove(const SymbolLookup& symbols, Proof& proof) {
          !openmp::is_llvm(symbols);
 }
 
-#if defined(COREWISE_EXPERIMENTAL)
 // libgomp is always stripped, but its idle threads' turns are 300000 unless the environment says
 // otherwise, and the turns they get when there are more threads than cores, 100 or 1000, stand
 // beside them (libgomp/env.c). A user who chose is left alone.
@@ -30,7 +29,6 @@ Result<govern::SpinWord> spin_word(const Pool& pool) {
                                      " spin on: its spin count was not found; start the program "
                                      "with GOMP_SPINCOUNT=30000"};
 }
-#endif
 
 }  // namespace
 
@@ -46,9 +44,7 @@ const Runtime kLibgomp = {
     .hold = nullptr,
     .release = nullptr,
     .look = openmp::look,
-#if defined(COREWISE_EXPERIMENTAL)
     .spin_word = spin_word,
-#endif
 };
 
 }  // namespace corewise

@@ -34,13 +34,11 @@ bool prove(const SymbolLookup& symbols, Proof& proof) {
       proof.at[kParallel] = find("openblas_get_parallel");
       proof.at[kOmpGet] = symbols.callee("omp_get_max_threads");
       proof.at[kOmpSet] = symbols.callee("omp_set_num_threads");
-#if defined(COREWISE_EXPERIMENTAL)
       // Not all wheels give this one the affixes of the others.
       proof.at[kCallback] = find("openblas_set_threads_callback_function");
       if (proof.at[kCallback] == 0) {
         proof.at[kCallback] = symbols.address("openblas_set_threads_callback_function");
       }
-#endif
       proof.affix_prefix = prefix;
       proof.affix_suffix = suffix;
       return true;
@@ -150,7 +148,6 @@ Look look(Pool& pool, const ModuleView& view) {
   return {static_cast<int>(*threads), {}};
 }
 
-#if defined(COREWISE_EXPERIMENTAL)
 // Idle workers of the pthreads build compare the time-stamp counter with a static word, 2^26 or
 // 2^28 cycles unless the environment had another power when the library was loaded.
 bool is_timeout(std::uint64_t cycles) {
@@ -190,7 +187,6 @@ std::string share(const Pool& pool, govern::shared_pool::Dispatch* dispatch) {
   pool.call<Setter>(kCallback)(dispatch);
   return {};
 }
-#endif
 
 }  // namespace
 
@@ -206,10 +202,8 @@ const Runtime kOpenblas = {
     .hold = nullptr,
     .release = nullptr,
     .look = look,
-#if defined(COREWISE_EXPERIMENTAL)
     .spin_word = spin_word,
     .share = share,
-#endif
 };
 
 }  // namespace corewise

@@ -13,6 +13,7 @@ class Options(ctypes.Structure):
     _fields_ = [
         ("size", ctypes.c_size_t),
         ("budget", ctypes.c_int32),
+        ("flags", ctypes.c_uint32),
         ("group", ctypes.c_char_p),
     ]
 
@@ -20,7 +21,7 @@ class Options(ctypes.Structure):
 def govern(budget=0, group=None):
     # A group of its own keeps tests of different processes apart.
     name = f"test-{os.getpid()}" if group is None else group
-    options = Options(ctypes.sizeof(Options), budget, name.encode())
+    options = Options(ctypes.sizeof(Options), budget, 0, name.encode())
     if LIBRARY.cw_govern(ctypes.byref(options)) != 0:
         raise RuntimeError(LIBRARY.cw_last_error().decode())
 
