@@ -191,7 +191,6 @@ CW_API void* cw_symbol(const char* path, const char* name);
  * bytes needed, NUL included. */
 CW_API size_t cw_info_json(char* buffer, size_t capacity);
 
-
 /* Governing: the whole process kept inside one budget, shared with the user's other governed
  * processes, from this call on and for libraries loaded later. OpenMP regions and OpenBLAS calls
  * get at each turn what is free, at least one thread and never more than the program asks for;
@@ -215,7 +214,6 @@ CW_API cw_status cw_ungovern(void);
 /* What governing did so far, and what it could not do, as JSON (docs/json.md). Writes at most
  * capacity bytes with a final NUL, returns the bytes needed, NUL included. */
 CW_API size_t cw_govern_report_json(char* buffer, size_t capacity);
-
 
 #ifdef __cplusplus
 }

@@ -13,9 +13,8 @@
 #include "elf_reader.h"
 #include "error.h"
 #include "format.h"
-#include "limit.h"
-
 #include "govern/govern.h"
+#include "limit.h"
 
 using namespace corewise;  // NOLINT(google-build-using-namespace): this file is its C face
 
@@ -311,7 +310,6 @@ size_t cw_info_json(char* buffer, size_t capacity) {
   });
 }
 
-
 cw_status cw_govern(const cw_govern_options* options) {
   return guarded([&] {
     govern::GovernOptions own;
@@ -338,6 +336,5 @@ cw_status cw_ungovern(void) {
 size_t cw_govern_report_json(char* buffer, size_t capacity) {
   return hand_out_text(buffer, capacity, govern::report_json);
 }
-
 
 }  // extern "C"

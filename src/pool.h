@@ -10,7 +10,6 @@
 #include <string_view>
 
 #include "corewise.h"
-
 #include "error.h"
 #include "govern/shared_pool.h"
 #include "govern/spin_word.h"
