@@ -191,6 +191,32 @@ CW_API void* cw_symbol(const char* path, const char* name);
  * bytes needed, NUL included. */
 CW_API size_t cw_info_json(char* buffer, size_t capacity);
 
+/* The documents below say CW_OK, or why there is none. They write at most capacity bytes with a
+ * final NUL, and to needed (may be NULL) the bytes that it takes, NUL included. Everything is read
+ * anew at each call; as with getenv, no other thread may change the environment meanwhile. */
+
+/* The budget: the CPUs that are really the process's own, and where each constraint was read, as
+ * JSON. cap (may be NULL) is an upper bound of your own in CPUs: CW_BAD_ARGUMENT if it is no number
+ * above 0, or above the machine. */
+CW_API cw_status cw_budget_json(const double* cap, char* buffer, size_t capacity, size_t* needed);
+
+typedef struct cw_plan_options {
+  size_t size;       /* sizeof(cw_plan_options) */
+  int32_t processes; /* as many as the program starts; 0: not known, taken as one */
+  int32_t openmp;    /* the most OpenMP threads of each process; 0: as the plan finds best */
+  int32_t blas;      /* the most threads of each BLAS call; 0: as the plan finds best */
+  uint32_t flags;    /* 0: none is defined yet */
+} cw_plan_options;
+
+/* The plan: the budget divided over processes x OpenMP x BLAS, for the pools that are loaded, as
+ * JSON. options may be NULL. CW_BAD_COUNT for numbers below 0 or above CW_MAX_THREADS. */
+CW_API cw_status cw_plan_json(const cw_plan_options* options, char* buffer, size_t capacity,
+                              size_t* needed);
+
+/* What is wrong with the process's thread pools, as JSON. Counts are those of the calling
+ * thread. */
+CW_API cw_status cw_doctor_json(char* buffer, size_t capacity, size_t* needed);
+
 /* Governing: the whole process kept inside one budget, shared with the user's other governed
  * processes, from this call on and for libraries loaded later. OpenMP regions and OpenBLAS calls
  * get at each turn what is free, at least one thread and never more than the program asks for;

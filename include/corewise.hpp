@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -160,6 +161,59 @@ class [[nodiscard]] limits {
   cw_limits* handle_ = nullptr;
   corewise::error error_;
 };
+
+// A document of docs/json.md, or why there is none.
+struct document {
+  std::string json;
+  corewise::error error;
+
+  explicit operator bool() const { return !error; }
+};
+
+namespace detail {
+
+// `write` is one of the C functions, given a buffer, its size and where to put the bytes needed.
+// What it describes may have grown by the second call.
+template <class Write>
+document read_document(Write&& write) {
+  document made;
+  std::size_t needed = 4096;
+  while (made.json.size() < needed) {
+    made.json.resize(needed);
+    const cw_status status = write(made.json.data(), made.json.size(), &needed);
+    if (status != CW_OK) return {{}, corewise::error(status)};
+  }
+  made.json.resize(needed - 1);
+  return made;
+}
+
+}  // namespace detail
+
+// The CPUs that are really the process's own. `cap` is an upper bound of your own, above 0 and at
+// most the machine.
+inline document budget_json(std::optional<double> cap = std::nullopt) {
+  return detail::read_document([&](char* to, std::size_t capacity, std::size_t* needed) {
+    return cw_budget_json(cap ? &*cap : nullptr, to, capacity, needed);
+  });
+}
+
+// What a plan should keep to; 0: not known, or no wish.
+struct wishes {
+  int processes = 0;
+  int openmp = 0;
+  int blas = 0;
+};
+
+// The budget divided over processes x OpenMP x BLAS, for the pools that are loaded.
+inline document plan_json(const wishes& wanted = {}) {
+  const cw_plan_options options{sizeof options, wanted.processes, wanted.openmp, wanted.blas, 0};
+  return detail::read_document([&](char* to, std::size_t capacity, std::size_t* needed) {
+    return cw_plan_json(&options, to, capacity, needed);
+  });
+}
+
+// What is wrong with the process's thread pools.
+inline document doctor_json() { return detail::read_document(cw_doctor_json); }
 
 // The process governed while at least one of these lives. Move-only.
 class [[nodiscard]] governed {

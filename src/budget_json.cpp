@@ -1,4 +1,4 @@
-// The budget as JSON, for programs. Keys in docs/budget.md.
+// The budget as JSON, for programs. Keys in docs/json.md.
 #include "budget.h"
 #include "json.h"
 

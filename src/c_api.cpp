@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "budget.h"
 #include "corewise.h"
 #include "describe.h"
 #include "discover.h"
@@ -15,6 +16,8 @@
 #include "format.h"
 #include "govern/govern.h"
 #include "limit.h"
+#include "patient.h"
+#include "plan_input.h"
 
 using namespace corewise;  // NOLINT(google-build-using-namespace): this file is its C face
 
@@ -131,20 +134,44 @@ Result<std::vector<Rule>> from_c(const cw_rule* rules, std::size_t count) {
   return out;
 }
 
+std::size_t copy_out(const std::string& text, char* buffer, std::size_t capacity) {
+  if (buffer != nullptr && capacity != 0) {
+    const std::size_t n = std::min(capacity - 1, text.size());
+    std::memcpy(buffer, text.data(), n);
+    buffer[n] = '\0';
+  }
+  return text.size() + 1;
+}
+
 template <class Make>
 std::size_t hand_out_text(char* buffer, std::size_t capacity, Make&& make) noexcept {
   std::size_t needed = 0;
   guarded([&] {
-    const std::string text = make();
-    needed = text.size() + 1;
-    if (buffer != nullptr && capacity != 0) {
-      const std::size_t n = std::min(capacity - 1, text.size());
-      std::memcpy(buffer, text.data(), n);
-      buffer[n] = '\0';
-    }
+    needed = copy_out(make(), buffer, capacity);
     return CW_OK;
   });
   return needed;
+}
+
+// The same where making the text can fail: `make` gives a Result.
+template <class Make>
+cw_status hand_out_document(char* buffer, std::size_t capacity, std::size_t* needed,
+                            Make&& make) noexcept {
+  return guarded([&] {
+    const Result<std::string> text = make();
+    if (!text) return fail(text.error());
+    const std::size_t bytes = copy_out(*text, buffer, capacity);
+    if (needed != nullptr) *needed = bytes;
+    return CW_OK;
+  });
+}
+
+std::optional<double> given(const double* number) {
+  return number != nullptr ? std::optional(*number) : std::nullopt;
+}
+
+std::optional<int> wish(std::int32_t count) {
+  return count != 0 ? std::optional(count) : std::nullopt;
 }
 
 }  // namespace
@@ -307,6 +334,46 @@ size_t cw_info_json(char* buffer, size_t capacity) {
   return hand_out_text(buffer, capacity, [] {
     synchronise();
     return info_json();
+  });
+}
+
+cw_status cw_budget_json(const double* cap, char* buffer, size_t capacity, size_t* needed) {
+  return hand_out_document(buffer, capacity, needed, [&]() -> Result<std::string> {
+    const Result<Budget> budget = compute_budget(os::LiveMachine(), given(cap));
+    if (!budget) return budget.error();
+    return budget_json(*budget);
+  });
+}
+
+cw_status cw_plan_json(const cw_plan_options* options, char* buffer, size_t capacity,
+                       size_t* needed) {
+  return hand_out_document(buffer, capacity, needed, [&]() -> Result<std::string> {
+    PlanInput input;
+    if (options != nullptr) {
+      if (options->size < sizeof(cw_plan_options) || options->size > kLargestStruct) {
+        return Error{CW_BAD_ARGUMENT, "options.size was not set to sizeof(cw_plan_options)"};
+      }
+      if (options->flags != 0) return Error{CW_BAD_ARGUMENT, "options.flags must be 0"};
+      input.processes = options->processes;
+      input.wishes.openmp = wish(options->openmp);
+      input.wishes.blas = wish(options->blas);
+    }
+    const Result<Budget> budget = compute_budget(os::LiveMachine());
+    if (!budget) return budget.error();
+    input.cpus = budget->cpus;
+    synchronise();
+    input.pools = known_plan_pools();
+    input.environment = runtime_variables();
+    const Result<Plan> plan = make_plan(input);
+    if (!plan) return plan.error();
+    return plan_json(*plan);
+  });
+}
+
+cw_status cw_doctor_json(char* buffer, size_t capacity, size_t* needed) {
+  return hand_out_document(buffer, capacity, needed, []() -> Result<std::string> {
+    synchronise();
+    return findings_json(examine(this_patient()));
   });
 }
 

@@ -8,6 +8,8 @@
 #include <optional>
 #include <string_view>
 
+#include "kernels.h"
+
 namespace corewise {
 namespace {
 
@@ -117,7 +119,10 @@ void above_budget(const Patient& patient, Findings& out) {
   const int most = static_cast<int>(std::ceil(patient.budget - 1e-9));
   for (const PoolFacts& pool : patient.pools) {
     if (pool.threads <= std::max(1, most)) continue;
-    const char* api = kApiNames[static_cast<std::size_t>(pool.api)];
+    const std::string api = kApiNames[static_cast<std::size_t>(pool.api)];
+    const std::string count = n(whole(patient.budget));
+    // oneTBB and Arrow have no variable of their own that `run` could set.
+    const bool runs = pool.api != CW_API_TBB && pool.api != CW_API_ARROW;
     out.push_back({"above-budget", Severity::kWarning,
                    file(pool) + " would run " + plural(pool.threads, "thread") + " on " +
                        cpus(patient.budget) + " CPUs",
@@ -125,8 +130,8 @@ void above_budget(const Patient& patient, Findings& out) {
                        (patient.budget_reason.empty() ? "" : " (" + patient.budget_reason + ")") +
                        "; the threads above it wait for one another, and under a quota all are "
                        "stopped together",
-                   std::string("corewise.limits(") + api + "=" + n(whole(patient.budget)) +
-                       "), or corewise run --" + api + " " + n(whole(patient.budget)) + " -- ..."});
+                   "corewise.limits(" + api + "=" + count + ")" +
+                       (runs ? ", or corewise run --" + api + " " + count + " -- ..." : "")});
   }
 }
 
@@ -151,15 +156,23 @@ void fork_after_openmp(const Patient& patient, Findings& out) {
 
 void core_type(const Patient& patient, Findings& out) {
   const std::string* forced = variable(patient, "OPENBLAS_CORETYPE");
-  if (forced == nullptr || !has_runtime(patient, "openblas")) return;
-  const bool known = !patient.best_architecture.empty();
-  if (known && *forced == patient.best_architecture) return;
+  // With no pools yet, OpenBLAS may be what is loaded next.
+  if (forced == nullptr || (!patient.pools.empty() && !has_runtime(patient, "openblas"))) return;
+  const int best = kernel_level(patient.best_architecture);
+  const int level = kernel_level(*forced);
+  if (best != 0 && level == best) return;
+  std::string why = "kernels for an older CPU can be half as fast, and give other last digits";
+  if (best != 0 && level == 0) {
+    why = "OpenBLAS knows no kernels of that name";
+  } else if (best != 0) {
+    why = "this CPU can run " + patient.best_architecture +
+          (level < best ? "; kernels for an older one can be half as fast, and give other last "
+                          "digits"
+                        : "; instructions that it lacks end the program");
+  }
   out.push_back({"openblas-coretype", Severity::kWarning,
                  "OPENBLAS_CORETYPE=" + *forced + " chooses OpenBLAS's kernels by hand",
-                 known ? "this CPU would get " + patient.best_architecture +
-                             "; other kernels can be half as fast, and give other last digits"
-                       : "kernels for an older CPU can be half as fast, and give other last digits",
-                 "unset OPENBLAS_CORETYPE unless you mean it"});
+                 std::move(why), "unset OPENBLAS_CORETYPE unless you mean it"});
 }
 
 void variables_above_budget(const Patient& patient, Findings& out) {
@@ -220,6 +233,7 @@ void mkl_dynamic(const Patient& patient, Findings& out) {
     if (!pool.mkl_dynamic) continue;
     const auto asked = number(patient, "MKL_NUM_THREADS");
     if (!asked || pool.threads == 0 || pool.threads >= *asked) continue;
+    if (patient.corewise_limits_open) continue;
     out.push_back({"mkl-dynamic", Severity::kNote,
                    "MKL_NUM_THREADS=" + n(*asked) + ", but MKL will use " + n(pool.threads),
                    "MKL_DYNAMIC is on: it lowers the count to the physical cores without a word",
@@ -238,13 +252,16 @@ void leaked(const Patient& patient, Findings& out) {
         variable(patient, "OMP_NUM_THREADS") != nullptr) {
       continue;
     }
-    out.push_back({"limit-leaked", Severity::kWarning,
-                   file(pool) + " runs 1 thread, and neither a variable nor a limit of corewise "
-                                "says so",
-                   "another library set it and did not set it back; overlapping "
-                   "threadpoolctl limits from two threads do that",
-                   "corewise.limits(blas=" + n(whole(patient.budget)) +
-                       ") sets it right; corewise.install_as_threadpoolctl() stops the leak"});
+    out.push_back(
+        {"limit-leaked", patient.from_outside ? Severity::kNote : Severity::kWarning,
+         file(pool) + " runs 1 thread, and neither a variable nor a limit of corewise "
+                      "says so",
+         std::string("another library set it and did not set it back; overlapping "
+                     "threadpoolctl limits from two threads do that") +
+             (patient.from_outside ? ". A limit that is open just now looks the same from outside"
+                                   : ""),
+         "corewise.limits(blas=" + n(whole(patient.budget)) +
+             ") sets it right; corewise.install_as_threadpoolctl() stops the leak"});
   }
 }
 
@@ -285,6 +302,12 @@ const char* severity_name(Severity severity) {
       return "danger";
   }
   return "note";
+}
+
+Severity severity_named(std::string_view name) {
+  return name == "danger"    ? Severity::kDanger
+         : name == "warning" ? Severity::kWarning
+                             : Severity::kNote;
 }
 
 std::string findings_json(const std::vector<Finding>& findings) {

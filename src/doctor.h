@@ -7,6 +7,7 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "json.h"
@@ -17,8 +18,8 @@ namespace corewise {
 enum class Severity { kNote, kWarning, kDanger };
 
 struct Finding {
-  const char* id;  // stable, for programs: "openblas-slots"
-  Severity severity;
+  std::string id;  // stable, for programs: "openblas-slots"
+  Severity severity = Severity::kNote;
   std::string what;
   std::string why;
   std::string remedy;
@@ -44,8 +45,9 @@ struct Patient {
   double budget = 1;          // CPUs that are really ours
   std::string budget_reason;  // what binds it: "cgroup quota", "affinity"
   std::map<std::string, std::string> environment;
-  std::string best_architecture;  // the kernels OpenBLAS would choose by itself; empty if unknown
+  std::string best_architecture;  // the best kernels this CPU can run (kernels.h); "" if unknown
   bool corewise_limits_open = false;
+  bool from_outside = false;  // limits that are open inside cannot be told from leaked ones
   bool forked_after_openmp = false;
 };
 
@@ -53,6 +55,7 @@ struct Patient {
 std::vector<Finding> examine(const Patient& patient);
 
 const char* severity_name(Severity severity);
+Severity severity_named(std::string_view name);  // kNote for what is none
 
 // {"schema_version": 1, "findings": [...]}
 std::string findings_json(const std::vector<Finding>& findings);

@@ -468,4 +468,10 @@ std::vector<Outcome> outcomes(const Limits& limits) {
   return limits.outcomes;
 }
 
+bool limits_in_force() {
+  World& w = world();
+  const std::lock_guard guard(w.lock);
+  return !w.open.empty() || !w.abandoned.empty();
+}
+
 }  // namespace corewise

@@ -57,4 +57,7 @@ void abandon_limits(Limits& limits);
 
 std::vector<Outcome> outcomes(const Limits& limits);
 
+// Whether any limit of corewise is open, or was left in force for good.
+bool limits_in_force();
+
 }  // namespace corewise

@@ -192,7 +192,8 @@ void fill_limits(Plan& plan, const std::vector<PlanPool>& pools) {
     Bound threads;
     threads.tighten(count_for(plan, pool.api), "the plan's");
     if (pool.ceiling > 0) threads.tighten(pool.ceiling, "the most this pool was built for");
-    plan.limits.push_back({pool.name, pool.api, threads.most, std::move(threads.reason)});
+    plan.limits.push_back(
+        {pool.name, pool.path, pool.api, threads.most, std::move(threads.reason)});
   }
 }
 

@@ -24,11 +24,12 @@ namespace corewise {
 
 // What the plan must know of a pool; of the pools of this process, or of one recorded or imagined.
 struct PlanPool {
-  std::string name;     // for people: prefix or path
+  std::string name;     // for people: the file's name
   std::string runtime;  // "openblas"
   Api api = CW_API_BLAS;
   int ceiling = 0;       // most threads it can be set to; 0: no limit known
   int caller_slots = 0;  // calls in flight it can hold; 0: no limit known
+  std::string path;      // the library file, by which limits name it
 };
 
 struct Wishes {
@@ -58,6 +59,7 @@ struct PlanVariable {
 
 struct PlanLimit {
   std::string pool;
+  std::string path;
   Api api = CW_API_BLAS;
   int threads = 1;
   std::string reason;

@@ -1,4 +1,4 @@
-// The plan as JSON, for programs. Keys in docs/budget.md.
+// The plan as JSON, for programs. Keys in docs/json.md.
 #include "json.h"
 #include "plan.h"
 
@@ -30,6 +30,7 @@ std::string plan_json(const Plan& plan) {
   for (const PlanLimit& limit : plan.limits) {
     json.open('{');
     json.field("pool", limit.pool);
+    json.field("path", limit.path);
     json.field("api", kApiNames[static_cast<std::size_t>(limit.api)]);
     json.field("threads", limit.threads);
     json.field("reason", limit.reason);

@@ -45,6 +45,7 @@ struct Pool {
   std::string layer;
   std::string architecture;
   std::string detail;
+  bool may_use_fewer = false;  // than it is set to, without saying so (MKL_DYNAMIC)
   std::uintptr_t base = 0;
   std::string loader_path;  // the name that dlopen(RTLD_NOLOAD) knows the module by
 

@@ -78,6 +78,26 @@ std::optional<std::string> LiveMachine::affinity() const {
   return list;
 }
 
+ProcessMachine::ProcessMachine(std::string folder, std::vector<std::string> environment, bool live)
+    : folder_(std::move(folder)), environment_(std::move(environment)), live_(live) {}
+
+FileText ProcessMachine::read(const std::string& path) const {
+  constexpr std::string_view kSelf = "/proc/self/";
+  if (path.starts_with(kSelf)) return read_whole(folder_ + "/" + path.substr(kSelf.size()));
+  if (!live_) return {};
+  // The machine is one; mounts, where cgroups are found, are the process's own.
+  const bool shared = path.starts_with("/proc/") || path.starts_with("/sys/devices/");
+  return read_whole(shared ? path : folder_ + "/root" + path);
+}
+
+std::optional<std::string> ProcessMachine::variable(const char* name) const {
+  const std::string wanted = std::string(name) + "=";
+  for (const std::string& entry : environment_) {
+    if (entry.starts_with(wanted)) return entry.substr(wanted.size());
+  }
+  return std::nullopt;
+}
+
 RecordedMachine::RecordedMachine(std::string root) : root_(std::move(root)) {
   FileText env = read_whole(root_ + "/env");
   if (env.state == FileText::State::kRead) env_ = std::move(env.text);

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace corewise::os {
 
@@ -40,6 +41,21 @@ class LiveMachine final : public Machine {
   FileText read(const std::string& path) const override;
   std::optional<std::string> variable(const char* name) const override;
   std::optional<std::string> affinity() const override;
+};
+
+// Another process on this machine: its /proc folder in the place of /proc/self, its variables, and
+// the file systems that it sees. Of a process recorded in a folder laid out like /proc/PID there is
+// nothing else to read: its machine is the CPUs that it might run on.
+class ProcessMachine final : public Machine {
+ public:
+  ProcessMachine(std::string folder, std::vector<std::string> environment, bool live);
+  FileText read(const std::string& path) const override;
+  std::optional<std::string> variable(const char* name) const override;
+
+ private:
+  std::string folder_;
+  std::vector<std::string> environment_;  // NAME=value
+  bool live_;
 };
 
 // A folder with proc/, sys/ and env (lines NAME=VALUE).

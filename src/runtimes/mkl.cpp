@@ -46,6 +46,7 @@ void describe(Pool& pool) {
   // Also makes libmkl_rt load its parts now rather than under a lock of ours.
   pool.call<int()>(kGet)();
   if (pool.proof.at[kDynamic] != 0 && pool.call<int()>(kDynamic)() != 0) {
+    pool.may_use_fewer = true;
     pool.detail = "MKL_DYNAMIC is on: MKL may use fewer than set, never more than the cores";
   }
 }

@@ -121,6 +121,54 @@ TEST_CASE("a core type chosen by hand is said, unless it is the CPU's own") {
   CHECK(find(examine(p), "openblas-coretype") == nullptr);
 }
 
+TEST_CASE("a core type of the CPU's own level is as good; others are below, above, or unknown") {
+  Patient p = patient(2, {openblas("/n/a.so", 2)});
+  const auto why = [&](const char* forced, const char* best) {
+    p.environment["OPENBLAS_CORETYPE"] = forced;
+    p.best_architecture = best;
+    const auto findings = examine(p);
+    const Finding* found = find(findings, "openblas-coretype");
+    return found == nullptr ? std::string() : found->why;
+  };
+  CHECK(why("ZEN", "Haswell").empty());
+  CHECK(why("Cooperlake", "SkylakeX").empty());
+  CHECK(why("Haswell", "SkylakeX").find("half as fast") != std::string::npos);
+  CHECK(why("SkylakeX", "Haswell").find("end the program") != std::string::npos);
+  CHECK(why("Hasswell", "Haswell").find("no kernels of that name") != std::string::npos);
+  p.pools = {openmp("libgomp", 2)};
+  CHECK(why("Prescott", "Haswell").empty());
+  p.pools.clear();
+  CHECK_FALSE(why("Prescott", "Haswell").empty());
+}
+
+TEST_CASE("from outside a leaked limit cannot be told from an open one, so it is a note") {
+  Patient p = patient(4, {openblas("/n/a.so", 1)});
+  CHECK(find(examine(p), "limit-leaked")->severity == Severity::kWarning);
+  p.from_outside = true;
+  const auto findings = examine(p);
+  CHECK(find(findings, "limit-leaked")->severity == Severity::kNote);
+  CHECK(find(findings, "limit-leaked")->why.find("from outside") != std::string::npos);
+}
+
+TEST_CASE("no remedy names what `run` refuses") {
+  PoolFacts tbb;
+  tbb.api = CW_API_TBB;
+  tbb.runtime = "tbb";
+  tbb.path = "/lib/libtbb.so";
+  tbb.threads = 8;
+  const auto findings = examine(patient(2, {tbb, openmp("libgomp", 8)}));
+  REQUIRE(findings.size() == 2);
+  CHECK(findings[0].remedy == "corewise.limits(tbb=2)");
+  CHECK(findings[1].remedy.find("corewise run --openmp 2") != std::string::npos);
+}
+
+TEST_CASE("names of severities, there and back") {
+  for (const Severity severity : {Severity::kNote, Severity::kWarning, Severity::kDanger}) {
+    CHECK(severity_named(severity_name(severity)) == severity);
+  }
+  CHECK(severity_named("calamity") == Severity::kNote);
+}
+
 TEST_CASE("a leaked limit: one thread, and nobody says so") {
   Patient p = patient(4, {openblas("/n/a.so", 1)});
   CHECK(find(examine(p), "limit-leaked") != nullptr);
@@ -145,6 +193,8 @@ TEST_CASE("fork after OpenMP, BLAS limited alone, MKL_DYNAMIC") {
   p = patient(8, {mkl});
   p.environment["MKL_NUM_THREADS"] = "8";
   CHECK(find(examine(p), "mkl-dynamic") != nullptr);
+  p.corewise_limits_open = true;
+  CHECK(find(examine(p), "mkl-dynamic") == nullptr);
 }
 
 TEST_CASE("findings as JSON") {

@@ -12,10 +12,10 @@ using namespace corewise;
 namespace {
 
 PlanPool openblas(int slots = 128, int ceiling = 64) {
-  return {"libscipy_openblas", "openblas", CW_API_BLAS, ceiling, slots};
+  return {"libscipy_openblas", "openblas", CW_API_BLAS, ceiling, slots, ""};
 }
 
-PlanPool openmp() { return {"libgomp", "openmp", CW_API_OPENMP, 0, 0}; }
+PlanPool openmp() { return {"libgomp", "openmp", CW_API_OPENMP, 0, 0, ""}; }
 
 Plan plan_of(const PlanInput& input) {
   auto plan = make_plan(input);

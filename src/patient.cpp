@@ -1,0 +1,112 @@
+#include "patient.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <string_view>
+
+#include "budget.h"
+#include "discover.h"
+#include "forked.h"
+#include "kernels.h"
+#include "limit.h"
+#include "text.h"
+
+namespace corewise {
+namespace {
+
+PoolFacts facts_of(const Pool& pool, int threads) {
+  PoolFacts facts;
+  facts.api = pool.runtime->api;
+  facts.runtime = pool.runtime->name;
+  facts.prefix = pool.prefix;
+  facts.path = pool.path;
+  facts.layer = pool.layer;
+  facts.architecture = pool.architecture;
+  facts.threads = std::max(0, threads);
+  facts.ceiling = pool.ceiling;
+  facts.caller_slots = pool.caller_slots;
+  facts.mkl_dynamic = pool.may_use_fewer;
+  return facts;
+}
+
+void add_variable(Patient& patient, std::string_view entry) {
+  const std::size_t equals = entry.find('=');
+  if (equals == entry.npos) return;
+  patient.environment[std::string(entry.substr(0, equals))] = entry.substr(equals + 1);
+}
+
+// Without a cap of the caller's own nothing can fail.
+void add_budget(Patient& patient, const os::Machine& machine) {
+  const Result<Budget> budget = compute_budget(machine);
+  if (!budget) return;
+  patient.budget = budget->cpus;
+  for (const Constraint& one : budget->constraints) {
+    if (!one.binding) continue;
+    patient.budget_reason += (patient.budget_reason.empty() ? "" : "; ") +
+                             std::string(source_name(one.source)) + ": " + one.where;
+  }
+  patient.best_architecture = best_kernels(machine);
+}
+
+std::vector<std::string> libgomps(const Patient& patient) {
+  std::vector<std::string> paths;
+  for (const PoolFacts& pool : patient.pools) {
+    if (pool.runtime == "libgomp") paths.push_back(pool.path);
+  }
+  return paths;
+}
+
+// As OMP_NUM_THREADS says, else one for each CPU of the main thread.
+int initial_team(const Patient& patient, const outside::Process& process) {
+  const auto asked = patient.environment.find("OMP_NUM_THREADS");
+  if (asked != patient.environment.end()) {
+    std::string_view list = asked->second;
+    const auto first = parse_integer(trim(cut(list, ',')));
+    if (first && *first >= 1 && *first <= CW_MAX_THREADS) return static_cast<int>(*first);
+  }
+  const auto cpus = parse_cpulist(process.cpus);
+  return cpus ? cpus->count() : 0;
+}
+
+}  // namespace
+
+Patient this_patient() {
+  Patient patient;
+  for (std::size_t id = 0; id < pool_count(); ++id) {
+    const Pool& pool = pool_at(id);
+    patient.pools.push_back(
+        facts_of(pool, pool.runtime->get != nullptr ? pool.runtime->get(pool) : 0));
+  }
+  const os::LiveMachine machine;
+  add_budget(patient, machine);
+  // As it was started, so that what the program removed since explains a count; and as it is now,
+  // since what a program sets before it loads a library counts too.
+  const std::string started = machine.read("/proc/self/environ").text;
+  for (std::string_view rest = started; !rest.empty();) add_variable(patient, cut(rest, '\0'));
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+    add_variable(patient, *entry);
+  }
+  patient.corewise_limits_open = limits_in_force();
+  patient.forked_after_openmp = forked_after_openmp("/proc", ::getpid(), libgomps(patient));
+  return patient;
+}
+
+Patient patient_from(const outside::Process& process, const std::string& folder) {
+  Patient patient;
+  patient.from_outside = true;
+  for (const std::string& entry : process.environment) add_variable(patient, entry);
+  const int team = initial_team(patient, process);
+  for (const outside::SeenPool& seen : process.pools) {
+    const bool starts = seen.look.threads == 0 && seen.pool.runtime->api == CW_API_OPENMP;
+    patient.pools.push_back(facts_of(seen.pool, starts ? team : seen.look.threads));
+  }
+  const bool live = process.pid > 0;
+  add_budget(patient, os::ProcessMachine(folder, process.environment, live));
+  if (live) {
+    patient.forked_after_openmp = forked_after_openmp("/proc", process.pid, libgomps(patient));
+  }
+  return patient;
+}
+
+}  // namespace corewise
