@@ -32,9 +32,10 @@ struct Command {
   Action (*declare)(CLI::App& app);  // adds its options
   bool takes_command = false;        // the words after its options, or after --, start a program
   bool hidden = false;               // for our own build only
+  bool command_optional = false;     // of `takes_command`: it does something without one, too
 };
 
-extern const Command kInfo, kRun, kEnv, kCompletion, kManual;
+extern const Command kInfo, kBudget, kPlan, kDoctor, kRun, kEnv, kCompletion, kManual;
 
 std::span<const Command* const> commands();
 

@@ -1,41 +1,16 @@
 // corewise env: what `run` would set, as lines for a shell to evaluate.
-#include <fmt/format.h>
-
-#include <cstdlib>
-#include <string_view>
-
 #include "commands.h"
 #include "exit_codes.h"
-#include "thread_variables.h"
+#include "shell_lines.h"
 
 namespace corewise::cli {
 namespace {
 
 struct Options {
   std::shared_ptr<Counts> counts;
-  std::string shell;
+  std::shared_ptr<std::string> shell;
   bool unset = false;
 };
-
-struct Syntax {
-  const char* set;
-  const char* remove;
-};
-
-// Each line ends in ';', since csh and fish join the lines they evaluate. Names and counts are
-// letters, digits and underscores, so that nothing in them needs quoting in any shell.
-Syntax syntax_of(std::string_view shell) {
-  if (shell == "fish") return {"set -gx {} {};\n", "set -e {};\n"};
-  if (shell == "csh") return {"setenv {} {};\n", "unsetenv {};\n"};
-  return {"export {}={};\n", "unset {};\n"};
-}
-
-std::string own_shell() {
-  const char* path = std::getenv("SHELL");
-  const std::string name = path != nullptr ? path : "";
-  if (name.ends_with("/fish")) return "fish";
-  return name.ends_with("csh") ? "csh" : "bash";
-}
 
 int env(const Options& options, const Context& context) {
   auto changes = changes_for(*options.counts);
@@ -51,24 +26,14 @@ int env(const Options& options, const Context& context) {
     write_out(changes_json(*changes));
     return kOk;
   }
-  const Syntax syntax = syntax_of(options.shell.empty() ? own_shell() : options.shell);
-  std::string lines;
-  for (const Variable& variable : changes->set) {
-    lines += fmt::format(fmt::runtime(syntax.set), variable.name, variable.value);
-  }
-  for (const std::string& name : changes->remove) {
-    lines += fmt::format(fmt::runtime(syntax.remove), name);
-  }
-  write_out(lines);
+  write_out(shell_lines(*changes, *options.shell));
   return kOk;
 }
 
 Action declare(CLI::App& app) {
   auto options = std::make_shared<Options>();
   options->counts = declare_counts(app);
-  app.add_option("--shell", options->shell, "Whose syntax (default: that of $SHELL)")
-      ->check(CLI::IsMember({"bash", "fish", "csh"}).description(""))
-      ->type_name("bash|fish|csh");
+  options->shell = declare_shell(app);
   app.add_flag("--unset", options->unset, "Remove every variable that env sets");
   return [options](const Context& context) { return env(*options, context); };
 }

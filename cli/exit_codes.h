@@ -15,6 +15,7 @@ enum Exit : int {
   kNotPermitted = 4,
   kProcessEnded = 5,
   kMemoryRefused = 6,
+  kNotExamined = 7,
   kCannotStart = 126,
   kNotFound = 127,
 };
@@ -24,16 +25,17 @@ struct ExitMeaning {
   const char* meaning;
 };
 
-inline constexpr std::array<ExitMeaning, 9> kExitMeanings = {{
+inline constexpr std::array<ExitMeaning, 10> kExitMeanings = {{
     {kOk, "all was done"},
-    {kFailed, "something failed; what could be shown was"},
+    {kFailed, "something failed, and what could be shown was; doctor: a warning or a danger"},
     {kUsage, "the command line was wrong; nothing was done"},
     {kNoSuchProcess, "no process has that pid"},
     {kNotPermitted, "the process belongs to somebody else, or is protected"},
     {kProcessEnded, "the process ended while it was read, or is a zombie"},
     {kMemoryRefused, "the process is shown, but without counts: its memory may not be read"},
-    {kCannotStart, "run: the command was found but could not be started"},
-    {kNotFound, "run: the command was not found"},
+    {kNotExamined, "doctor: it could not examine all that it was asked to"},
+    {kCannotStart, "the command was found but could not be started"},
+    {kNotFound, "the command was not found"},
 }};
 
 constexpr Exit exit_for(Status status) {

@@ -67,7 +67,10 @@ std::string synopsis(const Command& command) {
   for (const OptionRow& option : options_of(command)) {
     if (option.flags.empty()) words += " " + option.value;
   }
-  if (command.takes_command) words += " [--] COMMAND [ARGUMENT...]";
+  if (command.takes_command) {
+    words +=
+        command.command_optional ? " [[--] COMMAND [ARGUMENT...]]" : " [--] COMMAND [ARGUMENT...]";
+  }
   return fmt::format("corewise {} [options]{}", command.name, words);
 }
 

@@ -9,7 +9,7 @@
 
 #include <cerrno>
 #include <cstring>
-#include <string_view>
+#include <utility>
 
 #include "import_script.h"
 
@@ -24,7 +24,7 @@ struct Spawned {
   int answers = -1;
 };
 
-Result<Spawned> spawn(const std::string& python, const std::string& library,
+Result<Spawned> spawn(const std::string& python, const std::string& library, Question question,
                       const std::vector<std::string>& modules) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) {
@@ -42,8 +42,12 @@ Result<Spawned> spawn(const std::string& python, const std::string& library,
   ::posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
   ::posix_spawn_file_actions_adddup2(&actions, ends[1], kAnswerFd);
 
-  std::vector<std::string> words = {python, "-c", kImportScript, std::to_string(kAnswerFd),
-                                    library};
+  std::vector<std::string> words = {python,
+                                    "-c",
+                                    std::string(kSharedScript) + kImportScript,
+                                    std::to_string(kAnswerFd),
+                                    library,
+                                    question == Question::kPools ? "pools" : "findings"};
   words.insert(words.end(), modules.begin(), modules.end());
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
@@ -60,59 +64,6 @@ Result<Spawned> spawn(const std::string& python, const std::string& library,
                fmt::format("cannot start the Python '{}': {}", python, std::strerror(reason))};
 }
 
-// Takes whole records off the front of `text`.
-class Answers {
- public:
-  void add(std::string_view bytes, Imported& to) {
-    text_ += bytes;
-    while (take(to)) {
-    }
-  }
-  bool done() const { return done_; }
-
- private:
-  bool take(Imported& to) {
-    const char kind = text_.empty() ? '\0' : text_.front();
-    const std::size_t wanted = kind == 'P' ? 10 : kind == 'F' ? 3 : kind == 'D' ? 1 : 2;
-    std::vector<std::string> fields;
-    std::size_t at = 0;
-    while (fields.size() < wanted) {
-      const std::size_t end = text_.find('\0', at);
-      if (end == text_.npos) return false;
-      fields.push_back(text_.substr(at, end - at));
-      at = end + 1;
-    }
-    text_.erase(0, at);
-    switch (kind) {
-      case 'I':
-        to.importing = fields[1];
-        break;
-      case 'F':
-        to.failed.push_back({fields[1], fields[2]});
-        break;
-      case 'E':
-        to.broke = fields[1];
-        break;
-      case 'J':
-        to.pools_json = fields[1];
-        break;
-      case 'D':
-        done_ = true;
-        break;
-      case 'P':
-        to.rows.push_back({fields[1], fields[2].empty() ? "?" : fields[2], fields[3], fields[4],
-                           fields[5], fields[6], fields[7], fields[8], fields[9]});
-        break;
-      default:
-        break;
-    }
-    return true;
-  }
-
-  std::string text_;
-  bool done_ = false;
-};
-
 std::string how_it_ended(int status, const std::string& module) {
   const std::string when = module.empty() ? "at its start" : fmt::format("importing '{}'", module);
   if (WIFSIGNALED(status)) {
@@ -125,13 +76,13 @@ std::string how_it_ended(int status, const std::string& module) {
 }  // namespace
 
 Result<Imported> import_in_child(const std::string& python, const std::string& library,
-                                 const std::vector<std::string>& modules,
+                                 Question question, const std::vector<std::string>& modules,
                                  const std::function<void(const std::string&)>& tick) {
-  const auto child = spawn(python, library, modules);
+  const auto child = spawn(python, library, question, modules);
   if (!child) return child.error();
   constexpr int kSilence = 2000;  // milliseconds
-  Imported imported;
-  Answers answers;
+  Records answers;
+  Imported& imported = answers.told;
   char chunk[4096];
   while (true) {
     pollfd wait{child->answers, POLLIN, 0};
@@ -143,7 +94,7 @@ Result<Imported> import_in_child(const std::string& python, const std::string& l
     const ssize_t n = ready < 0 ? -1 : ::read(child->answers, chunk, sizeof chunk);
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) break;
-    answers.add({chunk, static_cast<std::size_t>(n)}, imported);
+    answers.add({chunk, static_cast<std::size_t>(n)});
     // A module may have left behind processes that hold the pipe open.
     if (answers.done()) break;
   }
@@ -154,7 +105,7 @@ Result<Imported> import_in_child(const std::string& python, const std::string& l
   if (!answers.done() && imported.broke.empty()) {
     imported.broke = how_it_ended(status, imported.importing);
   }
-  return imported;
+  return std::move(imported);
 }
 
 }  // namespace corewise::cli

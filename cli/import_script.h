@@ -1,40 +1,25 @@
-// What the child of `corewise info --import` runs: plain Python 3, any version, no package.
+// What Python children run for us: plain Python 3, any version, no package.
 //
-// Arguments: file descriptor, libcorewise.so, modules. It answers on the descriptor with strings
-// that end in NUL, the first naming the kind and the number of those that follow:
-//   I module | F module reason | E reason | P and the 9 columns of a pool | J pools as JSON | D
+// They answer with records: strings that end in NUL, the first naming the kind and the number of
+// those that follow (records.h reads them):
+//   I module | F module reason | E reason | P and the 11 columns of a pool | J pools as JSON
+//   X id severity what why remedy | D
 #pragma once
 
 namespace corewise::cli {
 
-inline constexpr const char* kImportScript = R"python(
+// Defines what the scripts share.
+inline constexpr const char* kSharedScript = R"python(
 import os, sys
 
-fd, library, modules = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
-sys.argv = [""]
 
-
-def say(*fields):
-    data = b"".join(
+def record(*fields):
+    return b"".join(
         str(f).encode("utf-8", "surrogateescape").replace(b"\0", b"?") + b"\0" for f in fields
     )
-    while data:
-        data = data[os.write(fd, data):]
 
 
-import importlib
-
-for module in modules:
-    say("I", module)
-    try:
-        importlib.import_module(module)
-    except KeyboardInterrupt:
-        raise
-    except BaseException as error:
-        reason = " ".join(str(error).split()) or "no reason given"
-        say("F", module, type(error).__name__ + ": " + reason)
-
-try:
+def pools(library):
     import ctypes, json
 
     ask = ctypes.CDLL(library).cw_info_json
@@ -43,15 +28,88 @@ try:
     text = ctypes.create_string_buffer(size)
     ask(text, size)
     pools = json.loads(text.value.decode("utf-8"))["pools"]
+    keys = "api threads scope runtime version layer architecture path detail ceiling caller_slots"
+    told = b""
     for pool in pools:
-        keys = "api threads scope runtime version layer architecture path detail".split()
-        say("P", *["" if pool[key] is None else pool[key] for key in keys])
-    say("J", json.dumps(pools, separators=(",", ":")))
-    say("D")
+        told += record("P", *["" if pool[key] is None else pool[key] for key in keys.split()])
+    return told + record("J", json.dumps(pools, separators=(",", ":")))
+
+
+def findings(library):
+    import ctypes, json
+
+    ask = ctypes.CDLL(library).cw_doctor_json
+    needed = ctypes.c_size_t(1 << 16)
+    text = b""
+    while len(text) < needed.value:
+        text = ctypes.create_string_buffer(needed.value)
+        if ask(text, ctypes.c_size_t(len(text)), ctypes.byref(needed)) != 0:
+            raise RuntimeError("the doctor has nothing to say")
+    told = b""
+    for finding in json.loads(text.value.decode("utf-8"))["findings"]:
+        keys = ("id", "severity", "what", "why", "remedy")
+        told += record("X", *[finding[key] for key in keys])
+    return told
+)python";
+
+// Arguments: file descriptor, libcorewise.so, "pools" or "findings", modules.
+inline constexpr const char* kImportScript = R"python(
+fd, library, question, modules = int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4:]
+sys.argv = [""]
+
+
+def say(data):
+    while data:
+        data = data[os.write(fd, data):]
+
+
+import importlib
+
+for module in modules:
+    say(record("I", module))
+    try:
+        importlib.import_module(module)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        reason = " ".join(str(error).split()) or "no reason given"
+        say(record("F", module, type(error).__name__ + ": " + reason))
+
+try:
+    say({"pools": pools, "findings": findings}[question](library))
+    say(record("D"))
 except BaseException as error:
-    say("E", type(error).__name__ + ": " + " ".join(str(error).split()))
+    say(record("E", type(error).__name__ + ": " + " ".join(str(error).split())))
 sys.stdout.flush()
 os._exit(0)
+)python";
+
+// A sitecustomize.py: whatever Python starts with its folder on the path, any program and its
+// children, is examined as it ends. It steps aside for the sitecustomize that it hides.
+inline constexpr const char* kWitnessScript = R"python(
+def tell(folder, library, pid=os.getpid):
+    try:
+        told = findings(library) + record("D")
+    except BaseException as error:
+        told = record("E", type(error).__name__ + ": " + " ".join(str(error).split()))
+    try:
+        with open(os.path.join(folder, str(pid())), "wb") as file:
+            file.write(told)
+    except OSError:
+        pass
+
+
+import atexit
+
+here = os.path.dirname(os.path.abspath(__file__))
+atexit.register(tell, here, os.environ.get("COREWISE_LIBRARY", ""))
+sys.path[:] = [folder for folder in sys.path if os.path.abspath(folder) != here]
+own = sys.modules.pop("sitecustomize", None)
+try:
+    import sitecustomize
+except ModuleNotFoundError:
+    if own is not None:
+        sys.modules["sitecustomize"] = own
 )python";
 
 }  // namespace corewise::cli

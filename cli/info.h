@@ -1,19 +1,17 @@
 // The parts of `corewise info`, one per thing it can look at.
 #pragma once
 
-#include <optional>
-#include <string>
-#include <vector>
+#include <memory>
 
 #include "commands.h"
+#include "import_modules.h"
+#include "process_choice.h"
 
 namespace corewise::cli {
 
 struct InfoOptions {
-  std::vector<std::string> modules;
-  std::string python;
-  std::optional<std::string> pid;
-  std::optional<std::string> recorded;
+  std::shared_ptr<ImportChoice> import;
+  std::shared_ptr<ProcessChoice> process;
   bool wide = false;
 };
 

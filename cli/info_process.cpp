@@ -1,24 +1,15 @@
 // corewise info --pid: the pools of a running process, or of a recorded one.
 #include <fmt/format.h>
 
-#include <charconv>
-
 #include "exit_codes.h"
 #include "format.h"
 #include "info.h"
-#include "outside.h"
+#include "layout.h"
 #include "pool_table.h"
 #include "thread_variables.h"
 
 namespace corewise::cli {
 namespace {
-
-// 0 when the text is no pid.
-int parse_pid(const std::string& text) {
-  int pid = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), pid);
-  return error == std::errc{} && end == text.data() + text.size() && pid > 0 ? pid : 0;
-}
 
 std::string json_of(const outside::Process& process) {
   Json json;
@@ -96,44 +87,16 @@ std::string screen_of(const outside::Process& process, const InfoOptions& option
   return out;
 }
 
-void say_notes(const outside::Process& process) {
-  // A process may map hundreds of odd files; the first few say what is going on.
-  constexpr std::size_t kMost = 5;
-  for (std::size_t i = 0; i < std::min(kMost, process.notes.size()); ++i) {
-    warn(printable(process.notes[i], false));
-  }
-  if (process.notes.size() > kMost) {
-    warn(fmt::format("and {} more; --json has them all", process.notes.size() - kMost));
-  }
-}
-
-std::string remedy_for(Status status, int pid) {
-  if (status == CW_NOT_PERMITTED) {
-    return fmt::format("run it as that user, or with sudo: sudo corewise info --pid {}", pid);
-  }
-  if (status == CW_NO_SUCH_PROCESS) return "`ps -e` lists the processes that run now";
-  return {};
-}
-
 }  // namespace
 
 int info_of_process(const InfoOptions& options, const Context& context) {
-  const int pid = parse_pid(options.pid.value_or(""));
-  if (!options.recorded && pid == 0) {
-    return fail(kUsage,
-                fmt::format("info: --pid wants the number of a process, not '{}'",
-                            printable(*options.pid, false)),
-                "`ps -e` or `pgrep python` lists them");
-  }
-  const auto process =
-      options.recorded ? outside::read_recorded(*options.recorded) : outside::read_process(pid);
-  if (!process) {
-    return fail(exit_for(process.error().status), printable(process.error().what, false),
-                remedy_for(process.error().status, pid));
-  }
-  write_out(context.settings.json ? json_of(*process) : screen_of(*process, options, context));
-  if (!context.settings.quiet && !context.settings.json) say_notes(*process);
-  return process->memory_refused ? kMemoryRefused : kOk;
+  return with_process(
+      *options.process, "info", kFailed,
+      [&](const outside::Process& process, const std::string&) -> int {
+        write_out(context.settings.json ? json_of(process) : screen_of(process, options, context));
+        if (!context.settings.quiet && !context.settings.json) say_notes(process);
+        return process.memory_refused ? kMemoryRefused : kOk;
+      });
 }
 
 }  // namespace corewise::cli

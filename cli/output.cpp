@@ -105,7 +105,7 @@ int width_of(std::string_view text) {
 
 std::string painted(std::string_view text, Paint paint, const Style& style) {
   if (!style.color || text.empty()) return std::string(text);
-  constexpr const char* kCodes[] = {"1", "2", "32", "33"};
+  constexpr const char* kCodes[] = {"1", "2", "32", "33", "1;31"};
   return fmt::format("\x1b[{}m{}\x1b[0m", kCodes[static_cast<int>(paint)], text);
 }
 

@@ -30,7 +30,7 @@ std::string printable(std::string_view bytes, bool unicode);
 // Columns that printable text takes.
 int width_of(std::string_view text);
 
-enum class Paint { kBold, kDim, kGreen, kYellow };
+enum class Paint { kBold, kDim, kGreen, kYellow, kRed };
 std::string painted(std::string_view text, Paint paint, const Style& style);
 
 // Writes everything to standard output. A reader that went away is no failure of ours to report:

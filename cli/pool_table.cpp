@@ -6,6 +6,8 @@
 #include <array>
 #include <map>
 
+#include "layout.h"
+
 namespace corewise::cli {
 namespace {
 
@@ -26,50 +28,7 @@ Line cells(const PoolRow& row) {
           or_dash(joined(row.layer, row.architecture, "/"))};
 }
 
-std::string padded(const std::string& text, int width, bool right) {
-  const std::string space(static_cast<std::size_t>(std::max(0, width - width_of(text))), ' ');
-  return right ? space + text : text + space;
-}
-
-std::string folded(const std::string& text, int first_column, int indent, int width) {
-  std::string out;
-  int column = first_column;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find(' ', at), text.size());
-    const std::string word = text.substr(at, end - at);
-    if (column > indent && column + 1 + width_of(word) > width) {
-      out += "\n" + std::string(static_cast<std::size_t>(indent), ' ');
-      column = indent;
-    } else if (column > indent) {
-      out += ' ';
-      ++column;
-    }
-    out += word;
-    column += width_of(word);
-    at = end + 1;
-  }
-  return out;
-}
-
 }  // namespace
-
-std::string shortened(const std::string& text, int width, bool unicode) {
-  if (width_of(text) <= width) return text;
-  const std::string dots = unicode ? "…" : "...";
-  const int room = std::max(2, width - width_of(dots));
-  // The end says most: the file's name.
-  const int head_room = room / 3;
-  const auto is_inside = [&](std::size_t at) {
-    return at < text.size() && (static_cast<unsigned char>(text[at]) & 0xc0u) == 0x80u;
-  };
-  std::size_t head = 0;
-  while (head < text.size() && width_of(text.substr(0, head)) < head_room) ++head;
-  while (is_inside(head)) ++head;
-  std::size_t tail = text.size();
-  while (tail > head && width_of(text.substr(tail)) < room - head_room) --tail;
-  while (is_inside(tail)) ++tail;
-  return text.substr(0, head) + dots + text.substr(tail);
-}
 
 std::string pool_table(const std::vector<PoolRow>& rows, const Style& style, bool wide) {
   std::vector<Line> lines = {{"API", "THREADS", "SCOPE", "RUNTIME", "LAYER/KERNELS"}};

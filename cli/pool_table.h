@@ -31,7 +31,4 @@ std::string scope_legend(const std::vector<PoolRow>& rows, const std::string& wh
 // The remarks, each once, with the runtimes they are about.
 std::string remarks(const std::vector<PoolRow>& rows, const Style& style);
 
-// The middle of a text left out, so that it takes at most `width` columns.
-std::string shortened(const std::string& text, int width, bool unicode);
-
 }  // namespace corewise::cli

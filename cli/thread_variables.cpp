@@ -75,14 +75,24 @@ std::vector<std::string> names_of(std::string_view kind) {
   return names;
 }
 
-bool is_count(const std::string& text) {
+}  // namespace
+
+Result<int> parse_count(const std::string& option, const std::string& text) {
   int value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return error == std::errc{} && end == text.data() + text.size() && value >= 1 &&
-         value <= CW_MAX_THREADS;
+  if (error == std::errc{} && end == text.data() + text.size() && value >= 1 &&
+      value <= CW_MAX_THREADS) {
+    return value;
+  }
+  return Error{CW_BAD_COUNT, fmt::format("--{} wants a whole number from 1 to {}, not '{}'", option,
+                                         CW_MAX_THREADS, printable(text, false))};
 }
 
-}  // namespace
+std::vector<std::string> overruling_names() {
+  std::vector<std::string> names;
+  for (const Extra& overrule : kOverrules) names.emplace_back(overrule.name);
+  return names;
+}
 
 std::shared_ptr<Counts> declare_counts(CLI::App& app) {
   auto counts = std::make_shared<Counts>();
@@ -101,16 +111,13 @@ Result<Changes> changes_for(const Counts& counts) {
   for (const Kind& kind : kKinds) {
     const auto asked = counts.find(kind.name);
     if (asked == counts.end()) continue;
-    if (!is_count(asked->second)) {
-      return Error{CW_BAD_COUNT,
-                   fmt::format("--{} wants a whole number from 1 to {}, not '{}'", kind.name,
-                               CW_MAX_THREADS, printable(asked->second, false))};
-    }
+    const Result<int> count = parse_count(kind.name, asked->second);
+    if (!count) return count.error();
     if (*kind.no_variable != '\0') {
       return Error{CW_NOT_AVAILABLE, fmt::format("--{}: {}", kind.name, kind.no_variable)};
     }
     for (std::string& name : names_of(kind.name)) {
-      changes.set.push_back({std::move(name), std::to_string(std::stoi(asked->second))});
+      changes.set.push_back({std::move(name), std::to_string(*count)});
     }
     for (const Extra& overrule : kOverrules) {
       if (asked->first == overrule.kind) changes.remove.emplace_back(overrule.name);
@@ -125,7 +132,8 @@ std::vector<std::string> all_names() {
     const auto more = names_of(kind.name);
     names.insert(names.end(), more.begin(), more.end());
   }
-  for (const Extra& overrule : kOverrules) names.emplace_back(overrule.name);
+  const auto overruling = overruling_names();
+  names.insert(names.end(), overruling.begin(), overruling.end());
   return names;
 }
 

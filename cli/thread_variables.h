@@ -28,8 +28,14 @@ struct Changes {
   std::vector<std::string> remove;  // inherited, and would overrule what is set
 };
 
+// A count as typed after --option: 1 to CW_MAX_THREADS, or CW_BAD_COUNT and what is right.
+Result<int> parse_count(const std::string& option, const std::string& text);
+
 // What the counts mean; CW_BAD_COUNT or CW_NOT_AVAILABLE names the option that is wrong.
 Result<Changes> changes_for(const Counts& counts);
+
+// Variables that overrule those of BLAS in the same library, so that a limit removes them.
+std::vector<std::string> overruling_names();
 
 // Every name that changes_for may set or remove.
 std::vector<std::string> all_names();

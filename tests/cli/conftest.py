@@ -80,5 +80,28 @@ def golden(request):
     return check
 
 
+@pytest.fixture
+def machine(tmp_path):
+    """A recorded machine: 8 CPUs on 4 cores, of which a slice above the own cgroup grants 2.5."""
+    files = {
+        "proc/self/status": "Name:\tx\nCpus_allowed_list:\t0-7\nThreads:\t1\n",
+        "proc/self/cgroup": "0::/user.slice/job.scope\n",
+        "proc/self/mountinfo": "30 24 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n",
+        "sys/devices/system/cpu/online": "0-7\n",
+        "sys/fs/cgroup/user.slice/cpu.max": "250000 100000\n",
+        "sys/fs/cgroup/user.slice/job.scope/cpu.max": "max 100000\n",
+        "env": "SLURM_CPUS_PER_TASK=4\nCOREWISE_BUDGET=lots\n",
+    }
+    for cpu in range(8):
+        topology = f"sys/devices/system/cpu/cpu{cpu}/topology"
+        files[f"{topology}/thread_siblings_list"] = f"{cpu % 4},{cpu % 4 + 4}\n"
+        files[f"{topology}/physical_package_id"] = "0\n"
+    for name, text in files.items():
+        file = tmp_path / "machine" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return tmp_path / "machine"
+
+
 def need(tool):
     return pytest.mark.skipif(shutil.which(tool) is None, reason=f"{tool} is not installed")

@@ -27,6 +27,9 @@ CASES = [
     ("corewise --color a", {"auto", "always"}),
     ("corewise info --color a", {"auto", "always"}),
     ("corewise env --shell f", {"fish"}),
+    ("corewise plan --shell f", {"fish"}),
+    ("corewise doctor --rec", {"--recorded"}),
+    ("corewise doctor -- unam", {"uname"}),
     ("corewise completion z", {"zsh"}),
     ("corewise run --openmp 2 -- unam", {"uname"}),
 ]
@@ -85,7 +88,7 @@ def test_the_man_page_is_built_from_its_source(corewise):
 
 def test_every_option_is_in_the_man_page(corewise):
     page = corewise("manual").stdout
-    for command in ("info", "run", "env", "completion"):
+    for command in ("info", "budget", "plan", "doctor", "run", "env", "completion"):
         for line in corewise(command, "--help").stdout.splitlines():
             if line.startswith("  -"):
                 assert line.split("  ")[1].replace("_", "\\_") in page

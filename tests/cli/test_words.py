@@ -6,7 +6,7 @@ import subprocess
 import pytest
 from conftest import CLEAN
 
-COMMANDS = ["info", "run", "env", "completion"]
+COMMANDS = ["info", "budget", "plan", "doctor", "run", "env", "completion"]
 
 
 def test_without_words_shows_help_and_is_a_usage_error(corewise):
@@ -51,6 +51,14 @@ def test_each_command_has_help_with_an_example(corewise, command, words):
         (["env", "--unset", "--blas", "2"], "removes every"),
         (["run", "--tbb", "2", "--", "ls"], ""),
         (["env", "--arrow", "2"], ""),
+        (["budget", "--cpa", "2"], "did you mean --cap?"),
+        (["plan", "--env", "--json"], ""),
+        (["plan", "--shell", "fish"], ""),
+        (["plan", "--python", "python3"], ""),
+        (["plan", "--procesess", "2"], "did you mean --processes?"),
+        (["doctor", "-i", "numpy", "--pid", "1"], ""),
+        (["doctor", "--pid", "1", "--", "true"], ""),
+        (["doctor", "--python", "python3"], ""),
     ],
 )
 def test_usage_errors_say_what_is_right(corewise, words, hint):
@@ -62,7 +70,7 @@ def test_usage_errors_say_what_is_right(corewise, words, hint):
 @pytest.mark.parametrize(
     "count", ["0", "-1", "1.5", "many", "", " 2", "+2", "32769", "9" * 40, "2x", "0x2", "٣"]
 )
-@pytest.mark.parametrize("command", ["run", "env"])
+@pytest.mark.parametrize("command", ["run", "env", "plan"])
 def test_bad_counts_start_nothing(corewise, tmp_path, command, count):
     witness = tmp_path / "started"
     tail = ["--", "touch", str(witness)] if command == "run" else []

@@ -1,0 +1,125 @@
+// corewise doctor: what is wrong with the thread pools of a program, why, and what to do.
+#include "doctor.h"
+
+#include <fmt/format.h>
+#include <sys/wait.h>
+
+#include <cstring>
+
+#include "commands.h"
+#include "exit_codes.h"
+#include "finding_list.h"
+#include "import_modules.h"
+#include "patient.h"
+#include "process_choice.h"
+#include "watched_run.h"
+
+namespace corewise::cli {
+namespace {
+
+struct Options {
+  std::shared_ptr<ImportChoice> import;
+  std::shared_ptr<ProcessChoice> process;
+};
+
+int of_modules(const ImportChoice& choice, const Context& context) {
+  return with_imports(choice, Question::kFindings, context.settings, kNotExamined,
+                      [&](const Imported& imported, const std::string&) {
+                        return show_findings(imported.findings,
+                                             fmt::format("{}", fmt::join(choice.modules, ", ")),
+                                             context);
+                      });
+}
+
+int of_process(const ProcessChoice& choice, const Context& context) {
+  return with_process(
+      choice, "doctor", kNotExamined,
+      [&](const outside::Process& process, const std::string& folder) {
+        const std::string about =
+            process.pid > 0 ? fmt::format("process {}", process.pid) : "the recording";
+        const int code = show_findings(examine(patient_from(process, folder)), about, context);
+        if (!context.settings.quiet && !context.settings.json) say_notes(process);
+        // Without counts most rules have nothing to go by.
+        return code == kOk && process.memory_refused ? static_cast<int>(kMemoryRefused) : code;
+      });
+}
+
+int of_command(const Context& context) {
+  const std::string library = find_library();
+  if (library.empty()) return no_library(kNotExamined);
+  const std::string name = printable(context.words.front(), false);
+  const auto watched = run_watched(context.words, library);
+  if (!watched) {
+    const bool missing = watched.error().status == CW_UNKNOWN_NAME;
+    return fail(missing ? kNotFound : kCannotStart,
+                fmt::format("cannot start '{}': {}", name, watched.error().what));
+  }
+  const int status = watched->status;
+  if (WIFSIGNALED(status)) {
+    warn(fmt::format("'{}' was killed by signal {} ({})", name, WTERMSIG(status),
+                     ::strsignal(WTERMSIG(status))));
+  } else if (WEXITSTATUS(status) != 0) {
+    warn(fmt::format("'{}' ended with code {}", name, WEXITSTATUS(status)));
+  }
+  if (watched->processes == 0) {
+    warn(fmt::format("'{}' showed no thread pool: it ended too soon, or has none", name));
+  }
+  return show_findings(watched->findings, name, context);
+}
+
+int doctor(const Options& options, const Context& context) {
+  const bool imports = !options.import->modules.empty();
+  const bool process = options.process->pid || options.process->recorded;
+  const int asked = (imports ? 1 : 0) + (options.process->pid ? 1 : 0) +
+                    (options.process->recorded ? 1 : 0) + (context.words.empty() ? 0 : 1);
+  if (asked > 1) {
+    return fail(kUsage,
+                "doctor: --import, --pid, --recorded and a command are examined one at a time");
+  }
+  if (const auto why = python_without_modules(*options.import)) {
+    return fail(kUsage, fmt::format("doctor: {}", *why));
+  }
+  if (imports) return of_modules(*options.import, context);
+  if (process) return of_process(*options.process, context);
+  if (!context.words.empty()) return of_command(context);
+  return show_findings(examine(this_patient()), "the variables that are set here", context);
+}
+
+Action declare(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  options->import =
+      declare_import(app, "Import these modules in a Python of their own and examine it");
+  options->process =
+      declare_process(app, "Examine a running process, from outside",
+                      "Examine a process recorded in a folder laid out like /proc/PID");
+  return [options](const Context& context) { return doctor(*options, context); };
+}
+
+}  // namespace
+
+const Command kDoctor = {
+    .name = "doctor",
+    .summary = "Find what is wrong with a program's thread pools, and say what to do",
+    .about =
+        "Examines Python modules, a running process, or a command while it runs, and says for each "
+        "finding what it is, why it matters and what to do. With none of them, examines the "
+        "variables that are set here.\n"
+        "\n"
+        "The exit code is 0 where nothing is wrong or there are only notes, and 1 where there is a "
+        "warning or a danger.\n"
+        "\n"
+        "A command's output goes to standard error. Python programs, also those that it starts, "
+        "are asked from within as they end; others, and those that crash, are looked at from "
+        "outside while they run, where an OpenMP count is taken to be the one it begins with.",
+    .example =
+        "corewise doctor -i numpy scipy sklearn\n"
+        "corewise doctor --pid 4711\n"
+        "corewise doctor -- python train.py\n"
+        "corewise doctor --json -- ./simulation | jq '.findings[].what'",
+    .declare = declare,
+    .takes_command = true,
+    .hidden = false,
+    .command_optional = true,
+};
+
+}  // namespace corewise::cli

@@ -1,0 +1,19 @@
+// The doctor's findings: for people, and as an exit code.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "commands.h"
+#include "doctor.h"
+
+namespace corewise::cli {
+
+// Adds those that are not there yet; the same may be found in several processes.
+void merge(std::vector<Finding>& into, const std::vector<Finding>& more);
+
+// Writes them, most severe first. `about` names the patient ("process 4711"). Returns kOk, or
+// kFailed where one is a warning or a danger.
+int show_findings(std::vector<Finding> findings, const std::string& about, const Context& context);
+
+}  // namespace corewise::cli

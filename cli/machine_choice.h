@@ -1,0 +1,25 @@
+// Whose CPUs a command counts: this machine's or a recorded one's, up to a cap of the user's.
+#pragma once
+
+#include <CLI/App.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "budget.h"
+#include "error.h"
+
+namespace corewise::cli {
+
+struct MachineChoice {
+  std::optional<std::string> cap;
+  std::optional<std::string> recorded;
+};
+
+// Adds --cap and --recorded to a command; their values come to stand in the result.
+std::shared_ptr<MachineChoice> declare_machine(CLI::App& app);
+
+// CW_BAD_ARGUMENT for a cap that makes no sense, CW_IO_ERROR for a folder that is none.
+Result<Budget> budget_of(const MachineChoice& choice);
+
+}  // namespace corewise::cli
