@@ -4,6 +4,10 @@
     corewise.info()                          # a table of every pool
     with corewise.limits(openmp=8, blas=4):  # undone at the end of the block
         ...
+    corewise.budget()                        # the CPUs that are really ours, and who says so
+    with corewise.plan(processes=4).apply(): # the budget divided, as limits
+        ...
+    corewise.doctor()                        # what is wrong, why, and what to do
 
 Names are loaded when first used, so importing costs next to nothing.
 """
@@ -11,10 +15,16 @@ Names are loaded when first used, so importing costs next to nothing.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import threadpoolctl as threadpoolctl
+    from ._budget import Budget as Budget
+    from ._budget import budget as budget
     from ._core import Pool as Pool
+    from ._doctor import Finding as Finding
+    from ._doctor import Findings as Findings
+    from ._doctor import doctor as doctor
     from ._errors import AboveCeiling as AboveCeiling
     from ._errors import BadCount as BadCount
     from ._errors import BadType as BadType
+    from ._errors import BadValue as BadValue
     from ._errors import Error as Error
     from ._errors import LibraryLied as LibraryLied
     from ._errors import LimitWarning as LimitWarning
@@ -25,6 +35,8 @@ if TYPE_CHECKING:
     from ._info import PoolInfo as PoolInfo
     from ._info import info as info
     from ._limits import limits as limits
+    from ._plan import Plan as Plan
+    from ._plan import plan as plan
     from ._replace import install_as_threadpoolctl as install_as_threadpoolctl
 
     __version__: str
@@ -35,6 +47,7 @@ _WHERE = {
             "AboveCeiling",
             "BadCount",
             "BadType",
+            "BadValue",
             "Error",
             "LibraryLied",
             "LimitWarning",
@@ -44,6 +57,9 @@ _WHERE = {
         "_errors",
     ),
     **dict.fromkeys(("Info", "Outcome", "PoolInfo", "info"), "_info"),
+    **dict.fromkeys(("Budget", "budget"), "_budget"),
+    **dict.fromkeys(("Finding", "Findings", "doctor"), "_doctor"),
+    **dict.fromkeys(("Plan", "plan"), "_plan"),
     "Pool": "_core",
     "limits": "_limits",
     "install_as_threadpoolctl": "_replace",

@@ -7,6 +7,10 @@ class Error(Exception):
     """Base of all exceptions that corewise raises. Whatever failed changed nothing."""
 
 
+class BadValue(Error, ValueError):
+    """A value that makes no sense here, such as a budget of 0 CPUs."""
+
+
 class BadCount(Error, ValueError):
     """A thread count below 1 or above 32768."""
 
@@ -38,6 +42,7 @@ class LimitWarning(UserWarning):
 # By cw_status (corewise.h); 0 stands for all that have no kind of their own.
 BY_STATUS: dict[int, type[Exception]] = {
     0: Error,
+    1: BadValue,
     2: BadCount,
     3: AboveCeiling,
     4: UnknownName,

@@ -13,6 +13,7 @@ _HEADS = ("API", "Runtime", "Threads", "Scope", "Most", "Version", "Library")
 _RIGHT = (2, 4)  # columns of numbers
 _LEAST_PATH = 12
 _ROOM_FOR_PATH = 44
+_LEAST_TEXT = 24
 
 
 def _cells(pool: PoolInfo) -> list[str]:
@@ -79,22 +80,59 @@ _STYLE = (
 _CELL = "padding:.2em .6em;border-bottom:1px solid var(--jp-border-color2,currentColor);text-align:"
 
 
-def as_html(pools: Sequence[PoolInfo]) -> str:
-    """A table that needs no other file, with a caption and headers for screen readers."""
+def html_table(
+    caption: str, heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()
+) -> str:
+    """A table that needs no other file, with a caption and headers for screen readers. Columns in
+    `right` are aligned there; words of the last one may break anywhere."""
 
     def cell(tag: str, column: int, text: str, scope: str = "") -> str:
-        side = "right" if column in _RIGHT else "left"
-        wrap = ";overflow-wrap:anywhere" if column == len(_HEADS) - 1 else ""
+        side = "right" if column in right else "left"
+        wrap = ";overflow-wrap:anywhere" if column == len(heads) - 1 else ""
         return f'<{tag}{scope} style="{_CELL}{side}{wrap}">{html.escape(text)}</{tag}>'
 
-    head = "".join(cell("th", i, text, ' scope="col"') for i, text in enumerate(_HEADS))
+    head = "".join(cell("th", i, text, ' scope="col"') for i, text in enumerate(heads))
     body = ""
-    for pool in pools:
-        first, *rest = _cells(pool)
+    for first, *rest in rows:
         cells = cell("th", 0, first, ' scope="row"')
         cells += "".join(cell("td", i, text) for i, text in enumerate(rest, 1))
         body += f"<tr>{cells}</tr>"
     return (
-        f'<table style="{_STYLE}"><caption style="text-align:left">Native thread pools of process '
-        f"{os.getpid()}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        f'<table style="{_STYLE}"><caption style="text-align:left">{html.escape(caption)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
     )
+
+
+def as_html(pools: Sequence[PoolInfo]) -> str:
+    """The pools as `html_table` has them."""
+    caption = f"Native thread pools of process {os.getpid()}"
+    return html_table(caption, _HEADS, [_cells(pool) for pool in pools], _RIGHT)
+
+
+def text_table(
+    heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()
+) -> str:
+    """A table no wider than $COLUMNS or the terminal, as far as single words permit: the last
+    column is folded into what the others leave. Columns in `right` are aligned there."""
+    width = shutil.get_terminal_size((80, 24)).columns
+    widths = [
+        max(map(len, column)) for column in zip(*(r[:-1] for r in [heads, *rows]), strict=True)
+    ]
+    indent = sum(widths) + 2 * len(widths)
+
+    def line(row: Sequence[str]) -> str:
+        fixed = "".join(
+            (cell.rjust(wide) if i in right else cell.ljust(wide)) + "  "
+            for i, (cell, wide) in enumerate(zip(row, widths, strict=False))
+        )
+        return fixed + folded(row[-1], max(_LEAST_TEXT, width - indent), indent)
+
+    return "\n".join(line(row).rstrip() for row in [heads, *rows])
+
+
+def folded(text: str, width: int, indent: int) -> str:
+    """Words in lines of at most `width` columns, all but the first after `indent` spaces."""
+    import textwrap
+
+    lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+    return ("\n" + " " * indent).join(lines)

@@ -1,0 +1,68 @@
+"""What `corewise.doctor()` returns: what is wrong, why, and what to do."""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple
+
+from . import _core
+
+
+class Finding(NamedTuple):
+    """Something the doctor has to say. `id` is stable, for programs (docs/doctor.md)."""
+
+    id: str
+    severity: str  # danger, warning or note
+    what: str
+    why: str
+    remedy: str
+
+
+class Findings(tuple[Finding, ...]):
+    """An immutable sequence of Finding, most severe first, that prints as sentences and in
+    notebooks as a table. Empty, and so false, where nothing is wrong."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        if not self:
+            return "nothing wrong with the thread pools of this process"
+        return "\n\n".join(_sentences(finding) for finding in self)
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        from ._table import html_table
+
+        if not self:
+            return f"<p>{escape(repr(self))}</p>"
+        rows = [[f.severity, f.what, f.why, f.remedy] for f in self]
+        return html_table("What is wrong", ["Severity", "What", "Why", "What to do"], rows)
+
+    def json(self) -> str:
+        """The document that `corewise doctor --json` prints."""
+        findings = [finding._asdict() for finding in self]
+        return json.dumps({"schema_version": 1, "findings": findings}, separators=(",", ":"))
+
+
+def _sentences(finding: Finding) -> str:
+    import shutil
+
+    from ._table import folded
+
+    indent = 9
+    width = shutil.get_terminal_size((80, 24)).columns - indent
+    heads = (finding.severity, finding.what), ("  why", finding.why), ("  do", finding.remedy)
+    return "\n".join(head.ljust(indent) + folded(text, width, indent) for head, text in heads)
+
+
+def doctor() -> Findings:
+    """What is wrong with the thread pools of this process, most severe first.
+
+    Looks at the pools that are loaded, their counts as the calling thread sees them, the budget,
+    the environment, and whether the process was forked while OpenMP was in use. Import your
+    libraries before. Takes a millisecond or two. Safe from any thread that does not race with
+    changes of `os.environ`.
+    """
+    told = json.loads(_core.doctor_json())
+    return Findings(Finding(**finding) for finding in told["findings"])

@@ -1,0 +1,42 @@
+// Budget, plan and doctor: documents that the core writes. They read files and call into libraries,
+// so all of it runs without the GIL.
+#include <optional>
+#include <string>
+
+#include "binding.h"
+
+namespace corewise::python {
+namespace {
+
+template <class Make>
+nb::str text_of(Make&& make) {
+  document made;
+  {
+    const nb::gil_scoped_release released;
+    made = make();
+  }
+  if (!made) raise(made.error);
+  return nb::str(made.json.data(), made.json.size());
+}
+
+}  // namespace
+
+void bind_reports(nb::module_& m) {
+  m.def(
+      "budget_json",
+      [](const nb::object& cap) {
+        std::optional<double> own;
+        if (!cap.is_none()) own = nb::cast<double>(cap);
+        return text_of([&] { return budget_json(own); });
+      },
+      nb::arg("cap").none());
+  m.def(
+      "plan_json",
+      [](int processes, int openmp, int blas) {
+        return text_of([&] { return plan_json({processes, openmp, blas}); });
+      },
+      nb::arg("processes"), nb::arg("openmp"), nb::arg("blas"));
+  m.def("doctor_json", [] { return text_of(doctor_json); });
+}
+
+}  // namespace corewise::python

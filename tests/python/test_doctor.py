@@ -1,0 +1,147 @@
+"""corewise.doctor."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+
+import corewise
+import pytest
+from conftest import Run
+from corewise import Finding, Findings
+
+CLEAN = {
+    name: value
+    for name, value in os.environ.items()
+    if not name.startswith(("OMP_", "OPENBLAS_", "MKL_", "BLIS_", "NUMBA_", "GOTO_"))
+}
+
+LIBRARIES = """
+import ctypes, json, os, corewise
+def ids():
+    return sorted(finding.id for finding in corewise.doctor())
+blas = ctypes.CDLL(f"{NATIVE}/stub/libopenblas_stub.so")
+"""
+
+
+def test_a_healthy_process(run: Run) -> None:
+    code = "import corewise; found = corewise.doctor(); print(len(found), bool(found), found)"
+    expected = "0 False nothing wrong with the thread pools of this process\n"
+    assert run(code, env=CLEAN) == expected
+
+
+def test_more_threads_than_the_budget(run: Run) -> None:
+    code = LIBRARIES + "blas.openblas_set_num_threads(60); print(ids())"
+    assert run(code, env=CLEAN) == "['above-budget']\n"
+
+
+def test_a_leaked_limit_and_ours(run: Run) -> None:
+    if corewise.budget().floor < 2:
+        pytest.skip("one CPU: one thread is no leak")
+    code = (
+        LIBRARIES
+        + """
+blas.openblas_set_num_threads(1); print(ids())
+with corewise.limits(blas=1): print(ids())
+print(ids())
+receipt = corewise.limits(blas=1); del receipt; print(ids())
+"""
+    )
+    leaked = "['limit-leaked']\n"
+    assert run(code, env=CLEAN) == leaked + "[]\n" + leaked + "[]\n"
+
+
+def test_variables_set_before_and_after_the_library_was_loaded(run: Run) -> None:
+    code = (
+        """
+import os
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+"""
+        + LIBRARIES
+        + """
+blas.openblas_set_num_threads(1); print(ids())
+os.environ["OPENBLAS_NUM_THREADS"] = "2"; print(ids())
+os.environ["OPENBLAS_NUM_THREADS"] = "two"; print(ids())
+"""
+    )
+    expected = ["[]", "['variable-without-effect']", "['variable-not-a-count']"]
+    assert run(code, env=CLEAN).splitlines() == expected
+
+
+def test_what_the_program_removed_still_explains_a_count(run: Run) -> None:
+    code = (
+        LIBRARIES
+        + """
+blas.openblas_set_num_threads(1)
+del os.environ["OPENBLAS_NUM_THREADS"]
+print(ids())
+"""
+    )
+    assert run(code, env=CLEAN | {"OPENBLAS_NUM_THREADS": "1"}) == "[]\n"
+
+
+def test_callers_that_can_exhaust_the_slots(run: Run) -> None:
+    code = """
+import ctypes, corewise
+blas = ctypes.CDLL(f"{NATIVE}/stub/libopenblas_stub.so"); blas.openblas_set_num_threads(2)
+regions = ctypes.CDLL(f"{NATIVE}/libregions.so")
+first = corewise.doctor()[0]
+print(first.id, first.severity); print(first.why)
+"""
+    for threads, severity in ((200, "warning"), (900, "danger")):
+        told = run(code, env=CLEAN | {"OMP_NUM_THREADS": str(threads)}).splitlines()
+        assert told[0] == f"openblas-slots {severity}"
+        assert told[1].startswith(f"{threads} callers + 1 workers = {threads + 1} slots")
+
+
+def test_libomp_beside_libiomp(run: Run) -> None:
+    code = """
+import ctypes, corewise
+ctypes.CDLL(f"{NATIVE}/clash/libomp.so"); ctypes.CDLL(f"{NATIVE}/clash/libiomp5.so")
+print(corewise.doctor()[0].id)
+"""
+    assert run(code, env=CLEAN) == "libomp-and-libiomp\n"
+
+
+@pytest.mark.parametrize("used", [True, False])
+def test_a_fork_after_openmp(run: Run, used: bool) -> None:
+    if not os.path.exists("/proc/self/syscall"):
+        pytest.skip("this kernel does not tell where threads wait")
+    code = (
+        LIBRARIES
+        + f"""
+import time
+regions = ctypes.CDLL(f"{{NATIVE}}/libregions.so")
+if {used}:
+    regions.team_size()
+    time.sleep(0.5)  # its workers spin before they sleep
+assert "fork-after-openmp" not in ids()
+if os.fork() == 0:
+    print("fork-after-openmp" in ids(), flush=True)
+    os._exit(0)
+os.wait()
+"""
+    )
+    assert run(code, env=CLEAN | {"OMP_NUM_THREADS": "2"}) == f"{used}\n"
+
+
+def test_findings_are_a_value_that_shows_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    findings = Findings([Finding("an-id", "danger", "what <b>", "why it is so " * 9, "do this")])
+    assert pickle.loads(pickle.dumps(findings)) == findings
+    monkeypatch.setenv("COLUMNS", "50")
+    text = repr(findings)
+    assert text.startswith("danger   what <b>\n  why    why it")
+    assert max(map(len, text.splitlines())) <= 50
+    assert "<b>" not in findings._repr_html_() and "&lt;b&gt;" in findings._repr_html_()
+    assert Findings()._repr_html_().startswith("<p>nothing wrong")
+    assert json.loads(findings.json())["findings"] == [findings[0]._asdict()]
+
+
+def test_json_is_the_document_of_the_core(run: Run) -> None:
+    code = """
+import corewise
+from corewise import _core
+print(corewise.doctor().json() == _core.doctor_json())
+"""
+    assert run(code, env=CLEAN | {"OMP_NUM_THREADS": "many"}) == "True\n"
