@@ -51,8 +51,8 @@ std::string screen_of(const Budget& budget, const Context& context) {
   }
   out += table({{" "}, {"SOURCE"}, {"CPUS", true}, {"WHERE"}}, rows, style);
   if (!context.settings.quiet) {
-    out += "\n" + painted("* binding: without it the budget might be larger.", Paint::kDim, style) +
-           "\n";
+    const std::string legend = "* binding: without it the budget might be larger.";
+    out += "\n" + painted(folded(legend, 0, 2, style.width), Paint::kDim, style) + "\n";
   }
   for (const std::string& finding : budget.findings) {
     out += "\n" + folded(printable(finding, style.unicode), 0, 0, style.width) + "\n";

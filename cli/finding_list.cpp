@@ -48,7 +48,7 @@ std::string screen_of(const std::vector<Finding>& findings, const std::string& a
     line(severity_name(finding.severity), paint_of(finding.severity), finding.what);
     line("  why", Paint::kDim, finding.why);
     line("  do", Paint::kDim, finding.remedy);
-    out += "\n";
+    out += '\n';
   }
   const std::string who = printable(about, style.unicode);
   if (findings.empty()) return folded("Nothing wrong with " + who + ".", 0, 0, style.width) + "\n";

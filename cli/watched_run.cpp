@@ -23,6 +23,8 @@
 #include "os/os.h"
 #include "patient.h"
 #include "records.h"
+#include "text.h"
+#include "thread_variables.h"
 
 namespace corewise::cli {
 namespace {
@@ -48,17 +50,16 @@ class Witness {
 
   // The environment in which Pythons find it.
   std::vector<std::string> environment(const std::string& library) const {
-    std::vector<std::string> all;
-    std::string path = folder_;
-    for (char** entry = environ; *entry != nullptr; ++entry) {
-      const std::string_view text = *entry;
-      if (text.starts_with("PYTHONPATH=")) {
-        path += ":" + std::string(text.substr(text.find('=') + 1));
-      } else if (!text.starts_with("COREWISE_LIBRARY=")) {
-        all.emplace_back(text);
-      }
-    }
+    std::vector<std::string> all = own_environment();
     if (!made_) return all;
+    std::string path = folder_;
+    std::erase_if(all, [&](const std::string& entry) {
+      constexpr std::string_view kPath = "PYTHONPATH=";
+      const bool is_path = entry.starts_with(kPath);
+      // An empty part would be the current folder.
+      if (is_path && entry.size() > kPath.size()) path += ":" + entry.substr(kPath.size());
+      return is_path || entry.starts_with("COREWISE_LIBRARY=");
+    });
     all.push_back("PYTHONPATH=" + path);
     all.push_back("COREWISE_LIBRARY=" + library);
     return all;
@@ -69,13 +70,13 @@ class Witness {
     std::error_code gone;
     for (std::filesystem::directory_iterator file(folder_, gone), end; !gone && file != end;
          file.increment(gone)) {
-      const int pid = std::atoi(file->path().filename().c_str());
-      if (pid == 0) continue;
+      const auto pid = parse_integer(file->path().filename().string());
+      if (!pid) continue;
       std::stringstream text;
       text << std::ifstream(file->path(), std::ios::binary).rdbuf();
       Records records;
       records.add(text.str());
-      if (records.done()) seen[pid] = records.told.findings;
+      if (records.done()) seen[static_cast<int>(*pid)] = records.told.findings;
     }
   }
 

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "kernels.h"
+#include "text.h"
 
 namespace corewise {
 namespace {
@@ -43,16 +44,9 @@ const std::string* variable(const Patient& patient, const char* name) {
   return found == patient.environment.end() || found->second.empty() ? nullptr : &found->second;
 }
 
-// A variable's first number: OMP_NUM_THREADS may be a list, one count a nesting level.
 std::optional<int> number(const Patient& patient, const char* name) {
   const std::string* text = variable(patient, name);
-  if (text == nullptr) return std::nullopt;
-  int value = 0;
-  const auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), value);
-  if (error != std::errc{} || (end != text->data() + text->size() && *end != ',')) {
-    return std::nullopt;
-  }
-  return value;
+  return text == nullptr ? std::nullopt : first_count(*text);
 }
 
 int openmp_threads(const Patient& patient) {
@@ -83,7 +77,7 @@ void slots(const Patient& patient, Findings& out) {
     out.push_back({"openblas-slots", dies ? Severity::kDanger : Severity::kWarning,
                    plural(callers, "OpenMP thread") + " can call " + file(pool) +
                        " at once, which has " + n(pool.caller_slots) + " slots for calls",
-                   n(callers) + " callers + " + n(workers) + " workers = " + n(needed) +
+                   n(callers) + " callers + " + plural(workers, "worker") + " = " + n(needed) +
                        " slots; it was built with " + n(pool.caller_slots) + " (+ " +
                        n(kAuxiliarySlots) + " after a warning). " +
                        (dies ? "Past " + n(last) + " it has no memory to give and the process dies"

@@ -52,9 +52,10 @@ std::string best_kernels(const os::Machine& machine) {
   std::string_view flags;
   bool amd = false;
   for (std::string_view rest = text; !rest.empty() && flags.empty();) {
-    const std::string_view line = cut(rest, '\n');
-    if (line.starts_with("vendor_id")) amd = line.ends_with("AuthenticAMD");
-    if (line.starts_with("flags")) flags = line.substr(std::min(line.find(':') + 1, line.size()));
+    std::string_view value = cut(rest, '\n');
+    const std::string_view name = trim(cut(value, ':'));
+    if (name == "vendor_id") amd = trim(value) == "AuthenticAMD";
+    if (name == "flags") flags = value;
   }
   if (flags.empty()) return {};
   if (has_words(flags, {"avx512f", "avx512dq", "avx512cd", "avx512bw", "avx512vl"})) {

@@ -61,9 +61,8 @@ std::vector<std::string> libgomps(const Patient& patient) {
 int initial_team(const Patient& patient, const outside::Process& process) {
   const auto asked = patient.environment.find("OMP_NUM_THREADS");
   if (asked != patient.environment.end()) {
-    std::string_view list = asked->second;
-    const auto first = parse_integer(trim(cut(list, ',')));
-    if (first && *first >= 1 && *first <= CW_MAX_THREADS) return static_cast<int>(*first);
+    const auto first = first_count(asked->second);
+    if (first && *first >= 1 && *first <= CW_MAX_THREADS) return *first;
   }
   const auto cpus = parse_cpulist(process.cpus);
   return cpus ? cpus->count() : 0;

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdio>
+#include <limits>
 
 namespace corewise {
 
@@ -28,6 +29,15 @@ std::optional<std::int64_t> parse_integer(std::string_view text) {
   const auto [stop, error] = std::from_chars(text.data(), end, value);
   if (error != std::errc() || stop != end) return std::nullopt;
   return value;
+}
+
+std::optional<int> first_count(std::string_view list) {
+  const auto number = parse_integer(trim(cut(list, ',')));
+  if (!number || *number < std::numeric_limits<int>::min() ||
+      *number > std::numeric_limits<int>::max()) {
+    return std::nullopt;
+  }
+  return static_cast<int>(*number);
 }
 
 std::optional<double> parse_cpus(std::string_view text) {

@@ -17,6 +17,9 @@ std::string_view cut(std::string_view& rest, char separator);
 // All of text as a decimal integer.
 std::optional<std::int64_t> parse_integer(std::string_view text);
 
+// The first of a list of counts: OMP_NUM_THREADS may have one for each level of nesting, "8,2".
+std::optional<int> first_count(std::string_view list);
+
 // All of text as a number of CPUs above 0: "8", "1.5", or Kubernetes' thousandths, "500m".
 std::optional<double> parse_cpus(std::string_view text);
 

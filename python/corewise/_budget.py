@@ -107,12 +107,15 @@ def budget(cap: SupportsFloat | None = None) -> Budget:
     document = _core.budget_json(_cpus(cap))
     told = json.loads(document)
     return Budget(
-        cpus=told["cpus"],
+        cpus=float(told["cpus"]),
         floor=told["floor"],
         ceil=told["ceil"],
         allowed=told["allowed"],
         topology=Topology(**told["topology"]),
-        constraints=tuple(Constraint(**constraint) for constraint in told["constraints"]),
+        constraints=tuple(
+            Constraint(**{**constraint, "cpus": float(constraint["cpus"])})
+            for constraint in told["constraints"]
+        ),
         findings=tuple(told["findings"]),
         _document=document,
     )

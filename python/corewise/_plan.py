@@ -140,7 +140,7 @@ def plan(
     )
     told = json.loads(document)
     return Plan(
-        cpus=told["cpus"],
+        cpus=float(told["cpus"]),
         floor=told["floor"],
         threads=told["threads"],
         unused=told["unused"],

@@ -117,15 +117,16 @@ def test_a_process_of_somebody_else(program, tmp_path):
     for folder in (tmp_path, *tmp_path.parents[:2]):
         folder.chmod(0o755)
     become = ["setpriv", "--reuid", str(nobody.pw_uid), "--clear-groups"]
-    for pid in (1, os.getpid()):
+    for command, pid in (("info", 1), ("info", os.getpid()), ("doctor", os.getpid())):
         done = subprocess.run(
-            [*become, reachable, "info", "--pid", str(pid)],
+            [*become, reachable, command, "--pid", str(pid)],
             env=CLEAN,
             capture_output=True,
             text=True,
         )
         assert done.returncode == 4 and done.stdout == ""
-        assert f"process {pid} belongs to root" in done.stderr and "sudo" in done.stderr
+        assert f"process {pid} belongs to root" in done.stderr
+        assert f"sudo corewise {command}" in done.stderr
     code = "import os, ctypes; ctypes.CDLL(None).prctl(4, 0, 0, 0, 0); "
     python = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
     with child(*become, python, "-c", code + WAIT, env=CLEAN) as process:

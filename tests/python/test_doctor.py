@@ -92,7 +92,7 @@ print(first.id, first.severity); print(first.why)
     for threads, severity in ((200, "warning"), (900, "danger")):
         told = run(code, env=CLEAN | {"OMP_NUM_THREADS": str(threads)}).splitlines()
         assert told[0] == f"openblas-slots {severity}"
-        assert told[1].startswith(f"{threads} callers + 1 workers = {threads + 1} slots")
+        assert told[1].startswith(f"{threads} callers + 1 worker = {threads + 1} slots")
 
 
 def test_libomp_beside_libiomp(run: Run) -> None:

@@ -105,8 +105,15 @@ TEST_CASE("variables: no count, above the budget, without effect") {
   CHECK(find(examine(p), "variable-not-a-count") != nullptr);
   p.environment["OMP_NUM_THREADS"] = "8,2";
   CHECK(find(examine(p), "variable-above-budget") != nullptr);
-  p.environment["OMP_NUM_THREADS"] = "4,2";
-  CHECK(examine(p).empty());
+  for (const char* fine : {"4,2", " 4 ", "4 , 2"}) {
+    p.environment["OMP_NUM_THREADS"] = fine;
+    CHECK(examine(p).empty());
+  }
+  for (const char* wrong : {"4;2", ",4", "4x", "99999999999999999999", "-2"}) {
+    p.environment["OMP_NUM_THREADS"] = wrong;
+    CHECK(find(examine(p), "variable-not-a-count") != nullptr);
+  }
+  p.environment["OMP_NUM_THREADS"] = "4";
   p.environment["OPENBLAS_NUM_THREADS"] = "2";
   CHECK(find(examine(p), "variable-without-effect") != nullptr);
   p.environment["OPENBLAS_NUM_THREADS"] = "4";

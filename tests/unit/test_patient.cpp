@@ -1,5 +1,6 @@
 // Patients from recorded processes, and this process as its own patient.
 #include <doctest/doctest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -63,4 +64,15 @@ TEST_CASE("this process: its variables as they are now") {
   CHECK(patient.budget > 0);
   CHECK(has(examine(patient), "variable-not-a-count"));
   CHECK_FALSE(has(examine(this_patient()), "variable-not-a-count"));
+}
+
+TEST_CASE("from outside a live process has the budget that it has inside") {
+  const auto process = outside::read_process(::getpid());
+  REQUIRE(process);
+  const Patient outside =
+      patient_from(*process, "/proc/" + std::to_string(static_cast<int>(::getpid())));
+  const Patient inside = this_patient();
+  CHECK(outside.budget == inside.budget);
+  CHECK(outside.budget_reason == inside.budget_reason);
+  CHECK(outside.best_architecture == inside.best_architecture);
 }
