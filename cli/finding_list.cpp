@@ -66,9 +66,9 @@ void merge(std::vector<Finding>& into, const std::vector<Finding>& more) {
   }
 }
 
-int show_findings(std::vector<Finding> findings, const std::string& about, const Context& context) {
-  std::stable_sort(findings.begin(), findings.end(),
-                   [](const Finding& a, const Finding& b) { return a.severity > b.severity; });
+int show_findings(const std::vector<Finding>& found, const std::string& about,
+                  const Context& context) {
+  const std::vector<Finding> findings = by_severity(found);
   write_out(context.settings.json ? findings_json(findings) + "\n"
                                   : screen_of(findings, about, context));
   const bool serious = std::any_of(findings.begin(), findings.end(), [](const Finding& finding) {

@@ -14,6 +14,7 @@ void merge(std::vector<Finding>& into, const std::vector<Finding>& more);
 
 // Writes them, most severe first. `about` names the patient ("process 4711"). Returns kOk, or
 // kFailed where one is a warning or a danger.
-int show_findings(std::vector<Finding> findings, const std::string& about, const Context& context);
+int show_findings(const std::vector<Finding>& found, const std::string& about,
+                  const Context& context);
 
 }  // namespace corewise::cli

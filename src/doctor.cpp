@@ -278,12 +278,16 @@ constexpr std::array<void (*)(const Patient&, Findings&), 11> kRules = {
 std::vector<Finding> examine(const Patient& patient) {
   Findings found;
   for (const auto rule : kRules) rule(patient, found);
-  Findings findings;
+  return by_severity(found);
+}
+
+std::vector<Finding> by_severity(const std::vector<Finding>& findings) {
+  Findings sorted;
   for (const Severity severity : {Severity::kDanger, Severity::kWarning, Severity::kNote}) {
-    std::copy_if(found.begin(), found.end(), std::back_inserter(findings),
+    std::copy_if(findings.begin(), findings.end(), std::back_inserter(sorted),
                  [&](const Finding& finding) { return finding.severity == severity; });
   }
-  return findings;
+  return sorted;
 }
 
 const char* severity_name(Severity severity) {

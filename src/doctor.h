@@ -54,6 +54,9 @@ struct Patient {
 // In order of severity, then of the rule table. Empty: nothing to say.
 std::vector<Finding> examine(const Patient& patient);
 
+// Most severe first, otherwise in the order given.
+std::vector<Finding> by_severity(const std::vector<Finding>& findings);
+
 const char* severity_name(Severity severity);
 Severity severity_named(std::string_view name);  // kNote for what is none
 

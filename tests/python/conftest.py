@@ -16,6 +16,8 @@ THEIRS = "threadpoolctl"
 
 _BUILDS = {
     "stub/libopenblas_stub.so": ("stub_openblas.c", ()),
+    "second/libopenblas_stub.so": ("stub_openblas.c", ()),
+    "libmkl_rt.so": ("stub_mkl.c", ()),
     "libopenblas_waiting.so": ("stub_waiting.c", ()),
     "clash/libomp.so": ("stub_llvm_openmp.c", ()),
     "clash/libiomp5.so": ("stub_llvm_openmp.c", ("-Wl,-soname,libiomp5.so",)),

@@ -95,6 +95,51 @@ print(first.id, first.severity); print(first.why)
         assert told[1].startswith(f"{threads} callers + 1 worker = {threads + 1} slots")
 
 
+def test_two_copies_of_openblas_that_spin(run: Run) -> None:
+    code = (
+        LIBRARIES
+        + """
+second = ctypes.CDLL(f"{NATIVE}/second/libopenblas_stub.so")
+blas.openblas_set_num_threads(2); second.openblas_set_num_threads(2)
+print("openblas-spinning" in ids())
+os.environ["OPENBLAS_THREAD_TIMEOUT"] = "16"
+print("openblas-spinning" in ids())
+"""
+    )
+    assert run(code, env=CLEAN) == "True\nFalse\n"
+
+
+def test_a_core_type_below_the_cpus(run: Run) -> None:
+    told = run(LIBRARIES + "print(ids())", env=CLEAN | {"OPENBLAS_CORETYPE": "Katmai"})
+    assert "openblas-coretype" in told
+
+
+def test_blas_limited_while_openmp_is_not(run: Run) -> None:
+    if corewise.budget().floor < 2:
+        pytest.skip("one CPU: BLAS cannot be lower")
+    code = (
+        LIBRARIES
+        + """
+regions = ctypes.CDLL(f"{NATIVE}/libregions.so")
+with corewise.limits(blas=1): print("blas-limited-alone" in ids())
+with corewise.limits(blas=1, openmp=1): print("blas-limited-alone" in ids())
+"""
+    )
+    assert run(code, env=CLEAN | {"OMP_NUM_THREADS": "100"}) == "True\nFalse\n"
+
+
+def test_mkl_that_uses_fewer_than_it_was_told(run: Run) -> None:
+    code = (
+        LIBRARIES
+        + """
+mkl = ctypes.CDLL(f"{NATIVE}/libmkl_rt.so"); print("mkl-dynamic" in ids())
+with corewise.limits(blas=1): print("mkl-dynamic" in ids())
+"""
+    )
+    assert run(code, env=CLEAN | {"MKL_NUM_THREADS": "8"}) == "True\nFalse\n"
+    assert run(code, env=CLEAN | {"MKL_NUM_THREADS": "2"}) == "False\nFalse\n"
+
+
 def test_libomp_beside_libiomp(run: Run) -> None:
     code = """
 import ctypes, corewise
