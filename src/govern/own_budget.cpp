@@ -9,9 +9,9 @@ namespace corewise::govern {
 namespace {
 
 // What tells one rank of a job from another, and one job from another.
-constexpr const char* kRank[] = {"SLURM_JOB_ID",  "SLURM_STEP_ID",        "SLURM_PROCID",
-                                 "LSB_JOBID",     "PBS_JOBID",            "OMPI_COMM_WORLD_RANK",
-                                 "PMIX_RANK",     "PMI_RANK",             "MPI_LOCALRANKID",
+constexpr const char* kRank[] = {"SLURM_JOB_ID",   "SLURM_STEP_ID",      "SLURM_PROCID",
+                                 "LSB_JOBID",      "PBS_JOBID",          "OMPI_COMM_WORLD_RANK",
+                                 "PMIX_RANK",      "PMI_RANK",           "MPI_LOCALRANKID",
                                  "PMI_LOCAL_RANK", "MV2_COMM_WORLD_RANK"};
 
 bool of_one_rank(Source source) {
