@@ -105,6 +105,7 @@ struct Counts {
   std::uint64_t withheld = 0;   // threads that they did not get
   double not_needed_s = 0;      // these threads' time: what would have been oversubscription
   std::uint64_t abandoned = 0;  // left without a word
+  std::uint64_t widest = 0;     // most threads that one region or call wanted
 };
 Counts counts();
 

@@ -7,14 +7,26 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "../error.h"
+#include "hook.h"
 
 namespace corewise::govern {
 
+// Who governs for as long as the process lives, whatever others undo: the agent of `corewise run`.
+struct Resident {
+  std::vector<SlotRequest> slots;     // hooked beside ours
+  std::vector<std::string> findings;  // reported beside ours
+  // What report_json() says but for the counts, whenever it changed: fields of an object. Called
+  // under a lock.
+  void (*told)(const std::string& fields) = nullptr;
+};
+
 struct GovernOptions {
-  int budget = 0;   // 0: the CPUs this process may use
-  std::string key;  // names the ledger; processes with equal keys share a budget
+  int budget = 0;                      // 0: the CPUs this process may use
+  std::string key;                     // names the ledger; processes with equal keys share a budget
+  const Resident* resident = nullptr;  // lives on
 };
 
 // Counts: as many calls of ungovern undo it. The options of the first call hold; a later one may
