@@ -1,0 +1,37 @@
+// The report of `corewise run --report`: what the governed processes wrote, added up.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "error.h"
+
+namespace corewise::cli {
+
+// The file that processes append to while it lives.
+class ReportFile {
+ public:
+  static Result<ReportFile> make();
+  ReportFile(ReportFile&& other) noexcept;
+  ReportFile& operator=(ReportFile&&) = delete;
+  ~ReportFile();
+
+  const std::string& path() const { return path_; }
+  std::string read() const;
+
+ private:
+  explicit ReportFile(std::string path) : path_(std::move(path)) {}
+  std::string path_;
+};
+
+struct Run {
+  std::vector<std::string> words;
+  int status = 0;  // as waitpid has it
+  double seconds = 0;
+  int budget = 0;
+};
+
+std::string report_text(const std::string& lines, const Run& run);
+std::string report_json(const std::string& lines, const Run& run);
+
+}  // namespace corewise::cli
