@@ -191,15 +191,17 @@ void say(const Start& start, const Context& context) {
   if (!text.empty()) note(context.settings, text);
 }
 
-int become_reported(const Options& options, const Start& start, const Context& context) {
+// What waitpid says of the program.
+Result<int> start_and_report(const Options& options, const Start& start, const Context& context) {
   const auto file = ReportFile::make();
-  if (!file) return fail(kFailed, file.error().what, "TMPDIR names another folder");
+  if (!file) return file.error();
   ::setenv("COREWISE_REPORT_FILE", file->path().c_str(), 1);
   const auto begin = std::chrono::steady_clock::now();
   Run run;
   run.status = wait_for_child([&] { return become(context.words); });
   if (run.status < 0) {
-    return fail(kFailed, fmt::format("cannot start a process: {}", std::strerror(-run.status)));
+    return Error{CW_IO_ERROR,
+                 fmt::format("cannot start a process: {}", std::strerror(-run.status))};
   }
   run.words = context.words;
   run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
@@ -232,7 +234,8 @@ int run(const Options& options, const Context& context) {
   apply(start->agent);
   const bool starts = !find_target(context.words.front()).path.empty();
   if (options.report.empty() || !starts || start->budget == 0) return become(context.words);
-  return become_reported(options, *start, context);
+  const auto status = start_and_report(options, *start, context);
+  return status ? end_like(*status) : fail(kFailed, "run: " + status.error().what);
 }
 
 Action declare(CLI::App& app) {

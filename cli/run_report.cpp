@@ -216,8 +216,11 @@ Result<ReportFile> ReportFile::make() {
                                  folder != nullptr && *folder != '\0' ? folder : "/tmp");
   const int fd = ::mkostemp(path.data(), O_CLOEXEC);
   if (fd < 0) {
-    return Error{CW_IO_ERROR, fmt::format("cannot make a file for the report, {}: {}",
-                                          printable(path, false), ::strerror(errno))};
+    return Error{
+        CW_IO_ERROR,
+        fmt::format("cannot make a file for the report, {}: {}; set TMPDIR to a folder that "
+                    "can be written",
+                    printable(path, false), ::strerror(errno))};
   }
   ::close(fd);
   // Programs change their folder.
