@@ -35,7 +35,7 @@ struct Options {
 struct Start {
   Changes counts;  // said
   Changes agent;   // variables that only our agent and idle threads are told by
-  std::string obstacle;
+  Target target;
   int budget = 0;  // 0: not governed
 };
 
@@ -68,11 +68,12 @@ void apply(const Changes& changes) {
 }
 
 // Returns only when the program could not be started.
-int become(const std::vector<std::string>& words) {
+int become(const std::vector<std::string>& words, const Target& target) {
   std::vector<char*> arguments;
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
-  ::execvp(arguments[0], arguments.data());
+  if (target.binary) ::execv(target.path.c_str(), arguments.data());
+  if (!target.binary) ::execvp(arguments[0], arguments.data());
   const int reason = errno;
   const std::string shown = printable(words.front(), false);
   if (reason != ENOENT) {
@@ -149,6 +150,7 @@ void add_counts(const Counts& asked, int budget, Changes& to) {
 
 Result<Start> prepare(const Options& options, Changes counts, const std::string& command) {
   Start start;
+  start.target = find_target(command);
   start.counts = std::move(counts);
   // Meant for us: the program may bring another Python with a corewise of its own.
   start.agent.remove = {"COREWISE_PYTHON"};
@@ -158,8 +160,7 @@ Result<Start> prepare(const Options& options, Changes counts, const std::string&
   }
   const auto budget = budget_for(options);
   if (!budget) return budget.error();
-  start.obstacle = find_target(command).obstacle;
-  if (!start.obstacle.empty()) {
+  if (!start.target.obstacle.empty()) {
     add_counts(*options.counts, budget->floor, start.counts);
     return start;
   }
@@ -170,11 +171,11 @@ Result<Start> prepare(const Options& options, Changes counts, const std::string&
 
 void say(const Start& start, const Context& context) {
   const std::string shown = printable(context.words.front(), false);
-  if (!start.obstacle.empty()) {
+  if (!start.target.obstacle.empty()) {
     warn(
         fmt::format("'{}' {}, so that it cannot be governed: it runs with environment variables "
                     "alone",
-                    shown, start.obstacle));
+                    shown, start.target.obstacle));
   }
   if (context.settings.quiet) return;
   if (context.settings.json) {
@@ -198,7 +199,7 @@ Result<int> start_and_report(const Options& options, const Start& start, const C
   ::setenv("COREWISE_REPORT_FILE", file->path().c_str(), 1);
   const auto begin = std::chrono::steady_clock::now();
   Run run;
-  run.status = wait_for_child([&] { return become(context.words); });
+  run.status = wait_for_child([&] { return become(context.words, start.target); });
   if (run.status < 0) {
     return Error{CW_IO_ERROR,
                  fmt::format("cannot start a process: {}", std::strerror(-run.status))};
@@ -232,8 +233,8 @@ int run(const Options& options, const Context& context) {
   say(*start, context);
   apply(start->counts);
   apply(start->agent);
-  const bool starts = !find_target(context.words.front()).path.empty();
-  if (options.report.empty() || !starts || start->budget == 0) return become(context.words);
+  if (options.report.empty() || start->target.path.empty() || start->budget == 0)
+    return become(context.words, start->target);
   const auto status = start_and_report(options, *start, context);
   return status ? end_like(*status) : fail(kFailed, "run: " + status.error().what);
 }

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -138,7 +137,12 @@ Report read(std::string_view lines) {
   return report;
 }
 
-bool runs_still(const Process& process) { return ::kill(static_cast<pid_t>(process.pid), 0) == 0; }
+// A zombie has ended, whether or not anybody takes note.
+bool runs_still(const Process& process) {
+  const auto stat = os::read_file(fmt::format("/proc/{}/stat", process.pid));
+  const std::size_t name_end = stat ? stat->rfind(") ") : std::string::npos;
+  return name_end != std::string::npos && stat->find_first_of("ZX", name_end + 2) != name_end + 2;
+}
 
 std::string row(std::string_view pid, const Counts& counts, std::string_view command) {
   const double asked = std::max(1.0, counts.asked());
@@ -147,22 +151,30 @@ std::string row(std::string_view pid, const Counts& counts, std::string_view com
                      counts.granted / asked, counts.not_needed_s, command);
 }
 
+std::string cut(const std::string& text, std::size_t width) {
+  std::string out = printable(text, false);
+  if (out.size() > width) out = out.substr(0, width - 3) + "...";
+  return out;
+}
+
 std::string table(const Report& report) {
   std::string out = fmt::format("{:>8} {:>9} {:>9} {:>7} {:>7} {:>11}  {}\n", "PID", "REGIONS",
                                 "WIDEST", "WANTED", "GOT", "WITHHELD", "COMMAND");
   std::size_t shown = 0;
   for (const Process& process : report.processes) {
     if (!process.has_pools || !process.ended) continue;
-    constexpr std::size_t kWidth = 40;
-    std::string command = printable(process.command, false);
-    if (command.size() > kWidth) command = command.substr(0, kWidth - 3) + "...";
-    out += row(std::to_string(process.pid), process.counts, command);
+    out += row(std::to_string(process.pid), process.counts, cut(process.command, 40));
     ++shown;
   }
   if (shown == 0) return "No process had a thread pool that is known.\n";
   if (shown > 1) out += row("sum", report.sum, "");
+  out += fmt::format(
+      "\nOversubscription avoided: {:.1f} thread-seconds; {:.0f} of {:.0f} regions got fewer "
+      "threads "
+      "than wanted.\n",
+      report.sum.not_needed_s, report.sum.shortened, report.sum.asked());
   return out +
-         "\nREGIONS: parallel regions and BLAS calls. WIDEST, WANTED: threads that one would have\n"
+         "REGIONS: parallel regions and BLAS calls. WIDEST, WANTED: threads that one would have\n"
          "run on, at most and on average; GOT: those it was granted. WITHHELD: the time of the\n"
          "threads that were not.\n";
 }
@@ -188,7 +200,7 @@ std::string rest(const Report& report) {
     silent += fmt::format("Process {} left no report, {}: {}\n", process.pid,
                           runs_still(process) ? "since it still runs"
                                               : "since it was killed or became another program",
-                          printable(process.command, false));
+                          cut(process.command, 60));
   }
   std::string out;
   if (without_pools > 0) {
@@ -234,15 +246,25 @@ ReportFile::~ReportFile() {
 }
 
 std::string ReportFile::read() const {
-  auto text = os::read_file(path_);
-  return text ? *std::move(text) : std::string();
+  constexpr int kTurns = 50;
+  constexpr useconds_t kTurn = 10'000;
+  for (int turn = 0;; ++turn) {
+    auto text = os::read_file(path_);
+    if (!text) return {};
+    const Report report = corewise::cli::read(*text);
+    const bool waits = std::ranges::any_of(report.processes, [](const Process& process) {
+      return !process.ended && runs_still(process);
+    });
+    if (!waits || turn == kTurns) return *std::move(text);
+    ::usleep(kTurn);
+  }
 }
 
 std::string report_text(const std::string& lines, const Run& run) {
   const Report report = read(lines);
   std::string out = fmt::format("corewise: report: {:.1f} s, {}, budget {}: {}\n", run.seconds,
                                 ending(run.status), run.budget,
-                                printable(fmt::format("{}", fmt::join(run.words, " ")), false));
+                                cut(fmt::format("{}", fmt::join(run.words, " ")), 60));
   out += table(report) + rest(report);
   for (const std::string& finding : report.findings) {
     out += fmt::format("Finding: {}\n", printable(finding, false));

@@ -17,6 +17,7 @@ class ReportFile {
   ~ReportFile();
 
   const std::string& path() const { return path_; }
+  // Helpers of the program end only when it has ended, so they get half a second for it.
   std::string read() const;
 
  private:

@@ -141,7 +141,9 @@ std::string find_in_path(const std::string& command) {
 Target find_target(const std::string& command) {
   Target target;
   target.path = find_in_path(command);
-  if (!target.path.empty()) target.obstacle = obstacle_to(target.path);
+  if (target.path.empty()) return target;
+  target.obstacle = obstacle_to(target.path);
+  target.binary = File(target.path).read(0, SELFMAG) == ELFMAG;
   return target;
 }
 

@@ -7,6 +7,7 @@ namespace corewise::cli {
 
 struct Target {
   std::string path;      // empty: execvp will not find one either
+  bool binary = false;   // not for the shell to read, whatever the kernel says
   std::string obstacle;  // why it cannot be governed, as "is ..."; empty if it can
 };
 
