@@ -28,7 +28,8 @@ def started(program):
     """A listener below `run --report`, ready; in a job of its own, as a shell would have it."""
     child = subprocess.Popen(
         [program, "run", "-q", "--report", "--", sys.executable, "-c", LISTENER],
-        env=CLEAN, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=os.setpgrp,
+        env=CLEAN, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=os.setpgrp,  # noqa: PLW1509
     )  # fmt: skip
     assert child.stdout.readline() == "ready\n"
     yield child
