@@ -9,17 +9,27 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <charconv>
+#include <cstring>
 #include <string_view>
 #include <utility>
 
+#include "govern/gate.h"
 #include "json.h"
 #include "os/os.h"
 #include "output.h"
 
 namespace corewise::cli {
 namespace {
+
+constexpr const char* kCounts = ".counts";
+
+std::string text_of(const std::string& path) {
+  auto text = os::read_file(path);
+  return text ? *std::move(text) : std::string();
+}
 
 // Lines come from our own agent: every key stands once at the depth where it is looked for, and
 // inside strings quotes are escaped.
@@ -53,22 +63,44 @@ std::string string_of(std::string_view line, std::string_view key) {
   return text.starts_with('"') ? take_string(text) : std::string();
 }
 
-struct Counts {
-  double regions = 0, calls = 0, nested = 0, granted = 0, shortened = 0, withheld = 0;
-  double not_needed_s = 0, abandoned = 0, widest = 0;
+using govern::gate::Counts;
 
-  double asked() const { return regions + calls; }
-};
+std::uint64_t asked(const Counts& counts) { return counts.regions + counts.calls; }
 
 struct Member {
   const char* name;
-  double Counts::* value;
+  std::uint64_t Counts::* value;
 };
-constexpr Member kCounts[] = {
-    {"regions", &Counts::regions},     {"calls", &Counts::calls},
-    {"nested", &Counts::nested},       {"granted", &Counts::granted},
-    {"shortened", &Counts::shortened}, {"withheld", &Counts::withheld},
-    {"abandoned", &Counts::abandoned}, {"not_needed_s", &Counts::not_needed_s}};
+constexpr Member kSums[] = {{"regions", &Counts::regions},     {"calls", &Counts::calls},
+                            {"nested", &Counts::nested},       {"granted", &Counts::granted},
+                            {"shortened", &Counts::shortened}, {"withheld", &Counts::withheld},
+                            {"abandoned", &Counts::abandoned}};
+
+Counts counts_of(std::string_view line) {
+  Counts counts;
+  for (const Member& member : kSums) {
+    counts.*member.value = static_cast<std::uint64_t>(number(line, member.name));
+  }
+  counts.widest = static_cast<std::uint64_t>(number(line, "widest"));
+  counts.not_needed_s = number(line, "not_needed_s");
+  return counts;
+}
+
+// Of a process that started with this line, and came to write no other.
+Counts counts_left(std::string_view start, const std::string& pages) {
+  constexpr std::size_t kPage = govern::gate::kCountsPage;
+  const auto page = static_cast<std::size_t>(number(start, "page"));
+  if (after_key(start, "page").empty() || page >= pages.size() / kPage) return {};
+  alignas(kPage) std::array<char, kPage> copy;
+  std::memcpy(copy.data(), pages.data() + page * kPage, kPage);
+  return govern::gate::counts_in(copy.data());
+}
+
+void add(const Counts& counts, Counts& to) {
+  for (const Member& member : kSums) to.*member.value += counts.*member.value;
+  to.widest = std::max(to.widest, counts.widest);
+  to.not_needed_s += counts.not_needed_s;
+}
 
 struct Process {
   long pid = 0;
@@ -115,24 +147,27 @@ Process& process_of(Report& report, std::string_view line, bool starts) {
   return process;
 }
 
-Report read(std::string_view lines) {
+Report read(const Collected& collected) {
   Report report;
+  std::string_view lines = collected.lines;
   while (!lines.empty()) {
     const std::string_view line = lines.substr(0, lines.find('\n'));
     lines.remove_prefix(std::min(lines.size(), line.size() + 1));
     if (!line.starts_with("{\"event\":") || !line.ends_with('}')) continue;
     const bool starts = line.starts_with("{\"event\":\"start\"");
     Process& process = process_of(report, line, starts);
-    if (starts) continue;
     process.line = line;
+    if (starts) continue;
     process.has_pools = after_key(line, "pools").starts_with("[{");
-    for (const Member& member : kCounts) {
-      process.counts.*member.value = number(line, member.name);
-      report.sum.*member.value += process.counts.*member.value;
-    }
-    process.counts.widest = number(line, "widest");
-    report.sum.widest = std::max(report.sum.widest, process.counts.widest);
+    process.counts = counts_of(line);
     collect_findings(line, report.findings);
+  }
+  for (Process& process : report.processes) {
+    if (!process.ended) {
+      process.counts = counts_left(process.line, collected.pages);
+      process.has_pools = asked(process.counts) > 0;
+    }
+    add(process.counts, report.sum);
   }
   return report;
 }
@@ -145,10 +180,11 @@ bool runs_still(const Process& process) {
 }
 
 std::string row(std::string_view pid, const Counts& counts, std::string_view command) {
-  const double asked = std::max(1.0, counts.asked());
-  return fmt::format("{:>8} {:>9.0f} {:>9.0f} {:>7.1f} {:>7.1f} {:>9.1f} s  {}\n", pid,
-                     counts.asked(), counts.widest, (counts.granted + counts.withheld) / asked,
-                     counts.granted / asked, counts.not_needed_s, command);
+  const auto each = static_cast<double>(std::max<std::uint64_t>(1, asked(counts)));
+  const auto granted = static_cast<double>(counts.granted);
+  const auto wanted = granted + static_cast<double>(counts.withheld);
+  return fmt::format("{:>8} {:>9} {:>9} {:>7.1f} {:>7.1f} {:>9.1f} s  {}\n", pid, asked(counts),
+                     counts.widest, wanted / each, granted / each, counts.not_needed_s, command);
 }
 
 std::string cut(const std::string& text, std::size_t width) {
@@ -162,17 +198,17 @@ std::string table(const Report& report) {
                                 "WIDEST", "WANTED", "GOT", "WITHHELD", "COMMAND");
   std::size_t shown = 0;
   for (const Process& process : report.processes) {
-    if (!process.has_pools || !process.ended) continue;
+    if (!process.has_pools) continue;
     out += row(std::to_string(process.pid), process.counts, cut(process.command, 40));
     ++shown;
   }
   if (shown == 0) return "No process had a thread pool that is known.\n";
   if (shown > 1) out += row("sum", report.sum, "");
   out += fmt::format(
-      "\nOversubscription avoided: {:.1f} thread-seconds; {:.0f} of {:.0f} regions got fewer "
+      "\nOversubscription avoided: {:.1f} thread-seconds; {} of {} regions got fewer "
       "threads "
       "than wanted.\n",
-      report.sum.not_needed_s, report.sum.shortened, report.sum.asked());
+      report.sum.not_needed_s, report.sum.shortened, asked(report.sum));
   return out +
          "REGIONS: parallel regions and BLAS calls. WIDEST, WANTED: threads that one would have\n"
          "run on, at most and on average; GOT: those it was granted. WITHHELD: the time of the\n"
@@ -197,10 +233,10 @@ std::string rest(const Report& report) {
       without_pools += process.has_pools ? 0 : 1;
       continue;
     }
-    silent += fmt::format("Process {} left no report, {}: {}\n", process.pid,
-                          runs_still(process) ? "since it still runs"
-                                              : "since it was killed or became another program",
-                          cut(process.command, 60));
+    silent +=
+        fmt::format("Process {} {}, so that only its counts are known: {}\n", process.pid,
+                    runs_still(process) ? "still runs" : "was killed or became another program",
+                    cut(process.command, 60));
   }
   std::string out;
   if (without_pools > 0) {
@@ -210,14 +246,8 @@ std::string rest(const Report& report) {
 }
 
 void write(Json& json, const Counts& counts) {
-  for (const Member& member : kCounts) {
-    if (member.value == &Counts::not_needed_s) {
-      json.field(member.name, counts.not_needed_s);
-    } else {
-      json.field(member.name, static_cast<std::uint64_t>(counts.*member.value));
-    }
-  }
-  json.field("widest", static_cast<std::uint64_t>(counts.widest));
+  for (const Member& member : kSums) json.field(member.name, counts.*member.value);
+  json.field("widest", counts.widest).field("not_needed_s", counts.not_needed_s);
 }
 
 }  // namespace
@@ -236,32 +266,37 @@ Result<ReportFile> ReportFile::make() {
   }
   ::close(fd);
   // Programs change their folder.
-  return ReportFile(os::real_path(path));
+  path = os::real_path(path);
+  // Without it, those that are killed are not counted.
+  const int counts = ::open((path + kCounts).c_str(), O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (counts >= 0) ::close(counts);
+  return ReportFile(std::move(path));
 }
 
 ReportFile::ReportFile(ReportFile&& other) noexcept : path_(std::exchange(other.path_, {})) {}
 
 ReportFile::~ReportFile() {
-  if (!path_.empty()) ::unlink(path_.c_str());
+  if (path_.empty()) return;
+  ::unlink(path_.c_str());
+  ::unlink((path_ + kCounts).c_str());
 }
 
-std::string ReportFile::read() const {
+Collected ReportFile::read() const {
   constexpr int kTurns = 50;
   constexpr useconds_t kTurn = 10'000;
   for (int turn = 0;; ++turn) {
-    auto text = os::read_file(path_);
-    if (!text) return {};
-    const Report report = corewise::cli::read(*text);
+    Collected collected{text_of(path_), text_of(path_ + kCounts)};
+    const Report report = corewise::cli::read(collected);
     const bool waits = std::ranges::any_of(report.processes, [](const Process& process) {
       return !process.ended && runs_still(process);
     });
-    if (!waits || turn == kTurns) return *std::move(text);
+    if (!waits || turn == kTurns) return collected;
     ::usleep(kTurn);
   }
 }
 
-std::string report_text(const std::string& lines, const Run& run) {
-  const Report report = read(lines);
+std::string report_text(const Collected& collected, const Run& run) {
+  const Report report = read(collected);
   std::string out = fmt::format("corewise: report: {:.1f} s, {}, budget {}: {}\n", run.seconds,
                                 ending(run.status), run.budget,
                                 cut(fmt::format("{}", fmt::join(run.words, " ")), 60));
@@ -272,8 +307,8 @@ std::string report_text(const std::string& lines, const Run& run) {
   return out;
 }
 
-std::string report_json(const std::string& lines, const Run& run) {
-  const Report report = read(lines);
+std::string report_json(const Collected& collected, const Run& run) {
+  const Report report = read(collected);
   Json json;
   json.open('{').field("schema_version", 1).key("command").open('[');
   for (const std::string& word : run.words) json.value(word);
@@ -292,7 +327,9 @@ std::string report_json(const std::string& lines, const Run& run) {
   for (const Process& process : report.processes) {
     if (process.ended) continue;
     json.open('{').field("pid", static_cast<std::int64_t>(process.pid));
-    json.field("command", process.command).field("running", runs_still(process)).close('}');
+    json.field("command", process.command).field("running", runs_still(process));
+    write(json, process.counts);
+    json.close('}');
   }
   json.close(']').key("findings").open('[');
   for (const std::string& finding : report.findings) json.value(finding);

@@ -8,7 +8,13 @@
 
 namespace corewise::cli {
 
-// The file that processes append to while it lives.
+// What the processes left.
+struct Collected {
+  std::string lines;
+  std::string pages;  // counts of those that were killed
+};
+
+// The files that processes write to while it lives.
 class ReportFile {
  public:
   static Result<ReportFile> make();
@@ -18,7 +24,7 @@ class ReportFile {
 
   const std::string& path() const { return path_; }
   // Helpers of the program end only when it has ended, so they get half a second for it.
-  std::string read() const;
+  Collected read() const;
 
  private:
   explicit ReportFile(std::string path) : path_(std::move(path)) {}
@@ -32,7 +38,7 @@ struct Run {
   int budget = 0;
 };
 
-std::string report_text(const std::string& lines, const Run& run);
-std::string report_json(const std::string& lines, const Run& run);
+std::string report_text(const Collected& collected, const Run& run);
+std::string report_json(const Collected& collected, const Run& run);
 
 }  // namespace corewise::cli

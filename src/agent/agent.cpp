@@ -4,7 +4,7 @@
 //
 // Into COREWISE_REPORT_FILE, where that is set, every process writes when it starts, is forked and
 // ends. Those that end by _exit, as Python's forked workers do, run no destructor: so the slots of
-// _exit are rewritten. What kills a process leaves no line.
+// _exit are rewritten. What is killed leaves no line, but its counts, in a file beside.
 #include <dlfcn.h>
 #include <unistd.h>
 
@@ -32,6 +32,7 @@ constexpr std::size_t kLongestCommand = 300;
 struct Agent {
   govern::Resident resident;
   std::string file;
+  std::string counts;
   std::string command;
   Writer writer;
 };
@@ -91,6 +92,7 @@ void told(const std::string& now) { fields.store(new std::string(now), std::memo
 
 void begin_line() {
   agent->writer.since_ns = now_ns();
+  agent->writer.page = share_counts(agent->counts.c_str());
   owes_line.store(::getpid());
   write_start(agent->writer);
 }
@@ -113,7 +115,8 @@ void govern_from_now_on() {
   agent->file = variable("COREWISE_REPORT_FILE");
   if (!agent->file.empty()) {
     agent->command = Json().value(own_command()).text();
-    agent->writer = {agent->file.c_str(), agent->command, 0};
+    agent->counts = agent->file + ".counts";
+    agent->writer = {agent->file.c_str(), agent->command, 0, std::nullopt};
     const auto* exit = reinterpret_cast<const void*>(&hooked_exit);
     resident.slots = {{"_exit", exit}, {"_Exit", exit}};
     os::at_fork(nullptr, nullptr, begin_line);

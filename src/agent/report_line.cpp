@@ -1,6 +1,7 @@
 #include "report_line.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
@@ -83,7 +84,30 @@ void Text::raw(std::string_view name, std::string_view json) {
   add(json);
 }
 
-void write_start(const Writer& writer) { append(writer.file, opening("start", writer), {}); }
+std::optional<std::uint64_t> share_counts(const char* file) {
+  constexpr std::size_t kPage = govern::gate::kCountsPage;
+  static constexpr std::array<char, kPage> kZeros{};
+  const auto exchange = [](int kind, int fd, off_t at) {
+    return ::mmap(govern::gate::counts_page(), kPage, PROT_READ | PROT_WRITE, MAP_FIXED | kind, fd,
+                  at) != MAP_FAILED;
+  };
+  if (::sysconf(_SC_PAGESIZE) != static_cast<long>(kPage)) return std::nullopt;
+  const int fd = ::open(file, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
+  // Written, so that the system has room for it: a page that it cannot keep would kill us later.
+  const bool room = fd >= 0 && ::write(fd, kZeros.data(), kPage) == static_cast<ssize_t>(kPage);
+  const off_t at = room ? ::lseek(fd, 0, SEEK_CUR) - static_cast<off_t>(kPage) : -1;
+  const bool shared = at >= 0 && exchange(MAP_SHARED, fd, at);
+  if (fd >= 0) ::close(fd);
+  if (shared) return static_cast<std::uint64_t>(at) / kPage;
+  exchange(MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return std::nullopt;
+}
+
+void write_start(const Writer& writer) {
+  Text line = opening("start", writer);
+  if (writer.page) line.field("page", *writer.page);
+  append(writer.file, line, {});
+}
 
 void write_end(const Writer& writer, const govern::gate::Counts& counts, std::string_view fields) {
   Text line = opening("end", writer);

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "../govern/gate.h"
@@ -40,7 +41,13 @@ struct Writer {
   const char* file = nullptr;
   std::string_view command;  // as a JSON string
   std::uint64_t since_ns = 0;
+  std::optional<std::uint64_t> page;  // where share_counts put the counts
 };
+
+// Puts the gate's counts into a page of their own in `file`, where they can be read when this
+// process was killed; its number. In the child of a fork, whose page is its parent's, that must
+// come first.
+std::optional<std::uint64_t> share_counts(const char* file);
 
 void write_start(const Writer& writer);
 // `fields` are govern()'s.

@@ -29,7 +29,9 @@ struct alignas(64) Tally {
 };
 
 constexpr std::size_t kTallies = 32;
-constinit std::array<Tally, kTallies> tallies;
+using Tallies = std::array<Tally, kTallies>;
+static_assert(sizeof(Tallies) == kCountsPage);
+alignas(kCountsPage) constinit Tallies tallies;
 constinit std::atomic<std::uint32_t> threads_seen{0};
 
 struct ThreadState {
@@ -175,9 +177,13 @@ void observe(const Observer* told) { observer.store(told, std::memory_order_rele
 
 bool is_busy() { return inside.load() > 0; }
 
-Counts counts() {
+Counts counts() { return counts_in(&tallies); }
+
+void* counts_page() { return &tallies; }
+
+Counts counts_in(const void* page) {
   Counts sum;
-  for (const Tally& each : tallies) {
+  for (const Tally& each : *static_cast<const Tallies*>(page)) {
     sum.regions += each.regions.load(std::memory_order_relaxed);
     sum.calls += each.calls.load(std::memory_order_relaxed);
     sum.nested += each.nested.load(std::memory_order_relaxed);

@@ -109,5 +109,11 @@ struct Counts {
 };
 Counts counts();
 
+// The page that they stand in, so that it may be exchanged for one that others see too, and what
+// such a page says. Exchanged only while nobody counts.
+inline constexpr std::size_t kCountsPage = 4096;
+void* counts_page();
+Counts counts_in(const void* page);
+
 }  // namespace gate
 }  // namespace corewise::govern
