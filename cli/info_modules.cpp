@@ -4,14 +4,12 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <filesystem>
-#include <system_error>
 
 #include "exit_codes.h"
 #include "import_child.h"
 #include "info.h"
 #include "json.h"
-#include "os/os.h"
+#include "library.h"
 
 namespace corewise::cli {
 namespace {
@@ -28,21 +26,6 @@ std::string python_for(const InfoOptions& options) {
   if (!own.empty()) return own;
   const std::string environment = variable("VIRTUAL_ENV");
   return environment.empty() ? "python3" : environment + "/bin/python";
-}
-
-// Beside the program: where it is installed, and where it is built.
-std::string find_library() {
-  std::string chosen = variable("COREWISE_LIBRARY");
-  if (!chosen.empty()) return chosen;
-  std::error_code unknown;
-  const std::string folder =
-      std::filesystem::read_symlink("/proc/self/exe", unknown).parent_path().string();
-  for (const char* place : {"/../lib/libcorewise.so", "/../" COREWISE_LIBDIR "/libcorewise.so",
-                            "/../src/libcorewise.so", "/libcorewise.so"}) {
-    std::string found = os::real_path(folder + place);
-    if (!found.empty()) return found;
-  }
-  return {};
 }
 
 // One line that is written over and wiped; only where somebody watches.
@@ -94,15 +77,12 @@ std::string screen_of(const Imported& imported, const InfoOptions& options,
 }  // namespace
 
 int info_of_modules(const InfoOptions& options, const Context& context) {
-  const std::string library = find_library();
-  if (library.empty()) {
-    return fail(kFailed, "libcorewise.so was not found beside this program",
-                "set COREWISE_LIBRARY to the file");
-  }
+  const auto library = find_library();
+  if (!library) return fail(kFailed, library.error().what);
   const std::string python = python_for(options);
   const auto imported = [&] {
     Progress progress(context.settings);
-    return import_in_child(python, library, options.modules,
+    return import_in_child(python, *library, options.modules,
                            [&](const std::string& module) { progress.show(module); });
   }();
   if (!imported) {
@@ -116,7 +96,7 @@ int info_of_modules(const InfoOptions& options, const Context& context) {
   if (!imported->broke.empty()) {
     return fail(kFailed, printable(imported->broke, false),
                 fmt::format("the Python was {}, the library {}", printable(python, false),
-                            printable(library, false)));
+                            printable(*library, false)));
   }
   write_out(context.settings.json ? json_of(*imported, python)
                                   : screen_of(*imported, options, context));

@@ -74,7 +74,9 @@ std::string manual() {
   }
   out +=
       "*run* otherwise ends as the program it became ends.\n\n# ENVIRONMENT\n\n"
-      "*COREWISE\\_LIBRARY*\n\tThe libcorewise.so that *info --import* loads into Python\n\n"
+      "*COREWISE\\_BUDGET*, *COREWISE\\_GROUP*\n\tAs *--budget* and *--group* of *run*\n\n"
+      "*COREWISE\\_LIBRARY*\n\tThe libcorewise.so that *run* and *info --import* load into "
+      "programs\n\n"
       "*VIRTUAL\\_ENV*\n\tWhose bin/python *info --import* starts\n\n"
       "*NO\\_COLOR*, *TERM*, *COLUMNS*, *SHELL*\n\tAs told above\n";
   return out;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/other_copy.h"
 #include "corewise.h"
 #include "describe.h"
 #include "discover.h"
@@ -324,7 +325,8 @@ cw_status cw_govern(const cw_govern_options* options) {
       own.budget = options->budget;
       if (options->group != nullptr) own.key = options->group;
     }
-    const auto error = govern::govern(own);
+    auto error = agent::another_copy_governs();
+    if (!error) error = govern::govern(own);
     return error ? fail(*error) : CW_OK;
   });
 }

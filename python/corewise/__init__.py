@@ -1,8 +1,10 @@
-"""See and limit every native thread pool of this process: OpenMP, BLAS, TBB, Arrow and numba.
+"""See, limit and govern every native thread pool of this process: OpenMP, BLAS, TBB, Arrow, numba.
 
     import corewise
     corewise.info()                          # a table of every pool
     with corewise.limits(openmp=8, blas=4):  # undone at the end of the block
+        ...
+    with corewise.governed(budget=8):        # regions and calls get what is free
         ...
 
 Names are loaded when first used, so importing costs next to nothing.
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
     from ._errors import LimitWarning as LimitWarning
     from ._errors import NotAvailable as NotAvailable
     from ._errors import UnknownName as UnknownName
+    from ._govern import govern as govern
+    from ._govern import govern_report as govern_report
+    from ._govern import governed as governed
+    from ._govern import ungovern as ungovern
     from ._info import Info as Info
     from ._info import Outcome as Outcome
     from ._info import PoolInfo as PoolInfo
@@ -43,6 +49,7 @@ _WHERE = {
         ),
         "_errors",
     ),
+    **dict.fromkeys(("govern", "govern_report", "governed", "ungovern"), "_govern"),
     **dict.fromkeys(("Info", "Outcome", "PoolInfo", "info"), "_info"),
     "Pool": "_core",
     "limits": "_limits",

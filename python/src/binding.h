@@ -23,5 +23,6 @@ nb::object count_or_none(int count);
 void bind_pools(nb::module_& m);
 void bind_limits(nb::module_& m);
 void bind_dropin(nb::module_& m);
+void bind_govern(nb::module_& m);
 
 }  // namespace corewise::python

@@ -31,4 +31,5 @@ NB_MODULE(_core, m) {
   bind_pools(m);
   bind_limits(m);
   bind_dropin(m);
+  bind_govern(m);
 }

@@ -55,6 +55,8 @@ struct State {
   std::vector<LimitsHandle> limits;
   std::vector<Held> held;
   std::vector<std::string> findings;
+  const Resident* resident = nullptr;
+  std::size_t told = 0;  // how much of it the resident knows
 };
 
 // Never destroyed: other threads may use it while the process exits.
@@ -169,6 +171,34 @@ constexpr Gate kGates[] = {{&kOpenblas, hook_openblas},
                            {&kLibomp, hook_openmp},
                            {&kLibiomp, hook_openmp}};
 
+// What report_json() says but for the counts.
+void write_fields(Json& json, const State& s) {
+  json.field("budget", s.budget);
+  json.key("ledger").open('{');
+  json.field("shared", s.shared != nullptr && s.shared->ledger->shared());
+  json.field("path", s.shared != nullptr ? s.shared->ledger->path() : std::string());
+  json.field("key", s.shared != nullptr ? s.shared->key : std::string());
+  json.close('}');
+  json.key("pools").open('[');
+  for (const Held& held : s.held) {
+    const Pool& pool = pool_at(held.pool);
+    json.open('{').field("id", static_cast<std::uint64_t>(held.pool));
+    json.field("runtime", pool.runtime->name).field("path", pool.path).field("how", held.how);
+    json.field("finding", held.finding).close('}');
+  }
+  json.close(']').key("findings").open('[');
+  for (const std::string& finding : s.findings) json.value(finding);
+  json.close(']');
+}
+
+void tell_resident(State& s) {
+  const std::size_t to_tell = 1 + s.held.size() + s.findings.size();
+  if (s.resident == nullptr || std::exchange(s.told, to_tell) == to_tell) return;
+  Json json;
+  write_fields(json, s);
+  s.resident->told(json.text());
+}
+
 void hook_what_is_loaded(State& s) {
   synchronise();
   for (; s.pools_seen < pool_count(); ++s.pools_seen) {
@@ -181,6 +211,7 @@ void hook_what_is_loaded(State& s) {
   }
   for (std::string& left : idle_pools::install().left) say(s, std::move(left));
   cap_teams(s);
+  tell_resident(s);
 }
 
 void look() { govern_new_modules(); }
@@ -221,6 +252,7 @@ std::optional<Error> find_budget(State& s) {
   }
   if (auto error = open_ledger(s, own)) return error;
   s.found = std::move(*found);
+  s.told = 0;
   for (const std::string& finding : s.found.findings) say(s, finding);
   say(s, s.shared->ledger->finding());
   return std::nullopt;
@@ -256,15 +288,20 @@ std::optional<Error> govern(const GovernOptions& options) {
       return std::nullopt;
     }
     return Error{CW_BAD_ARGUMENT, "this process is governed already, with a budget of " +
-                                      std::to_string(s.budget) + " threads: ungovern first"};
+                                      std::to_string(s.budget) + " threads" +
+                                      (s.resident != nullptr ? " from its start"
+                                                             : ": ungovern first")};
   }
+  if (options.resident != nullptr) s.resident = options.resident;
   s.findings.clear();
+  if (s.resident != nullptr) s.findings = s.resident->findings;
   s.options = options;
   if (auto error = find_budget(s)) return error;
   // Slots of copies that were hooked before are found again by the same replacements.
   s.slots.clear();
   add_slots(s, openblas::slot_requests());
   add_slots(s, loads::slot_requests());
+  if (s.resident != nullptr) add_slots(s, s.resident->slots);
   arena::listen(&openblas::listener());
   gate::open(&s.shared->grants);
   hook_what_is_loaded(s);
@@ -276,7 +313,7 @@ std::optional<Error> govern(const GovernOptions& options) {
 void ungovern() {
   const std::lock_guard lock(govern_lock());
   State& s = state();
-  if (s.users == 0 || --s.users > 0) return;
+  if (s.users == 0 || (s.users == 1 && s.resident != nullptr) || --s.users > 0) return;
   unhook_all(s);
 }
 
@@ -297,26 +334,14 @@ std::string report_json() {
   const State& s = state();
   const gate::Counts counts = gate::counts();
   Json json;
-  json.open('{').field("governed", s.users > 0).field("budget", s.budget);
-  json.key("ledger").open('{');
-  json.field("shared", s.shared != nullptr && s.shared->ledger->shared());
-  json.field("path", s.shared != nullptr ? s.shared->ledger->path() : std::string());
-  json.field("key", s.shared != nullptr ? s.shared->key : std::string());
-  json.close('}');
+  json.open('{').field("governed", s.users > 0);
   json.field("regions", counts.regions).field("calls", counts.calls);
   json.field("nested", counts.nested).field("granted", counts.granted);
   json.field("shortened", counts.shortened).field("withheld", counts.withheld);
   json.field("not_needed_s", counts.not_needed_s).field("abandoned", counts.abandoned);
-  json.key("pools").open('[');
-  for (const Held& held : s.held) {
-    const Pool& pool = pool_at(held.pool);
-    json.open('{').field("id", static_cast<std::uint64_t>(held.pool));
-    json.field("runtime", pool.runtime->name).field("path", pool.path).field("how", held.how);
-    json.field("finding", held.finding).close('}');
-  }
-  json.close(']').key("findings").open('[');
-  for (const std::string& finding : s.findings) json.value(finding);
-  json.close(']').close('}');
+  json.field("widest", counts.widest);
+  write_fields(json, s);
+  json.close('}');
   return json.text();
 }
 
