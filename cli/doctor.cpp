@@ -10,6 +10,7 @@
 #include "exit_codes.h"
 #include "finding_list.h"
 #include "import_modules.h"
+#include "library.h"
 #include "patient.h"
 #include "process_choice.h"
 #include "watched_run.h"
@@ -45,10 +46,10 @@ int of_process(const ProcessChoice& choice, const Context& context) {
 }
 
 int of_command(const Context& context) {
-  const std::string library = find_library();
-  if (library.empty()) return no_library(kNotExamined);
+  const Result<std::string> library = find_library();
+  if (!library) return fail(kNotExamined, library.error().what);
   const std::string name = printable(context.words.front(), false);
-  const auto watched = run_watched(context.words, library);
+  const auto watched = run_watched(context.words, *library);
   if (!watched) {
     const bool missing = watched.error().status == CW_UNKNOWN_NAME;
     return fail(missing ? kNotFound : kCannotStart,

@@ -5,12 +5,10 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <filesystem>
-#include <system_error>
 
 #include "exit_codes.h"
 #include "layout.h"
-#include "os/os.h"
+#include "library.h"
 
 namespace corewise::cli {
 namespace {
@@ -72,34 +70,14 @@ std::optional<std::string> python_without_modules(const ImportChoice& choice) {
   return "--python is the Python that imports: it needs --import MODULE";
 }
 
-std::string find_library() {
-  std::string chosen = variable("COREWISE_LIBRARY");
-  if (!chosen.empty()) return chosen;
-  // Beside the program: where it is installed, and where it is built.
-  std::error_code unknown;
-  const std::string folder =
-      std::filesystem::read_symlink("/proc/self/exe", unknown).parent_path().string();
-  for (const char* place : {"/../lib/libcorewise.so", "/../" COREWISE_LIBDIR "/libcorewise.so",
-                            "/../src/libcorewise.so", "/libcorewise.so"}) {
-    std::string found = os::real_path(folder + place);
-    if (!found.empty()) return found;
-  }
-  return {};
-}
-
-int no_library(int failed) {
-  return fail(failed, "libcorewise.so was not found beside this program",
-              "set COREWISE_LIBRARY to the file");
-}
-
 int with_imports(const ImportChoice& choice, Question question, const Settings& settings,
                  int failed, const std::function<int(const Imported&, const std::string&)>& show) {
-  const std::string library = find_library();
-  if (library.empty()) return no_library(failed);
+  const Result<std::string> library = find_library();
+  if (!library) return fail(failed, library.error().what);
   const std::string python = python_for(choice);
   const auto imported = [&] {
     Progress progress(settings);
-    return import_in_child(python, library, question, choice.modules,
+    return import_in_child(python, *library, question, choice.modules,
                            [&](const std::string& module) { progress.show(module); });
   }();
   if (!imported) {
@@ -113,7 +91,7 @@ int with_imports(const ImportChoice& choice, Question question, const Settings& 
   if (!imported->broke.empty()) {
     return fail(failed, printable(imported->broke, false),
                 fmt::format("the Python was {}, the library {}", printable(python, false),
-                            printable(library, false)));
+                            printable(*library, false)));
   }
   const int code = show(*imported, python);
   if (imported->failed.empty()) return code;

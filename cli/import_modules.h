@@ -24,12 +24,6 @@ std::shared_ptr<ImportChoice> declare_import(CLI::App& app, const char* text);
 // What is wrong with --python where no module was named.
 std::optional<std::string> python_without_modules(const ImportChoice& choice);
 
-// The libcorewise.so that belongs to this program; empty if there is none.
-std::string find_library();
-
-// Says that there is none; returns `failed`.
-int no_library(int failed);
-
 // Imports the modules and hands what the child told to `show`, whose exit code it returns. Says on
 // standard error what failed, and then returns `failed`.
 int with_imports(const ImportChoice& choice, Question question, const Settings& settings,

@@ -74,8 +74,12 @@ std::string manual() {
   }
   out +=
       "*run* otherwise ends as the program it became ends.\n\n# ENVIRONMENT\n\n"
-      "*COREWISE\\_BUDGET*\n\tYour own cap on the budget, in CPUs: 8, 1.5 or 500m\n\n"
-      "*COREWISE\\_LIBRARY*\n\tThe libcorewise.so that *--import* and *doctor* load into Python\n\n"
+      "*COREWISE\\_BUDGET*\n\tYour own cap on the budget, in CPUs: 8, 1.5 or 500m; as *--budget* "
+      "of "
+      "*run*\n\n"
+      "*COREWISE\\_GROUP*\n\tAs *--group* of *run*\n\n"
+      "*COREWISE\\_LIBRARY*\n\tThe libcorewise.so that *run*, *doctor* and *--import* load into "
+      "programs\n\n"
       "*VIRTUAL\\_ENV*\n\tWhose bin/python *--import* starts\n\n"
       "*NO\\_COLOR*, *TERM*, *COLUMNS*, *SHELL*\n\tAs told above\n";
   return out;

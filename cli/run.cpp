@@ -1,17 +1,48 @@
-// corewise run: starts a program with the counts in its environment, and becomes it.
+// corewise run: starts a program governed, and becomes it; with --report it waits for it.
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <optional>
 
+#include "budget.h"
 #include "commands.h"
 #include "exit_codes.h"
+#include "govern/idle_pools.h"
+#include "json.h"
+#include "library.h"
+#include "os/machine.h"
+#include "run_child.h"
+#include "run_report.h"
+#include "target.h"
 #include "thread_variables.h"
 
 namespace corewise::cli {
 namespace {
+
+struct Options {
+  std::shared_ptr<Counts> counts;
+  std::optional<std::string> budget;
+  std::optional<std::string> group;
+  std::string report;
+  bool no_govern = false;
+};
+
+// What becomes of the program, and what of it is worth a word.
+struct Start {
+  Changes counts;  // said
+  Changes agent;   // variables that only our agent and idle threads are told by
+  Target target;
+  int budget = 0;  // 0: not governed
+};
+
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr ? value : "";
+}
 
 std::string said(const Changes& changes) {
   std::string text;
@@ -34,16 +65,15 @@ void apply(const Changes& changes) {
     ::setenv(variable.name.c_str(), variable.value.c_str(), 1);
   }
   for (const std::string& name : changes.remove) ::unsetenv(name.c_str());
-  // Meant for us: the program may bring another Python with a corewise of its own.
-  ::unsetenv("COREWISE_PYTHON");
 }
 
 // Returns only when the program could not be started.
-int become(const std::vector<std::string>& words) {
+int become(const std::vector<std::string>& words, const Target& target) {
   std::vector<char*> arguments;
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
-  ::execvp(arguments[0], arguments.data());
+  if (target.binary) ::execv(target.path.c_str(), arguments.data());
+  if (!target.binary) ::execvp(arguments[0], arguments.data());
   const int reason = errno;
   const std::string shown = printable(words.front(), false);
   if (reason != ENOENT) {
@@ -58,45 +88,201 @@ int become(const std::vector<std::string>& words) {
               words.front().find('/') == std::string::npos ? "is its folder in PATH?" : "");
 }
 
-int run(const Counts& counts, const Context& context) {
-  const auto changes = changes_for(counts);
-  if (!changes) return fail(kUsage, "run: " + changes.error().what);
+Result<Budget> budget_for(const Options& options) {
+  const std::string inherited = variable("COREWISE_BUDGET");
+  if (!options.budget && inherited.empty()) return compute_budget(os::LiveMachine());
+  const std::string text = options.budget.value_or(inherited);
+  const char* name = options.budget ? "--budget" : "COREWISE_BUDGET";
+  const auto cap = parse_cap(text);
+  auto budget = cap ? compute_budget(os::LiveMachine(), *cap) : Result<Budget>(cap.error());
+  if (budget) return budget;
+  return Error{CW_BAD_COUNT, fmt::format("{} '{}': {}", name, printable(text, false),
+                                         printable(budget.error().what, false))};
+}
+
+// The library ahead of whatever the user preloads.
+Result<std::string> preload() {
+  auto library = find_library();
+  if (!library) return library.error();
+  if (library->find_first_of(" :$") != std::string::npos) {
+    return Error{CW_NOT_AVAILABLE,
+                 fmt::format("the library cannot be preloaded from '{}': LD_PRELOAD takes no path "
+                             "with a space, colon or dollar sign; copy it elsewhere and set "
+                             "COREWISE_LIBRARY to the copy, or use --no-govern",
+                             printable(*library, false))};
+  }
+  const std::string inherited = variable("LD_PRELOAD");
+  if (inherited.empty()) return library;
+  const bool first = inherited.starts_with(*library) &&
+                     (inherited.size() == library->size() ||
+                      inherited.find_first_of(" :", library->size()) == library->size());
+  return first ? inherited : *library + ":" + inherited;
+}
+
+std::optional<Error> add_agent(const Options& options, Changes& to) {
+  auto list = preload();
+  if (!list) return list.error();
+  to.set.push_back({"LD_PRELOAD", *std::move(list)});
+  to.set.push_back({"COREWISE_GOVERN", "1"});
+  if (options.budget) to.set.push_back({"COREWISE_BUDGET", *options.budget});
+  if (options.group) to.set.push_back({"COREWISE_GROUP", *options.group});
+  for (const auto& idle : govern::idle_pools::variables()) {
+    if (std::getenv(idle.name) != nullptr) continue;
+    // Says the same in OpenMP's own words, and GOMP_SPINCOUNT would win over it.
+    if (idle.name == std::string("GOMP_SPINCOUNT") && std::getenv("OMP_WAIT_POLICY") != nullptr) {
+      continue;
+    }
+    to.set.push_back({idle.name, idle.value});
+  }
+  return std::nullopt;
+}
+
+// For a program that the agent cannot go into: counts within the budget, where nobody set any.
+void add_counts(const Counts& asked, int budget, Changes& to) {
+  Counts counts = {{"openmp", std::to_string(budget)}, {"blas", std::to_string(budget)}};
+  for (const auto& [kind, count] : asked) counts.erase(kind);
+  const auto own = changes_for(counts);
+  if (!own) return;
+  for (const Variable& variable : own->set) {
+    if (std::getenv(variable.name.c_str()) == nullptr) to.set.push_back(variable);
+  }
+}
+
+Result<Start> prepare(const Options& options, Changes counts, const std::string& command) {
+  Start start;
+  start.target = find_target(command);
+  start.counts = std::move(counts);
+  // Meant for us: the program may bring another Python with a corewise of its own.
+  start.agent.remove = {"COREWISE_PYTHON"};
+  if (options.no_govern) {
+    start.agent.remove.emplace_back("COREWISE_GOVERN");
+    return start;
+  }
+  const auto budget = budget_for(options);
+  if (!budget) return budget.error();
+  if (!start.target.obstacle.empty()) {
+    add_counts(*options.counts, budget->floor, start.counts);
+    return start;
+  }
+  if (const auto error = add_agent(options, start.agent)) return *error;
+  start.budget = budget->ceil;
+  return start;
+}
+
+void say(const Start& start, const Context& context) {
+  const std::string shown = printable(context.words.front(), false);
+  if (!start.target.obstacle.empty()) {
+    warn(
+        fmt::format("'{}' {}, so that it cannot be governed: it runs with environment variables "
+                    "alone",
+                    shown, start.target.obstacle));
+  }
+  if (context.settings.quiet) return;
+  if (context.settings.json) {
+    Changes all = start.counts;
+    all.set.insert(all.set.end(), start.agent.set.begin(), start.agent.set.end());
+    fmt::print(stderr, "{}", changes_json(all, start.budget));
+    return;
+  }
+  std::string text;
+  if (start.budget > 0) text = fmt::format("governed, budget {}", start.budget);
+  if (!start.counts.set.empty()) {
+    text += fmt::format("{}set {}", text.empty() ? "" : "; ", said(start.counts));
+  }
+  if (!text.empty()) note(context.settings, text);
+}
+
+// What waitpid says of the program.
+Result<int> start_and_report(const Options& options, const Start& start, const Context& context) {
+  const auto file = ReportFile::make();
+  if (!file) return file.error();
+  ::setenv("COREWISE_REPORT_FILE", file->path().c_str(), 1);
+  const auto begin = std::chrono::steady_clock::now();
+  Run run;
+  run.status = wait_for_child([&] { return become(context.words, start.target); });
+  if (run.status < 0) {
+    return Error{CW_IO_ERROR,
+                 fmt::format("cannot start a process: {}", std::strerror(-run.status))};
+  }
+  run.words = context.words;
+  run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  run.budget = start.budget;
+  const bool json = options.report == "json" || context.settings.json;
+  fmt::print(stderr, "{}", (json ? report_json : report_text)(file->read(), run));
+  return run.status;
+}
+
+int run(const Options& options, const Context& context) {
   if (context.words.empty() || context.words.front().empty()) {
     return fail(kUsage, "run: no command to start",
-                "put it after --: corewise run --openmp 8 -- python train.py");
+                "put it after --: corewise run -- python train.py");
   }
-  if (changes->set.empty()) {
+  if (options.no_govern && (options.budget || options.group || !options.report.empty())) {
+    return fail(kUsage,
+                "run: --budget, --group and --report are about governing, which "
+                "--no-govern leaves out");
+  }
+  auto counts = changes_for(*options.counts);
+  if (!counts) return fail(kUsage, "run: " + counts.error().what);
+  if (options.no_govern && counts->set.empty()) {
     return fail(kUsage, "run: nothing to limit",
-                "give --openmp N, --blas N or another count before the command");
+                "give --openmp N, --blas N or another count, or leave --no-govern out");
   }
-  if (context.settings.json) {
-    if (!context.settings.quiet) fmt::print(stderr, "{}", changes_json(*changes));
-  } else {
-    note(context.settings, "set " + said(*changes));
-  }
-  apply(*changes);
-  return become(context.words);
+  const auto start = prepare(options, *std::move(counts), context.words.front());
+  if (!start) return fail(exit_for(start.error().status), "run: " + start.error().what);
+  say(*start, context);
+  apply(start->counts);
+  apply(start->agent);
+  if (options.report.empty() || start->target.path.empty() || start->budget == 0)
+    return become(context.words, start->target);
+  const auto status = start_and_report(options, *start, context);
+  return status ? end_like(*status) : fail(kFailed, "run: " + status.error().what);
 }
 
 Action declare(CLI::App& app) {
-  auto counts = declare_counts(app);
-  return [counts](const Context& context) { return run(*counts, context); };
+  auto options = std::make_shared<Options>();
+  app.add_option_function<std::string>(
+         "--budget", [options](const std::string& text) { options->budget = text; },
+         "Threads that may run at a time: a number, also 1.5, at most the machine's CPUs (default: "
+         "the CPUs that are really ours)")
+      ->type_name("N");
+  app.add_option_function<std::string>(
+         "--group", [options](const std::string& text) { options->group = text; },
+         "Share the budget with the programs of this group only (default: with all of yours)")
+      ->type_name("NAME");
+  app.add_flag("--report{text}", options->report,
+               "Wait for the program and say on standard error what its processes wanted, got and "
+               "were spared; --report=json for JSON")
+      ->check(CLI::IsMember({"text", "json"}).description(""));
+  app.add_flag("--no-govern", options->no_govern, "Only set the counts that are given");
+  options->counts = declare_counts(app);
+  return [options](const Context& context) { return run(*options, context); };
 }
 
 }  // namespace
 
 const Command kRun = {
     .name = "run",
-    .summary = "Start a program with its thread pools limited",
+    .summary = "Start a program governed: inside one thread budget, whatever it starts",
     .about =
-        "Starts a program with every environment variable set that the known runtimes of a kind "
-        "read, and says which on standard error. The program takes the place of corewise: its "
-        "output, signals and exit code are its own.\n"
+        "Starts a program so that its OpenMP regions and BLAS calls, and those of all processes "
+        "that it starts, run on no more threads at a time than there are CPUs for. It is not "
+        "changed on disk and needs no change: libcorewise.so is loaded into it by LD_PRELOAD. The "
+        "program takes the place of corewise: its output, signals and exit code are its own, with "
+        "--report too.\n"
         "\n"
-        "Without --blas, BLAS libraries follow OMP_NUM_THREADS where none of their own variables "
-        "is set. Variables that would overrule a limit (MKL_DOMAIN_NUM_THREADS, BLIS_JC_NT and "
-        "their like) are removed. What the program itself sets later wins.",
-    .example = "corewise run --openmp 8 --blas 4 -- python train.py",
+        "Counts set the environment variables that the known runtimes of a kind read when they "
+        "load, and are upper bounds. Without --blas, BLAS libraries follow OMP_NUM_THREADS where "
+        "none of their own variables is set. Variables that would overrule a limit "
+        "(MKL_DOMAIN_NUM_THREADS, BLIS_JC_NT and their like) are removed. What the program itself "
+        "sets later wins.\n"
+        "\n"
+        "A program that is statically linked, setuid or made for another machine cannot be "
+        "governed: that is said, and it runs with counts within the budget.",
+    .example =
+        "corewise run -- python train.py\n"
+        "corewise run --budget 8 --report -- python train.py\n"
+        "corewise run --no-govern --openmp 8 --blas 4 -- python train.py",
     .declare = declare,
     .takes_command = true,
 };

@@ -169,9 +169,11 @@ std::vector<std::string> own_environment() {
   return all;
 }
 
-std::string changes_json(const Changes& changes) {
+std::string changes_json(const Changes& changes, std::optional<int> budget) {
   Json json;
-  json.open('{').field("schema_version", 1).key("set").open('{');
+  json.open('{').field("schema_version", 1);
+  if (budget) json.field("governed", *budget > 0).field("budget", *budget);
+  json.key("set").open('{');
   for (const Variable& variable : changes.set) json.field(variable.name, variable.value);
   json.close('}').key("remove").open('[');
   for (const std::string& name : changes.remove) json.value(name);

@@ -5,6 +5,7 @@
 #include <CLI/App.hpp>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -49,7 +50,7 @@ std::vector<Variable> thread_variables(const std::vector<std::string>& environme
 // Of this process.
 std::vector<std::string> own_environment();
 
-// {"set":{...},"remove":[...]} with the schema's version.
-std::string changes_json(const Changes& changes);
+// {"set":{...},"remove":[...]} with the schema's version, and of `run` the budget; 0: not governed.
+std::string changes_json(const Changes& changes, std::optional<int> budget = std::nullopt);
 
 }  // namespace corewise::cli

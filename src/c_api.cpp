@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/other_copy.h"
 #include "budget.h"
 #include "corewise.h"
 #include "describe.h"
@@ -384,11 +385,15 @@ cw_status cw_govern(const cw_govern_options* options) {
       if (options->size < sizeof(cw_govern_options)) {
         return fail(CW_BAD_ARGUMENT, "options.size was not set to sizeof(cw_govern_options)");
       }
-      if (options->flags != 0) return fail(CW_BAD_ARGUMENT, "options.flags must be 0");
+      if ((options->flags & ~static_cast<uint32_t>(CW_GOVERN_OVERCOMMIT)) != 0) {
+        return fail(CW_BAD_ARGUMENT, "options.flags has a bit that means nothing");
+      }
+      own.overcommit = (options->flags & CW_GOVERN_OVERCOMMIT) != 0;
       own.budget = options->budget;
       if (options->group != nullptr) own.key = options->group;
     }
-    const auto error = govern::govern(own);
+    auto error = agent::another_copy_governs();
+    if (!error) error = govern::govern(own);
     return error ? fail(*error) : CW_OK;
   });
 }

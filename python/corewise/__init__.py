@@ -1,4 +1,4 @@
-"""See and limit every native thread pool of this process: OpenMP, BLAS, TBB, Arrow and numba.
+"""See, limit and govern every native thread pool of this process: OpenMP, BLAS, TBB, Arrow, numba.
 
     import corewise
     corewise.info()                          # a table of every pool
@@ -8,6 +8,8 @@
     with corewise.plan(processes=4).apply(): # the budget divided, as limits
         ...
     corewise.doctor()                        # what is wrong, why, and what to do
+    with corewise.governed(budget=8):        # regions and calls get what is free
+        ...
 
 Names are loaded when first used, so importing costs next to nothing.
 """
@@ -30,6 +32,10 @@ if TYPE_CHECKING:
     from ._errors import LimitWarning as LimitWarning
     from ._errors import NotAvailable as NotAvailable
     from ._errors import UnknownName as UnknownName
+    from ._govern import govern as govern
+    from ._govern import govern_report as govern_report
+    from ._govern import governed as governed
+    from ._govern import ungovern as ungovern
     from ._info import Info as Info
     from ._info import Outcome as Outcome
     from ._info import PoolInfo as PoolInfo
@@ -56,6 +62,7 @@ _WHERE = {
         ),
         "_errors",
     ),
+    **dict.fromkeys(("govern", "govern_report", "governed", "ungovern"), "_govern"),
     **dict.fromkeys(("Info", "Outcome", "PoolInfo", "info"), "_info"),
     **dict.fromkeys(("Budget", "budget"), "_budget"),
     **dict.fromkeys(("Finding", "Findings", "doctor"), "_doctor"),

@@ -24,5 +24,6 @@ void bind_pools(nb::module_& m);
 void bind_limits(nb::module_& m);
 void bind_dropin(nb::module_& m);
 void bind_reports(nb::module_& m);
+void bind_govern(nb::module_& m);
 
 }  // namespace corewise::python

@@ -32,4 +32,5 @@ NB_MODULE(_core, m) {
   bind_limits(m);
   bind_dropin(m);
   bind_reports(m);
+  bind_govern(m);
 }

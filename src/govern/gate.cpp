@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <limits>
 #include <utility>
 
 #include "../os/os.h"
@@ -25,10 +26,13 @@ struct alignas(64) Tally {
   Number withheld{0};
   Number not_needed_ns{0};
   Number abandoned{0};
+  Number widest{0};
 };
 
 constexpr std::size_t kTallies = 32;
-constinit std::array<Tally, kTallies> tallies;
+using Tallies = std::array<Tally, kTallies>;
+static_assert(sizeof(Tallies) == kCountsPage);
+alignas(kCountsPage) constinit Tallies tallies;
 constinit std::atomic<std::uint32_t> threads_seen{0};
 
 struct ThreadState {
@@ -51,8 +55,15 @@ struct ThreadState {
 constinit std::atomic<const Grants*> granter{nullptr};
 constinit std::atomic<const Observer*> observer{nullptr};
 constinit std::atomic<int> inside{0};
+constinit std::atomic<int> most_in_team{std::numeric_limits<int>::max()};
 
 void add(Number& number, std::uint64_t much) { number.fetch_add(much, std::memory_order_relaxed); }
+
+void raise(Number& number, std::uint64_t to) {
+  std::uint64_t now = number.load(std::memory_order_relaxed);
+  while (now < to && !number.compare_exchange_weak(now, to, std::memory_order_relaxed)) {
+  }
+}
 
 Tally& tally() {
   if (me.tally == nullptr) {
@@ -85,7 +96,7 @@ void forget_parent() {
   if (const Observer* told = observer.load(std::memory_order_acquire)) told->idle();
   for (Tally& each : tallies) {
     for (Number* number : {&each.regions, &each.calls, &each.nested, &each.granted, &each.shortened,
-                           &each.withheld, &each.not_needed_ns, &each.abandoned}) {
+                           &each.withheld, &each.not_needed_ns, &each.abandoned, &each.widest}) {
       number->store(0, std::memory_order_relaxed);
     }
   }
@@ -106,6 +117,8 @@ void open(const Grants* grants) {
   granter.store(grants, std::memory_order_release);
 }
 
+void cap_teams(int most) { most_in_team.store(std::max(1, most), std::memory_order_relaxed); }
+
 bool is_open() { return granter.load(std::memory_order_relaxed) != nullptr; }
 
 bool is_inside() { return me.team > 1 || (me.depth > 0 && me.permit.threads > 1); }
@@ -113,6 +126,7 @@ bool is_inside() { return me.team > 1 || (me.depth > 0 && me.permit.threads > 1)
 Visit enter(Kind kind, int wanted, bool exact) {
   const Grants* grants = granter.load(std::memory_order_acquire);
   if (grants == nullptr || wanted <= 1) return {wanted, false};
+  raise(tally().widest, static_cast<std::uint64_t>(wanted));
   // Stacks grow downwards: whoever called us from here or further up is done with what was deeper.
   const auto frame = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
   if (me.depth > 0 && frame >= me.frame) {
@@ -132,7 +146,10 @@ Visit enter(Kind kind, int wanted, bool exact) {
   }
   inside.fetch_add(1);
   me.asked = grants;
-  me.permit = grants->acquire(grants->self, wanted);
+  const int askable = kind == Kind::kCall || exact
+                          ? wanted
+                          : std::min(wanted, most_in_team.load(std::memory_order_relaxed));
+  me.permit = grants->acquire(grants->self, askable);
   me.permit.threads = std::clamp(me.permit.threads, 1, wanted);
   ++me.depth;
 
@@ -167,9 +184,13 @@ void observe(const Observer* told) { observer.store(told, std::memory_order_rele
 
 bool is_busy() { return inside.load() > 0; }
 
-Counts counts() {
+Counts counts() { return counts_in(&tallies); }
+
+void* counts_page() { return &tallies; }
+
+Counts counts_in(const void* page) {
   Counts sum;
-  for (const Tally& each : tallies) {
+  for (const Tally& each : *static_cast<const Tallies*>(page)) {
     sum.regions += each.regions.load(std::memory_order_relaxed);
     sum.calls += each.calls.load(std::memory_order_relaxed);
     sum.nested += each.nested.load(std::memory_order_relaxed);
@@ -179,6 +200,7 @@ Counts counts() {
     sum.not_needed_s +=
         1e-9 * static_cast<double>(each.not_needed_ns.load(std::memory_order_relaxed));
     sum.abandoned += each.abandoned.load(std::memory_order_relaxed);
+    sum.widest = std::max(sum.widest, each.widest.load(std::memory_order_relaxed));
   }
   return sum;
 }

@@ -36,6 +36,9 @@ enum class Kind { kRegion, kCall };
 void open(const Grants* grants);
 bool is_open();
 
+// From now on teams get at most so many threads, whatever is granted; at least 1.
+void cap_teams(int most);
+
 // One way in; to be kept until the way out. Copies are the same way.
 struct Visit {
   int threads = 1;       // to be used now: at least 1, at most what was wanted
@@ -105,8 +108,15 @@ struct Counts {
   std::uint64_t withheld = 0;   // threads that they did not get
   double not_needed_s = 0;      // these threads' time: what would have been oversubscription
   std::uint64_t abandoned = 0;  // left without a word
+  std::uint64_t widest = 0;     // most threads that one region or call wanted
 };
 Counts counts();
+
+// The page that they stand in, so that it may be exchanged for one that others see too, and what
+// such a page says. Exchanged only while nobody counts.
+inline constexpr std::size_t kCountsPage = 4096;
+void* counts_page();
+Counts counts_in(const void* page);
 
 }  // namespace gate
 }  // namespace corewise::govern

@@ -19,7 +19,7 @@ def environment(text):
 
 
 def test_sets_what_the_runtimes_read_and_says_so(corewise):
-    done = corewise("run", "--openmp", "8", "--blas", "4", "--", "env")
+    done = corewise("run", "--no-govern", "--openmp", "8", "--blas", "4", "--", "env")
     after = environment(done.stdout)
     assert after["OMP_NUM_THREADS"] == "8" and all(after[name] == "4" for name in BLAS)
     assert set(after) - set(CLEAN) <= BLAS | {"OMP_NUM_THREADS", "_"}
@@ -92,8 +92,15 @@ def test_not_found_and_cannot_start(corewise, tmp_path):
 
 
 def test_json_says_it_as_json(corewise):
-    said = json.loads(corewise("run", "--json", "--openmp", "2", "--", "true").stderr)
-    assert said == {"schema_version": 1, "set": {"OMP_NUM_THREADS": "2"}, "remove": []}
+    words = ("--json", "--openmp", "2", "--", "true")
+    said = json.loads(corewise("run", "--no-govern", *words).stderr)
+    assert said == {
+        "schema_version": 1, "governed": False, "budget": 0,
+        "set": {"OMP_NUM_THREADS": "2"}, "remove": [],
+    }  # fmt: skip
+    said = json.loads(corewise("run", *words).stderr)
+    assert said["governed"] and said["budget"] >= 1
+    assert said["set"]["LD_PRELOAD"].split("/")[-1].startswith("libcorewise.so")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,14 @@
+// Where the libcorewise.so is that goes into other programs.
+#pragma once
+
+#include <string>
+
+#include "error.h"
+
+namespace corewise::cli {
+
+// COREWISE_LIBRARY, else beside this program: where it is installed, and where it is built. An
+// absolute path.
+Result<std::string> find_library();
+
+}  // namespace corewise::cli

@@ -1,0 +1,81 @@
+// The child stays in our process group, so that the terminal's own signals (Ctrl-C, Ctrl-\, Ctrl-Z)
+// reach it without us; those are not sent a second time. What somebody sends to us alone, is.
+#include "run_child.h"
+
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <optional>
+
+namespace corewise::cli {
+namespace {
+
+constexpr int kForwarded[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGTSTP, SIGCONT};
+
+sigset_t watched() {
+  sigset_t set;
+  ::sigemptyset(&set);
+  ::sigaddset(&set, SIGCHLD);
+  for (const int signal : kForwarded) ::sigaddset(&set, signal);
+  return set;
+}
+
+// What waitpid says of a child that ended.
+std::optional<int> ended(pid_t child) {
+  int status = 0;
+  while (::waitpid(child, &status, WNOHANG | WUNTRACED) == child) {
+    if (!WIFSTOPPED(status)) return status;
+    // Its shell must see us stopped; once continued, so must the child be. SIGSTOP is somebody's
+    // who means the child, and will continue it.
+    if (WSTOPSIG(status) == SIGSTOP) continue;
+    ::kill(::getpid(), SIGSTOP);
+    ::kill(child, SIGCONT);
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+int wait_for_child(const std::function<int()>& become) {
+  const sigset_t signals = watched();
+  sigset_t before;
+  ::sigprocmask(SIG_BLOCK, &signals, &before);
+  // Whoever ignores it hands that on to us, and then there is nothing to wait for.
+  struct sigaction plain{};
+  struct sigaction inherited{};
+  plain.sa_handler = SIG_DFL;
+  ::sigaction(SIGCHLD, &plain, &inherited);
+  const pid_t child = ::fork();
+  if (child < 0) return -errno;
+  if (child == 0) {
+    ::sigaction(SIGCHLD, &inherited, nullptr);
+    ::sigprocmask(SIG_SETMASK, &before, nullptr);
+    ::_exit(become());
+  }
+  while (true) {
+    if (const auto status = ended(child)) return *status;
+    siginfo_t info{};
+    const int signal = ::sigwaitinfo(&signals, &info);
+    if (signal <= 0 || signal == SIGCHLD || info.si_code == SI_KERNEL) continue;
+    ::kill(child, signal);
+  }
+}
+
+int end_like(int status) {
+  if (!WIFSIGNALED(status)) return WEXITSTATUS(status);
+  // The child's core is the one to look at.
+  ::prctl(PR_SET_DUMPABLE, 0);
+  const int signal = WTERMSIG(status);
+  ::signal(signal, SIG_DFL);
+  sigset_t only;
+  ::sigemptyset(&only);
+  ::sigaddset(&only, signal);
+  ::raise(signal);
+  ::sigprocmask(SIG_UNBLOCK, &only, nullptr);
+  return 128 + signal;
+}
+
+}  // namespace corewise::cli

@@ -1,0 +1,339 @@
+#include "run_report.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+#include <cstring>
+#include <string_view>
+#include <utility>
+
+#include "govern/gate.h"
+#include "json.h"
+#include "os/os.h"
+#include "output.h"
+
+namespace corewise::cli {
+namespace {
+
+constexpr const char* kCounts = ".counts";
+
+std::string text_of(const std::string& path) {
+  auto text = os::read_file(path);
+  return text ? *std::move(text) : std::string();
+}
+
+// Lines come from our own agent: every key stands once at the depth where it is looked for, and
+// inside strings quotes are escaped.
+std::string_view after_key(std::string_view line, std::string_view key) {
+  const std::string mark = fmt::format("\"{}\":", key);
+  const std::size_t at = line.find(mark);
+  return at == line.npos ? std::string_view() : line.substr(at + mark.size());
+}
+
+double number(std::string_view line, std::string_view key) {
+  const std::string_view text = after_key(line, key);
+  double value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
+// Takes a JSON string off the front of `text`. What it cannot show stays as it is escaped.
+std::string take_string(std::string_view& text) {
+  std::string out;
+  std::size_t at = 1;
+  for (; at < text.size() && text[at] != '"'; ++at) {
+    const bool plain = text[at] == '\\' && at + 1 < text.size() && text[at + 1] != 'u';
+    out += text[plain ? ++at : at];
+  }
+  text.remove_prefix(std::min(at + 1, text.size()));
+  return out;
+}
+
+std::string string_of(std::string_view line, std::string_view key) {
+  std::string_view text = after_key(line, key);
+  return text.starts_with('"') ? take_string(text) : std::string();
+}
+
+using govern::gate::Counts;
+
+std::uint64_t asked(const Counts& counts) { return counts.regions + counts.calls; }
+
+struct Member {
+  const char* name;
+  std::uint64_t Counts::* value;
+};
+constexpr Member kSums[] = {{"regions", &Counts::regions},     {"calls", &Counts::calls},
+                            {"nested", &Counts::nested},       {"granted", &Counts::granted},
+                            {"shortened", &Counts::shortened}, {"withheld", &Counts::withheld},
+                            {"abandoned", &Counts::abandoned}};
+
+Counts counts_of(std::string_view line) {
+  Counts counts;
+  for (const Member& member : kSums) {
+    counts.*member.value = static_cast<std::uint64_t>(number(line, member.name));
+  }
+  counts.widest = static_cast<std::uint64_t>(number(line, "widest"));
+  counts.not_needed_s = number(line, "not_needed_s");
+  return counts;
+}
+
+// Of a process that started with this line, and came to write no other.
+Counts counts_left(std::string_view start, const std::string& pages) {
+  constexpr std::size_t kPage = govern::gate::kCountsPage;
+  const auto page = static_cast<std::size_t>(number(start, "page"));
+  if (after_key(start, "page").empty() || page >= pages.size() / kPage) return {};
+  alignas(kPage) std::array<char, kPage> copy;
+  std::memcpy(copy.data(), pages.data() + page * kPage, kPage);
+  return govern::gate::counts_in(copy.data());
+}
+
+void add(const Counts& counts, Counts& to) {
+  for (const Member& member : kSums) to.*member.value += counts.*member.value;
+  to.widest = std::max(to.widest, counts.widest);
+  to.not_needed_s += counts.not_needed_s;
+}
+
+struct Process {
+  long pid = 0;
+  std::string command;
+  bool ended = false;
+  std::string_view line;
+  Counts counts;
+  bool has_pools = false;
+};
+
+struct Report {
+  std::vector<Process> processes;  // in order of their start
+  Counts sum;
+  std::vector<std::string> findings;
+};
+
+void collect_findings(std::string_view line, std::vector<std::string>& to) {
+  const auto add = [&](std::string finding) {
+    if (!finding.empty() && std::ranges::find(to, finding) == to.end()) {
+      to.push_back(std::move(finding));
+    }
+  };
+  for (std::string_view rest = after_key(line, "finding"); rest.starts_with('"');
+       rest = after_key(rest, "finding")) {
+    add(take_string(rest));
+  }
+  std::string_view list = after_key(line, "findings");
+  while (!list.empty() && (list.front() == '[' || list.front() == ',') && list.size() > 1 &&
+         list[1] == '"') {
+    list.remove_prefix(1);
+    add(take_string(list));
+  }
+}
+
+Process& process_of(Report& report, std::string_view line, bool starts) {
+  const long pid = static_cast<long>(number(line, "pid"));
+  const auto known = std::ranges::find_if(report.processes, [&](const Process& process) {
+    return process.pid == pid && !process.ended;
+  });
+  Process& process = known != report.processes.end() ? *known : report.processes.emplace_back();
+  process.pid = pid;
+  process.command = string_of(line, "command");
+  process.ended = !starts;
+  return process;
+}
+
+Report read(const Collected& collected) {
+  Report report;
+  std::string_view lines = collected.lines;
+  while (!lines.empty()) {
+    const std::string_view line = lines.substr(0, lines.find('\n'));
+    lines.remove_prefix(std::min(lines.size(), line.size() + 1));
+    if (!line.starts_with("{\"event\":") || !line.ends_with('}')) continue;
+    const bool starts = line.starts_with("{\"event\":\"start\"");
+    Process& process = process_of(report, line, starts);
+    process.line = line;
+    if (starts) continue;
+    process.has_pools = after_key(line, "pools").starts_with("[{");
+    process.counts = counts_of(line);
+    collect_findings(line, report.findings);
+  }
+  for (Process& process : report.processes) {
+    if (!process.ended) {
+      process.counts = counts_left(process.line, collected.pages);
+      process.has_pools = asked(process.counts) > 0;
+    }
+    add(process.counts, report.sum);
+  }
+  return report;
+}
+
+// A zombie has ended, whether or not anybody takes note.
+bool runs_still(const Process& process) {
+  const auto stat = os::read_file(fmt::format("/proc/{}/stat", process.pid));
+  const std::size_t name_end = stat ? stat->rfind(") ") : std::string::npos;
+  return name_end != std::string::npos && stat->find_first_of("ZX", name_end + 2) != name_end + 2;
+}
+
+std::string row(std::string_view pid, const Counts& counts, std::string_view command) {
+  const auto each = static_cast<double>(std::max<std::uint64_t>(1, asked(counts)));
+  const auto granted = static_cast<double>(counts.granted);
+  const auto wanted = granted + static_cast<double>(counts.withheld);
+  return fmt::format("{:>8} {:>9} {:>9} {:>7.1f} {:>7.1f} {:>9.1f} s  {}\n", pid, asked(counts),
+                     counts.widest, wanted / each, granted / each, counts.not_needed_s, command);
+}
+
+std::string cut(const std::string& text, std::size_t width) {
+  std::string out = printable(text, false);
+  if (out.size() > width) out = out.substr(0, width - 3) + "...";
+  return out;
+}
+
+std::string table(const Report& report) {
+  std::string out = fmt::format("{:>8} {:>9} {:>9} {:>7} {:>7} {:>11}  {}\n", "PID", "REGIONS",
+                                "WIDEST", "WANTED", "GOT", "WITHHELD", "COMMAND");
+  std::size_t shown = 0;
+  for (const Process& process : report.processes) {
+    if (!process.has_pools) continue;
+    out += row(std::to_string(process.pid), process.counts, cut(process.command, 40));
+    ++shown;
+  }
+  if (shown == 0) return "No process had a thread pool that is known.\n";
+  if (shown > 1) out += row("sum", report.sum, "");
+  out += fmt::format(
+      "\nOversubscription avoided: {:.1f} thread-seconds; {} of {} regions got fewer "
+      "threads "
+      "than wanted.\n",
+      report.sum.not_needed_s, report.sum.shortened, asked(report.sum));
+  return out +
+         "REGIONS: parallel regions and BLAS calls. WIDEST, WANTED: threads that one would have\n"
+         "run on, at most and on average; GOT: those it was granted. WITHHELD: the time of the\n"
+         "threads that were not.\n";
+}
+
+std::string ending(int status) {
+  if (!WIFSIGNALED(status)) return fmt::format("exit code {}", WEXITSTATUS(status));
+  return fmt::format("killed by signal {} ({})", WTERMSIG(status), ::strsignal(WTERMSIG(status)));
+}
+
+std::string plural(std::size_t count, const char* what) {
+  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "es");
+}
+
+// Of those that are not in the table.
+std::string rest(const Report& report) {
+  std::size_t without_pools = 0;
+  std::string silent;
+  for (const Process& process : report.processes) {
+    if (process.ended) {
+      without_pools += process.has_pools ? 0 : 1;
+      continue;
+    }
+    silent +=
+        fmt::format("Process {} {}, so that only its counts are known: {}\n", process.pid,
+                    runs_still(process) ? "still runs" : "was killed or became another program",
+                    cut(process.command, 60));
+  }
+  std::string out;
+  if (without_pools > 0) {
+    out = plural(without_pools, "process") + " without thread pools: not shown.\n";
+  }
+  return out + silent;
+}
+
+void write(Json& json, const Counts& counts) {
+  for (const Member& member : kSums) json.field(member.name, counts.*member.value);
+  json.field("widest", counts.widest).field("not_needed_s", counts.not_needed_s);
+}
+
+}  // namespace
+
+Result<ReportFile> ReportFile::make() {
+  const char* folder = ::getenv("TMPDIR");
+  std::string path = fmt::format("{}/corewise-report-XXXXXX",
+                                 folder != nullptr && *folder != '\0' ? folder : "/tmp");
+  const int fd = ::mkostemp(path.data(), O_CLOEXEC);
+  if (fd < 0) {
+    return Error{
+        CW_IO_ERROR,
+        fmt::format("cannot make a file for the report, {}: {}; set TMPDIR to a folder that "
+                    "can be written",
+                    printable(path, false), ::strerror(errno))};
+  }
+  ::close(fd);
+  // Programs change their folder.
+  path = os::real_path(path);
+  // Without it, those that are killed are not counted.
+  const int counts = ::open((path + kCounts).c_str(), O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (counts >= 0) ::close(counts);
+  return ReportFile(std::move(path));
+}
+
+ReportFile::ReportFile(ReportFile&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+
+ReportFile::~ReportFile() {
+  if (path_.empty()) return;
+  ::unlink(path_.c_str());
+  ::unlink((path_ + kCounts).c_str());
+}
+
+Collected ReportFile::read() const {
+  constexpr int kTurns = 50;
+  constexpr useconds_t kTurn = 10'000;
+  for (int turn = 0;; ++turn) {
+    Collected collected{text_of(path_), text_of(path_ + kCounts)};
+    const Report report = corewise::cli::read(collected);
+    const bool waits = std::ranges::any_of(report.processes, [](const Process& process) {
+      return !process.ended && runs_still(process);
+    });
+    if (!waits || turn == kTurns) return collected;
+    ::usleep(kTurn);
+  }
+}
+
+std::string report_text(const Collected& collected, const Run& run) {
+  const Report report = read(collected);
+  std::string out = fmt::format("corewise: report: {:.1f} s, {}, budget {}: {}\n", run.seconds,
+                                ending(run.status), run.budget,
+                                cut(fmt::format("{}", fmt::join(run.words, " ")), 60));
+  out += table(report) + rest(report);
+  for (const std::string& finding : report.findings) {
+    out += fmt::format("Finding: {}\n", printable(finding, false));
+  }
+  return out;
+}
+
+std::string report_json(const Collected& collected, const Run& run) {
+  const Report report = read(collected);
+  Json json;
+  json.open('{').field("schema_version", 1).key("command").open('[');
+  for (const std::string& word : run.words) json.value(word);
+  json.close(']').field("seconds", run.seconds).field("budget", run.budget);
+  json.key("exit_code");
+  WIFSIGNALED(run.status) ? json.null() : json.value(WEXITSTATUS(run.status));
+  json.key("signal");
+  WIFSIGNALED(run.status) ? json.value(WTERMSIG(run.status)) : json.null();
+  json.key("sum").open('{');
+  write(json, report.sum);
+  json.close('}').key("processes").open('[');
+  for (const Process& process : report.processes) {
+    if (process.ended) json.raw(process.line);
+  }
+  json.close(']').key("without_report").open('[');
+  for (const Process& process : report.processes) {
+    if (process.ended) continue;
+    json.open('{').field("pid", static_cast<std::int64_t>(process.pid));
+    json.field("command", process.command).field("running", runs_still(process));
+    write(json, process.counts);
+    json.close('}');
+  }
+  json.close(']').key("findings").open('[');
+  for (const std::string& finding : report.findings) json.value(finding);
+  return json.close(']').close('}').text() + "\n";
+}
+
+}  // namespace corewise::cli

@@ -1,0 +1,44 @@
+// The report of `corewise run --report`: what the governed processes wrote, added up.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "error.h"
+
+namespace corewise::cli {
+
+// What the processes left.
+struct Collected {
+  std::string lines;
+  std::string pages;  // counts of those that were killed
+};
+
+// The files that processes write to while it lives.
+class ReportFile {
+ public:
+  static Result<ReportFile> make();
+  ReportFile(ReportFile&& other) noexcept;
+  ReportFile& operator=(ReportFile&&) = delete;
+  ~ReportFile();
+
+  const std::string& path() const { return path_; }
+  // Helpers of the program end only when it has ended, so they get half a second for it.
+  Collected read() const;
+
+ private:
+  explicit ReportFile(std::string path) : path_(std::move(path)) {}
+  std::string path_;
+};
+
+struct Run {
+  std::vector<std::string> words;
+  int status = 0;  // as waitpid has it
+  double seconds = 0;
+  int budget = 0;
+};
+
+std::string report_text(const Collected& collected, const Run& run);
+std::string report_json(const Collected& collected, const Run& run);
+
+}  // namespace corewise::cli

@@ -1,0 +1,17 @@
+// The file that a command would start, and whether the agent can go into it.
+#pragma once
+
+#include <string>
+
+namespace corewise::cli {
+
+struct Target {
+  std::string path;      // empty: execvp will not find one either
+  bool binary = false;   // not for the shell to read, whatever the kernel says
+  std::string obstacle;  // why it cannot be governed, as "is ..."; empty if it can
+};
+
+// As execvp finds it. Of scripts, the interpreter is looked at, since that is what is started.
+Target find_target(const std::string& command);
+
+}  // namespace corewise::cli

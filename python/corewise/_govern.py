@@ -1,0 +1,116 @@
+"""Governing: the whole process inside one thread budget, from now on."""
+
+from __future__ import annotations
+
+import os
+
+from . import _core
+from ._errors import BadCount, BadType, UnknownName
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Any, SupportsFloat, TypeVar
+
+    Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def _threads(budget: object) -> int:
+    """A budget in whole threads: fractions of a CPU need one more to be used."""
+    if budget is None:
+        return 0
+    if isinstance(budget, (bool, str, bytes)) or not hasattr(budget, "__float__"):
+        raise BadType(f"budget={budget!r} is a {type(budget).__name__}: give a number of threads")
+    number = float(budget)
+    if not 0 < number <= _core.MAX_THREADS:
+        raise BadCount(
+            f"budget={budget!r} threads: give a number above 0, at most {_core.MAX_THREADS}"
+        )
+    return int(-(-number // 1))
+
+
+def _name(group: str | None) -> bytes:
+    if group is None:
+        return b""
+    if not isinstance(group, str):
+        raise BadType(f"group={group!r} is a {type(group).__name__}: give a name")
+    name = os.fsencode(group)
+    if b"\0" in name:
+        raise UnknownName(f"group={group!r}: a name holds no NUL")
+    return name
+
+
+def govern(budget: SupportsFloat | None = None, group: str | None = None) -> None:
+    """Keeps this whole process inside a thread budget, until `ungovern()`.
+
+    Each OpenMP region and BLAS call gets what is free at its start, at least one thread and never
+    more than it asks for; all processes of yours that are governed share the budget, or those of
+    one `group`. Children that are forked are governed too; others are where they call this, or
+    when all were started by `corewise run`. Pools that cannot be governed so (oneTBB, MKL, BLIS,
+    Arrow, numba) are limited to the budget. `govern_report()` says what is governed how.
+
+    budget    threads that may run at a time; 1.5 counts as 2. None: the CPUs that are really ours
+
+    Counts: the process is governed until `ungovern()` was called as often. Reaches all threads;
+    safe from any thread. Libraries imported later are governed on arrival.
+
+    Raises BadCount or BadType for a budget that is none; Error if the process is governed
+    with another budget or group; NotAvailable if another copy of corewise governs it. Then nothing
+    was changed.
+    """
+    _core.govern(_threads(budget), _name(group))
+
+
+def ungovern() -> None:
+    """Takes one `govern()` back; the last one puts everything back as it was.
+
+    Does nothing without a `govern()` before it, and never ends what `corewise run` began. Safe
+    from any thread, also while regions and calls are under way.
+    """
+    _core.ungovern()
+
+
+def govern_report() -> dict[str, Any]:
+    """What governing did in this process so far, and what it could not do.
+
+    The keys are those of "governor" in docs/json.md. Safe from any thread.
+    """
+    import json
+
+    report: dict[str, Any] = json.loads(_core.govern_report())
+    return report
+
+
+class governed:
+    """`govern()` for a block, or around each call of a function.
+
+    with governed(budget=4): ...
+    @governed()                 of coroutines and generators, while their body runs
+
+    The whole process is governed meanwhile, whichever thread entered. Blocks may overlap, from any
+    threads, and end in any order. The options and errors are those of `govern`.
+    """
+
+    __slots__ = ("_options",)
+
+    def __init__(self, budget: SupportsFloat | None = None, group: str | None = None) -> None:
+        self._options = (_threads(budget), _name(group))
+
+    def __enter__(self) -> governed:
+        _core.govern(*self._options)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        _core.ungovern()
+
+    def __call__(self, function: Function) -> Function:
+        """Decorates: each call of the function is governed."""
+        from ._decorate import decorate
+
+        return decorate(function, lambda: self)

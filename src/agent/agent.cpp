@@ -1,0 +1,138 @@
+// What `corewise run` puts into a program: this library itself, loaded ahead of all others by
+// LD_PRELOAD, governs from the program's start on where COREWISE_GOVERN=1 asks for it. Its children
+// inherit both variables, so they are governed too.
+//
+// Into COREWISE_REPORT_FILE, where that is set, every process writes when it starts, is forked and
+// ends. Those that end by _exit, as Python's forked workers do, run no destructor: so the slots of
+// _exit are rewritten. What is killed leaves no line, but its counts, in a file beside.
+#include <dlfcn.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <exception>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "../govern/gate.h"
+#include "../govern/govern.h"
+#include "../json.h"
+#include "../os/os.h"
+#include "other_copy.h"
+#include "report_line.h"
+
+namespace corewise::agent {
+namespace {
+
+constexpr std::size_t kLongestCommand = 300;
+
+struct Agent {
+  govern::Resident resident;
+  std::string file;
+  std::string counts;
+  std::string command;
+  Writer writer;
+};
+
+// Never destroyed: other threads may use it while the process exits.
+constinit Agent* agent = nullptr;
+// Old ones are kept: a thread may be on its way out with them.
+constinit std::atomic<const std::string*> fields{nullptr};
+// Whose line is still to be written. A child of vfork has another pid and its parent's memory: it
+// is none of ours.
+constinit std::atomic<pid_t> owes_line{0};
+
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr ? value : "";
+}
+
+bool is_preloaded() {
+  Dl_info here{};
+  if (::dladdr(reinterpret_cast<void*>(&is_preloaded), &here) == 0) return false;
+  const std::string own = os::real_path(here.dli_fname);
+  const std::string list = variable("LD_PRELOAD");
+  for (std::size_t at = 0; at < list.size();) {
+    const std::size_t end = std::min(list.find_first_of(" :", at), list.size());
+    const std::string entry = list.substr(at, end - at);
+    if (!entry.empty() && (entry == here.dli_fname || os::real_path(entry) == own)) return true;
+    at = end + 1;
+  }
+  return false;
+}
+
+std::string own_command() {
+  auto text = os::read_file("/proc/self/cmdline");
+  if (!text) return "?";
+  while (!text->empty() && text->back() == '\0') text->pop_back();
+  for (char& c : *text) {
+    if (c == '\0') c = ' ';
+  }
+  if (text->size() > kLongestCommand) text->replace(kLongestCommand, text->npos, "...");
+  return *text;
+}
+
+void write_line() {
+  pid_t self = ::getpid();
+  if (!owes_line.compare_exchange_strong(self, 0)) return;
+  const std::string* known = fields.load(std::memory_order_acquire);
+  write_end(agent->writer, govern::gate::counts(),
+            known != nullptr ? std::string_view(*known) : std::string_view());
+}
+
+[[noreturn]] void hooked_exit(int status) {
+  write_line();
+  ::_exit(status);
+}
+
+void told(const std::string& now) { fields.store(new std::string(now), std::memory_order_release); }
+
+void begin_line() {
+  agent->writer.since_ns = now_ns();
+  agent->writer.page = share_counts(agent->counts.c_str());
+  owes_line.store(::getpid());
+  write_start(agent->writer);
+}
+
+void govern_from_now_on() {
+  agent = new Agent;
+  govern::Resident& resident = agent->resident;
+  resident.told = told;
+  agent->file = variable("COREWISE_REPORT_FILE");
+  if (!agent->file.empty()) {
+    agent->command = Json().value(own_command()).text();
+    agent->counts = agent->file + ".counts";
+    agent->writer = {agent->file.c_str(), agent->command, 0, std::nullopt};
+    const auto* exit = reinterpret_cast<const void*>(&hooked_exit);
+    resident.slots = {{"_exit", exit}, {"_Exit", exit}};
+    os::at_fork(nullptr, nullptr, begin_line);
+    begin_line();
+  }
+  govern::GovernOptions options;
+  options.key = variable("COREWISE_GROUP");
+  options.resident = &resident;
+  std::optional<Error> error = another_copy_governs();
+  if (!error) error = govern::govern(options);
+  if (!error) return;
+  resident.findings.push_back(error->what);
+  Json json;
+  json.field("budget", 0).key("pools").open('[').close(']').key("findings").open('[');
+  for (const std::string& finding : resident.findings) json.value(finding);
+  told(json.close(']').text());
+}
+
+[[gnu::constructor]] void start() {
+  if (variable("COREWISE_GOVERN") != "1" || !is_preloaded()) return;
+  try {
+    govern_from_now_on();
+  } catch (const std::exception&) {
+    // Of memory there is none left. The program goes on as far as it can.
+    return;
+  }
+}
+
+[[gnu::destructor]] void end() { write_line(); }
+
+}  // namespace
+}  // namespace corewise::agent

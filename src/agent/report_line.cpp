@@ -1,0 +1,127 @@
+#include "report_line.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <cstring>
+
+namespace corewise::agent {
+namespace {
+
+constexpr std::uint64_t kSecond = 1'000'000'000;
+
+Text opening(const char* event, const Writer& writer) {
+  Text line;
+  line.add("{\"event\":\"");
+  line.add(event);
+  line.add("\"");
+  line.field("pid", static_cast<std::uint64_t>(::getpid()));
+  line.field("parent", static_cast<std::uint64_t>(::getppid()));
+  line.raw("command", writer.command);
+  return line;
+}
+
+iovec piece(std::string_view text) { return {const_cast<char*>(text.data()), text.size()}; }
+
+// A file that is gone is nobody's any more: it is not made again.
+void append(const char* file, const Text& line, std::string_view fields) {
+  if (!line.fits()) return;
+  const int fd = ::open(file, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
+  if (fd < 0) return;
+  const std::array<iovec, 4> parts = {piece(line.view()), piece(fields.empty() ? "" : ","),
+                                      piece(fields), piece("}\n")};
+  // Whoever reads passes over a line that was cut short.
+  static_cast<void>(!::writev(fd, parts.data(), static_cast<int>(parts.size())));
+  ::close(fd);
+}
+
+}  // namespace
+
+std::uint64_t now_ns() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * kSecond + static_cast<std::uint64_t>(now.tv_nsec);
+}
+
+void Text::add(std::string_view text) {
+  fits_ = fits_ && text.size() <= text_.size() - size_;
+  if (!fits_) return;
+  std::memcpy(text_.data() + size_, text.data(), text.size());
+  size_ += text.size();
+}
+
+void Text::key(std::string_view name) {
+  add(",\"");
+  add(name);
+  add("\":");
+}
+
+void Text::digits(std::uint64_t number, std::size_t least) {
+  std::array<char, 20> text;
+  const auto end = std::to_chars(text.data(), text.data() + text.size(), number).ptr;
+  for (auto n = static_cast<std::size_t>(end - text.data()); n < least; ++n) add("0");
+  add({text.data(), end});
+}
+
+void Text::field(std::string_view name, std::uint64_t number) {
+  key(name);
+  digits(number, 1);
+}
+
+void Text::seconds(std::string_view name, std::uint64_t ns) {
+  key(name);
+  digits(ns / kSecond, 1);
+  add(".");
+  digits(ns % kSecond / 1000, 6);
+}
+
+void Text::raw(std::string_view name, std::string_view json) {
+  key(name);
+  add(json);
+}
+
+std::optional<std::uint64_t> share_counts(const char* file) {
+  constexpr std::size_t kPage = govern::gate::kCountsPage;
+  static constexpr std::array<char, kPage> kZeros{};
+  const auto exchange = [](int kind, int fd, off_t at) {
+    return ::mmap(govern::gate::counts_page(), kPage, PROT_READ | PROT_WRITE, MAP_FIXED | kind, fd,
+                  at) != MAP_FAILED;
+  };
+  if (::sysconf(_SC_PAGESIZE) != static_cast<long>(kPage)) return std::nullopt;
+  const int fd = ::open(file, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
+  // Written, so that the system has room for it: a page that it cannot keep would kill us later.
+  const bool room = fd >= 0 && ::write(fd, kZeros.data(), kPage) == static_cast<ssize_t>(kPage);
+  const off_t at = room ? ::lseek(fd, 0, SEEK_CUR) - static_cast<off_t>(kPage) : -1;
+  const bool shared = at >= 0 && exchange(MAP_SHARED, fd, at);
+  if (fd >= 0) ::close(fd);
+  if (shared) return static_cast<std::uint64_t>(at) / kPage;
+  exchange(MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return std::nullopt;
+}
+
+void write_start(const Writer& writer) {
+  Text line = opening("start", writer);
+  if (writer.page) line.field("page", *writer.page);
+  append(writer.file, line, {});
+}
+
+void write_end(const Writer& writer, const govern::gate::Counts& counts, std::string_view fields) {
+  Text line = opening("end", writer);
+  line.seconds("seconds", now_ns() - writer.since_ns);
+  line.field("regions", counts.regions);
+  line.field("calls", counts.calls);
+  line.field("nested", counts.nested);
+  line.field("granted", counts.granted);
+  line.field("shortened", counts.shortened);
+  line.field("withheld", counts.withheld);
+  line.seconds("not_needed_s", static_cast<std::uint64_t>(counts.not_needed_s * 1e9));
+  line.field("abandoned", counts.abandoned);
+  line.field("widest", counts.widest);
+  append(writer.file, line, fields);
+}
+
+}  // namespace corewise::agent

@@ -1,0 +1,58 @@
+// The lines of the report that `corewise run --report` collects: one when a process starts, one
+// when it ends. docs/json.md has the keys.
+//
+// The end may come anywhere, in a signal handler too: so nothing here allocates, locks or waits,
+// and a line is one write, which the system keeps apart from those of other processes.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "../govern/gate.h"
+
+namespace corewise::agent {
+
+// JSON in memory of its own. What does not fit makes it too long, and then it is not written.
+class Text {
+ public:
+  void add(std::string_view text);
+  void field(std::string_view name, std::uint64_t number);
+  void seconds(std::string_view name, std::uint64_t ns);
+  // Of text that is JSON already.
+  void raw(std::string_view name, std::string_view json);
+
+  bool fits() const { return fits_; }
+  std::string_view view() const { return {text_.data(), size_}; }
+
+ private:
+  void key(std::string_view name);
+  void digits(std::uint64_t number, std::size_t least);
+
+  std::array<char, 2048> text_;
+  std::size_t size_ = 0;
+  bool fits_ = true;
+};
+
+// Who writes; for the life of a process.
+struct Writer {
+  const char* file = nullptr;
+  std::string_view command;  // as a JSON string
+  std::uint64_t since_ns = 0;
+  std::optional<std::uint64_t> page;  // where share_counts put the counts
+};
+
+// Puts the gate's counts into a page of their own in `file`, where they can be read when this
+// process was killed; its number. In the child of a fork, whose page is its parent's, that must
+// come first.
+std::optional<std::uint64_t> share_counts(const char* file);
+
+void write_start(const Writer& writer);
+// `fields` are govern()'s.
+void write_end(const Writer& writer, const govern::gate::Counts& counts, std::string_view fields);
+
+std::uint64_t now_ns();
+
+}  // namespace corewise::agent

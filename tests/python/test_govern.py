@@ -1,0 +1,179 @@
+"""corewise.govern and its like, in a fresh process each; by themselves and under `corewise run`."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from conftest import Run
+
+START = """
+import json, os, corewise
+group = f"test-{os.getpid()}"
+def clean():
+    path = corewise.govern_report()["ledger"]["path"]
+    if path: os.unlink(path)
+import atexit; atexit.register(clean)
+def state():
+    report = corewise.govern_report()
+    return [report["governed"], report["budget"]]
+"""
+
+
+def test_calls_count(run: Run) -> None:
+    out = run(
+        START
+        + """
+seen = []
+corewise.ungovern()
+corewise.govern(2, group); corewise.govern(); corewise.govern(1.5)
+for _ in range(4):
+    seen.append(state())
+    corewise.ungovern()
+print(json.dumps(seen))
+"""
+    )
+    assert json.loads(out) == [[True, 2]] * 3 + [[False, 2]]
+
+
+def test_a_block_a_function_and_a_coroutine(run: Run) -> None:
+    out = run(
+        START
+        + """
+import asyncio
+seen = []
+with corewise.governed(2, group=group) as scope:
+    seen.append(state()[0])
+    with scope: seen.append(state()[0])
+    seen.append(state()[0])
+seen.append(state()[0])
+@corewise.governed(1, group)
+def inside(): return state()
+@corewise.governed(1, group)
+async def later():
+    await asyncio.sleep(0)
+    return state()
+seen += [inside(), asyncio.run(later()), state()[0], inside.__name__]
+try:
+    with corewise.governed(1, group): raise KeyError
+except KeyError: seen.append(state()[0])
+print(json.dumps(seen))
+"""
+    )
+    assert json.loads(out) == [
+        True, True, True, False, [True, 1], [True, 1], False, "inside", False,
+    ]  # fmt: skip
+
+
+def test_what_is_governed(run: Run) -> None:
+    out = run(
+        START
+        + """
+import ctypes
+corewise.govern(1, group)
+library = ctypes.CDLL(NATIVE + "/libregions.so")
+team = library.team_size()
+report = corewise.govern_report()
+print(json.dumps([team, [[p["runtime"], p["how"]] for p in report["pools"]], report["widest"]]))
+""",
+        env=os.environ | {"OMP_NUM_THREADS": "4"},
+    )
+    team, pools, widest = json.loads(out)
+    assert team == 1 and ["libgomp", "gate"] in pools and widest == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "word"),
+    [
+        ("0", "BadCount", "above 0"),
+        ("-1", "BadCount", "above 0"),
+        ("float('nan')", "BadCount", "above 0"),
+        ("float('inf')", "BadCount", "above 0"),
+        ("True", "BadType", "bool"),
+        ("'2'", "BadType", "str"),
+        ("group=3", "BadType", "int"),
+        ("group='a\\0b'", "UnknownName", "NUL"),
+    ],
+)
+def test_bad_options(run: Run, arguments: str, error: str, word: str) -> None:
+    out = run(
+        f"""
+import corewise
+for call in (corewise.govern, corewise.governed):
+    try: call({arguments})
+    except corewise.Error as error: print(type(error).__name__, error)
+print(corewise.govern_report()["governed"])
+"""
+    )
+    lines = out.splitlines()
+    assert lines[0] == lines[1] and lines[2] == "False"
+    assert lines[0].startswith(error) and word in lines[0]
+
+
+def test_another_budget_meanwhile_is_refused(run: Run) -> None:
+    out = run(
+        START
+        + """
+corewise.govern(2, group)
+for options in ({"budget": 1}, {"group": "other"}):
+    try: corewise.govern(**options)
+    except corewise.Error as error: print(error)
+print(state())
+"""
+    )
+    assert out.count("governed already") == 2 and "[True, 2]" in out
+
+
+def under_run(code: str, *options: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "corewise", "run", "-q", *options, "--", sys.executable, "-c"]
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "COREWISE"))}
+    return subprocess.run([*command, code], capture_output=True, text=True, env=env, timeout=120)
+
+
+needs_tool = pytest.mark.skipif(
+    subprocess.run([sys.executable, "-m", "corewise", "--version"], capture_output=True).returncode
+    != 0,
+    reason="the wheel was built without the command line tool",
+)
+
+
+@needs_tool
+def test_under_run_there_is_one_copy_and_it_stays() -> None:
+    done = under_run(
+        """
+import json, corewise
+corewise.govern(); corewise.govern(1)
+for _ in range(4): corewise.ungovern()
+report = corewise.govern_report()
+copies = {line.split()[-1] for line in open("/proc/self/maps") if "libcorewise" in line}
+try: corewise.govern(2)
+except corewise.Error as error: refused = str(error)
+print(json.dumps([report["governed"], report["budget"], len(copies), refused]))
+""",
+        "--budget",
+        "1",
+    )
+    assert done.returncode == 0, done.stderr
+    governed, budget, copies, refused = json.loads(done.stdout)
+    assert (governed, budget, copies) == (True, 1, 1)
+    assert "budget of 1" in refused and "ungovern" not in refused
+
+
+@needs_tool
+def test_another_copy_is_refused_while_one_governs(tmp_path: "os.PathLike[str]") -> None:
+    done = under_run(
+        f"""
+import corewise, ctypes, os, shutil
+corewise.pools()
+own = next(l.split()[-1] for l in open("/proc/self/maps") if "libcorewise" in l)
+copy = ctypes.CDLL(shutil.copy(own, {str(tmp_path)!r} + "/libother.so"))
+copy.cw_last_error.restype = ctypes.c_char_p
+print(copy.cw_govern(None), copy.cw_last_error().decode())
+print(corewise.govern_report()["governed"])
+"""
+    )
+    status, _, sentence = done.stdout.partition(" ")
+    assert status == "11", done.stderr
+    assert "another copy of corewise" in sentence and "libcorewise" in sentence
+    assert sentence.endswith("True\n")
