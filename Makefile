@@ -28,6 +28,11 @@ setup-test:
 test: setup-test install  ## everything that must hold before a change lands
 	@$(PYTHON) tools/run_tests.py
 
+.PHONY: test-reliability
+test-reliability: setup-test install  ## the runs that used to crash, 50 times each (half an hour)
+	@$(PYTHON) tools/run_tests.py build-gcc
+	COREWISE_RUNS=50 ctest --test-dir build/dev -R '^reliability$$' --output-on-failure
+
 .PHONY: bench
 bench: setup-test install  ## print the benchmark tables
 	@tools/bench.sh

@@ -196,14 +196,20 @@ CW_API size_t cw_info_json(char* buffer, size_t capacity);
  * get at each turn what is free, at least one thread and never more than the program asks for;
  * numbers that the program sets stay, as upper bounds, and are read back as it set them. Pools that
  * cannot be governed so are limited to the budget. */
+typedef enum cw_govern_flag {
+  CW_GOVERN_OVERCOMMIT = 1 /* budget may be above what the machine gives */
+} cw_govern_flag;
+
 typedef struct cw_govern_options {
   size_t size;       /* sizeof(cw_govern_options) */
-  int32_t budget;    /* threads; 0: what is the process's own (docs/budget.md), rounded up */
-  uint32_t flags;    /* 0: none is defined yet */
-  const char* group; /* processes with equal groups share a budget; NULL: all of the user's */
+  int32_t budget;    /* threads; 0: what is the process's own (docs/budget.md), rounded down */
+  uint32_t flags;    /* cw_govern_flag, or 0 */
+  const char* group; /* processes with equal groups share a budget; NULL: those of this user that
+                        have the same CPUs, quotas, cap and rank */
 } cw_govern_options;
 
-/* Calls count: the process is governed until cw_ungovern was called as often. A second call with
+/* A budget below 0 or, without CW_GOVERN_OVERCOMMIT, above the machine is CW_BAD_COUNT.
+ * Calls count: the process is governed until cw_ungovern was called as often. A second call with
  * another budget or group fails while the first holds. options may be NULL. What could not be
  * hooked does not fail: the report says so. */
 CW_API cw_status cw_govern(const cw_govern_options* options);

@@ -164,7 +164,7 @@ class [[nodiscard]] limits {
 // The process governed while at least one of these lives. Move-only.
 class [[nodiscard]] governed {
  public:
-  // budget 0: the CPUs that the process may use. Processes with equal groups share a budget.
+  // budget 0: what is the process's own. Processes with equal groups share a budget.
   explicit governed(int budget = 0, const char* group = nullptr) {
     const cw_govern_options options{sizeof options, budget, 0, group};
     const cw_status status = cw_govern(&options);

@@ -318,7 +318,10 @@ cw_status cw_govern(const cw_govern_options* options) {
       if (options->size < sizeof(cw_govern_options)) {
         return fail(CW_BAD_ARGUMENT, "options.size was not set to sizeof(cw_govern_options)");
       }
-      if (options->flags != 0) return fail(CW_BAD_ARGUMENT, "options.flags must be 0");
+      if ((options->flags & ~static_cast<uint32_t>(CW_GOVERN_OVERCOMMIT)) != 0) {
+        return fail(CW_BAD_ARGUMENT, "options.flags has a bit that means nothing");
+      }
+      own.overcommit = (options->flags & CW_GOVERN_OVERCOMMIT) != 0;
       own.budget = options->budget;
       if (options->group != nullptr) own.key = options->group;
     }

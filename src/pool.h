@@ -11,7 +11,6 @@
 
 #include "corewise.h"
 #include "error.h"
-#include "govern/shared_pool.h"
 #include "govern/spin_word.h"
 
 namespace corewise {
@@ -133,9 +132,6 @@ struct Runtime {
   // Finds where the loaded library keeps how long its idle threads spin. CW_OK as an error: it has
   // none that do. Null: not known for this runtime.
   Result<govern::SpinWord> (*spin_word)(const Pool& pool) = nullptr;
-  // Has the library's parallel work run by `dispatch`, or again by its own threads if that is null.
-  // Empty, or why it is not. Null: it has no such way.
-  std::string (*share)(const Pool& pool, govern::shared_pool::Dispatch* dispatch) = nullptr;
 };
 
 // Every runtime, in order of precedence (runtimes/table.cpp).

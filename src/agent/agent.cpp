@@ -9,14 +9,11 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <cmath>
 #include <cstdlib>
 #include <exception>
 #include <string>
 #include <string_view>
-#include <vector>
 
-#include "../budget.h"
 #include "../govern/gate.h"
 #include "../govern/govern.h"
 #include "../json.h"
@@ -46,7 +43,7 @@ constinit std::atomic<const std::string*> fields{nullptr};
 constinit std::atomic<pid_t> owes_line{0};
 
 std::string variable(const char* name) {
-  const char* value = std::getenv(name);
+  const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): before main
   return value != nullptr ? value : "";
 }
 
@@ -97,17 +94,6 @@ void begin_line() {
   write_start(agent->writer);
 }
 
-int budget_asked(std::vector<std::string>& findings) {
-  const std::string text = variable("COREWISE_BUDGET");
-  if (text.empty()) return 0;
-  const auto cap = parse_cap(text);
-  const double threads = cap ? std::ceil(*cap) : 0;
-  if (threads >= 1 && threads <= CW_MAX_THREADS) return static_cast<int>(threads);
-  findings.push_back("COREWISE_BUDGET was ignored: " +
-                     (cap ? "'" + text + "' is no number of threads" : cap.error().what));
-  return 0;
-}
-
 void govern_from_now_on() {
   agent = new Agent;
   govern::Resident& resident = agent->resident;
@@ -123,17 +109,15 @@ void govern_from_now_on() {
     begin_line();
   }
   govern::GovernOptions options;
-  options.budget = budget_asked(resident.findings);
   options.key = variable("COREWISE_GROUP");
   options.resident = &resident;
   std::optional<Error> error = another_copy_governs();
   if (!error) error = govern::govern(options);
   if (!error) return;
-  resident.findings.push_back(error->what);
   Json json;
-  json.field("budget", 0).key("pools").open('[').close(']').key("findings").open('[');
-  for (const std::string& finding : resident.findings) json.value(finding);
-  told(json.close(']').text());
+  json.field("budget", 0).key("pools").open('[').close(']');
+  json.key("findings").open('[').value(error->what).close(']');
+  told(json.text());
 }
 
 [[gnu::constructor]] void start() {

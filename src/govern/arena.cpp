@@ -73,6 +73,9 @@ std::mutex& arena_lock() {
 std::atomic<const Listener*> listener = nullptr;
 
 void* hooked_alloc(int procpos, Served* copy) {
+  // What the copy's own workers keep: at most half of its table, and kept beyond our removal.
+  constexpr int kForWorker = 2;
+  if (procpos == kForWorker) return copy->original_alloc(procpos);
   const Listener* told = listener.load(std::memory_order_acquire);
   bool serving = false;
   buffers::Buffer* buffer = nullptr;
@@ -81,10 +84,7 @@ void* hooked_alloc(int procpos, Served* copy) {
     // A thread may come here after the removal, stopped on its way until now.
     serving = copy->serving.load();
     if (serving) buffer = inside.take(*copy->shelf, copy);
-    if (buffer != nullptr) {
-      buffer->held = procpos == 2;
-      buffer->entered = told != nullptr && procpos != 2;
-    }
+    if (buffer != nullptr) buffer->entered = told != nullptr;
   }
   if (!serving) return copy->original_alloc(procpos);
   if (buffer == nullptr) return nullptr;

@@ -223,7 +223,7 @@ Buffer* take_shared(Shelf& shelf) {
 }
 
 // Only the forking thread lives on in the child. What the others kept is shared out; what they had
-// taken for a call is too, since those calls never end. What a library holds stays held.
+// taken for a call is too, since those calls never end.
 void forked() {
   strangers.store(0);
   Cache* mine = static_cast<Cache*>(own.get());
@@ -231,7 +231,7 @@ void forked() {
   each_slab([&](Slab& slab) {
     for (std::uint32_t i = 0; i < std::min(slab.used.load(), slab.count); ++i) {
       Buffer& buffer = slab.buffers[i];
-      if (buffer.user.load() == nullptr || buffer.held || buffer.owner.load() == mine) continue;
+      if (buffer.user.load() == nullptr || buffer.owner.load() == mine) continue;
       buffer.user.store(nullptr);
       shelve(buffer);
     }

@@ -34,7 +34,6 @@ struct alignas(64) Buffer {
   std::atomic<std::uint32_t> next = 0;      // on a list
   std::uint32_t id = 0;
   std::uint32_t node = 0;
-  bool held = false;     // by a library, beyond the call that took it
   bool entered = false;  // the listener was told
 };
 

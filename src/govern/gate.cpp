@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <limits>
 #include <utility>
 
 #include "../os/os.h"
@@ -54,6 +55,7 @@ struct ThreadState {
 constinit std::atomic<const Grants*> granter{nullptr};
 constinit std::atomic<const Observer*> observer{nullptr};
 constinit std::atomic<int> inside{0};
+constinit std::atomic<int> most_in_team{std::numeric_limits<int>::max()};
 
 void add(Number& number, std::uint64_t much) { number.fetch_add(much, std::memory_order_relaxed); }
 
@@ -115,6 +117,8 @@ void open(const Grants* grants) {
   granter.store(grants, std::memory_order_release);
 }
 
+void cap_teams(int most) { most_in_team.store(std::max(1, most), std::memory_order_relaxed); }
+
 bool is_open() { return granter.load(std::memory_order_relaxed) != nullptr; }
 
 bool is_inside() { return me.team > 1 || (me.depth > 0 && me.permit.threads > 1); }
@@ -142,7 +146,10 @@ Visit enter(Kind kind, int wanted, bool exact) {
   }
   inside.fetch_add(1);
   me.asked = grants;
-  me.permit = grants->acquire(grants->self, wanted);
+  const int askable = kind == Kind::kCall || exact
+                          ? wanted
+                          : std::min(wanted, most_in_team.load(std::memory_order_relaxed));
+  me.permit = grants->acquire(grants->self, askable);
   me.permit.threads = std::clamp(me.permit.threads, 1, wanted);
   ++me.depth;
 

@@ -36,6 +36,9 @@ enum class Kind { kRegion, kCall };
 void open(const Grants* grants);
 bool is_open();
 
+// From now on teams get at most so many threads, whatever is granted; at least 1.
+void cap_teams(int most);
+
 // One way in; to be kept until the way out. Copies are the same way.
 struct Visit {
   int threads = 1;       // to be used now: at least 1, at most what was wanted

@@ -18,9 +18,11 @@
 #include "gate_libgomp.h"
 #include "gate_openblas.h"
 #include "hook_lock.h"
+#include "idle_pools.h"
 #include "ledger.h"
 #include "loads.h"
 #include "module_names.h"
+#include "own_budget.h"
 
 namespace corewise::govern {
 namespace {
@@ -31,14 +33,22 @@ struct Held {
   std::uint32_t pool = 0;
   const char* how = "none";
   std::string finding;
+  bool served = false;  // by the arena
+};
+
+// Never destroyed: a thread may be on its way with it.
+struct Shared {
+  std::string key;
+  std::unique_ptr<Ledger> ledger;
+  Grants grants{};
 };
 
 struct State {
   int users = 0;
+  GovernOptions options;
+  Budget found;
   int budget = 0;
-  std::string key;
-  std::unique_ptr<Ledger> ledger;  // kept when nobody governs: a thread may be on its way with it
-  Grants grants{};
+  Shared* shared = nullptr;  // null until somebody governs for the first time
   std::size_t pools_seen = 0;
   std::size_t openmp_copies = 0;
   std::vector<std::unique_ptr<Slots>> slots;
@@ -46,7 +56,7 @@ struct State {
   std::vector<Held> held;
   std::vector<std::string> findings;
   const Resident* resident = nullptr;
-  std::size_t told = 0;  // how much of it the resident knows
+  std::string told;  // to it
 };
 
 // Never destroyed: other threads may use it while the process exits.
@@ -61,6 +71,7 @@ std::mutex& govern_lock() {
     // At a fork, what is registered first is taken last.
     synchronise();
     arena::remove();
+    idle_pools::remove();
     hook_lock();
     auto* made = new std::mutex;
     os::at_fork([] { govern_lock().lock(); }, [] { govern_lock().unlock(); },
@@ -81,6 +92,12 @@ void release(void* self, const Permit& permit) noexcept {
 
 void note(State& s, const Pool& pool, const char* how, std::string finding = {}) {
   s.held.push_back({pool.id, how, std::move(finding)});
+}
+
+// Once, however often it is met.
+void say(State& s, std::string finding) {
+  if (finding.empty() || std::ranges::find(s.findings, finding) != s.findings.end()) return;
+  s.findings.push_back(std::move(finding));
 }
 
 void add_slots(State& s, std::vector<SlotRequest> requests) {
@@ -109,9 +126,24 @@ void hook_openblas(State& s, const Pool& pool) {
     if (!copy.served) return note(s, pool, "none", copy.reason);
     const openblas::Attached attached = openblas::attach(pool, copy);
     const char* how = !attached.governed ? "none" : attached.reason.empty() ? "gate" : "counted";
-    return note(s, pool, how, attached.reason);
+    note(s, pool, how, attached.reason);
+    s.held.back().served = true;
+    return;
   }
   note(s, pool, "none", "its work buffers were not found");
+}
+
+// Every thread of a team may call a copy at the same time, and one that the arena does not serve
+// has so many buffers. The least that any build has is 50.
+void cap_teams(const State& s) {
+  constexpr int kLeastSlots = 50;
+  int most = kMaxBudget;
+  for (const Held& held : s.held) {
+    const Pool& pool = pool_at(held.pool);
+    if (pool.runtime != &kOpenblas || held.served) continue;
+    most = std::min(most, pool.caller_slots > 0 ? pool.caller_slots : kLeastSlots);
+  }
+  gate::cap_teams(most);
 }
 
 // What has no gate. Only what is above the budget, since a limit also raises.
@@ -143,8 +175,9 @@ constexpr Gate kGates[] = {{&kOpenblas, hook_openblas},
 void write_fields(Json& json, const State& s) {
   json.field("budget", s.budget);
   json.key("ledger").open('{');
-  json.field("shared", s.ledger != nullptr && s.ledger->shared());
-  json.field("path", s.ledger != nullptr ? s.ledger->path() : std::string());
+  json.field("shared", s.shared != nullptr && s.shared->ledger->shared());
+  json.field("path", s.shared != nullptr ? s.shared->ledger->path() : std::string());
+  json.field("key", s.shared != nullptr ? s.shared->key : std::string());
   json.close('}');
   json.key("pools").open('[');
   for (const Held& held : s.held) {
@@ -158,6 +191,15 @@ void write_fields(Json& json, const State& s) {
   json.close(']');
 }
 
+void tell(State& s) {
+  if (s.resident == nullptr) return;
+  Json json;
+  write_fields(json, s);
+  if (json.text() == s.told) return;
+  s.told = json.text();
+  s.resident->told(s.told);
+}
+
 void hook_what_is_loaded(State& s) {
   synchronise();
   for (; s.pools_seen < pool_count(); ++s.pools_seen) {
@@ -166,28 +208,68 @@ void hook_what_is_loaded(State& s) {
     (gate != std::end(kGates) ? gate->hook : hook_none)(s, pool);
   }
   for (const auto& slots : s.slots) {
-    for (std::string& left : slots->rewrite().left) s.findings.push_back(std::move(left));
+    for (std::string& left : slots->rewrite().left) say(s, std::move(left));
   }
-  const std::size_t to_tell = 1 + s.held.size() + s.findings.size();
-  if (s.resident == nullptr || std::exchange(s.told, to_tell) == to_tell) return;
-  Json json;
-  write_fields(json, s);
-  s.resident->told(json.text());
+  for (std::string& left : idle_pools::install().left) say(s, std::move(left));
+  cap_teams(s);
+  tell(s);
 }
 
 void look() { govern_new_modules(); }
+
+Error refuse_budget(std::string why) { return {CW_BAD_COUNT, std::move(why)}; }
+
+std::optional<Error> open_ledger(State& s, const OwnBudget& own) {
+  const std::string& key = s.options.key.empty() ? own.name : s.options.key;
+  if (s.shared == nullptr || s.shared->key != key) {
+    LedgerOptions wanted;
+    wanted.key = key;
+    wanted.budget = own.threads;
+    auto ledger = Ledger::open(wanted);
+    if (!ledger) return ledger.error();
+    auto* shared = new Shared{key, std::move(*ledger), {}};
+    shared->grants = {acquire, release, shared->ledger.get()};
+    s.shared = shared;
+  }
+  s.budget = own.threads;
+  s.shared->ledger->set_budget(own.threads);
+  return std::nullopt;
+}
+
+// Reads the machine, and opens the ledger of what it says.
+std::optional<Error> find_budget(State& s) {
+  const int asked = s.options.budget;
+  if (asked < 0 || asked > kMaxBudget) {
+    return refuse_budget("a budget of " + std::to_string(asked) +
+                         " threads cannot be kept: give 1 to " + std::to_string(kMaxBudget));
+  }
+  const os::LiveMachine machine;
+  const bool capped = asked != 0 && !s.options.overcommit;
+  auto found = compute_budget(machine, capped ? std::optional<double>(asked) : std::nullopt);
+  if (!found) return refuse_budget(found.error().what);
+  OwnBudget own = own_budget(*found, machine);
+  if (asked != 0 && s.options.overcommit) {
+    own = {asked, own.name + ", overcommitted to " + std::to_string(asked)};
+  }
+  if (auto error = open_ledger(s, own)) return error;
+  s.found = std::move(*found);
+  for (const std::string& finding : s.found.findings) say(s, finding);
+  say(s, s.shared->ledger->finding());
+  return std::nullopt;
+}
 
 void unhook_all(State& s) {
   loads::watch(nullptr);
   gate::open(nullptr);
   for (const auto& slots : s.slots) {
-    for (std::string& left : slots->restore().left) s.findings.push_back(std::move(left));
+    for (std::string& left : slots->restore().left) say(s, std::move(left));
   }
-  for (std::string& left : openblas::detach_all()) s.findings.push_back(std::move(left));
+  for (std::string& left : openblas::detach_all()) say(s, std::move(left));
   arena::listen(nullptr);
   for (arena::Copy& copy : arena::remove()) {
-    if (!copy.reason.empty()) s.findings.push_back(std::move(copy.reason));
+    say(s, std::move(copy.reason));
   }
+  for (std::string& left : idle_pools::remove().left) say(s, std::move(left));
   for (const LimitsHandle& limits : s.limits) close_limits(*limits);
   s.limits.clear();
   s.held.clear();
@@ -200,51 +282,29 @@ void unhook_all(State& s) {
 std::optional<Error> govern(const GovernOptions& options) {
   const std::lock_guard lock(govern_lock());
   State& s = state();
-  const int budget = options.budget != 0 ? options.budget
-                     : s.users > 0       ? s.budget
-                                         : os::usable_cpus();
-  if (budget < 1 || budget > kMaxBudget) {
-    return Error{CW_BAD_COUNT, "a budget of " + std::to_string(budget) +
-                                   " threads cannot be kept: give 1 to " +
-                                   std::to_string(kMaxBudget)};
-  }
   if (s.users > 0) {
-    const bool same = budget == s.budget && (options.key.empty() || options.key == s.key);
-    if (!same) {
-      return Error{CW_BAD_ARGUMENT, "this process is governed already, with a budget of " +
-                                        std::to_string(s.budget) + " threads" +
-                                        (s.resident != nullptr ? std::string(" from its start")
-                                                               : ": ungovern first")};
+    GovernOptions asked = options;
+    if (asked.budget == s.budget && !asked.overcommit) asked.budget = 0;
+    if (asked.repeats(s.options)) {
+      ++s.users;
+      return std::nullopt;
     }
-    ++s.users;
-    return std::nullopt;
+    return Error{CW_BAD_ARGUMENT,
+                 "this process is governed already, with a budget of " + std::to_string(s.budget) +
+                     " threads" +
+                     (s.resident != nullptr ? std::string(" from its start") : ": ungovern first")};
   }
-  if (options.resident != nullptr) s.resident = options.resident;
   s.findings.clear();
-  if (s.resident != nullptr) s.findings = s.resident->findings;
-  if (s.ledger == nullptr || s.key != options.key) {
-    LedgerOptions shared;
-    shared.key = options.key;
-    shared.budget = budget;
-    auto ledger = Ledger::open(shared);
-    if (!ledger) return ledger.error();
-    // An older one stays: a thread may still give a grant back to it.
-    static_cast<void>(s.ledger.release());
-    s.ledger = std::move(*ledger);
-    s.key = options.key;
-  }
-  s.ledger->set_budget(budget);
-  s.budget = budget;
-  if (!s.ledger->finding().empty()) s.findings.push_back(s.ledger->finding());
-  s.grants = {acquire, release, s.ledger.get()};
-
+  s.options = options;
+  if (options.resident != nullptr) s.resident = options.resident;
+  if (auto error = find_budget(s)) return error;
   // Slots of copies that were hooked before are found again by the same replacements.
   s.slots.clear();
   add_slots(s, openblas::slot_requests());
   add_slots(s, loads::slot_requests());
   if (s.resident != nullptr) add_slots(s, s.resident->slots);
   arena::listen(&openblas::listener());
-  gate::open(&s.grants);
+  gate::open(&s.shared->grants);
   hook_what_is_loaded(s);
   loads::watch(look);
   ++s.users;
@@ -254,14 +314,23 @@ std::optional<Error> govern(const GovernOptions& options) {
 void ungovern() {
   const std::lock_guard lock(govern_lock());
   State& s = state();
-  if (s.users == 0 || (s.users == 1 && s.resident != nullptr) || --s.users > 0) return;
-  unhook_all(s);
+  const int kept = s.resident != nullptr ? 1 : 0;
+  if (s.users <= kept) return;
+  --s.users;
+  if (s.users == 0) unhook_all(s);
 }
 
 void govern_new_modules() {
   // Whoever holds it may wait for the loader, which our caller may hold.
   const std::unique_lock lock(govern_lock(), std::try_to_lock);
-  if (lock.owns_lock() && state().users > 0) hook_what_is_loaded(state());
+  State& s = state();
+  if (!lock.owns_lock() || s.users == 0) return;
+  hook_what_is_loaded(s);
+  if (!budget_changed(s.found, os::LiveMachine())) return;
+  // A budget that cannot be kept any more leaves the one before.
+  if (find_budget(s)) return;
+  gate::open(&s.shared->grants);
+  tell(s);
 }
 
 std::string report_json() {

@@ -16,17 +16,23 @@ namespace corewise::govern {
 
 // Who governs for as long as the process lives, whatever others undo: the agent of `corewise run`.
 struct Resident {
-  std::vector<SlotRequest> slots;     // hooked beside ours
-  std::vector<std::string> findings;  // reported beside ours
+  std::vector<SlotRequest> slots;  // hooked beside ours
   // What report_json() says but for the counts, whenever it changed: fields of an object. Called
   // under a lock.
   void (*told)(const std::string& fields) = nullptr;
 };
 
 struct GovernOptions {
-  int budget = 0;                      // 0: the CPUs this process may use
-  std::string key;                     // names the ledger; processes with equal keys share a budget
+  int budget = 0;           // 0: what the machine says, see own_budget.h; else at most that
+  bool overcommit = false;  // `budget` as it is, whatever the machine says
+  std::string key;          // names the ledger in place of own_budget's name
   const Resident* resident = nullptr;  // lives on
+
+  // Whether these ask for nothing else than `first` did.
+  bool repeats(const GovernOptions& first) const {
+    return (budget == 0 || (budget == first.budget && overcommit == first.overcommit)) &&
+           (key.empty() || key == first.key);
+  }
 };
 
 // Counts: as many calls of ungovern undo it. The options of the first call hold; a later one may

@@ -17,8 +17,6 @@ struct Held {
   std::optional<SpinWord> word;
   std::uint64_t before = 0;
   bool shortened = false;
-  shared_pool::Dispatch* dispatch = nullptr;
-  bool shared = false;
 };
 
 std::mutex& lock() {
@@ -44,21 +42,6 @@ void shorten(Held& entry, Report& report) {
   entry.shortened = true;
   entry.word->store(entry.word->brief);
   ++report.shortened;
-}
-
-void share(Held& entry, Report& report) {
-  if (entry.shared || entry.pool->runtime->share == nullptr) return;
-  // Any other is serial, or has threads of the OpenMP runtime.
-  if (entry.pool->scope != CW_SCOPE_PROCESS) return;
-  if (entry.dispatch == nullptr) entry.dispatch = shared_pool::dispatch_for(entry.pool->ceiling);
-  std::string why = "too many pools share threads already";
-  if (entry.dispatch != nullptr) why = entry.pool->runtime->share(*entry.pool, entry.dispatch);
-  entry.shared = why.empty();
-  if (entry.shared) {
-    ++report.shared;
-  } else {
-    report.left.push_back(entry.pool->path + " keeps threads of its own: " + why);
-  }
 }
 
 // Looks only once: what cannot be found now cannot be found later.
@@ -90,9 +73,7 @@ Report install() {
   Report report;
   const std::lock_guard guard(lock());
   for (std::size_t id = 0; id < pool_count(); ++id) {
-    Held& entry = entry_of(pool_at(id), report);
-    shorten(entry, report);
-    share(entry, report);
+    shorten(entry_of(pool_at(id), report), report);
   }
   return report;
 }
@@ -101,10 +82,6 @@ Report remove() {
   Report report;
   const std::lock_guard guard(lock());
   for (Held& entry : held()) {
-    if (std::exchange(entry.shared, false)) {
-      entry.pool->runtime->share(*entry.pool, nullptr);
-      ++report.shared;
-    }
     if (!std::exchange(entry.shortened, false)) continue;
     if (entry.word->load() == entry.word->brief) {
       entry.word->store(entry.before);

@@ -1,6 +1,5 @@
 // Idle threads that spin take a core from whoever has work, and a ledger cannot see them. While
-// this is installed, pools that can share one set of threads do (shared_pool.h), and all others'
-// idle threads spin for about as long as it takes to wake one, then sleep.
+// this is installed, they spin for about as long as it takes to wake one, then sleep.
 //
 // docs/idle-pools.md has what was tried, and the numbers. Only ever shorter: what the program or
 // its user set to less stays. The libraries read the words at each turn of their loops, so that
@@ -16,7 +15,6 @@ namespace corewise::govern::idle_pools {
 
 struct Report {
   std::size_t shortened = 0;
-  std::size_t shared = 0;
   std::vector<std::string> left;  // a sentence for each pool that goes on as it was, and why
 };
 

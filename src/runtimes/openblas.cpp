@@ -15,7 +15,7 @@
 namespace corewise {
 namespace {
 
-enum Slot : std::size_t { kGet, kSet, kConfig, kCorename, kParallel, kOmpGet, kOmpSet, kCallback };
+enum Slot : std::size_t { kGet, kSet, kConfig, kCorename, kParallel, kOmpGet, kOmpSet };
 
 constexpr const char* kPrefixes[] = {"libscipy_openblas", "libopenblas", "openblas"};
 constexpr EnvVariable kEnvironment[] = {{"OPENBLAS_NUM_THREADS", CW_API_BLAS}};
@@ -34,11 +34,6 @@ bool prove(const SymbolLookup& symbols, Proof& proof) {
       proof.at[kParallel] = find("openblas_get_parallel");
       proof.at[kOmpGet] = symbols.callee("omp_get_max_threads");
       proof.at[kOmpSet] = symbols.callee("omp_set_num_threads");
-      // Not all wheels give this one the affixes of the others.
-      proof.at[kCallback] = find("openblas_set_threads_callback_function");
-      if (proof.at[kCallback] == 0) {
-        proof.at[kCallback] = symbols.address("openblas_set_threads_callback_function");
-      }
       proof.affix_prefix = prefix;
       proof.affix_suffix = suffix;
       return true;
@@ -168,26 +163,6 @@ Result<govern::SpinWord> spin_word(const Pool& pool) {
                                      "program with OPENBLAS_THREAD_TIMEOUT=16"};
 }
 
-// The callback gets the jobs of exec_blas; LU queues some for the copy's own workers all the same,
-// which go by the numbers from 0 on.
-std::string share(const Pool& pool, govern::shared_pool::Dispatch* dispatch) {
-  using Setter = void(govern::shared_pool::Dispatch*);
-  if (pool.layer != "pthreads" || pool.proof.at[kCallback] == 0) {
-    return "this build has no threads callback";
-  }
-  if (dispatch == nullptr) {
-    pool.call<Setter>(kCallback)(nullptr);
-    return {};
-  }
-  const auto none = [](std::uint64_t callback) { return callback == 0; };
-  if (!govern::word_by_symbol(pool, "openblas_threads_callback_", 8, "blas_thread_server", none)) {
-    return "whether the program has a threads callback of its own cannot be seen, or it has";
-  }
-  if (pool.ceiling < 2 * get(pool)) return "it has too few buffers for a second set of threads";
-  pool.call<Setter>(kCallback)(dispatch);
-  return {};
-}
-
 }  // namespace
 
 const Runtime kOpenblas = {
@@ -203,7 +178,6 @@ const Runtime kOpenblas = {
     .release = nullptr,
     .look = look,
     .spin_word = spin_word,
-    .share = share,
 };
 
 }  // namespace corewise

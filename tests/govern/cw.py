@@ -18,10 +18,10 @@ class Options(ctypes.Structure):
     ]
 
 
-def govern(budget=0, group=None):
+def govern(budget=0, group=None, flags=1):
     # A group of its own keeps tests of different processes apart.
     name = f"test-{os.getpid()}" if group is None else group
-    options = Options(ctypes.sizeof(Options), budget, 0, name.encode())
+    options = Options(ctypes.sizeof(Options), budget, flags, name.encode())
     if LIBRARY.cw_govern(ctypes.byref(options)) != 0:
         raise RuntimeError(LIBRARY.cw_last_error().decode())
 

@@ -1,8 +1,7 @@
-// corewise_real_idle_pools SHARED LIBRARY...: real OpenBLAS copies in one process.
+// corewise_real_idle_pools LIBRARY...: real OpenBLAS copies in one process.
 //
-// All must get short spins and SHARED of them the shared pool; products, factorizations (which
-// pass the callback by), many callers and children of a fork give the same bits as before; idle
-// threads burn next to nothing; and removing gives everything back.
+// All must get short spins; products, factorizations, many callers and children of a fork give the
+// same bits as before; idle threads burn next to nothing; and removing gives everything back.
 #include <dlfcn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,7 +16,6 @@
 #include <vector>
 
 #include "govern/idle_pools.h"
-#include "govern/shared_pool.h"
 
 namespace idle = corewise::govern::idle_pools;
 
@@ -136,10 +134,9 @@ void many_callers(const std::vector<Blas>& copies, const Matrix& a, const Answer
 }  // namespace
 
 int main(int count, char** arguments) {
-  if (count < 3) return 2;
-  const auto shared = static_cast<std::size_t>(std::atoi(arguments[1]));
+  if (count < 2) return 2;
   std::vector<Blas> copies;
-  for (int i = 2; i < count; ++i) {
+  for (int i = 1; i < count; ++i) {
     copies.emplace_back(arguments[i]);
     if (copies.back().gemm == nullptr) return 77;
     copies.back().set_threads(2);
@@ -151,11 +148,9 @@ int main(int count, char** arguments) {
   const idle::Report installed = idle::install();
   for (const std::string& why : installed.left) std::printf("left: %s\n", why.c_str());
   check(installed.shortened >= copies.size(), "every copy spins shortly");
-  check(installed.shared == shared, "as many copies share as should");
   check(idle::install().shortened == 0, "installing again changes nothing");
 
   check(ask(copies, a) == right, "the same bits");
-  check(shared == 0 || corewise::govern::shared_pool::threads() >= 1, "the shared pool worked");
   many_callers(copies, a, right);
   check(child_agrees(copies, a, right), "a child gets the same bits");
   check(ask(copies, a) == right, "so does the parent, after");
@@ -164,7 +159,7 @@ int main(int count, char** arguments) {
   check(burns < 10, "idle threads sleep");
 
   const idle::Report removed = idle::remove();
-  check(removed.shared == shared && removed.shortened == installed.shortened, "all given back");
+  check(removed.shortened == installed.shortened, "all given back");
   check(ask(copies, a) == right, "the same bits after that");
   return failures == 0 ? 0 : 1;
 }

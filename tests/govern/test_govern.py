@@ -79,11 +79,13 @@ def test_regions(runtime, when):
 
 def test_options():
     out = run("""
-import json, cw
+import json, os, cw
 out = []
 for budget in (-1, 1 << 20):
     try: cw.govern(budget)
     except RuntimeError as error: out.append(str(error))
+try: cw.govern((os.cpu_count() or 1) + 1, flags=0)
+except RuntimeError as error: out.append(str(error))
 cw.govern(2); cw.govern(2)
 try: cw.govern(3)
 except RuntimeError as error: out.append(str(error))
@@ -91,8 +93,9 @@ cw.ungovern(); out.append(cw.report()["governed"])
 cw.ungovern(); cw.ungovern(); out.append(cw.report()["governed"])
 print(json.dumps(out))
 """)
-    assert "-1" in out[0] and "1048576" in out[1] and "governed already" in out[2]
-    assert out[3:] == [True, False]
+    assert "-1" in out[0] and "1048576" in out[1]
+    assert "above the machine" in out[2] and "governed already" in out[3]
+    assert out[4:] == [True, False]
 
 
 OPENBLAS = """
