@@ -28,6 +28,10 @@ setup-test:
 test: setup-test install  ## everything that must hold before a change lands
 	@$(PYTHON) tools/run_tests.py
 
+.PHONY: test-sklearn
+test-sklearn: setup-test install  ## scikit-learn's own tests under `corewise run` (half an hour)
+	@tests/govern/run_sklearn_suite.sh $(abspath $(PYTHON))
+
 .PHONY: test-reliability
 test-reliability: setup-test install  ## the runs that used to crash, 50 times each (half an hour)
 	@$(PYTHON) tools/run_tests.py build-gcc

@@ -12,6 +12,7 @@
 #include "commands.h"
 #include "exit_codes.h"
 #include "govern/idle_pools.h"
+#include "govern/own_budget.h"
 #include "json.h"
 #include "library.h"
 #include "os/machine.h"
@@ -158,14 +159,15 @@ Result<Start> prepare(const Options& options, Changes counts, const std::string&
     start.agent.remove.emplace_back("COREWISE_GOVERN");
     return start;
   }
-  const auto budget = budget_for(options);
-  if (!budget) return budget.error();
+  const auto found = budget_for(options);
+  if (!found) return found.error();
+  const int budget = govern::own_budget(*found, os::LiveMachine()).threads;
   if (!start.target.obstacle.empty()) {
-    add_counts(*options.counts, budget->floor, start.counts);
+    add_counts(*options.counts, budget, start.counts);
     return start;
   }
   if (const auto error = add_agent(options, start.agent)) return *error;
-  start.budget = budget->ceil;
+  start.budget = budget;
   return start;
 }
 
@@ -243,12 +245,14 @@ Action declare(CLI::App& app) {
   auto options = std::make_shared<Options>();
   app.add_option_function<std::string>(
          "--budget", [options](const std::string& text) { options->budget = text; },
-         "Threads that may run at a time: a number, also 1.5, at most the machine's CPUs (default: "
+         "Threads that may run at a time: a number, rounded down, at most the machine's CPUs "
+         "(default: "
          "the CPUs that are really ours)")
       ->type_name("N");
   app.add_option_function<std::string>(
          "--group", [options](const std::string& text) { options->group = text; },
-         "Share the budget with the programs of this group only (default: with all of yours)")
+         "Share the budget with the programs of this group only (default: with yours of the same "
+         "CPUs and budget)")
       ->type_name("NAME");
   app.add_flag("--report{text}", options->report,
                "Wait for the program and say on standard error what its processes wanted, got and "

@@ -112,7 +112,7 @@ std::string obstacle_to(const std::string& path, int depth = 0) {
   // read is taken for an ordinary program.
   if (bytes.empty() || depth == kMostInterpreters) return {};
   const std::string interpreter = script ? interpreter_in(bytes) : "/bin/sh";
-  const std::string obstacle = obstacle_to(interpreter, depth + 1);
+  std::string obstacle = obstacle_to(interpreter, depth + 1);
   if (obstacle.empty() || obstacle.starts_with("is run by ")) return obstacle;
   return fmt::format("is run by {}, which {}", printable(interpreter, false), obstacle);
 }

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def _threads(budget: object) -> int:
-    """A budget in whole threads: fractions of a CPU need one more to be used."""
+    """A budget in whole threads: rounded down, but never below 1."""
     if budget is None:
         return 0
     if isinstance(budget, (bool, str, bytes)) or not hasattr(budget, "__float__"):
@@ -27,7 +27,7 @@ def _threads(budget: object) -> int:
         raise BadCount(
             f"budget={budget!r} threads: give a number above 0, at most {_core.MAX_THREADS}"
         )
-    return int(-(-number // 1))
+    return max(1, int(number))
 
 
 def _name(group: str | None) -> bytes:
@@ -45,12 +45,13 @@ def govern(budget: SupportsFloat | None = None, group: str | None = None) -> Non
     """Keeps this whole process inside a thread budget, until `ungovern()`.
 
     Each OpenMP region and BLAS call gets what is free at its start, at least one thread and never
-    more than it asks for; all processes of yours that are governed share the budget, or those of
-    one `group`. Children that are forked are governed too; others are where they call this, or
-    when all were started by `corewise run`. Pools that cannot be governed so (oneTBB, MKL, BLIS,
-    Arrow, numba) are limited to the budget. `govern_report()` says what is governed how.
+    more than it asks for. Processes of yours that have the same CPUs, quotas and `budget` share
+    it, or those of one `group`. Children that are forked are governed too; others are where they
+    call this, or when all were started by `corewise run`. Pools that cannot be governed so (oneTBB,
+    MKL, BLIS, Arrow, numba) are limited to the budget. `govern_report()` says what is governed how.
 
-    budget    threads that may run at a time; 1.5 counts as 2. None: the CPUs that are really ours
+    budget    threads that may run at a time, at most the CPUs that are really ours; fractions are
+              rounded down. None: these CPUs
 
     Counts: the process is governed until `ungovern()` was called as often. Reaches all threads;
     safe from any thread. Libraries imported later are governed on arrival.

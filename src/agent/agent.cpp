@@ -13,7 +13,6 @@
 #include <exception>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "../govern/gate.h"
 #include "../govern/govern.h"
@@ -44,7 +43,7 @@ constinit std::atomic<const std::string*> fields{nullptr};
 constinit std::atomic<pid_t> owes_line{0};
 
 std::string variable(const char* name) {
-  const char* value = std::getenv(name);
+  const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): before main
   return value != nullptr ? value : "";
 }
 
@@ -115,11 +114,10 @@ void govern_from_now_on() {
   std::optional<Error> error = another_copy_governs();
   if (!error) error = govern::govern(options);
   if (!error) return;
-  resident.findings.push_back(error->what);
   Json json;
-  json.field("budget", 0).key("pools").open('[').close(']').key("findings").open('[');
-  for (const std::string& finding : resident.findings) json.value(finding);
-  told(json.close(']').text());
+  json.field("budget", 0).key("pools").open('[').close(']');
+  json.key("findings").open('[').value(error->what).close(']');
+  told(json.text());
 }
 
 [[gnu::constructor]] void start() {

@@ -56,7 +56,7 @@ struct State {
   std::vector<Held> held;
   std::vector<std::string> findings;
   const Resident* resident = nullptr;
-  std::size_t told = 0;  // how much of it the resident knows
+  std::string told;  // to it
 };
 
 // Never destroyed: other threads may use it while the process exits.
@@ -191,12 +191,13 @@ void write_fields(Json& json, const State& s) {
   json.close(']');
 }
 
-void tell_resident(State& s) {
-  const std::size_t to_tell = 1 + s.held.size() + s.findings.size();
-  if (s.resident == nullptr || std::exchange(s.told, to_tell) == to_tell) return;
+void tell(State& s) {
+  if (s.resident == nullptr) return;
   Json json;
   write_fields(json, s);
-  s.resident->told(json.text());
+  if (json.text() == s.told) return;
+  s.told = json.text();
+  s.resident->told(s.told);
 }
 
 void hook_what_is_loaded(State& s) {
@@ -211,7 +212,7 @@ void hook_what_is_loaded(State& s) {
   }
   for (std::string& left : idle_pools::install().left) say(s, std::move(left));
   cap_teams(s);
-  tell_resident(s);
+  tell(s);
 }
 
 void look() { govern_new_modules(); }
@@ -252,7 +253,6 @@ std::optional<Error> find_budget(State& s) {
   }
   if (auto error = open_ledger(s, own)) return error;
   s.found = std::move(*found);
-  s.told = 0;
   for (const std::string& finding : s.found.findings) say(s, finding);
   say(s, s.shared->ledger->finding());
   return std::nullopt;
@@ -283,19 +283,20 @@ std::optional<Error> govern(const GovernOptions& options) {
   const std::lock_guard lock(govern_lock());
   State& s = state();
   if (s.users > 0) {
-    if (options.repeats(s.options)) {
+    GovernOptions asked = options;
+    if (asked.budget == s.budget && !asked.overcommit) asked.budget = 0;
+    if (asked.repeats(s.options)) {
       ++s.users;
       return std::nullopt;
     }
-    return Error{CW_BAD_ARGUMENT, "this process is governed already, with a budget of " +
-                                      std::to_string(s.budget) + " threads" +
-                                      (s.resident != nullptr ? " from its start"
-                                                             : ": ungovern first")};
+    return Error{CW_BAD_ARGUMENT,
+                 "this process is governed already, with a budget of " + std::to_string(s.budget) +
+                     " threads" +
+                     (s.resident != nullptr ? std::string(" from its start") : ": ungovern first")};
   }
-  if (options.resident != nullptr) s.resident = options.resident;
   s.findings.clear();
-  if (s.resident != nullptr) s.findings = s.resident->findings;
   s.options = options;
+  if (options.resident != nullptr) s.resident = options.resident;
   if (auto error = find_budget(s)) return error;
   // Slots of copies that were hooked before are found again by the same replacements.
   s.slots.clear();
@@ -313,8 +314,10 @@ std::optional<Error> govern(const GovernOptions& options) {
 void ungovern() {
   const std::lock_guard lock(govern_lock());
   State& s = state();
-  if (s.users == 0 || (s.users == 1 && s.resident != nullptr) || --s.users > 0) return;
-  unhook_all(s);
+  const int kept = s.resident != nullptr ? 1 : 0;
+  if (s.users <= kept) return;
+  --s.users;
+  if (s.users == 0) unhook_all(s);
 }
 
 void govern_new_modules() {
@@ -327,6 +330,7 @@ void govern_new_modules() {
   // A budget that cannot be kept any more leaves the one before.
   if (find_budget(s)) return;
   gate::open(&s.shared->grants);
+  tell(s);
 }
 
 std::string report_json() {

@@ -16,8 +16,7 @@ namespace corewise::govern {
 
 // Who governs for as long as the process lives, whatever others undo: the agent of `corewise run`.
 struct Resident {
-  std::vector<SlotRequest> slots;     // hooked beside ours
-  std::vector<std::string> findings;  // reported beside ours
+  std::vector<SlotRequest> slots;  // hooked beside ours
   // What report_json() says but for the counts, whenever it changed: fields of an object. Called
   // under a lock.
   void (*told)(const std::string& fields) = nullptr;

@@ -27,7 +27,7 @@ def test_calls_count(run: Run) -> None:
         + """
 seen = []
 corewise.ungovern()
-corewise.govern(2, group); corewise.govern(); corewise.govern(1.5)
+corewise.govern(2, group); corewise.govern(); corewise.govern(2.5)
 for _ in range(4):
     seen.append(state())
     corewise.ungovern()
