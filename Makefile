@@ -9,8 +9,9 @@ help:  ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 16
 
 .PHONY: demo
-demo: install  ## build, show the pools, limit them, cluster a photograph
+demo: install  ## build, show the pools, limit them, cluster a photograph; govern what goes wrong
 	$(PYTHON) examples/demo.py
+	$(PYTHON) examples/governed.py
 
 .PHONY: install
 install: setup-demo  ## build the Python package into .venv

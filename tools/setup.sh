@@ -50,3 +50,16 @@ install_wheels() {  # folder of the environment, then names in tools/requirement
 install_wheels "$venv" "${wheels[@]}"
 # The libraries of the big frameworks live apart, so that they are loaded only by tests that ask.
 if [ "$what" = test ]; then install_wheels .venv-real real; fi
+
+# The library alone of a wheel for a newer Python than Debian's.
+newer=.venv-real/openblas/numpy-2.5
+if [ "$what" = test ] && [ ! -d $newer ]; then
+  echo "setup: fetching the OpenBLAS of NumPy 2.5"
+  wheel=$(mktemp -d)
+  "$venv/bin/python" -m pip download -q --disable-pip-version-check --no-deps --only-binary=:all: \
+    --python-version 3.12 numpy==2.5.5 -d "$wheel"
+  "$venv/bin/python" -m zipfile -e "$wheel"/numpy-*.whl "$wheel/all"
+  mkdir -p $newer
+  mv "$wheel"/all/numpy.libs/libscipy_openblas* $newer/
+  rm -r "$wheel"
+fi

@@ -1,5 +1,6 @@
 """corewise.h's governing functions, without any binding: what a test process needs and no more."""
 
+import atexit
 import ctypes
 import json
 import os
@@ -24,6 +25,8 @@ def govern(budget=0, group=None, flags=1):
     options = Options(ctypes.sizeof(Options), budget, flags, name.encode())
     if LIBRARY.cw_govern(ctypes.byref(options)) != 0:
         raise RuntimeError(LIBRARY.cw_last_error().decode())
+    if group is None:
+        atexit.register(pathlib.Path(report()["ledger"]["path"]).unlink, missing_ok=True)
 
 
 def ungovern():
