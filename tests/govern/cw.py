@@ -4,6 +4,7 @@ import atexit
 import ctypes
 import json
 import os
+import pathlib
 
 LIBRARY = ctypes.CDLL(os.environ["COREWISE_LIBRARY"])
 LIBRARY.cw_last_error.restype = ctypes.c_char_p
@@ -25,8 +26,8 @@ def govern(budget=0, group=None, flags=1):
     options = Options(ctypes.sizeof(Options), budget, flags, name.encode())
     if LIBRARY.cw_govern(ctypes.byref(options)) != 0:
         raise RuntimeError(LIBRARY.cw_last_error().decode())
-    if group is None:
-        atexit.register(pathlib.Path(report()["ledger"]["path"]).unlink, missing_ok=True)
+    if group is None and (path := report()["ledger"]["path"]):
+        atexit.register(pathlib.Path(path).unlink, missing_ok=True)
 
 
 def ungovern():
