@@ -70,8 +70,8 @@ class List {
 Buffer& buffer_at(std::uint32_t id);
 using BufferList = List<Buffer, buffer_at>;
 
-// Buffers of one size.
-struct Shelf {
+// Buffers of one size. What many threads write lies on lines of its own.
+struct Shelf {  // NOLINT(clang-analyzer-optin.performance.Padding)
   std::atomic<std::size_t> size = 0;
   alignas(64) std::atomic<std::int64_t> idle = 0;  // on `by_node`
   BufferList by_node[kNodes];

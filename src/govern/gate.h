@@ -73,7 +73,9 @@ class Nest {
   }
   // The innermost; one that was never pushed does not count.
   Visit pop() {
-    if (depth_ == 0 || --depth_ >= kDeepest) return {};
+    if (depth_ == 0) return {};
+    --depth_;
+    if (depth_ >= kDeepest) return {};
     const bool counted = (counted_ & 1U) != 0;
     counted_ >>= 1U;
     return {1, counted};

@@ -127,7 +127,7 @@ auto pass(std::size_t copy, Outlined* function, void* data, unsigned asked, unsi
   const Leave leave{passage.visit};
   if (!has_workers(passage)) return go(function, data, passage.threads);
   Region region{nullptr, function, data, passage.visit.threads};
-  if (data != nullptr) std::memcpy(&region.first_word, data, sizeof region.first_word);
+  if (data != nullptr) std::memcpy(static_cast<void*>(&region.first_word), data, sizeof(void*));
   return go(run_as_member, static_cast<void*>(&region), passage.threads);
 }
 

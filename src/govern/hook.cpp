@@ -5,6 +5,7 @@
 #include <cstring>
 #include <deque>
 #include <mutex>
+#include <system_error>
 #include <utility>
 
 #include "../os/patch.h"
@@ -41,7 +42,8 @@ bool exchange_word(const Patch& patch, const code::Word& from, const code::Word&
 }
 
 std::string refusal(int error) {
-  return std::string("the system does not let its memory be changed (") + std::strerror(error) +
+  return "the system does not let its memory be changed (" +
+         std::generic_category().message(error) +
          "); a seccomp filter, SELinux or systemd's MemoryDenyWriteExecute does that";
 }
 

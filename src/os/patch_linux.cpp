@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <system_error>
 
 #include "patch.h"
 
@@ -24,7 +25,7 @@ namespace {
 
 std::uintptr_t page_of(std::uintptr_t at) { return at & ~(page_size() - 1); }
 
-std::string reason(int error) { return std::strerror(error); }
+std::string reason(int error) { return std::generic_category().message(error); }
 
 // "begin-end rwxp ..." as the kernel writes it.
 bool parse(const char* line, std::uintptr_t& begin, std::uintptr_t& end, int& bits) {

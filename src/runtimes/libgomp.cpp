@@ -1,6 +1,5 @@
 // GNU libgomp. Wheels carry renamed copies; each copy is a pool of its own.
-#include <cstdlib>
-
+#include "../os/machine.h"
 #include "openmp_icv.h"
 
 namespace corewise {
@@ -19,7 +18,8 @@ bool prove(const SymbolLookup& symbols, Proof& proof) {
 Result<govern::SpinWord> spin_word(const Pool& pool) {
   constexpr std::uint64_t kTurns = 300000;
   constexpr std::uint64_t kBrief = 30000;
-  if (std::getenv("GOMP_SPINCOUNT") != nullptr || std::getenv("OMP_WAIT_POLICY") != nullptr) {
+  const os::LiveMachine machine;
+  if (machine.variable("GOMP_SPINCOUNT") || machine.variable("OMP_WAIT_POLICY")) {
     return Error{CW_OK, {}};
   }
   const auto at = govern::word_by_value(

@@ -7,9 +7,10 @@
 // build takes the calling thread's OpenMP count at every call, so that count is what is read and
 // set. Concurrent callers each take one of max(50, 2 x MAX_THREADS) buffers.
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 
+#include "../os/machine.h"
+#include "../text.h"
 #include "table.h"
 
 namespace corewise {
@@ -146,8 +147,9 @@ Look look(Pool& pool, const ModuleView& view) {
 // Idle workers of the pthreads build compare the time-stamp counter with a static word, 2^26 or
 // 2^28 cycles unless the environment had another power when the library was loaded.
 bool is_timeout(std::uint64_t cycles) {
-  const char* asked = std::getenv("OPENBLAS_THREAD_TIMEOUT");
-  const int power = asked != nullptr ? std::clamp(std::atoi(asked), 4, 30) : 28;
+  const auto asked = os::LiveMachine().variable("OPENBLAS_THREAD_TIMEOUT");
+  const auto power =
+      std::clamp<std::int64_t>(parse_integer(asked.value_or("28")).value_or(0), 4, 30);
   return cycles == std::uint64_t{1} << 26U || cycles == std::uint64_t{1} << 28U ||
          cycles == std::uint64_t{1} << static_cast<unsigned>(power);
 }
