@@ -11,6 +11,7 @@
 #include "../discover.h"
 #include "../json.h"
 #include "../limit.h"
+#include "../match.h"
 #include "../runtimes/table.h"
 #include "arena.h"
 #include "gate.h"
@@ -34,6 +35,11 @@ struct Held {
   const char* how = "none";
   std::string finding;
   bool served = false;  // by the arena
+  // Kept inside by a limit: never, if a cap speaks for it, or always.
+  enum class ByLimit { kNever, kCap, kAlways } by_limit = ByLimit::kNever;
+  int most = 0;  // that the limit was last held to
+  LimitsHandle limit = nullptr;
+  std::string not_limited;  // why it could not be
 };
 
 // Never destroyed: a thread may be on its way with it.
@@ -52,8 +58,9 @@ struct State {
   std::size_t pools_seen = 0;
   std::size_t openmp_copies = 0;
   std::vector<std::unique_ptr<Slots>> slots;
-  std::vector<LimitsHandle> limits;
   std::vector<Held> held;
+  std::vector<Rule> caps;
+  int most = kMaxBudget;  // for pools without a gate: the budget while somebody governs
   std::vector<std::string> findings;
   const Resident* resident = nullptr;
   std::string told;  // to it
@@ -90,8 +97,17 @@ void release(void* self, const Permit& permit) noexcept {
   static_cast<Ledger*>(self)->release({permit.threads, permit.note});
 }
 
-void note(State& s, const Pool& pool, const char* how, std::string finding = {}) {
-  s.held.push_back({pool.id, how, std::move(finding)});
+// For a process that is only capped.
+Permit grant_all(void*, int wanted) noexcept { return {wanted, 0}; }
+void take_nothing_back(void*, const Permit&) noexcept {}
+constexpr Grants kUnbounded = {grant_all, take_nothing_back, nullptr};
+
+Held& note(State& s, const Pool& pool, const char* how, std::string finding = {}) {
+  Held& held = s.held.emplace_back();
+  held.pool = pool.id;
+  held.how = how;
+  held.finding = std::move(finding);
+  return held;
 }
 
 // Once, however often it is met.
@@ -106,15 +122,20 @@ void add_slots(State& s, std::vector<SlotRequest> requests) {
 
 void hook_openmp(State& s, const Pool& pool) {
   if (s.openmp_copies == libgomp::kMostCopies) {
-    return note(s, pool, "none", "there are more OpenMP runtimes than can be told apart");
+    note(s, pool, "none", "there are more OpenMP runtimes than can be told apart");
+    return;
   }
   const ModuleNames names(pool);
   const libgomp::Symbol symbol = [&](const char* name) {
     return reinterpret_cast<void*>(names.exported(name).address);
   };
-  std::vector<SlotRequest> requests = libgomp::slot_requests(s.openmp_copies, symbol);
-  std::ranges::copy(kmp::slot_requests(s.openmp_copies, symbol), std::back_inserter(requests));
-  if (requests.empty()) return note(s, pool, "none", "it lacks the functions that regions need");
+  std::vector<SlotRequest> requests = libgomp::slot_requests(s.openmp_copies, pool.id, symbol);
+  std::ranges::copy(kmp::slot_requests(s.openmp_copies, pool.id, symbol),
+                    std::back_inserter(requests));
+  if (requests.empty()) {
+    note(s, pool, "none", "it lacks the functions that regions need");
+    return;
+  }
   ++s.openmp_copies;
   add_slots(s, std::move(requests));
   note(s, pool, "gate");
@@ -123,14 +144,20 @@ void hook_openmp(State& s, const Pool& pool) {
 void hook_openblas(State& s, const Pool& pool) {
   for (const arena::Copy& copy : arena::install()) {
     if (copy.base != pool.base) continue;
-    if (!copy.served) return note(s, pool, "none", copy.reason);
+    if (!copy.served) {
+      note(s, pool, "none", copy.reason).by_limit = Held::ByLimit::kCap;
+      return;
+    }
     const openblas::Attached attached = openblas::attach(pool, copy);
     const char* how = !attached.governed ? "none" : attached.reason.empty() ? "gate" : "counted";
-    note(s, pool, how, attached.reason);
-    s.held.back().served = true;
+    Held& held = note(s, pool, how, attached.reason);
+    held.served = true;
+    // Over OpenMP its calls are narrowed also where the program's own view of them is not kept.
+    const bool narrowed = attached.governed && (attached.reason.empty() || pool.layer == "openmp");
+    if (!narrowed) held.by_limit = Held::ByLimit::kCap;
     return;
   }
-  note(s, pool, "none", "its work buffers were not found");
+  note(s, pool, "none", "its work buffers were not found").by_limit = Held::ByLimit::kCap;
 }
 
 // Every thread of a team may call a copy at the same time, and one that the arena does not serve
@@ -146,20 +173,45 @@ void cap_teams(const State& s) {
   gate::cap_teams(most);
 }
 
-// What has no gate. Only what is above the budget, since a limit also raises.
 void hook_none(State& s, const Pool& pool) {
   if (pool.scope == CW_SCOPE_NONE || pool.runtime->set == nullptr) {
-    return note(s, pool, "none", "it cannot be set from here");
+    note(s, pool, "none", "it cannot be set from here");
+    return;
   }
-  if (pool.runtime->get(pool) <= s.budget) return note(s, pool, "limit");
-  auto limits = open_limits({{CW_MATCH_ID, {}, pool.id, s.budget}}, CW_LIMITS_NOT_STICKY,
+  note(s, pool, "limit").by_limit = Held::ByLimit::kAlways;
+}
+
+// What has no gate. Only what is above the most, since a limit also raises.
+void limit(State& s, Held& held) {
+  const Pool& pool = pool_at(held.pool);
+  const int cap = wanted_by(s.caps, pool);
+  int most = held.by_limit == Held::ByLimit::kAlways ? s.most : kMaxBudget;
+  if (cap != 0) most = std::min(most, cap);
+  if (held.by_limit == Held::ByLimit::kNever || held.most == most) return;
+  held.most = most;
+  if (held.limit != nullptr) close_limits(*std::exchange(held.limit, nullptr));
+  if (pool.scope == CW_SCOPE_NONE || pool.runtime->get(pool) <= most) return;
+  auto opened = open_limits({{CW_MATCH_ID, {}, pool.id, most}}, CW_LIMITS_NOT_STICKY,
                             reinterpret_cast<std::uintptr_t>(&s));
-  if (!limits) return note(s, pool, "none", limits.error().what);
-  s.limits.push_back(std::move(*limits));
-  note(s, pool, "limit",
-       pool.scope == CW_SCOPE_THREAD
-           ? "only the thread that governs is limited: the library counts for each by itself"
-           : "");
+  if (!opened) {
+    held.how = "none";
+    held.finding = held.not_limited = opened.error().what;
+    return;
+  }
+  held.limit = std::move(*opened);
+  if (pool.scope == CW_SCOPE_THREAD) {
+    held.finding = "only the thread that governs is limited: the library counts for each by itself";
+  }
+}
+
+// All that caps and the budget say to the pools that are held.
+void hold_to_limits(State& s) {
+  for (Held& held : s.held) {
+    limit(s, held);
+    const bool gate = held.by_limit == Held::ByLimit::kNever;
+    gate::cap_pool(held.pool, gate ? wanted_by(s.caps, pool_at(held.pool)) : 0);
+  }
+  openblas::obey_caps();
 }
 
 struct Gate {
@@ -212,6 +264,7 @@ void hook_what_is_loaded(State& s) {
   }
   for (std::string& left : idle_pools::install().left) say(s, std::move(left));
   cap_teams(s);
+  hold_to_limits(s);
   tell(s);
 }
 
@@ -270,11 +323,47 @@ void unhook_all(State& s) {
     say(s, std::move(copy.reason));
   }
   for (std::string& left : idle_pools::remove().left) say(s, std::move(left));
-  for (const LimitsHandle& limits : s.limits) close_limits(*limits);
-  s.limits.clear();
+  for (const Held& held : s.held) {
+    gate::cap_pool(held.pool, 0);
+    if (held.limit != nullptr) close_limits(*held.limit);
+  }
   s.held.clear();
   s.pools_seen = 0;
   s.openmp_copies = 0;
+}
+
+// `most`: for pools without a gate.
+void hook_all(State& s, const Grants& grants, int most) {
+  s.most = most;
+  // Slots of copies that were hooked before are found again by the same replacements.
+  s.slots.clear();
+  add_slots(s, openblas::slot_requests());
+  add_slots(s, loads::slot_requests());
+  if (s.resident != nullptr) add_slots(s, s.resident->slots);
+  arena::listen(&openblas::listener());
+  gate::open(&grants);
+  hook_what_is_loaded(s);
+  loads::watch(look);
+}
+
+bool is_hooked(const State& s) { return s.users > 0 || !s.caps.empty(); }
+
+std::vector<Capped> caps_of(const State& s) {
+  std::vector<Capped> all;
+  for (const Held& held : s.held) {
+    const Pool& pool = pool_at(held.pool);
+    const int most = wanted_by(s.caps, pool);
+    if (most == 0) continue;
+    const bool gate = held.by_limit == Held::ByLimit::kNever && held.how != std::string("none");
+    const bool settable = pool.scope == CW_SCOPE_PROCESS && pool.runtime->set != nullptr;
+    std::string finding;
+    if (!gate) finding = settable ? held.not_limited : held.finding;
+    if (!gate && pool.scope == CW_SCOPE_THREAD) {
+      finding = "each thread has a count of its own, which only that thread can set";
+    }
+    all.push_back({held.pool, most, gate, std::move(finding)});
+  }
+  return all;
 }
 
 }  // namespace
@@ -298,15 +387,8 @@ std::optional<Error> govern(const GovernOptions& options) {
   s.options = options;
   if (options.resident != nullptr) s.resident = options.resident;
   if (auto error = find_budget(s)) return error;
-  // Slots of copies that were hooked before are found again by the same replacements.
-  s.slots.clear();
-  add_slots(s, openblas::slot_requests());
-  add_slots(s, loads::slot_requests());
-  if (s.resident != nullptr) add_slots(s, s.resident->slots);
-  arena::listen(&openblas::listener());
-  gate::open(&s.shared->grants);
-  hook_what_is_loaded(s);
-  loads::watch(look);
+  if (is_hooked(s)) unhook_all(s);
+  hook_all(s, s.shared->grants, s.budget);
   ++s.users;
   return std::nullopt;
 }
@@ -317,19 +399,76 @@ void ungovern() {
   const int kept = s.resident != nullptr ? 1 : 0;
   if (s.users <= kept) return;
   --s.users;
-  if (s.users == 0) unhook_all(s);
+  if (s.users > 0) return;
+  unhook_all(s);
+  if (is_hooked(s)) hook_all(s, kUnbounded, kMaxBudget);
+}
+
+Result<std::vector<Capped>> cap(std::vector<Rule> rules) {
+  const std::lock_guard lock(govern_lock());
+  State& s = state();
+  synchronise();
+  if (auto error = settle_names(rules)) return *std::move(error);
+  const bool was_hooked = is_hooked(s);
+  s.caps = std::move(rules);
+  if (is_hooked(s) != was_hooked) {
+    was_hooked ? unhook_all(s) : hook_all(s, kUnbounded, kMaxBudget);
+  } else if (was_hooked) {
+    hook_what_is_loaded(s);
+  }
+  return caps_of(s);
+}
+
+Result<std::vector<Capped>> try_cap(std::vector<Rule> rules) {
+  const std::lock_guard lock(govern_lock());
+  State tried;
+  synchronise();
+  if (auto error = settle_names(rules)) return *std::move(error);
+  tried.caps = std::move(rules);
+  if (is_hooked(state())) {
+    for (const Held& held : state().held) tried.held.push_back(held);
+    return caps_of(tried);
+  }
+  for (std::size_t id = 0; id < pool_count(); ++id) {
+    const Pool& pool = pool_at(id);
+    if (std::ranges::find(kGates, pool.runtime, &Gate::runtime) == std::end(kGates)) {
+      hook_none(tried, pool);
+    } else {
+      note(tried, pool, "gate");
+    }
+  }
+  return caps_of(tried);
+}
+
+std::vector<Capped> caps() {
+  const std::lock_guard lock(govern_lock());
+  return caps_of(state());
+}
+
+bool is_governed() {
+  const std::lock_guard lock(govern_lock());
+  return state().users > 0;
+}
+
+std::optional<LedgerSnapshot> ledger_now() {
+  const std::lock_guard lock(govern_lock());
+  const State& s = state();
+  if (s.users == 0 || s.shared == nullptr) return std::nullopt;
+  return s.shared->ledger->snapshot();
 }
 
 void govern_new_modules() {
   // Whoever holds it may wait for the loader, which our caller may hold.
   const std::unique_lock lock(govern_lock(), std::try_to_lock);
   State& s = state();
-  if (!lock.owns_lock() || s.users == 0) return;
+  if (!lock.owns_lock() || !is_hooked(s)) return;
   hook_what_is_loaded(s);
-  if (!budget_changed(s.found, os::LiveMachine())) return;
+  if (s.users == 0 || !budget_changed(s.found, os::LiveMachine())) return;
   // A budget that cannot be kept any more leaves the one before.
   if (find_budget(s)) return;
+  s.most = s.budget;
   gate::open(&s.shared->grants);
+  hold_to_limits(s);
   tell(s);
 }
 
