@@ -155,8 +155,8 @@ int dispatch(std::vector<std::string> words) {
 }  // namespace
 
 std::span<const Command* const> commands() {
-  static constexpr std::array<const Command*, 8> kTable = {
-      &kInfo, &kBudget, &kPlan, &kDoctor, &kRun, &kEnv, &kCompletion, &kManual};
+  static constexpr std::array<const Command*, 10> kTable = {
+      &kInfo, &kBudget, &kPlan, &kDoctor, &kRun, &kLimit, &kGovern, &kEnv, &kCompletion, &kManual};
   return kTable;
 }
 
