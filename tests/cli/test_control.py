@@ -1,0 +1,184 @@
+"""Limiting, governing and watching processes that run."""
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import CLEAN
+
+BUSY = """
+import corewise, sys, numpy as np
+a = np.ones((300, 300)); a @ a
+print("ready", flush=True)
+import threading
+threading.Thread(target=lambda: (sys.stdin.read(), globals().update(done=True))).start()
+done = False
+while not done: a @ a
+"""
+
+
+@pytest.fixture
+def numpy_with_corewise(numpy_python):
+    words = [numpy_python, "-c", "import corewise"]
+    if subprocess.run(words, capture_output=True).returncode != 0:
+        pytest.skip("the Python with NumPy has no corewise")
+    return numpy_python
+
+
+@contextlib.contextmanager
+def started(*words, env=None):
+    child = subprocess.Popen(
+        words,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=CLEAN | (env or {}),
+    )
+    try:
+        assert child.stdout.readline() == "ready\n"
+        yield child
+    finally:
+        child.kill()
+        child.communicate()
+
+
+@pytest.fixture
+def busy(numpy_with_corewise):
+    with started(numpy_with_corewise, "-c", BUSY) as child:
+        yield str(child.pid)
+
+
+def test_limit_and_restore(corewise, busy):
+    threads = os.sched_getaffinity(0).__len__()
+    tried = corewise("limit", "--pid", busy, "--blas", "1", "--dry-run")
+    assert tried.returncode == 0 and "Dry run" in tried.stdout
+    done = corewise("limit", "--pid", busy, "--blas", "1")
+    assert done.returncode == 0, done.stderr
+    assert re.search(rf"^blas +{threads} +1 +openblas", done.stdout, re.M)
+    assert "reaches every thread" in done.stdout
+    shown = corewise("info", "--pid", busy)
+    assert "limited to 1 over the control socket" in shown.stdout
+    seen = json.loads(corewise("info", "--pid", busy, "--json").stdout)
+    assert [(p["threads"], p["limit"]) for p in seen["pools"] if p["api"] == "blas"] == [
+        (threads, 1)
+    ]
+    assert seen["control"] is True
+    assert re.search(
+        rf"^blas +1 +{threads} ", corewise("limit", "-p", busy, "--restore").stdout, re.M
+    )
+    assert "Nothing was limited" in corewise("limit", "-p", busy, "--restore").stdout
+    answer = json.loads(corewise("limit", "-p", busy, "--pool", "openblas=1", "--json").stdout)
+    assert answer["outcomes"][0]["after"] == 1
+
+
+def test_a_limit_before_its_pool_is_loaded(corewise):
+    code = "import corewise, sys; print('ready', flush=True); sys.stdin.read()"
+    with started(sys.executable, "-c", code) as child:
+        done = corewise("limit", "--pid", str(child.pid), "--blas", "2")
+    assert done.returncode == 0 and "will be limited" in done.stdout
+
+
+def test_govern_and_off(corewise, busy):
+    done = corewise("govern", "--pid", busy, "--budget", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    path = json.loads(done.stdout)["report"]["ledger"]["path"]
+    try:
+        assert "budget 1" in corewise("govern", "--pid", busy, "--budget", "1").stdout
+        assert "is not governed" in corewise("govern", "--pid", busy, "--off").stdout
+    finally:
+        Path(path).unlink(missing_ok=True)
+
+
+def test_off_does_not_end_what_run_began(corewise, program, numpy_with_corewise):
+    run = [program, "run", "-q", "--group", f"test-{os.getpid()}-off", "--"]
+    say = "print(corewise.govern_report()['ledger']['path'], flush=True)\n"
+    with started(*run, numpy_with_corewise, "-c", BUSY.replace("while", say + "while")) as child:
+        path = child.stdout.readline().strip()
+        done = corewise("govern", "--pid", str(child.pid), "--off")
+        (mine,) = [
+            process
+            for process in json.loads(corewise("top", "--json").stdout)["processes"]
+            if process["pid"] == child.pid
+        ]
+    Path(path).unlink(missing_ok=True)
+    assert mine["governed"] and mine["granted"] is not None
+    assert done.returncode == 1 and "corewise run" in done.stderr
+
+
+AGENTLESS = "print('ready', flush=True); import sys; sys.stdin.read()"
+
+
+@pytest.mark.parametrize("words", [["limit", "--blas", "1"], ["govern"]])
+def test_exit_codes(corewise, words):
+    command, *options = words
+    with started(sys.executable, "-c", AGENTLESS) as child:
+        done = corewise(command, "--pid", str(child.pid), *options)
+    assert done.returncode == 8 and "corewise run" in done.stderr
+    done = corewise(command, "--pid", "4194304", *options)
+    assert done.returncode == 3 and "4194304" in done.stderr
+    assert corewise(command, "--pid", "x", *options).returncode == 2
+    assert corewise(command, *options).returncode == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
+def test_somebody_elses_process(program, busy):
+    words = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", program]
+    done = subprocess.run(
+        [*words, "limit", "--pid", busy, "--blas", "1"], capture_output=True, text=True, env=CLEAN
+    )
+    assert done.returncode == 4 and "belongs to user 0" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words, hint",
+    [
+        (["--blas", "0"], "1 to 32768"),
+        (["--blas", "many"], "whole number"),
+        (["--pool", "libgomp"], "NAME=K"),
+        (["--pool", "=1"], "NAME=K"),
+        ([], "--restore"),
+        (["--restore", "--blas", "1"], "no counts"),
+        (["--restore", "--dry-run"], "--dry-run"),
+    ],
+)
+def test_wrong_words(corewise, words, hint):
+    done = corewise("limit", "--pid", str(os.getpid()), *words)
+    assert done.returncode == 2 and hint in done.stderr
+
+
+def test_a_name_that_the_process_does_not_know(corewise, busy):
+    done = corewise("limit", "--pid", busy, "--pool", "libfoo=1")
+    assert done.returncode == 2 and "libfoo" in done.stderr
+
+
+def test_a_stopped_process_does_not_hold_us_up(corewise, busy):
+    os.kill(int(busy), 19)
+    began = time.monotonic()
+    shown = corewise("top", "--once")
+    assert f"Process {busy} does not answer" in shown.stdout or busy in shown.stdout
+    assert time.monotonic() - began < 60
+    os.kill(int(busy), 18)
+
+
+def test_top_once_and_json(corewise, busy):
+    corewise("limit", "--pid", busy, "--blas", "1")
+    view = json.loads(corewise("top", "--json").stdout)
+    (mine,) = [process for process in view["processes"] if process["pid"] == int(busy)]
+    assert view["schema_version"] == 1 and mine["threads"] >= 3 and mine["cpus_used"] > 0
+    assert mine["sample"]["pools"][0]["limit"] == 1 and not mine["governed"]
+    shown = corewise("top", "--once").stdout
+    assert "budget" in shown.splitlines()[0]
+    assert re.search(rf"^[> ] +{busy} .* blas=1 ", shown, re.M)
+
+
+def test_top_wants_a_terminal(corewise):
+    done = corewise("top")
+    assert done.returncode == 2 and "--once" in done.stderr
+    assert corewise("top", "--interval", "0").returncode == 2
