@@ -68,11 +68,15 @@ void Recorder::find_processes() {
   }
   if (!itself_) family.erase(root_);
   for (const observe::Task& task : all) {
-    if (!family.contains(task.tid) || processes_.contains(task.tid)) continue;
-    processes_[task.tid] = {};
+    if (!family.contains(task.tid)) continue;
+    // By exec a process becomes another program.
+    std::string command = command_of(task.tid);
+    Process& process = processes_[task.tid];
+    if (process.command == command) continue;
     Json json = event("process", now);
     json.field("pid", task.tid).field("parent", task.parent);
-    write_(json.field("command", command_of(task.tid)).close('}').text());
+    write_(json.field("command", command).close('}').text());
+    process.command = std::move(command);
   }
 }
 

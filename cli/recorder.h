@@ -34,6 +34,7 @@ class Recorder {
   struct Process {
     double asked_s = -1;  // when it was last asked whose its threads are
     bool has_unknown = false;
+    std::string command;
   };
 
   double now_s() const;

@@ -38,10 +38,14 @@ std::string head(const View& view, const Style& style) {
 // In words, since colour alone tells nobody.
 std::string verdict(const View& view, const Style& style) {
   const double over = view.running() - view.budget;
-  if (view.processes.empty()) return "No process of yours has a control socket or is governed.";
-  if (over < 1) return painted("within the budget", Paint::kGreen, style);
-  return painted(fmt::format("OVERSUBSCRIBED: {:.0f} more threads run than there are CPUs", over),
-                 Paint::kRed, style);
+  const bool none = view.processes.empty();
+  std::string text = "within the budget";
+  if (none) text = "No process of yours has a control socket or is governed.";
+  if (over >= 1) {
+    text = fmt::format("OVERSUBSCRIBED: {:.0f} more threads run than there are CPUs", over);
+  }
+  text = cut_to(text, style.width, style.unicode);
+  return none ? text : painted(text, over >= 1 ? Paint::kRed : Paint::kGreen, style);
 }
 
 std::string limits_of(const WatchedProcess& process) {

@@ -136,6 +136,7 @@ void govern_from_now_on() {
   const bool serves = variable("COREWISE_CONTROL") == "on";
   if ((!governs && !serves) || !is_preloaded()) return;
   try {
+    control::serve_children();
     if (serves) static_cast<void>(control::start());
     if (governs) govern_from_now_on();
   } catch (const std::exception&) {

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import CLEAN
+from governed import Governed
 
 BUSY = """
 import corewise, sys, numpy as np
@@ -182,3 +183,51 @@ def test_top_wants_a_terminal(corewise):
     done = corewise("top")
     assert done.returncode == 2 and "--once" in done.stderr
     assert corewise("top", "--interval", "0").returncode == 2
+
+
+FORKED = """
+import multiprocessing, sys, numpy as np
+def work(end):
+    a = np.ones((300, 300))
+    a @ a
+    print("ready", flush=True)
+    end.wait()
+end = multiprocessing.get_context("fork").Event()
+child = multiprocessing.get_context("fork").Process(target=work, args=(end,))
+child.start()
+print(child.pid, flush=True)
+sys.stdin.read()
+end.set()
+child.join()
+"""
+
+
+def report(pid):
+    """What the process answers about its governing; there is no command that only asks."""
+    code = f"import corewise, json; print(json.dumps(corewise.control({pid}, {{'request': 'report'}})))"
+    words = [sys.executable, "-c", code]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout
+
+
+def test_forked_workers_under_run_can_be_limited(corewise, program, numpy_with_corewise):
+    """Workers of multiprocessing import nothing of ours: the agent serves them."""
+    run = [program, "run", "-q", "--group", f"test-{os.getpid()}-fork", "--"]
+    code = FORKED.replace('print("ready", flush=True)', "")
+    with started(*run, numpy_with_corewise, "-c", "print('ready', flush=True)" + code) as child:
+        worker = child.stdout.readline().strip()
+        for _ in range(100):
+            done = corewise("limit", "--pid", worker, "--blas", "1", "--json")
+            if done.returncode == 0:
+                break
+            time.sleep(0.05)
+        assert json.loads(done.stdout)["outcomes"][0]["after"] == 1
+        ledger = json.loads(corewise("top", "--json").stdout)
+        assert {child.pid, int(worker)} <= {p["pid"] for p in ledger["processes"]}
+        Path(json.loads(report(worker))["report"]["ledger"]["path"]).unlink()
+        child.communicate(timeout=60)
+        assert child.returncode == 0
+
+
+def test_a_program_without_pools_gets_no_thread(program):
+    code = "import os; print(os.listdir('/proc/self/task').__len__())"
+    assert Governed(program, sys.executable, "-c", code).out == "1\n"
