@@ -266,8 +266,8 @@ def measure(workload: Workload) -> dict[str, float]:
     if call := os.environ.get("BENCH_CALL"):
         module, function = call.split(":")
         getattr(importlib.import_module(module), function)()
-    # A full collection over what the imports left takes a quarter of some tasks, and whether it falls
-    # into them depends on a handful of objects.
+    # A full collection of what the imports left takes a quarter of some tasks, and whether it falls
+    # into them hangs on a handful of objects.
     gc.collect()
     gc.freeze()
     task = functools.partial(limited, workload.task) if workload.runner == "loky" else workload.task

@@ -84,13 +84,15 @@ void Hold::add(const Pool& pool, int budget) {
 
 std::vector<std::string> Hold::rewrite_slots() {
   std::vector<std::string> left;
-  for (const auto& slots : slots_) std::ranges::move(slots->rewrite().left, std::back_inserter(left));
+  for (const auto& slots : slots_)
+    std::ranges::move(slots->rewrite().left, std::back_inserter(left));
   return left;
 }
 
 std::vector<std::string> Hold::restore_slots() {
   std::vector<std::string> left;
-  for (const auto& slots : slots_) std::ranges::move(slots->restore().left, std::back_inserter(left));
+  for (const auto& slots : slots_)
+    std::ranges::move(slots->restore().left, std::back_inserter(left));
   return left;
 }
 

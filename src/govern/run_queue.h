@@ -1,10 +1,11 @@
 // How many runnable threads the ledger does not know of: other people's work, and the serial parts
 // of the processes that it does know. A team that is as wide as the budget waits beside them at its
-// barrier for a thread that has no CPU, a scheduler's tick (1 to 4 ms) for a region of microseconds.
+// barrier for a thread that has no CPU, a scheduler's tick (1 to 4 ms) for a region of
+// microseconds.
 //
-// A hint, and a cautious one. The kernel is asked every few milliseconds at most, so only who starts
-// many regions a second is told anything: a long region always finds the answers too old, and gets
-// what the ledger has. One answer means nothing, several in a row do.
+// A hint, and a cautious one. The kernel is asked every few milliseconds at most, so only who
+// starts many regions a second is told anything: a long region always finds the answers too old,
+// and gets what the ledger has. One answer means nothing, several in a row do.
 //
 // Source: the fourth field of /proc/loadavg, "runnable scheduling entities" (proc(5)), which the
 // kernel counts at that instant over all CPUs of the machine.
