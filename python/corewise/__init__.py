@@ -10,15 +10,24 @@
     corewise.doctor()                        # what is wrong, why, and what to do
     with corewise.governed(budget=8):        # regions and calls get what is free
         ...
+    corewise.sample()                        # what the threads of each pool do now
 
-Names are loaded when first used, so importing costs next to nothing.
+Names are loaded when first used, so importing costs next to nothing. Importing starts a thread
+that answers on the control socket (docs/control.md), unless COREWISE_CONTROL=off is set.
 """
+
+import os as _os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from . import threadpoolctl as threadpoolctl
     from ._budget import Budget as Budget
     from ._budget import budget as budget
+    from ._control import control as control
+    from ._control import control_path as control_path
+    from ._control import control_start as control_start
+    from ._control import control_stop as control_stop
+    from ._control import sample as sample
     from ._core import Pool as Pool
     from ._doctor import Finding as Finding
     from ._doctor import Findings as Findings
@@ -65,6 +74,9 @@ _WHERE = {
     **dict.fromkeys(("govern", "govern_report", "governed", "ungovern"), "_govern"),
     **dict.fromkeys(("Info", "Outcome", "PoolInfo", "info"), "_info"),
     **dict.fromkeys(("Budget", "budget"), "_budget"),
+    **dict.fromkeys(
+        ("control", "control_path", "control_start", "control_stop", "sample"), "_control"
+    ),
     **dict.fromkeys(("Finding", "Findings", "doctor"), "_doctor"),
     **dict.fromkeys(("Plan", "plan"), "_plan"),
     "Pool": "_core",
@@ -101,5 +113,20 @@ def __getattr__(name: str) -> object:
     return value
 
 
+def _serve() -> None:
+    """A process that cannot be controlled can do all else: `control_start()` says why."""
+    from . import _core
+
+    try:
+        _core.control_start()
+    except Exception:
+        return
+
+
 def __dir__() -> "list[str]":
     return sorted({*globals(), *__all__})
+
+
+if _os.environ.get("COREWISE_CONTROL") != "off":
+    _serve()
+    _os.register_at_fork(after_in_child=_serve)
