@@ -234,7 +234,7 @@ print([p["threads"] - p["workers"] for p in s["pools"]], s["program"]["total"],
       s["unknown"]["total"], len(s["each"]) == s["threads"]["total"])
 end.set()
 """
-    # The caller computes as well. Of the program: the main thread, five, and the one that serves the socket.
+    # The caller computes as well. Of the program: the main thread, five, and the socket's own.
     assert run(code).strip() == "[1] 7 0 True"
 
 
