@@ -35,9 +35,8 @@ class Findings(Rich, tuple[Finding, ...]):
 
         if not self:
             return _html.page(_html.paragraph(repr(self)))
-        heads = ["Severity", "What", "Why", "What to do"]
-        rows = [[f.severity, f.what, f.why, f.remedy] for f in self]
-        return _html.page(_html.table("What is wrong", heads, rows))
+        rows = [[f.severity, _html.Markup(_paragraphs(f))] for f in self]
+        return _html.page(_html.table("What is wrong", ["Severity", "Finding"], rows))
 
     def to_json(self) -> str:
         """The document that `corewise doctor --json` prints."""
@@ -54,6 +53,13 @@ def _sentences(finding: Finding) -> str:
     width = shutil.get_terminal_size((80, 24)).columns - indent
     heads = (finding.severity, finding.what), ("  why", finding.why), ("  do", finding.remedy)
     return "\n".join(head.ljust(indent) + folded(text, width, indent) for head, text in heads)
+
+
+def _paragraphs(finding: Finding) -> str:
+    from html import escape
+
+    what, why, remedy = map(escape, finding[2:])
+    return f"<strong>{what}</strong><br/>Why: {why}<br/>What to do: {remedy}"
 
 
 def doctor() -> Findings:

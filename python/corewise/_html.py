@@ -24,7 +24,7 @@ background:transparent!important;white-space:normal}
 .corewise th.n,.corewise td.n{text-align:right!important;white-space:nowrap}
 .corewise td.p{overflow-wrap:anywhere}
 .corewise svg{display:block;max-width:100%;height:auto;margin:.2em 0}
-.corewise svg.bar{display:inline-block;vertical-align:middle;margin:0 0 0 .5em}
+.corewise svg.bar{display:inline-block;vertical-align:middle;max-width:none;margin:0 0 0 .5em}
 .corewise svg text{fill:currentColor;font:11px sans-serif}
 .corewise .own{fill:var(--cw-own);stroke:var(--cw-own)}
 .corewise .free{fill:none;stroke:var(--cw-own)}

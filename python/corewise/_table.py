@@ -78,7 +78,7 @@ def as_html(pools: Sequence[PoolInfo]) -> str:
 
     if not pools:
         return _html.page(_html.paragraph(as_text(pools)))
-    rows = [_cells(pool) for pool in pools]
+    rows = [[*_cells(pool)[:-1], _library(pool.path)] for pool in pools]
     if cpus := _own_cpus():
         from ._pictures import threads_bar
 
@@ -87,6 +87,16 @@ def as_html(pools: Sequence[PoolInfo]) -> str:
                 row[_THREADS] = _html.Markup(row[_THREADS] + threads_bar(pool.threads, cpus))
     caption = f"Native thread pools of process {os.getpid()}"
     return _html.page(_html.table(caption, _HEADS, rows, _RIGHT))
+
+
+def _library(path: str) -> str:
+    """The file and its folder, which tell libraries apart; the whole path when pointed at."""
+    from html import escape
+
+    from ._html import Markup
+
+    text = shown(path)
+    return Markup(f'<span title="{escape(text)}">{escape("/".join(text.split("/")[-2:]))}</span>')
 
 
 def _own_cpus() -> int:

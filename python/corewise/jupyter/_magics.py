@@ -21,6 +21,7 @@ from . import _words
 from ._frontends import Frontends
 from ._overview import Overview
 from ._session import Session
+from ._status import Status
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -50,6 +51,7 @@ class Magics:
             "report": self._report,
         }
         self._frontends = Frontends()
+        self._status = Status(shell, self.session, self._frontends)
 
     def register(self) -> None:
         self._shell.register_magic_function(self.threads, "line_cell", "threads")
@@ -60,7 +62,10 @@ class Magics:
         for name, complete in (("threads", self._complete), ("govern", lambda *_: ["on", "off"])):
             self._shell.set_hook("complete_command", complete, re_key=rf"%{{1,2}}{name}\b")
 
+        self._status.register()
+
     def unregister(self) -> None:
+        self._status.unregister()
         self.session.close()
         self._shell.events.unregister("pre_run_cell", self._before_cell)
         self._shell.events.unregister("post_execute", self.session.end_cell)

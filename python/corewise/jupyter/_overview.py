@@ -14,7 +14,7 @@ class Overview(Rich):
 
     def __init__(self, settings: str) -> None:
         self._settings = settings
-        self._parts: tuple[Rich, ...] = (info(), budget(), doctor())
+        self._parts: tuple[Rich, ...] = (info(), doctor(), budget())
 
     def __repr__(self) -> str:
         return "\n\n".join([self._settings, *map(repr, self._parts)])
