@@ -21,10 +21,10 @@ LOGS = ROOT / "build" / "logs"
 BIN = ROOT / ".venv" / "bin"
 
 
-def build(preset: str) -> str:
+def build(preset: str, *arguments: str) -> str:
     return (
         f"cmake --preset {preset} -G Ninja -DCOREWISE_REAL_VENV={ROOT}/.venv-real"
-        f" && cmake --build build/{preset} -j 2"
+        f" && cmake --build build/{preset} -j 2 " + " ".join(arguments)
     )
 
 
@@ -52,7 +52,7 @@ STEPS: list[tuple[str, str]] = [
     ("cpp-asan", ctest("asan", "-L 'unit|stubs'")),
     ("build-tsan", build("tsan")),
     ("cpp-tsan", ctest("tsan", "-L 'unit|stubs'")),
-    ("build-fuzz", build("fuzz")),
+    ("build-fuzz", build("fuzz", "--target fuzz_targets")),
     ("fuzz", ctest("fuzz", "-L fuzz")),
     ("sklearn", "tests/python/run_sklearn_suite.sh"),
 ]
