@@ -63,3 +63,15 @@ if [ "$what" = test ] && [ ! -d $newer ]; then
   mv "$wheel"/all/numpy.libs/libscipy_openblas* $newer/
   rm -r "$wheel"
 fi
+
+# A trajectory for examples/notebooks: two files of a big package, which stay outside of ours.
+adk=$venv/share/adk
+if [ "$what" = test ] && [ ! -d $adk ]; then
+  echo "setup: fetching a trajectory of MDAnalysisTests"
+  package=$(mktemp -d)
+  "$venv/bin/python" -m pip download -q --disable-pip-version-check --no-deps --no-binary=:all: \
+    MDAnalysisTests==2.11.0 -d "$package" 2>&1 | { grep -v 'is ignored: it is neither a file nor a directory' || true; }
+  mkdir -p $adk
+  tar -xzf "$package"/*.tar.gz -C $adk --strip-components=3 --wildcards '*/data/adk.psf' '*/data/adk_dims.dcd'
+  rm -r "$package"
+fi
