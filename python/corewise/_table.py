@@ -89,14 +89,18 @@ def as_html(pools: Sequence[PoolInfo]) -> str:
     return _html.page(_html.table(caption, _HEADS, rows, _RIGHT))
 
 
+def short_name(path: str) -> str:
+    """The file and its folder, which tell libraries apart."""
+    return "/".join(shown(path).split("/")[-2:])
+
+
 def _library(path: str) -> str:
-    """The file and its folder, which tell libraries apart; the whole path when pointed at."""
+    """The short name; the whole path when pointed at."""
     from html import escape
 
     from ._html import Markup
 
-    text = shown(path)
-    return Markup(f'<span title="{escape(text)}">{escape("/".join(text.split("/")[-2:]))}</span>')
+    return Markup(f'<span title="{escape(shown(path))}">{escape(short_name(path))}</span>')
 
 
 def _own_cpus() -> int:

@@ -42,6 +42,9 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(settings))
     (folder / "root").mkdir()
+    source = ROOT / "tests" / "python" / "native" / "regions.c"
+    library = folder / "root" / "libregions.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-fopenmp", "-o", library, source], check=True)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -9,14 +9,14 @@ from conftest import Open
 from playwright.sync_api import Locator, expect
 
 LOAD = "import numpy, scipy.linalg, sklearn.cluster\n%load_ext corewise"
-# Prints the counts that BLAS had meanwhile; ends when it was limited, or after a minute.
+# Prints the sizes that its OpenMP teams had; ends when they were limited, or after a minute.
 BUSY = """\
-import time, corewise
-a, seen, end = numpy.ones((400, 400)), [], time.monotonic() + 60
+import ctypes, time
+regions = ctypes.CDLL('./libregions.so')
+seen, end = [], time.monotonic() + 60
 while time.monotonic() < end and seen[-1:] != [1]:
-    a @ a
-    if seen[-1:] != [corewise.pools()[0].threads]: seen.append(corewise.pools()[0].threads)
-print('counts', seen)"""
+    if seen[-1:] != [team := regions.team_size()]: seen.append(team)
+print('teams of', seen)"""
 
 
 def contrast(output: Locator) -> float:
@@ -63,16 +63,19 @@ def test_limits_are_changed_while_a_cell_runs(open_notebook: Open) -> None:
     output = notebook.run(1, wait=False)
     notebook.item.click()
     expect(notebook.dialog.locator("tbody tr")).to_have_count(3)
-    notebook.dialog.locator("input[name=blas]").fill("1")
+    notebook.dialog.locator("input[name=openmp]").fill("1")
     notebook.picture("status-dialog")
     indicator = notebook.page.locator(".jp-Notebook-ExecutionIndicator")
     expect(indicator).to_have_attribute("data-status", "busy")
     notebook.dialog.get_by_role("button", name="Limit", exact=True).click()
-    expect(notebook.dialog.get_by_role("status")).to_contain_text("blas=1 from now on")
-    expect(output).to_contain_text("counts [2, 1]", timeout=30_000)
+    said = notebook.dialog.get_by_role("status")
+    expect(said).to_contain_text(
+        re.compile("openmp scikit_learn.libs/libgomp.*: 2 -> 1, every thread, from")
+    )
+    expect(output).to_contain_text("teams of [2, 1]", timeout=30_000)
     notebook.dialog.get_by_role("button", name="Close").click()
     expect(notebook.dialog).to_have_count(0)
-    expect(notebook.item).to_contain_text("blas 1 on 2 CPUs")
+    expect(notebook.item).to_contain_text("openmp 1, blas 2 on 2 CPUs")
     notebook.picture("status-item")
 
 
@@ -96,14 +99,51 @@ def test_bad_numbers_change_nothing(open_notebook: Open) -> None:
     notebook.run(0)
     expect(notebook.item).to_contain_text("on 2 CPUs", timeout=20_000)
     notebook.item.click()
-    notebook.dialog.locator("input[name=blas]").fill("1000")
+    notebook.dialog.locator("input[name=blas]").fill("99999")
     notebook.dialog.get_by_role("button", name="Limit", exact=True).click()
     said = notebook.dialog.get_by_role("status")
     expect(said).to_contain_text("nothing was changed: ")
-    expect(said).to_contain_text("built for at most 64 threads")
+    expect(said).to_contain_text("from 1 to 32768")
     notebook.page.keyboard.press("Escape")
     expect(notebook.dialog).to_have_count(0)
     expect(notebook.item).to_contain_text("blas 2")
+
+
+def test_the_live_view(open_notebook: Open) -> None:
+    work = "import time\nend = time.monotonic() + 4\nwhile time.monotonic() < end: a @ a"
+    notebook = open_notebook(LOAD + "\na = numpy.ones((1500, 1500))", "%threads live", work)
+    notebook.run(0)
+    output = notebook.run(1)
+    picture = output.locator(".corewise-live svg[role=img]")
+    expect(picture.locator("title")).to_contain_text("threads run now, of a budget of 2")
+    expect(output.locator(".corewise-live tbody tr")).to_have_count(4)
+    notebook.run(2, wait=False)
+    bars = picture.locator("rect.running")
+    before = bars.count()
+    expect(bars).to_have_count(before + 2)  # while the cell runs
+    notebook.picture("live")
+    # A page that is hidden says so, and the kernel stops.
+    notebook.page.evaluate(
+        """() => {
+  Object.defineProperty(document, 'visibilityState', { value: 'hidden', configurable: true });
+  document.dispatchEvent(new Event('visibilitychange'));
+}"""
+    )
+    notebook.run(0)
+    hidden = "corewise.jupyter.loaded()._live.hidden"
+    notebook.page.evaluate(
+        "code => window.jupyterapp.shell.currentWidget.content.widgets[2]"
+        ".model.sharedModel.setSource(code)",
+        f"import corewise\nprint({hidden}, 'now')",
+    )
+    expect(notebook.run(2)).to_contain_text("True now")
+    notebook.page.evaluate(
+        """() => {
+  delete document.visibilityState;
+  document.dispatchEvent(new Event('visibilitychange'));
+}"""
+    )
+    expect(notebook.run(2)).to_contain_text("False now")
 
 
 def test_a_kernel_restart_and_a_kernel_without_corewise(open_notebook: Open) -> None:

@@ -42,7 +42,11 @@ class Kernel:
         client.wait_for_ready(timeout=60)
         return Kernel(client, self.manager)
 
-    def __call__(self, code: str, *, subshell: str | None = None, wait: bool = True) -> Cell:
+    def __call__(self, code: str, *, subshell: str | None = None) -> Cell:
+        return self.outcome(self.send(code, subshell=subshell))
+
+    def send(self, code: str, *, subshell: str | None = None) -> str:
+        """Runs a cell without waiting for it: `outcome` waits."""
         message = self.client.session.msg(
             "execute_request",
             {"code": code, "silent": False, "store_history": True, "user_expressions": {},
@@ -51,9 +55,7 @@ class Kernel:
         if subshell:
             message["header"]["subshell_id"] = subshell
         self.client.shell_channel.send(message)
-        return (
-            self.outcome(message["header"]["msg_id"]) if wait else Cell(message["header"]["msg_id"])
-        )
+        return str(message["header"]["msg_id"])
 
     def outcome(self, request: str) -> Cell:
         cell = Cell()

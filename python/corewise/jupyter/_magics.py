@@ -26,6 +26,8 @@ from ._status import Status
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from ._live import Live
+
 
 def _cell_lines(lines: list[str]) -> list[str]:
     """A cell that begins with %%threads runs as itself, after a first line that opens its limits:
@@ -49,8 +51,10 @@ class Magics:
             "off": self._off,
             "reset": self._reset,
             "report": self._report,
+            "live": self._show_live,
         }
         self._frontends = Frontends()
+        self._live: Live | None = None
         self._status = Status(shell, self.session, self._frontends)
 
     def register(self) -> None:
@@ -65,6 +69,8 @@ class Magics:
         self._status.register()
 
     def unregister(self) -> None:
+        if self._live is not None:
+            self._live.stop()
         self._status.unregister()
         self.session.close()
         self._shell.events.unregister("pre_run_cell", self._before_cell)
@@ -85,11 +91,12 @@ class Magics:
         %threads off                no limits
         %threads reset              the limits of corewise.toml, if there is one, else none
         %threads report             what governing did (see %govern)
+        %threads live               what each pool's threads do now, once a second; needs anywidget
 
         Limits are upper bounds. BLAS is limited in the whole process. OpenMP counts belong to a
         thread: they are set on the one that runs cells, again before each cell if needed.
         """
-        words = line.split()
+        words = line.partition("#")[0].split()
         with _refusals():
             if words[:1] == ["--cell"]:
                 self._begin_cell(words[1:])
@@ -112,7 +119,7 @@ class Magics:
         %govern off            as before
         %govern                what it did so far
         """
-        words = line.split()
+        words = line.partition("#")[0].split()
         with _refusals():
             if not words:
                 self._report()
@@ -157,6 +164,18 @@ class Magics:
 
     def _report(self) -> None:
         _show(govern_report())
+
+    def _show_live(self) -> None:
+        try:
+            from ._live import Live
+        except ImportError as error:
+            raise UsageError(
+                f"the live view needs anywidget: pip install 'corewise[notebook]' ({error})"
+            ) from None
+        if self._live is not None:
+            self._live.stop()  # one at a time; the earlier one keeps what it showed last
+        self._live = Live(self._shell)
+        _show(self._live)
 
     def _set(self, words: list[str]) -> None:
         counts = _words.counts(words)

@@ -59,33 +59,37 @@
   function summary(state) {
     if (!state) return { text: 'threads: -', title: 'Run %load_ext corewise in a cell to see and limit the threads of this kernel' };
     if (state.governed && state.granted !== null) {
-      return { text: `threads: ${state.granted} of ${state.budget}`, title: 'Threads that run now, of the budget that governs this kernel' };
+      return { text: `threads: ${state.granted} of ${state.budget} granted`, title: 'Threads that are granted now to the programs that share the budget of this kernel' };
     }
     const counts = APIS.flatMap((api) => {
       const threads = state.pools.filter((pool) => pool.api === api).map((pool) => pool.threads || 0);
       return threads.length ? [`${api} ${Math.max(...threads)}`] : [];
     });
     const what = counts.length ? counts.join(', ') : 'no pools yet';
-    return { text: `threads: ${what} on ${state.budget} CPUs`, title: 'Threads that each pool of this kernel may use, and the CPUs that are really its own' };
+    return { text: `threads: ${what} on ${state.budget ?? '?'} CPUs`, title: 'Threads that each pool of this kernel may use, and the CPUs that are really its own' };
   }
 
   // The dialog: the pools, and a number for each API.
   function openDialog(item) {
     const { panel, state } = item;
     const message = element('p', { role: 'status', className: 'corewise-message' });
+    const heads = ['API', 'Pool', 'Threads allowed', 'Limit set here'];
     const inputs = {};
     const rows = element('tbody');
     const show = (now) => {
       rows.replaceChildren(...now.pools.map((pool) => element('tr', {},
-        element('td', { textContent: pool.api }), element('td', { textContent: pool.name, title: pool.path }),
-        element('td', { textContent: pool.threads === null ? '?' : pool.threads, className: 'corewise-count' }),
-        element('td', { textContent: pool.scope }))));
+        element('td', { textContent: pool.api }), element('td', { textContent: pool.name }),
+        element('td', { textContent: pool.threads ?? '?', className: 'corewise-count' }),
+        element('td', { textContent: pool.limit ?? '-', className: 'corewise-count' }))));
     };
     const apply = async (words) => {
       message.textContent = 'asking the kernel ...';
       try {
         const answer = await ask(panel.sessionContext.session.kernel, { limits: words });
-        if (answer && !answer.error) { show(answer); item.update(answer); }
+        if (answer && !answer.error) {
+          show(answer);
+          item.update(answer);
+        }
         message.textContent = answer ? answer.error || answer.said : 'the kernel has no %load_ext corewise any more';
       } catch (error) {
         message.textContent = `nothing was changed: ${error.message}`;
@@ -94,15 +98,15 @@
     const form = element('form', { method: 'dialog' },
       element('h2', { textContent: `Threads of ${panel.title.label}` }),
       element('table', {},
-        element('caption', { textContent: `${state.budget} CPUs are really ours${state.governed ? ', governed' : ''}` }),
-        element('thead', {}, element('tr', {}, ...['API', 'Pool', 'Threads', 'Scope'].map(
+        element('caption', { textContent: `The budget is ${state.budget ?? 'unknown'}${state.governed ? '; the kernel is governed' : ''}.` }),
+        element('thead', {}, element('tr', {}, ...heads.map(
           (text) => element('th', { scope: 'col', textContent: text })))), rows),
       element('p', {}, ...APIS.map((api) => {
-        inputs[api] = element('input', { type: 'number', min: 1, max: 32768, value: state.limits[api] || '', name: api });
+        inputs[api] = element('input', { type: 'number', min: 1, max: 32768, name: api });
         return element('label', {}, `${api} `, inputs[api]);
       }), element('button', { type: 'button', textContent: 'Limit', onclick: () => apply(
         APIS.filter((api) => inputs[api].value !== '').map((api) => `${api}=${inputs[api].value}`).join(' ')) }),
-      element('button', { type: 'button', textContent: 'No limits', onclick: () => {
+      element('button', { type: 'button', textContent: 'Undo', title: 'End the limits that were set here or by corewise limit', onclick: () => {
         APIS.forEach((api) => { inputs[api].value = ''; });
         apply('');
       } })),
@@ -194,7 +198,7 @@
       this.button.hidden = !this.panel;
       this.button.textContent = text;
       this.button.title = title + (state && state.shared ? '. Another notebook or console uses this kernel too.' : '');
-      const over = !!state && !state.governed && state.pools.some((pool) => (pool.threads || 0) > Math.ceil(state.budget));
+      const over = !!state && !state.governed && state.pools.some((pool) => (pool.threads || 0) > (state.budget ?? Infinity));
       this.button.classList.toggle('corewise-over', over);
       if (over) this.button.title += '. More threads than CPUs: they wait for one another.';
     }
