@@ -42,6 +42,8 @@ STEPS: list[tuple[str, str]] = [
     ("cpp", ctest("dev")),
     ("python", "pytest -q tests/python"),
     ("cli", "pytest -q tests/cli"),
+    ("notebook", "pytest -q tests/notebook"),
+    ("browser", "pytest -q tests/browser"),
     ("docs", "pytest -q tests/docs"),
     ("build-clang", build("clang")),
     ("cpp-clang", ctest("clang", "-L 'unit|stubs'")),

@@ -11,6 +11,9 @@
     with corewise.governed(budget=8):        # regions and calls get what is free
         ...
     corewise.sample()                        # what the threads of each pool do now
+    corewise.project()                       # what the nearest corewise.toml says
+
+In a notebook `%load_ext corewise` brings %threads and %govern.
 
 Names are loaded when first used, so importing costs next to nothing. Importing starts a thread
 that answers on the control socket (docs/control.md), unless COREWISE_CONTROL=off is set.
@@ -20,6 +23,8 @@ import os as _os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
     from . import threadpoolctl as threadpoolctl
     from ._budget import Budget as Budget
     from ._budget import budget as budget
@@ -34,6 +39,7 @@ if TYPE_CHECKING:
     from ._doctor import doctor as doctor
     from ._errors import AboveCeiling as AboveCeiling
     from ._errors import BadCount as BadCount
+    from ._errors import BadFile as BadFile
     from ._errors import BadType as BadType
     from ._errors import BadValue as BadValue
     from ._errors import Error as Error
@@ -52,6 +58,8 @@ if TYPE_CHECKING:
     from ._limits import limits as limits
     from ._plan import Plan as Plan
     from ._plan import plan as plan
+    from ._project import Project as Project
+    from ._project import project as project
     from ._replace import install_as_threadpoolctl as install_as_threadpoolctl
 
     __version__: str
@@ -61,6 +69,7 @@ _WHERE = {
         (
             "AboveCeiling",
             "BadCount",
+            "BadFile",
             "BadType",
             "BadValue",
             "Error",
@@ -79,6 +88,7 @@ _WHERE = {
     ),
     **dict.fromkeys(("Finding", "Findings", "doctor"), "_doctor"),
     **dict.fromkeys(("Plan", "plan"), "_plan"),
+    **dict.fromkeys(("Project", "project"), "_project"),
     "Pool": "_core",
     "limits": "_limits",
     "install_as_threadpoolctl": "_replace",
@@ -97,6 +107,20 @@ def pools() -> "list[Pool]":
     from . import _core
 
     return _core.pools()
+
+
+def load_ipython_extension(shell: "InteractiveShell") -> None:
+    """What `%load_ext corewise` calls: brings %threads and %govern, and applies corewise.toml."""
+    from . import jupyter
+
+    jupyter.load(shell)
+
+
+def unload_ipython_extension(shell: "InteractiveShell") -> None:
+    """What `%unload_ext corewise` calls: takes all of it back."""
+    from . import jupyter
+
+    jupyter.unload(shell)
 
 
 def __getattr__(name: str) -> object:
