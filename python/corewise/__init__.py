@@ -25,6 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from . import sklearn as sklearn
     from . import threadpoolctl as threadpoolctl
     from ._budget import Budget as Budget
     from ._budget import budget as budget
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from ._info import Outcome as Outcome
     from ._info import PoolInfo as PoolInfo
     from ._info import info as info
+    from ._joblib import joblib as joblib
     from ._limits import limits as limits
     from ._plan import Plan as Plan
     from ._plan import plan as plan
@@ -90,11 +92,14 @@ _WHERE = {
     **dict.fromkeys(("Plan", "plan"), "_plan"),
     **dict.fromkeys(("Project", "project"), "_project"),
     "Pool": "_core",
+    "joblib": "_joblib",
     "limits": "_limits",
     "install_as_threadpoolctl": "_replace",
 }
 
-__all__ = ["__version__", "pools", "threadpoolctl", *_WHERE]  # noqa: PLE0604
+_MODULES = ("dask", "sklearn", "threadpoolctl")
+
+__all__ = ["__version__", "pools", *_MODULES, *_WHERE]  # noqa: PLE0604
 
 
 def pools() -> "list[Pool]":
@@ -127,8 +132,8 @@ def __getattr__(name: str) -> object:
     value: object
     if name in _WHERE:
         value = getattr(__import__(f"corewise.{_WHERE[name]}", fromlist=[name]), name)
-    elif name == "threadpoolctl":
-        value = __import__("corewise.threadpoolctl", fromlist=["threadpoolctl"])
+    elif name in _MODULES:
+        value = __import__(f"corewise.{name}", fromlist=[name])
     elif name == "__version__":
         value = __import__("corewise._core", fromlist=["version"]).version()
     else:
