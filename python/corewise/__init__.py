@@ -11,6 +11,9 @@
     with corewise.governed(budget=8):        # regions and calls get what is free
         ...
     corewise.sample()                        # what the threads of each pool do now
+    corewise.project()                       # what the nearest corewise.toml says
+
+In a notebook `%load_ext corewise` brings %threads and %govern.
 
 Names are loaded when first used, so importing costs next to nothing. Importing starts a thread
 that answers on the control socket (docs/control.md), unless COREWISE_CONTROL=off is set.
@@ -20,6 +23,9 @@ import os as _os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from . import sklearn as sklearn
     from . import threadpoolctl as threadpoolctl
     from ._budget import Budget as Budget
     from ._budget import budget as budget
@@ -34,6 +40,7 @@ if TYPE_CHECKING:
     from ._doctor import doctor as doctor
     from ._errors import AboveCeiling as AboveCeiling
     from ._errors import BadCount as BadCount
+    from ._errors import BadFile as BadFile
     from ._errors import BadType as BadType
     from ._errors import BadValue as BadValue
     from ._errors import Error as Error
@@ -49,9 +56,12 @@ if TYPE_CHECKING:
     from ._info import Outcome as Outcome
     from ._info import PoolInfo as PoolInfo
     from ._info import info as info
+    from ._joblib import joblib as joblib
     from ._limits import limits as limits
     from ._plan import Plan as Plan
     from ._plan import plan as plan
+    from ._project import Project as Project
+    from ._project import project as project
     from ._replace import install_as_threadpoolctl as install_as_threadpoolctl
 
     __version__: str
@@ -61,6 +71,7 @@ _WHERE = {
         (
             "AboveCeiling",
             "BadCount",
+            "BadFile",
             "BadType",
             "BadValue",
             "Error",
@@ -79,12 +90,16 @@ _WHERE = {
     ),
     **dict.fromkeys(("Finding", "Findings", "doctor"), "_doctor"),
     **dict.fromkeys(("Plan", "plan"), "_plan"),
+    **dict.fromkeys(("Project", "project"), "_project"),
     "Pool": "_core",
+    "joblib": "_joblib",
     "limits": "_limits",
     "install_as_threadpoolctl": "_replace",
 }
 
-__all__ = ["__version__", "pools", "threadpoolctl", *_WHERE]  # noqa: PLE0604
+_MODULES = ("dask", "sklearn", "threadpoolctl")
+
+__all__ = ["__version__", "pools", *_MODULES, *_WHERE]  # noqa: PLE0604
 
 
 def pools() -> "list[Pool]":
@@ -99,12 +114,26 @@ def pools() -> "list[Pool]":
     return _core.pools()
 
 
+def load_ipython_extension(shell: "InteractiveShell") -> None:
+    """What `%load_ext corewise` calls: brings %threads and %govern, and applies corewise.toml."""
+    from . import jupyter
+
+    jupyter.load(shell)
+
+
+def unload_ipython_extension(shell: "InteractiveShell") -> None:
+    """What `%unload_ext corewise` calls: takes all of it back."""
+    from . import jupyter
+
+    jupyter.unload(shell)
+
+
 def __getattr__(name: str) -> object:
     value: object
     if name in _WHERE:
         value = getattr(__import__(f"corewise.{_WHERE[name]}", fromlist=[name]), name)
-    elif name == "threadpoolctl":
-        value = __import__("corewise.threadpoolctl", fromlist=["threadpoolctl"])
+    elif name in _MODULES:
+        value = __import__(f"corewise.{name}", fromlist=[name])
     elif name == "__version__":
         value = __import__("corewise._core", fromlist=["version"]).version()
     else:

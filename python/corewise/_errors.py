@@ -23,6 +23,10 @@ class UnknownName(Error, LookupError):
     """No API, runtime, prefix or library file has that name."""
 
 
+class BadFile(Error, ValueError):
+    """A corewise.toml that cannot be read; names the file, the line and what was expected."""
+
+
 class BadType(Error, TypeError):
     """A value that is no whole number, name, mapping or pool where one is needed."""
 

@@ -13,6 +13,7 @@
 
 #include "../error.h"
 #include "../limit.h"
+#include "hold.h"
 #include "hook.h"
 #include "ledger.h"
 
@@ -45,14 +46,6 @@ std::optional<Error> govern(const GovernOptions& options);
 
 // Without a govern before it, does nothing.
 void ungovern();
-
-// What a cap made of a pool that it speaks for.
-struct Capped {
-  std::uint32_t pool = 0;
-  int most = 0;
-  bool gate = false;    // it holds for all threads, from their next region or call on
-  std::string finding;  // why it does not hold, or not for everybody; empty if it does
-};
 
 // The most threads that pools get from now on, governed or not, whatever the program sets; pools
 // loaded later are capped on arrival. Takes the place of the caps before; none ends them. Those

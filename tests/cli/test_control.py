@@ -204,8 +204,9 @@ child.join()
 
 def report(pid):
     """What the process answers about its governing; there is no command that only asks."""
-    code = f"import corewise, json; print(json.dumps(corewise.control({pid}, {{'request': 'report'}})))"
-    words = [sys.executable, "-c", code]
+    code = "import corewise, json, sys; ask = {'request': 'report'}\n"
+    code += "print(json.dumps(corewise.control(int(sys.argv[1]), ask)))"
+    words = [sys.executable, "-c", code, pid]
     return subprocess.run(words, capture_output=True, text=True, check=True).stdout
 
 
