@@ -13,6 +13,7 @@
 #include "exit_codes.h"
 #include "output.h"
 #include "process_choice.h"
+#include "way_in.h"
 
 namespace corewise::cli {
 namespace {
@@ -58,6 +59,14 @@ Result<Answer> ask_process(int pid, const std::string& request, int timeout_ms, 
                  error->text_at("message")};
   }
   return Answer{*std::move(value), *std::move(text)};
+}
+
+Result<Answer> ask_or_enter(int pid, const std::string& request, bool* connected) {
+  constexpr int kLongest = 30'000;
+  auto answer = ask_process(pid, request, kLongest, connected);
+  if (answer || *connected || answer.error().status != CW_NOT_AVAILABLE) return answer;
+  if (auto error = make_socket(pid)) return *std::move(error);
+  return ask_process(pid, request, kLongest, connected);
 }
 
 int fail_to_ask(const Error& error, bool connected, const char* command, int pid) {

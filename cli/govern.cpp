@@ -13,8 +13,6 @@
 namespace corewise::cli {
 namespace {
 
-constexpr int kPatienceMs = 30'000;
-
 struct Options {
   std::optional<std::string> pid;
   std::optional<std::string> budget;
@@ -56,7 +54,7 @@ int govern(const Options& options, const Context& context) {
   const auto request = request_for(options);
   if (!request) return fail(kUsage, "govern: " + request.error().what);
   bool connected = false;
-  const auto answer = ask_process(pid, *request, kPatienceMs, &connected);
+  const auto answer = ask_or_enter(pid, *request, &connected);
   if (!answer) return fail_to_ask(answer.error(), connected, "govern", pid);
   show(*answer, pid, context);
   return kOk;

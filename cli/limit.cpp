@@ -15,8 +15,6 @@
 namespace corewise::cli {
 namespace {
 
-constexpr int kPatienceMs = 30'000;
-
 struct Options {
   std::optional<std::string> pid;
   std::vector<std::pair<std::string, std::string>> limits;  // API and count
@@ -131,7 +129,7 @@ int limit(const Options& options, const Context& context) {
   const auto request = request_for(options);
   if (!request) return fail(kUsage, "limit: " + request.error().what);
   bool connected = false;
-  const auto answer = ask_process(pid, *request, kPatienceMs, &connected);
+  const auto answer = ask_or_enter(pid, *request, &connected);
   if (!answer) return fail_to_ask(answer.error(), connected, "limit", pid);
   if (context.settings.json) {
     write_out(answer->text + "\n");

@@ -129,6 +129,8 @@ def unload_ipython_extension(shell: "InteractiveShell") -> None:
 
 
 def __getattr__(name: str) -> object:
+    if not _served and (name in _WHERE or name in _MODULES):
+        _serve()
     value: object
     if name in _WHERE:
         value = getattr(__import__(f"corewise.{_WHERE[name]}", fromlist=[name]), name)
@@ -142,9 +144,17 @@ def __getattr__(name: str) -> object:
     return value
 
 
+_served = _os.environ.get("COREWISE_CONTROL") == "off"
+
+
 def _serve() -> None:
     """A process that cannot be controlled can do all else: `control_start()` says why."""
+    global _served
+    if not _served:
+        _os.register_at_fork(after_in_child=_serve)
+    _served = True
     from . import _core
+
 
     try:
         _core.control_start()
@@ -156,6 +166,6 @@ def __dir__() -> "list[str]":
     return sorted({*globals(), *__all__})
 
 
-if _os.environ.get("COREWISE_CONTROL") != "off":
+# Where the drop-in only stands by in every Python that starts, the first use is what counts.
+if not _served and _os.environ.get("COREWISE_THREADPOOLCTL", "0") in ("", "0"):
     _serve()
-    _os.register_at_fork(after_in_child=_serve)

@@ -232,3 +232,47 @@ def test_forked_workers_under_run_can_be_limited(corewise, program, numpy_with_c
 def test_a_program_without_pools_gets_no_thread(program):
     code = "import os; print(os.listdir('/proc/self/task').__len__())"
     assert Governed(program, sys.executable, "-c", code).out == "1\n"
+
+
+CELL = """
+import numpy as np, threading
+a = np.ones((300, 300))
+a @ a
+print("cell", "runs", flush=True)
+while True: a @ a
+"""
+
+
+def test_a_kernel_that_never_heard_of_us_is_limited_amid_a_cell(corewise, numpy_with_corewise):
+    manager_module = pytest.importorskip("jupyter_client.manager")
+    pytest.importorskip("ipykernel")
+    manager = manager_module.KernelManager(kernel_name="python3")
+    manager.start_kernel(env=CLEAN)
+    client = manager.blocking_client()
+    try:
+        client.start_channels()
+        client.wait_for_ready(timeout=60)
+        client.execute(CELL)
+        while "cell runs" not in client.get_iopub_msg(timeout=60)["content"].get("text", ""):
+            pass
+        pid = str(manager.provisioner.process.pid)
+        assert json.loads(corewise("info", "--pid", pid, "--json").stdout)["control"] is False
+        done = corewise("limit", "--pid", pid, "--blas", "1", "--json")
+        assert done.returncode == 0, done.stderr
+        assert {outcome["after"] for outcome in json.loads(done.stdout)["outcomes"]} == {1}
+        assert json.loads(corewise("info", "--pid", pid, "--json").stdout)["control"] is True
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+
+
+def test_a_kernel_whose_python_cannot_help(corewise, tmp_path):
+    """Nothing is at the other end of this connection file, and no jupyter_client reads it."""
+    (tmp_path / "jupyter_client.py").write_text("raise ImportError")
+    script = tmp_path / "kernel.py"
+    script.write_text(AGENTLESS)
+    words = [sys.executable, str(script), "-f", str(tmp_path / "kernel-1.json")]
+    with started(*words, env={"PYTHONPATH": str(tmp_path)}) as child:
+        env = {"PYTHONPATH": str(tmp_path)}
+        done = corewise("limit", "--pid", str(child.pid), "--blas", "1", env=env)
+    assert done.returncode == 8 and "pip install jupyter_client" in done.stderr
