@@ -13,13 +13,13 @@ struct Answer {
   std::string text;  // the line, without its end
 };
 
-// An Error is that of connecting, or the one that the process answered. CW_NOT_AVAILABLE from either is
-// told apart by `connected`, which may be null.
+// An Error is that of connecting, or the one that the process answered. CW_NOT_AVAILABLE from
+// either is told apart by `connected`, which may be null.
 Result<Answer> ask_process(int pid, const std::string& request, int timeout_ms,
                            bool* connected = nullptr);
 
-// The same for a command, which may take its time: a process without a socket is brought to have one,
-// where there is a way in (way_in.h).
+// The same for a command, which may take its time: a process without a socket is brought to have
+// one, where there is a way in (way_in.h).
 Result<Answer> ask_or_enter(int pid, const std::string& request, bool* connected);
 
 // Says why a command could not be done, with the remedy; its exit code.

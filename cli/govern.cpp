@@ -84,7 +84,8 @@ const Command kGovern = {
         "from a program's start on. It shares the budget with your other governed processes of the "
         "same CPUs and --budget. Another budget than before may be given.\n"
         "\n"
-        "What this command began ends with --off. A program that was started by `corewise run`, or that "
+        "What this command began ends with --off. A program that was started by `corewise run`, or "
+        "that "
         "governs itself, stays governed.",
     .example =
         "corewise govern --pid 4711\n"

@@ -120,7 +120,10 @@ std::string screen_of(const outside::Process& process, bool told, const InfoOpti
   } else {
     out += pool_table(rows, style, options.wide);
     if (!context.settings.quiet) {
-      out += "\n" + scope_legend(rows, told ? "; shown is what new threads begin with" : ", which only that thread can tell",
+      out += "\n" +
+             scope_legend(rows,
+                          told ? "; shown is what new threads begin with"
+                               : ", which only that thread can tell",
                           style) +
              remarks(rows, style);
     }
@@ -131,18 +134,17 @@ std::string screen_of(const outside::Process& process, bool told, const InfoOpti
 }  // namespace
 
 int info_of_process(const InfoOptions& options, const Context& context) {
-  return with_process(
-      *options.process, "info", kFailed,
-      [&](const outside::Process& seen, const std::string&) -> int {
-        outside::Process process = seen;
-        const auto told = told_by(process);
-        complete(process, told);
-        write_out(context.settings.json
-                      ? json_of(process, told)
-                      : screen_of(process, told.has_value(), options, context));
-        if (!context.settings.quiet && !context.settings.json) say_notes(process);
-        return process.memory_refused && !told ? kMemoryRefused : kOk;
-      });
+  return with_process(*options.process, "info", kFailed,
+                      [&](const outside::Process& seen, const std::string&) -> int {
+                        outside::Process process = seen;
+                        const auto told = told_by(process);
+                        complete(process, told);
+                        write_out(context.settings.json
+                                      ? json_of(process, told)
+                                      : screen_of(process, told.has_value(), options, context));
+                        if (!context.settings.quiet && !context.settings.json) say_notes(process);
+                        return process.memory_refused && !told ? kMemoryRefused : kOk;
+                      });
 }
 
 }  // namespace corewise::cli

@@ -94,8 +94,8 @@ bool show(const Answer& answer, const Options& options, const Context& context) 
                               : "No such pool is loaded yet; those to come will be limited.\n");
     return true;
   }
-  std::string out = table({{"API"}, {"BEFORE", true}, {"NOW", true}, {"RUNTIME"}, {"LIBRARY"}},
-                          rows, style);
+  std::string out =
+      table({{"API"}, {"BEFORE", true}, {"NOW", true}, {"RUNTIME"}, {"LIBRARY"}}, rows, style);
   if (!options.restore && !context.settings.quiet) {
     out += "\n";
     for (const auto& [reach, runtimes] : reaches) {
@@ -134,9 +134,8 @@ int limit(const Options& options, const Context& context) {
   if (context.settings.json) {
     write_out(answer->text + "\n");
     const auto& outcomes = answer->value.items_at("outcomes");
-    return std::ranges::all_of(outcomes, [](const JsonValue& pool) {
-             return pool.text_at("reason").empty();
-           })
+    return std::ranges::all_of(outcomes,
+                               [](const JsonValue& pool) { return pool.text_at("reason").empty(); })
                ? kOk
                : kNotTaken;
   }

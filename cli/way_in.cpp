@@ -94,9 +94,9 @@ std::optional<Error> make_socket(int pid) {
   for (const Meaning& meaning : kMeanings) {
     if (meaning.code == code) why = meaning.text;
   }
-  return Error{CW_NOT_AVAILABLE,
-               fmt::format("process {} is a Jupyter kernel without a control socket, and {}", pid,
-                           why)};
+  return Error{
+      CW_NOT_AVAILABLE,
+      fmt::format("process {} is a Jupyter kernel without a control socket, and {}", pid, why)};
 }
 
 }  // namespace corewise::cli

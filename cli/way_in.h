@@ -8,8 +8,8 @@
 namespace corewise::cli {
 
 // A Jupyter kernel takes requests on its control channel while a cell runs: it is asked to import
-// corewise, by its own Python, which must have jupyter_client and corewise. Nothing if it has a socket
-// after; else an Error that says why not, and what to do.
+// corewise, by its own Python, which must have jupyter_client and corewise. Nothing if it has a
+// socket after; else an Error that says why not, and what to do.
 std::optional<Error> make_socket(int pid);
 
 }  // namespace corewise::cli

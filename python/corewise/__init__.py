@@ -155,7 +155,6 @@ def _serve() -> None:
     _served = True
     from . import _core
 
-
     try:
         _core.control_start()
     except Exception:
