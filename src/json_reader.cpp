@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <utility>
 
 namespace corewise {
 namespace {
@@ -87,8 +88,8 @@ class Reader {
       if (!take_text(key)) return false;
       if (out.find(key) != nullptr) return fail("a key stands there twice");
       if (!accept(':')) return fail("a colon is missing");
-      out.fields.emplace_back(std::move(key), JsonValue{});
-      if (!take_value(out.fields.back().second, depth + 1)) return false;
+      out.fields.push_back({std::move(key), {}});
+      if (!take_value(out.fields.back().value, depth + 1)) return false;
     } while (accept(','));
     return accept('}') || fail("a comma or } is missing");
   }

@@ -8,12 +8,13 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "error.h"
 
 namespace corewise {
+
+struct JsonField;
 
 struct JsonValue {
   enum class Kind { kNull, kTruth, kNumber, kText, kList, kObject };
@@ -22,7 +23,7 @@ struct JsonValue {
   double number = 0;
   std::string text;
   std::vector<JsonValue> items;
-  std::vector<std::pair<std::string, JsonValue>> fields;  // in their order
+  std::vector<JsonField> fields;  // in their order
 
   // Null if this is no object, or has no such key.
   const JsonValue* find(std::string_view key) const;
@@ -36,6 +37,11 @@ struct JsonValue {
 
   // A number without a fraction, in the range of an int.
   std::optional<int> whole() const;
+};
+
+struct JsonField {
+  std::string name;
+  JsonValue value;
 };
 
 // CW_BAD_ARGUMENT with a sentence that says what is wrong, and where.

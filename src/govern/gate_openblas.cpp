@@ -74,12 +74,18 @@ Copy* find(const void* served) {
   return nullptr;
 }
 
+// Whoever stored a grant while the copy was given back, gives it the program's number again: nobody
+// else would. detach_all() says first that it is not governed, and stores after.
+void undo_late(const Copy& copy) {
+  if (!copy.active.load()) std::atomic_ref(*copy.count).store(copy.program.load());
+}
+
 // Stores only what changes something: the count shares its cache line with every call.
 void store(const Copy& copy, int threads) {
   const std::atomic_ref count(*copy.count);
-  if (count.load(std::memory_order_relaxed) != threads) {
-    count.store(threads, std::memory_order_relaxed);
-  }
+  if (count.load(std::memory_order_relaxed) == threads) return;
+  count.store(threads);
+  undo_late(copy);
 }
 
 // What stands in the count while nobody is inside.
@@ -135,7 +141,8 @@ void idle() {
     int seen = count.load(std::memory_order_relaxed);
     const int rest = at_rest(copy);
     // Whoever came in meanwhile has stored its grant, and keeps it.
-    if (seen != rest && !gate::is_busy()) count.compare_exchange_strong(seen, rest);
+    if (seen == rest || gate::is_busy()) continue;
+    if (count.compare_exchange_strong(seen, rest)) undo_late(copy);
   }
 }
 
@@ -298,7 +305,7 @@ std::vector<std::string> detach_all() {
   for (Copy& copy : all_copies()) {
     if (!copy.active.exchange(false)) continue;
     for (std::string& why : remove_entries(copy)) left.push_back(std::move(why));
-    if (copy.lowers) store(copy, copy.program.load());
+    if (copy.lowers) std::atomic_ref(*copy.count).store(copy.program.load());
   }
   return left;
 }
