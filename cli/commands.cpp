@@ -155,8 +155,9 @@ int dispatch(std::vector<std::string> words) {
 }  // namespace
 
 std::span<const Command* const> commands() {
-  static constexpr std::array<const Command*, 8> kTable = {
-      &kInfo, &kBudget, &kPlan, &kDoctor, &kRun, &kEnv, &kCompletion, &kManual};
+  static constexpr std::array<const Command*, 12> kTable = {
+      &kInfo,   &kBudget, &kPlan,   &kDoctor, &kRun,        &kLimit,
+      &kGovern, &kTop,    &kRecord, &kEnv,    &kCompletion, &kManual};
   return kTable;
 }
 

@@ -35,7 +35,8 @@ struct Command {
   bool command_optional = false;     // of `takes_command`: it does something without one, too
 };
 
-extern const Command kInfo, kBudget, kPlan, kDoctor, kRun, kEnv, kCompletion, kManual;
+extern const Command kInfo, kBudget, kPlan, kDoctor, kRun, kLimit, kGovern, kTop, kRecord, kEnv,
+    kCompletion, kManual;
 
 std::span<const Command* const> commands();
 

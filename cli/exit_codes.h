@@ -16,6 +16,8 @@ enum Exit : int {
   kProcessEnded = 5,
   kMemoryRefused = 6,
   kNotExamined = 7,
+  kNoAgent = 8,
+  kNotTaken = 9,
   kCannotStart = 126,
   kNotFound = 127,
 };
@@ -25,7 +27,7 @@ struct ExitMeaning {
   const char* meaning;
 };
 
-inline constexpr std::array<ExitMeaning, 10> kExitMeanings = {{
+inline constexpr std::array<ExitMeaning, 12> kExitMeanings = {{
     {kOk, "all was done"},
     {kFailed, "something failed, and what could be shown was; doctor: a warning or a danger"},
     {kUsage, "the command line was wrong; nothing was done"},
@@ -34,6 +36,8 @@ inline constexpr std::array<ExitMeaning, 10> kExitMeanings = {{
     {kProcessEnded, "the process ended while it was read, or is a zombie"},
     {kMemoryRefused, "the process is shown, but without counts: its memory may not be read"},
     {kNotExamined, "doctor: it could not examine all that it was asked to"},
+    {kNoAgent, "the process has no control socket: nothing in it could be asked or changed"},
+    {kNotTaken, "limit: a pool could not be limited; the others are"},
     {kCannotStart, "the command was found but could not be started"},
     {kNotFound, "the command was not found"},
 }};

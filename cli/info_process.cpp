@@ -1,6 +1,10 @@
 // corewise info --pid: the pools of a running process, or of a recorded one.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <optional>
+
+#include "control_client.h"
 #include "exit_codes.h"
 #include "format.h"
 #include "info.h"
@@ -11,7 +15,39 @@
 namespace corewise::cli {
 namespace {
 
-std::string json_of(const outside::Process& process) {
+// What the process says itself, where it has a control socket; nothing where not.
+std::optional<Answer> told_by(const outside::Process& process) {
+  constexpr int kPatienceMs = 2000;
+  if (process.pid == 0) return std::nullopt;
+  auto answer = ask_process(process.pid, "{\"request\":\"info\"}", kPatienceMs);
+  return answer ? std::optional(*std::move(answer)) : std::nullopt;
+}
+
+const JsonValue* told_of(const Pool& pool, const std::optional<Answer>& told) {
+  if (!told) return nullptr;
+  for (const JsonValue& one : told->value.items_at("pools")) {
+    if (one.text_at("path") == pool.path && one.text_at("runtime") == pool.runtime->name) {
+      return &one;
+    }
+  }
+  return nullptr;
+}
+
+// Counts that cannot be read from outside, or change with every call there.
+void complete(outside::Process& process, const std::optional<Answer>& told) {
+  for (outside::SeenPool& seen : process.pools) {
+    const JsonValue* one = told_of(seen.pool, told);
+    if (one == nullptr) continue;
+    seen.look = {static_cast<int>(one->number_at("threads")), ""};
+    seen.pool.version = one->text_at("version");
+    const double limit = one->number_at("limit");
+    if (limit > 0) {
+      seen.pool.detail = fmt::format("limited to {:.0f} over the control socket", limit);
+    }
+  }
+}
+
+std::string json_of(const outside::Process& process, const std::optional<Answer>& told) {
   Json json;
   json.open('{').field("schema_version", 1).key("pid");
   process.pid > 0 ? json.value(process.pid) : json.null();
@@ -27,11 +63,15 @@ std::string json_of(const outside::Process& process) {
     write_pool(json, seen.pool, seen.look.threads);
     json.key("unknown");
     seen.look.unknown.empty() ? json.null() : json.value(seen.look.unknown);
+    const JsonValue* one = told_of(seen.pool, told);
+    const int limit = one != nullptr ? static_cast<int>(one->number_at("limit")) : 0;
+    json.key("limit");
+    limit > 0 ? json.value(limit) : json.null();
     json.close('}');
   }
   json.close(']').key("notes").open('[');
   for (const std::string& note : process.notes) json.value(note);
-  json.close(']').close('}');
+  json.close(']').field("control", told.has_value()).close('}');
   return json.text() + "\n";
 }
 
@@ -52,7 +92,7 @@ PoolRow row_of(const outside::SeenPool& seen) {
           std::move(remark)};
 }
 
-std::string screen_of(const outside::Process& process, const InfoOptions& options,
+std::string screen_of(const outside::Process& process, bool told, const InfoOptions& options,
                       const Context& context) {
   const Style style = style_for(context.settings);
   const std::string who = process.pid > 0 ? fmt::format("Process {}", process.pid) : "Recording";
@@ -80,7 +120,11 @@ std::string screen_of(const outside::Process& process, const InfoOptions& option
   } else {
     out += pool_table(rows, style, options.wide);
     if (!context.settings.quiet) {
-      out += "\n" + scope_legend(rows, ", which only that thread can tell", style) +
+      out += "\n" +
+             scope_legend(rows,
+                          told ? "; shown is what new threads begin with"
+                               : ", which only that thread can tell",
+                          style) +
              remarks(rows, style);
     }
   }
@@ -90,13 +134,17 @@ std::string screen_of(const outside::Process& process, const InfoOptions& option
 }  // namespace
 
 int info_of_process(const InfoOptions& options, const Context& context) {
-  return with_process(
-      *options.process, "info", kFailed,
-      [&](const outside::Process& process, const std::string&) -> int {
-        write_out(context.settings.json ? json_of(process) : screen_of(process, options, context));
-        if (!context.settings.quiet && !context.settings.json) say_notes(process);
-        return process.memory_refused ? kMemoryRefused : kOk;
-      });
+  return with_process(*options.process, "info", kFailed,
+                      [&](const outside::Process& seen, const std::string&) -> int {
+                        outside::Process process = seen;
+                        const auto told = told_by(process);
+                        complete(process, told);
+                        write_out(context.settings.json
+                                      ? json_of(process, told)
+                                      : screen_of(process, told.has_value(), options, context));
+                        if (!context.settings.quiet && !context.settings.json) say_notes(process);
+                        return process.memory_refused && !told ? kMemoryRefused : kOk;
+                      });
 }
 
 }  // namespace corewise::cli

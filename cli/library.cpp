@@ -35,4 +35,23 @@ Result<std::string> find_library() {
                            printable(folder, false))};
 }
 
+Result<std::string> preload_list() {
+  auto library = find_library();
+  if (!library) return library.error();
+  if (library->find_first_of(" :$") != std::string::npos) {
+    return Error{CW_NOT_AVAILABLE,
+                 fmt::format("the library cannot be preloaded from '{}': LD_PRELOAD takes no path "
+                             "with a space, colon or dollar sign; copy it elsewhere and set "
+                             "COREWISE_LIBRARY to the copy, or use --no-govern",
+                             printable(*library, false))};
+  }
+  const char* value = std::getenv("LD_PRELOAD");
+  const std::string inherited = value != nullptr ? value : "";
+  if (inherited.empty()) return library;
+  const bool first = inherited.starts_with(*library) &&
+                     (inherited.size() == library->size() ||
+                      inherited.find_first_of(" :", library->size()) == library->size());
+  return first ? inherited : *library + ":" + inherited;
+}
+
 }  // namespace corewise::cli

@@ -11,4 +11,7 @@ namespace corewise::cli {
 // absolute path.
 Result<std::string> find_library();
 
+// LD_PRELOAD for a program that it goes into: the library ahead of whatever the user preloads.
+Result<std::string> preload_list();
+
 }  // namespace corewise::cli

@@ -9,9 +9,7 @@
 #include "output.h"
 
 namespace corewise::cli {
-namespace {
 
-// 0 when the text is no pid.
 int parse_pid(const std::string& text) {
   int pid = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), pid);
@@ -26,8 +24,6 @@ std::string remedy_for(Status status, const char* command, int pid) {
   if (status == CW_NO_SUCH_PROCESS) return "`ps -e` lists the processes that run now";
   return {};
 }
-
-}  // namespace
 
 std::shared_ptr<ProcessChoice> declare_process(CLI::App& app, const char* pid_text,
                                                const char* recorded_text) {

@@ -20,6 +20,12 @@ struct ProcessChoice {
 std::shared_ptr<ProcessChoice> declare_process(CLI::App& app, const char* pid_text,
                                                const char* recorded_text);
 
+// The pid that a text names; 0 if it is none.
+int parse_pid(const std::string& text);
+
+// What would help, or nothing.
+std::string remedy_for(Status status, const char* command, int pid);
+
 // What to do with a process, and the folder laid out like /proc/PID that it was read from; its
 // value is the exit code.
 using ShowProcess = std::function<int(const outside::Process&, const std::string& folder)>;

@@ -71,27 +71,6 @@ void apply(const Changes& changes) {
   for (const std::string& name : changes.remove) ::unsetenv(name.c_str());
 }
 
-// Returns only when the program could not be started.
-int become(const std::vector<std::string>& words, const Target& target) {
-  std::vector<char*> arguments;
-  for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
-  arguments.push_back(nullptr);
-  if (target.binary) ::execv(target.path.c_str(), arguments.data());
-  if (!target.binary) ::execvp(arguments[0], arguments.data());
-  const int reason = errno;
-  const std::string shown = printable(words.front(), false);
-  if (reason != ENOENT) {
-    return fail(kCannotStart, fmt::format("cannot start '{}': {}", shown, std::strerror(reason)));
-  }
-  if (words.front().find('/') != std::string::npos && ::access(words.front().c_str(), F_OK) == 0) {
-    return fail(kCannotStart,
-                fmt::format("cannot start '{}': its interpreter or loader does not exist", shown),
-                "its first line, or `file`, names the one it wants");
-  }
-  return fail(kNotFound, fmt::format("'{}' was not found", shown),
-              words.front().find('/') == std::string::npos ? "is its folder in PATH?" : "");
-}
-
 Result<Budget> budget_for(const Options& options) {
   const std::string inherited = variable("COREWISE_BUDGET");
   if (!options.budget && inherited.empty()) return compute_budget(os::LiveMachine());
@@ -104,27 +83,8 @@ Result<Budget> budget_for(const Options& options) {
                                          printable(budget.error().what, false))};
 }
 
-// The library ahead of whatever the user preloads.
-Result<std::string> preload() {
-  auto library = find_library();
-  if (!library) return library.error();
-  if (library->find_first_of(" :$") != std::string::npos) {
-    return Error{CW_NOT_AVAILABLE,
-                 fmt::format("the library cannot be preloaded from '{}': LD_PRELOAD takes no path "
-                             "with a space, colon or dollar sign; copy it elsewhere and set "
-                             "COREWISE_LIBRARY to the copy, or use --no-govern",
-                             printable(*library, false))};
-  }
-  const std::string inherited = variable("LD_PRELOAD");
-  if (inherited.empty()) return library;
-  const bool first = inherited.starts_with(*library) &&
-                     (inherited.size() == library->size() ||
-                      inherited.find_first_of(" :", library->size()) == library->size());
-  return first ? inherited : *library + ":" + inherited;
-}
-
 std::optional<Error> add_agent(const Options& options, Changes& to) {
-  auto list = preload();
+  auto list = preload_list();
   if (!list) return list.error();
   to.set.push_back({"LD_PRELOAD", *std::move(list)});
   to.set.push_back({"COREWISE_GOVERN", "1"});

@@ -9,11 +9,13 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <climits>
 #include <cstdlib>
 #include <cstring>
 #include <string_view>
 
+#include "exit_codes.h"
 #include "output.h"
 
 namespace corewise::cli {
@@ -145,6 +147,26 @@ Target find_target(const std::string& command) {
   target.obstacle = obstacle_to(target.path);
   target.binary = File(target.path).read(0, SELFMAG) == ELFMAG;
   return target;
+}
+
+int become(const std::vector<std::string>& words, const Target& target) {
+  std::vector<char*> arguments;
+  for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
+  arguments.push_back(nullptr);
+  if (target.binary) ::execv(target.path.c_str(), arguments.data());
+  if (!target.binary) ::execvp(arguments[0], arguments.data());
+  const int reason = errno;
+  const std::string shown = printable(words.front(), false);
+  if (reason != ENOENT) {
+    return fail(kCannotStart, fmt::format("cannot start '{}': {}", shown, std::strerror(reason)));
+  }
+  if (words.front().find('/') != std::string::npos && ::access(words.front().c_str(), F_OK) == 0) {
+    return fail(kCannotStart,
+                fmt::format("cannot start '{}': its interpreter or loader does not exist", shown),
+                "its first line, or `file`, names the one it wants");
+  }
+  return fail(kNotFound, fmt::format("'{}' was not found", shown),
+              words.front().find('/') == std::string::npos ? "is its folder in PATH?" : "");
 }
 
 }  // namespace corewise::cli

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 namespace corewise::cli {
 
@@ -13,5 +14,8 @@ struct Target {
 
 // As execvp finds it. Of scripts, the interpreter is looked at, since that is what is started.
 Target find_target(const std::string& command);
+
+// Becomes the program; returns only when it could not be started, after saying why.
+int become(const std::vector<std::string>& words, const Target& target);
 
 }  // namespace corewise::cli

@@ -134,6 +134,8 @@ def unload_ipython_extension(shell: "InteractiveShell") -> None:
 
 
 def __getattr__(name: str) -> object:
+    if not _begun and (name in _WHERE or name in _MODULES):
+        _begin()
     value: object
     if name in _WHERE:
         value = getattr(__import__(f"corewise.{_WHERE[name]}", fromlist=[name]), name)
@@ -145,6 +147,20 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module 'corewise' has no attribute {name!r}")
     globals()[name] = value
     return value
+
+
+_begun = False
+
+
+def _begin() -> None:
+    """What using corewise brings along, once."""
+    global _begun
+    _begun = True
+    if _os.environ.get("COREWISE_CONTROL") != "off":
+        _serve()
+        _os.register_at_fork(after_in_child=_serve)
+    if _os.environ.get("COREWISE_POSTMORTEM") != "off":
+        _watch()
 
 
 def _serve() -> None:
@@ -172,8 +188,6 @@ def __dir__() -> "list[str]":
     return sorted({*globals(), *__all__})
 
 
-if _os.environ.get("COREWISE_CONTROL") != "off":
-    _serve()
-    _os.register_at_fork(after_in_child=_serve)
-if _os.environ.get("COREWISE_POSTMORTEM") != "off":
-    _watch()
+# Where the drop-in only stands by in every Python that starts, the first use is what counts.
+if _os.environ.get("COREWISE_THREADPOOLCTL", "0") in ("", "0"):
+    _begin()

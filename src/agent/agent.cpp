@@ -1,6 +1,7 @@
 // What `corewise run` puts into a program: this library itself, loaded ahead of all others by
-// LD_PRELOAD, governs from the program's start on where COREWISE_GOVERN=1 asks for it. Its children
-// inherit both variables, so they are governed too.
+// LD_PRELOAD, governs from the program's start on where COREWISE_GOVERN=1 asks for it, and answers
+// on the control socket. Its children inherit both variables, so they are governed too. With
+// COREWISE_CONTROL=on, as `corewise record` has it, the socket is there also where nobody governs.
 //
 // Into COREWISE_REPORT_FILE, where that is set, every process writes when it starts, is forked and
 // ends. Those that end by _exit, as Python's forked workers do, run no destructor: so the slots of
@@ -134,9 +135,13 @@ void govern_from_now_on() {
 }
 
 [[gnu::constructor]] void start() {
-  if (variable("COREWISE_GOVERN") != "1" || !is_preloaded()) return;
+  const bool governs = variable("COREWISE_GOVERN") == "1";
+  const bool serves = variable("COREWISE_CONTROL") == "on";
+  if ((!governs && !serves) || !is_preloaded()) return;
   try {
-    govern_from_now_on();
+    control::serve_children();
+    if (serves) static_cast<void>(control::start());
+    if (governs) govern_from_now_on();
   } catch (const std::exception&) {
     // Of memory there is none left. The program goes on as far as it can.
     return;

@@ -67,6 +67,7 @@ struct Server {
   std::mutex lock;  // of start and stop; no lock is waited for with it held
   std::atomic<bool> running{false};
   bool stopping = false;
+  bool serves_children = false;
   pthread_t thread{};
   Descriptor listener;
   Descriptor wake;
@@ -92,7 +93,7 @@ Server& server() {
 // The thread is not here, and its clients are the parent's. What they had asked for half is lost.
 void forget_parent() {
   Server& s = server();
-  s.running = false;
+  const bool served = s.running.exchange(false);
   s.stopping = false;
   s.listener.close();
   s.wake.close();
@@ -100,6 +101,12 @@ void forget_parent() {
   // What they hold was perhaps being changed: it is left behind, not destroyed.
   for (Client& client : s.clients) static_cast<void>(client.talk.release());
   s.lock.unlock();
+  if (!served || !s.serves_children) return;
+  try {
+    static_cast<void>(start());
+  } catch (const std::exception&) {
+    return;  // out of memory: the child goes on without
+  }
 }
 
 void drop(Server& s, std::size_t i) {
@@ -300,6 +307,8 @@ void close_all(Server& s) {
 }  // namespace
 
 void prepare() { server(); }
+
+void serve_children() { server().serves_children = true; }
 
 std::optional<Error> start() {
   Server& s = server();

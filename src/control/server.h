@@ -13,6 +13,11 @@
 
 namespace corewise::control {
 
+// From now on the child of a fork gets a socket of its own if its parent had one. For the agent:
+// nothing else in the child would start one. glibc has made threads, memory and the loader usable
+// again by the time that handlers run there.
+void serve_children();
+
 // Where start() is called with a lock held that is taken over forks, this must come before that
 // lock is made.
 void prepare();

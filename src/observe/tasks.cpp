@@ -41,6 +41,27 @@ std::uint64_t ns_per_tick() {
   return 1'000'000'000 / static_cast<std::uint64_t>(ticks > 0 ? ticks : 100);
 }
 
+// Of each folder whose name is a number.
+std::vector<Task> read_all(const std::string& folder, bool delays) {
+  std::vector<Task> tasks;
+  DIR* const list = ::opendir(folder.c_str());
+  if (list == nullptr) return tasks;
+  Line stat;
+  Line schedstat;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody else reads this stream
+  while (const dirent* entry = ::readdir(list)) {
+    if (entry->d_name[0] < '0' || entry->d_name[0] > '9') continue;
+    const std::string tid = entry->d_name;
+    read_at(::dirfd(list), tid + "/stat", stat);
+    if (delays) read_at(::dirfd(list), tid + "/schedstat", schedstat);
+    const Task task = parse_task(stat.text(), schedstat.text());
+    if (task.tid != 0) tasks.push_back(task);
+  }
+  ::closedir(list);
+  std::ranges::sort(tasks, {}, &Task::tid);
+  return tasks;
+}
+
 }  // namespace
 
 Task parse_task(std::string_view stat, std::string_view schedstat) {
@@ -54,6 +75,7 @@ Task parse_task(std::string_view stat, std::string_view schedstat) {
   for (int field = 3; field <= 22; ++field) {
     const std::string_view word = cut(rest, ' ');
     if (field == 3) task.state = word.empty() ? '?' : word.front();
+    if (field == 4) task.parent = static_cast<int>(number(word));
     if (field == 14 || field == 15) ticks += number(word);
     if (field == 22) task.start = number(word);
   }
@@ -66,24 +88,8 @@ Task parse_task(std::string_view stat, std::string_view schedstat) {
   return task;
 }
 
-std::vector<Task> read_tasks(const std::string& folder) {
-  std::vector<Task> tasks;
-  DIR* const list = ::opendir((folder + "/task").c_str());
-  if (list == nullptr) return tasks;
-  Line stat;
-  Line schedstat;
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody else reads this stream
-  while (const dirent* entry = ::readdir(list)) {
-    if (entry->d_name[0] < '0' || entry->d_name[0] > '9') continue;
-    const std::string tid = entry->d_name;
-    read_at(::dirfd(list), tid + "/stat", stat);
-    read_at(::dirfd(list), tid + "/schedstat", schedstat);
-    const Task task = parse_task(stat.text(), schedstat.text());
-    if (task.tid != 0) tasks.push_back(task);
-  }
-  ::closedir(list);
-  std::ranges::sort(tasks, {}, &Task::tid);
-  return tasks;
-}
+std::vector<Task> read_tasks(const std::string& folder) { return read_all(folder + "/task", true); }
+
+std::vector<Task> read_processes() { return read_all("/proc", false); }
 
 }  // namespace corewise::observe

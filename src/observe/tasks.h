@@ -11,6 +11,7 @@ namespace corewise::observe {
 
 struct Task {
   int tid = 0;
+  int parent = 0;            // the process that started its process
   char state = '?';          // 'R': it runs, or would if there were a free CPU
   std::uint64_t start = 0;   // clock ticks after the machine's; tells a thread from a later one
   std::uint64_t cpu_ns = 0;  // time on a CPU
@@ -21,6 +22,9 @@ struct Task {
 // All threads of /proc/PID, in order of their ids; threads that end meanwhile are left out. Empty
 // if there is no such process, or it may not be read.
 std::vector<Task> read_tasks(const std::string& folder);
+
+// The main thread of every process that may be seen, without delays.
+std::vector<Task> read_processes();
 
 // A thread's stat line and schedstat; tid 0 if it is none.
 Task parse_task(std::string_view stat, std::string_view schedstat);

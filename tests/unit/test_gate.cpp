@@ -108,6 +108,31 @@ TEST_CASE("an exact team is counted by what is free, and keeps its size") {
   CHECK(table.free == 2);
 }
 
+TEST_CASE("a cap holds for its own pool, and asks for no more than it allows") {
+  Table table(8);
+  const std::uint64_t withheld = gate::counts().withheld;
+  gate::cap_pool(3, 2);
+  const auto capped = gate::enter(gate::Kind::kRegion, 6, false, 3);
+  CHECK(capped.threads == 2);
+  CHECK(table.free == 6);
+  gate::leave(capped);
+  const auto other = gate::enter(gate::Kind::kRegion, 6, false, 4);
+  CHECK(other.threads == 6);
+  gate::leave(other);
+  // What keeps its size whatever it is told is left alone.
+  const auto exact = gate::enter(gate::Kind::kRegion, 6, true, 3);
+  CHECK(exact.threads == 6);
+  gate::leave(exact);
+  CHECK(gate::counts().withheld == withheld);
+  gate::cap_pool(3, 0);
+  CHECK(gate::cap_of(3) == 0);
+  const auto free = gate::enter(gate::Kind::kRegion, 6, false, 3);
+  CHECK(free.threads == 6);
+  gate::leave(free);
+  gate::cap_pool(gate::kNoPool, 1);
+  CHECK(gate::cap_of(gate::kNoPool) == 0);
+}
+
 TEST_CASE("a region left by longjmp is given back at the next one") {
   Table table(4);
   if (setjmp(way_out) == 0) leave_without_a_word(3);

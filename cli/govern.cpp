@@ -1,0 +1,97 @@
+// corewise govern: a process that runs, governed from now on.
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "commands.h"
+#include "control_client.h"
+#include "exit_codes.h"
+#include "json.h"
+#include "process_choice.h"
+#include "thread_variables.h"
+
+namespace corewise::cli {
+namespace {
+
+struct Options {
+  std::optional<std::string> pid;
+  std::optional<std::string> budget;
+  bool off = false;
+};
+
+Result<std::string> request_for(const Options& options) {
+  Json json;
+  json.open('{').field("request", options.off ? "ungovern" : "govern");
+  if (options.budget) {
+    const auto count = parse_count("budget", *options.budget);
+    if (!count) return count.error();
+    json.field("budget", *count);
+  }
+  return json.close('}').text();
+}
+
+void show(const Answer& answer, int pid, const Context& context) {
+  if (context.settings.json) return write_out(answer.text + "\n");
+  const JsonValue* report = answer.value.find("report");
+  if (!answer.value.truth_at("governed")) {
+    return write_out(fmt::format("Process {} is not governed.\n", pid));
+  }
+  write_out(fmt::format("Process {} is governed, budget {:.0f}.\n", pid,
+                        report != nullptr ? report->number_at("budget") : 0));
+  if (report == nullptr || context.settings.quiet) return;
+  for (const JsonValue& finding : report->items_at("findings")) {
+    note(context.settings, printable(finding.text, false));
+  }
+}
+
+int govern(const Options& options, const Context& context) {
+  const int pid = options.pid ? parse_pid(*options.pid) : 0;
+  if (pid == 0) {
+    return fail(kUsage, "govern: --pid wants the number of a process",
+                "to start a program governed: corewise run -- COMMAND");
+  }
+  if (options.off && options.budget) return fail(kUsage, "govern: --off takes no --budget");
+  const auto request = request_for(options);
+  if (!request) return fail(kUsage, "govern: " + request.error().what);
+  bool connected = false;
+  const auto answer = ask_or_enter(pid, *request, &connected);
+  if (!answer) return fail_to_ask(answer.error(), connected, "govern", pid);
+  show(*answer, pid, context);
+  return kOk;
+}
+
+Action declare(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option_function<std::string>(
+         "-p,--pid", [options](const std::string& text) { options->pid = text; },
+         "The process: one that imported corewise")
+      ->type_name("PID");
+  app.add_option_function<std::string>(
+         "--budget", [options](const std::string& text) { options->budget = text; },
+         "Threads that may run at a time (default: the CPUs that are really its own)")
+      ->type_name("N");
+  app.add_flag("--off", options->off, "End what this command began");
+  return [options](const Context& context) { return govern(*options, context); };
+}
+
+}  // namespace
+
+const Command kGovern = {
+    .name = "govern",
+    .summary = "Govern a running process: its regions and calls get what is free",
+    .about =
+        "Keeps a process that runs inside one thread budget from now on, as `corewise run` does "
+        "from a program's start on. It shares the budget with your other governed processes of the "
+        "same CPUs and --budget. Another budget than before may be given.\n"
+        "\n"
+        "What this command began ends with --off. A program that was started by `corewise run`, or "
+        "that "
+        "governs itself, stays governed.",
+    .example =
+        "corewise govern --pid 4711\n"
+        "corewise govern --pid 4711 --budget 8\n"
+        "corewise govern --pid 4711 --off",
+    .declare = declare,
+};
+
+}  // namespace corewise::cli

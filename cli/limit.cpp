@@ -1,0 +1,186 @@
+// corewise limit: fewer threads for the pools of a process that runs.
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "commands.h"
+#include "control_client.h"
+#include "exit_codes.h"
+#include "json.h"
+#include "layout.h"
+#include "pool.h"
+#include "process_choice.h"
+#include "thread_variables.h"
+
+namespace corewise::cli {
+namespace {
+
+struct Options {
+  std::optional<std::string> pid;
+  std::vector<std::pair<std::string, std::string>> limits;  // API and count
+  std::vector<std::string> pools;                           // NAME=K
+  bool restore = false;
+  bool dry_run = false;
+};
+
+// An object of names and counts, or the option that is wrong.
+std::optional<Error> add_counts(Json& json,
+                                const std::vector<std::pair<std::string, std::string>>& counts,
+                                const char* option) {
+  json.open('{');
+  for (const auto& [name, text] : counts) {
+    const auto count = parse_count(option != nullptr ? option : name, text);
+    if (!count) return count.error();
+    json.field(name, *count);
+  }
+  json.close('}');
+  return std::nullopt;
+}
+
+Result<std::string> request_for(const Options& options) {
+  Json json;
+  json.open('{').field("request", options.restore ? "restore" : "limit");
+  if (options.restore) return json.close('}').text();
+  std::vector<std::pair<std::string, std::string>> pools;
+  for (const std::string& word : options.pools) {
+    const std::size_t equals = word.rfind('=');
+    if (equals == word.npos || equals == 0) {
+      return Error{CW_BAD_ARGUMENT, fmt::format("--pool wants NAME=K, as in libgomp=4, not '{}'",
+                                                printable(word, false))};
+    }
+    pools.emplace_back(word.substr(0, equals), word.substr(equals + 1));
+  }
+  json.key("limits");
+  if (auto error = add_counts(json, options.limits, nullptr)) return *error;
+  json.key("pools");
+  if (auto error = add_counts(json, pools, "pool")) return *error;
+  return json.field("dry_run", options.dry_run).close('}').text();
+}
+
+std::string count_at(const JsonValue& pool, const char* key) {
+  const double count = pool.number_at(key);
+  return count > 0 ? fmt::format("{:.0f}", count) : "?";
+}
+
+std::string name_of(const JsonValue& pool) {
+  const std::string path = pool.text_at("path");
+  return path.substr(path.rfind('/') + 1);
+}
+
+// Old and new of each pool, and whom that reaches; false if some pool kept its count.
+bool show(const Answer& answer, const Options& options, const Context& context) {
+  const Style style = style_for(context.settings);
+  const char* key = options.restore ? "restored" : "outcomes";
+  const std::vector<JsonValue>& pools = answer.value.items_at(key);
+  std::vector<std::vector<std::string>> rows;
+  std::vector<std::pair<std::string, std::string>> reaches;  // and the runtimes
+  bool taken = true;
+  for (const JsonValue& pool : pools) {
+    rows.push_back({pool.text_at("api"), count_at(pool, "before"), count_at(pool, "after"),
+                    pool.text_at("runtime"), printable(name_of(pool), style.unicode)});
+    std::string reach = pool.text_at("reach");
+    const std::string reason = pool.text_at("reason");
+    taken = taken && reason.empty();
+    if (!reason.empty()) reach += " (" + printable(reason, style.unicode) + ")";
+    auto known = std::ranges::find(reaches, reach, &std::pair<std::string, std::string>::first);
+    if (known == reaches.end()) known = reaches.insert(known, {reach, ""});
+    const std::string runtime = pool.text_at("runtime");
+    if (known->second.find(runtime) == std::string::npos) {
+      known->second += (known->second.empty() ? "" : ", ") + runtime;
+    }
+  }
+  if (rows.empty()) {
+    write_out(options.restore ? "Nothing was limited over the control socket.\n"
+                              : "No such pool is loaded yet; those to come will be limited.\n");
+    return true;
+  }
+  std::string out =
+      table({{"API"}, {"BEFORE", true}, {"NOW", true}, {"RUNTIME"}, {"LIBRARY"}}, rows, style);
+  if (!options.restore && !context.settings.quiet) {
+    out += "\n";
+    for (const auto& [reach, runtimes] : reaches) {
+      out += folded(fmt::format("{}: reaches {}.", runtimes, reach), 0, 2, style.width) + "\n";
+    }
+    if (options.dry_run) out += "Dry run: nothing was changed.\n";
+  }
+  write_out(out);
+  return taken;
+}
+
+int limit(const Options& options, const Context& context) {
+  const bool counts = !options.limits.empty() || !options.pools.empty();
+  if (!options.pid) {
+    return fail(kUsage, "limit: --pid is missing",
+                "corewise limit --pid 4711 --blas 4; `corewise top` lists the processes");
+  }
+  const int pid = parse_pid(*options.pid);
+  if (pid == 0) {
+    return fail(kUsage, fmt::format("limit: --pid wants the number of a process, not '{}'",
+                                    printable(*options.pid, false)));
+  }
+  if (counts == options.restore) {
+    return fail(kUsage, options.restore ? "limit: --restore takes no counts"
+                                        : "limit: give --blas N, --openmp N, another count, or "
+                                          "--restore");
+  }
+  if (options.restore && options.dry_run) {
+    return fail(kUsage, "limit: --dry-run is about counts");
+  }
+  const auto request = request_for(options);
+  if (!request) return fail(kUsage, "limit: " + request.error().what);
+  bool connected = false;
+  const auto answer = ask_or_enter(pid, *request, &connected);
+  if (!answer) return fail_to_ask(answer.error(), connected, "limit", pid);
+  if (context.settings.json) {
+    write_out(answer->text + "\n");
+    const auto& outcomes = answer->value.items_at("outcomes");
+    return std::ranges::all_of(outcomes,
+                               [](const JsonValue& pool) { return pool.text_at("reason").empty(); })
+               ? kOk
+               : kNotTaken;
+  }
+  return show(*answer, options, context) ? kOk : kNotTaken;
+}
+
+Action declare(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option_function<std::string>(
+         "-p,--pid", [options](const std::string& text) { options->pid = text; },
+         "The process: one that was started by `corewise run`, or that imported corewise")
+      ->type_name("PID");
+  for (const char* api : kApiNames) {
+    app.add_option_function<std::string>(
+           fmt::format("--{}", api),
+           [options, api](const std::string& text) { options->limits.emplace_back(api, text); },
+           fmt::format("The most threads of each {} pool", api))
+        ->type_name("N");
+  }
+  app.add_option("--pool", options->pools,
+                 "The most threads of the pools of that runtime, file-name prefix or library file")
+      ->type_name("NAME=N");
+  app.add_flag("--restore", options->restore, "End all limits that were set so");
+  app.add_flag("--dry-run", options->dry_run, "Say what would be, and change nothing");
+  return [options](const Context& context) { return limit(*options, context); };
+}
+
+}  // namespace
+
+const Command kLimit = {
+    .name = "limit",
+    .summary = "Give the pools of a running process fewer threads",
+    .about =
+        "Limits the pools of a process that runs, also in the middle of a long native call. OpenMP "
+        "regions and OpenBLAS calls of all its threads get at most so many threads from their next "
+        "one on, whatever the program sets; its own numbers stay as they are. Pools without a gate "
+        "(oneTBB, Arrow) are set. Nothing is ever raised above the program's own number.\n"
+        "\n"
+        "Limits add up: of one name the latest holds. They hold until --restore, or until the "
+        "process ends, also for libraries that it loads later.",
+    .example =
+        "corewise limit --pid 4711 --blas 4 --openmp 8\n"
+        "corewise limit --pid 4711 --pool libgomp=2 --dry-run\n"
+        "corewise limit --pid 4711 --restore",
+    .declare = declare,
+};
+
+}  // namespace corewise::cli

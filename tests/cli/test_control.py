@@ -1,0 +1,278 @@
+"""Limiting, governing and watching processes that run."""
+
+import contextlib
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import CLEAN
+from governed import Governed
+
+BUSY = """
+import corewise, sys, numpy as np
+a = np.ones((300, 300)); a @ a
+print("ready", flush=True)
+import threading
+threading.Thread(target=lambda: (sys.stdin.read(), globals().update(done=True))).start()
+done = False
+while not done: a @ a
+"""
+
+
+@pytest.fixture
+def numpy_with_corewise(numpy_python):
+    words = [numpy_python, "-c", "import corewise"]
+    if subprocess.run(words, capture_output=True).returncode != 0:
+        pytest.skip("the Python with NumPy has no corewise")
+    return numpy_python
+
+
+@contextlib.contextmanager
+def started(*words, env=None):
+    child = subprocess.Popen(
+        words,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=CLEAN | (env or {}),
+    )
+    try:
+        assert child.stdout.readline() == "ready\n"
+        yield child
+    finally:
+        child.kill()
+        child.communicate()
+
+
+@pytest.fixture
+def busy(numpy_with_corewise):
+    with started(numpy_with_corewise, "-c", BUSY) as child:
+        yield str(child.pid)
+
+
+def test_limit_and_restore(corewise, busy):
+    threads = os.sched_getaffinity(0).__len__()
+    tried = corewise("limit", "--pid", busy, "--blas", "1", "--dry-run")
+    assert tried.returncode == 0 and "Dry run" in tried.stdout
+    done = corewise("limit", "--pid", busy, "--blas", "1")
+    assert done.returncode == 0, done.stderr
+    assert re.search(rf"^blas +{threads} +1 +openblas", done.stdout, re.M)
+    assert "reaches every thread" in done.stdout
+    shown = corewise("info", "--pid", busy)
+    assert "limited to 1 over the control socket" in shown.stdout
+    seen = json.loads(corewise("info", "--pid", busy, "--json").stdout)
+    assert [(p["threads"], p["limit"]) for p in seen["pools"] if p["api"] == "blas"] == [
+        (threads, 1)
+    ]
+    assert seen["control"] is True
+    assert re.search(
+        rf"^blas +1 +{threads} ", corewise("limit", "-p", busy, "--restore").stdout, re.M
+    )
+    assert "Nothing was limited" in corewise("limit", "-p", busy, "--restore").stdout
+    answer = json.loads(corewise("limit", "-p", busy, "--pool", "openblas=1", "--json").stdout)
+    assert answer["outcomes"][0]["after"] == 1
+
+
+def test_a_limit_before_its_pool_is_loaded(corewise):
+    code = "import corewise, sys; print('ready', flush=True); sys.stdin.read()"
+    with started(sys.executable, "-c", code) as child:
+        done = corewise("limit", "--pid", str(child.pid), "--blas", "2")
+    assert done.returncode == 0 and "will be limited" in done.stdout
+
+
+def test_govern_and_off(corewise, busy):
+    done = corewise("govern", "--pid", busy, "--budget", "1", "--json")
+    assert done.returncode == 0, done.stderr
+    path = json.loads(done.stdout)["report"]["ledger"]["path"]
+    try:
+        assert "budget 1" in corewise("govern", "--pid", busy, "--budget", "1").stdout
+        assert "is not governed" in corewise("govern", "--pid", busy, "--off").stdout
+    finally:
+        Path(path).unlink(missing_ok=True)
+
+
+def test_off_does_not_end_what_run_began(corewise, program, numpy_with_corewise):
+    run = [program, "run", "-q", "--group", f"test-{os.getpid()}-off", "--"]
+    say = "print(corewise.govern_report()['ledger']['path'], flush=True)\n"
+    with started(*run, numpy_with_corewise, "-c", BUSY.replace("while", say + "while")) as child:
+        path = child.stdout.readline().strip()
+        done = corewise("govern", "--pid", str(child.pid), "--off")
+        (mine,) = [
+            process
+            for process in json.loads(corewise("top", "--json").stdout)["processes"]
+            if process["pid"] == child.pid
+        ]
+    Path(path).unlink(missing_ok=True)
+    assert mine["governed"] and mine["granted"] is not None
+    assert done.returncode == 1 and "corewise run" in done.stderr
+
+
+AGENTLESS = "print('ready', flush=True); import sys; sys.stdin.read()"
+
+
+@pytest.mark.parametrize("words", [["limit", "--blas", "1"], ["govern"]])
+def test_exit_codes(corewise, words):
+    command, *options = words
+    with started(sys.executable, "-c", AGENTLESS) as child:
+        done = corewise(command, "--pid", str(child.pid), *options)
+    assert done.returncode == 8 and "corewise run" in done.stderr
+    done = corewise(command, "--pid", "4194304", *options)
+    assert done.returncode == 3 and "4194304" in done.stderr
+    assert corewise(command, "--pid", "x", *options).returncode == 2
+    assert corewise(command, *options).returncode == 2
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
+def test_somebody_elses_process(program, busy):
+    words = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", program]
+    done = subprocess.run(
+        [*words, "limit", "--pid", busy, "--blas", "1"], capture_output=True, text=True, env=CLEAN
+    )
+    assert done.returncode == 4 and "belongs to user 0" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words, hint",
+    [
+        (["--blas", "0"], "1 to 32768"),
+        (["--blas", "many"], "whole number"),
+        (["--pool", "libgomp"], "NAME=K"),
+        (["--pool", "=1"], "NAME=K"),
+        ([], "--restore"),
+        (["--restore", "--blas", "1"], "no counts"),
+        (["--restore", "--dry-run"], "--dry-run"),
+    ],
+)
+def test_wrong_words(corewise, words, hint):
+    done = corewise("limit", "--pid", str(os.getpid()), *words)
+    assert done.returncode == 2 and hint in done.stderr
+
+
+def test_a_name_that_the_process_does_not_know(corewise, busy):
+    done = corewise("limit", "--pid", busy, "--pool", "libfoo=1")
+    assert done.returncode == 2 and "libfoo" in done.stderr
+
+
+def test_a_stopped_process_does_not_hold_us_up(corewise, busy):
+    os.kill(int(busy), 19)
+    began = time.monotonic()
+    shown = corewise("top", "--once")
+    assert f"Process {busy} does not answer" in shown.stdout or busy in shown.stdout
+    assert time.monotonic() - began < 60
+    os.kill(int(busy), 18)
+
+
+def test_top_once_and_json(corewise, busy):
+    corewise("limit", "--pid", busy, "--blas", "1")
+    view = json.loads(corewise("top", "--json").stdout)
+    (mine,) = [process for process in view["processes"] if process["pid"] == int(busy)]
+    assert view["schema_version"] == 1 and mine["threads"] >= 3 and mine["cpus_used"] > 0
+    assert mine["sample"]["pools"][0]["limit"] == 1 and not mine["governed"]
+    shown = corewise("top", "--once").stdout
+    assert "budget" in shown.splitlines()[0]
+    assert re.search(rf"^[> ] +{busy} .* blas=1 ", shown, re.M)
+
+
+def test_top_wants_a_terminal(corewise):
+    done = corewise("top")
+    assert done.returncode == 2 and "--once" in done.stderr
+    assert corewise("top", "--interval", "0").returncode == 2
+
+
+FORKED = """
+import multiprocessing, sys, numpy as np
+def work(end):
+    a = np.ones((300, 300))
+    a @ a
+    print("ready", flush=True)
+    end.wait()
+end = multiprocessing.get_context("fork").Event()
+child = multiprocessing.get_context("fork").Process(target=work, args=(end,))
+child.start()
+print(child.pid, flush=True)
+sys.stdin.read()
+end.set()
+child.join()
+"""
+
+
+def report(pid):
+    """What the process answers about its governing; there is no command that only asks."""
+    code = "import corewise, json, sys; ask = {'request': 'report'}\n"
+    code += "print(json.dumps(corewise.control(int(sys.argv[1]), ask)))"
+    words = [sys.executable, "-c", code, pid]
+    return subprocess.run(words, capture_output=True, text=True, check=True).stdout
+
+
+def test_forked_workers_under_run_can_be_limited(corewise, program, numpy_with_corewise):
+    """Workers of multiprocessing import nothing of ours: the agent serves them."""
+    run = [program, "run", "-q", "--group", f"test-{os.getpid()}-fork", "--"]
+    code = FORKED.replace('print("ready", flush=True)', "")
+    with started(*run, numpy_with_corewise, "-c", "print('ready', flush=True)" + code) as child:
+        worker = child.stdout.readline().strip()
+        for _ in range(100):
+            done = corewise("limit", "--pid", worker, "--blas", "1", "--json")
+            if done.returncode == 0:
+                break
+            time.sleep(0.05)
+        assert json.loads(done.stdout)["outcomes"][0]["after"] == 1
+        ledger = json.loads(corewise("top", "--json").stdout)
+        assert {child.pid, int(worker)} <= {p["pid"] for p in ledger["processes"]}
+        Path(json.loads(report(worker))["report"]["ledger"]["path"]).unlink()
+        child.communicate(timeout=60)
+        assert child.returncode == 0
+
+
+def test_a_program_without_pools_gets_no_thread(program):
+    code = "import os; print(os.listdir('/proc/self/task').__len__())"
+    assert Governed(program, sys.executable, "-c", code).out == "1\n"
+
+
+CELL = """
+import numpy as np, threading
+a = np.ones((300, 300))
+a @ a
+print("cell", "runs", flush=True)
+while True: a @ a
+"""
+
+
+def test_a_kernel_that_never_heard_of_us_is_limited_amid_a_cell(corewise, numpy_with_corewise):
+    manager_module = pytest.importorskip("jupyter_client.manager")
+    pytest.importorskip("ipykernel")
+    manager = manager_module.KernelManager(kernel_name="python3")
+    manager.start_kernel(env=CLEAN)
+    client = manager.blocking_client()
+    try:
+        client.start_channels()
+        client.wait_for_ready(timeout=60)
+        client.execute(CELL)
+        while "cell runs" not in client.get_iopub_msg(timeout=60)["content"].get("text", ""):
+            pass
+        pid = str(manager.provisioner.process.pid)
+        assert json.loads(corewise("info", "--pid", pid, "--json").stdout)["control"] is False
+        done = corewise("limit", "--pid", pid, "--blas", "1", "--json")
+        assert done.returncode == 0, done.stderr
+        assert {outcome["after"] for outcome in json.loads(done.stdout)["outcomes"]} == {1}
+        assert json.loads(corewise("info", "--pid", pid, "--json").stdout)["control"] is True
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+
+
+def test_a_kernel_whose_python_cannot_help(corewise, tmp_path):
+    """Nothing is at the other end of this connection file, and no jupyter_client reads it."""
+    (tmp_path / "jupyter_client.py").write_text("raise ImportError")
+    script = tmp_path / "kernel.py"
+    script.write_text(AGENTLESS)
+    words = [sys.executable, str(script), "-f", str(tmp_path / "kernel-1.json")]
+    with started(*words, env={"PYTHONPATH": str(tmp_path)}) as child:
+        env = {"PYTHONPATH": str(tmp_path)}
+        done = corewise("limit", "--pid", str(child.pid), "--blas", "1", env=env)
+    assert done.returncode == 8 and "pip install jupyter_client" in done.stderr
