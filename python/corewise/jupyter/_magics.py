@@ -47,7 +47,7 @@ class Magics:
     def __init__(self, shell: InteractiveShell) -> None:
         self.session = Session()
         self._shell: Any = shell
-        self._words: dict[str, Callable[[], None]] = {
+        self._commands: dict[str, Callable[[], None]] = {
             "off": self._off,
             "reset": self._reset,
             "report": self._report,
@@ -104,10 +104,10 @@ class Magics:
                 self._run_cell(words, cell)
             elif not words:
                 _show(Overview(self._settings()))
-            elif words[0] in self._words:
+            elif words[0] in self._commands:
                 if len(words) > 1:
                     raise UsageError(f"%threads {words[0]} takes nothing more: {words[1]!r}")
-                self._words[words[0]]()
+                self._commands[words[0]]()
             else:
                 self._set(words)
 
@@ -214,7 +214,7 @@ class Magics:
     def _complete(self, _: object, event: Any) -> list[str]:
         """Words for the tab key."""
         counts = [f"{name}=" for name in _words.names()]
-        return counts if event.line.startswith("%%") else [*counts, *self._words]
+        return counts if event.line.startswith("%%") else [*counts, *self._commands]
 
 
 def _cell_counts(words: list[str]) -> _words.Counts:
