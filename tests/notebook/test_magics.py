@@ -121,6 +121,18 @@ def test_bad_input_is_one_line_and_changes_nothing(kernel: Kernel, typed: str, w
     assert kernel("corewise.govern_report()['governed']").result == "False"
 
 
+def test_what_may_kill_the_kernel_is_said_once_and_before(kernel: Kernel) -> None:
+    danger = "corewise: danger: 1000 OpenMP threads can call libscipy_openblas"
+    said = kernel("%threads openmp=1000").text
+    assert said.count(danger) == 2 and "or %govern on" in said  # one for each copy
+    assert kernel(NOW).text == ""
+    kernel("%threads off\nctypes.CDLL(openmp().path).omp_set_num_threads(999)")
+    assert danger.replace("1000", "999") in kernel("None").text
+    kernel("ctypes.CDLL(openmp().path).omp_set_num_threads(2)\n%govern on")
+    assert "danger" not in kernel("%threads openmp=998").text
+    kernel("%govern off")
+
+
 def test_governing(kernel: Kernel) -> None:
     assert kernel("%govern off").text == "corewise: was not governed by %govern\n"
     assert kernel("%govern on").text == "corewise: governed, budget 2\n"

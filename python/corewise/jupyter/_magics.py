@@ -18,6 +18,7 @@ from .._info import Info, info
 from .._limits import limits
 from .._project import NAME, project
 from . import _words
+from ._dangers import Dangers
 from ._frontends import Frontends
 from ._overview import Overview
 from ._session import Session
@@ -54,6 +55,7 @@ class Magics:
             "live": self._show_live,
         }
         self._frontends = Frontends()
+        self._dangers = Dangers()
         self._live: Live | None = None
         self._status = Status(shell, self.session, self._frontends)
 
@@ -185,6 +187,7 @@ class Magics:
         _say(f"{_words.text(counts)} for {where}{self._shared()}")
         if held is not None:
             _say_reach(before, held)
+        self._warn()
 
     def _begin_cell(self, words: list[str]) -> None:
         self.session.begin_cell(_cell_counts(words))
@@ -199,6 +202,11 @@ class Magics:
         self._frontends.ran(self._shell)
         if said := self.session.before_cell():
             _say(said)
+        self._warn()
+
+    def _warn(self) -> None:
+        for danger in self._dangers.news():
+            _say(danger)
 
     def _settings(self) -> str:
         """What holds, as sentences."""
