@@ -27,6 +27,8 @@ CHROMIUM = shutil.which("chromium")
 _NOT_FOR_CHILDREN = ("OMP_", "OPENBLAS_", "COREWISE", "JUPYTER")
 _NUMBER = re.compile(r"\[\d+\]:")
 _TOKEN = "corewise"
+# Machines that run tests are busy.
+expect.set_options(timeout=30_000)
 _SETTINGS = {
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "@jupyterlab/apputils-extension/themes": {"theme": "JupyterLab Light"},
@@ -121,7 +123,7 @@ class Notebook:
         cell = self.panel.locator(".jp-CodeCell").nth(index)
         prompt = cell.locator(".jp-InputPrompt").first
         if wait:
-            expect(prompt).to_have_text(_NUMBER, timeout=30_000)
+            expect(prompt).to_have_text(_NUMBER)
         else:
             expect(prompt).to_have_text("[*]:")
         return self.output(index)
@@ -190,6 +192,7 @@ def open_notebook(
     page.evaluate(
         """async () => {
   const app = window.jupyterapp;
+  document.querySelectorAll('dialog').forEach((dialog) => dialog.remove());
   await app.serviceManager.sessions.shutdownAll();
   for (const widget of [...app.shell.widgets('main')]) {
     if (widget.context) await widget.context.save();

@@ -80,10 +80,11 @@ def test_limits_are_changed_while_a_cell_runs(open_notebook: Open) -> None:
     notebook = open_notebook(LOAD, BUSY)
     expect(notebook.item).to_have_text("threads: -")
     notebook.run(0)
-    expect(notebook.item).to_have_text(re.compile("openmp 2, blas 2 on 2 CPUs"), timeout=20_000)
+    expect(notebook.item).to_have_text(re.compile("openmp 2, blas 2 on 2 CPUs"))
     output = notebook.run(1, wait=False)
     notebook.item.click()
-    expect(notebook.dialog.locator("tbody tr")).to_have_count(3)
+    for library in ("numpy.libs", "scipy.libs", "scikit_learn.libs"):
+        expect(notebook.dialog.locator("tbody tr", has_text=library)).to_have_count(1)
     notebook.dialog.locator("input[name=openmp]").fill("1")
     notebook.picture("status-dialog")
     expect(notebook.indicator).to_have_attribute("data-status", "busy")
@@ -92,7 +93,7 @@ def test_limits_are_changed_while_a_cell_runs(open_notebook: Open) -> None:
     expect(said).to_contain_text(
         re.compile("openmp scikit_learn.libs/libgomp.*: 2 -> 1, every thread, from")
     )
-    expect(output).to_contain_text("teams of [2, 1]", timeout=30_000)
+    expect(output).to_contain_text("teams of [2, 1]")
     notebook.dialog.get_by_role("button", name="Close").click()
     expect(notebook.dialog).to_have_count(0)
     expect(notebook.item).to_contain_text("openmp 1, blas 2 on 2 CPUs")
@@ -102,7 +103,7 @@ def test_limits_are_changed_while_a_cell_runs(open_notebook: Open) -> None:
 def test_asking_does_not_look_like_work(open_notebook: Open) -> None:
     notebook = open_notebook(LOAD, "import time; time.sleep(3)")
     notebook.run(0)
-    expect(notebook.item).to_contain_text("on 2 CPUs", timeout=20_000)
+    expect(notebook.item).to_contain_text("on 2 CPUs")
     notebook.page.evaluate(
         """() => {
   window.seen = [];
@@ -117,7 +118,7 @@ def test_asking_does_not_look_like_work(open_notebook: Open) -> None:
 def test_bad_numbers_change_nothing(open_notebook: Open) -> None:
     notebook = open_notebook(LOAD)
     notebook.run(0)
-    expect(notebook.item).to_contain_text("on 2 CPUs", timeout=20_000)
+    expect(notebook.item).to_contain_text("on 2 CPUs")
     notebook.item.click()
     notebook.dialog.locator("input[name=blas]").fill("99999")
     notebook.dialog.get_by_role("button", name="Limit", exact=True).click()
@@ -169,21 +170,21 @@ def test_the_live_view(open_notebook: Open) -> None:
 def test_a_kernel_restart_and_a_kernel_without_corewise(open_notebook: Open) -> None:
     notebook = open_notebook(LOAD, "print('restarted', 1)")
     notebook.run(0)
-    expect(notebook.item).to_contain_text("on 2 CPUs", timeout=20_000)
+    expect(notebook.item).to_contain_text("on 2 CPUs")
     notebook.command("kernelmenu:restart")
     notebook.page.get_by_role("button", name="Confirm Kernel Restart").click()
-    expect(notebook.item).to_have_text("threads: -", timeout=20_000)
+    expect(notebook.item).to_have_text("threads: -")
     notebook.run(1)
     expect(notebook.item).to_have_text("threads: -")
     expect(notebook.item).to_have_attribute("title", re.compile("Run %load_ext corewise"))
     notebook.run(0)
-    expect(notebook.item).to_contain_text("on 2 CPUs", timeout=20_000)
+    expect(notebook.item).to_contain_text("on 2 CPUs")
 
 
 def test_a_closed_notebook_is_asked_no_more(open_notebook: Open) -> None:
     notebook = open_notebook(LOAD)
     notebook.run(0)
-    expect(notebook.item).to_contain_text("on 2 CPUs", timeout=20_000)
+    expect(notebook.item).to_contain_text("on 2 CPUs")
     notebook.page.evaluate("window.jupyterapp.shell.currentWidget.dispose()")
     expect(notebook.item).to_be_hidden()
 
