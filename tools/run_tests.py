@@ -41,6 +41,7 @@ STEPS: list[tuple[str, str]] = [
     ("build-gcc", build("dev")),
     ("cpp", ctest("dev")),
     ("python", "pytest -q tests/python"),
+    ("estimators", "pytest -q tests/estimators"),
     ("cli", "pytest -q tests/cli"),
     ("notebook", "pytest -q tests/notebook"),
     ("browser", "pytest -q tests/browser"),

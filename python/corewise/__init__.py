@@ -10,20 +10,30 @@
     corewise.doctor()                        # what is wrong, why, and what to do
     with corewise.governed(budget=8):        # regions and calls get what is free
         ...
+    corewise.sample()                        # what the threads of each pool do now
     corewise.project()                       # what the nearest corewise.toml says
 
 In a notebook `%load_ext corewise` brings %threads and %govern.
 
-Names are loaded when first used, so importing costs next to nothing.
+Names are loaded when first used, so importing costs next to nothing. Importing starts a thread
+that answers on the control socket (docs/control.md), unless COREWISE_CONTROL=off is set.
 """
+
+import os as _os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from . import sklearn as sklearn
     from . import threadpoolctl as threadpoolctl
     from ._budget import Budget as Budget
     from ._budget import budget as budget
+    from ._control import control as control
+    from ._control import control_path as control_path
+    from ._control import control_start as control_start
+    from ._control import control_stop as control_stop
+    from ._control import sample as sample
     from ._core import Pool as Pool
     from ._doctor import Finding as Finding
     from ._doctor import Findings as Findings
@@ -46,6 +56,7 @@ if TYPE_CHECKING:
     from ._info import Outcome as Outcome
     from ._info import PoolInfo as PoolInfo
     from ._info import info as info
+    from ._joblib import joblib as joblib
     from ._limits import limits as limits
     from ._plan import Plan as Plan
     from ._plan import plan as plan
@@ -74,15 +85,21 @@ _WHERE = {
     **dict.fromkeys(("govern", "govern_report", "governed", "ungovern"), "_govern"),
     **dict.fromkeys(("Info", "Outcome", "PoolInfo", "info"), "_info"),
     **dict.fromkeys(("Budget", "budget"), "_budget"),
+    **dict.fromkeys(
+        ("control", "control_path", "control_start", "control_stop", "sample"), "_control"
+    ),
     **dict.fromkeys(("Finding", "Findings", "doctor"), "_doctor"),
     **dict.fromkeys(("Plan", "plan"), "_plan"),
     **dict.fromkeys(("Project", "project"), "_project"),
     "Pool": "_core",
+    "joblib": "_joblib",
     "limits": "_limits",
     "install_as_threadpoolctl": "_replace",
 }
 
-__all__ = ["__version__", "pools", "threadpoolctl", *_WHERE]  # noqa: PLE0604
+_MODULES = ("dask", "sklearn", "threadpoolctl")
+
+__all__ = ["__version__", "pools", *_MODULES, *_WHERE]  # noqa: PLE0604
 
 
 def pools() -> "list[Pool]":
@@ -115,8 +132,8 @@ def __getattr__(name: str) -> object:
     value: object
     if name in _WHERE:
         value = getattr(__import__(f"corewise.{_WHERE[name]}", fromlist=[name]), name)
-    elif name == "threadpoolctl":
-        value = __import__("corewise.threadpoolctl", fromlist=["threadpoolctl"])
+    elif name in _MODULES:
+        value = __import__(f"corewise.{name}", fromlist=[name])
     elif name == "__version__":
         value = __import__("corewise._core", fromlist=["version"]).version()
     else:
@@ -125,5 +142,20 @@ def __getattr__(name: str) -> object:
     return value
 
 
+def _serve() -> None:
+    """A process that cannot be controlled can do all else: `control_start()` says why."""
+    from . import _core
+
+    try:
+        _core.control_start()
+    except Exception:
+        return
+
+
 def __dir__() -> "list[str]":
     return sorted({*globals(), *__all__})
+
+
+if _os.environ.get("COREWISE_CONTROL") != "off":
+    _serve()
+    _os.register_at_fork(after_in_child=_serve)

@@ -50,6 +50,8 @@ BY_STATUS: dict[int, type[Exception]] = {
     2: BadCount,
     3: AboveCeiling,
     4: UnknownName,
+    5: ProcessLookupError,
+    6: PermissionError,
     10: LibraryLied,
     11: NotAvailable,
     12: MemoryError,

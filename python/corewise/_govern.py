@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 
 from . import _core
 from ._errors import BadCount, BadType, UnknownName
@@ -43,13 +44,59 @@ def _name(group: str | None) -> bytes:
     return name
 
 
+# While this process governs itself, its environment says so to the Pythons that it starts
+# (corewise_govern.pth). Under `corewise run` they are governed without.
+_INHERIT = "COREWISE_INHERIT"
+_lock = threading.Lock()
+_begun = 0
+
+
+def _renew() -> None:
+    global _lock
+    _lock = threading.Lock()
+
+
+# Another thread may hold it while this one forks.
+os.register_at_fork(after_in_child=_renew)
+
+
+def _begin(threads: int, group: bytes) -> None:
+    global _begun
+    with _lock:
+        _core.govern(threads, group)
+        _begun += 1
+        if _begun == 1 and os.environ.get("COREWISE_GOVERN") != "1":
+            os.environ[_INHERIT] = f"{threads} {os.fsdecode(group)}"
+
+
+def _end() -> None:
+    global _begun
+    with _lock:
+        _core.ungovern()
+        _begun = max(0, _begun - 1)
+        if _begun == 0:
+            os.environ.pop(_INHERIT, None)
+
+
+def _inherit() -> None:
+    """In a Python that a governed one started: the same budget, or a warning that says why not."""
+    threads, _, group = os.environ[_INHERIT].partition(" ")
+    try:
+        _begin(int(threads), os.fsencode(group))
+    except Exception as error:
+        import warnings
+
+        warnings.warn(f"corewise: this process is not governed: {error}", RuntimeWarning, 1)
+
+
 def govern(budget: SupportsFloat | None = None, group: str | None = None) -> None:
     """Keeps this whole process inside a thread budget, until `ungovern()`.
 
     Each OpenMP region and BLAS call gets what is free at its start, at least one thread and never
     more than it asks for. Processes of yours that have the same CPUs, quotas and `budget` share
-    it, or those of one `group`. Children that are forked are governed too; others are where they
-    call this, or when all were started by `corewise run`. Pools that cannot be governed so (oneTBB,
+    it, or those of one `group`. Children that start meanwhile are governed too if they are forked
+    or are Pythons that have corewise, as the workers of multiprocessing, concurrent.futures, joblib
+    and Dask are; others only under `corewise run`. Pools that cannot be governed so (oneTBB,
     MKL, BLIS, Arrow, numba) are limited to the budget. `govern_report()` says what is governed how.
 
     budget    threads that may run at a time, at most the CPUs that are really ours; fractions are
@@ -62,7 +109,7 @@ def govern(budget: SupportsFloat | None = None, group: str | None = None) -> Non
     with another budget or group; NotAvailable if another copy of corewise governs it. Then nothing
     was changed.
     """
-    _core.govern(_threads(budget), _name(group))
+    _begin(_threads(budget), _name(group))
 
 
 def ungovern() -> None:
@@ -71,7 +118,7 @@ def ungovern() -> None:
     Does nothing without a `govern()` before it, and never ends what `corewise run` began. Safe
     from any thread, also while regions and calls are under way.
     """
-    _core.ungovern()
+    _end()
 
 
 def govern_report() -> Report:
@@ -103,7 +150,7 @@ class governed:
         self._options = (_threads(budget), _name(group))
 
     def __enter__(self) -> governed:
-        _core.govern(*self._options)
+        _begin(*self._options)
         return self
 
     def __exit__(
@@ -112,7 +159,7 @@ class governed:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        _core.ungovern()
+        _end()
 
     def __call__(self, function: Function) -> Function:
         """Decorates: each call of the function is governed."""

@@ -60,6 +60,11 @@ std::mutex& govern_lock() {
   return *lock;
 }
 
+// For a process that is only capped.
+Permit grant_all(void*, int wanted) noexcept { return {wanted, 0}; }
+void take_nothing_back(void*, const Permit&) noexcept {}
+constexpr Grants kUnbounded = {grant_all, take_nothing_back, nullptr};
+
 // Once, however often it is met.
 void say(State& s, std::string finding) {
   if (finding.empty() || std::ranges::find(s.findings, finding) != s.findings.end()) return;
@@ -97,10 +102,11 @@ void tell(State& s) {
 
 void hook_what_is_loaded(State& s) {
   synchronise();
-  for (; s.pools_seen < pool_count(); ++s.pools_seen) s.hold.add(pool_at(s.pools_seen), s.budget);
+  for (; s.pools_seen < pool_count(); ++s.pools_seen) s.hold.add(pool_at(s.pools_seen));
   for (std::string& left : s.hold.rewrite_slots()) say(s, std::move(left));
   for (std::string& left : idle_pools::install().left) say(s, std::move(left));
   s.hold.cap_teams();
+  s.hold.obey();
   tell(s);
 }
 
@@ -142,26 +148,6 @@ std::optional<Error> find_budget(State& s) {
   return std::nullopt;
 }
 
-// Hooks what was loaded since, and looks at the budget unless that was done less than so long ago.
-void refresh(std::uint64_t budget_ms) {
-  // Whoever holds it may wait for the loader, which our caller may hold.
-  const std::unique_lock lock(govern_lock(), std::try_to_lock);
-  State& s = state();
-  if (!lock.owns_lock() || s.users == 0) return;
-  hook_what_is_loaded(s);
-  const std::uint64_t now = now_ms();
-  if (now - s.budget_read_ms < budget_ms) return;
-  s.budget_read_ms = now;
-  if (!budget_changed(s.found, os::LiveMachine())) return;
-  // A budget that cannot be kept any more leaves the one before.
-  if (find_budget(s)) return;
-  gate::open(s.granter->grants());
-  tell(s);
-}
-
-// A program loads hundreds of libraries in its first second, and a budget is seven files.
-void look() { refresh(250); }
-
 void unhook_all(State& s) {
   loads::watch(nullptr);
   gate::open(nullptr);
@@ -172,8 +158,43 @@ void unhook_all(State& s) {
     say(s, std::move(copy.reason));
   }
   for (std::string& left : idle_pools::remove().left) say(s, std::move(left));
-  s.hold.close();
+  s.hold.let_go();
   s.pools_seen = 0;
+}
+
+bool is_hooked(const State& s) { return s.users > 0 || s.hold.has_caps(); }
+
+// Hooks what was loaded since, and looks at the budget unless that was done less than so long ago.
+void refresh(std::uint64_t budget_ms) {
+  // Whoever holds it may wait for the loader, which our caller may hold.
+  const std::unique_lock lock(govern_lock(), std::try_to_lock);
+  State& s = state();
+  if (!lock.owns_lock() || !is_hooked(s)) return;
+  hook_what_is_loaded(s);
+  const std::uint64_t now = now_ms();
+  if (s.users == 0 || now - s.budget_read_ms < budget_ms) return;
+  s.budget_read_ms = now;
+  if (!budget_changed(s.found, os::LiveMachine())) return;
+  // A budget that cannot be kept any more leaves the one before.
+  if (find_budget(s)) return;
+  s.hold.set_most(s.budget);
+  gate::open(s.granter->grants());
+  s.hold.obey();
+  tell(s);
+}
+
+// A program loads hundreds of libraries in its first second, and a budget is seven files.
+void look() { refresh(250); }
+
+// `most`: for pools without a gate.
+void hook_all(State& s, const Grants* grants, int most) {
+  s.hold.set_most(most);
+  s.hold.begin({openblas::slot_requests(), loads::slot_requests(),
+                s.resident != nullptr ? s.resident->slots : std::vector<SlotRequest>()});
+  arena::listen(&openblas::listener());
+  gate::open(grants);
+  hook_what_is_loaded(s);
+  loads::watch(look);
 }
 
 }  // namespace
@@ -197,15 +218,8 @@ std::optional<Error> govern(const GovernOptions& options) {
   s.options = options;
   if (options.resident != nullptr) s.resident = options.resident;
   if (auto error = find_budget(s)) return error;
-  // Slots of copies that were hooked before are found again by the same replacements.
-  s.hold.forget_slots();
-  s.hold.add_slots(openblas::slot_requests());
-  s.hold.add_slots(loads::slot_requests());
-  if (s.resident != nullptr) s.hold.add_slots(s.resident->slots);
-  arena::listen(&openblas::listener());
-  gate::open(s.granter->grants());
-  hook_what_is_loaded(s);
-  loads::watch(look);
+  if (is_hooked(s)) unhook_all(s);
+  hook_all(s, s.granter->grants(), s.budget);
   ++s.users;
   return std::nullopt;
 }
@@ -216,7 +230,49 @@ void ungovern() {
   const int kept = s.resident != nullptr ? 1 : 0;
   if (s.users <= kept) return;
   --s.users;
-  if (s.users == 0) unhook_all(s);
+  if (s.users > 0) return;
+  unhook_all(s);
+  if (is_hooked(s)) hook_all(s, &kUnbounded, kMaxBudget);
+}
+
+Result<std::vector<Capped>> cap(std::vector<Rule> rules) {
+  const std::lock_guard lock(govern_lock());
+  State& s = state();
+  synchronise();
+  if (auto error = settle_names(rules)) return *std::move(error);
+  const bool was_hooked = is_hooked(s);
+  s.hold.set_caps(std::move(rules));
+  if (is_hooked(s) != was_hooked) {
+    was_hooked ? unhook_all(s) : hook_all(s, &kUnbounded, kMaxBudget);
+  } else if (was_hooked) {
+    hook_what_is_loaded(s);
+  }
+  return s.hold.caps();
+}
+
+Result<std::vector<Capped>> try_cap(std::vector<Rule> rules) {
+  const std::lock_guard lock(govern_lock());
+  const State& s = state();
+  synchronise();
+  if (auto error = settle_names(rules)) return *std::move(error);
+  return s.hold.with_caps(std::move(rules), is_hooked(s));
+}
+
+std::vector<Capped> caps() {
+  const std::lock_guard lock(govern_lock());
+  return state().hold.caps();
+}
+
+bool is_governed() {
+  const std::lock_guard lock(govern_lock());
+  return state().users > 0;
+}
+
+std::optional<LedgerSnapshot> ledger_now() {
+  const std::lock_guard lock(govern_lock());
+  const State& s = state();
+  if (s.users == 0 || s.granter == nullptr) return std::nullopt;
+  return s.granter->ledger().snapshot();
 }
 
 void govern_new_modules() { refresh(0); }

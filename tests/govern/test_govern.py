@@ -184,11 +184,13 @@ cw.govern(2)
 s = np.ones((300, 300))
 def work():
     for _ in range(200): s @ s
-before = max(r.value for r in raw)
-threads = [threading.Thread(target=work) for _ in range(2)]
-for t in threads: t.start()
-for t in threads: t.join()
-shared, told = min(r.value for r in raw), counts()
+before, shared = max(r.value for r in raw), 0
+for _ in range(50):  # on a busy machine they may miss each other
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for t in threads: t.start()
+    for t in threads: t.join()
+    shared, told = min(r.value for r in raw), counts()
+    if shared == 1: break
 time.sleep(0.2)
 s @ s
 print(json.dumps([before, shared, told, [r.value for r in raw], counts()]))

@@ -1,0 +1,183 @@
+"""`corewise.joblib`: the tasks of joblib keep to a budget, on every backend.
+
+joblib's backends are replaced, under their names, by subclasses that do the same until a budget
+is in force. Then each task is wrapped in the limits of its share, which are made in the thread
+and process where it runs.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from copy import copy
+from functools import update_wrapper
+from operator import index
+from types import TracebackType
+from typing import Any, SupportsFloat, SupportsIndex
+
+from joblib import parallel_config
+from joblib.parallel import (
+    BACKENDS,
+    LokyBackend,
+    MultiprocessingBackend,
+    ThreadingBackend,
+    register_parallel_backend,
+)
+
+from ._decorate import Function, decorate
+from ._errors import BadCount, BadType, Error
+from ._share import Share, Wish, at_most, current, dividing, of_task, wish
+
+
+class _Task:
+    """A function with its share; pickled as numbers."""
+
+    def __init__(self, function: Any, openmp: int, blas: int) -> None:
+        update_wrapper(self, function)
+        self._made_of = (function, openmp, blas)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Task, self._made_of
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        function, openmp, blas = self._made_of
+        register()
+        with at_most(of_task(openmp, blas)), dividing(Wish(openmp, blas, openmp * blas)):
+            return function(*args, **kwargs)
+
+
+class _Shared:
+    """Mixed into a backend of this machine: as many workers as the budget holds, each its share."""
+
+    _share: Share | None = None
+
+    def effective_n_jobs(self, n_jobs: int) -> int:
+        jobs: int = super().effective_n_jobs(n_jobs)  # type: ignore[misc]
+        given = current.get()
+        return jobs if given is None else given.divide(jobs).tasks
+
+    def configure(self, n_jobs: int = 1, parallel: Any = None, **options: Any) -> int:
+        jobs: int = super().configure(n_jobs, parallel, **options)  # type: ignore[misc]
+        given = current.get()
+        self._share = None if given is None else given.divide(jobs)
+        return jobs
+
+    def submit(self, func: Any, callback: Any = None) -> Any:
+        if self._share is not None:
+            _, openmp, blas = self._share
+            func.items = [(_Task(f, openmp, blas), args, kwargs) for f, args, kwargs in func.items]
+        return super().submit(func, callback)  # type: ignore[misc]
+
+    def get_nested_backend(self) -> tuple[Any, int | None]:
+        backend, jobs = super().get_nested_backend()  # type: ignore[misc]
+        if type(backend) is ThreadingBackend:
+            backend = _Threading(nesting_level=backend.nesting_level)
+        return backend, jobs
+
+
+class _Loky(_Shared, LokyBackend):  # type: ignore[misc]
+    pass
+
+
+class _Threading(_Shared, ThreadingBackend):  # type: ignore[misc]
+    pass
+
+
+class _Multiprocessing(_Shared, MultiprocessingBackend):  # type: ignore[misc]
+    pass
+
+
+def _dask(**options: Any) -> Any:
+    from ._joblib_dask import SharedDask
+
+    return SharedDask(**options)
+
+
+_OURS = {
+    "loky": (LokyBackend, _Loky),
+    "threading": (ThreadingBackend, _Threading),
+    "multiprocessing": (MultiprocessingBackend, _Multiprocessing),
+}
+
+
+def register() -> None:
+    """Puts our backends under joblib's names, unless somebody else's stand there. Idempotent."""
+    for name, (theirs, ours) in _OURS.items():
+        if BACKENDS.get(name) is theirs:
+            register_parallel_backend(name, ours)
+    # Looked at by name, since importing it imports all of Dask.
+    if getattr(BACKENDS.get("dask"), "__module__", "joblib._dask") == "joblib._dask":
+        register_parallel_backend("dask", _dask)
+
+
+class joblib:
+    """The tasks of joblib's `Parallel` inside one budget, for a block or around a function.
+
+    with corewise.joblib(n_jobs=4):                     4 workers share the budget
+    with corewise.joblib(n_jobs=-1, backend="threading", blas=1): ...
+    @corewise.joblib(budget=8)
+
+    On every backend (loky, threading, multiprocessing, dask), a `Parallel` in the block gets no
+    more workers than the budget has CPUs, and each task its share of the budget as the most threads
+    of its OpenMP regions, BLAS calls, oneTBB, Arrow and numba: the division is that of
+    `corewise.plan`. Also where joblib itself refuses `inner_max_num_threads`. A task that starts
+    tasks of its own divides its share. Limits only lower, where the task runs, while it runs. With
+    Dask each machine has a budget of its own, divided among the task threads of its workers.
+
+    n_jobs    workers for a `Parallel` that names no number, as joblib counts them (-1: all CPUs)
+    backend   backend for a `Parallel` that names none: a name, or a joblib backend
+    openmp    the most OpenMP threads of each task
+    blas      the most threads of each BLAS call
+    budget    threads of all tasks together, and of the calling thread meanwhile; at most the CPUs
+              that are really yours, which is also what None means
+
+    In force for what the calling thread starts, as joblib's own settings are. Blocks may be nested,
+    where the tighter bounds count, and used again.
+
+    Raises BadCount or BadType for what is no count; for `backend` what joblib raises.
+    """
+
+    def __init__(
+        self,
+        n_jobs: SupportsIndex | None = None,
+        *,
+        backend: object = None,
+        openmp: SupportsIndex | None = None,
+        blas: SupportsIndex | None = None,
+        budget: SupportsFloat | None = None,
+    ) -> None:
+        if n_jobs is not None and (isinstance(n_jobs, bool) or not hasattr(n_jobs, "__index__")):
+            raise BadType(f"n_jobs={n_jobs!r} is a {type(n_jobs).__name__}: give a whole number")
+        if n_jobs is not None and index(n_jobs) == 0:
+            raise BadCount("n_jobs=0: give a number of workers, or -1 for all CPUs")
+        self._wish = wish(openmp, blas, budget)
+        self._config = {
+            name: value
+            for name, value in (("n_jobs", n_jobs), ("backend", backend))
+            if value is not None
+        }
+        self._open: ExitStack | None = None
+
+    def __enter__(self) -> joblib:
+        if self._open is not None:
+            raise Error("this corewise.joblib is in use by another `with`: make one for each")
+        register()
+        with ExitStack() as stack:
+            given = stack.enter_context(dividing(self._wish))
+            stack.enter_context(at_most(given.together()))
+            stack.enter_context(parallel_config(**self._config))
+            self._open = stack.pop_all()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+    def __call__(self, function: Function) -> Function:
+        """Decorates: each call of the function is such a block, of its own."""
+        return decorate(function, lambda: copy(self))

@@ -1,0 +1,106 @@
+"""What one of several tasks may use: upper bounds that travel with work as plain numbers.
+
+A wish is stored and pickled; limits are made of it where the work runs, at each call. Work that
+starts work of its own divides what it was given, not the machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, NamedTuple, SupportsFloat, SupportsIndex
+
+from . import _core
+from ._govern import _threads
+from ._limits import _count, limits
+from ._plan import plan
+
+
+def _least(one: int | None, other: int | None) -> int | None:
+    return one if other is None else other if one is None else min(one, other)
+
+
+class Share(NamedTuple):
+    """The most threads of one task, and how many such tasks the budget holds at once."""
+
+    tasks: int
+    openmp: int
+    blas: int
+
+
+class Wish(NamedTuple):
+    """Upper bounds, in threads; None: none of its own. `budget` holds all tasks together."""
+
+    openmp: int | None = None
+    blas: int | None = None
+    budget: int | None = None
+
+    def within(self, outer: Wish) -> Wish:
+        """Both at once: of each bound the tighter."""
+        return Wish(*(_least(own, given) for own, given in zip(self, outer, strict=True)))
+
+    def together(self) -> dict[str, int | None]:
+        """The bounds by API of one who has all of the budget."""
+        return {"openmp": _least(self.openmp, self.budget), "blas": _least(self.blas, self.budget)}
+
+    def divide(self, tasks: int) -> Share:
+        """The plan for so many tasks at a time, within the budget. The rules are docs/plan.md's."""
+        planned = plan(tasks, self.openmp, self.blas)
+        whole = planned.floor if self.budget is None else min(planned.floor, self.budget)
+        tasks = min(tasks, whole)
+        room = whole // tasks
+        if self.openmp is None and self.blas is not None:
+            blas = min(planned.blas, room)
+            return Share(tasks, min(planned.openmp, room // blas), blas)
+        openmp = min(planned.openmp, room)
+        return Share(tasks, openmp, min(planned.blas, room // openmp))
+
+
+def wish(
+    openmp: SupportsIndex | None, blas: SupportsIndex | None, budget: SupportsFloat | None
+) -> Wish:
+    """Checks what a user gave, with the errors of `limits` and `govern`."""
+    return Wish(
+        None if openmp is None else _count(openmp, "openmp"),
+        None if blas is None else _count(blas, "blas"),
+        None if budget is None else _threads(budget),
+    )
+
+
+# What the running work may divide among work that it starts. None: nobody has said.
+current: ContextVar[Wish | None] = ContextVar("corewise_share", default=None)
+
+
+@contextmanager
+def dividing(given: Wish) -> Iterator[Wish]:
+    """Work that is started in the block divides `given`, within what was given from outside."""
+    outer = current.get()
+    token = current.set(given if outer is None else given.within(outer))
+    try:
+        yield current.get() or given
+    finally:
+        current.reset(token)
+
+
+@contextmanager
+def at_most(most: Mapping[str, int | None]) -> Iterator[None]:
+    """Limits by API that only lower: a pool that has less, or cannot have as many, keeps that."""
+    bounds = {api: threads for api, threads in most.items() if threads is not None}
+    if not bounds:
+        yield
+        return
+    pools: dict[Any, int] = {
+        pool: min(
+            bounds[pool.api], pool.threads or _core.MAX_THREADS, pool.ceiling or bounds[pool.api]
+        )
+        for pool in _core.pools()
+        if pool.api in bounds
+    }
+    with limits(pools, **bounds):
+        yield
+
+
+def of_task(openmp: int, blas: int) -> dict[str, int | None]:
+    """The bounds of a task by API: pools that are neither OpenMP nor BLAS get OpenMP's number."""
+    return dict(openmp=openmp, blas=blas, tbb=openmp, arrow=openmp, numba=openmp)

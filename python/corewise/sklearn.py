@@ -1,0 +1,193 @@
+"""Limits that belong to an estimator and go wherever it goes: needs scikit-learn.
+
+from corewise.sklearn import Limited
+model = Limited(KMeans(8, n_init=10), processes=4, blas=1).fit(X)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from inspect import ismethod
+from typing import Any, SupportsFloat, SupportsIndex
+
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.exceptions import NotFittedError
+from sklearn.utils import get_tags
+from sklearn.utils.metadata_routing import get_routing_for_object
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_is_fitted
+
+from . import _restarts
+from ._decorate import decorate
+from ._errors import BadType, BadValue
+from ._limits import _count
+from ._share import at_most, dividing, of_task, wish
+
+__all__ = ["Limited"]
+
+
+def _has(name: str) -> Any:
+    """For available_if: raises AttributeError as the estimator itself would."""
+    return lambda self: getattr(self.estimator, name) is not None
+
+
+class Limited(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
+    """An estimator whose methods keep to limits, in whichever process and thread they run.
+
+    Limited(KMeans(8), openmp=8, blas=4)     at most so many threads, in fit, predict, transform...
+    Limited(model, budget=4)                 4 threads in all, divided as corewise.plan does
+    Limited(KMeans(n_init=10), processes=4)  the restarts side by side in 4 processes, with the
+                                             result that scikit-learn has for the same random_state
+    Limited(GridSearchCV(...), processes=4)  joblib's tasks, where n_jobs says nothing else
+
+    Clones, pickles and goes through pipelines and searches as any estimator; its limits are
+    parameters that a search can try. `estimator_` is the fitted estimator. All other methods and
+    attributes are those of `estimator_`, or of `estimator` until the first fit, which so may also
+    be a model that is fitted already.
+
+    estimator  what is to be limited
+    processes  how many restarts (of KMeans and GaussianMixture) or tasks of joblib run side by
+               side, each in a process of its own, at most as many as the budget has CPUs
+    openmp     the most threads of an OpenMP region
+    blas       the most threads of a BLAS call
+    budget     the most threads in all; at most the CPUs that are really ours, which is also what
+               None means where there is something to divide
+
+    None leaves alone. Limits only lower, are made at each call, in the thread that calls, and end
+    with it; tasks that the estimator starts through joblib have them too. As with scikit-learn,
+    parameters are looked at by the methods and not before: they raise BadType (a TypeError) for an
+    estimator without `fit` and limits that are no whole numbers, BadCount (a ValueError) for counts
+    out of range, and BadValue (a ValueError) where `processes` would do nothing.
+    """
+
+    def __init__(
+        self,
+        estimator: Any,
+        *,
+        processes: SupportsIndex | None = None,
+        openmp: SupportsIndex | None = None,
+        blas: SupportsIndex | None = None,
+        budget: SupportsFloat | None = None,
+    ) -> None:
+        self.estimator = estimator
+        self.processes = processes
+        self.openmp = openmp
+        self.blas = blas
+        self.budget = budget
+
+    @contextmanager
+    def _limits(self) -> Iterator[int]:
+        """The limits, in force; tells how many processes may run at a time."""
+        own = wish(self.openmp, self.blas, self.budget)
+        processes = 1 if self.processes is None else _count(self.processes, "processes")
+        with ExitStack() as stack:
+            given = stack.enter_context(dividing(own))
+            if processes > 1:
+                from ._joblib import joblib
+
+                stack.enter_context(joblib(processes))
+                processes = given.divide(processes).tasks
+            if self.budget is None:
+                stack.enter_context(at_most({"openmp": own.openmp, "blas": own.blas}))
+            else:
+                _, openmp, blas = given.divide(1)
+                stack.enter_context(at_most(of_task(openmp, blas)))
+            yield processes
+
+    def _begin(self) -> Any:
+        """What is fitted next, after all parameters were looked at."""
+        if not hasattr(self.estimator, "fit"):
+            raise BadType(
+                f"Limited({self.estimator!r}): a {type(self.estimator).__name__} has no fit: "
+                "give an estimator"
+            )
+        if getattr(self.estimator, "warm_start", False) and "estimator_" in vars(self):
+            return self.estimator_.set_params(**self.estimator.get_params(deep=False))
+        return clone(self.estimator)
+
+    def _run(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        fitted = self._begin()
+        with self._limits() as processes:
+            if processes > 1 and _restarts.possible(fitted):
+                _restarts.fit(fitted, processes, *args, **kwargs)
+                result = _restarts.result_of(method, fitted, args[0])
+            else:
+                if processes > 1 and not _starts_tasks(fitted):
+                    raise BadValue(
+                        f"processes={self.processes}: {fitted!r} has no restarts and starts no "
+                        "tasks through joblib: leave processes out"
+                    )
+                result = getattr(fitted, method)(*args, **kwargs)
+        self.estimator_ = fitted
+        return result
+
+    def fit(self, X: Any, y: Any = None, **params: Any) -> Limited:
+        """Fits a clone of the estimator, which is then `estimator_`. `params` go to its fit."""
+        self._run("fit", X, y, **params)
+        return self
+
+    @available_if(_has("partial_fit"))  # type: ignore[untyped-decorator]
+    def partial_fit(self, X: Any, y: Any = None, **params: Any) -> Limited:
+        """Goes on fitting `estimator_`, or begins with a clone."""
+        fitted = self.estimator_ if "estimator_" in vars(self) else self._begin()
+        with self._limits():
+            fitted.partial_fit(X, y, **params)
+        self.estimator_ = fitted
+        return self
+
+    @available_if(_has("fit_predict"))  # type: ignore[untyped-decorator]
+    def fit_predict(self, X: Any, y: Any = None, **params: Any) -> Any:
+        """As `fit`, and returns what the estimator's own fit_predict does."""
+        return self._run("fit_predict", X, y, **params)
+
+    @available_if(_has("fit_transform"))  # type: ignore[untyped-decorator]
+    def fit_transform(self, X: Any, y: Any = None, **params: Any) -> Any:
+        """As `fit`, and returns what the estimator's own fit_transform does."""
+        return self._run("fit_transform", X, y, **params)
+
+    @available_if(_has("score"))  # type: ignore[untyped-decorator]
+    def score(self, X: Any, y: Any = None, **params: Any) -> Any:
+        """The estimator's own score."""
+        with self._limits():
+            return self._inner.score(X, y, **params)
+
+    @available_if(_has("set_output"))  # type: ignore[untyped-decorator]
+    def set_output(self, *, transform: Any = None) -> Limited:
+        """As for any transformer; reaches the estimator, fitted or not."""
+        for estimator in {id(e): e for e in (self.estimator, self._inner)}.values():
+            estimator.set_output(transform=transform)
+        return self
+
+    @property
+    def _inner(self) -> Any:
+        return vars(self).get("estimator_", self.estimator)
+
+    def __getattr__(self, name: str) -> Any:
+        # While unpickling there is nothing to ask yet.
+        if name.startswith("__") or "estimator" not in vars(self):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        if name == "estimator_":
+            raise AttributeError("this Limited has no estimator_ yet: call fit first")
+        found = getattr(self._inner, name)
+        return decorate(found, self._limits) if ismethod(found) and name[0] != "_" else found
+
+    def __sklearn_is_fitted__(self) -> bool:
+        try:
+            check_is_fitted(self._inner)
+        except NotFittedError:
+            return False
+        return True
+
+    def __sklearn_tags__(self) -> Any:
+        return get_tags(self.estimator)
+
+    def get_metadata_routing(self) -> Any:
+        """The estimator's own requests: what it asks for goes through."""
+        return get_routing_for_object(self.estimator)
+
+
+def _starts_tasks(estimator: Any) -> bool:
+    return any(
+        name == "n_jobs" or name.endswith("__n_jobs") for name in estimator.get_params(deep=True)
+    )
