@@ -154,7 +154,7 @@ def test_the_tab_key_and_the_question_mark(kernel: Kernel) -> None:
     assert kernel.complete("%%threads ope") == ["openmp=", "openblas="]
     assert kernel.complete("%govern of") == ["off"]
     assert (
-        "Limits are upper bounds"
+        "A limit sets the count of a pool"
         in kernel("print(get_ipython().magics_manager.magics['line']['threads'].__doc__)").text
     )
 

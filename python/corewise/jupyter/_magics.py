@@ -67,7 +67,6 @@ class Magics:
         self._shell.input_transformers_cleanup.insert(0, _cell_lines)
         for name, complete in (("threads", self._complete), ("govern", lambda *_: ["on", "off"])):
             self._shell.set_hook("complete_command", complete, re_key=rf"%{{1,2}}{name}\b")
-
         self._status.register()
 
     def unregister(self) -> None:
@@ -95,8 +94,9 @@ class Magics:
         %threads report             what governing did (see %govern)
         %threads live               what each pool's threads do now, once a second; needs anywidget
 
-        Limits are upper bounds. BLAS is limited in the whole process. OpenMP counts belong to a
-        thread: they are set on the one that runs cells, again before each cell if needed.
+        A limit sets the count of a pool; of several that are open, the tightest counts. BLAS is
+        limited in the whole process. OpenMP counts belong to a thread: they are set on the one that
+        runs cells, again before each cell if needed.
         """
         words = line.partition("#")[0].split()
         with _refusals():

@@ -155,14 +155,22 @@
     }
 
     follow(panel) {
-      if (this.panel) this.panel.sessionContext.statusChanged.disconnect(this.changed, this);
+      if (this.panel) {
+        this.panel.sessionContext.statusChanged.disconnect(this.changed, this);
+        this.panel.disposed.disconnect(this.closed, this);
+      }
       this.panel = panel;
       this.update(null);
       if (panel) {
         panel.sessionContext.statusChanged.connect(this.changed, this);
-        panel.disposed.connect(() => { if (this.panel === panel) this.follow(null); });
+        panel.disposed.connect(this.closed, this);
         this.soon(0);
       }
+    }
+
+    closed() {
+      this.panel = null;
+      this.update(null);
     }
 
     changed(_, status) {
