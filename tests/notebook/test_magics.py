@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from conftest import Kernel
+from conftest import Kernel, started
 
 NOW = "now()"
 
@@ -61,6 +63,18 @@ def test_another_thread_that_runs_cells_is_limited_too(kernel: Kernel) -> None:
     assert cell.result == "7" and "applied again on MainThread" in cell.text
     kernel("%threads off", subshell=subshell)
     kernel.ask("delete_subshell_request", subshell_id=subshell)
+
+
+def test_a_library_that_comes_later_and_can_do_less(tmp_path: Path) -> None:
+    with started(tmp_path) as kernel:
+        kernel("%load_ext corewise\n%threads blas=100")
+        assert kernel("import numpy, corewise\ncorewise.pools()[0].threads").result == "64"
+        subshell = kernel.ask("create_subshell_request")["subshell_id"]
+        cell = kernel("1", subshell=subshell)
+        assert "blas=100 not applied again on" in cell.text and "at most 64" in cell.text
+        assert cell.error == "" and kernel("1", subshell=subshell).text == ""
+        assert "at most 64" in kernel("%%threads openmp=1\n1").text
+        assert kernel("%threads off\ncorewise.pools()[0].threads").result == "2"
 
 
 def test_a_cells_limits_end_with_it(kernel: Kernel) -> None:
