@@ -77,7 +77,7 @@ def test_a_saved_picture_is_readable_where_nothing_is_trusted(
 
 
 def test_limits_are_changed_while_a_cell_runs(open_notebook: Open) -> None:
-    notebook = open_notebook(LOAD, BUSY)
+    notebook = open_notebook(LOAD, BUSY, "%govern on 1")
     expect(notebook.item).to_have_text("threads: -")
     notebook.run(0)
     expect(notebook.item).to_have_text(re.compile("openmp 2, blas 2 on 2 CPUs"))
@@ -97,6 +97,8 @@ def test_limits_are_changed_while_a_cell_runs(open_notebook: Open) -> None:
     notebook.dialog.get_by_role("button", name="Close").click()
     expect(notebook.dialog).to_have_count(0)
     expect(notebook.item).to_contain_text("openmp 1, blas 2 on 2 CPUs")
+    notebook.run(2)
+    expect(notebook.item).to_have_text("threads: 0 of 1 granted")
     notebook.picture("status-item")
 
 
