@@ -16,6 +16,7 @@ Names are loaded when first used, so importing costs next to nothing.
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from . import dask as dask
     from . import sklearn as sklearn
     from . import threadpoolctl as threadpoolctl
     from ._budget import Budget as Budget
