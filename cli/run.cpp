@@ -16,6 +16,7 @@
 #include "json.h"
 #include "library.h"
 #include "os/machine.h"
+#include "ranks.h"
 #include "run_child.h"
 #include "run_report.h"
 #include "target.h"
@@ -37,7 +38,8 @@ struct Start {
   Changes counts;  // said
   Changes agent;   // variables that only our agent and idle threads are told by
   Target target;
-  int budget = 0;  // 0: not governed
+  int budget = 0;        // 0: not governed
+  std::string division;  // of the machine among ranks
 };
 
 std::string variable(const char* name) {
@@ -168,6 +170,7 @@ Result<Start> prepare(const Options& options, Changes counts, const std::string&
   }
   if (const auto error = add_agent(options, start.agent)) return *error;
   start.budget = budget;
+  start.division = division_among_ranks(*found);
   return start;
 }
 
@@ -179,7 +182,7 @@ void say(const Start& start, const Context& context) {
                     "alone",
                     shown, start.target.obstacle));
   }
-  if (context.settings.quiet) return;
+  if (context.settings.quiet || !speaks_for_ranks()) return;
   if (context.settings.json) {
     Changes all = start.counts;
     all.set.insert(all.set.end(), start.agent.set.begin(), start.agent.set.end());
@@ -187,7 +190,9 @@ void say(const Start& start, const Context& context) {
     return;
   }
   std::string text;
-  if (start.budget > 0) text = fmt::format("governed, budget {}", start.budget);
+  if (start.budget > 0) {
+    text = fmt::format("governed, budget {}{}", start.budget, start.division);
+  }
   if (!start.counts.set.empty()) {
     text += fmt::format("{}set {}", text.empty() ? "" : "; ", said(start.counts));
   }

@@ -46,7 +46,7 @@ def client(cluster: LocalCluster) -> Iterator[Client]:
 
 @pytest.fixture
 def plugin(client: Client) -> Iterator[Client]:
-    """A client whose workers share 2 threads; leaves no ledger behind."""
+    """A client with governed workers; leaves no ledger behind."""
     client.register_plugin(corewise.dask.Plugin(openmp=3))
     path = client.submit(governed, pure=False).result()[2]
     yield client
@@ -220,3 +220,12 @@ def test_a_cluster_that_dies(processes: Processes, tmp_path: Path, way: str) -> 
 def test_bad_counts(options: dict[str, Any]) -> None:
     with pytest.raises((corewise.BadCount, corewise.BadType)):
         corewise.dask.Plugin(**options)
+
+
+def test_the_example_agrees_with_scikit_learn() -> None:
+    example = Path(__file__).parents[2] / "examples" / "dask_kmeans.py"
+    done = subprocess.run(
+        [sys.executable, example, "16000", "5"], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "blocks of each worker [4, 4]" in done.stdout
