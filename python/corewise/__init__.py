@@ -27,6 +27,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from . import dask as dask
     from . import sklearn as sklearn
     from . import threadpoolctl as threadpoolctl
     from ._budget import Budget as Budget
