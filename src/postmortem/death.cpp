@@ -41,39 +41,46 @@ std::string threads_in_words(const Death& death) {
 
 Finding ran_out(const Death& death, const DeadPool& pool, bool proven) {
   const std::string slots = std::to_string(pool.caller_slots);
-  return {
-      "death-openblas-slots", Severity::kDanger,
-      file(pool.path) + (proven ? " ran out of work buffers: " : " probably ran out of work buffers: ") +
-          "it has room for " + slots + " calls at the same time, and the process had " +
-          threads_in_words(death),
-      "Every thread that is inside OpenBLAS needs a buffer of its own, also where BLAS is limited to one "
-      "thread. Past the last one OpenBLAS writes outside its tables, and the process dies there or later.",
-      "Keep it from happening: `corewise run -- ...`, `corewise.govern()` or `%govern on` replace the table. Or have "
-      "fewer callers: OMP_NUM_THREADS=" + slots + ", `%threads openmp=" + slots + "`."};
+  return {"death-openblas-slots", Severity::kDanger,
+          file(pool.path) +
+              (proven ? " ran out of work buffers: " : " probably ran out of work buffers: ") +
+              "it has room for " + slots + " calls at the same time, and the process had " +
+              threads_in_words(death),
+          "Every thread that is inside OpenBLAS needs a buffer of its own, also where BLAS is "
+          "limited to one "
+          "thread. Past the last one OpenBLAS writes outside its tables, and the process dies "
+          "there or later.",
+          "Keep it from happening: `corewise run -- ...`, `corewise.govern()` or `%govern on` "
+          "replace the table. Or have "
+          "fewer callers: OMP_NUM_THREADS=" +
+              slots + ", `%threads openmp=" + slots + "`."};
 }
 
 Finding inside(const Death& death, const DeadPool& pool) {
   return {"death-inside-pool", Severity::kDanger,
-          "it died by " + signal_name(death.signal) + " in a thread that was in " + file(pool.path) + " (" +
-              pool.runtime + ")",
+          "it died by " + signal_name(death.signal) + " in a thread that was in " +
+              file(pool.path) + " (" + pool.runtime + ")",
           "No known cause was found: the buffers were not exhausted" +
               std::string(death.governed ? ", and the process was governed." : "."),
-          "Run it once as OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1. If it lives, the threads matter: send "
+          "Run it once as OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1. If it lives, the threads "
+          "matter: send "
           "`corewise doctor --last --json` with the report of the error."};
 }
 
 Finding elsewhere(const Death& death) {
   return {"death-elsewhere", Severity::kWarning,
           "it died by " + signal_name(death.signal) +
-              (death.module.empty() ? std::string() : " in " + file(death.module)) + ", outside the thread pools",
+              (death.module.empty() ? std::string() : " in " + file(death.module)) +
+              ", outside the thread pools",
           "Nothing on the stack of the thread that died belongs to a thread pool.",
           "Python's own `python -X faulthandler` prints where in the program it was."};
 }
 
-// The buffers are taken by callers. Where the library does not tell, more threads than buffers and a
-// death in its code are what speaks for it.
+// The buffers are taken by callers. Where the library does not tell, more threads than buffers and
+// a death in its code are what speaks for it.
 bool looks_exhausted(const Death& death, const DeadPool& pool) {
-  return pool.inside && pool.caller_slots > 0 && death.threads > pool.caller_slots && !death.governed;
+  return pool.inside && pool.caller_slots > 0 && death.threads > pool.caller_slots &&
+         !death.governed;
 }
 
 void write(Json& json, const Death& death) {
@@ -144,7 +151,8 @@ std::string last_death_json() {
   json.open('{').field("schema_version", 1).key("death");
   std::vector<Finding> findings;
   const std::string path = newest_report();
-  const auto text = path.empty() ? Result<std::string>(std::string()) : os::read_file(path, kLargest);
+  const auto text =
+      path.empty() ? Result<std::string>(std::string()) : os::read_file(path, kLargest);
   auto death = text && !text->empty() ? read_death(*text)
                                       : Result<Death>(Error{CW_NOT_AVAILABLE, "nothing died"});
   if (death) {

@@ -112,9 +112,7 @@ void list_inside(const Scene& scene, const MachineState& state) noexcept {
   text.add(",\"inside\":[");
   const iovec here{buffer.data(), buffer.size()};
   const iovec there{reinterpret_cast<void*>(state.stack), buffer.size()};
-  const ssize_t got = state.stack == 0
-                          ? 0
-                          : ::process_vm_readv(::getpid(), &here, 1, &there, 1, 0);
+  const ssize_t got = state.stack == 0 ? 0 : ::process_vm_readv(::getpid(), &here, 1, &there, 1, 0);
   bool first = true;
   for (std::size_t id = 0; id < scene.pools.size(); ++id) {
     const ScenePool& pool = scene.pools[id];
@@ -139,7 +137,8 @@ void list_pools(const Scene& scene) noexcept {
     if (id > 0) text.add(",");
     text.add("{");
     text.add(pool.fields);
-    if (pool.threads != nullptr) field("threads", static_cast<std::uint64_t>(std::max(0, *pool.threads)));
+    if (pool.threads != nullptr)
+      field("threads", static_cast<std::uint64_t>(std::max(0, *pool.threads)));
     if (pool.ran_out != nullptr) {
       text.add(",\"ran_out\":");
       text.add(*pool.ran_out != 0 ? "true" : "false");
@@ -208,8 +207,6 @@ bool write_report(const Scene& scene, int signal, const siginfo_t* info,
                                static_cast<ssize_t>(text.view().size());
 }
 
-void remove_report(const Scene& scene) noexcept {
-  ::unlink(path_of_own(scene).text.data());
-}
+void remove_report(const Scene& scene) noexcept { ::unlink(path_of_own(scene).text.data()); }
 
 }  // namespace corewise::postmortem

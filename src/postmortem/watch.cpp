@@ -90,11 +90,12 @@ void on_signal(int signal, siginfo_t* info, void* context) {
   const int before = errno;
   report(signal, info, context);
   const struct sigaction& own = program_of(signal);
-  const bool handled = (own.sa_flags & SA_SIGINFO) != 0 ||
-                       (own.sa_handler != SIG_DFL && own.sa_handler != SIG_IGN);
+  const bool handled =
+      (own.sa_flags & SA_SIGINFO) != 0 || (own.sa_handler != SIG_DFL && own.sa_handler != SIG_IGN);
   const bool sent = info->si_code <= 0;
   if (handled) {
-    if (program_mends(signal, info, context) && written.exchange(false)) remove_report(*scene.load());
+    if (program_mends(signal, info, context) && written.exchange(false))
+      remove_report(*scene.load());
   } else if (own.sa_handler == SIG_IGN && sent) {
     if (written.exchange(false)) remove_report(*scene.load());
   } else {

@@ -35,18 +35,21 @@ std::string told(const std::string& text) {
 }  // namespace
 
 TEST_CASE("death: buffers that ran out are named, with the arithmetic") {
-  CHECK(told(report(openblas(",\"ran_out\":true"))) ==
-        "death-openblas-slots: libopenblas.so ran out of work buffers: it has room for 128 calls at "
-        "the same time, and the process had 1001 threads");
+  CHECK(
+      told(report(openblas(",\"ran_out\":true"))) ==
+      "death-openblas-slots: libopenblas.so ran out of work buffers: it has room for 128 calls at "
+      "the same time, and the process had 1001 threads");
 }
 
 TEST_CASE("death: where the library does not tell, more threads than buffers make it probable") {
-  CHECK(told(report(openblas(""), "0")).starts_with("death-openblas-slots: libopenblas.so probably"));
+  CHECK(
+      told(report(openblas(""), "0")).starts_with("death-openblas-slots: libopenblas.so probably"));
   CHECK(told(report(openblas(""), "0", "\"threads\":128,\"governed\":false"))
             .starts_with("death-inside-pool"));
   CHECK(told(report(openblas(""), "0", "\"threads\":1001,\"governed\":true"))
             .starts_with("death-inside-pool"));
-  CHECK(told(report(openblas(""), "")).starts_with("death-elsewhere: it died by SIGSEGV in libx.so"));
+  CHECK(
+      told(report(openblas(""), "")).starts_with("death-elsewhere: it died by SIGSEGV in libx.so"));
 }
 
 TEST_CASE("death: a number of the moment goes before one from earlier") {
@@ -58,8 +61,9 @@ TEST_CASE("death: a number of the moment goes before one from earlier") {
 }
 
 TEST_CASE("death: what is no report is an error") {
-  for (const char* text : {"", "{}", "[]", "x", R"({"schema_version":2,"signal":11})",
-                           R"({"schema_version":1,"signal":0})", R"({"schema_version":1,"signal":1e9})"}) {
+  for (const char* text :
+       {"", "{}", "[]", "x", R"({"schema_version":2,"signal":11})",
+        R"({"schema_version":1,"signal":0})", R"({"schema_version":1,"signal":1e9})"}) {
     CAPTURE(text);
     CHECK(!read_death(text));
   }
