@@ -1,17 +1,22 @@
 // corewise doctor: what is wrong with the thread pools of a program, why, and what to do.
 #include "doctor.h"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <sys/wait.h>
 
 #include <cstring>
+#include <ctime>
 
 #include "commands.h"
 #include "exit_codes.h"
 #include "finding_list.h"
 #include "import_modules.h"
 #include "library.h"
+#include "os/os.h"
 #include "patient.h"
+#include "postmortem/death.h"
+#include "postmortem/folder.h"
 #include "process_choice.h"
 #include "watched_run.h"
 
@@ -21,6 +26,7 @@ namespace {
 struct Options {
   std::shared_ptr<ImportChoice> import;
   std::shared_ptr<ProcessChoice> process;
+  bool last = false;
 };
 
 int of_modules(const ImportChoice& choice, const Context& context) {
@@ -68,18 +74,39 @@ int of_command(const Context& context) {
   return show_findings(watched->findings, name, context);
 }
 
+int of_last_death(const Context& context) {
+  const std::string path = postmortem::newest_report();
+  if (path.empty()) return show_findings({}, "the processes before: none left a report", context);
+  const auto text = os::read_file(path);
+  const auto death = text ? postmortem::read_death(*text) : Result<postmortem::Death>(text.error());
+  if (!death) return fail(kNotExamined, fmt::format("{}: {}", path, death.error().what));
+  if (context.settings.json) {
+    fmt::print("{}\n", postmortem::last_death_json());
+    return kFailed;
+  }
+  const std::time_t when = death->time;
+  return show_findings(
+      postmortem::explain(*death),
+      fmt::format("process {}, which died {:%d %B %Y, %H:%M:%S} with {} threads ({})", death->pid,
+                  fmt::localtime(when), death->threads, death->program),
+      context);
+}
+
 int doctor(const Options& options, const Context& context) {
   const bool imports = !options.import->modules.empty();
   const bool process = options.process->pid || options.process->recorded;
   const int asked = (imports ? 1 : 0) + (options.process->pid ? 1 : 0) +
-                    (options.process->recorded ? 1 : 0) + (context.words.empty() ? 0 : 1);
+                    (options.process->recorded ? 1 : 0) + (context.words.empty() ? 0 : 1) +
+                    (options.last ? 1 : 0);
   if (asked > 1) {
     return fail(kUsage,
-                "doctor: --import, --pid, --recorded and a command are examined one at a time");
+                "doctor: --import, --pid, --recorded, --last and a command are examined one at a "
+                "time");
   }
   if (const auto why = python_without_modules(*options.import)) {
     return fail(kUsage, fmt::format("doctor: {}", *why));
   }
+  if (options.last) return of_last_death(context);
   if (imports) return of_modules(*options.import, context);
   if (process) return of_process(*options.process, context);
   if (!context.words.empty()) return of_command(context);
@@ -93,6 +120,8 @@ Action declare(CLI::App& app) {
   options->process =
       declare_process(app, "Examine a running process, from outside",
                       "Examine a process recorded in a folder laid out like /proc/PID");
+  app.add_flag("--last", options->last,
+               "Say what the last process died of that had corewise loaded");
   return [options](const Context& context) { return doctor(*options, context); };
 }
 
@@ -106,6 +135,10 @@ const Command kDoctor = {
         "finding what it is, why it matters and what to do. With none of them, examines the "
         "variables that are set here.\n"
         "\n"
+        "A process that imported corewise or runs under 'corewise run' leaves a report when it "
+        "dies "
+        "of a signal like SIGSEGV; --last explains the newest.\n"
+        "\n"
         "The exit code is 0 where nothing is wrong or there are only notes, and 1 where there is a "
         "warning or a danger.\n"
         "\n"
@@ -116,6 +149,7 @@ const Command kDoctor = {
         "corewise doctor -i numpy scipy sklearn\n"
         "corewise doctor --pid 4711\n"
         "corewise doctor -- python train.py\n"
+        "corewise doctor --last\n"
         "corewise doctor --json -- ./simulation | jq '.findings[].what'",
     .declare = declare,
     .takes_command = true,

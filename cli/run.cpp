@@ -18,6 +18,7 @@
 #include "library.h"
 #include "os/machine.h"
 #include "project.h"
+#include "ranks.h"
 #include "run_child.h"
 #include "run_report.h"
 #include "target.h"
@@ -40,7 +41,8 @@ struct Start {
   Changes counts;  // said
   Changes agent;   // variables that only our agent and idle threads are told by
   Target target;
-  int budget = 0;  // 0: not governed
+  int budget = 0;        // 0: not governed
+  std::string division;  // of the machine among ranks
 };
 
 std::string variable(const char* name) {
@@ -131,6 +133,7 @@ Result<Start> prepare(const Options& options, Changes counts, const std::string&
   }
   if (const auto error = add_agent(options, start.agent)) return *error;
   start.budget = budget;
+  start.division = division_among_ranks(*found);
   return start;
 }
 
@@ -142,7 +145,7 @@ void say(const Start& start, const Options& options, const Context& context) {
                     "alone",
                     shown, start.target.obstacle));
   }
-  if (context.settings.quiet) return;
+  if (context.settings.quiet || !speaks_for_ranks()) return;
   if (context.settings.json) {
     Changes all = start.counts;
     all.set.insert(all.set.end(), start.agent.set.begin(), start.agent.set.end());
@@ -150,7 +153,9 @@ void say(const Start& start, const Options& options, const Context& context) {
     return;
   }
   std::string text;
-  if (start.budget > 0) text = fmt::format("governed, budget {}", start.budget);
+  if (start.budget > 0) {
+    text = fmt::format("governed, budget {}{}", start.budget, start.division);
+  }
   if (!start.counts.set.empty()) {
     text += fmt::format("{}set {}", text.empty() ? "" : "; ", said(start.counts));
   }

@@ -217,6 +217,17 @@ CW_API cw_status cw_plan_json(const cw_plan_options* options, char* buffer, size
  * thread. */
 CW_API cw_status cw_doctor_json(char* buffer, size_t capacity, size_t* needed);
 
+/* From now on a report is left if this process dies of SIGSEGV, SIGBUS, SIGILL, SIGFPE or SIGABRT:
+ * its pools, in whose code it died, how many threads it had (docs/postmortem.md). The program's own
+ * handlers are called after, and if they mend the fault the report is taken back. Pools are known
+ * once corewise has seen them: call cw_refresh after loading. Does nothing if the variable
+ * COREWISE_POSTMORTEM is "off", or the second time. CW_NOT_PERMITTED if no folder for reports can
+ * be made that is this user's alone. */
+CW_API cw_status cw_watch_death(void);
+
+/* The newest report of this user and what it means, as JSON; "death" is null if there is none. */
+CW_API cw_status cw_last_death_json(char* buffer, size_t capacity, size_t* needed);
+
 /* Governing: the whole process kept inside one budget, shared with the user's other governed
  * processes, from this call on and for libraries loaded later. OpenMP regions and OpenBLAS calls
  * get at each turn what is free, at least one thread and never more than the program asks for;

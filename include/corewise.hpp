@@ -214,6 +214,12 @@ inline document plan_json(const wishes& wanted = {}) {
 
 // What is wrong with the process's thread pools.
 inline document doctor_json() { return detail::read_document(cw_doctor_json); }
+// An error is empty where all is well.
+inline error watch_death() {
+  const cw_status status = cw_watch_death();
+  return status == CW_OK ? error() : error(status);
+}
+inline document last_death_json() { return detail::read_document(cw_last_death_json); }
 
 // What the threads of the process do now. `each`: with a list of them.
 inline document sample_json(bool each = false) {

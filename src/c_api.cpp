@@ -22,6 +22,8 @@
 #include "observe/sample.h"
 #include "patient.h"
 #include "plan_input.h"
+#include "postmortem/death.h"
+#include "postmortem/watch.h"
 
 using namespace corewise;  // NOLINT(google-build-using-namespace): this file is its C face
 
@@ -196,6 +198,7 @@ cw_status cw_refresh(int* changed) {
   return guarded([&] {
     const bool grew = synchronise();
     govern::govern_new_modules();
+    postmortem::look();
     if (changed != nullptr) *changed = grew ? 1 : 0;
     return CW_OK;
   });
@@ -379,6 +382,19 @@ cw_status cw_doctor_json(char* buffer, size_t capacity, size_t* needed) {
     synchronise();
     return findings_json(examine(this_patient()));
   });
+}
+
+cw_status cw_watch_death(void) {
+  return guarded([&] {
+    synchronise();
+    const auto error = postmortem::watch();
+    return error ? fail(error->status, error->what) : CW_OK;
+  });
+}
+
+cw_status cw_last_death_json(char* buffer, size_t capacity, size_t* needed) {
+  return hand_out_document(buffer, capacity, needed,
+                           []() -> Result<std::string> { return postmortem::last_death_json(); });
 }
 
 cw_status cw_govern(const cw_govern_options* options) {

@@ -308,9 +308,8 @@ Severity severity_named(std::string_view name) {
                              : Severity::kNote;
 }
 
-std::string findings_json(const std::vector<Finding>& findings) {
-  Json json;
-  json.open('{').field("schema_version", 1).key("findings").open('[');
+void write_findings(Json& json, const std::vector<Finding>& findings) {
+  json.open('[');
   for (const Finding& finding : findings) {
     json.open('{')
         .field("id", finding.id)
@@ -320,7 +319,14 @@ std::string findings_json(const std::vector<Finding>& findings) {
         .field("remedy", finding.remedy)
         .close('}');
   }
-  json.close(']').close('}');
+  json.close(']');
+}
+
+std::string findings_json(const std::vector<Finding>& findings) {
+  Json json;
+  json.open('{').field("schema_version", 1).key("findings");
+  write_findings(json, findings);
+  json.close('}');
   return json.text();
 }
 

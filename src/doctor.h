@@ -60,6 +60,8 @@ std::vector<Finding> by_severity(const std::vector<Finding>& findings);
 const char* severity_name(Severity severity);
 Severity severity_named(std::string_view name);  // kNote for what is none
 
+// [{"id": ..., "severity": ..., ...}, ...]
+void write_findings(Json& json, const std::vector<Finding>& findings);
 // {"schema_version": 1, "findings": [...]}
 std::string findings_json(const std::vector<Finding>& findings);
 

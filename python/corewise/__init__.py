@@ -10,13 +10,15 @@
     corewise.doctor()                        # what is wrong, why, and what to do
     with corewise.governed(budget=8):        # regions and calls get what is free
         ...
+    corewise.last_death()                    # what killed the process before
     corewise.sample()                        # what the threads of each pool do now
     corewise.project()                       # what the nearest corewise.toml says
 
 In a notebook `%load_ext corewise` brings %threads and %govern.
 
 Names are loaded when first used, so importing costs next to nothing. Importing starts a thread
-that answers on the control socket (docs/control.md), unless COREWISE_CONTROL=off is set.
+that answers on the control socket (docs/control.md), unless COREWISE_CONTROL=off is set, and has
+a process that dies leave a report (docs/postmortem.md), unless COREWISE_POSTMORTEM=off is set.
 """
 
 import os as _os
@@ -25,6 +27,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from . import dask as dask
     from . import sklearn as sklearn
     from . import threadpoolctl as threadpoolctl
     from ._budget import Budget as Budget
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
     from ._control import control_stop as control_stop
     from ._control import sample as sample
     from ._core import Pool as Pool
+    from ._death import Death as Death
+    from ._death import last_death as last_death
     from ._doctor import Finding as Finding
     from ._doctor import Findings as Findings
     from ._doctor import doctor as doctor
@@ -88,6 +93,7 @@ _WHERE = {
     **dict.fromkeys(
         ("control", "control_path", "control_start", "control_stop", "sample"), "_control"
     ),
+    **dict.fromkeys(("Death", "last_death"), "_death"),
     **dict.fromkeys(("Finding", "Findings", "doctor"), "_doctor"),
     **dict.fromkeys(("Plan", "plan"), "_plan"),
     **dict.fromkeys(("Project", "project"), "_project"),
@@ -129,8 +135,8 @@ def unload_ipython_extension(shell: "InteractiveShell") -> None:
 
 
 def __getattr__(name: str) -> object:
-    if not _served and (name in _WHERE or name in _MODULES):
-        _serve()
+    if not _begun and (name in _WHERE or name in _MODULES):
+        _begin()
     value: object
     if name in _WHERE:
         value = getattr(__import__(f"corewise.{_WHERE[name]}", fromlist=[name]), name)
@@ -144,15 +150,22 @@ def __getattr__(name: str) -> object:
     return value
 
 
-_served = _os.environ.get("COREWISE_CONTROL") == "off"
+_begun = False
+
+
+def _begin() -> None:
+    """What using corewise brings along, once."""
+    global _begun
+    _begun = True
+    if _os.environ.get("COREWISE_CONTROL") != "off":
+        _serve()
+        _os.register_at_fork(after_in_child=_serve)
+    if _os.environ.get("COREWISE_POSTMORTEM") != "off":
+        _watch()
 
 
 def _serve() -> None:
     """A process that cannot be controlled can do all else: `control_start()` says why."""
-    global _served
-    if not _served:
-        _os.register_at_fork(after_in_child=_serve)
-    _served = True
     from . import _core
 
     try:
@@ -161,10 +174,21 @@ def _serve() -> None:
         return
 
 
+def _watch() -> None:
+    """Without a folder for its report a process lives as well."""
+    from . import _arrival, _core
+
+    try:
+        _core.watch_death()
+    except Exception:
+        return
+    _arrival.watch()
+
+
 def __dir__() -> "list[str]":
     return sorted({*globals(), *__all__})
 
 
 # Where the drop-in only stands by in every Python that starts, the first use is what counts.
-if not _served and _os.environ.get("COREWISE_THREADPOOLCTL", "0") in ("", "0"):
-    _serve()
+if _os.environ.get("COREWISE_THREADPOOLCTL", "0") in ("", "0"):
+    _begin()

@@ -25,7 +25,6 @@ background:transparent!important;white-space:normal}
 .corewise td.p{overflow-wrap:anywhere}
 .corewise svg{display:block;max-width:100%;height:auto;margin:.2em 0}
 .corewise svg.bar{display:inline-block;vertical-align:middle;max-width:none;margin:0 0 0 .5em}
-.corewise svg text{fill:currentColor;font:11px sans-serif}
 .corewise .own{fill:var(--cw-own);stroke:var(--cw-own)}
 .corewise .free{fill:none;stroke:var(--cw-own)}
 .corewise .off{fill:none;stroke:var(--cw-off)}
@@ -73,11 +72,22 @@ def table(
     )
 
 
-def picture(title: str, width: float, height: float, body: str, kind: str = "") -> Markup:
-    """An SVG of that size in pixels which says its title to those who cannot see it."""
-    kind = f' class="{kind}"' if kind else ""
+def picture(words: str, width: float, height: float, body: str) -> Markup:
+    """An SVG of that size in pixels, and what it says to those who cannot see it.
+
+    The words are an attribute, not a <title>: where a notebook is not trusted the picture is taken
+    out, and the text of a title would be left standing among ours.
+    """
+    return _svg(f'role="img" aria-label="{escape(words)}"', width, height, body)
+
+
+def ornament(width: float, height: float, body: str) -> Markup:
+    """A small SVG in a line of text that says all that it shows."""
+    return _svg('class="bar" aria-hidden="true"', width, height, body)
+
+
+def _svg(attributes: str, width: float, height: float, body: str) -> Markup:
     return Markup(
-        f'<svg{kind} role="img" width="{width:g}" '
-        f'height="{height:g}" viewBox="0 0 {width:g} {height:g}"><title>{escape(title)}</title>'
-        f"{body}</svg>"
+        f'<svg {attributes} width="{width:g}" height="{height:g}" '
+        f'viewBox="0 0 {width:g} {height:g}">{body}</svg>'
     )

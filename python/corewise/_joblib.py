@@ -52,12 +52,12 @@ class _Shared:
 
     def effective_n_jobs(self, n_jobs: int) -> int:
         jobs: int = super().effective_n_jobs(n_jobs)  # type: ignore[misc]
-        given = current.get()
+        given = current()
         return jobs if given is None else given.divide(jobs).tasks
 
     def configure(self, n_jobs: int = 1, parallel: Any = None, **options: Any) -> int:
         jobs: int = super().configure(n_jobs, parallel, **options)  # type: ignore[misc]
-        given = current.get()
+        given = current()
         self._share = None if given is None else given.divide(jobs)
         return jobs
 

@@ -55,7 +55,7 @@ class SharedDask(DaskDistributedBackend):  # type: ignore[misc]
     _beside = 1
 
     def configure(self, n_jobs: int = 1, parallel: Any = None, **options: Any) -> int:
-        self._given = current.get()
+        self._given = current()
         if self._given is not None:
             self._beside = _tasks_beside(self.client)
         jobs: int = super().configure(n_jobs, parallel, **options)

@@ -1,16 +1,15 @@
-"""The pictures: CPUs as cells, a plan as nested boxes, threads as a bar. Each says in words, in its
-title, what it shows."""
+"""The pictures: CPUs as cells, a plan as nested boxes, threads as a bar. Each says in words what it
+shows."""
 
 from __future__ import annotations
 
-from ._html import picture
+from ._html import Markup, ornament, picture
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ._budget import Budget
-    from ._html import Markup
     from ._plan import Plan
 
 _MOST_CELLS = 1024
@@ -83,62 +82,49 @@ def budget_cells(budget: Budget) -> Markup:
 
 
 def plan_words(plan: Plan) -> str:
+    """What the boxes show, as a sentence."""
+
     def of(count: int, one: str, many: str) -> str:
         return f"{count} {one if count == 1 else many}"
 
+    most = max(plan.processes, plan.openmp, plan.blas)
+    drawn = f" (drawn: at most {_MOST_BOXES} of each)" if most > _MOST_BOXES else ""
     return (
         f"{of(plan.processes, 'process', 'processes')}, in each "
         f"{of(plan.openmp, 'OpenMP thread', 'OpenMP threads')}, in each "
         f"{of(plan.blas, 'BLAS thread', 'BLAS threads')}: "
-        f"{of(plan.threads, 'thread', 'threads')} on {plan.cpus:.4g} CPUs"
+        f"{of(plan.threads, 'thread', 'threads')} on {plan.cpus:.4g} CPUs{drawn}"
     )
 
 
 def plan_boxes(plan: Plan) -> Markup:
-    """Processes as boxes, their OpenMP threads as boxes inside, BLAS threads as cells in these."""
+    """Processes as boxes, their OpenMP threads as boxes inside, BLAS threads as cells in these. No
+    text inside: where the picture is taken out (_html.picture) that would be left."""
     processes, teams, calls = (
         min(count, _MOST_BOXES) for count in (plan.processes, plan.openmp, plan.blas)
     )
     cell, gap = 12, 4
-    team_width = cell + 2 * gap
-    team_height = calls * (cell + gap) + gap
-    wide = max(teams * (team_width + gap) + gap, 62)
-    high = team_height + 2 * gap + 14
+    team_width, team_height = cell + 2 * gap, calls * (cell + gap) + gap
+    wide, high = teams * (team_width + gap) + gap, team_height + 2 * gap
     body = ""
     for p in range(processes):
         left = p * (wide + 2 * gap) + 1
         body += _rect(left, 1, wide, high, "box")
-        body += f'<text x="{left + gap}" y="14">process {p + 1}</text>'
         for t in range(teams):
             x = left + gap + t * (team_width + gap)
-            body += _rect(x, 18, team_width, team_height, "box")
+            body += _rect(x, 1 + gap, team_width, team_height, "box")
             for c in range(calls):
-                body += _rect(x + gap, 18 + gap + c * (cell + gap), cell, cell, "own")
-    width, height = processes * (wide + 2 * gap), high + 2
-    if cut := [
-        f"{count} {name}"
-        for count, name in (
-            (plan.processes, "processes"),
-            (plan.openmp, "OpenMP threads"),
-            (plan.blas, "BLAS threads"),
-        )
-        if count > _MOST_BOXES
-    ]:
-        height += 16
-        width = max(width, 340)
-        body += (
-            f'<text x="1" y="{height - 4}">the first {_MOST_BOXES} each of {", ".join(cut)}</text>'
-        )
-    return picture(plan_words(plan), width, height, body)
+                body += _rect(x + gap, 1 + 2 * gap + c * (cell + gap), cell, cell, "own")
+    return picture(plan_words(plan), processes * (wide + 2 * gap), high + 2, body)
 
 
 def threads_bar(threads: int, cpus: int) -> Markup:
-    """Threads beside CPUs: the frame is the CPUs, and what runs over it is more than they hold."""
+    """Beside a count of threads: the frame is the CPUs, and what runs over it is more than they
+    hold, which is also said."""
     scale = 64 / max(threads, cpus)
     inside, frame = min(threads, cpus) * scale, cpus * scale
     body = _rect(1, 1, inside, 9, "own")
     if threads > cpus:
         body += _rect(1 + frame, 1, (threads - cpus) * scale, 9, "high")
     body += _rect(1, 1, frame, 9, "box")
-    words = f"{threads} threads on {cpus} CPUs" + (", too many" if threads > cpus else "")
-    return picture(words, 66, 11, body, "bar")
+    return Markup(ornament(66, 11, body) + (" too many" if threads > cpus else ""))

@@ -68,19 +68,26 @@ def wish(
     )
 
 
-# What the running work may divide among work that it starts. None: nobody has said.
-current: ContextVar[Wish | None] = ContextVar("corewise_share", default=None)
+# What the running work may divide among work that it starts, and what any work of this process may
+# of which nobody has said. None: nobody has said either.
+_current: ContextVar[Wish | None] = ContextVar("corewise_share", default=None)
+of_process: Wish | None = None
+
+
+def current() -> Wish | None:
+    return _current.get() or of_process
 
 
 @contextmanager
 def dividing(given: Wish) -> Iterator[Wish]:
     """Work that is started in the block divides `given`, within what was given from outside."""
-    outer = current.get()
-    token = current.set(given if outer is None else given.within(outer))
+    outer = current()
+    both = given if outer is None else given.within(outer)
+    token = _current.set(both)
     try:
-        yield current.get() or given
+        yield both
     finally:
-        current.reset(token)
+        _current.reset(token)
 
 
 @contextmanager

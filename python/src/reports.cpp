@@ -37,6 +37,10 @@ void bind_reports(nb::module_& m) {
       },
       nb::arg("processes"), nb::arg("openmp"), nb::arg("blas"));
   m.def("doctor_json", [] { return text_of(doctor_json); });
+  m.def("last_death_json", [] { return text_of(last_death_json); });
+  m.def("watch_death", [] {
+    if (const error why = watch_death()) raise(why);
+  });
   m.def(
       "sample_json", [](bool each) { return text_of([&] { return sample_json(each); }); },
       nb::arg("each"));

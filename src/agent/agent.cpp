@@ -21,6 +21,7 @@
 #include "../govern/govern.h"
 #include "../json.h"
 #include "../os/os.h"
+#include "../postmortem/watch.h"
 #include "other_copy.h"
 #include "report_line.h"
 
@@ -119,6 +120,8 @@ void govern_from_now_on() {
     os::at_fork(nullptr, nullptr, begin_line);
     begin_line();
   }
+  // What becomes of the program is more important than a report that cannot be left.
+  static_cast<void>(postmortem::watch());
   govern::GovernOptions options;
   options.key = variable("COREWISE_GROUP");
   options.resident = &resident;

@@ -6,8 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <charconv>
-#include <cstring>
+#include <array>
 
 namespace corewise::agent {
 namespace {
@@ -47,34 +46,20 @@ std::uint64_t now_ns() {
   return static_cast<std::uint64_t>(now.tv_sec) * kSecond + static_cast<std::uint64_t>(now.tv_nsec);
 }
 
-void Text::add(std::string_view text) {
-  fits_ = fits_ && text.size() <= text_.size() - size_;
-  if (!fits_) return;
-  std::memcpy(text_.data() + size_, text.data(), text.size());
-  size_ += text.size();
-}
-
 void Text::key(std::string_view name) {
   add(",\"");
   add(name);
   add("\":");
 }
 
-void Text::digits(std::uint64_t number, std::size_t least) {
-  std::array<char, 20> text;
-  const auto end = std::to_chars(text.data(), text.data() + text.size(), number).ptr;
-  for (auto n = static_cast<std::size_t>(end - text.data()); n < least; ++n) add("0");
-  add({text.data(), end});
-}
-
 void Text::field(std::string_view name, std::uint64_t number) {
   key(name);
-  digits(number, 1);
+  digits(number);
 }
 
 void Text::seconds(std::string_view name, std::uint64_t ns) {
   key(name);
-  digits(ns / kSecond, 1);
+  digits(ns / kSecond);
   add(".");
   digits(ns % kSecond / 1000, 6);
 }

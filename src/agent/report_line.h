@@ -5,35 +5,25 @@
 // and a line is one write, which the system keeps apart from those of other processes.
 #pragma once
 
-#include <array>
-#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
 
+#include "../fixed_text.h"
 #include "../govern/gate.h"
 
 namespace corewise::agent {
 
-// JSON in memory of its own. What does not fit makes it too long, and then it is not written.
-class Text {
+// A line of JSON. What does not fit makes it too long, and then it is not written.
+class Text : public FixedText<2048> {
  public:
-  void add(std::string_view text);
   void field(std::string_view name, std::uint64_t number);
   void seconds(std::string_view name, std::uint64_t ns);
   // Of text that is JSON already.
   void raw(std::string_view name, std::string_view json);
 
-  bool fits() const { return fits_; }
-  std::string_view view() const { return {text_.data(), size_}; }
-
  private:
   void key(std::string_view name);
-  void digits(std::uint64_t number, std::size_t least);
-
-  std::array<char, 2048> text_;
-  std::size_t size_ = 0;
-  bool fits_ = true;
 };
 
 // Who writes; for the life of a process.

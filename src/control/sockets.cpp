@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "../os/os.h"
+#include "../os/private_folder.h"
 #include "../text.h"
 
 namespace corewise::control {
@@ -31,17 +32,6 @@ std::string own_runtime() {
 }
 
 bool fits(const std::string& path) { return path.size() < sizeof(sockaddr_un::sun_path); }
-
-// Empty, or what is wrong with it.
-std::string make_private(const std::string& folder) {
-  struct stat seen{};
-  if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) return std::strerror(errno);
-  if (::lstat(folder.c_str(), &seen) != 0) return std::strerror(errno);
-  if (!S_ISDIR(seen.st_mode)) return "it is no folder";
-  if (seen.st_uid != ::geteuid()) return "it belongs to somebody else";
-  if ((seen.st_mode & 077) != 0) return "others may enter it: chmod 700";
-  return {};
-}
 
 std::string socket_in(const std::string& folder, int pid) {
   return folder + "/" + std::to_string(pid) + ".sock";
@@ -76,7 +66,7 @@ Result<std::string> own_socket() {
   for (const std::string& folder : {folder_below(own_runtime()), folder_in_tmp(::geteuid())}) {
     std::string path = socket_in(folder, ::getpid());
     if (folder.empty() || !fits(path)) continue;
-    const std::string wrong = make_private(folder);
+    const std::string wrong = os::make_private_folder(folder);
     if (wrong.empty()) return path;
     why += (why.empty() ? "" : "; ") + folder + ": " + wrong;
   }

@@ -10,6 +10,7 @@
 
 #include "../discover.h"
 #include "../json.h"
+#include "../postmortem/watch.h"
 #include "arena.h"
 #include "gate.h"
 #include "gate_openblas.h"
@@ -108,6 +109,7 @@ void hook_what_is_loaded(State& s) {
   s.hold.cap_teams();
   s.hold.obey();
   tell(s);
+  postmortem::look();
 }
 
 Error refuse_budget(std::string why) { return {CW_BAD_COUNT, std::move(why)}; }

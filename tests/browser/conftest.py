@@ -27,6 +27,8 @@ CHROMIUM = shutil.which("chromium")
 _NOT_FOR_CHILDREN = ("OMP_", "OPENBLAS_", "COREWISE", "JUPYTER")
 _NUMBER = re.compile(r"\[\d+\]:")
 _TOKEN = "corewise"
+# Machines that run tests are busy.
+expect.set_options(timeout=30_000)
 _SETTINGS = {
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "@jupyterlab/apputils-extension/themes": {"theme": "JupyterLab Light"},
@@ -101,6 +103,8 @@ class Notebook:
 
     def __init__(self, page: Page) -> None:
         self.page = page
+        self.panel = page.locator(".jp-NotebookPanel:not(.lm-mod-hidden)")
+        self.indicator = self.panel.locator(".jp-Notebook-ExecutionIndicator")
         self.item = page.locator(".corewise-item")
         self.dialog = page.locator(".corewise-dialog")
 
@@ -116,13 +120,16 @@ class Notebook:
             "i => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = i; }", index
         )
         self.command("notebook:run-cell")
-        cell = self.page.locator(".jp-Notebook .jp-CodeCell").nth(index)
+        cell = self.panel.locator(".jp-CodeCell").nth(index)
         prompt = cell.locator(".jp-InputPrompt").first
         if wait:
-            expect(prompt).to_have_text(_NUMBER, timeout=30_000)
+            expect(prompt).to_have_text(_NUMBER)
         else:
             expect(prompt).to_have_text("[*]:")
-        return cell.locator(".jp-OutputArea").first
+        return self.output(index)
+
+    def output(self, index: int) -> Locator:
+        return self.panel.locator(".jp-CodeCell").nth(index).locator(".jp-OutputArea").first
 
     def theme(self, name: str) -> None:
         self.command("apputils:change-theme", theme=name)
@@ -156,12 +163,16 @@ def open_notebook(
     logged: list[str] = []
     page.on("pageerror", lambda error: logged.append(str(error)))
 
-    def open_notebook(*cells: str) -> Notebook:
+    def open_notebook(*cells: str | nbformat.NotebookNode) -> Notebook:
+        """With these cells, or as it is given."""
         name = re.sub(r"\W+", "-", request.node.name.removeprefix("test_")).strip("-") + ".ipynb"
-        notebook = nbformat.v4.new_notebook(
-            cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
-            metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
-        )
+        if isinstance(cells[0], str):
+            notebook = nbformat.v4.new_notebook(
+                cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
+                metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+            )
+        else:
+            notebook, name = cells[0], f"given-{name}"
         nbformat.write(notebook, lab[1] / name)
         opened = Notebook(page)
         page.evaluate(
@@ -174,13 +185,14 @@ def open_notebook(
 }""",
             name,
         )
-        page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for()
+        expect(opened.indicator).to_have_attribute("data-status", "idle")
         return opened
 
     yield open_notebook
     page.evaluate(
         """async () => {
   const app = window.jupyterapp;
+  document.querySelectorAll('dialog').forEach((dialog) => dialog.remove());
   await app.serviceManager.sessions.shutdownAll();
   for (const widget of [...app.shell.widgets('main')]) {
     if (widget.context) await widget.context.save();

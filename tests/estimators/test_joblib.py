@@ -135,7 +135,7 @@ def test_a_backend_that_is_none_changes_nothing(wide: tuple[int, int]) -> None:
     shared = corewise.joblib(backend="lokki", budget=1)
     with pytest.raises(ValueError, match="lokki"):
         shared.__enter__()
-    assert counts() == wide and _share.current.get() is None
+    assert counts() == wide and _share.current() is None
     with corewise.joblib(budget=1) as shared, pytest.raises(corewise.Error, match="in use"):
         shared.__enter__()
 

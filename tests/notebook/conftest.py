@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import queue
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -98,24 +99,29 @@ class Kernel:
                 return
 
 
-@pytest.fixture(scope="session")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
-    folder = tmp_path_factory.mktemp("notebook")
+@contextmanager
+def started(folder: Path) -> Iterator[Kernel]:
+    """A kernel of its own."""
     manager = KernelManager(kernel_name="python3")
     manager.start_kernel(cwd=str(folder), env=ENVIRONMENT)
     client = manager.blocking_client()
     client.start_channels()
     client.wait_for_ready(timeout=60)
-    kernel = Kernel(client, manager)
-    loaded = kernel(
-        "import numpy, scipy.linalg, sklearn.cluster, corewise, ctypes, threading, os\n"
-        "def now(): return [[p.api, p.threads] for p in corewise.pools()]\n"
-        "def openmp(): return next(p for p in corewise.pools() if p.api == 'openmp')\n"
-    )
-    assert loaded.error == ""
-    yield kernel
+    yield Kernel(client, manager)
     client.stop_channels()
     manager.shutdown_kernel(now=True)
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    with started(tmp_path_factory.mktemp("notebook")) as kernel:
+        loaded = kernel(
+            "import numpy, scipy.linalg, sklearn.cluster, corewise, ctypes, threading, os\n"
+            "def now(): return [[p.api, p.threads] for p in corewise.pools()]\n"
+            "def openmp(): return next(p for p in corewise.pools() if p.api == 'openmp')\n"
+        )
+        assert loaded.error == ""
+        yield kernel
 
 
 @pytest.fixture

@@ -34,9 +34,10 @@ def run(name: str) -> list[str]:
 
 
 def test_the_seeds_story() -> None:
-    crash, pools, limited, one, cure, report, off = run("seed_story.ipynb")
+    crash, pools, danger, limited, one, cure, report, off = run("seed_story.ipynb")
     assert "SIG" in crash or "exit code" in crash
     assert "libgomp" in pools and "2 copies of OpenBLAS" in pools
+    assert "danger: 1000 OpenMP threads can call" in danger
     assert "openmp=8 blas=4 for every cell" in limited
     assert "('blas', 1)" in one and "('openmp', 1)" in one
     assert "lives, inertia" in cure and "exit code 0" in cure

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from conftest import Kernel
+from conftest import Kernel, started
 
 NOW = "now()"
 
@@ -14,7 +16,7 @@ def test_what_is_there_is_shown_with_its_text_twin(kernel: Kernel) -> None:
     for part in ("No limits of this notebook", "libscipy_openblas", "libgomp", "Budget: 2 CPUs"):
         assert part in text and part in html
     assert "2 copies of OpenBLAS" in text and "2 copies of OpenBLAS" in html
-    assert '<svg role="img"' in html and "<script" not in html
+    assert 'role="img"' in html and "<script" not in html
 
 
 def test_a_limit_holds_for_all_cells_until_off(kernel: Kernel) -> None:
@@ -61,6 +63,18 @@ def test_another_thread_that_runs_cells_is_limited_too(kernel: Kernel) -> None:
     assert cell.result == "7" and "applied again on MainThread" in cell.text
     kernel("%threads off", subshell=subshell)
     kernel.ask("delete_subshell_request", subshell_id=subshell)
+
+
+def test_a_library_that_comes_later_and_can_do_less(tmp_path: Path) -> None:
+    with started(tmp_path) as kernel:
+        kernel("%load_ext corewise\n%threads blas=100")
+        assert kernel("import numpy, corewise\ncorewise.pools()[0].threads").result == "64"
+        subshell = kernel.ask("create_subshell_request")["subshell_id"]
+        cell = kernel("1", subshell=subshell)
+        assert "blas=100 not applied again on" in cell.text and "at most 64" in cell.text
+        assert cell.error == "" and kernel("1", subshell=subshell).text == ""
+        assert "at most 64" in kernel("%%threads openmp=1\n1").text
+        assert kernel("%threads off\ncorewise.pools()[0].threads").result == "2"
 
 
 def test_a_cells_limits_end_with_it(kernel: Kernel) -> None:
@@ -121,6 +135,18 @@ def test_bad_input_is_one_line_and_changes_nothing(kernel: Kernel, typed: str, w
     assert kernel("corewise.govern_report()['governed']").result == "False"
 
 
+def test_what_may_kill_the_kernel_is_said_once_and_before(kernel: Kernel) -> None:
+    danger = "corewise: danger: 1000 OpenMP threads can call libscipy_openblas"
+    said = kernel("%threads openmp=1000").text
+    assert said.count(danger) == 2 and "or %govern on" in said  # one for each copy
+    assert kernel(NOW).text == ""
+    kernel("%threads off\nctypes.CDLL(openmp().path).omp_set_num_threads(999)")
+    assert danger.replace("1000", "999") in kernel("None").text
+    kernel("ctypes.CDLL(openmp().path).omp_set_num_threads(2)\n%govern on")
+    assert "danger" not in kernel("%threads openmp=998").text
+    kernel("%govern off")
+
+
 def test_governing(kernel: Kernel) -> None:
     assert kernel("%govern off").text == "corewise: was not governed by %govern\n"
     assert kernel("%govern on").text == "corewise: governed, budget 2\n"
@@ -142,7 +168,7 @@ def test_the_tab_key_and_the_question_mark(kernel: Kernel) -> None:
     assert kernel.complete("%%threads ope") == ["openmp=", "openblas="]
     assert kernel.complete("%govern of") == ["off"]
     assert (
-        "Limits are upper bounds"
+        "A limit sets the count of a pool"
         in kernel("print(get_ipython().magics_manager.magics['line']['threads'].__doc__)").text
     )
 

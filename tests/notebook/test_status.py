@@ -58,6 +58,14 @@ def test_a_bad_wish_changes_nothing(kernel: Kernel, words: str, why: str) -> Non
     assert [p["limit"] for p in asked(kernel)["pools"]] == [None, None, None]
 
 
+def test_without_the_control_socket_it_says_so(kernel: Kernel) -> None:
+    kernel("corewise.control_stop()")
+    told = asked(kernel, limits="blas=1")
+    assert told["error"].startswith("nothing was changed: ") and "control socket" in told["error"]
+    assert asked(kernel)["budget"] == 2
+    kernel("corewise.control_start()")
+
+
 def test_others_are_answered_as_ever(kernel: Kernel) -> None:
     assert "corewise" not in kernel.ask("comm_info_request", target_name="jupyter.widget")
     assert "corewise" not in kernel.ask("comm_info_request")

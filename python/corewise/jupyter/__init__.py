@@ -1,7 +1,8 @@
 """`%load_ext corewise`: thread limits of a notebook and of a cell, governing, and what is there.
 
 _words reads what stands behind %threads; _session knows what holds for this kernel and applies it;
-_magics are the commands; _overview is what `%threads` shows; _status answers JupyterLab's item.
+_magics are the commands; _overview is what `%threads` shows; _status answers JupyterLab's item;
+_dangers warns before a cell that may kill the kernel; _live is the live view.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from .._info import Info, info
 from .._limits import limits
 from .._project import NAME, project
 from . import _words
+from ._dangers import Dangers
 from ._frontends import Frontends
 from ._overview import Overview
 from ._session import Session
@@ -47,13 +48,14 @@ class Magics:
     def __init__(self, shell: InteractiveShell) -> None:
         self.session = Session()
         self._shell: Any = shell
-        self._words: dict[str, Callable[[], None]] = {
+        self._commands: dict[str, Callable[[], None]] = {
             "off": self._off,
             "reset": self._reset,
             "report": self._report,
             "live": self._show_live,
         }
         self._frontends = Frontends()
+        self._dangers = Dangers()
         self._live: Live | None = None
         self._status = Status(shell, self.session, self._frontends)
 
@@ -65,7 +67,6 @@ class Magics:
         self._shell.input_transformers_cleanup.insert(0, _cell_lines)
         for name, complete in (("threads", self._complete), ("govern", lambda *_: ["on", "off"])):
             self._shell.set_hook("complete_command", complete, re_key=rf"%{{1,2}}{name}\b")
-
         self._status.register()
 
     def unregister(self) -> None:
@@ -93,8 +94,9 @@ class Magics:
         %threads report             what governing did (see %govern)
         %threads live               what each pool's threads do now, once a second; needs anywidget
 
-        Limits are upper bounds. BLAS is limited in the whole process. OpenMP counts belong to a
-        thread: they are set on the one that runs cells, again before each cell if needed.
+        A limit sets the count of a pool; of several that are open, the tightest counts. BLAS is
+        limited in the whole process. OpenMP counts belong to a thread: they are set on the one that
+        runs cells, again before each cell if needed.
         """
         words = line.partition("#")[0].split()
         with _refusals():
@@ -104,10 +106,10 @@ class Magics:
                 self._run_cell(words, cell)
             elif not words:
                 _show(Overview(self._settings()))
-            elif words[0] in self._words:
+            elif words[0] in self._commands:
                 if len(words) > 1:
                     raise UsageError(f"%threads {words[0]} takes nothing more: {words[1]!r}")
-                self._words[words[0]]()
+                self._commands[words[0]]()
             else:
                 self._set(words)
 
@@ -185,6 +187,7 @@ class Magics:
         _say(f"{_words.text(counts)} for {where}{self._shared()}")
         if held is not None:
             _say_reach(before, held)
+        self._warn()
 
     def _begin_cell(self, words: list[str]) -> None:
         self.session.begin_cell(_cell_counts(words))
@@ -199,6 +202,11 @@ class Magics:
         self._frontends.ran(self._shell)
         if said := self.session.before_cell():
             _say(said)
+        self._warn()
+
+    def _warn(self) -> None:
+        for danger in self._dangers.news():
+            _say(danger)
 
     def _settings(self) -> str:
         """What holds, as sentences."""
@@ -214,7 +222,7 @@ class Magics:
     def _complete(self, _: object, event: Any) -> list[str]:
         """Words for the tab key."""
         counts = [f"{name}=" for name in _words.names()]
-        return counts if event.line.startswith("%%") else [*counts, *self._words]
+        return counts if event.line.startswith("%%") else [*counts, *self._commands]
 
 
 def _cell_counts(words: list[str]) -> _words.Counts:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 
+from .._errors import Error
 from .._govern import govern, ungovern
 from .._limits import limits
 from . import _words
@@ -64,11 +65,15 @@ class Session:
             raised = _raised(held) if held is not None else ""
             if version == self._version and not raised:
                 return ""
-            fresh = _words.applied(self._counts)
+            where = threading.current_thread().name
+            try:
+                fresh = _words.applied(self._counts)
+            except Error as error:  # of a library that came since: it can do less
+                self._open[me] = (self._version, held or limits())
+                return f"{_words.text(self._counts)} not applied again on {where}: {error}"
             self._open[me] = (self._version, fresh)
             if held is not None:
                 held.restore()
-        where = threading.current_thread().name
         why = f": {raised} since" if raised else ""
         return f"{_words.text(self._counts)} applied again on {where}{why}"
 
@@ -93,9 +98,13 @@ class Session:
             ended = self._cells.pop(me, None)
             if ended is None:
                 return
-            if self._counts and me not in self._open:
-                self._open[me] = (self._version, _words.applied(self._counts))
-            ended.restore()
+            try:
+                if self._counts and me not in self._open:
+                    self._open[me] = (self._version, _words.applied(self._counts))
+            except Error:
+                pass  # said before the next cell
+            finally:
+                ended.restore()
 
     def govern(self, budget: float | None = None, group: str | None = None) -> None:
         """Governs, in place of what this session governed before. A failure changes nothing."""

@@ -50,6 +50,12 @@
     });
   }
 
+  function kernelOf(panel) {
+    const session = panel.sessionContext.session;
+    const kernel = session && session.kernel;
+    return kernel && kernel.connectionStatus === 'connected' ? kernel : null;
+  }
+
   function element(tag, properties = {}, ...children) {
     const made = Object.assign(document.createElement(tag), properties);
     made.append(...children);
@@ -85,7 +91,9 @@
     const apply = async (words) => {
       message.textContent = 'asking the kernel ...';
       try {
-        const answer = await ask(panel.sessionContext.session.kernel, { limits: words });
+        const kernel = kernelOf(panel);
+        if (!kernel) throw new Error('the notebook has no kernel now');
+        const answer = await ask(kernel, { limits: words });
         if (answer && !answer.error) {
           show(answer);
           item.update(answer);
@@ -147,20 +155,22 @@
     }
 
     follow(panel) {
-      if (this.panel) this.panel.sessionContext.statusChanged.disconnect(this.changed, this);
+      if (this.panel) {
+        this.panel.sessionContext.statusChanged.disconnect(this.changed, this);
+        this.panel.disposed.disconnect(this.closed, this);
+      }
       this.panel = panel;
       this.update(null);
       if (panel) {
         panel.sessionContext.statusChanged.connect(this.changed, this);
-        panel.disposed.connect(() => { if (this.panel === panel) this.follow(null); });
+        panel.disposed.connect(this.closed, this);
         this.soon(0);
       }
     }
 
-    kernel() {
-      const session = this.panel && this.panel.sessionContext.session;
-      const kernel = session && session.kernel;
-      return kernel && kernel.connectionStatus === 'connected' ? kernel : null;
+    closed() {
+      this.panel = null;
+      this.update(null);
     }
 
     changed(_, status) {
@@ -176,7 +186,7 @@
     // Asks as long as somebody looks: hidden pages and notebooks without a kernel cost nothing.
     async poll() {
       const panel = this.panel;
-      const kernel = this.kernel();
+      const kernel = panel && kernelOf(panel);
       if (!panel || document.visibilityState === 'hidden' || this.asking) return;
       if (kernel && (await isPython(kernel))) {
         this.asking = true;

@@ -1,0 +1,16 @@
+// Ranks of an MPI or Slurm job that share this machine: one of them speaks for all.
+#pragma once
+
+#include <string>
+
+#include "budget.h"
+
+namespace corewise::cli {
+
+// Whether this process is the one of its machine's ranks that says what all do, or is no rank.
+bool speaks_for_ranks();
+
+// How the machine is divided among local ranks, in parentheses after a space; "" if it is not.
+std::string division_among_ranks(const Budget& budget);
+
+}  // namespace corewise::cli

@@ -1,0 +1,68 @@
+"""What corewise.dask.Plugin does on a worker that has corewise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from . import _share
+from ._govern import govern, govern_report, ungovern
+from ._limits import limits
+
+_NUMBERS: dict[str, Callable[[dict[str, Any]], float]] = {
+    "budget": lambda report: report["budget"],
+    "regions": lambda report: report["regions"] + report["calls"],
+    "wanted": lambda report: report["granted"] + report["withheld"],
+    "granted": lambda report: report["granted"],
+    "withheld_s": lambda report: report["not_needed_s"],
+}
+
+
+def _metrics() -> dict[str, Callable[[object], object]]:
+    """By name, as Dask calls them: with the worker, at each heartbeat."""
+
+    def of(number: Callable[[dict[str, Any]], float]) -> Callable[[object], object]:
+        return lambda _: number(govern_report())
+
+    return {
+        "corewise": lambda _: "governed" if govern_report()["governed"] else "no: ungoverned",
+        **{f"corewise_{name}": of(number) for name, number in _NUMBERS.items()},
+    }
+
+
+def begin(
+    worker: Any, openmp: int | None, blas: int | None, budget: int | None
+) -> Callable[[], None]:
+    """Governs the worker and limits its tasks. Returns what undoes both."""
+    govern(budget)
+    whole = govern_report()["budget"]
+    bounds = _share.of_task(openmp or whole, blas or whole)
+    own = _share.Wish(openmp, blas, max(1, whole // worker.state.nthreads))
+    executor = worker.executors["default"]
+    submit = executor.submit
+
+    def limited(function: Any, /, *args: Any, **kwargs: Any) -> Any:
+        with limits(**bounds):
+            return function(*args, **kwargs)
+
+    def submit_limited(function: Any, /, *args: Any, **kwargs: Any) -> Any:
+        return submit(limited, function, *args, **kwargs)
+
+    before, _share.of_process = _share.of_process, own
+    executor.submit = submit_limited
+    metrics = _metrics()
+    worker.metrics.update(metrics)
+    with suppress(ImportError):
+        from ._joblib import register
+
+        register()
+
+    def end() -> None:
+        executor.submit = submit
+        _share.of_process = before
+        for name in metrics:
+            worker.metrics.pop(name, None)
+        ungovern()
+
+    return end

@@ -1,0 +1,103 @@
+"""What `corewise.last_death()` returns: how the last process died, and what to do."""
+
+from __future__ import annotations
+
+import json
+
+from . import _core
+from ._doctor import Finding, Findings
+from ._rich import Rich
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class Death(Rich):
+    """How a process that had loaded corewise died. Immutable; prints as sentences."""
+
+    __slots__ = ("_told", "findings")
+
+    findings: Findings  # what happened, why, and what to do
+
+    def __init__(self, told: dict[str, Any], findings: Findings) -> None:
+        self._told = told
+        self.findings = findings
+
+    @property
+    def pid(self) -> int:
+        return int(self._told["pid"])
+
+    @property
+    def program(self) -> str:
+        """Its command line."""
+        return str(self._told["program"])
+
+    @property
+    def folder(self) -> str:
+        """Its working directory."""
+        return str(self._told["folder"])
+
+    @property
+    def time(self) -> int:
+        """When it died, in seconds since 1970."""
+        return int(self._told["time"])
+
+    @property
+    def signal(self) -> str:
+        """The name of the signal: "SIGSEGV"."""
+        return str(self._told["signal"])
+
+    @property
+    def threads(self) -> int:
+        """How many threads it had."""
+        return int(self._told["threads"])
+
+    @property
+    def governed(self) -> bool:
+        return bool(self._told["governed"])
+
+    @property
+    def stderr(self) -> str:
+        """The end of its standard error, where that went to a file; else empty."""
+        return str(self._told["stderr"])
+
+    @property
+    def pools(self) -> list[dict[str, Any]]:
+        """Its thread pools; the keys are in docs/postmortem.md."""
+        return [dict(pool) for pool in self._told["pools"]]
+
+    def __repr__(self) -> str:
+        words = f"\n\nIts last words:\n{self.stderr.rstrip()}" if self.stderr else ""
+        return f"{self._headline()}\n\n{self.findings!r}{words}"
+
+    def _repr_html_(self) -> str:
+        from . import _html
+
+        words = _html.paragraph(f"Its last words: {self.stderr}") if self.stderr else ""
+        return _html.page(_html.paragraph(self._headline()), self.findings._repr_html_(), words)
+
+    def _headline(self) -> str:
+        import time
+
+        when = time.strftime("%d %B %Y, %H:%M:%S", time.localtime(self.time))
+        return (
+            f"Process {self.pid} died by {self.signal}, {when}, with {self.threads} threads: "
+            f"{self.program}"
+        )
+
+    def to_json(self) -> str:
+        """The document that `corewise doctor --last --json` prints."""
+        findings = [finding._asdict() for finding in self.findings]
+        document = {"schema_version": 1, "death": self._told, "findings": findings}
+        return json.dumps(document, separators=(",", ":"))
+
+
+def last_death() -> Death | None:
+    """The last of this user's processes that died of SIGSEGV, SIGABRT or the like after it had
+    imported corewise, or under `corewise run`; None where there is none. Safe from any thread."""
+    document = json.loads(_core.last_death_json())
+    if document["death"] is None:
+        return None
+    findings = Findings(Finding(**finding) for finding in document["findings"])
+    return Death(document["death"], findings)

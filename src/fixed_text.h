@@ -1,0 +1,61 @@
+// Text in memory of its own, for places that may not allocate: signal handlers and process ends.
+#pragma once
+
+#include <array>
+#include <charconv>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <string_view>
+
+namespace corewise {
+
+// What does not fit makes it too long as a whole: half a document is none.
+template <std::size_t kSize>
+class FixedText {
+ public:
+  void add(std::string_view text) noexcept {
+    fits_ = fits_ && text.size() <= kSize - size_;
+    if (!fits_) return;
+    std::memcpy(text_.data() + size_, text.data(), text.size());
+    size_ += text.size();
+  }
+
+  void digits(std::uint64_t number, std::size_t least = 1, int base = 10) noexcept {
+    std::array<char, 64> text;
+    const auto end = std::to_chars(text.data(), text.data() + text.size(), number, base).ptr;
+    for (auto n = static_cast<std::size_t>(end - text.data()); n < least; ++n) add("0");
+    add({text.data(), end});
+  }
+
+  // A JSON string of any bytes, escaped as Json does it: those that are not ASCII one by one.
+  void quoted(std::string_view text) noexcept {
+    add("\"");
+    for (const char c : text) {
+      const auto byte = static_cast<unsigned char>(c);
+      if (byte < 0x20 || byte >= 0x7f) {
+        add(byte < 0x80 ? "\\u00" : "\\udc");
+        digits(byte, 2, 16);
+      } else {
+        if (c == '"' || c == '\\') add("\\");
+        add({&c, 1});
+      }
+    }
+    add("\"");
+  }
+
+  void clear() noexcept {
+    size_ = 0;
+    fits_ = true;
+  }
+
+  bool fits() const noexcept { return fits_; }
+  std::string_view view() const noexcept { return {text_.data(), size_}; }
+
+ private:
+  std::array<char, kSize> text_{};
+  std::size_t size_ = 0;
+  bool fits_ = true;
+};
+
+}  // namespace corewise

@@ -1,0 +1,44 @@
+// How a process died, in words: read from the report that it left.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "../doctor.h"
+#include "../error.h"
+
+namespace corewise::postmortem {
+
+struct DeadPool {
+  std::string runtime;
+  std::string path;
+  int threads = 0;
+  int caller_slots = 0;
+  bool ran_out = false;
+  bool inside = false;  // the thread that died was in its code, as far as its stack tells
+};
+
+struct Death {
+  int pid = 0;
+  std::string program;
+  std::string folder;
+  std::int64_t time = 0;  // seconds since 1970
+  int signal = 0;
+  std::string module;
+  int threads = 0;
+  bool governed = false;
+  std::string last_words;  // of standard error, where that was a file
+  std::vector<DeadPool> pools;
+};
+
+// CW_BAD_ARGUMENT if the text is no such report.
+Result<Death> read_death(std::string_view report);
+
+// What happened, why, and what to do; at least one finding.
+std::vector<Finding> explain(const Death& death);
+
+// The newest report and its findings, docs/json.md, "death"; null and none where nothing died.
+std::string last_death_json();
+
+}  // namespace corewise::postmortem

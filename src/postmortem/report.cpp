@@ -1,0 +1,212 @@
+#include "report.h"
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstring>
+#include <string_view>
+
+#include "../fixed_text.h"
+#include "../govern/gate.h"
+#include "machine_state.h"
+
+namespace corewise::postmortem {
+namespace {
+
+constexpr std::size_t kStack = std::size_t{64} << 10;
+constexpr std::size_t kTail = 2048;
+
+// Too large for a stack that may be short; one report is written at a time.
+constinit FixedText<32768> text;
+constinit std::array<char, kStack> buffer;
+
+class File {
+ public:
+  explicit File(const char* path, int flags = O_RDONLY) noexcept
+      : fd_(::open(path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600)) {}
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+  ~File() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  int fd() const noexcept { return fd_; }
+  std::string_view read(std::size_t most) const noexcept {
+    const ssize_t got = fd_ < 0 ? -1 : ::read(fd_, buffer.data(), std::min(most, buffer.size()));
+    return {buffer.data(), got > 0 ? static_cast<std::size_t>(got) : 0};
+  }
+
+ private:
+  int fd_;
+};
+
+void field(std::string_view name, std::uint64_t number) noexcept {
+  text.add(",\"");
+  text.add(name);
+  text.add("\":");
+  text.digits(number);
+}
+
+void field(std::string_view name, std::string_view content) noexcept {
+  text.add(",\"");
+  text.add(name);
+  text.add("\":");
+  text.quoted(content);
+}
+
+std::uint64_t threads_of_process() noexcept {
+  const std::string_view status = File("/proc/self/status").read(8192);
+  constexpr std::string_view kName = "\nThreads:\t";
+  const std::size_t at = status.find(kName);
+  std::uint64_t count = 0;
+  if (at != status.npos) {
+    std::from_chars(status.data() + at + kName.size(), status.data() + status.size(), count);
+  }
+  return count;
+}
+
+// Calls visit(begin, end, path) for each mapping.
+template <class Visit>
+void each_mapping(Visit visit) noexcept {
+  const File maps("/proc/self/maps");
+  std::array<char, 4608> line;  // addresses and the longest path
+  std::size_t size = 0;
+  for (std::string_view part = maps.read(kStack); !part.empty(); part = maps.read(kStack)) {
+    for (const char c : part) {
+      if (c != '\n') {
+        if (size < line.size()) line[size++] = c;
+        continue;
+      }
+      std::uintptr_t begin = 0;
+      std::uintptr_t end = 0;
+      const char* const last = line.data() + size;
+      const auto dash = std::from_chars(line.data(), last, begin, 16).ptr;
+      if (dash < last && *dash == '-') std::from_chars(dash + 1, last, end, 16);
+      const std::string_view all(line.data(), size);
+      const std::size_t path = all.find('/');
+      visit(begin, end, path == all.npos ? std::string_view() : all.substr(path));
+      size = 0;
+    }
+  }
+}
+
+void name_module(std::uintptr_t code) noexcept {
+  bool named = false;
+  each_mapping([&](std::uintptr_t begin, std::uintptr_t end, std::string_view path) {
+    if (named || code < begin || code >= end || path.empty()) return;
+    named = true;
+    field("module", path);
+  });
+}
+
+// Whose code the thread was in, by what lies on its stack: every pool that one of its words points
+// into. Stale words make this a hint.
+void list_inside(const Scene& scene, const MachineState& state) noexcept {
+  text.add(",\"inside\":[");
+  const iovec here{buffer.data(), buffer.size()};
+  const iovec there{reinterpret_cast<void*>(state.stack), buffer.size()};
+  const ssize_t got = state.stack == 0 ? 0 : ::process_vm_readv(::getpid(), &here, 1, &there, 1, 0);
+  bool first = true;
+  for (std::size_t id = 0; id < scene.pools.size(); ++id) {
+    const ScenePool& pool = scene.pools[id];
+    bool inside = state.code >= pool.begin && state.code < pool.end;
+    for (ssize_t at = 0; !inside && at + 8 <= got; at += 8) {
+      std::uintptr_t word = 0;
+      std::memcpy(&word, buffer.data() + at, sizeof word);
+      inside = word >= pool.begin && word < pool.end;
+    }
+    if (!inside) continue;
+    if (!first) text.add(",");
+    first = false;
+    text.digits(id);
+  }
+  text.add("]");
+}
+
+void list_pools(const Scene& scene) noexcept {
+  text.add(",\"pools\":[");
+  for (std::size_t id = 0; id < scene.pools.size(); ++id) {
+    const ScenePool& pool = scene.pools[id];
+    if (id > 0) text.add(",");
+    text.add("{");
+    text.add(pool.fields);
+    if (pool.threads != nullptr)
+      field("threads", static_cast<std::uint64_t>(std::max(0, *pool.threads)));
+    if (pool.ran_out != nullptr) {
+      text.add(",\"ran_out\":");
+      text.add(*pool.ran_out != 0 ? "true" : "false");
+    }
+    text.add("}");
+  }
+  text.add("]");
+}
+
+// The last of what was printed, where that went to a file.
+void quote_stderr() noexcept {
+  struct stat seen{};
+  if (::fstat(STDERR_FILENO, &seen) != 0 || !S_ISREG(seen.st_mode)) return;
+  const File file("/proc/self/fd/2");
+  const auto size = static_cast<std::size_t>(seen.st_size);
+  if (file.fd() < 0) return;
+  ::lseek(file.fd(), static_cast<off_t>(size - std::min(size, kTail)), SEEK_SET);
+  field("stderr", file.read(kTail));
+}
+
+struct Path {
+  std::array<char, 4200> text{};
+};
+
+Path path_of_own(const Scene& scene) noexcept {
+  FixedText<4200> path;
+  path.add(scene.folder);
+  path.add("/");
+  path.digits(static_cast<std::uint64_t>(::getpid()));
+  path.add(std::string_view(".json\0", 6));
+  Path result;
+  std::ranges::copy(path.view(), result.text.begin());
+  return result;
+}
+
+}  // namespace
+
+bool write_report(const Scene& scene, int signal, const siginfo_t* info,
+                  const void* context) noexcept {
+  const MachineState state = machine_state(context);
+  text.clear();
+  text.add("{\"schema_version\":1");
+  field("pid", static_cast<std::uint64_t>(::getpid()));
+  field("program", scene.program);
+  std::array<char, 4096> folder{};
+  if (::syscall(SYS_getcwd, folder.data(), folder.size()) > 0) {
+    field("folder", std::string_view(folder.data()));
+  }
+  field("time", static_cast<std::uint64_t>(::time(nullptr)));
+  field("signal", static_cast<std::uint64_t>(signal));
+  const bool fault = info->si_code > 0 && (signal == SIGSEGV || signal == SIGBUS);
+  if (fault) field("address", reinterpret_cast<std::uintptr_t>(info->si_addr));
+  std::array<char, 16> name{};
+  if (::prctl(PR_GET_NAME, name.data()) == 0) field("thread", std::string_view(name.data()));
+  field("threads", threads_of_process());
+  text.add(",\"governed\":");
+  text.add(govern::gate::is_open() ? "true" : "false");
+  name_module(state.code);
+  list_inside(scene, state);
+  list_pools(scene);
+  quote_stderr();
+  text.add("}\n");
+  if (!text.fits()) return false;
+  const File file(path_of_own(scene).text.data(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW);
+  return file.fd() >= 0 && ::write(file.fd(), text.view().data(), text.view().size()) ==
+                               static_cast<ssize_t>(text.view().size());
+}
+
+void remove_report(const Scene& scene) noexcept { ::unlink(path_of_own(scene).text.data()); }
+
+}  // namespace corewise::postmortem

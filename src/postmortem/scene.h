@@ -1,0 +1,29 @@
+// What a death report says of the pools, put together while all is well: in a signal handler
+// nothing can be looked up any more.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace corewise::postmortem {
+
+struct ScenePool {
+  std::string fields;  // of a JSON object, without braces
+  std::uintptr_t begin = 0;
+  std::uintptr_t end = 0;
+  // In the library's own memory, which stays loaded; null where it keeps no such number.
+  const int* threads = nullptr;
+  const int* ran_out = nullptr;
+};
+
+struct Scene {
+  std::string program;
+  std::string folder;
+  std::vector<ScenePool> pools;
+};
+
+// Of what corewise has discovered so far. Lives on for good.
+const Scene* draw_scene(const std::string& folder);
+
+}  // namespace corewise::postmortem

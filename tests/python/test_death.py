@@ -1,0 +1,175 @@
+"""What a process that dies leaves behind, each death in a process of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+IMPORTS = "import corewise, os, signal, ctypes\n"
+CRASH = "ctypes.string_at(16)\n"
+
+
+@pytest.fixture
+def state(tmp_path):
+    return {**os.environ, "XDG_STATE_HOME": str(tmp_path / "state"), "COLUMNS": "200"}
+
+
+def run(code, env, **more):
+    return subprocess.run(
+        [sys.executable, "-c", IMPORTS + code],
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        **more,
+    )
+
+
+def reports(env):
+    folder = os.path.join(env["XDG_STATE_HOME"], "corewise")
+    return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+
+
+def last(env):
+    done = run("d = corewise.last_death()\nprint(d.to_json() if d else 'none')", env)
+    assert done.returncode == 0, done.stderr
+    return None if done.stdout == "none\n" else json.loads(done.stdout)
+
+
+def test_nothing_died(state):
+    assert last(state) is None
+    assert reports(state) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "name"),
+    [
+        (CRASH, "SIGSEGV"),
+        ("os.abort()", "SIGABRT"),
+        ("os.kill(os.getpid(), signal.SIGBUS)", "SIGBUS"),
+    ],
+)
+def test_a_death_leaves_a_report_and_its_signal(state, tmp_path, code, name):
+    done = run("import numpy\n" + code, state, cwd=tmp_path)
+    assert done.returncode == -signal.Signals[name]
+    folder = os.path.join(state["XDG_STATE_HOME"], "corewise")
+    assert os.stat(folder).st_mode & 0o777 == 0o700
+    assert os.stat(os.path.join(folder, reports(state)[0])).st_mode & 0o777 == 0o600
+    told = last(state)
+    assert told["death"]["signal"] == name
+    assert told["death"]["folder"] == str(tmp_path)
+    assert told["death"]["threads"] >= 1
+    assert any("numpy" in pool["path"] for pool in told["death"]["pools"])
+    assert told["findings"][0]["id"] == "death-elsewhere"
+
+
+def test_the_thread_that_died_inside_a_pool(state):
+    # NumPy checks nothing of what it is told by ctypes: a product over memory that is not there.
+    code = """
+import numpy
+library = ctypes.CDLL(next(p.path for p in corewise.info() if p.api == "blas"))
+dot = library.scipy_cblas_ddot64_
+n, nowhere, one = ctypes.c_int64(1000), ctypes.c_void_p(16), ctypes.c_int64(1)
+dot(n, nowhere, one, nowhere, one)
+"""
+    assert run(code, state).returncode == -signal.SIGSEGV
+    told = last(state)
+    assert [pool["inside"] for pool in told["death"]["pools"]] == [True]
+    assert told["findings"][0]["id"] == "death-inside-pool"
+    assert "openblas" in told["findings"][0]["what"]
+
+
+def test_pythons_own_handler_still_speaks(state):
+    for before, after in (("", "import faulthandler; faulthandler.enable()\n"), ("-X", "")):
+        env = {**state, "PYTHONFAULTHANDLER": "1"} if before else state
+        done = run(after + CRASH, env)
+        assert done.returncode == -signal.SIGSEGV
+        assert "Current thread" in done.stderr
+        assert last(state)["death"]["signal"] == "SIGSEGV"
+
+
+def test_a_fault_that_the_program_mends_leaves_nothing(state):
+    # Its handler is there first, as those of Java and Julia are.
+    code = """
+import ctypes, mmap
+libc = ctypes.CDLL(None)
+page = mmap.mmap(-1, 4096)
+at = ctypes.addressof(ctypes.c_char.from_buffer(page))
+libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+mend = ctypes.CFUNCTYPE(None, ctypes.c_int)(lambda n: libc.mprotect(at, 4096, 3) and None)
+libc.signal(11, mend)
+import corewise
+libc.mprotect(at, 4096, 0)
+ctypes.memset(at, 1, 8)
+print('lives')
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=state, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "lives\n"), done.stderr
+    assert reports(state) == []
+
+
+def test_the_crash_of_the_seed_is_explained(state):
+    code = """
+import numpy, sklearn.cluster
+X = numpy.random.default_rng(0).standard_normal((256000, 256))
+sklearn.cluster.KMeans(1024, init=X[:1024], n_init=1, max_iter=1).fit(X)
+"""
+    for _ in range(3):  # it need not die each time
+        done = run(code, {**state, "OMP_NUM_THREADS": "1000"})
+        if done.returncode < 0:
+            break
+    assert done.returncode < 0
+    found = last(state)["findings"][0]
+    assert found["id"] == "death-openblas-slots"
+    assert "room for 128 calls at the same time" in found["what"]
+    assert "%govern on" in found["remedy"]
+    shown = subprocess.run(
+        ["corewise", "doctor", "--last"], env=state, capture_output=True, text=True, check=False
+    )
+    assert shown.returncode == 1
+    assert found["what"] in " ".join(shown.stdout.split())
+
+
+def test_off(state):
+    done = run(CRASH, {**state, "COREWISE_POSTMORTEM": "off"})
+    assert done.returncode == -signal.SIGSEGV
+    assert reports(state) == []
+
+
+def test_forked_children_and_threads_report_too(state):
+    code = """
+import threading
+if os.fork() == 0:
+    t = threading.Thread(target=lambda: ctypes.string_at(16)); t.start(); t.join()
+print(os.WTERMSIG(os.wait()[1]))
+"""
+    done = run(code, state)
+    assert done.stdout == "11\n"
+    assert len(reports(state)) == 1
+
+
+def test_the_last_words_are_kept_where_they_went_to_a_file(state, tmp_path):
+    with open(tmp_path / "err", "w") as err:
+        subprocess.run(
+            [sys.executable, "-c", IMPORTS + "os.write(2, b'OpenBLAS warning\\n'); os.abort()"],
+            env=state,
+            stderr=err,
+            check=False,
+        )
+    assert "OpenBLAS warning" in last(state)["death"]["stderr"]
+
+
+def test_old_reports_go(state):
+    folder = os.path.join(state["XDG_STATE_HOME"], "corewise")
+    os.makedirs(folder, mode=0o700)
+    for i in range(30):
+        with open(os.path.join(folder, f"{i}.json"), "w") as file:
+            file.write("{")
+    run("", state)
+    assert len(reports(state)) == 20
