@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <optional>
 
 #include "budget.h"
@@ -16,6 +17,7 @@
 #include "json.h"
 #include "library.h"
 #include "os/machine.h"
+#include "project.h"
 #include "ranks.h"
 #include "run_child.h"
 #include "run_report.h"
@@ -31,6 +33,7 @@ struct Options {
   std::optional<std::string> group;
   std::string report;
   bool no_govern = false;
+  std::string project;  // the file that gave defaults
 };
 
 // What becomes of the program, and what of it is worth a word.
@@ -174,7 +177,7 @@ Result<Start> prepare(const Options& options, Changes counts, const std::string&
   return start;
 }
 
-void say(const Start& start, const Context& context) {
+void say(const Start& start, const Options& options, const Context& context) {
   const std::string shown = printable(context.words.front(), false);
   if (!start.target.obstacle.empty()) {
     warn(
@@ -195,6 +198,9 @@ void say(const Start& start, const Context& context) {
   }
   if (!start.counts.set.empty()) {
     text += fmt::format("{}set {}", text.empty() ? "" : "; ", said(start.counts));
+  }
+  if (!text.empty() && !options.project.empty()) {
+    text += fmt::format(" ({})", printable(options.project, false));
   }
   if (!text.empty()) note(context.settings, text);
 }
@@ -219,7 +225,34 @@ Result<int> start_and_report(const Options& options, const Start& start, const C
   return run.status;
 }
 
-int run(const Options& options, const Context& context) {
+// What the nearest corewise.toml says, where neither the command line nor the environment does.
+std::optional<Error> add_project(Options& options) {
+  std::error_code nowhere;
+  const auto found = find_project(std::filesystem::current_path(nowhere).string());
+  if (!found) return found.error();
+  if (!*found) return std::nullopt;
+  const Project& project = **found;
+  options.project = project.path;
+  for (const auto& [kind, count] : project.limits) {
+    // These have no variable; Python's %load_ext limits them.
+    if (kind != "tbb" && kind != "arrow") options.counts->emplace(kind, count);
+  }
+  if (options.no_govern) return std::nullopt;
+  const bool asked = options.budget || options.group || !options.report.empty();
+  if (project.govern == false && !asked) {
+    options.no_govern = true;
+    return std::nullopt;
+  }
+  if (project.budget && !options.budget && variable("COREWISE_BUDGET").empty()) {
+    options.budget = fmt::format("{}", *project.budget);
+  }
+  if (project.group && variable("COREWISE_GROUP").empty() && !options.group) {
+    options.group = project.group;
+  }
+  return std::nullopt;
+}
+
+int run(Options options, const Context& context) {
   if (context.words.empty() || context.words.front().empty()) {
     return fail(kUsage, "run: no command to start",
                 "put it after --: corewise run -- python train.py");
@@ -229,6 +262,9 @@ int run(const Options& options, const Context& context) {
                 "run: --budget, --group and --report are about governing, which "
                 "--no-govern leaves out");
   }
+  if (const auto error = add_project(options)) {
+    return fail(kUsage, "run: " + error->what, "nothing was started");
+  }
   auto counts = changes_for(*options.counts);
   if (!counts) return fail(kUsage, "run: " + counts.error().what);
   if (options.no_govern && counts->set.empty()) {
@@ -237,7 +273,7 @@ int run(const Options& options, const Context& context) {
   }
   const auto start = prepare(options, *std::move(counts), context.words.front());
   if (!start) return fail(exit_for(start.error().status), "run: " + start.error().what);
-  say(*start, context);
+  say(*start, options, context);
   apply(start->counts);
   apply(start->agent);
   if (options.report.empty() || start->target.path.empty() || start->budget == 0)
@@ -285,6 +321,12 @@ const Command kRun = {
         "none of their own variables is set. Variables that would overrule a limit "
         "(MKL_DOMAIN_NUM_THREADS, BLIS_JC_NT and their like) are removed. What the program itself "
         "sets later wins.\n"
+        "\n"
+        "Defaults come from the nearest corewise.toml, in the working directory or above: counts "
+        "in "
+        "[limits] (openmp, blas, numba), and on, budget and group in [govern]. The command line "
+        "and "
+        "the environment win over it.\n"
         "\n"
         "A program that is statically linked, setuid or made for another machine cannot be "
         "governed: that is said, and it runs with counts within the budget.",

@@ -247,6 +247,34 @@ CW_API cw_status cw_ungovern(void);
  * capacity bytes with a final NUL, returns the bytes needed, NUL included. */
 CW_API size_t cw_govern_report_json(char* buffer, size_t capacity);
 
+/* What the threads of this process do now, by the pool that they belong to, and what of the machine
+ * the process has, as JSON (docs/control.md). Costs some microseconds a thread: for once a second
+ * or so. Counts of thread scope are those of the calling thread. */
+typedef enum cw_sample_flag {
+  CW_SAMPLE_EACH = 1 /* with a list of all threads */
+} cw_sample_flag;
+CW_API cw_status cw_sample_json(uint32_t flags, char* buffer, size_t capacity, size_t* needed);
+
+/* The control socket: a thread of corewise's own answers requests of this user and root
+ * (docs/control.md), also while the program is in a long native call. Programs under `corewise run`
+ * and Python programs that import corewise have it from the start; in the child of a fork it does
+ * not run. Does nothing if it runs. CW_NOT_AVAILABLE where COREWISE_CONTROL=off is set;
+ * CW_NOT_PERMITTED where the folder for the socket is not private. */
+CW_API cw_status cw_control_start(void);
+
+/* Ends it and removes the socket; what was asked over it stays in force. Without a start, nothing.
+ */
+CW_API cw_status cw_control_stop(void);
+
+/* The socket's path, empty while there is none. Writes at most capacity bytes with a final NUL,
+ * returns the bytes needed, NUL included. */
+CW_API size_t cw_control_path(char* buffer, size_t capacity);
+
+/* Connects to the control socket of a process; *fd is a blocking stream socket that the caller
+ * closes. It is made sure that the process itself is at the other end. CW_NO_SUCH_PROCESS,
+ * CW_NOT_PERMITTED, or CW_NOT_AVAILABLE if it has no such socket. */
+CW_API cw_status cw_control_connect(int32_t pid, int* fd);
+
 #ifdef __cplusplus
 }
 #endif

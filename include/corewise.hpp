@@ -215,6 +215,26 @@ inline document plan_json(const wishes& wanted = {}) {
 // What is wrong with the process's thread pools.
 inline document doctor_json() { return detail::read_document(cw_doctor_json); }
 
+// What the threads of the process do now. `each`: with a list of them.
+inline document sample_json(bool each = false) {
+  return detail::read_document([&](char* to, std::size_t capacity, std::size_t* needed) {
+    return cw_sample_json(each ? CW_SAMPLE_EACH : 0, to, capacity, needed);
+  });
+}
+
+// The control socket of this process. An error is empty where all is well.
+inline error control_start() {
+  const cw_status status = cw_control_start();
+  return status == CW_OK ? error() : error(status);
+}
+inline void control_stop() { cw_control_stop(); }
+// Empty while there is none.
+inline std::string control_path() {
+  std::string path(cw_control_path(nullptr, 0), '\0');
+  path.resize(std::min(cw_control_path(path.data(), path.size()), path.size()) - 1);
+  return path;
+}
+
 // The process governed while at least one of these lives. Move-only.
 class [[nodiscard]] governed {
  public:

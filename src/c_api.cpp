@@ -9,6 +9,8 @@
 
 #include "agent/other_copy.h"
 #include "budget.h"
+#include "control/server.h"
+#include "control/sockets.h"
 #include "corewise.h"
 #include "describe.h"
 #include "discover.h"
@@ -17,6 +19,7 @@
 #include "format.h"
 #include "govern/govern.h"
 #include "limit.h"
+#include "observe/sample.h"
 #include "patient.h"
 #include "plan_input.h"
 
@@ -407,6 +410,43 @@ cw_status cw_ungovern(void) {
 
 size_t cw_govern_report_json(char* buffer, size_t capacity) {
   return hand_out_text(buffer, capacity, govern::report_json);
+}
+
+cw_status cw_sample_json(uint32_t flags, char* buffer, size_t capacity, size_t* needed) {
+  return hand_out_document(buffer, capacity, needed, [&]() -> Result<std::string> {
+    if ((flags & ~static_cast<uint32_t>(CW_SAMPLE_EACH)) != 0) {
+      return Error{CW_BAD_ARGUMENT, "flags has a bit that means nothing"};
+    }
+    return observe::sample_json((flags & CW_SAMPLE_EACH) != 0);
+  });
+}
+
+cw_status cw_control_start(void) {
+  return guarded([] {
+    const auto error = control::start();
+    return error ? fail(*error) : CW_OK;
+  });
+}
+
+cw_status cw_control_stop(void) {
+  return guarded([] {
+    control::stop();
+    return CW_OK;
+  });
+}
+
+size_t cw_control_path(char* buffer, size_t capacity) {
+  return hand_out_text(buffer, capacity, control::path);
+}
+
+cw_status cw_control_connect(int32_t pid, int* fd) {
+  return guarded([&] {
+    if (fd == nullptr) return fail(CW_BAD_ARGUMENT, "fd is a null pointer");
+    const auto connected = control::connect_to(pid);
+    if (!connected) return fail(connected.error());
+    *fd = *connected;
+    return CW_OK;
+  });
 }
 
 }  // extern "C"

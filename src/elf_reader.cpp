@@ -337,6 +337,14 @@ std::optional<Symbol> File::find_local(std::string_view name) const {
     }
     // There is at most one such section; a hostile file could name the same bytes 65,535 times.
     section_left = false;
+    // A sparse file may claim any size.
+    constexpr std::uint64_t kMostNames = std::uint64_t{1} << 28;
+    if (strings.sh_offset > file_size_ || strings.sh_size > file_size_ - strings.sh_offset ||
+        strings.sh_size > kMostNames) {
+      return std::nullopt;
+    }
+    std::string names(strings.sh_size, '\0');
+    if (!read_at(strings.sh_offset, names.data(), names.size())) return std::nullopt;
     constexpr std::size_t kBatch = 512;
     std::vector<Elf64_Sym> batch(kBatch);
     const std::uint64_t count = std::min(table.sh_size, file_size_) / sizeof(Elf64_Sym);
@@ -348,11 +356,9 @@ std::optional<Symbol> File::find_local(std::string_view name) const {
         return std::nullopt;
       }
       for (std::size_t k = 0; k < n; ++k) {
-        char found[kLongestName + 1];
-        if (usable(batch[k]) && batch[k].st_name < strings.sh_size &&
-            name.size() < strings.sh_size - batch[k].st_name && strings.sh_offset <= file_size_ &&
-            read_at(strings.sh_offset + batch[k].st_name, found, name.size() + 1) &&
-            std::memcmp(found, name.data(), name.size()) == 0 && found[name.size()] == '\0') {
+        const std::size_t at = batch[k].st_name;
+        if (usable(batch[k]) && at < names.size() && name.size() < names.size() - at &&
+            names.compare(at, name.size(), name) == 0 && names[at + name.size()] == '\0') {
           return to_symbol(batch[k]);
         }
       }

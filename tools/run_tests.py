@@ -21,10 +21,10 @@ LOGS = ROOT / "build" / "logs"
 BIN = ROOT / ".venv" / "bin"
 
 
-def build(preset: str) -> str:
+def build(preset: str, *arguments: str) -> str:
     return (
         f"cmake --preset {preset} -G Ninja -DCOREWISE_REAL_VENV={ROOT}/.venv-real"
-        f" && cmake --build build/{preset} -j 2"
+        f" && cmake --build build/{preset} -j 2 " + " ".join(arguments)
     )
 
 
@@ -43,6 +43,8 @@ STEPS: list[tuple[str, str]] = [
     ("python", "pytest -q tests/python"),
     ("estimators", "pytest -q tests/estimators"),
     ("cli", "pytest -q tests/cli"),
+    ("notebook", "pytest -q tests/notebook"),
+    ("browser", "pytest -q tests/browser"),
     ("docs", "pytest -q tests/docs"),
     ("build-clang", build("clang")),
     ("cpp-clang", ctest("clang", "-L 'unit|stubs'")),
@@ -51,7 +53,7 @@ STEPS: list[tuple[str, str]] = [
     ("cpp-asan", ctest("asan", "-L 'unit|stubs'")),
     ("build-tsan", build("tsan")),
     ("cpp-tsan", ctest("tsan", "-L 'unit|stubs'")),
-    ("build-fuzz", build("fuzz")),
+    ("build-fuzz", build("fuzz", "--target fuzz_targets")),
     ("fuzz", ctest("fuzz", "-L fuzz")),
     ("sklearn", "tests/python/run_sklearn_suite.sh"),
 ]

@@ -7,13 +7,14 @@ cd "$(dirname "$0")/.."
 what=${1:?usage: tools/setup.sh demo|test}
 venv=.venv
 
-packages=(cmake make g++ git libcli11-dev libfmt-dev)
+packages=(cmake make g++ git libcli11-dev libfmt-dev libtomlplusplus-dev)
 wheels=(build demo)
 if [ "$what" = test ]; then
   packages+=(doctest-dev libbenchmark-dev libhwloc-dev libelf-dev clang-19 libclang-rt-19-dev
     libopenblas-pthread-dev libopenblas0-pthread libopenblas0-openmp libopenblas0-serial
     libblis4-pthread libblis4-openmp libomp5-14 libtbb12 pkg-config scdoc tmux gcc-aarch64-linux-gnu
-    g++-aarch64-linux-gnu qemu-user-static spin openmpi-bin libopenmpi-dev r-base-core)
+    g++-aarch64-linux-gnu qemu-user-static spin chromium fonts-dejavu-core openmpi-bin
+    libopenmpi-dev r-base-core)
   wheels+=(test)
 fi
 
@@ -62,4 +63,16 @@ if [ "$what" = test ] && [ ! -d $newer ]; then
   mkdir -p $newer
   mv "$wheel"/all/numpy.libs/libscipy_openblas* $newer/
   rm -r "$wheel"
+fi
+
+# A trajectory for examples/notebooks: two files of a big package, which stay outside of ours.
+adk=$venv/share/adk
+if [ "$what" = test ] && [ ! -d $adk ]; then
+  echo "setup: fetching a trajectory of MDAnalysisTests"
+  package=$(mktemp -d)
+  "$venv/bin/python" -m pip download -q --disable-pip-version-check --no-deps --no-binary=:all: \
+    MDAnalysisTests==2.11.0 -d "$package" 2>&1 | { grep -v 'is ignored: it is neither a file nor a directory' || true; }
+  mkdir -p $adk
+  tar -xzf "$package"/*.tar.gz -C $adk --strip-components=3 --wildcards '*/data/adk.psf' '*/data/adk_dims.dcd'
+  rm -r "$package"
 fi

@@ -12,6 +12,7 @@ around everything (and in each worker), BENCH_CALL=module:function calls it afte
 """
 
 import functools
+import gc
 import importlib
 import json
 import multiprocessing
@@ -265,6 +266,10 @@ def measure(workload: Workload) -> dict[str, float]:
     if call := os.environ.get("BENCH_CALL"):
         module, function = call.split(":")
         getattr(importlib.import_module(module), function)()
+    # A full collection of what the imports left takes a quarter of some tasks, and whether it falls
+    # into them hangs on a handful of objects.
+    gc.collect()
+    gc.freeze()
     task = functools.partial(limited, workload.task) if workload.runner == "loky" else workload.task
     cpu, wall = cpu_seconds(), time.perf_counter()
     results = workload.run(task, workload.tasks)

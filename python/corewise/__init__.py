@@ -10,23 +10,38 @@
     corewise.doctor()                        # what is wrong, why, and what to do
     with corewise.governed(budget=8):        # regions and calls get what is free
         ...
+    corewise.sample()                        # what the threads of each pool do now
+    corewise.project()                       # what the nearest corewise.toml says
 
-Names are loaded when first used, so importing costs next to nothing.
+In a notebook `%load_ext corewise` brings %threads and %govern.
+
+Names are loaded when first used, so importing costs next to nothing. Importing starts a thread
+that answers on the control socket (docs/control.md), unless COREWISE_CONTROL=off is set.
 """
+
+import os as _os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
     from . import dask as dask
     from . import sklearn as sklearn
     from . import threadpoolctl as threadpoolctl
     from ._budget import Budget as Budget
     from ._budget import budget as budget
+    from ._control import control as control
+    from ._control import control_path as control_path
+    from ._control import control_start as control_start
+    from ._control import control_stop as control_stop
+    from ._control import sample as sample
     from ._core import Pool as Pool
     from ._doctor import Finding as Finding
     from ._doctor import Findings as Findings
     from ._doctor import doctor as doctor
     from ._errors import AboveCeiling as AboveCeiling
     from ._errors import BadCount as BadCount
+    from ._errors import BadFile as BadFile
     from ._errors import BadType as BadType
     from ._errors import BadValue as BadValue
     from ._errors import Error as Error
@@ -46,6 +61,8 @@ if TYPE_CHECKING:
     from ._limits import limits as limits
     from ._plan import Plan as Plan
     from ._plan import plan as plan
+    from ._project import Project as Project
+    from ._project import project as project
     from ._replace import install_as_threadpoolctl as install_as_threadpoolctl
 
     __version__: str
@@ -55,6 +72,7 @@ _WHERE = {
         (
             "AboveCeiling",
             "BadCount",
+            "BadFile",
             "BadType",
             "BadValue",
             "Error",
@@ -68,8 +86,12 @@ _WHERE = {
     **dict.fromkeys(("govern", "govern_report", "governed", "ungovern"), "_govern"),
     **dict.fromkeys(("Info", "Outcome", "PoolInfo", "info"), "_info"),
     **dict.fromkeys(("Budget", "budget"), "_budget"),
+    **dict.fromkeys(
+        ("control", "control_path", "control_start", "control_stop", "sample"), "_control"
+    ),
     **dict.fromkeys(("Finding", "Findings", "doctor"), "_doctor"),
     **dict.fromkeys(("Plan", "plan"), "_plan"),
+    **dict.fromkeys(("Project", "project"), "_project"),
     "Pool": "_core",
     "joblib": "_joblib",
     "limits": "_limits",
@@ -93,6 +115,20 @@ def pools() -> "list[Pool]":
     return _core.pools()
 
 
+def load_ipython_extension(shell: "InteractiveShell") -> None:
+    """What `%load_ext corewise` calls: brings %threads and %govern, and applies corewise.toml."""
+    from . import jupyter
+
+    jupyter.load(shell)
+
+
+def unload_ipython_extension(shell: "InteractiveShell") -> None:
+    """What `%unload_ext corewise` calls: takes all of it back."""
+    from . import jupyter
+
+    jupyter.unload(shell)
+
+
 def __getattr__(name: str) -> object:
     value: object
     if name in _WHERE:
@@ -107,5 +143,20 @@ def __getattr__(name: str) -> object:
     return value
 
 
+def _serve() -> None:
+    """A process that cannot be controlled can do all else: `control_start()` says why."""
+    from . import _core
+
+    try:
+        _core.control_start()
+    except Exception:
+        return
+
+
 def __dir__() -> "list[str]":
     return sorted({*globals(), *__all__})
+
+
+if _os.environ.get("COREWISE_CONTROL") != "off":
+    _serve()
+    _os.register_at_fork(after_in_child=_serve)

@@ -8,6 +8,7 @@ from typing import NamedTuple, SupportsFloat
 
 from . import _core
 from ._errors import BadType, BadValue
+from ._rich import Rich
 
 
 class Constraint(NamedTuple):
@@ -33,7 +34,7 @@ class Topology(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Budget:
+class Budget(Rich):
     """How many CPUs this process may really use, at one moment.
 
     `cpus` is a fraction where a quota is. `floor`, at least 1, is how many threads never wait for
@@ -50,7 +51,7 @@ class Budget:
     findings: tuple[str, ...]
     _document: str = field(repr=False, compare=False)
 
-    def json(self) -> str:
+    def to_json(self) -> str:
         """The document that `corewise budget --json` prints."""
         return self._document
 
@@ -62,15 +63,17 @@ class Budget:
         return "\n".join([_headline(self), table, *self.findings])
 
     def _repr_html_(self) -> str:
-        from html import escape
-
-        from ._table import html_table
+        from . import _html
+        from ._pictures import budget_cells, budget_words
 
         rows = [[*_cells(c), "yes" if c.binding else ""] for c in self.constraints]
-        table = html_table(
-            _headline(self), ["Source", "CPUs", "Where", "Binding"], rows, right=(1,)
+        heads = ["Source", "CPUs", "Where", "Binding"]
+        return _html.page(
+            budget_cells(self),
+            _html.paragraph(budget_words(self) + "."),
+            _html.table(_headline(self), heads, rows, right=(1,)),
+            *map(_html.paragraph, self.findings),
         )
-        return table + "".join(f"<p>{escape(finding)}</p>" for finding in self.findings)
 
 
 def _headline(budget: Budget) -> str:

@@ -6,6 +6,7 @@ import json
 from typing import NamedTuple
 
 from . import _core
+from ._rich import Rich
 
 
 class Finding(NamedTuple):
@@ -18,7 +19,7 @@ class Finding(NamedTuple):
     remedy: str
 
 
-class Findings(tuple[Finding, ...]):
+class Findings(Rich, tuple[Finding, ...]):
     """An immutable sequence of Finding, most severe first, that prints as sentences and in
     notebooks as a table. Empty, and so false, where nothing is wrong."""
 
@@ -30,16 +31,14 @@ class Findings(tuple[Finding, ...]):
         return "\n\n".join(_sentences(finding) for finding in self)
 
     def _repr_html_(self) -> str:
-        from html import escape
-
-        from ._table import html_table
+        from . import _html
 
         if not self:
-            return f"<p>{escape(repr(self))}</p>"
-        rows = [[f.severity, f.what, f.why, f.remedy] for f in self]
-        return html_table("What is wrong", ["Severity", "What", "Why", "What to do"], rows)
+            return _html.page(_html.paragraph(repr(self)))
+        rows = [[f.severity, _html.Markup(_paragraphs(f))] for f in self]
+        return _html.page(_html.table("What is wrong", ["Severity", "Finding"], rows))
 
-    def json(self) -> str:
+    def to_json(self) -> str:
         """The document that `corewise doctor --json` prints."""
         findings = [finding._asdict() for finding in self]
         return json.dumps({"schema_version": 1, "findings": findings}, separators=(",", ":"))
@@ -54,6 +53,13 @@ def _sentences(finding: Finding) -> str:
     width = shutil.get_terminal_size((80, 24)).columns - indent
     heads = (finding.severity, finding.what), ("  why", finding.why), ("  do", finding.remedy)
     return "\n".join(head.ljust(indent) + folded(text, width, indent) for head, text in heads)
+
+
+def _paragraphs(finding: Finding) -> str:
+    from html import escape
+
+    what, why, remedy = map(escape, finding[2:])
+    return f"<strong>{what}</strong><br/>Why: {why}<br/>What to do: {remedy}"
 
 
 def doctor() -> Findings:

@@ -23,6 +23,10 @@ class UnknownName(Error, LookupError):
     """No API, runtime, prefix or library file has that name."""
 
 
+class BadFile(Error, ValueError):
+    """A corewise.toml that cannot be read; names the file, the line and what was expected."""
+
+
 class BadType(Error, TypeError):
     """A value that is no whole number, name, mapping or pool where one is needed."""
 
@@ -46,6 +50,8 @@ BY_STATUS: dict[int, type[Exception]] = {
     2: BadCount,
     3: AboveCeiling,
     4: UnknownName,
+    5: ProcessLookupError,
+    6: PermissionError,
     10: LibraryLied,
     11: NotAvailable,
     12: MemoryError,

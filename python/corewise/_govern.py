@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, SupportsFloat, TypeVar
 
+    from ._report import Report
+
     Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -119,15 +121,17 @@ def ungovern() -> None:
     _end()
 
 
-def govern_report() -> dict[str, Any]:
+def govern_report() -> Report:
     """What governing did in this process so far, and what it could not do.
 
-    The keys are those of "governor" in docs/json.md. Safe from any thread.
+    A dictionary with the keys of "governor" in docs/json.md, which prints as sentences. Safe from
+    any thread.
     """
     import json
 
-    report: dict[str, Any] = json.loads(_core.govern_report())
-    return report
+    from ._report import Report
+
+    return Report(json.loads(_core.govern_report()))
 
 
 class governed:

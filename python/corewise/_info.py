@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from . import _core
+from ._rich import Rich
 
 
 class PoolInfo(NamedTuple):
@@ -35,7 +36,7 @@ class Outcome(NamedTuple):
     reason: str
 
 
-class Info(tuple[PoolInfo, ...]):
+class Info(Rich, tuple[PoolInfo, ...]):
     """An immutable sequence of PoolInfo that prints as a table, in notebooks as HTML."""
 
     __slots__ = ()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, SupportsIndex
 
 from . import _core, _limits
+from ._rich import Rich
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class PlannedLimit(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Plan:
+class Plan(Rich):
     """The budget divided: `processes` x `openmp` x `blas` = `threads`, never above the budget.
 
     `cpus` is the budget and `floor` its whole CPUs, of which `unused` are left over. `levels` say
@@ -77,7 +78,7 @@ class Plan:
             numba=self.openmp,
         )
 
-    def json(self) -> str:
+    def to_json(self) -> str:
         """The document that `corewise plan --json` prints."""
         return self._document
 
@@ -90,12 +91,18 @@ class Plan:
         return "\n\n".join(parts)
 
     def _repr_html_(self) -> str:
-        from ._table import html_table
+        from . import _html
+        from ._pictures import plan_boxes, plan_words
 
-        tables = html_table(_headline(self), _LEVEL_HEADS, _level_rows(self), right=(1,))
+        parts = [
+            plan_boxes(self),
+            _html.paragraph(plan_words(self) + "."),
+            _html.table(_headline(self), _LEVEL_HEADS, _level_rows(self), right=(1,)),
+        ]
         if self.limits:
-            tables += html_table("Limits of the pools", _LIMIT_HEADS, _limit_rows(self), right=(1,))
-        return tables
+            caption = "Limits of the pools"
+            parts.append(_html.table(caption, _LIMIT_HEADS, _limit_rows(self), right=(1,)))
+        return _html.page(*parts)
 
 
 _LEVEL_HEADS = ("Level", "Count", "Why")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import os
 import shutil
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from ._info import PoolInfo
 
 _HEADS = ("API", "Runtime", "Threads", "Scope", "Most", "Version", "Library")
 _RIGHT = (2, 4)  # columns of numbers
+_THREADS = 2
 _LEAST_PATH = 12
 _ROOM_FOR_PATH = 44
 _LEAST_TEXT = 24
@@ -25,11 +25,11 @@ def _cells(pool: PoolInfo) -> list[str]:
         pool.scope,
         "-" if pool.ceiling is None else str(pool.ceiling),
         pool.version or "-",
-        _shown(pool.path),
+        shown(pool.path),
     ]
 
 
-def _shown(path: str) -> str:
+def shown(path: str) -> str:
     """With the bytes that are no text, and controls that would break the table, replaced."""
     text = path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
@@ -72,41 +72,46 @@ def as_text(pools: Sequence[PoolInfo]) -> str:
     return "\n".join([line(heads, last), *(line(row[:-1], row[-1]) for row in rows)])
 
 
-# Colours come from JupyterLab's theme, light or dark; elsewhere from the page.
-_STYLE = (
-    "color:var(--jp-content-font-color1,inherit);"
-    "background:var(--jp-layout-color0,transparent);border-collapse:collapse"
-)
-_CELL = "padding:.2em .6em;border-bottom:1px solid var(--jp-border-color2,currentColor);text-align:"
-
-
-def html_table(
-    caption: str, heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()
-) -> str:
-    """A table that needs no other file, with a caption and headers for screen readers. Columns in
-    `right` are aligned there; words of the last one may break anywhere."""
-
-    def cell(tag: str, column: int, text: str, scope: str = "") -> str:
-        side = "right" if column in right else "left"
-        wrap = ";overflow-wrap:anywhere" if column == len(heads) - 1 else ""
-        return f'<{tag}{scope} style="{_CELL}{side}{wrap}">{html.escape(text)}</{tag}>'
-
-    head = "".join(cell("th", i, text, ' scope="col"') for i, text in enumerate(heads))
-    body = ""
-    for first, *rest in rows:
-        cells = cell("th", 0, first, ' scope="row"')
-        cells += "".join(cell("td", i, text) for i, text in enumerate(rest, 1))
-        body += f"<tr>{cells}</tr>"
-    return (
-        f'<table style="{_STYLE}"><caption style="text-align:left">{html.escape(caption)}</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    )
-
-
 def as_html(pools: Sequence[PoolInfo]) -> str:
-    """The pools as `html_table` has them."""
+    """The pools as a table, each count with a bar beside the CPUs that are ours."""
+    from . import _html
+
+    if not pools:
+        return _html.page(_html.paragraph(as_text(pools)))
+    rows = [[*_cells(pool)[:-1], _library(pool.path)] for pool in pools]
+    if cpus := _own_cpus():
+        from ._pictures import threads_bar
+
+        for row, pool in zip(rows, pools, strict=True):
+            if pool.threads is not None:
+                row[_THREADS] = _html.Markup(row[_THREADS] + threads_bar(pool.threads, cpus))
     caption = f"Native thread pools of process {os.getpid()}"
-    return html_table(caption, _HEADS, [_cells(pool) for pool in pools], _RIGHT)
+    return _html.page(_html.table(caption, _HEADS, rows, _RIGHT))
+
+
+def short_name(path: str) -> str:
+    """The file and its folder, which tell libraries apart."""
+    return "/".join(shown(path).split("/")[-2:])
+
+
+def _library(path: str) -> str:
+    """The short name; the whole path when pointed at."""
+    from html import escape
+
+    from ._html import Markup
+
+    return Markup(f'<span title="{escape(shown(path))}">{escape(short_name(path))}</span>')
+
+
+def _own_cpus() -> int:
+    """Whole CPUs of the budget; 0 where it cannot be told, which is no reason to show no pools."""
+    from ._budget import budget
+    from ._errors import Error
+
+    try:
+        return budget().ceil
+    except Error:
+        return 0
 
 
 def text_table(

@@ -25,5 +25,6 @@ void bind_limits(nb::module_& m);
 void bind_dropin(nb::module_& m);
 void bind_reports(nb::module_& m);
 void bind_govern(nb::module_& m);
+void bind_control(nb::module_& m);
 
 }  // namespace corewise::python

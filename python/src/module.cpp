@@ -33,4 +33,5 @@ NB_MODULE(_core, m) {
   bind_dropin(m);
   bind_reports(m);
   bind_govern(m);
+  bind_control(m);
 }

@@ -1,5 +1,5 @@
-// Budget, plan and doctor: documents that the core writes. They read files and call into libraries,
-// so all of it runs without the GIL.
+// Budget, plan, doctor and samples: documents that the core writes. They read files and call into
+// libraries, so all of it runs without the GIL.
 #include <optional>
 #include <string>
 
@@ -37,6 +37,9 @@ void bind_reports(nb::module_& m) {
       },
       nb::arg("processes"), nb::arg("openmp"), nb::arg("blas"));
   m.def("doctor_json", [] { return text_of(doctor_json); });
+  m.def(
+      "sample_json", [](bool each) { return text_of([&] { return sample_json(each); }); },
+      nb::arg("each"));
 }
 
 }  // namespace corewise::python

@@ -14,6 +14,8 @@
 #include <string>
 #include <string_view>
 
+#include "../control/server.h"
+#include "../discover.h"
 #include "../govern/gate.h"
 #include "../govern/govern.h"
 #include "../json.h"
@@ -82,10 +84,17 @@ void write_line() {
 
 [[noreturn]] void hooked_exit(int status) {
   write_line();
+  control::leave();
   ::_exit(status);
 }
 
-void told(const std::string& now) { fields.store(new std::string(now), std::memory_order_release); }
+void told(const std::string& now) {
+  fields.store(new std::string(now), std::memory_order_release);
+  // A thread of its own may be too much for a program that has nothing to control: whoever is to
+  // enter a user namespace must be single-threaded. Who cannot be controlled can be governed all
+  // the same.
+  if (pool_count() > 0) static_cast<void>(control::start());
+}
 
 void begin_line() {
   agent->writer.since_ns = now_ns();
@@ -95,6 +104,7 @@ void begin_line() {
 }
 
 void govern_from_now_on() {
+  control::prepare();
   agent = new Agent;
   govern::Resident& resident = agent->resident;
   resident.told = told;

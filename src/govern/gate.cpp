@@ -55,6 +55,7 @@ struct ThreadState {
 constinit std::atomic<const Grants*> granter{nullptr};
 constinit std::atomic<const Observer*> observer{nullptr};
 constinit std::atomic<int> inside{0};
+constinit std::array<std::atomic<int>, kMostCapped> caps{};
 constinit std::atomic<int> most_in_team{std::numeric_limits<int>::max()};
 
 void add(Number& number, std::uint64_t much) { number.fetch_add(much, std::memory_order_relaxed); }
@@ -119,13 +120,24 @@ void open(const Grants* grants) {
 
 void cap_teams(int most) { most_in_team.store(std::max(1, most), std::memory_order_relaxed); }
 
+void cap_pool(std::uint32_t pool, int most) {
+  if (pool < kMostCapped) caps[pool].store(std::max(0, most), std::memory_order_relaxed);
+}
+
+int cap_of(std::uint32_t pool) {
+  return pool < kMostCapped ? caps[pool].load(std::memory_order_relaxed) : 0;
+}
+
 bool is_open() { return granter.load(std::memory_order_relaxed) != nullptr; }
 
 bool is_inside() { return me.team > 1 || (me.depth > 0 && me.permit.threads > 1); }
 
-Visit enter(Kind kind, int wanted, bool exact) {
+Visit enter(Kind kind, int wanted, bool exact, std::uint32_t pool) {
   const Grants* grants = granter.load(std::memory_order_acquire);
   if (grants == nullptr || wanted <= 1) return {wanted, false};
+  const int cap = exact ? 0 : cap_of(pool);
+  // What is kept back by a cap is nothing that the governor withheld.
+  if (cap != 0) wanted = std::min(wanted, cap);
   raise(tally().widest, static_cast<std::uint64_t>(wanted));
   // Stacks grow downwards: whoever called us from here or further up is done with what was deeper.
   const auto frame = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));

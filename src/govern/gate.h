@@ -39,14 +39,24 @@ bool is_open();
 // From now on teams get at most so many threads, whatever is granted; at least 1.
 void cap_teams(int most);
 
+// From now on regions and calls of this pool want at most so many threads, governed or only
+// counted; 0: as many as they like. What an outer one holds by now it keeps. Pools above
+// kMostCapped have no cap. Numbers are those of discover.h.
+inline constexpr std::uint32_t kMostCapped = 1024;
+inline constexpr std::uint32_t kNoPool = kMostCapped;
+void cap_pool(std::uint32_t pool, int most);
+// 0: none.
+int cap_of(std::uint32_t pool);
+
 // One way in; to be kept until the way out. Copies are the same way.
 struct Visit {
   int threads = 1;       // to be used now: at least 1, at most what was wanted
   bool counted = false;  // leave() has something to do
 };
 
-// `exact`: the team will be `wanted` strong whatever is granted, so that is what counts.
-Visit enter(Kind kind, int wanted, bool exact = false);
+// `exact`: the team will be `wanted` strong whatever is granted, so that is what counts. `pool`:
+// whose cap holds for it.
+Visit enter(Kind kind, int wanted, bool exact = false, std::uint32_t pool = kNoPool);
 void leave(const Visit& visit);
 
 // Whether what the calling thread starts now has been counted already, so that it gets one thread.

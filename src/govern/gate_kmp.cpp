@@ -43,6 +43,7 @@ struct Copy {
   std::int32_t (*thread_number)(void* location) = nullptr;
   int (*max_threads)() = nullptr;
   int (*invoke)(Microtask*, int, int, int, void**, void**) = nullptr;
+  std::uint32_t pool = gate::kNoPool;
 };
 constinit std::array<Copy, kMostCopies> copies;
 
@@ -99,7 +100,7 @@ class Passage {
     if (asked == 1 || asked == kHandsOff || !gate::is_open()) return;
     const int wanted = asked != 0 ? asked : copy.max_threads();
     visit_ = gate::enter(gate::Kind::kRegion, wanted,
-                         exact::holds(reinterpret_cast<std::uintptr_t>(task)));
+                         exact::holds(reinterpret_cast<std::uintptr_t>(task)), copy.pool);
     if (visit_.threads < wanted) {
       copy.push(location, copy.thread_number(location), visit_.threads);
     }
@@ -208,8 +209,10 @@ void find(const libgomp::Symbol& symbol, const char* name, Function*& out) {
 
 }  // namespace
 
-std::vector<SlotRequest> slot_requests(std::size_t copy, const libgomp::Symbol& symbol) {
+std::vector<SlotRequest> slot_requests(std::size_t copy, std::uint32_t pool,
+                                       const libgomp::Symbol& symbol) {
   Copy& mine = copies[copy];
+  mine.pool = pool;
   find(symbol, "__kmpc_fork_call", mine.fork);
   find(symbol, "__kmpc_fork_call_if", mine.fork_if);
   find(symbol, "__kmpc_push_num_threads", mine.push);

@@ -68,6 +68,7 @@ constexpr std::array<const char*, kNames> kSymbols = {
 struct Copy {
   std::array<void*, kNames> original{};
   int (*max_threads)() = nullptr;
+  std::uint32_t pool = gate::kNoPool;
 };
 constinit std::array<Copy, kMostCopies> copies;
 
@@ -102,8 +103,9 @@ Passage enter(std::size_t copy, Outlined* function, unsigned asked, unsigned mos
   const unsigned all =
       asked != 0 ? asked : static_cast<unsigned>(std::max(1, copies[copy].max_threads()));
   const unsigned wanted = std::min({all, most, static_cast<unsigned>(INT_MAX)});
-  passage.visit = gate::enter(gate::Kind::kRegion, static_cast<int>(wanted),
-                              exact::holds(reinterpret_cast<std::uintptr_t>(function)));
+  passage.visit =
+      gate::enter(gate::Kind::kRegion, static_cast<int>(wanted),
+                  exact::holds(reinterpret_cast<std::uintptr_t>(function)), copies[copy].pool);
   const auto threads = static_cast<unsigned>(passage.visit.threads);
   // Untouched where all was granted: 0 leaves the runtime its own say.
   if (threads < wanted || (passage.visit.counted && threads < all)) passage.threads = threads;
@@ -274,8 +276,9 @@ Replacements replacements_of(std::size_t wanted, std::index_sequence<copy...>) {
 
 }  // namespace
 
-std::vector<SlotRequest> slot_requests(std::size_t copy, const Symbol& symbol) {
+std::vector<SlotRequest> slot_requests(std::size_t copy, std::uint32_t pool, const Symbol& symbol) {
   Copy& mine = copies[copy];
+  mine.pool = pool;
   mine.max_threads = reinterpret_cast<int (*)()>(symbol("omp_get_max_threads"));
   std::vector<SlotRequest> all;
   if (mine.max_threads == nullptr) return all;

@@ -19,8 +19,8 @@ inline constexpr std::size_t kMostCopies = 8;
 // The address of a function of the runtime's module; null if it has none of that name.
 using Symbol = std::function<void*(const char* name)>;
 
-// The slots through which modules call copy number `copy` of the runtime. Again for a copy: the
-// same.
-std::vector<SlotRequest> slot_requests(std::size_t copy, const Symbol& symbol);
+// The slots through which modules call copy number `copy` of the runtime, which is pool number
+// `pool`. Again for a copy: the same.
+std::vector<SlotRequest> slot_requests(std::size_t copy, std::uint32_t pool, const Symbol& symbol);
 
 }  // namespace corewise::govern::libgomp

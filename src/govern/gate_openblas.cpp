@@ -35,6 +35,7 @@ struct Replaced {
 struct Copy {
   const void* served = nullptr;  // the arena's name for it
   std::atomic<bool> active{false};
+  std::uint32_t pool = gate::kNoPool;
 
   // Over pthreads: the library's count, and the program's number. Without setter and getter the one
   // cannot be told from the other, so that the count is only looked at.
@@ -42,6 +43,9 @@ struct Copy {
   bool lowers = false;
   std::atomic<int> program{1};
   std::atomic<int> largest{1};
+  // The last call got less than it wanted. Then the count stays as it is when nobody is inside: the
+  // others are about to come back, and vector routines, which take no buffer, pass the gate by.
+  std::atomic<bool> shared_out{false};
   int ceiling = 0;
   Replaced set, goto_set, get;
 
@@ -78,8 +82,15 @@ void store(const Copy& copy, int threads) {
   }
 }
 
+// What stands in the count while nobody is inside.
+int at_rest(const Copy& copy) {
+  const int program = copy.program.load(std::memory_order_relaxed);
+  const int cap = gate::cap_of(copy.pool);
+  return cap == 0 ? program : std::min(program, cap);
+}
+
 void enter_openmp(const Copy& copy) {
-  const gate::Visit visit = gate::enter(gate::Kind::kCall, copy.openmp_threads());
+  const gate::Visit visit = gate::enter(gate::Kind::kCall, copy.openmp_threads(), false, copy.pool);
   me.nest.push(visit);
   if (visit.counted) me.openmp_threads = visit.threads;
 }
@@ -93,8 +104,12 @@ void enter(const void* served, int) {
     return me.nest.push(gate::enter(gate::Kind::kCall, threads, true));
   }
   const int wanted = copy->program.load(std::memory_order_relaxed);
-  const gate::Visit visit = gate::enter(gate::Kind::kCall, wanted);
+  const gate::Visit visit = gate::enter(gate::Kind::kCall, wanted, false, copy->pool);
   me.nest.push(visit);
+  const bool less = visit.threads < wanted;
+  if (visit.counted && copy->shared_out.load(std::memory_order_relaxed) != less) {
+    copy->shared_out.store(less, std::memory_order_relaxed);
+  }
   store(*copy, visit.threads);
 }
 
@@ -115,11 +130,12 @@ void busy() {
 void idle() {
   for (const Copy& copy : all_copies()) {
     if (!copy.lowers || !copy.active.load(std::memory_order_relaxed)) continue;
+    if (copy.shared_out.load(std::memory_order_relaxed)) continue;
     const std::atomic_ref count(*copy.count);
     int seen = count.load(std::memory_order_relaxed);
-    const int program = copy.program.load(std::memory_order_relaxed);
+    const int rest = at_rest(copy);
     // Whoever came in meanwhile has stored its grant, and keeps it.
-    if (seen != program && !gate::is_busy()) count.compare_exchange_strong(seen, program);
+    if (seen != rest && !gate::is_busy()) count.compare_exchange_strong(seen, rest);
   }
 }
 
@@ -137,7 +153,9 @@ void hooked_set(int threads, const Replaced* replaced) {
   copy->program.store(program);
   replaced->entry->original<Set>()(threads);
   // Whoever is inside has read what it needs; but there may be a team, and nobody tells it again.
-  if (copy->active.load() && gate::is_busy() && program > 1) store(*copy, 1);
+  if (!copy->active.load() || program == 1) return;
+  if (gate::is_busy()) return store(*copy, 1);
+  if (copy->lowers) store(*copy, at_rest(*copy));
 }
 
 int hooked_get(const Replaced* replaced) {
@@ -257,6 +275,7 @@ Attached attach(const Pool& pool, const arena::Copy& served) {
     copy = &copies[at];
     if (std::string reason = prepare(*copy, pool, names); !reason.empty()) return {false, reason};
     copy->served = served.id;
+    copy->pool = pool.id;
     known.store(at + 1, std::memory_order_release);
   }
   if (copy->active.load()) return {true, {}};
@@ -271,6 +290,8 @@ Attached attach(const Pool& pool, const arena::Copy& served) {
   copy->active.store(true);
   return {true, weakness};
 }
+
+void obey_caps() { idle(); }
 
 std::vector<std::string> detach_all() {
   std::vector<std::string> left;

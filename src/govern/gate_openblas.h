@@ -32,6 +32,10 @@ struct Attached {
 };
 Attached attach(const Pool& pool, const arena::Copy& served);
 
+// To be called when the caps of pools have changed: vector routines run with what stands in the
+// count while nobody is inside.
+void obey_caps();
+
 // Gives all copies their functions and the program's number back; what cannot be undone.
 std::vector<std::string> detach_all();
 

@@ -1,8 +1,8 @@
 #include "govern.h"
 
+#include <unistd.h>
+
 #include <algorithm>
-#include <deque>
-#include <memory>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -10,50 +10,29 @@
 
 #include "../discover.h"
 #include "../json.h"
-#include "../limit.h"
-#include "../runtimes/table.h"
 #include "arena.h"
 #include "gate.h"
-#include "gate_kmp.h"
-#include "gate_libgomp.h"
 #include "gate_openblas.h"
+#include "granter.h"
+#include "hold.h"
 #include "hook_lock.h"
 #include "idle_pools.h"
-#include "ledger.h"
+#include "ledger_clock.h"
 #include "loads.h"
-#include "module_names.h"
 #include "own_budget.h"
 
 namespace corewise::govern {
 namespace {
-
-// How a pool is kept inside the budget: "gate", "counted", "limit", "none"; and what is to be said
-// about it.
-struct Held {
-  std::uint32_t pool = 0;
-  const char* how = "none";
-  std::string finding;
-  bool served = false;  // by the arena
-};
-
-// Never destroyed: a thread may be on its way with it.
-struct Shared {
-  std::string key;
-  std::unique_ptr<Ledger> ledger;
-  Grants grants{};
-};
 
 struct State {
   int users = 0;
   GovernOptions options;
   Budget found;
   int budget = 0;
-  Shared* shared = nullptr;  // null until somebody governs for the first time
+  std::uint64_t budget_read_ms = 0;
+  Granter* granter = nullptr;  // null until somebody governs for the first time
   std::size_t pools_seen = 0;
-  std::size_t openmp_copies = 0;
-  std::vector<std::unique_ptr<Slots>> slots;
-  std::vector<LimitsHandle> limits;
-  std::vector<Held> held;
+  Hold hold;
   std::vector<std::string> findings;
   const Resident* resident = nullptr;
   std::string told;  // to it
@@ -81,18 +60,10 @@ std::mutex& govern_lock() {
   return *lock;
 }
 
-Permit acquire(void* self, int wanted) noexcept {
-  const Grant grant = static_cast<Ledger*>(self)->acquire(wanted);
-  return {grant.threads, grant.claim};
-}
-
-void release(void* self, const Permit& permit) noexcept {
-  static_cast<Ledger*>(self)->release({permit.threads, permit.note});
-}
-
-void note(State& s, const Pool& pool, const char* how, std::string finding = {}) {
-  s.held.push_back({pool.id, how, std::move(finding)});
-}
+// For a process that is only capped.
+Permit grant_all(void*, int wanted) noexcept { return {wanted, 0}; }
+void take_nothing_back(void*, const Permit&) noexcept {}
+constexpr Grants kUnbounded = {grant_all, take_nothing_back, nullptr};
 
 // Once, however often it is met.
 void say(State& s, std::string finding) {
@@ -100,87 +71,16 @@ void say(State& s, std::string finding) {
   s.findings.push_back(std::move(finding));
 }
 
-void add_slots(State& s, std::vector<SlotRequest> requests) {
-  if (!requests.empty()) s.slots.push_back(std::make_unique<Slots>(std::move(requests)));
-}
-
-void hook_openmp(State& s, const Pool& pool) {
-  if (s.openmp_copies == libgomp::kMostCopies) {
-    return note(s, pool, "none", "there are more OpenMP runtimes than can be told apart");
-  }
-  const ModuleNames names(pool);
-  const libgomp::Symbol symbol = [&](const char* name) {
-    return reinterpret_cast<void*>(names.exported(name).address);
-  };
-  std::vector<SlotRequest> requests = libgomp::slot_requests(s.openmp_copies, symbol);
-  std::ranges::copy(kmp::slot_requests(s.openmp_copies, symbol), std::back_inserter(requests));
-  if (requests.empty()) return note(s, pool, "none", "it lacks the functions that regions need");
-  ++s.openmp_copies;
-  add_slots(s, std::move(requests));
-  note(s, pool, "gate");
-}
-
-void hook_openblas(State& s, const Pool& pool) {
-  for (const arena::Copy& copy : arena::install()) {
-    if (copy.base != pool.base) continue;
-    if (!copy.served) return note(s, pool, "none", copy.reason);
-    const openblas::Attached attached = openblas::attach(pool, copy);
-    const char* how = !attached.governed ? "none" : attached.reason.empty() ? "gate" : "counted";
-    note(s, pool, how, attached.reason);
-    s.held.back().served = true;
-    return;
-  }
-  note(s, pool, "none", "its work buffers were not found");
-}
-
-// Every thread of a team may call a copy at the same time, and one that the arena does not serve
-// has so many buffers. The least that any build has is 50.
-void cap_teams(const State& s) {
-  constexpr int kLeastSlots = 50;
-  int most = kMaxBudget;
-  for (const Held& held : s.held) {
-    const Pool& pool = pool_at(held.pool);
-    if (pool.runtime != &kOpenblas || held.served) continue;
-    most = std::min(most, pool.caller_slots > 0 ? pool.caller_slots : kLeastSlots);
-  }
-  gate::cap_teams(most);
-}
-
-// What has no gate. Only what is above the budget, since a limit also raises.
-void hook_none(State& s, const Pool& pool) {
-  if (pool.scope == CW_SCOPE_NONE || pool.runtime->set == nullptr) {
-    return note(s, pool, "none", "it cannot be set from here");
-  }
-  if (pool.runtime->get(pool) <= s.budget) return note(s, pool, "limit");
-  auto limits = open_limits({{CW_MATCH_ID, {}, pool.id, s.budget}}, CW_LIMITS_NOT_STICKY,
-                            reinterpret_cast<std::uintptr_t>(&s));
-  if (!limits) return note(s, pool, "none", limits.error().what);
-  s.limits.push_back(std::move(*limits));
-  note(s, pool, "limit",
-       pool.scope == CW_SCOPE_THREAD
-           ? "only the thread that governs is limited: the library counts for each by itself"
-           : "");
-}
-
-struct Gate {
-  const Runtime* runtime;
-  void (*hook)(State& s, const Pool& pool);
-};
-constexpr Gate kGates[] = {{&kOpenblas, hook_openblas},
-                           {&kLibgomp, hook_openmp},
-                           {&kLibomp, hook_openmp},
-                           {&kLibiomp, hook_openmp}};
-
 // What report_json() says but for the counts.
 void write_fields(Json& json, const State& s) {
   json.field("budget", s.budget);
   json.key("ledger").open('{');
-  json.field("shared", s.shared != nullptr && s.shared->ledger->shared());
-  json.field("path", s.shared != nullptr ? s.shared->ledger->path() : std::string());
-  json.field("key", s.shared != nullptr ? s.shared->key : std::string());
+  json.field("shared", s.granter != nullptr && s.granter->ledger().shared());
+  json.field("path", s.granter != nullptr ? s.granter->ledger().path() : std::string());
+  json.field("key", s.granter != nullptr ? s.granter->key() : std::string());
   json.close('}');
   json.key("pools").open('[');
-  for (const Held& held : s.held) {
+  for (const Held& held : s.hold.pools()) {
     const Pool& pool = pool_at(held.pool);
     json.open('{').field("id", static_cast<std::uint64_t>(held.pool));
     json.field("runtime", pool.runtime->name).field("path", pool.path).field("how", held.how);
@@ -202,37 +102,27 @@ void tell(State& s) {
 
 void hook_what_is_loaded(State& s) {
   synchronise();
-  for (; s.pools_seen < pool_count(); ++s.pools_seen) {
-    const Pool& pool = pool_at(s.pools_seen);
-    const auto* gate = std::ranges::find(kGates, pool.runtime, &Gate::runtime);
-    (gate != std::end(kGates) ? gate->hook : hook_none)(s, pool);
-  }
-  for (const auto& slots : s.slots) {
-    for (std::string& left : slots->rewrite().left) say(s, std::move(left));
-  }
+  for (; s.pools_seen < pool_count(); ++s.pools_seen) s.hold.add(pool_at(s.pools_seen));
+  for (std::string& left : s.hold.rewrite_slots()) say(s, std::move(left));
   for (std::string& left : idle_pools::install().left) say(s, std::move(left));
-  cap_teams(s);
+  s.hold.cap_teams();
+  s.hold.obey();
   tell(s);
 }
-
-void look() { govern_new_modules(); }
 
 Error refuse_budget(std::string why) { return {CW_BAD_COUNT, std::move(why)}; }
 
 std::optional<Error> open_ledger(State& s, const OwnBudget& own) {
   const std::string& key = s.options.key.empty() ? own.name : s.options.key;
-  if (s.shared == nullptr || s.shared->key != key) {
-    LedgerOptions wanted;
-    wanted.key = key;
-    wanted.budget = own.threads;
-    auto ledger = Ledger::open(wanted);
-    if (!ledger) return ledger.error();
-    auto* shared = new Shared{key, std::move(*ledger), {}};
-    shared->grants = {acquire, release, shared->ledger.get()};
-    s.shared = shared;
+  if (s.granter == nullptr || s.granter->key() != key) {
+    auto granter = Granter::open(key, own.threads);
+    if (!granter) return granter.error();
+    s.granter = *granter;
   }
+  const long cpus = s.options.overcommit ? 0 : ::sysconf(_SC_NPROCESSORS_ONLN);
+  s.granter->share_machine(static_cast<int>(std::max(0L, cpus)));
   s.budget = own.threads;
-  s.shared->ledger->set_budget(own.threads);
+  s.granter->ledger().set_budget(own.threads);
   return std::nullopt;
 }
 
@@ -254,27 +144,57 @@ std::optional<Error> find_budget(State& s) {
   if (auto error = open_ledger(s, own)) return error;
   s.found = std::move(*found);
   for (const std::string& finding : s.found.findings) say(s, finding);
-  say(s, s.shared->ledger->finding());
+  say(s, s.granter->ledger().finding());
   return std::nullopt;
 }
 
 void unhook_all(State& s) {
   loads::watch(nullptr);
   gate::open(nullptr);
-  for (const auto& slots : s.slots) {
-    for (std::string& left : slots->restore().left) say(s, std::move(left));
-  }
+  for (std::string& left : s.hold.restore_slots()) say(s, std::move(left));
   for (std::string& left : openblas::detach_all()) say(s, std::move(left));
   arena::listen(nullptr);
   for (arena::Copy& copy : arena::remove()) {
     say(s, std::move(copy.reason));
   }
   for (std::string& left : idle_pools::remove().left) say(s, std::move(left));
-  for (const LimitsHandle& limits : s.limits) close_limits(*limits);
-  s.limits.clear();
-  s.held.clear();
+  s.hold.let_go();
   s.pools_seen = 0;
-  s.openmp_copies = 0;
+}
+
+bool is_hooked(const State& s) { return s.users > 0 || s.hold.has_caps(); }
+
+// Hooks what was loaded since, and looks at the budget unless that was done less than so long ago.
+void refresh(std::uint64_t budget_ms) {
+  // Whoever holds it may wait for the loader, which our caller may hold.
+  const std::unique_lock lock(govern_lock(), std::try_to_lock);
+  State& s = state();
+  if (!lock.owns_lock() || !is_hooked(s)) return;
+  hook_what_is_loaded(s);
+  const std::uint64_t now = now_ms();
+  if (s.users == 0 || now - s.budget_read_ms < budget_ms) return;
+  s.budget_read_ms = now;
+  if (!budget_changed(s.found, os::LiveMachine())) return;
+  // A budget that cannot be kept any more leaves the one before.
+  if (find_budget(s)) return;
+  s.hold.set_most(s.budget);
+  gate::open(s.granter->grants());
+  s.hold.obey();
+  tell(s);
+}
+
+// A program loads hundreds of libraries in its first second, and a budget is seven files.
+void look() { refresh(250); }
+
+// `most`: for pools without a gate.
+void hook_all(State& s, const Grants* grants, int most) {
+  s.hold.set_most(most);
+  s.hold.begin({openblas::slot_requests(), loads::slot_requests(),
+                s.resident != nullptr ? s.resident->slots : std::vector<SlotRequest>()});
+  arena::listen(&openblas::listener());
+  gate::open(grants);
+  hook_what_is_loaded(s);
+  loads::watch(look);
 }
 
 }  // namespace
@@ -298,15 +218,8 @@ std::optional<Error> govern(const GovernOptions& options) {
   s.options = options;
   if (options.resident != nullptr) s.resident = options.resident;
   if (auto error = find_budget(s)) return error;
-  // Slots of copies that were hooked before are found again by the same replacements.
-  s.slots.clear();
-  add_slots(s, openblas::slot_requests());
-  add_slots(s, loads::slot_requests());
-  if (s.resident != nullptr) add_slots(s, s.resident->slots);
-  arena::listen(&openblas::listener());
-  gate::open(&s.shared->grants);
-  hook_what_is_loaded(s);
-  loads::watch(look);
+  if (is_hooked(s)) unhook_all(s);
+  hook_all(s, s.granter->grants(), s.budget);
   ++s.users;
   return std::nullopt;
 }
@@ -317,21 +230,52 @@ void ungovern() {
   const int kept = s.resident != nullptr ? 1 : 0;
   if (s.users <= kept) return;
   --s.users;
-  if (s.users == 0) unhook_all(s);
+  if (s.users > 0) return;
+  unhook_all(s);
+  if (is_hooked(s)) hook_all(s, &kUnbounded, kMaxBudget);
 }
 
-void govern_new_modules() {
-  // Whoever holds it may wait for the loader, which our caller may hold.
-  const std::unique_lock lock(govern_lock(), std::try_to_lock);
+Result<std::vector<Capped>> cap(std::vector<Rule> rules) {
+  const std::lock_guard lock(govern_lock());
   State& s = state();
-  if (!lock.owns_lock() || s.users == 0) return;
-  hook_what_is_loaded(s);
-  if (!budget_changed(s.found, os::LiveMachine())) return;
-  // A budget that cannot be kept any more leaves the one before.
-  if (find_budget(s)) return;
-  gate::open(&s.shared->grants);
-  tell(s);
+  synchronise();
+  if (auto error = settle_names(rules)) return *std::move(error);
+  const bool was_hooked = is_hooked(s);
+  s.hold.set_caps(std::move(rules));
+  if (is_hooked(s) != was_hooked) {
+    was_hooked ? unhook_all(s) : hook_all(s, &kUnbounded, kMaxBudget);
+  } else if (was_hooked) {
+    hook_what_is_loaded(s);
+  }
+  return s.hold.caps();
 }
+
+Result<std::vector<Capped>> try_cap(std::vector<Rule> rules) {
+  const std::lock_guard lock(govern_lock());
+  const State& s = state();
+  synchronise();
+  if (auto error = settle_names(rules)) return *std::move(error);
+  return s.hold.with_caps(std::move(rules), is_hooked(s));
+}
+
+std::vector<Capped> caps() {
+  const std::lock_guard lock(govern_lock());
+  return state().hold.caps();
+}
+
+bool is_governed() {
+  const std::lock_guard lock(govern_lock());
+  return state().users > 0;
+}
+
+std::optional<LedgerSnapshot> ledger_now() {
+  const std::lock_guard lock(govern_lock());
+  const State& s = state();
+  if (s.users == 0 || s.granter == nullptr) return std::nullopt;
+  return s.granter->ledger().snapshot();
+}
+
+void govern_new_modules() { refresh(0); }
 
 std::string report_json() {
   const std::lock_guard lock(govern_lock());

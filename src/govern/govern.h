@@ -6,11 +6,16 @@
 // not be done is a finding: it is said, and the rest is done all the same.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "../error.h"
+#include "../limit.h"
+#include "hold.h"
 #include "hook.h"
+#include "ledger.h"
 
 namespace corewise::govern {
 
@@ -41,6 +46,24 @@ std::optional<Error> govern(const GovernOptions& options);
 
 // Without a govern before it, does nothing.
 void ungovern();
+
+// The most threads that pools get from now on, governed or not, whatever the program sets; pools
+// loaded later are capped on arrival. Takes the place of the caps before; none ends them. Those
+// with a gate get fewer at their next region or call, and keep the program's own number; while a
+// cap holds, what runs inside a region of theirs gets one thread. Others of process scope are set,
+// never raised. CW_BAD_COUNT or CW_UNKNOWN_NAME for a rule that makes no sense; then nothing was
+// changed.
+Result<std::vector<Capped>> cap(std::vector<Rule> rules);
+
+// What cap() would do.
+Result<std::vector<Capped>> try_cap(std::vector<Rule> rules);
+
+std::vector<Capped> caps();
+
+bool is_governed();
+
+// The budget's ledger as it is now; none where nobody ever governed here.
+std::optional<LedgerSnapshot> ledger_now();
 
 // Hooks what was loaded since; what the hook of dlsym does by itself.
 void govern_new_modules();

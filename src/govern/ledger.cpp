@@ -58,12 +58,12 @@ Ledger::~Ledger() {
   unmap(memory_.at);
 }
 
-Grant Ledger::acquire(int wanted) noexcept {
+Grant Ledger::acquire(int wanted, int most) noexcept {
   wanted = std::clamp(wanted, 1, kMaxBudget);
-  if (!memory_.at) return {std::min(wanted, budget_alone_.load()), 0};
+  int limit = std::clamp(most, 1, wanted);
+  if (!memory_.at) return {std::min(limit, budget_alone_.load()), 0};
 
   auto ledger = protocol(*memory_.at);
-  int limit = wanted;
   if (recent_.enabled) {
     if (this_thread.ledger != serial_) this_thread = {serial_, {}};
     const int callers = memory_.at->recent.enter(this_thread.caller, now_ms(), recent_);
@@ -136,6 +136,8 @@ Status Ledger::set_budget(int budget) noexcept {
 int Ledger::budget() const noexcept {
   return memory_.at ? protocol(*memory_.at).budget() : budget_alone_.load();
 }
+
+int Ledger::granted() const noexcept { return memory_.at ? protocol(*memory_.at).total() : 0; }
 
 LedgerSnapshot Ledger::snapshot() const {
   if (!memory_.at) return {.path = {}, .key = {}, .budget = budget_alone_.load(), .entries = {}};

@@ -65,12 +65,15 @@ class Ledger {
 
   // Neither allocates, locks nor waits; both leave errno alone, and may be called in the child of
   // a fork. In a child, grants of the parent are not given back.
-  Grant acquire(int wanted) noexcept;
+  // `most` is the caller's own upper bound; what it withholds is noted like what is not free.
+  Grant acquire(int wanted, int most = kMaxBudget) noexcept;
   void release(const Grant& grant) noexcept;
 
   // For all processes of the ledger; the last writer wins. Grants already made stay.
   Status set_budget(int budget) noexcept;
   int budget() const noexcept;
+  // Threads granted now, to all processes of the ledger; 0 where it cannot be shared.
+  int granted() const noexcept;
 
   bool shared() const noexcept { return !memory_.path.empty(); }
   const std::string& path() const noexcept { return memory_.path; }

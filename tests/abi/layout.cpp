@@ -81,5 +81,6 @@ static_assert(CW_LIMITS_CLAMP == 1);
 static_assert(CW_LIMITS_REPLACE == 2);
 static_assert(CW_LIMITS_NOT_STICKY == 4);
 static_assert(CW_GOVERN_OVERCOMMIT == 1);
+static_assert(CW_SAMPLE_EACH == 1);
 static_assert(CW_ABI_VERSION == 1);
 static_assert(CW_MAX_THREADS == 32768);

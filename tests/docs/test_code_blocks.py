@@ -2,6 +2,7 @@
 
 python  runs in a process of its own; console  runs each line after "$ " in a shell, and each line
 of output that the page shows must appear, where digits stand for any number and "..." for any text;
+ipython  runs as one cell with the extension loaded;
 cpp  with a main is built against the installed library and run. A block after the comment
 <!-- not run: REASON --> is left out.
 """
@@ -18,7 +19,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(
-    r"(?P<skip><!-- not run: .+? -->\n)?^```(?P<kind>python|console|cpp)\n(?P<code>.*?)^```",
+    r"(?P<skip><!-- not run: .+? -->\n)?^```(?P<kind>python|ipython|console|cpp)\n"
+    r"(?P<code>.*?)^```",
     re.M | re.S,
 )
 NOT_FOR_CHILDREN = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
@@ -95,12 +97,21 @@ def run_cpp(code: str, folder: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def run_ipython(code: str, folder: Path) -> None:
+    (folder / "block.ipy").write_text(code)
+    done = shell(f"{sys.executable} -m IPython --ext corewise --no-banner block.ipy", folder)
+    output = done.stdout + done.stderr
+    assert done.returncode == 0 and not re.search("UsageError|Traceback", output), output
+
+
 @pytest.mark.parametrize(("kind", "code"), blocks())
 def test_block(kind: str, code: str, tmp_path: Path) -> None:
     if kind == "python":
         (tmp_path / "block.py").write_text(code)
         done = shell(f"{sys.executable} block.py", tmp_path)
         assert done.returncode == 0, done.stdout + done.stderr
+    elif kind == "ipython":
+        run_ipython(code, tmp_path)
     elif kind == "console":
         run_console(code, tmp_path)
     else:

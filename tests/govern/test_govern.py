@@ -174,6 +174,59 @@ print(json.dumps([team, seen, cw.report()["calls"] - calls, [r.value for r in ra
     assert raw == counts[: len(raw)]
 
 
+def test_threads_that_share_leave_the_count_to_vector_routines():
+    out = run(
+        OPENBLAS
+        + """
+import threading, time
+raw = [ctypes.c_int.in_dll(l, "blas_cpu_number") for l in libraries if hasattr(l, "blas_cpu_number")]
+cw.govern(2)
+s = np.ones((300, 300))
+def work():
+    for _ in range(200): s @ s
+before, shared = max(r.value for r in raw), 0
+for _ in range(50):  # on a busy machine they may miss each other
+    threads = [threading.Thread(target=work) for _ in range(2)]
+    for t in threads: t.start()
+    for t in threads: t.join()
+    shared, told = min(r.value for r in raw), counts()
+    if shared == 1: break
+time.sleep(0.2)
+s @ s
+print(json.dumps([before, shared, told, [r.value for r in raw], counts()]))
+"""
+    )
+    before, shared, told, raw, counts = out
+    assert before == 2 and shared == 1
+    assert told == counts  # the program's own number is not touched
+    assert raw == counts[: len(raw)]  # a lone call got all it wanted: as before
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one CPU cannot be shared")
+def test_work_that_the_ledger_does_not_know_shortens_teams():
+    out = run(
+        """
+import ctypes, json, subprocess, sys, time, cw
+p = cw.probe("gomp")
+cw.govern(flags=0)
+budget = cw.report()["budget"]
+busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(budget)]
+try:
+    late = time.monotonic() + 20
+    while cw.report()["shortened"] == 0 and time.monotonic() < late: p.probe_repeat(200, budget)
+    narrow = cw.report()["shortened"]
+    time.sleep(0.3)
+    team = p.probe_team()  # what was seen of the others is old
+finally:
+    for b in busy: b.kill(); b.wait()
+print(json.dumps([narrow, team, budget]))
+"""
+    )
+    narrow, team, budget = out
+    assert narrow > 0
+    assert team == budget
+
+
 def test_thousand_openmp_threads():
     script = (
         OPENBLAS

@@ -17,7 +17,7 @@ from conftest import Run
 
 def test_it_is_what_the_document_says() -> None:
     budget = corewise.budget()
-    told = json.loads(budget.json())
+    told = json.loads(budget.to_json())
     assert told["schema_version"] == 1
     assert budget.cpus == told["cpus"]
     assert 1 <= budget.floor <= max(1, budget.cpus) <= budget.ceil
@@ -82,7 +82,7 @@ def test_screens(monkeypatch: pytest.MonkeyPatch) -> None:
     assert text.startswith("Budget: 0.5 CPUs (floor 1, ceil 1)\n")
     assert "*  user" in text and "COREWISE_BUDGET" in text
     html = budget._repr_html_()
-    assert html.startswith("<table") and "<lots>" not in html and "&lt;lots&gt;" in html
+    assert "<table>" in html and "<lots>" not in html and "&lt;lots&gt;" in html
 
 
 def test_affinity_of_another_thread_does_not_count(run: Run) -> None:

@@ -179,14 +179,14 @@ def test_findings_are_a_value_that_shows_itself(monkeypatch: pytest.MonkeyPatch)
     assert text.startswith("danger   what <b>\n  why    why it")
     assert max(map(len, text.splitlines())) <= 50
     assert "<b>" not in findings._repr_html_() and "&lt;b&gt;" in findings._repr_html_()
-    assert Findings()._repr_html_().startswith("<p>nothing wrong")
-    assert json.loads(findings.json())["findings"] == [findings[0]._asdict()]
+    assert "<p>nothing wrong" in Findings()._repr_html_()
+    assert json.loads(findings.to_json())["findings"] == [findings[0]._asdict()]
 
 
 def test_json_is_the_document_of_the_core(run: Run) -> None:
     code = """
 import corewise
 from corewise import _core
-print(corewise.doctor().json() == _core.doctor_json())
+print(corewise.doctor().to_json() == _core.doctor_json())
 """
     assert run(code, env=CLEAN | {"OMP_NUM_THREADS": "many"}) == "True\n"

@@ -14,7 +14,7 @@ from pools import Pools
 
 def test_it_is_what_the_document_says(pools: Pools) -> None:
     plan = corewise.plan()
-    told = json.loads(plan.json())
+    told = json.loads(plan.to_json())
     assert plan.processes * plan.openmp * plan.blas == plan.threads == told["threads"]
     assert plan.threads + plan.unused == plan.floor == corewise.budget().floor
     assert [level.level for level in plan.levels] == ["processes", "openmp", "blas"]
@@ -88,4 +88,4 @@ def test_screens(pools: Pools, monkeypatch: pytest.MonkeyPatch) -> None:
     assert text.startswith("Plan for ") and "libopenblas_stub.so" in text
     assert max(map(len, text.splitlines())) <= 70
     html = plan._repr_html_()
-    assert html.count("<table") == 2 and "Limits of the pools" in html
+    assert html.count("<table>") == 2 and "Limits of the pools" in html

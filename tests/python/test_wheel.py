@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -94,3 +95,11 @@ def test_command_line_tool() -> None:
     if done.returncode == 127:
         pytest.skip("this wheel was built without the command line tool")
     assert corewise.__version__ in done.stdout
+
+
+def test_jupyterlab_finds_its_extension() -> None:
+    folder = Path(sys.prefix, "share", "jupyter", "labextensions", "corewise")
+    package = json.loads((folder / "package.json").read_text())
+    load = package["jupyterlab"]["_build"]["load"]
+    assert "window._JUPYTERLAB" in (folder / load).read_text()
+    assert package["version"] == corewise.__version__

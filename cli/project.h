@@ -1,0 +1,25 @@
+// corewise.toml: limits and governing for all that is started in a folder. Python's reader is
+// python/corewise/_project.py; the two say the same of the same file.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "error.h"
+#include "thread_variables.h"
+
+namespace corewise::cli {
+
+struct Project {
+  std::string path;
+  Counts limits;
+  std::optional<bool> govern;  // what it does not say has no value
+  std::optional<double> budget;
+  std::optional<std::string> group;
+};
+
+// The nearest corewise.toml, from `folder` upwards; no value if there is none. CW_BAD_ARGUMENT
+// names file and line, and what was expected there.
+Result<std::optional<Project>> find_project(const std::string& folder);
+
+}  // namespace corewise::cli

@@ -1,0 +1,80 @@
+"""The control socket of this process, and those of others: sampling and limiting while they run."""
+
+from __future__ import annotations
+
+import os
+
+from . import _core
+from ._errors import BY_STATUS, Error
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def sample(pid: int | None = None, *, each: bool = False) -> dict[str, Any]:
+    """What the threads of a process do now, by the pool that they belong to.
+
+    pid     another process of yours that has a control socket; None: this one
+    each    with a list of all threads
+
+    The keys are in docs/control.md. Costs some microseconds a thread: for once a second or so.
+    Safe from any thread; counts of thread scope are those of the calling one, and of another
+    process those that new threads begin with. Raises the errors of `control`.
+    """
+    if pid is not None and pid != os.getpid():
+        return control(pid, {"request": "sample", "each": each})
+    import json
+
+    document: dict[str, Any] = json.loads(_core.sample_json(each))
+    return document
+
+
+def control(pid: int, request: dict[str, Any], *, timeout: float = 10) -> dict[str, Any]:
+    """Asks a process over its control socket, which also answers while it is in a long native call.
+
+    pid        a process of yours, this one too, that imported corewise or runs under `corewise run`
+    request    as in docs/control.md: {"request": "limit", "limits": {"blas": 2}}
+    timeout    seconds to wait for the answer
+
+    Safe from any thread. Raises ProcessLookupError or PermissionError where there is no such
+    process or it is somebody else's, NotAvailable where it has no control socket, TimeoutError, and
+    the error that it answers: BadValue, BadCount or UnknownName for a request that makes no sense,
+    which changed nothing.
+    """
+    import json
+    import socket
+
+    with socket.socket(fileno=_core.control_connect(pid)) as peer:
+        peer.settimeout(timeout)
+        peer.sendall(json.dumps(request).encode() + b"\n")
+        text = bytearray()
+        while not text.endswith(b"\n"):
+            piece = peer.recv(65536)
+            if not piece:
+                raise Error(f"process {pid} went away before it answered")
+            text += piece
+    answer: dict[str, Any] = json.loads(text)
+    if "error" in answer:
+        error = answer["error"]
+        raise BY_STATUS.get(error["status"], Error)(error["message"])
+    return answer
+
+
+def control_start() -> None:
+    """Starts the control socket of this process; nothing happens if it runs.
+
+    Importing corewise did that already, unless COREWISE_CONTROL=off is set, and does it in forked
+    children. Raises NotAvailable or PermissionError where it cannot be.
+    """
+    _core.control_start()
+
+
+def control_stop() -> None:
+    """Ends the control socket of this process. What was asked over it stays in force."""
+    _core.control_stop()
+
+
+def control_path() -> str | None:
+    """The path of this process's control socket; None while there is none."""
+    return _core.control_path() or None

@@ -1,0 +1,83 @@
+"""HTML that stands by itself: no script, no other file, in the colours of the page around it.
+
+JupyterLab's theme gives its colours as --jp-* variables; elsewhere the text is the page's own, and
+the fills follow what the reader's system prefers, light or dark. No meaning is in colour alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+_STYLE = """<style>
+.corewise{--cw-line:var(--jp-border-color1,#8a8a8a);--cw-dim:var(--jp-content-font-color2,inherit);
+--cw-own:var(--jp-brand-color1,#1565c0);--cw-off:var(--jp-layout-color3,#c4c4c4);
+--cw-high:var(--jp-warn-color0,#c25e00);color:var(--jp-content-font-color1,inherit);
+font-size:var(--jp-code-font-size,13px);line-height:1.4;max-width:60em}
+@media (prefers-color-scheme:dark){.corewise{--cw-own:var(--jp-brand-color1,#64b5f6);
+--cw-off:var(--jp-layout-color3,#5a5a5a);--cw-high:var(--jp-warn-color0,#ffb74d)}}
+.corewise table{border-collapse:collapse;margin:.3em 0 .8em;font-size:inherit}
+.corewise caption{text-align:left;font-weight:bold;padding:.2em 0;color:inherit}
+.corewise th,.corewise td{padding:.2em .7em .2em 0!important;text-align:left!important;
+vertical-align:top;border:0;border-bottom:1px solid var(--cw-line);color:inherit;
+background:transparent!important;white-space:normal}
+.corewise th.n,.corewise td.n{text-align:right!important;white-space:nowrap}
+.corewise td.p{overflow-wrap:anywhere}
+.corewise svg{display:block;max-width:100%;height:auto;margin:.2em 0}
+.corewise svg.bar{display:inline-block;vertical-align:middle;max-width:none;margin:0 0 0 .5em}
+.corewise svg text{fill:currentColor;font:11px sans-serif}
+.corewise .own{fill:var(--cw-own);stroke:var(--cw-own)}
+.corewise .free{fill:none;stroke:var(--cw-own)}
+.corewise .off{fill:none;stroke:var(--cw-off)}
+.corewise .high{fill:var(--cw-high);stroke:var(--cw-high)}
+.corewise .box{fill:none;stroke:var(--cw-line)}
+.corewise p{margin:.2em 0 .6em}
+</style>"""
+
+
+def page(*parts: str) -> str:
+    """The parts as one piece of a page, with the style that they need."""
+    return f'{_STYLE}<div class="corewise">{"".join(parts)}</div>'
+
+
+def paragraph(text: str) -> str:
+    return f"<p>{escape(text)}</p>"
+
+
+class Markup(str):
+    """Text that is HTML already."""
+
+    __slots__ = ()
+
+
+def table(
+    caption: str, heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()
+) -> str:
+    """A table with a caption and headers for screen readers. Cells are text, or Markup. Columns in
+    `right` are aligned there; words of the last one may break anywhere."""
+
+    def cell(tag: str, column: int, text: str, scope: str = "") -> str:
+        kind = "n" if column in right else "p" if column == len(heads) - 1 else ""
+        kind = f' class="{kind}"' if kind else ""
+        return f"<{tag}{scope}{kind}>{text if isinstance(text, Markup) else escape(text)}</{tag}>"
+
+    head = "".join(cell("th", i, text, ' scope="col"') for i, text in enumerate(heads))
+    body = ""
+    for first, *rest in rows:
+        cells = cell("th", 0, first, ' scope="row"')
+        cells += "".join(cell("td", i, text) for i, text in enumerate(rest, 1))
+        body += f"<tr>{cells}</tr>"
+    return (
+        f"<table><caption>{escape(caption)}</caption>"
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    )
+
+
+def picture(title: str, width: float, height: float, body: str, kind: str = "") -> Markup:
+    """An SVG of that size in pixels which says its title to those who cannot see it."""
+    kind = f' class="{kind}"' if kind else ""
+    return Markup(
+        f'<svg{kind} role="img" width="{width:g}" '
+        f'height="{height:g}" viewBox="0 0 {width:g} {height:g}"><title>{escape(title)}</title>'
+        f"{body}</svg>"
+    )

@@ -1,0 +1,144 @@
+"""The pictures: CPUs as cells, a plan as nested boxes, threads as a bar. Each says in words, in its
+title, what it shows."""
+
+from __future__ import annotations
+
+from ._html import picture
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ._budget import Budget
+    from ._html import Markup
+    from ._plan import Plan
+
+_MOST_CELLS = 1024
+_MOST_BOXES = 8
+
+
+def _rect(x: float, y: float, width: float, height: float, kind: str) -> str:
+    return (
+        f'<rect class="{kind}" x="{x:g}" y="{y:g}" width="{width:g}" height="{height:g}" rx="1.5"/>'
+    )
+
+
+def listed_cpus(text: str) -> list[int]:
+    """The CPUs of a list as the kernel writes it: 0-3,8."""
+    cpus: list[int] = []
+    for part in filter(None, text.split(",")):
+        first, _, last = part.partition("-")
+        cpus += range(int(first), int(last or first) + 1)
+    return cpus
+
+
+def _machine(budget: Budget) -> int:
+    return int(max((c.cpus for c in budget.constraints if c.source == "machine"), default=0))
+
+
+def _kinds(budget: Budget) -> Iterator[float]:
+    """For each CPU of the machine how much of it is ours, from 0 to 1; -1: not allowed."""
+    allowed = listed_cpus(budget.allowed)
+    cpus = max(_machine(budget), len(allowed))
+    if allowed and allowed[-1] >= cpus:
+        # CPUs that are offline leave gaps in the numbers: the allowed ones first.
+        allowed = list(range(len(allowed)))
+    places = set(allowed)
+    left = budget.cpus
+    for cpu in range(cpus):
+        if cpu not in places:
+            yield -1
+        else:
+            yield max(0.0, min(1.0, left))
+            left -= 1
+
+
+def budget_words(budget: Budget) -> str:
+    """What the cells show, as a sentence."""
+    allowed = len(listed_cpus(budget.allowed))
+    machine = max(_machine(budget), allowed)
+    parts = [f"{budget.cpus:.4g} of {machine} CPUs are ours (filled)"]
+    if allowed - budget.cpus > 1e-9:
+        parts.append(f"{allowed - budget.cpus:.4g} more may be used, but not all the time (empty)")
+    if machine > allowed:
+        parts.append(f"{machine - allowed} may not be used (crossed out)")
+    return ", ".join(parts)
+
+
+def budget_cells(budget: Budget) -> Markup:
+    """Each CPU of the machine as a cell: ours, kept back by a quota or share, or fenced off."""
+    kinds = list(_kinds(budget))[:_MOST_CELLS]
+    size, row = (18, 16) if len(kinds) <= 32 else (10, 32)
+    step = size + 4
+    body = ""
+    for i, part in enumerate(kinds):
+        x, y = (i % row) * step + 1, (i // row) * step + 1
+        body += _rect(x, y, size, size, "off" if part < 0 else "free")
+        if part < 0:
+            body += f'<path class="off" d="M{x} {y + size}l{size} {-size}"/>'
+        elif part > 0:
+            body += _rect(x, y, size * part, size, "own")
+    rows = -(-len(kinds) // row)
+    return picture(budget_words(budget), min(row, len(kinds)) * step + 2, rows * step + 2, body)
+
+
+def plan_words(plan: Plan) -> str:
+    def of(count: int, one: str, many: str) -> str:
+        return f"{count} {one if count == 1 else many}"
+
+    return (
+        f"{of(plan.processes, 'process', 'processes')}, in each "
+        f"{of(plan.openmp, 'OpenMP thread', 'OpenMP threads')}, in each "
+        f"{of(plan.blas, 'BLAS thread', 'BLAS threads')}: "
+        f"{of(plan.threads, 'thread', 'threads')} on {plan.cpus:.4g} CPUs"
+    )
+
+
+def plan_boxes(plan: Plan) -> Markup:
+    """Processes as boxes, their OpenMP threads as boxes inside, BLAS threads as cells in these."""
+    processes, teams, calls = (
+        min(count, _MOST_BOXES) for count in (plan.processes, plan.openmp, plan.blas)
+    )
+    cell, gap = 12, 4
+    team_width = cell + 2 * gap
+    team_height = calls * (cell + gap) + gap
+    wide = max(teams * (team_width + gap) + gap, 62)
+    high = team_height + 2 * gap + 14
+    body = ""
+    for p in range(processes):
+        left = p * (wide + 2 * gap) + 1
+        body += _rect(left, 1, wide, high, "box")
+        body += f'<text x="{left + gap}" y="14">process {p + 1}</text>'
+        for t in range(teams):
+            x = left + gap + t * (team_width + gap)
+            body += _rect(x, 18, team_width, team_height, "box")
+            for c in range(calls):
+                body += _rect(x + gap, 18 + gap + c * (cell + gap), cell, cell, "own")
+    width, height = processes * (wide + 2 * gap), high + 2
+    if cut := [
+        f"{count} {name}"
+        for count, name in (
+            (plan.processes, "processes"),
+            (plan.openmp, "OpenMP threads"),
+            (plan.blas, "BLAS threads"),
+        )
+        if count > _MOST_BOXES
+    ]:
+        height += 16
+        width = max(width, 340)
+        body += (
+            f'<text x="1" y="{height - 4}">the first {_MOST_BOXES} each of {", ".join(cut)}</text>'
+        )
+    return picture(plan_words(plan), width, height, body)
+
+
+def threads_bar(threads: int, cpus: int) -> Markup:
+    """Threads beside CPUs: the frame is the CPUs, and what runs over it is more than they hold."""
+    scale = 64 / max(threads, cpus)
+    inside, frame = min(threads, cpus) * scale, cpus * scale
+    body = _rect(1, 1, inside, 9, "own")
+    if threads > cpus:
+        body += _rect(1 + frame, 1, (threads - cpus) * scale, 9, "high")
+    body += _rect(1, 1, frame, 9, "box")
+    words = f"{threads} threads on {cpus} CPUs" + (", too many" if threads > cpus else "")
+    return picture(words, 66, 11, body, "bar")

@@ -1,0 +1,135 @@
+"""corewise.toml: limits and governing for all that is started in a folder.
+
+    [limits]
+    openmp = 8
+    blas = 4
+
+    [govern]
+    on = true
+    budget = 8
+
+Read by `%load_ext corewise` and by `corewise run`, which must agree: cli/project.cpp says the same,
+and a test gives both the same files.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import sys
+from typing import Any, NamedTuple
+
+from ._errors import BadFile
+
+NAME = "corewise.toml"
+APIS = ("openmp", "blas", "tbb", "arrow", "numba")
+_MOST = 32768
+
+
+class Project(NamedTuple):
+    """What a corewise.toml says."""
+
+    path: str
+    limits: dict[str, int]  # threads by API
+    govern: bool | None  # None: it does not say
+    budget: float | None  # threads
+    group: str | None
+
+
+def project(start: str | os.PathLike[str] | None = None) -> Project | None:
+    """The nearest corewise.toml, from `start` (the working directory) upwards; None if there is
+    none.
+
+    Reads it anew at each call and applies nothing: `%load_ext corewise` and `corewise run` do.
+    Safe from any thread. Raises BadFile (a ValueError) that names file and line, and what was
+    expected there.
+    """
+    folder = os.path.abspath(os.getcwd() if start is None else start)
+    while True:
+        path = os.path.join(folder, NAME)
+        if os.path.isfile(path):
+            return _read(path)
+        above = os.path.dirname(folder)
+        if above == folder:
+            return None
+        folder = above
+
+
+def _read(path: str) -> Project:
+    try:
+        with open(path, "rb") as file:
+            text = file.read().decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadFile(f"{path}: cannot be read: {error}") from None
+    return _Reader(path, text).project()
+
+
+def _parsed(path: str, text: str) -> dict[str, Any]:
+    # Python 3.10 has none of its own.
+    tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    try:
+        told: dict[str, Any] = tomllib.loads(text)
+        return told
+    except tomllib.TOMLDecodeError as error:
+        found = re.fullmatch(r"(.*) \(at line (\d+), column \d+\)", str(error))
+        what, line = found.groups() if found else (str(error), str(text.count("\n") + 1))
+        raise BadFile(f"{path}:{line}: {what}") from None
+
+
+class _Reader:
+    def __init__(self, path: str, text: str) -> None:
+        self._path = path
+        self._lines = text.splitlines()
+        self._told = _parsed(path, text)
+
+    def _refuse(self, table: str, key: str | None, what: str) -> BadFile:
+        return BadFile(f"{self._path}:{self._line(table, key)}: {what}")
+
+    def _line(self, table: str, key: str | None) -> int:
+        """Where a key, or a table, stands: tomllib does not tell."""
+
+        def begins(line: str, name: str) -> bool:
+            return re.match(rf"\s*[\"']?{re.escape(name)}[\"']?\s*[.=]", line) is not None
+
+        inside, header = "", 0
+        for number, line in enumerate(self._lines, 1):
+            if found := re.match(r"\s*\[+\s*[\"']?([^\"'\]]+?)[\"']?\s*\]", line):
+                inside = found[1]
+                header = number if inside == table else header
+            elif (inside == table and key and begins(line, key)) or (
+                not inside and begins(line, table) and (key is None or key in line)
+            ):
+                return number
+        return header or 1
+
+    def _table(self, name: str, keys: tuple[str, ...]) -> dict[str, Any]:
+        table = self._told.get(name, {})
+        if not isinstance(table, dict):
+            raise self._refuse(name, None, f"expected a table [{name}]")
+        for key in table:
+            if key not in keys:
+                what = f"[{name}] has no key '{key}': expected one of {', '.join(keys)}"
+                raise self._refuse(name, key, what)
+        return table
+
+    def project(self) -> Project:
+        for name in self._told:
+            if name not in ("limits", "govern"):
+                what = f"expected the tables [limits] and [govern], not '{name}'"
+                raise self._refuse(name, None, what)
+        limits = self._table("limits", APIS)
+        for key, value in limits.items():
+            if type(value) is not int or not 1 <= value <= _MOST:
+                what = f"limits.{key}: expected a whole number of threads from 1 to {_MOST}"
+                raise self._refuse("limits", key, what)
+        govern = self._table("govern", ("on", "budget", "group"))
+        on, budget, group = (govern.get(key) for key in ("on", "budget", "group"))
+        if on is not None and type(on) is not bool:
+            raise self._refuse("govern", "on", "govern.on: expected true or false")
+        if budget is not None and not (type(budget) in (int, float) and 0 < budget <= _MOST):
+            what = f"govern.budget: expected a number of threads above 0, at most {_MOST}"
+            raise self._refuse("govern", "budget", what)
+        if group is not None and (type(group) is not str or not group or "\0" in group):
+            raise self._refuse("govern", "group", "govern.group: expected a name in quotes")
+        return Project(self._path, limits, on, budget, group)

@@ -1,0 +1,47 @@
+"""`%load_ext corewise`: thread limits of a notebook and of a cell, governing, and what is there.
+
+_words reads what stands behind %threads; _session knows what holds for this kernel and applies it;
+_magics are the commands; _overview is what `%threads` shows; _status answers JupyterLab's item.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from ._magics import Magics
+
+_loaded: Magics | None = None
+
+
+def load(shell: InteractiveShell) -> None:
+    """Registers the magics, and applies the nearest corewise.toml. A file that cannot be used is
+    said on standard error; then nothing of it is applied."""
+    global _loaded
+    if _loaded is not None:
+        return
+    from .._errors import Error
+    from ._magics import Magics
+
+    _loaded = Magics(shell)
+    _loaded.register()
+    try:
+        _loaded.apply_project()
+    except Error as error:
+        print(f"corewise: error: {error}; nothing of it was applied", file=sys.stderr)
+
+
+def unload(shell: InteractiveShell) -> None:
+    """Ends the limits and the governing that the magics began, and takes them away."""
+    global _loaded
+    if _loaded is not None:
+        _loaded.unregister()
+        _loaded = None
+
+
+def loaded() -> Magics | None:
+    """The magics of this kernel; None before `%load_ext corewise`."""
+    return _loaded

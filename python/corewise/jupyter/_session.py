@@ -1,0 +1,136 @@
+"""What holds for this kernel: the notebook's limits on every thread that runs cells, the limits of
+the cell that runs, and governing.
+
+A pool of thread scope (OpenMP) is limited for the calling thread alone, so that each thread that
+runs cells opens the limits for itself: at the first cell that it runs after they changed.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from .._govern import govern, ungovern
+from .._limits import limits
+from . import _words
+from ._words import Counts
+
+
+class Session:
+    """Safe from any thread: a status item sets limits from another than the one that runs cells."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._counts: Counts = {}
+        self._version = 0
+        self._open: dict[int, tuple[int, limits]] = {}  # by thread: of which version, what
+        self._cells: dict[int, limits] = {}
+        self._governed: tuple[float | None, str | None] | None = None
+
+    @property
+    def counts(self) -> Counts:
+        """The notebook's limits."""
+        return dict(self._counts)
+
+    @property
+    def governed(self) -> bool:
+        """Whether this session governs the process."""
+        return self._governed is not None
+
+    def set(self, counts: Counts) -> limits | None:
+        """Makes these the notebook's limits, in place of earlier ones; empty: none.
+
+        At once in pools of process scope and on this thread; on others when they run the next
+        cell. A failure changes nothing."""
+        me = threading.get_ident()
+        with self._lock:
+            fresh = _words.applied(counts) if counts else None
+            before, self._open = self._open, {}
+            self._counts = dict(counts)
+            self._version += 1
+            if fresh is not None:
+                self._open[me] = (self._version, fresh)
+            for _, old in before.values():
+                old.restore()
+        return fresh
+
+    def before_cell(self) -> str:
+        """Applies the notebook's limits on this thread if they are not in force here. Says so; ""
+        if there was nothing to do."""
+        me = threading.get_ident()
+        with self._lock:
+            version, held = self._open.get(me, (0, None))
+            if not self._counts:
+                return ""
+            raised = _raised(held) if held is not None else ""
+            if version == self._version and not raised:
+                return ""
+            fresh = _words.applied(self._counts)
+            self._open[me] = (self._version, fresh)
+            if held is not None:
+                held.restore()
+        where = threading.current_thread().name
+        why = f": {raised} since" if raised else ""
+        return f"{_words.text(self._counts)} applied again on {where}{why}"
+
+    def begin_cell(self, counts: Counts) -> limits:
+        """Limits for the cell that runs on this thread, until `end_cell`. They stand in place of
+        the notebook's where both speak of a pool. A failure changes nothing."""
+        me = threading.get_ident()
+        with self._lock:
+            fresh = _words.applied(_words.together(self._counts, counts))
+            _, held = self._open.pop(me, (0, None))
+            outer = self._cells.pop(me, None)
+            self._cells[me] = fresh
+            for old in (held, outer):
+                if old is not None:
+                    old.restore()
+        return fresh
+
+    def end_cell(self) -> None:
+        """Ends the limits of the cell on this thread; the notebook's hold again."""
+        me = threading.get_ident()
+        with self._lock:
+            ended = self._cells.pop(me, None)
+            if ended is None:
+                return
+            if self._counts and me not in self._open:
+                self._open[me] = (self._version, _words.applied(self._counts))
+            ended.restore()
+
+    def govern(self, budget: float | None = None, group: str | None = None) -> None:
+        """Governs, in place of what this session governed before. A failure changes nothing."""
+        with self._lock:
+            before = self._governed
+            if before is not None:
+                ungovern()
+            try:
+                govern(budget, group)
+            except Exception:
+                if before is not None:
+                    govern(*before)
+                raise
+            self._governed = (budget, group)
+
+    def ungovern(self) -> bool:
+        """Ends what `govern` began; whether there was something."""
+        with self._lock:
+            if self._governed is None:
+                return False
+            self._governed = None
+            ungovern()
+            return True
+
+    def close(self) -> None:
+        """Ends all of it."""
+        self.end_cell()
+        self.set({})
+        self.ungovern()
+
+
+def _raised(held: limits) -> str:
+    """Which pools have more threads than the limits gave them: somebody set them since."""
+    return ", ".join(
+        f"{o.pool.prefix} had {o.pool.threads}"
+        for o in held.outcomes
+        if o.effective and o.pool.threads and o.pool.threads > max(o.asked, o.effective)
+    )

@@ -1,0 +1,99 @@
+"""What JupyterLab's status item (python/labextension) asks the kernel, and is told.
+
+It comes as a comm_info_request for the target "corewise" on the control channel, which ipykernel
+answers on a thread of its own, also while a cell runs. `limits` in it are words as behind
+%threads, to be set; "" ends them. Such limits are caps from outside of the notebook, as those of
+`corewise limit --pid`: they hold beside the notebook's own, and the tightest counts.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from .._control import control, sample
+from .._errors import Error
+from .._project import APIS
+from .._table import short_name
+from . import _words
+from ._frontends import Frontends
+from ._session import Session
+
+_REQUEST = "comm_info_request"
+
+
+class Status:
+    """Answers for one kernel. Other programs than ipykernel have nobody who asks."""
+
+    def __init__(self, shell: Any, session: Session, frontends: Frontends) -> None:
+        self._kernel: Any = getattr(shell, "kernel", None)
+        self._handlers: dict[str, Callable[..., Any]] = getattr(
+            self._kernel, "control_handlers", {}
+        )
+        self._others: Callable[..., Any] | None = self._handlers.get(_REQUEST)
+        self._session = session
+        self._frontends = frontends
+
+    def register(self) -> None:
+        if self._others is not None:
+            self._handlers[_REQUEST] = self._answer
+
+    def unregister(self) -> None:
+        if self._others is not None:
+            self._handlers[_REQUEST] = self._others
+
+    def _answer(self, stream: Any, ident: Any, parent: Any) -> Any:
+        content = parent["content"]
+        if content.get("target_name") != "corewise":
+            assert self._others is not None
+            return self._others(stream, ident, parent)
+        try:
+            said = self._set(content.get("limits"))
+            told = self.state() | ({"said": said} if said else {})
+        except Error as error:
+            told = {"error": f"nothing was changed: {error}"}
+        except Exception as error:  # said there, since here nobody sees it
+            told = {"error": str(error)}
+        reply = {"status": "ok", "comms": {}, "corewise": told}
+        return self._kernel.session.send(stream, "comm_info_reply", reply, parent, ident)
+
+    def _set(self, words: object) -> str:
+        """Over the control socket: limits from there reach every thread, amid a cell too."""
+        if words is None:
+            return ""
+        counts = _words.counts(str(words).split())
+        if not counts:
+            control(os.getpid(), {"request": "restore"})
+            return "limits that were set here or by `corewise limit` are ended"
+        apis = {name: threads for name, threads in counts.items() if name in APIS}
+        pools = {name: threads for name, threads in counts.items() if name not in APIS}
+        request = {"request": "limit", "limits": apis, "pools": pools}
+        outcomes = control(os.getpid(), request)["outcomes"]
+        return "\n".join(
+            f"{o['api']} {short_name(o['path'])}: "
+            f"{o['before'] or '?'} -> {o['after'] or '?'}, {o['reach']}"
+            + (f" ({o['reason']})" if o["reason"] else "")
+            for o in outcomes
+        )
+
+    def state(self) -> dict[str, Any]:
+        """What holds now. OpenMP counts are those of the thread that runs cells, as limited."""
+        now = sample()
+        ledger, own = now["ledger"], now["budget"]
+        counts = self._session.counts
+        pools = []
+        for pool in now["pools"]:
+            allowed = pool["allowed"]
+            if pool["scope"] == "thread" and (wanted := counts.get(pool["api"])):
+                allowed = min(wanted, pool["limit"] or wanted)
+            names = {"api": pool["api"], "name": short_name(pool["path"])}
+            pools.append(names | {"threads": allowed, "limit": pool["limit"]})
+        return {
+            "governed": now["governed"],
+            "budget": ledger["budget"] if ledger else own["threads"] if own else None,
+            "granted": ledger["granted"] if ledger else None,
+            "running": now["threads"]["running"],
+            "shared": self._frontends.several,
+            "pools": pools,
+        }

@@ -1,0 +1,74 @@
+"""What stands behind %threads: counts such as `openmp=8 blas=4`, `libgomp=2` or a lone `4`."""
+
+from __future__ import annotations
+
+import difflib
+
+from .. import _core
+from .._errors import BadCount, UnknownName
+from .._info import info
+from .._limits import limits
+from .._project import APIS
+
+ALL = "all"  # a lone number: every pool
+Counts = dict[str, int]
+
+
+def names() -> list[str]:
+    """What may stand before "=": APIs, and runtimes and prefixes of the pools that are loaded."""
+    found = list(APIS)
+    for pool in info():
+        found += (name for name in (pool.runtime, pool.prefix) if name not in found)
+    return found
+
+
+def counts(words: list[str]) -> Counts:
+    """The counts that the words ask for. Raises BadCount or UnknownName, saying what is right."""
+    asked: Counts = {}
+    for word in words:
+        name, equals, text = word.partition("=")
+        if not equals:
+            name, text = (ALL, word) if word.lstrip("+-").isdigit() else (word, "")
+        if not equals and not text:
+            raise UnknownName(
+                f"'{word}' is no limit: write it as in openmp=8 or blas=4{_near(name)}"
+            )
+        if name != ALL and name not in names():
+            raise UnknownName(
+                f"no pool is called '{name}'{_near(name)}; known here: {', '.join(names())}"
+            )
+        if name in asked:
+            raise BadCount(f"{name} is given twice: {name}={asked[name]} and {word}")
+        if not text.isdecimal() or not 1 <= int(text) <= _core.MAX_THREADS:
+            raise BadCount(
+                f"'{word}': expected a whole number of threads from 1 to {_core.MAX_THREADS}"
+            )
+        asked[name] = int(text)
+    if ALL in asked and len(asked) > 1:
+        raise BadCount(
+            "a number that stands alone is for every pool: give it alone, or each a name"
+        )
+    return asked
+
+
+def _near(name: str) -> str:
+    close = difflib.get_close_matches(name, names(), 1)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def text(asked: Counts) -> str:
+    """The counts as they are written."""
+    return " ".join(f"{name}={threads}" for name, threads in asked.items())
+
+
+def together(outer: Counts, inner: Counts) -> Counts:
+    """The inner counts where they say something, else the outer ones."""
+    return inner if ALL in inner else {**{k: v for k, v in outer.items() if k != ALL}, **inner}
+
+
+def applied(asked: Counts) -> limits:
+    """The counts in force, as far as this thread reaches, until restored."""
+    if ALL in asked:
+        return limits(asked[ALL])
+    by_api = {name: threads for name, threads in asked.items() if name in APIS}
+    return limits({k: v for k, v in asked.items() if k not in by_api}, **by_api)

@@ -1,0 +1,114 @@
+// The page's half of `%threads live` (_live.py): a picture of the last minute, and a table. Plain
+// DOM; no library. It tells the kernel that somebody looks, and when the page is hidden.
+const MINUTE = 60;
+const WIDTH = 420;
+const HEIGHT = 90;
+const LOOK_MS = 10000;
+
+const STYLE = `
+.corewise-live { --own: var(--jp-brand-color1, #1565c0); --high: var(--jp-warn-color0, #c25e00);
+  --line: var(--jp-border-color1, #8a8a8a); color: var(--jp-content-font-color1, inherit);
+  font: var(--jp-code-font-size, 13px)/1.4 var(--jp-content-font-family, sans-serif); }
+@media (prefers-color-scheme: dark) { .corewise-live { --own: var(--jp-brand-color1, #64b5f6);
+  --high: var(--jp-warn-color0, #ffb74d); } }
+.corewise-live table { border-collapse: collapse; }
+.corewise-live caption, .corewise-live th, .corewise-live td { text-align: left; }
+.corewise-live th, .corewise-live td { padding: .2em 1.2em .2em 0; border-bottom: 1px solid var(--line); font-weight: normal; }
+.corewise-live thead th, .corewise-live caption { font-weight: bold; }
+.corewise-live .n { text-align: right; font-variant-numeric: tabular-nums; }
+.corewise-live svg { display: block; max-width: 100%; margin: .3em 0; }
+.corewise-live .running { fill: var(--own); opacity: .75; }
+.corewise-live .over { fill: var(--high); }
+.corewise-live .budget { stroke: currentColor; stroke-dasharray: 4 3; fill: none; }
+.corewise-live .axis { stroke: var(--line); }
+.corewise-live text { fill: currentColor; font-size: 11px; }`;
+
+function element(tag, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(tag), properties);
+  made.append(...children);
+  return made;
+}
+
+function drawn(tag, attributes, text = '') {
+  const made = document.createElementNS('http://www.w3.org/2000/svg', tag);
+  for (const [name, value] of Object.entries(attributes)) made.setAttribute(name, value);
+  made.textContent = text;
+  return made;
+}
+
+// One bar a sample, the newest at the right; what is above the budget has another colour.
+function chart(history) {
+  const last = history[history.length - 1];
+  const budget = last.budget || 0;
+  const most = Math.max(2, budget, ...history.map((sample) => sample.running));
+  const y = (threads) => HEIGHT - (threads / most) * (HEIGHT - 14);
+  const bar = WIDTH / MINUTE;
+  const over = history.filter((sample) => sample.budget && sample.running > sample.budget).length;
+  const words = `${last.running} threads run now, of a budget of ${budget || 'unknown size'}; in the last ` +
+    `${history.length} s there were more than that ${over} times`;
+  const svg = drawn('svg', { role: 'img', width: WIDTH + 70, height: HEIGHT + 16, viewBox: `0 0 ${WIDTH + 70} ${HEIGHT + 16}` });
+  svg.append(drawn('title', {}, words));
+  for (const sample of history) {
+    const age = Math.min(MINUTE, Math.round(last.time - sample.time));
+    const place = { x: WIDTH - (age + 1) * bar, width: bar - 1 };
+    const inside = Math.min(sample.running, sample.budget || sample.running);
+    svg.append(drawn('rect', { ...place, class: 'running', y: y(inside), height: HEIGHT - y(inside) }));
+    if (sample.running > inside) {
+      svg.append(drawn('rect', { ...place, class: 'over', y: y(sample.running), height: y(inside) - y(sample.running) }));
+    }
+  }
+  svg.append(drawn('line', { class: 'axis', x1: 0, x2: WIDTH, y1: HEIGHT, y2: HEIGHT }));
+  if (budget) {
+    svg.append(drawn('line', { class: 'budget', x1: 0, x2: WIDTH, y1: y(budget), y2: y(budget) }));
+    svg.append(drawn('text', { x: WIDTH + 5, y: y(budget) + 4 }, `budget ${budget}`));
+  }
+  svg.append(drawn('text', { x: 0, y: HEIGHT + 13 }, 'a minute ago'));
+  svg.append(drawn('text', { x: WIDTH - 22, y: HEIGHT + 13 }, 'now'));
+  return svg;
+}
+
+function table(now) {
+  const count = (value) => element('td', { className: 'n', textContent: value === null ? '-' : value });
+  const granted = now.granted === null ? '' : `, ${now.granted} granted`;
+  const heads = ['Threads', 'Allowed', 'Running', 'Waiting', 'Spinning'].map((text, i) =>
+    element('th', { scope: 'col', className: i ? 'n' : '', textContent: text }));
+  return element('table', {},
+    element('caption', { textContent: `${now.running} threads run; the budget is ${now.budget ?? 'unknown'}${granted}` }),
+    element('thead', {}, element('tr', {}, ...heads)),
+    element('tbody', {}, ...now.pools.map((pool) => element('tr', {},
+      element('th', { scope: 'row', textContent: pool.name }),
+      count(pool.allowed), count(pool.running), count(pool.waiting), count(pool.spinning)))));
+}
+
+function render({ model, el }) {
+  const history = [];
+  const box = element('div', { className: 'corewise-live' });
+  el.append(element('style', { textContent: STYLE }), box);
+
+  function add() {
+    const now = model.get('now');
+    if (!now || !now.pools) return;
+    history.push(now);
+    while (history.length && now.time - history[0].time > MINUTE) history.shift();
+    if (document.visibilityState !== 'hidden') box.replaceChildren(chart(history), table(now));
+  }
+  function look() {
+    const hidden = document.visibilityState === 'hidden';
+    model.set('hidden', hidden);
+    if (!hidden) model.set('looks', model.get('looks') + 1);
+    model.save_changes();
+  }
+
+  model.on('change:now', add);
+  document.addEventListener('visibilitychange', look);
+  const timer = setInterval(look, LOOK_MS);
+  add();
+  look();
+  return () => {
+    clearInterval(timer);
+    document.removeEventListener('visibilitychange', look);
+    model.off('change:now', add);
+  };
+}
+
+export default { render };

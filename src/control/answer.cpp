@@ -1,0 +1,216 @@
+#include "answer.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "../agent/other_copy.h"
+#include "../discover.h"
+#include "../format.h"
+#include "../govern/gate.h"
+#include "../govern/govern.h"
+#include "../json.h"
+#include "../match.h"
+#include "../observe/sample.h"
+#include "request.h"
+
+namespace corewise::control {
+namespace {
+
+int threads_of(const Pool& pool) {
+  return pool.runtime->get != nullptr ? std::max(0, pool.runtime->get(pool)) : 0;
+}
+
+// The count that the next region or call finds: the pool's own, or what its gate lowers it to.
+int effective(const Pool& pool) {
+  const int own = threads_of(pool);
+  const int cap = govern::gate::cap_of(pool.id);
+  return cap == 0 ? own : std::min(own, cap);
+}
+
+std::vector<int> effective_counts() {
+  std::vector<int> counts;
+  for (std::size_t id = 0; id < pool_count(); ++id) counts.push_back(effective(pool_at(id)));
+  return counts;
+}
+
+Json begin() {
+  Json json;
+  json.open('{').field("schema_version", 1).field("pid", static_cast<int>(::getpid()));
+  return json;
+}
+
+void count_or_null(Json& json, const char* key, int count) {
+  json.key(key);
+  count > 0 ? json.value(count) : json.null();
+}
+
+const char* reach_of(const govern::Capped& capped) {
+  if (capped.gate) return "every thread, from its next region or call on";
+  return capped.finding.empty() ? "the whole process, until the program sets it" : "nothing";
+}
+
+// `before` and `after`: what the next region or call gets, by pool.
+std::string say_caps(const std::vector<govern::Capped>& all, const std::vector<int>& before,
+                     const std::vector<int>& after, bool dry_run) {
+  Json json = begin();
+  json.field("dry_run", dry_run).key("outcomes").open('[');
+  for (const govern::Capped& capped : all) {
+    const Pool& pool = pool_at(capped.pool);
+    const int old = capped.pool < before.size() ? before[capped.pool] : 0;
+    const int now = capped.pool < after.size() ? after[capped.pool] : 0;
+    json.open('{').field("pool", static_cast<int>(capped.pool));
+    json.field("api", kApiNames[static_cast<std::size_t>(pool.runtime->api)]);
+    json.field("runtime", pool.runtime->name).field("path", pool.path);
+    json.field("asked", capped.most);
+    count_or_null(json, "before", old);
+    count_or_null(json, "after", now);
+    json.field("reach", reach_of(capped));
+    const bool refused = !dry_run && capped.finding.empty() && now > capped.most;
+    json.field("reason", refused ? "the library kept another count" : capped.finding).close('}');
+  }
+  json.close(']').close('}');
+  return json.text();
+}
+
+// What was asked so far. Only the server's thread comes here, or one in its place.
+std::vector<Rule> rules_in_force;
+
+// Each name has one count: the latest.
+std::vector<Rule> merged(const std::vector<Rule>& with) {
+  std::vector<Rule> all = rules_in_force;
+  std::erase_if(all, [&](const Rule& old) {
+    return std::ranges::any_of(
+        with, [&](const Rule& rule) { return rule.match == old.match && rule.name == old.name; });
+  });
+  all.insert(all.end(), with.begin(), with.end());
+  return all;
+}
+
+std::string limit(const Request& request) {
+  if (auto error = agent::another_copy_governs()) return refusal(error->status, error->what);
+  synchronise();
+  std::vector<Rule> own = request.rules;
+  if (auto error = settle_names(own)) return refusal(error->status, error->what);
+  std::vector<Rule> all = merged(own);
+  const std::vector<int> before = effective_counts();
+  auto made = request.dry_run ? govern::try_cap(all) : govern::cap(all);
+  if (!made) return refusal(made.error().status, made.error().what);
+  if (!request.dry_run) rules_in_force = std::move(all);
+  std::erase_if(*made, [&](const govern::Capped& capped) {
+    return wanted_by(own, pool_at(capped.pool)) == 0;
+  });
+  std::vector<int> after = effective_counts();
+  for (const govern::Capped& capped : *made) {
+    int& count = after[capped.pool];
+    if (request.dry_run && capped.finding.empty()) count = std::min(count, capped.most);
+  }
+  return say_caps(*made, before, after, request.dry_run);
+}
+
+std::string restore() {
+  std::vector<govern::Capped> ended = govern::caps();
+  const std::vector<int> before = effective_counts();
+  const auto none = govern::cap({});
+  if (!none) return refusal(none.error().status, none.error().what);
+  rules_in_force.clear();
+  const std::vector<int> after = effective_counts();
+  Json json = begin();
+  json.key("restored").open('[');
+  for (const govern::Capped& capped : ended) {
+    const Pool& pool = pool_at(capped.pool);
+    json.open('{').field("pool", static_cast<int>(capped.pool));
+    json.field("api", kApiNames[static_cast<std::size_t>(pool.runtime->api)]);
+    json.field("runtime", pool.runtime->name).field("path", pool.path);
+    count_or_null(json, "before", before[capped.pool]);
+    count_or_null(json, "after", after[capped.pool]);
+    json.close('}');
+  }
+  json.close(']').close('}');
+  return json.text();
+}
+
+// Whether the last `govern` over the socket began, so that `ungovern` ends that and
+// nothing else.
+bool governs = false;
+
+std::string say_governed() {
+  Json json = begin();
+  json.field("governed", govern::is_governed()).key("report").raw(govern::report_json());
+  json.close('}');
+  return json.text();
+}
+
+std::string start_governing(const Request& request) {
+  if (auto error = agent::another_copy_governs()) return refusal(error->status, error->what);
+  govern::GovernOptions options;
+  options.budget = request.budget;
+  if (governs) govern::ungovern();
+  auto error = govern::govern(options);
+  governs = !error;
+  return error ? refusal(error->status, error->what) : say_governed();
+}
+
+std::string stop_governing() {
+  if (!governs && govern::is_governed()) {
+    return refusal(CW_NOT_AVAILABLE,
+                   "the program governs itself, or was started by `corewise run`: only what was "
+                   "begun over this socket can be ended here");
+  }
+  if (governs) govern::ungovern();
+  governs = false;
+  return say_governed();
+}
+
+std::string info() {
+  synchronise();
+  const std::vector<govern::Capped> caps = govern::caps();
+  Json json = begin();
+  json.field("version", COREWISE_VERSION).field("governed", govern::is_governed());
+  json.key("pools").open('[');
+  for (std::size_t id = 0; id < pool_count(); ++id) {
+    const Pool& pool = pool_at(id);
+    json.open('{');
+    write_pool(json, pool, threads_of(pool));
+    const auto cap = std::ranges::find(caps, pool.id, &govern::Capped::pool);
+    count_or_null(json, "limit", cap != caps.end() && cap->finding.empty() ? cap->most : 0);
+    json.close('}');
+  }
+  json.close(']').close('}');
+  return json.text();
+}
+
+}  // namespace
+
+std::string refusal(int status, std::string_view what) {
+  Json json;
+  json.open('{').field("schema_version", 1).key("error").open('{');
+  json.field("status", status).field("kind", status_name(static_cast<Status>(status)));
+  json.field("message", what).close('}').close('}');
+  return json.text();
+}
+
+std::string answer(std::string_view line) {
+  const auto request = read_request(line);
+  if (!request) return refusal(request.error().status, request.error().what);
+  switch (request->kind) {
+    case Request::Kind::kInfo:
+      return info();
+    case Request::Kind::kLimit:
+      return limit(*request);
+    case Request::Kind::kRestore:
+      return restore();
+    case Request::Kind::kGovern:
+      return start_governing(*request);
+    case Request::Kind::kUngovern:
+      return stop_governing();
+    case Request::Kind::kReport:
+      return say_governed();
+    case Request::Kind::kSample:
+      return observe::sample_json(request->each);
+  }
+  return refusal(CW_INTERNAL, "a request without an answer");
+}
+
+}  // namespace corewise::control

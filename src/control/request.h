@@ -1,0 +1,30 @@
+// What may be asked over the control socket, as one line of JSON (docs/control.md). Nothing is done
+// here: a request is understood in full, or refused with a sentence.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "../error.h"
+#include "../limit.h"
+
+namespace corewise::control {
+
+// A longer line is no request of ours.
+inline constexpr std::size_t kLongestRequest = 4096;
+
+struct Request {
+  enum class Kind { kInfo, kLimit, kRestore, kGovern, kUngovern, kReport, kSample };
+  Kind kind = Kind::kInfo;
+  std::vector<Rule> rules;  // of kLimit: at least one
+  bool dry_run = false;     // of kLimit
+  bool each = false;        // of kSample: every thread
+  int budget = 0;           // of kGovern; 0: the process's own
+};
+
+// CW_BAD_ARGUMENT or CW_BAD_COUNT. Names of pools are not looked up.
+Result<Request> read_request(std::string_view line);
+
+}  // namespace corewise::control

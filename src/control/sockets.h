@@ -1,0 +1,26 @@
+// Where control sockets are: PID.sock in $XDG_RUNTIME_DIR/corewise, else in /tmp/corewise-UID, a
+// folder that nobody else may enter.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "../error.h"
+
+namespace corewise::control {
+
+// The path of this process's own socket; makes the folder. CW_NOT_PERMITTED if there is one that is
+// not plainly ours: a link, somebody else's, or open to others.
+Result<std::string> own_socket();
+
+// Connects to the process's socket, blocking, and made sure that the process is at the other end.
+// The caller closes it. CW_NO_SUCH_PROCESS, CW_NOT_PERMITTED, or CW_NOT_AVAILABLE if it has none.
+Result<int> connect_to(int pid);
+
+// Connects to a path; below 0 with errno.
+int connect_path(const std::string& path);
+
+// The processes of this user that have a socket. Sockets of processes that are gone are removed.
+std::vector<int> served_pids();
+
+}  // namespace corewise::control

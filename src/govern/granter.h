@@ -1,0 +1,41 @@
+// Whom the gate asks for a grant: the ledger, and what it cannot know of who else wants the CPUs.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "gate.h"
+#include "ledger.h"
+#include "run_queue.h"
+
+namespace corewise::govern {
+
+// Lives on for good: a thread may be on its way with it.
+class Granter {
+ public:
+  static Result<Granter*> open(const std::string& key, int budget);
+
+  const std::string& key() const { return key_; }
+  Ledger& ledger() { return *ledger_; }
+  const Ledger& ledger() const { return *ledger_; }
+  const Grants* grants() const { return &grants_; }
+
+  // How many CPUs the machine has, whoever may use them; 0: other people's work does not count.
+  void share_machine(int cpus) { machine_cpus_.store(cpus); }
+
+ private:
+  Granter(const std::string& key, std::unique_ptr<Ledger> ledger);
+  int left_by_others() noexcept;
+  static Permit acquire(void* self, int wanted) noexcept;
+  static void release(void* self, const Permit& permit) noexcept;
+
+  std::string key_;
+  std::unique_ptr<Ledger> ledger_;
+  Grants grants_;
+  std::atomic<int> machine_cpus_{0};
+  std::atomic<int> last_team_{1};
+  RunQueue queue_;
+};
+
+}  // namespace corewise::govern

@@ -1,0 +1,204 @@
+#include "hold.h"
+
+#include <algorithm>
+#include <iterator>
+#include <string_view>
+#include <utility>
+
+#include "../discover.h"
+#include "../runtimes/table.h"
+#include "arena.h"
+#include "gate.h"
+#include "gate_kmp.h"
+#include "gate_libgomp.h"
+#include "gate_openblas.h"
+#include "module_names.h"
+
+namespace corewise::govern {
+
+Held& Hold::note(const Pool& pool, const char* how, std::string finding) {
+  Held& held = pools_.emplace_back();
+  held.pool = pool.id;
+  held.how = how;
+  held.finding = std::move(finding);
+  return held;
+}
+
+void Hold::add_slots(std::vector<SlotRequest> requests) {
+  if (!requests.empty()) slots_.push_back(std::make_unique<Slots>(std::move(requests)));
+}
+
+void Hold::begin(std::vector<std::vector<SlotRequest>> everywhere) {
+  slots_.clear();
+  for (std::vector<SlotRequest>& requests : everywhere) add_slots(std::move(requests));
+}
+
+void Hold::hook_openmp(const Pool& pool) {
+  if (openmp_copies_ == libgomp::kMostCopies) {
+    note(pool, "none", "there are more OpenMP runtimes than can be told apart");
+    return;
+  }
+  const ModuleNames names(pool);
+  const libgomp::Symbol symbol = [&](const char* name) {
+    return reinterpret_cast<void*>(names.exported(name).address);
+  };
+  std::vector<SlotRequest> requests = libgomp::slot_requests(openmp_copies_, pool.id, symbol);
+  std::ranges::copy(kmp::slot_requests(openmp_copies_, pool.id, symbol),
+                    std::back_inserter(requests));
+  if (requests.empty()) {
+    note(pool, "none", "it lacks the functions that regions need");
+    return;
+  }
+  ++openmp_copies_;
+  add_slots(std::move(requests));
+  note(pool, "gate");
+}
+
+void Hold::hook_openblas(const Pool& pool) {
+  for (const arena::Copy& copy : arena::install()) {
+    if (copy.base != pool.base) continue;
+    if (!copy.served) {
+      note(pool, "none", copy.reason).by_limit = Held::ByLimit::kCap;
+      return;
+    }
+    const openblas::Attached attached = openblas::attach(pool, copy);
+    const char* how = !attached.governed ? "none" : attached.reason.empty() ? "gate" : "counted";
+    Held& held = note(pool, how, attached.reason);
+    held.served = true;
+    // Over OpenMP its calls are narrowed also where the program's own view of them is not kept.
+    const bool narrowed = attached.governed && (attached.reason.empty() || pool.layer == "openmp");
+    if (!narrowed) held.by_limit = Held::ByLimit::kCap;
+    return;
+  }
+  note(pool, "none", "its work buffers were not found").by_limit = Held::ByLimit::kCap;
+}
+
+void Hold::hook_none(const Pool& pool) {
+  if (pool.scope == CW_SCOPE_NONE || pool.runtime->set == nullptr) {
+    note(pool, "none", "it cannot be set from here");
+    return;
+  }
+  note(pool, "limit").by_limit = Held::ByLimit::kAlways;
+}
+
+const Hold::Gate* Hold::gate_of(const Pool& pool) {
+  static constexpr Gate kGates[] = {{&kOpenblas, &Hold::hook_openblas},
+                                    {&kLibgomp, &Hold::hook_openmp},
+                                    {&kLibomp, &Hold::hook_openmp},
+                                    {&kLibiomp, &Hold::hook_openmp}};
+  const auto* gate = std::ranges::find(kGates, pool.runtime, &Gate::runtime);
+  return gate != std::end(kGates) ? gate : nullptr;
+}
+
+void Hold::add(const Pool& pool) {
+  const Gate* gate = gate_of(pool);
+  (this->*(gate != nullptr ? gate->hook : &Hold::hook_none))(pool);
+}
+
+std::vector<std::string> Hold::rewrite_slots() {
+  std::vector<std::string> left;
+  for (const auto& slots : slots_) {
+    std::ranges::move(slots->rewrite().left, std::back_inserter(left));
+  }
+  return left;
+}
+
+std::vector<std::string> Hold::restore_slots() {
+  std::vector<std::string> left;
+  for (const auto& slots : slots_) {
+    std::ranges::move(slots->restore().left, std::back_inserter(left));
+  }
+  return left;
+}
+
+// A copy that the arena does not serve has so many buffers. The least that any build has is 50.
+void Hold::cap_teams() const {
+  constexpr int kLeastSlots = 50;
+  int most = kMaxBudget;
+  for (const Held& held : pools_) {
+    const Pool& pool = pool_at(held.pool);
+    if (pool.runtime != &kOpenblas || held.served) continue;
+    most = std::min(most, pool.caller_slots > 0 ? pool.caller_slots : kLeastSlots);
+  }
+  gate::cap_teams(most);
+}
+
+// What has no gate. Only what is above the most, since a limit also raises.
+void Hold::limit(Held& held) {
+  const Pool& pool = pool_at(held.pool);
+  const int cap = wanted_by(caps_, pool);
+  int most = held.by_limit == Held::ByLimit::kAlways ? most_ : kMaxBudget;
+  if (cap != 0) most = std::min(most, cap);
+  if (held.by_limit == Held::ByLimit::kNever || held.most == most) return;
+  held.most = most;
+  if (held.limit != nullptr) close_limits(*std::exchange(held.limit, nullptr));
+  if (pool.scope == CW_SCOPE_NONE || pool.runtime->get(pool) <= most) return;
+  auto opened = open_limits({{CW_MATCH_ID, {}, pool.id, most}}, CW_LIMITS_NOT_STICKY,
+                            reinterpret_cast<std::uintptr_t>(this));
+  if (!opened) {
+    held.how = "none";
+    held.finding = held.not_limited = opened.error().what;
+    return;
+  }
+  held.limit = std::move(*opened);
+  if (pool.scope == CW_SCOPE_THREAD) {
+    held.finding = "only the thread that governs is limited: the library counts for each by itself";
+  }
+}
+
+void Hold::obey() {
+  for (Held& held : pools_) {
+    limit(held);
+    const bool gate = held.by_limit == Held::ByLimit::kNever;
+    gate::cap_pool(held.pool, gate ? wanted_by(caps_, pool_at(held.pool)) : 0);
+  }
+  openblas::obey_caps();
+}
+
+std::vector<Capped> Hold::caps() const {
+  std::vector<Capped> all;
+  for (const Held& held : pools_) {
+    const Pool& pool = pool_at(held.pool);
+    const int most = wanted_by(caps_, pool);
+    if (most == 0) continue;
+    const bool gate =
+        held.by_limit == Held::ByLimit::kNever && held.how != std::string_view("none");
+    const bool settable = pool.scope == CW_SCOPE_PROCESS && pool.runtime->set != nullptr;
+    std::string finding;
+    if (!gate) finding = settable ? held.not_limited : held.finding;
+    if (!gate && pool.scope == CW_SCOPE_THREAD) {
+      finding = "each thread has a count of its own, which only that thread can set";
+    }
+    all.push_back({held.pool, most, gate, std::move(finding)});
+  }
+  return all;
+}
+
+std::vector<Capped> Hold::with_caps(std::vector<Rule> caps, bool hooked) const {
+  Hold tried;
+  tried.caps_ = std::move(caps);
+  if (hooked) {
+    tried.pools_ = pools_;
+    return tried.caps();
+  }
+  for (std::size_t id = 0; id < pool_count(); ++id) {
+    const Pool& pool = pool_at(id);
+    if (gate_of(pool) == nullptr) {
+      tried.hook_none(pool);
+    } else {
+      tried.note(pool, "gate");
+    }
+  }
+  return tried.caps();
+}
+
+void Hold::let_go() {
+  for (const Held& held : pools_) {
+    gate::cap_pool(held.pool, 0);
+    if (held.limit != nullptr) close_limits(*held.limit);
+  }
+  pools_.clear();
+  openmp_copies_ = 0;
+}
+
+}  // namespace corewise::govern

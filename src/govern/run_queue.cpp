@@ -1,0 +1,57 @@
+#include "run_queue.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <charconv>
+
+namespace corewise::govern {
+
+std::optional<int> runnable_in(std::string_view loadavg) {
+  const std::size_t slash = loadavg.find('/');
+  if (slash == std::string_view::npos) return std::nullopt;
+  const std::size_t space = loadavg.rfind(' ', slash);
+  const char* const first = loadavg.data() + (space == std::string_view::npos ? 0 : space + 1);
+  const char* const last = loadavg.data() + slash;
+  int runnable = 0;
+  const auto [end, error] = std::from_chars(first, last, runnable);
+  if (error != std::errc{} || end != last || runnable < 0) return std::nullopt;
+  return runnable;
+}
+
+void RunQueue::looked(std::uint64_t now_ms, int others) noexcept {
+  const bool fresh = now_ms - last_ms_.load(std::memory_order_relaxed) <= kFreshMs;
+  const std::uint64_t before = fresh ? looks_.load(std::memory_order_relaxed) : 0;
+  looks_.store(before << 16 | static_cast<std::uint64_t>(std::clamp(others, 0, 0xffff)),
+               std::memory_order_relaxed);
+  last_ms_.store(now_ms, std::memory_order_relaxed);
+}
+
+int RunQueue::others(std::uint64_t now_ms) const noexcept {
+  static_assert(kLooks == 4, "the looks fill a word");
+  if (now_ms - last_ms_.load(std::memory_order_relaxed) > kFreshMs) return 0;
+  const std::uint64_t word = looks_.load(std::memory_order_relaxed);
+  std::array<int, kLooks> looks{};
+  for (unsigned i = 0; i < kLooks; ++i) looks[i] = static_cast<int>(word >> 16 * i & 0xffff);
+  std::ranges::nth_element(looks, looks.begin() + 1);
+  return looks[1];
+}
+
+std::optional<int> runnable_now() noexcept {
+  const int before = errno;
+  std::array<char, 128> text;
+  ssize_t got = -1;
+  const int file = ::open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
+  if (file >= 0) {
+    got = ::read(file, text.data(), text.size());
+    ::close(file);
+  }
+  errno = before;
+  if (got <= 0) return std::nullopt;
+  return runnable_in({text.data(), static_cast<std::size_t>(got)});
+}
+
+}  // namespace corewise::govern

@@ -1,0 +1,60 @@
+// How many runnable threads the ledger does not know of: other people's work, and the serial parts
+// of the processes that it does know. A team that is as wide as the budget waits beside them at its
+// barrier for a thread that has no CPU, a scheduler's tick (1 to 4 ms) for a region of
+// microseconds.
+//
+// A hint, and a cautious one. The kernel is asked every few milliseconds at most, so only who
+// starts many regions a second is told anything: a long region always finds the answers too old,
+// and gets what the ledger has. One answer means nothing, several in a row do.
+//
+// Source: the fourth field of /proc/loadavg, "runnable scheduling entities" (proc(5)), which the
+// kernel counts at that instant over all CPUs of the machine.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace corewise::govern {
+
+// "0.20 0.18 0.12 3/80 11206": 3.
+std::optional<int> runnable_in(std::string_view loadavg);
+
+// The last few answers. Any thread may ask; neither allocates, locks nor waits.
+class RunQueue {
+ public:
+  static constexpr std::uint64_t kEveryMs = 4;
+  static constexpr std::uint64_t kFreshMs = 50;
+  static constexpr unsigned kLooks = 4;
+
+  // Whether it is time for another look; true for one caller alone.
+  bool due(std::uint64_t now_ms) noexcept {
+    std::uint64_t due = due_ms_.load(std::memory_order_relaxed);
+    return now_ms >= due && due_ms_.compare_exchange_strong(due, now_ms + kEveryMs);
+  }
+
+  void looked(std::uint64_t now_ms, int others) noexcept;
+
+  // Others that were runnable at all looks but one, so that a thread which sleeps for a moment does
+  // not count as gone; 0 while the looks are few or old.
+  int others(std::uint64_t now_ms) const noexcept;
+
+ private:
+  std::atomic<std::uint64_t> due_ms_{0};
+  std::atomic<std::uint64_t> last_ms_{0};
+  std::atomic<std::uint64_t> looks_{0};  // 16 bits each, the newest lowest
+};
+
+// At least half the budget, whoever else is there: the scheduler gives each its share.
+constexpr int beside(int others, int cpus, int budget) {
+  const int fair = (budget + 1) / 2;
+  return cpus - others > fair ? cpus - others : fair;
+}
+
+// Threads that are runnable on this machine now; nothing where the kernel does not tell. Leaves
+// errno alone.
+std::optional<int> runnable_now() noexcept;
+
+}  // namespace corewise::govern

@@ -1,0 +1,44 @@
+// Reads JSON (RFC 8259) that others wrote: requests to the control socket, and its answers.
+//
+// Strict: one value and nothing behind it, no key twice, no raw control characters, at most 16
+// levels. Text is bytes again as Json wrote them: \udc80..\udcff are single bytes.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "error.h"
+
+namespace corewise {
+
+struct JsonValue {
+  enum class Kind { kNull, kTruth, kNumber, kText, kList, kObject };
+  Kind kind = Kind::kNull;
+  bool truth = false;
+  double number = 0;
+  std::string text;
+  std::vector<JsonValue> items;
+  std::vector<std::pair<std::string, JsonValue>> fields;  // in their order
+
+  // Null if this is no object, or has no such key.
+  const JsonValue* find(std::string_view key) const;
+
+  // What stands at a key, or the default where there is nothing of that kind.
+  double number_at(std::string_view key, double otherwise = 0) const;
+  std::string text_at(std::string_view key) const;
+  bool truth_at(std::string_view key) const;
+  // Empty where there is no list.
+  const std::vector<JsonValue>& items_at(std::string_view key) const;
+
+  // A number without a fraction, in the range of an int.
+  std::optional<int> whole() const;
+};
+
+// CW_BAD_ARGUMENT with a sentence that says what is wrong, and where.
+Result<JsonValue> read_json(std::string_view text);
+
+}  // namespace corewise

@@ -1,0 +1,191 @@
+"""JupyterLab in a real browser: a server, Debian's Chromium, and a notebook in it.
+
+Screenshots are kept in build/screenshots. What the page logs as an error fails the test.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import nbformat
+import pytest
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+ROOT = Path(__file__).parents[2]
+SCREENSHOTS = ROOT / "build" / "screenshots"
+CHROMIUM = shutil.which("chromium")
+_NOT_FOR_CHILDREN = ("OMP_", "OPENBLAS_", "COREWISE", "JUPYTER")
+_NUMBER = re.compile(r"\[\d+\]:")
+_TOKEN = "corewise"
+_SETTINGS = {
+    "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    "@jupyterlab/apputils-extension/themes": {"theme": "JupyterLab Light"},
+}
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """The server's address and its folder."""
+    folder = tmp_path_factory.mktemp("lab")
+    for name, settings in _SETTINGS.items():
+        file = folder / "settings" / f"{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(settings))
+    (folder / "root").mkdir()
+    source = ROOT / "tests" / "python" / "native" / "regions.c"
+    library = folder / "root" / "libregions.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-fopenmp", "-o", library, source], check=True)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(_NOT_FOR_CHILDREN)} | {
+        "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
+        "JUPYTERLAB_WORKSPACES_DIR": str(folder / "workspaces"),
+        "JUPYTER_CONFIG_DIR": str(folder / "config"),
+        "JUPYTER_RUNTIME_DIR": str(folder / "runtime"),
+        "IPYTHONDIR": str(folder / "ipython"),
+    }
+    command = [
+        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1",
+        f"--port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={_TOKEN}",
+        f"--ServerApp.root_dir={folder / 'root'}", "--expose-app-in-browser",
+    ]  # fmt: skip
+    address = f"http://127.0.0.1:{port}"
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(
+            command, env=environment, stdout=log, stderr=log, stdin=subprocess.DEVNULL
+        )
+        try:
+            _wait_for(f"{address}/api/status?token={_TOKEN}", server)
+            yield address, folder / "root"
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def _wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
+    end = time.monotonic() + 60
+    while time.monotonic() < end and server.poll() is None:
+        try:
+            urllib.request.urlopen(address, timeout=5).close()
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise RuntimeError("JupyterLab did not start")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if CHROMIUM is None:
+        pytest.skip("needs Debian's chromium")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        yield started
+        started.close()
+
+
+class Notebook:
+    """A notebook that is open in JupyterLab."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.item = page.locator(".corewise-item")
+        self.dialog = page.locator(".corewise-dialog")
+
+    def command(self, name: str, **arguments: object) -> None:
+        self.page.evaluate(
+            "([name, args]) => { window.jupyterapp.commands.execute(name, args); }",
+            [name, arguments],
+        )
+
+    def run(self, index: int, *, wait: bool = True) -> Locator:
+        """Runs one cell; its output."""
+        self.page.evaluate(
+            "i => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = i; }", index
+        )
+        self.command("notebook:run-cell")
+        cell = self.page.locator(".jp-Notebook .jp-CodeCell").nth(index)
+        prompt = cell.locator(".jp-InputPrompt").first
+        if wait:
+            expect(prompt).to_have_text(_NUMBER, timeout=30_000)
+        else:
+            expect(prompt).to_have_text("[*]:")
+        return cell.locator(".jp-OutputArea").first
+
+    def theme(self, name: str) -> None:
+        self.command("apputils:change-theme", theme=name)
+        light = "true" if "Light" in name else "false"
+        expect(self.page.locator("body")).to_have_attribute("data-jp-theme-light", light)
+
+    def picture(self, name: str) -> None:
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
+
+
+Open = Callable[..., Notebook]
+
+
+@pytest.fixture(scope="session")
+def page(lab: tuple[str, Path], browser: Browser) -> Page:
+    """JupyterLab, loaded once: that takes longer than most tests."""
+    page = browser.new_context(viewport={"width": 1100, "height": 900}).new_page()
+    page.set_default_timeout(60_000)
+    page.goto(f"{lab[0]}/lab?reset&token={_TOKEN}")
+    page.wait_for_function("window.jupyterapp")
+    page.evaluate("async () => { await window.jupyterapp.restored; }")
+    return page
+
+
+@pytest.fixture
+def open_notebook(
+    lab: tuple[str, Path], page: Page, request: pytest.FixtureRequest
+) -> Iterator[Open]:
+    """Opens a notebook with these cells, on a kernel of its own."""
+    logged: list[str] = []
+    page.on("pageerror", lambda error: logged.append(str(error)))
+
+    def open_notebook(*cells: str) -> Notebook:
+        name = re.sub(r"\W+", "-", request.node.name.removeprefix("test_")).strip("-") + ".ipynb"
+        notebook = nbformat.v4.new_notebook(
+            cells=[nbformat.v4.new_code_cell(cell) for cell in cells],
+            metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+        )
+        nbformat.write(notebook, lab[1] / name)
+        opened = Notebook(page)
+        page.evaluate(
+            """async (path) => {
+  const panel = await window.jupyterapp.commands.execute('docmanager:open', { path });
+  window.jupyterapp.shell.activateById(panel.id);
+  await panel.revealed;
+  await panel.sessionContext.ready;
+  await panel.sessionContext.session.kernel.info;
+}""",
+            name,
+        )
+        page.locator(".jp-Notebook-ExecutionIndicator[data-status='idle']").wait_for()
+        return opened
+
+    yield open_notebook
+    page.evaluate(
+        """async () => {
+  const app = window.jupyterapp;
+  await app.serviceManager.sessions.shutdownAll();
+  for (const widget of [...app.shell.widgets('main')]) {
+    if (widget.context) await widget.context.save();
+    widget.dispose();
+  }
+}"""
+    )
+    assert logged == []

@@ -1,0 +1,187 @@
+"""What a person sees and does in JupyterLab."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from conftest import Open
+from playwright.sync_api import Locator, expect
+
+LOAD = "import numpy, scipy.linalg, sklearn.cluster\n%load_ext corewise"
+# Prints the sizes that its OpenMP teams had; ends when they were limited, or after a minute.
+BUSY = """\
+import ctypes, time
+regions = ctypes.CDLL('./libregions.so')
+seen, end = [], time.monotonic() + 60
+while time.monotonic() < end and seen[-1:] != [1]:
+    if seen[-1:] != [team := regions.team_size()]: seen.append(team)
+print('teams of', seen)"""
+
+
+def contrast(output: Locator) -> float:
+    """Of the text of the first table with what is behind it, by WCAG's formula."""
+    return float(
+        output.locator("table").first.evaluate(
+            """table => {
+  const parts = (colour) => colour.match(/[\\d.]+/g).map(Number);
+  const light = (colour) => parts(colour).slice(0, 3).map((c) => c / 255)
+    .map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  let behind = table;
+  while (behind.parentElement && (parts(getComputedStyle(behind).backgroundColor)[3] === 0)) {
+    behind = behind.parentElement;
+  }
+  const [a, b] = [light(getComputedStyle(table.querySelector('td')).color),
+                  light(getComputedStyle(behind).backgroundColor)].sort((x, y) => y - x);
+  return (a + 0.05) / (b + 0.05);
+}"""
+        )
+    )
+
+
+def test_the_picture_in_both_themes(open_notebook: Open) -> None:
+    notebook = open_notebook(LOAD, "%threads", "corewise.plan(processes=2)")
+    notebook.run(0)
+    output = notebook.run(1)
+    expect(output.locator("caption").first).to_contain_text("Native thread pools of process")
+    expect(output.locator("svg[role=img] title").first).to_contain_text("threads on")
+    expect(output).to_contain_text("2 copies of OpenBLAS")
+    for theme in ("JupyterLab Light", "JupyterLab Dark"):
+        notebook.theme(theme)
+        notebook.page.wait_for_timeout(300)
+        assert contrast(output) >= 4.5
+        notebook.picture(f"threads-{theme.split()[1].lower()}")
+    notebook.theme("JupyterLab Light")
+
+
+def test_limits_are_changed_while_a_cell_runs(open_notebook: Open) -> None:
+    notebook = open_notebook(LOAD, BUSY)
+    expect(notebook.item).to_have_text("threads: -")
+    notebook.run(0)
+    expect(notebook.item).to_have_text(re.compile("openmp 2, blas 2 on 2 CPUs"), timeout=20_000)
+    output = notebook.run(1, wait=False)
+    notebook.item.click()
+    expect(notebook.dialog.locator("tbody tr")).to_have_count(3)
+    notebook.dialog.locator("input[name=openmp]").fill("1")
+    notebook.picture("status-dialog")
+    indicator = notebook.page.locator(".jp-Notebook-ExecutionIndicator")
+    expect(indicator).to_have_attribute("data-status", "busy")
+    notebook.dialog.get_by_role("button", name="Limit", exact=True).click()
+    said = notebook.dialog.get_by_role("status")
+    expect(said).to_contain_text(
+        re.compile("openmp scikit_learn.libs/libgomp.*: 2 -> 1, every thread, from")
+    )
+    expect(output).to_contain_text("teams of [2, 1]", timeout=30_000)
+    notebook.dialog.get_by_role("button", name="Close").click()
+    expect(notebook.dialog).to_have_count(0)
+    expect(notebook.item).to_contain_text("openmp 1, blas 2 on 2 CPUs")
+    notebook.picture("status-item")
+
+
+def test_asking_does_not_look_like_work(open_notebook: Open) -> None:
+    notebook = open_notebook(LOAD, "import time; time.sleep(3)")
+    notebook.run(0)
+    expect(notebook.item).to_contain_text("on 2 CPUs", timeout=20_000)
+    notebook.page.evaluate(
+        """() => {
+  window.seen = [];
+  window.jupyterapp.shell.currentWidget.sessionContext.statusChanged.connect(
+    (_, status) => window.seen.push(status));
+}"""
+    )
+    notebook.run(1)
+    assert notebook.page.evaluate("window.seen") == ["busy", "idle"]
+
+
+def test_bad_numbers_change_nothing(open_notebook: Open) -> None:
+    notebook = open_notebook(LOAD)
+    notebook.run(0)
+    expect(notebook.item).to_contain_text("on 2 CPUs", timeout=20_000)
+    notebook.item.click()
+    notebook.dialog.locator("input[name=blas]").fill("99999")
+    notebook.dialog.get_by_role("button", name="Limit", exact=True).click()
+    said = notebook.dialog.get_by_role("status")
+    expect(said).to_contain_text("nothing was changed: ")
+    expect(said).to_contain_text("from 1 to 32768")
+    notebook.page.keyboard.press("Escape")
+    expect(notebook.dialog).to_have_count(0)
+    expect(notebook.item).to_contain_text("blas 2")
+
+
+def test_the_live_view(open_notebook: Open) -> None:
+    work = "import time\nend = time.monotonic() + 4\nwhile time.monotonic() < end: a @ a"
+    notebook = open_notebook(LOAD + "\na = numpy.ones((1500, 1500))", "%threads live", work)
+    notebook.run(0)
+    output = notebook.run(1)
+    picture = output.locator(".corewise-live svg[role=img]")
+    expect(picture.locator("title")).to_contain_text("threads run now, of a budget of 2")
+    expect(output.locator(".corewise-live tbody tr")).to_have_count(4)
+    notebook.run(2, wait=False)
+    bars = picture.locator("rect.running")
+    before = bars.count()
+    expect(bars).to_have_count(before + 2)  # while the cell runs
+    notebook.picture("live")
+    # A page that is hidden says so, and the kernel stops.
+    notebook.page.evaluate(
+        """() => {
+  Object.defineProperty(document, 'visibilityState', { value: 'hidden', configurable: true });
+  document.dispatchEvent(new Event('visibilitychange'));
+}"""
+    )
+    notebook.run(0)
+    hidden = "corewise.jupyter.loaded()._live.hidden"
+    notebook.page.evaluate(
+        "code => window.jupyterapp.shell.currentWidget.content.widgets[2]"
+        ".model.sharedModel.setSource(code)",
+        f"import corewise\nprint({hidden}, 'now')",
+    )
+    expect(notebook.run(2)).to_contain_text("True now")
+    notebook.page.evaluate(
+        """() => {
+  delete document.visibilityState;
+  document.dispatchEvent(new Event('visibilitychange'));
+}"""
+    )
+    expect(notebook.run(2)).to_contain_text("False now")
+
+
+def test_a_kernel_restart_and_a_kernel_without_corewise(open_notebook: Open) -> None:
+    notebook = open_notebook(LOAD, "print('restarted', 1)")
+    notebook.run(0)
+    expect(notebook.item).to_contain_text("on 2 CPUs", timeout=20_000)
+    notebook.command("kernelmenu:restart")
+    notebook.page.get_by_role("button", name="Confirm Kernel Restart").click()
+    expect(notebook.item).to_have_text("threads: -", timeout=20_000)
+    notebook.run(1)
+    expect(notebook.item).to_have_text("threads: -")
+    expect(notebook.item).to_have_attribute("title", re.compile("Run %load_ext corewise"))
+    notebook.run(0)
+    expect(notebook.item).to_contain_text("on 2 CPUs", timeout=20_000)
+
+
+def test_a_closed_notebook_is_asked_no_more(open_notebook: Open) -> None:
+    notebook = open_notebook(LOAD)
+    notebook.run(0)
+    expect(notebook.item).to_contain_text("on 2 CPUs", timeout=20_000)
+    notebook.page.evaluate("window.jupyterapp.shell.currentWidget.dispose()")
+    expect(notebook.item).to_be_hidden()
+
+
+@pytest.mark.parametrize("broken", ["{}", "null"])
+def test_another_jupyterlab_gets_no_item_and_no_trouble(open_notebook: Open, broken: str) -> None:
+    """Where modules are not shared as expected, the extension brings no plugins."""
+    notebook = open_notebook("1")
+    brought = notebook.page.evaluate(
+        f"""async () => {{
+  const warn = console.warn;
+  const said = [];
+  console.warn = (text) => said.push(text);
+  const container = window._JUPYTERLAB.corewise;
+  await container.init({broken});
+  const made = (await container.get('./extension'))();
+  console.warn = warn;
+  return [made.default.length, said.length];
+}}"""
+    )
+    assert brought == [0, 1]

@@ -1,0 +1,178 @@
+"""%threads, %%threads and %govern, typed into a kernel."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import Kernel
+
+NOW = "now()"
+
+
+def test_what_is_there_is_shown_with_its_text_twin(kernel: Kernel) -> None:
+    (shown,) = kernel("%threads").shown
+    text, html = shown["text/plain"], shown["text/html"]
+    for part in ("No limits of this notebook", "libscipy_openblas", "libgomp", "Budget: 2 CPUs"):
+        assert part in text and part in html
+    assert "2 copies of OpenBLAS" in text and "2 copies of OpenBLAS" in html
+    assert '<svg role="img"' in html and "<script" not in html
+
+
+def test_a_limit_holds_for_all_cells_until_off(kernel: Kernel) -> None:
+    said = kernel("%threads openmp=8 blas=1").text
+    assert "openmp=8 blas=1 for every cell" in said and "MainThread" in said
+    assert "openmp libgomp: 2 -> 8, thread scope" in said
+    assert "blas libscipy_openblas: 2 -> 1, process scope" in said
+    for _ in range(2):
+        cell = kernel(NOW)
+        assert cell.result == "[['blas', 1], ['blas', 1], ['openmp', 8]]" and cell.text == ""
+    assert "openmp=8 blas=1" in kernel("%threads").shown[0]["text/plain"]
+    kernel("%threads blas=2")
+    assert kernel(NOW).result == "[['blas', 2], ['blas', 2], ['openmp', 2]]"
+    assert kernel("%threads off").text == "corewise: no limits\n"
+
+
+def test_all_pools_and_pools_by_name(kernel: Kernel) -> None:
+    kernel("%threads 1")
+    assert kernel(NOW).result == "[['blas', 1], ['blas', 1], ['openmp', 1]]"
+    kernel("%threads libgomp=3  # of one pool")
+    assert kernel(NOW).result == "[['blas', 2], ['blas', 2], ['openmp', 3]]"
+
+
+def test_what_a_cell_raised_is_limited_again_and_said(kernel: Kernel) -> None:
+    kernel("%threads openmp=1")
+    kernel("ctypes.CDLL(openmp().path).omp_set_num_threads(5)")
+    cell = kernel("openmp().threads")
+    assert cell.result == "1"
+    assert cell.text == ("corewise: openmp=1 applied again on MainThread: libgomp had 5 since\n")
+    assert kernel("openmp().threads").text == ""
+    kernel("ctypes.CDLL(openmp().path).omp_set_num_threads(2)\n%threads off")
+    kernel("ctypes.CDLL(openmp().path).omp_set_num_threads(2)")
+
+
+def test_another_thread_that_runs_cells_is_limited_too(kernel: Kernel) -> None:
+    subshell = kernel.ask("create_subshell_request")["subshell_id"]
+    kernel("%threads openmp=1 blas=1")
+    cell = kernel("(threading.current_thread().name, openmp().threads)", subshell=subshell)
+    assert cell.result.endswith(", 1)") and "MainThread" not in cell.result
+    assert "openmp=1 blas=1 applied again on " in cell.text
+    # Set there, it reaches the main thread's OpenMP with its next cell.
+    kernel("%threads openmp=7", subshell=subshell)
+    cell = kernel("openmp().threads")
+    assert cell.result == "7" and "applied again on MainThread" in cell.text
+    kernel("%threads off", subshell=subshell)
+    kernel.ask("delete_subshell_request", subshell_id=subshell)
+
+
+def test_a_cells_limits_end_with_it(kernel: Kernel) -> None:
+    for code in (f"%%threads blas=1\n{NOW}", f"%%time\n%%threads blas=1\n{NOW}"):
+        assert kernel(code).result == "[['blas', 1], ['blas', 1], ['openmp', 2]]"
+        assert kernel(NOW).result == "[['blas', 2], ['blas', 2], ['openmp', 2]]"
+
+
+def test_a_cell_may_go_above_the_notebook(kernel: Kernel) -> None:
+    kernel("%threads blas=1 openmp=1")
+    assert kernel(f"%%threads blas=2\n{NOW}").result == "[['blas', 2], ['blas', 2], ['openmp', 1]]"
+    after = kernel(NOW)
+    assert after.result == "[['blas', 1], ['blas', 1], ['openmp', 1]]" and after.text == ""
+
+
+def test_a_cell_is_itself_below_its_limits(kernel: Kernel) -> None:
+    awaited = kernel("%%threads blas=1\nimport asyncio\nawait asyncio.sleep(0)\nnow()[0]")
+    assert awaited.result == "['blas', 1]"
+    failed = kernel("%%threads blas=1\n1 / 0")
+    assert failed.error == "ZeroDivisionError: division by zero"
+    assert kernel(NOW).result.startswith("[['blas', 2]")
+    kernel("%%threads blas=1\n%%capture kept\nprint(now()[0])")
+    assert kernel("print(kept.stdout)").text == "['blas', 1]\n\n"
+
+
+@pytest.mark.parametrize(
+    ("typed", "word"),
+    [
+        (
+            "%threads openmp=0  # few",
+            "'openmp=0': expected a whole number of threads from 1 to 32768",
+        ),
+        ("%threads openmp=2.5", "expected a whole number"),
+        ("%threads openmp=-1", "expected a whole number"),
+        ("%threads blas=", "expected a whole number"),
+        ("%threads -4", "expected a whole number"),
+        ("%threads opnmp=2", "did you mean openmp?"),
+        ("%threads openmp", "write it as in openmp=8"),
+        ("%threads blas=1 openmp=x", "'openmp=x'"),
+        ("%threads blas=1 blas=2", "given twice"),
+        ("%threads 4 blas=2", "for every pool"),
+        ("%threads off now", "takes nothing more"),
+        ("%threads blas=1000", "built for at most"),
+        ("%%threads\n1", "wants the limits of the cell"),
+        ("%%threads off\n1", "write it as in"),
+        ("%govern maybe", "on, on BUDGET or off"),
+        ("%govern on lots", "expected a number of threads"),
+        ("%govern on 0", "above 0"),
+        ("%govern on 4096", "above the machine"),
+    ],
+)
+def test_bad_input_is_one_line_and_changes_nothing(kernel: Kernel, typed: str, word: str) -> None:
+    kernel("%threads openmp=1")
+    cell = kernel(typed)
+    assert "UsageError: " in cell.text + cell.error and word in cell.text + cell.error
+    assert len((cell.text or cell.error).splitlines()) == 1
+    assert kernel(NOW).result == "[['blas', 2], ['blas', 2], ['openmp', 1]]"
+    assert kernel("corewise.govern_report()['governed']").result == "False"
+
+
+def test_governing(kernel: Kernel) -> None:
+    assert kernel("%govern off").text == "corewise: was not governed by %govern\n"
+    assert kernel("%govern on").text == "corewise: governed, budget 2\n"
+    assert kernel("%govern on 1").text == "corewise: governed, budget 1\n"
+    assert "above the machine" in kernel("%govern on 4096").text
+    kernel("numpy.linalg.svd(numpy.ones((200, 200)));")
+    for magic in ("%govern", "%threads report"):
+        (shown,) = kernel(magic).shown
+        assert shown["text/plain"].startswith("Governed, budget 1. ")
+        assert "asks at each region or call" in shown["text/html"]
+    assert kernel("%govern off").text == "corewise: not governed any more\n"
+    assert kernel("corewise.govern_report()['governed']").result == "False"
+
+
+def test_the_tab_key_and_the_question_mark(kernel: Kernel) -> None:
+    assert kernel.complete("%threads bl") == ["blas="]
+    assert set(kernel.complete("%threads blas=1 lib")) == {"libgomp=", "libscipy_openblas="}
+    assert kernel.complete("%threads rep") == ["report"]
+    assert kernel.complete("%%threads ope") == ["openmp=", "openblas="]
+    assert kernel.complete("%govern of") == ["off"]
+    assert (
+        "Limits are upper bounds"
+        in kernel("print(get_ipython().magics_manager.magics['line']['threads'].__doc__)").text
+    )
+
+
+def test_notebooks_that_share_a_kernel_are_told(kernel: Kernel) -> None:
+    second = kernel.other()
+    kernel("%threads")
+    assert "uses this kernel too" not in second("%threads blas=1").text
+    assert "uses this kernel too" in kernel("%threads blas=2").text
+    assert "uses this kernel too" in second("%threads").shown[0]["text/plain"]
+    kernel.drain()
+    second.client.stop_channels()
+
+
+def test_values_show_themselves_with_a_text_twin(kernel: Kernel) -> None:
+    shown = kernel(
+        "for what in (corewise.info(), corewise.budget(), corewise.plan(processes=2),\n"
+        "             corewise.doctor(), corewise.govern_report()):\n"
+        "    display(what)"
+    ).shown
+    assert len(shown) == 5
+    for data in shown:
+        assert len(data["text/plain"]) > 20 and "</div>" in data["text/html"]
+
+
+def test_loading_twice_and_unloading(kernel: Kernel) -> None:
+    assert "already loaded" in kernel("%load_ext corewise").text
+    kernel("%threads 1\n%govern on")
+    kernel("%unload_ext corewise")
+    assert kernel(NOW).result == "[['blas', 2], ['blas', 2], ['openmp', 2]]"
+    assert kernel("corewise.govern_report()['governed']").result == "False"
+    assert "not found" in kernel("%threads").text
+    kernel("%load_ext corewise")

@@ -1,0 +1,140 @@
+"""corewise.toml: what %load_ext and %threads reset make of it, and that `corewise run` reads it
+alike."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import corewise
+import pytest
+from conftest import ENVIRONMENT, Kernel
+from corewise import BadFile, Project, project
+
+GOOD = '[limits]\nopenmp = 8\nblas = 4\n\n[govern]\non = true\nbudget = 1\ngroup = "mine"\n'
+
+# What stands in the file, the line that is wrong, what both readers say of it.
+BAD = [
+    ("[limits]\nblas = 0\n", 2, "limits.blas: expected a whole number of threads from 1 to 32768"),
+    ("[limits]\n\nblas = '4'\n", 3, "limits.blas: expected a whole number"),
+    ("[limits]\nblas = 4.0\n", 2, "limits.blas: expected a whole number"),
+    ("[limits]\nblas = true\n", 2, "limits.blas: expected a whole number"),
+    ("limits.openmp = -1\n", 1, "limits.openmp: expected a whole number"),
+    ("[limits]\nopenmp = 1\nopnmp = 2\n", 3, "[limits] has no key 'opnmp': expected one of openmp"),
+    ("# mine\nlimits = 4\n", 2, "expected a table [limits]"),
+    (
+        "[limits]\nblas = 1\n[limit]\nblas = 1\n",
+        3,
+        "expected the tables [limits] and [govern], not",
+    ),
+    ("[govern]\non = 1\n", 2, "govern.on: expected true or false"),
+    ("[govern]\nbudget = 'all'\n", 2, "govern.budget: expected a number of threads above 0"),
+    ("[govern]\nbudget = 0\n", 2, "govern.budget: expected a number of threads above 0"),
+    ("[govern]\nbudget = nan\n", 2, "govern.budget: expected a number of threads above 0"),
+    ("[govern]\nbudget = true\n", 2, "govern.budget: expected a number of threads above 0"),
+    ("[govern]\ngroup = ''\n", 2, "govern.group: expected a name in quotes"),
+    ("[limits]\nblas = 4\nblas = 5\n", 3, ""),
+    ("[limits\nblas = 4\n", 1, ""),
+    ("[limits]\nblas =\n", 2, ""),
+]
+
+
+def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "corewise", "run", *words]
+    return subprocess.run(
+        command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=60
+    )
+
+
+needs_tool = pytest.mark.skipif(
+    subprocess.run([sys.executable, "-m", "corewise", "--version"], capture_output=True).returncode
+    != 0,
+    reason="the wheel was built without the command line tool",
+)
+
+
+def test_the_nearest_file_counts(tmp_path: Path) -> None:
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    file = tmp_path / "corewise.toml"
+    file.write_text(GOOD)
+    said = Project(str(file), {"openmp": 8, "blas": 4}, True, 1, "mine")
+    assert project(below) == project(tmp_path) == said
+    (below / "corewise.toml").write_text("")
+    assert project(below) == Project(str(below / "corewise.toml"), {}, None, None, None)
+    file.unlink()
+    assert project(tmp_path) is None
+
+
+@pytest.mark.parametrize(("text", "line", "what"), BAD)
+def test_bad_files_name_file_line_and_what_was_expected(
+    tmp_path: Path, text: str, line: int, what: str
+) -> None:
+    (tmp_path / "corewise.toml").write_text(text)
+    with pytest.raises(BadFile) as failed:
+        project(tmp_path)
+    assert str(failed.value).startswith(f"{tmp_path}/corewise.toml:{line}: {what}")
+
+
+@needs_tool
+@pytest.mark.parametrize(("text", "line", "what"), BAD)
+def test_the_command_line_says_the_same(tmp_path: Path, text: str, line: int, what: str) -> None:
+    (tmp_path / "corewise.toml").write_text(text)
+    done = run(tmp_path, "--", "touch", "started")
+    assert done.returncode == 2 and not (tmp_path / "started").exists()
+    assert f"run: {tmp_path}/corewise.toml:{line}: {what}" in done.stderr
+
+
+@needs_tool
+def test_run_takes_defaults_and_the_command_line_wins(tmp_path: Path) -> None:
+    (tmp_path / "corewise.toml").write_text(GOOD)
+    below = tmp_path / "below"
+    below.mkdir()
+    done = run(below, "--openmp", "3", "--", "env")
+    after = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+    assert after["OMP_NUM_THREADS"] == "3" and after["OPENBLAS_NUM_THREADS"] == "4"
+    assert after["COREWISE_BUDGET"] == "1" and after["COREWISE_GROUP"] == "mine"
+    assert "governed, budget 1" in done.stderr and f"({tmp_path}/corewise.toml)" in done.stderr
+    (tmp_path / "corewise.toml").write_text("[limits]\nblas = 1\narrow = 2\n[govern]\non = false\n")
+    done = run(below, "--", "env")
+    assert "OPENBLAS_NUM_THREADS=1" in done.stdout and "COREWISE_GOVERN" not in done.stdout
+
+
+def test_a_notebook_begins_with_its_folders_limits(kernel: Kernel, tmp_path: Path) -> None:
+    (tmp_path / "corewise.toml").write_text("[limits]\nopenmp = 3\nblas = 1\n")
+    kernel("%unload_ext corewise")
+    said = kernel("%load_ext corewise").text
+    assert said == f"corewise: openmp=3 blas=1 ({tmp_path}/corewise.toml)\n"
+    assert kernel("now()").result == "[['blas', 1], ['blas', 1], ['openmp', 3]]"
+    kernel("%threads off")
+    assert kernel("now()").result == "[['blas', 2], ['blas', 2], ['openmp', 2]]"
+    kernel("%threads reset")
+    assert kernel("now()").result == "[['blas', 1], ['blas', 1], ['openmp', 3]]"
+
+
+def test_a_bad_file_is_said_and_nothing_of_it_applied(kernel: Kernel, tmp_path: Path) -> None:
+    file = tmp_path / "corewise.toml"
+    for text, what in (
+        ("[limits]\nopenmp = 3\nblas = 'x'\n", f"{file}:3: limits.blas: expected"),
+        ("[limits]\nopenmp = 3\n[govern]\non = true\nbudget = 4096\n", f"{file}: A budget of"),
+    ):
+        file.write_text(text)
+        kernel("%unload_ext corewise")
+        cell = kernel("%load_ext corewise")
+        assert what in cell.text and "nothing of it was applied" in cell.text
+        assert what in kernel("%threads reset").text
+        assert kernel("now()").result == "[['blas', 2], ['blas', 2], ['openmp', 2]]"
+        assert kernel("corewise.govern_report()['governed']").result == "False"
+
+
+def test_governing_from_the_file(kernel: Kernel, tmp_path: Path) -> None:
+    (tmp_path / "corewise.toml").write_text("[govern]\non = true\nbudget = 1\n")
+    assert "governed, budget 1" in kernel("%threads reset").text
+    assert kernel("corewise.govern_report()['budget']").result == "1"
+
+
+def test_the_words_are_those_of_limits() -> None:
+    from corewise._project import APIS
+
+    assert corewise.limits.__init__.__kwdefaults__.keys() == set(APIS)

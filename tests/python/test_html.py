@@ -1,0 +1,172 @@
+"""What notebooks show: whole, accessible, safe, with the numbers of the text."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+from corewise import Budget, Finding, Findings, Info, Plan, budget, plan
+from corewise._budget import Constraint
+from corewise._html import page, table
+from corewise._pictures import budget_cells, budget_words, listed_cpus, plan_boxes, threads_bar
+from corewise._plan import Level, PlannedLimit
+from corewise._report import Report
+from corewise._rich import Rich
+from test_info import LONG, UNKNOWN
+
+EVIL = "<b>\"'&\x1b"
+
+
+class Page(HTMLParser):
+    """Fails on tags that are left open; keeps what else the tests ask for."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.scopes: list[str | None] = []
+        self.titles: list[str] = []
+        self.kinds: list[str | None] = []
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(html)
+        assert self._open == []
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.kinds.append(dict(attrs).get("class"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._open.append(tag)
+        self.tags.append(tag)
+        assert not any(name.startswith("on") for name, _ in attrs)
+        if tag == "th":
+            self.scopes.append(dict(attrs).get("scope"))
+        if tag == "svg":
+            assert ("role", "img") in attrs
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+        if self._open and self._open[-1] == "title":
+            self.titles.append(data)
+
+
+def a_budget(cpus: float, allowed: str, machine: int) -> Budget:
+    constraints = (
+        Constraint("machine", "/sys", machine, False, EVIL),
+        Constraint("quota", EVIL, cpus, True, ""),
+    )
+    return Budget(
+        cpus, max(1, int(cpus)), -(-int(cpus * 10) // 10), allowed, budget().topology,
+        constraints, (EVIL,), "",
+    )  # fmt: skip
+
+
+def a_plan(processes: int, openmp: int, blas: int) -> Plan:
+    counts = {"processes": processes, "openmp": openmp, "blas": blas}
+    levels = tuple(Level(name, count, EVIL) for name, count in counts.items())
+    limits = (PlannedLimit(EVIL, EVIL, "blas", blas, EVIL),)
+    return Plan(64.0, 64, processes * openmp * blas, 0, levels, {}, limits, "")
+
+
+def a_report() -> Report:
+    pool = {"id": 0, "runtime": EVIL, "path": EVIL, "how": "gate", "finding": EVIL}
+    return Report(
+        governed=True, budget=2, regions=3, calls=1, granted=4, withheld=8, shortened=4,
+        not_needed_s=1.25, pools=[pool], findings=[EVIL],
+    )  # fmt: skip
+
+
+SHOWN: list[Rich] = [
+    Info([LONG, UNKNOWN]),
+    Info(),
+    a_budget(2.5, "0-3", 8),
+    budget(),
+    a_plan(4, 2, 1),
+    plan(processes=2),
+    Findings([Finding("id", "danger", EVIL, EVIL, EVIL)]),
+    Findings(),
+    a_report(),
+]
+
+
+@pytest.mark.parametrize("what", SHOWN, ids=lambda what: type(what).__name__)
+def test_whole_accessible_and_safe(what: Rich) -> None:
+    bundle = what._repr_mimebundle_()
+    assert bundle["text/plain"] == repr(what)
+    html = bundle["text/html"]
+    shown = Page(html)
+    assert shown.tags.count("table") == shown.tags.count("caption")
+    assert set(shown.scopes) <= {"col", "row"}
+    assert shown.tags.count("svg") == len(shown.titles)
+    assert not {"script", "link", "img", "b"} & set(shown.tags)
+    assert not re.search(r"https?:|url\(|@import", html)
+    assert "--jp-content-font-color1" in html and "prefers-color-scheme:dark" in html
+
+
+@pytest.mark.parametrize("what", SHOWN, ids=lambda what: type(what).__name__)
+def test_html_has_what_the_text_has(what: Rich) -> None:
+    html = Page(what._repr_html_()).text
+    for number in re.findall(r"(?<![\w/.])\d+(?:\.\d+)?(?![\w/.])", repr(what)):
+        assert number in html
+
+
+@pytest.mark.parametrize(
+    ("cpus", "allowed", "machine", "drawn", "words"),
+    [
+        (8, "0-7", 8, (8, 0), "8 of 8 CPUs are ours (filled)"),
+        (2.5, "0-3", 8, (3, 4), "2.5 of 8 CPUs are ours (filled), 1.5 more may be used, but not"),
+        (0.5, "1", 4, (1, 3), "0.5 of 4 CPUs are ours"),
+        (2, "5,9", 4, (2, 2), "2 may not be used (crossed out)"),
+        (64, "0-63", 2000, (64, 960), "64 of 2000 CPUs"),
+    ],
+)
+def test_cells(cpus: float, allowed: str, machine: int, drawn: tuple[int, int], words: str) -> None:
+    own, off = drawn
+    shown = a_budget(cpus, allowed, machine)
+    picture = budget_cells(shown)
+    kinds = Page(picture).kinds
+    assert kinds.count("own") == own
+    assert kinds.count("off") == 2 * off
+    assert budget_words(shown).startswith(words) or words in budget_words(shown)
+    filled = [float(w) for w in re.findall(r'class="own"[^>]* width="([\d.]+)"', picture)]
+    whole = float(re.search(r'class="(?:free|off)"[^>]* width="([\d.]+)"', picture)[1])  # type: ignore[index]
+    assert sum(filled) / whole == pytest.approx(cpus)
+
+
+def test_boxes_are_as_many_as_the_plan_says() -> None:
+    kinds = Page(plan_boxes(a_plan(3, 4, 2))).kinds
+    assert kinds.count("box") == 3 + 3 * 4 and kinds.count("own") == 24
+    many = plan_boxes(a_plan(100, 2, 1))
+    assert Page(many).kinds.count("own") == 16
+    assert "the first 8 each of 100 processes" in many
+    assert "1 process, in each 1 OpenMP thread, in each 1 BLAS thread: 1 thread" in plan_boxes(
+        a_plan(1, 1, 1)
+    )
+
+
+def test_a_bar_tells_too_many_in_words_too() -> None:
+    assert "2 threads on 4 CPUs<" in threads_bar(2, 4)
+    over = threads_bar(8, 4)
+    assert "too many" in over and 'class="high"' in over
+
+
+def test_lists_of_cpus() -> None:
+    assert listed_cpus("0-3,8") == [0, 1, 2, 3, 8]
+    assert listed_cpus("") == []
+
+
+def test_cells_are_text_unless_said_otherwise() -> None:
+    html = page(table(EVIL, [EVIL], [[EVIL]]))
+    assert html.count("&lt;b&gt;") == 3 and "<b>" not in html
+
+
+def test_a_report_is_a_dictionary_still() -> None:
+    report = a_report()
+    assert report["budget"] == 2 and dict(report)["pools"][0]["how"] == "gate"
+    assert repr(report).startswith(
+        "Governed, budget 2. 4 regions and calls wanted 3.0 threads on average and got 1.0; "
+        "4 got fewer than they wanted. Oversubscription avoided: 1.2 thread-seconds."
+    )
