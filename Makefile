@@ -38,6 +38,11 @@ test-reliability: setup-test install  ## the runs that used to crash, 50 times e
 	@$(PYTHON) tools/run_tests.py build-gcc
 	COREWISE_RUNS=50 ctest --test-dir build/dev -R '^reliability$$' --output-on-failure
 
+.PHONY: test-languages
+test-languages: setup-test install  ## R and Octave under `corewise run` (installs Octave, 230 MB)
+	@dpkg -s octave >/dev/null 2>&1 || apt-get install -y -qq --no-install-recommends octave
+	@$(PYTHON) -m pytest -q tests/estimators/test_languages.py
+
 .PHONY: bench
 bench: setup-test install  ## print the benchmark tables
 	@tools/bench.sh
