@@ -26,7 +26,7 @@ constexpr std::size_t kTail = 2048;
 
 // Too large for a stack that may be short; one report is written at a time.
 constinit FixedText<32768> text;
-constinit std::array<char, kStack> buffer;
+constinit std::array<char, kStack> buffer{};
 
 class File {
  public:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import pytest
@@ -15,7 +16,8 @@ from jupyter_client.blocking.client import BlockingKernelClient
 from jupyter_client.manager import KernelManager
 
 _NOT_FOR_CHILDREN = ("OMP_", "OPENBLAS_", "COREWISE")
-ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith(_NOT_FOR_CHILDREN)}
+# Deaths of other programs on this machine are none of a test's.
+ENVIRONMENT = {"XDG_STATE_HOME": mkdtemp()} | {k: v for k, v in os.environ.items() if not k.startswith(_NOT_FOR_CHILDREN)}
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -202,3 +203,21 @@ def test_loading_twice_and_unloading(kernel: Kernel) -> None:
     assert kernel("corewise.govern_report()['governed']").result == "False"
     assert "not found" in kernel("%threads").text
     kernel("%load_ext corewise")
+
+
+def test_the_next_kernel_says_what_killed_the_one_before(tmp_path: Path) -> None:
+    with started(tmp_path) as dying:
+        assert dying("%load_ext corewise").text == ""
+        assert "no process" in dying("%threads why").text
+        dying.send("import ctypes; ctypes.string_at(16)")
+        for _ in range(300):
+            if not dying.manager.is_alive():
+                break
+            time.sleep(0.1)
+        assert not dying.manager.is_alive()
+    with started(tmp_path) as after:
+        said = after("%load_ext corewise").text
+        assert "died here less than a minute ago" in said and "%threads why" in said
+        (shown,) = after("%threads why").shown
+        for part in ("died by SIGSEGV", "faulthandler"):
+            assert part in shown["text/plain"] and part in shown["text/html"]

@@ -29,10 +29,34 @@ def load(shell: InteractiveShell) -> None:
 
     _loaded = Magics(shell)
     _loaded.register()
+    _tell_of_the_one_before()
     try:
         _loaded.apply_project()
     except Error as error:
         print(f"corewise: error: {error}; nothing of it was applied", file=sys.stderr)
+
+
+def _tell_of_the_one_before() -> None:
+    """One sentence if a process of this folder died within the hour before this kernel began."""
+    import os
+    import time
+
+    from .._death import last_death
+
+    death = last_death()
+    if death is None or death.folder != os.getcwd():
+        return
+    age = time.time() - death.time
+    if age < 3600 and death.pid != os.getpid():
+        what = death.findings[0].what
+        print(f"corewise: process {death.pid} died here {_ago(age)} ago: {what}. See %threads why")
+
+
+def _ago(seconds: float) -> str:
+    minutes = int(seconds / 60)
+    if minutes < 1:
+        return "less than a minute"
+    return "a minute" if minutes == 1 else f"{minutes} minutes"
 
 
 def unload(shell: InteractiveShell) -> None:

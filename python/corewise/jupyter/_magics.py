@@ -13,6 +13,7 @@ from IPython.core.inputtransformer2 import cell_magic
 from IPython.display import display
 
 from .._errors import BadFile, Error
+from .._death import last_death
 from .._govern import govern_report
 from .._info import Info, info
 from .._limits import limits
@@ -52,6 +53,7 @@ class Magics:
             "off": self._off,
             "reset": self._reset,
             "report": self._report,
+            "why": self._why,
             "live": self._show_live,
         }
         self._frontends = Frontends()
@@ -92,6 +94,7 @@ class Magics:
         %threads off                no limits
         %threads reset              the limits of corewise.toml, if there is one, else none
         %threads report             what governing did (see %govern)
+        %threads why                what the last process died of that had corewise loaded
         %threads live               what each pool's threads do now, once a second; needs anywidget
 
         A limit sets the count of a pool; of several that are open, the tightest counts. BLAS is
@@ -166,6 +169,13 @@ class Magics:
 
     def _report(self) -> None:
         _show(govern_report())
+
+    def _why(self) -> None:
+        death = last_death()
+        if death is None:
+            _say("no process that had corewise loaded died and left a report")
+        else:
+            _show(death)
 
     def _show_live(self) -> None:
         try:
