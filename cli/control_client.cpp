@@ -19,7 +19,7 @@ namespace corewise::cli {
 namespace {
 
 Result<std::string> exchange(int fd, int pid, const std::string& request, int timeout_ms) {
-  const timeval patience{timeout_ms / 1000, timeout_ms % 1000 * 1000};
+  const timeval patience{timeout_ms / 1000, timeout_ms % 1000 * 1000L};
   ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   const std::string line = request + "\n";
   if (::send(fd, line.data(), line.size(), MSG_NOSIGNAL) != static_cast<ssize_t>(line.size())) {

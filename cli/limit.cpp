@@ -97,7 +97,7 @@ bool show(const Answer& answer, const Options& options, const Context& context) 
   std::string out =
       table({{"API"}, {"BEFORE", true}, {"NOW", true}, {"RUNTIME"}, {"LIBRARY"}}, rows, style);
   if (!options.restore && !context.settings.quiet) {
-    out += "\n";
+    out += '\n';
     for (const auto& [reach, runtimes] : reaches) {
       out += folded(fmt::format("{}: reaches {}.", runtimes, reach), 0, 2, style.width) + "\n";
     }

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 
 #include "control_client.h"
 #include "json.h"
@@ -34,9 +35,7 @@ Json event(const char* name, double t) {
   return json;
 }
 
-double rounded(double share) {
-  return static_cast<double>(static_cast<int>(share * 100 + 0.5)) / 100;
-}
+double rounded(double share) { return std::round(share * 100) / 100; }
 
 }  // namespace
 

@@ -72,6 +72,7 @@ int run_quietly(const std::vector<std::string>& words) {
   arguments.push_back(nullptr);
   const int status = wait_for_child([&] {
     const int nowhere = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+    if (nowhere < 0) return 127;
     for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) ::dup2(nowhere, fd);
     ::execvp(arguments[0], arguments.data());
     return 127;

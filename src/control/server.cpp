@@ -99,7 +99,9 @@ void forget_parent() {
   s.wake.close();
   for (Descriptor& socket : s.sockets) socket.close();
   // What they hold was perhaps being changed: it is left behind, not destroyed.
-  for (Client& client : s.clients) static_cast<void>(client.talk.release());
+  for (Client& client : s.clients) {
+    static_cast<void>(client.talk.release());  // NOLINT(bugprone-unused-return-value)
+  }
   s.lock.unlock();
   if (!served || !s.serves_children) return;
   try {
@@ -254,7 +256,7 @@ void* thread_main(void*) {
 }
 
 Error system_error(const std::string& what) {
-  return {CW_IO_ERROR, what + ": " + std::strerror(errno)};
+  return {CW_IO_ERROR, what + ": " + std::generic_category().message(errno)};
 }
 
 std::optional<Error> listen_at(Server& s, const std::string& path) {

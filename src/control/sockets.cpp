@@ -131,7 +131,7 @@ std::vector<int> served_pids() {
       if (::access(proc.c_str(), F_OK) == 0) {
         pids.push_back(static_cast<int>(*pid));
       } else {
-        ::unlinkat(::dirfd(list), entry->d_name, 0);
+        ::unlink((folder + "/" + entry->d_name).c_str());
       }
     }
     ::closedir(list);

@@ -21,9 +21,9 @@ struct Line {
   std::string_view text() const { return {bytes.data(), size}; }
 };
 
-void read_at(int folder, const std::string& name, Line& line) {
+void read_file(const std::string& path, Line& line) {
   line.size = 0;
-  const int fd = ::openat(folder, name.c_str(), O_RDONLY | O_CLOEXEC);
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return;
   const ssize_t n = ::read(fd, line.bytes.data(), line.bytes.size());
   ::close(fd);
@@ -51,9 +51,9 @@ std::vector<Task> read_all(const std::string& folder, bool delays) {
   // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody else reads this stream
   while (const dirent* entry = ::readdir(list)) {
     if (entry->d_name[0] < '0' || entry->d_name[0] > '9') continue;
-    const std::string tid = entry->d_name;
-    read_at(::dirfd(list), tid + "/stat", stat);
-    if (delays) read_at(::dirfd(list), tid + "/schedstat", schedstat);
+    const std::string task_folder = folder + "/" + entry->d_name;
+    read_file(task_folder + "/stat", stat);
+    if (delays) read_file(task_folder + "/schedstat", schedstat);
     const Task task = parse_task(stat.text(), schedstat.text());
     if (task.tid != 0) tasks.push_back(task);
   }

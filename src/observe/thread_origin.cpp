@@ -45,7 +45,7 @@ class OwnMemory {
 template <class T>
 T value_in(const Bytes& block, std::size_t offset) {
   T value;
-  std::memcpy(&value, block.data() + offset, sizeof value);
+  std::memcpy(reinterpret_cast<void*>(&value), block.data() + offset, sizeof value);
   return value;
 }
 

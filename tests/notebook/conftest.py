@@ -17,7 +17,9 @@ from jupyter_client.manager import KernelManager
 
 _NOT_FOR_CHILDREN = ("OMP_", "OPENBLAS_", "COREWISE")
 # Deaths of other programs on this machine are none of a test's.
-ENVIRONMENT = {"XDG_STATE_HOME": mkdtemp()} | {k: v for k, v in os.environ.items() if not k.startswith(_NOT_FOR_CHILDREN)}
+ENVIRONMENT = {"XDG_STATE_HOME": mkdtemp()} | {
+    k: v for k, v in os.environ.items() if not k.startswith(_NOT_FOR_CHILDREN)
+}
 
 
 @dataclass

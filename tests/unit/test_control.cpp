@@ -120,6 +120,7 @@ TEST_CASE("The socket answers in this process, and not in a forked child") {
   CHECK(sample->find("threads")->number_at("total") >= 2);
   CHECK(ask("nonsense\n").find("bad argument") != std::string::npos);
 
+#if !defined(__SANITIZE_THREAD__)  // cannot keep account of threads that a child starts
   const pid_t child = ::fork();
   if (child == 0) {
     const bool none = control::path().empty() && !control::connect_to(::getpid());
@@ -131,6 +132,7 @@ TEST_CASE("The socket answers in this process, and not in a forked child") {
   int status = -1;
   ::waitpid(child, &status, 0);
   CHECK(status == 0);
+#endif
   CHECK(ask("{\"request\":\"info\"}\n").find("\"pools\"") != std::string::npos);
   control::stop();
   CHECK(control::path().empty());

@@ -12,8 +12,8 @@ from IPython.core.error import UsageError
 from IPython.core.inputtransformer2 import cell_magic
 from IPython.display import display
 
-from .._errors import BadFile, Error
 from .._death import last_death
+from .._errors import BadFile, Error
 from .._govern import govern_report
 from .._info import Info, info
 from .._limits import limits
