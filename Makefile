@@ -43,6 +43,10 @@ test-languages: setup-test install  ## R and Octave under `corewise run` (instal
 	@dpkg -s octave >/dev/null 2>&1 || apt-get install -y -qq --no-install-recommends octave
 	@$(PYTHON) -m pytest -q tests/estimators/test_languages.py
 
+.PHONY: analyze
+analyze: setup-test  ## clang's path analyzer over core and command line (four minutes)
+	PATH="$(abspath .venv/bin):$$PATH" tools/tidy.sh --deep
+
 .PHONY: bench
 bench: setup-test install  ## print the benchmark tables
 	@tools/bench.sh

@@ -125,7 +125,8 @@ class Svg {
       if (lane.busy_s > 0) lanes.push_back(&lane);
     }
     if (lanes.empty()) return;
-    std::ranges::stable_sort(lanes, std::greater<>(), &Lane::busy_s);
+    std::ranges::sort(lanes, {},
+                      [](const Lane* lane) { return std::pair(-lane->busy_s, lane->tid); });
     const std::size_t hidden = lanes.size() > kMostLanes ? lanes.size() - kMostLanes : 0;
     lanes.resize(lanes.size() - hidden);
     std::ranges::sort(lanes, {}, &Lane::tid);
