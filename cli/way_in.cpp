@@ -2,13 +2,19 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdlib>
+#include <filesystem>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
+#include "control/sockets.h"
+#include "library.h"
 #include "os/os.h"
 #include "output.h"
 #include "run_child.h"
@@ -18,7 +24,7 @@ namespace corewise::cli {
 namespace {
 
 // Exits with one of the codes below. The request leaves no trace in the notebook's history.
-constexpr const char* kScript = R"py(
+constexpr const char* kAsk = R"py(
 import sys
 try:
     from jupyter_client import BlockingKernelClient
@@ -38,6 +44,29 @@ if content["status"] != "ok":
     sys.exit(13 if content.get("ename") == "ModuleNotFoundError" else 14)
 )py";
 
+// Has a Python of 3.14 or later run a script, by PEP 768: its main thread does so as soon as it is
+// back in Python code.
+constexpr const char* kSend = R"py(
+import sys
+if sys.version_info < (3, 14):
+    sys.exit(15)
+try:
+    sys.remote_exec(int(sys.argv[1]), sys.argv[2])
+except PermissionError:
+    sys.exit(16)
+except RuntimeError:
+    sys.exit(17)
+)py";
+
+// What it runs. A program that lacks the package, or has an old one, gets the library alone.
+constexpr const char* kOpen = R"py(try:
+    import corewise
+    corewise.control_start()
+except (ImportError, AttributeError):
+    import ctypes
+    ctypes.CDLL({:?}).cw_control_start()
+)py";
+
 struct Meaning {
   int code;
   const char* text;
@@ -47,7 +76,18 @@ constexpr Meaning kMeanings[] = {
     {12, "the kernel does not answer on its control channel"},
     {13, "the kernel's Python has no corewise: pip install corewise there"},
     {14, "the kernel could not open a control socket: COREWISE_CONTROL=off may be set there"},
+    {15, "it cannot be entered: only Python 3.14 and later take a script while they run"},
+    {16, "it may not be entered: that needs root, or kernel.yama.ptrace_scope=0"},
+    {17,
+     "it cannot be entered: it was started with PYTHON_DISABLE_REMOTE_DEBUG, or is another Python"},
 };
+
+std::string meaning_of(int code) {
+  for (const Meaning& meaning : kMeanings) {
+    if (meaning.code == code) return meaning.text;
+  }
+  return "its Python could not be run";
+}
 
 std::vector<std::string> words_of(int pid) {
   std::vector<std::string> words;
@@ -80,24 +120,78 @@ int run_quietly(const std::vector<std::string>& words) {
   return status >= 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+std::string why_not_kernel(const std::string& python, const std::string& file) {
+  const int code = run_quietly({python, "-c", kAsk, file});
+  return code == 0 ? std::string() : meaning_of(code);
+}
+
+// A file that the process, whoever runs it, can read; gone at the end.
+class Script {
+ public:
+  explicit Script(const std::string& text) {
+    const int fd = ::mkstemp(path_.data());
+    if (fd < 0) return;
+    written_ = ::fchmod(fd, 0644) == 0 &&
+               ::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
+    ::close(fd);
+  }
+  Script(const Script&) = delete;
+  Script& operator=(const Script&) = delete;
+  ~Script() { ::unlink(path_.c_str()); }
+  bool written() const { return written_; }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_ = "/tmp/corewise-XXXXXX";
+  bool written_ = false;
+};
+
+bool has_socket(int pid) {
+  const auto fd = control::connect_to(pid);
+  if (fd) ::close(*fd);
+  return bool(fd);
+}
+
+std::string why_not_python(int pid, const std::string& python) {
+  const auto library = find_library();
+  if (!library) return library.error().what;
+  const Script script(fmt::format(kOpen, *library));
+  if (!script.written()) return "no script can be written to /tmp";
+  const int code = run_quietly({python, "-c", kSend, std::to_string(pid), script.path()});
+  if (code != 0) return meaning_of(code);
+  for (int tenths = 0; tenths < 100; ++tenths) {
+    if (has_socket(pid)) return {};
+    if (tenths == 20) warn("waiting for its main thread to come back to Python code");
+    ::usleep(100'000);
+  }
+  return "its main thread has not come back to Python code for 10 s: try again later";
+}
+
+// The program that it runs, if that is Python.
+std::string python_of(int pid) {
+  std::error_code ignored;
+  const std::string path =
+      std::filesystem::read_symlink(fmt::format("/proc/{}/exe", pid), ignored).string();
+  return path.substr(path.rfind('/') + 1).starts_with("python") ? path : std::string();
+}
+
 }  // namespace
 
 std::optional<Error> make_socket(int pid) {
   const std::vector<std::string> words = words_of(pid);
   const std::string file = connection_file(words);
-  if (file.empty()) {
+  const std::string python = python_of(pid);
+  if (file.empty() && python.empty()) {
     return Error{CW_NOT_AVAILABLE,
-                 fmt::format("process {} has no control socket, and is no Jupyter kernel", pid)};
+                 fmt::format("process {} has no control socket, and is no Python", pid)};
   }
-  const int code = run_quietly({words.front(), "-c", kScript, file});
-  if (code == 0) return std::nullopt;
-  std::string why = "its Python could not be run";
-  for (const Meaning& meaning : kMeanings) {
-    if (meaning.code == code) why = meaning.text;
-  }
-  return Error{
-      CW_NOT_AVAILABLE,
-      fmt::format("process {} is a Jupyter kernel without a control socket, and {}", pid, why)};
+  const bool kernel = !file.empty();
+  const std::string why =
+      kernel ? why_not_kernel(words.front(), file) : why_not_python(pid, python);
+  if (why.empty()) return std::nullopt;
+  return Error{CW_NOT_AVAILABLE,
+               fmt::format("process {} is a {} without a control socket, and {}", pid,
+                           kernel ? "Jupyter kernel" : "Python program", why)};
 }
 
 }  // namespace corewise::cli

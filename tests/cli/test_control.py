@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -122,6 +123,11 @@ def test_exit_codes(corewise, words):
     with started(sys.executable, "-c", AGENTLESS) as child:
         done = corewise(command, "--pid", str(child.pid), *options)
     assert done.returncode == 8 and "corewise run" in done.stderr
+    if sys.version_info < (3, 14):
+        assert "only Python 3.14 and later" in done.stderr
+    with started("sh", "-c", "echo ready; read line") as child:
+        done = corewise(command, "--pid", str(child.pid), *options)
+    assert done.returncode == 8 and "is no Python" in done.stderr
     done = corewise(command, "--pid", "4194304", *options)
     assert done.returncode == 3 and "4194304" in done.stderr
     assert corewise(command, "--pid", "x", *options).returncode == 2
@@ -264,6 +270,20 @@ def test_a_kernel_that_never_heard_of_us_is_limited_amid_a_cell(corewise, numpy_
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
+
+
+LOOPS = "import time; print('ready', flush=True)\nwhile True: time.sleep(0.05)"
+
+
+@pytest.mark.skipif(shutil.which("python3.14") is None, reason="python3.14 is not here")
+def test_a_later_python_is_entered_while_it_runs(corewise):
+    with started("python3.14", "-c", LOOPS) as child:
+        done = corewise("govern", "--pid", str(child.pid))
+        assert done.returncode == 0, done.stderr
+        assert json.loads(corewise("info", "--pid", str(child.pid), "--json").stdout)["control"]
+    with started("python3.14", "-c", LOOPS, env={"PYTHON_DISABLE_REMOTE_DEBUG": "1"}) as child:
+        done = corewise("govern", "--pid", str(child.pid))
+    assert done.returncode == 8 and "PYTHON_DISABLE_REMOTE_DEBUG" in done.stderr
 
 
 def test_a_kernel_whose_python_cannot_help(corewise, tmp_path):
