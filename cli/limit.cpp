@@ -6,6 +6,7 @@
 #include "commands.h"
 #include "control_client.h"
 #include "exit_codes.h"
+#include "force.h"
 #include "json.h"
 #include "layout.h"
 #include "pool.h"
@@ -21,6 +22,7 @@ struct Options {
   std::vector<std::string> pools;                           // NAME=K
   bool restore = false;
   bool dry_run = false;
+  bool force = false;
 };
 
 // An object of names and counts, or the option that is wrong.
@@ -107,6 +109,20 @@ bool show(const Answer& answer, const Options& options, const Context& context) 
   return taken;
 }
 
+// What request_for found to be well formed.
+std::vector<ForcedCount> forced_counts(const Options& options) {
+  std::vector<ForcedCount> counts;
+  for (const auto& [api, text] : options.limits) {
+    if (const auto count = parse_count(api, text)) counts.push_back({true, api, *count});
+  }
+  for (const std::string& word : options.pools) {
+    const std::size_t equals = word.rfind('=');
+    const auto count = parse_count("pool", word.substr(equals + 1));
+    if (count) counts.push_back({false, word.substr(0, equals), *count});
+  }
+  return counts;
+}
+
 int limit(const Options& options, const Context& context) {
   const bool counts = !options.limits.empty() || !options.pools.empty();
   if (!options.pid) {
@@ -130,6 +146,10 @@ int limit(const Options& options, const Context& context) {
   if (!request) return fail(kUsage, "limit: " + request.error().what);
   bool connected = false;
   const auto answer = ask_or_enter(pid, *request, &connected);
+  const bool no_way = !answer && !connected && answer.error().status == CW_NOT_AVAILABLE;
+  if (no_way && options.force && counts) {
+    return limit_by_force(pid, forced_counts(options), options.dry_run, context);
+  }
   if (!answer) return fail_to_ask(answer.error(), connected, "limit", pid);
   if (context.settings.json) {
     write_out(answer->text + "\n");
@@ -159,6 +179,8 @@ Action declare(CLI::App& app) {
                  "The most threads of the pools of that runtime, file-name prefix or library file")
       ->type_name("NAME=N");
   app.add_flag("--restore", options->restore, "End all limits that were set so");
+  app.add_flag("--force", options->force,
+               "Where there is no control socket, write the counts of OpenBLAS into its memory");
   app.add_flag("--dry-run", options->dry_run, "Say what would be, and change nothing");
   return [options](const Context& context) { return limit(*options, context); };
 }
@@ -173,6 +195,12 @@ const Command kLimit = {
         "regions and OpenBLAS calls of all its threads get at most so many threads from their next "
         "one on, whatever the program sets; its own numbers stay as they are. Pools without a gate "
         "(oneTBB, Arrow) are set. Nothing is ever raised above the program's own number.\n"
+        "\n"
+        "A process that has no control socket and cannot be given one is left alone, unless "
+        "--force "
+        "says to store smaller counts in its memory, as root or with the rights of ptrace: those "
+        "of "
+        "OpenBLAS, which hold until the program sets its own.\n"
         "\n"
         "Limits add up: of one name the latest holds. They hold until --restore, or until the "
         "process ends, also for libraries that it loads later.",

@@ -98,6 +98,9 @@ class ModuleView {
 struct Look {
   int threads = 0;      // 0: cannot be told from outside
   std::string unknown;  // and then why
+  // Where the library keeps the count of the whole process as an int, if a smaller one may be
+  // stored there at any time; 0: nowhere.
+  std::uintptr_t count_at = 0;
 };
 
 // An environment variable that the runtime reads when it loads. Which API's count it takes.

@@ -53,6 +53,7 @@ std::mutex& govern_lock() {
     arena::remove();
     idle_pools::remove();
     hook_lock();
+    postmortem::look();
     auto* made = new std::mutex;
     os::at_fork([] { govern_lock().lock(); }, [] { govern_lock().unlock(); },
                 [] { govern_lock().unlock(); });

@@ -135,9 +135,10 @@ std::optional<Error> watch() {
 }
 
 void look() {
+  std::mutex& mutex = watch_lock();  // in any case: callers settle its place at forks
   const Scene* known = scene.load();
   if (known == nullptr || known->pools.size() == pool_count()) return;
-  const std::lock_guard lock(watch_lock());
+  const std::lock_guard lock(mutex);
   if (scene.load()->pools.size() != pool_count()) scene.store(draw_scene(known->folder));
 }
 

@@ -141,7 +141,7 @@ Look look(Pool& pool, const ModuleView& view) {
   if (*threads > CW_MAX_THREADS) {
     return {0, "blas_cpu_number holds " + std::to_string(*threads) + ", which is no thread count"};
   }
-  return {static_cast<int>(*threads), {}};
+  return {static_cast<int>(*threads), {}, count.address};
 }
 
 // Idle workers of the pthreads build compare the time-stamp counter with a static word, 2^26 or

@@ -1,11 +1,9 @@
 """Governed by run: programs of every kind, and what their processes report."""
 
-import contextlib
 import os
+import re
 import shutil
-import signal
 import subprocess
-import time
 
 import pytest
 from conftest import CLEAN
@@ -286,11 +284,11 @@ def test_preloaded_without_being_asked_it_does_nothing(program, regions, tmp_pat
 
 
 def test_trees_in_a_process_pool(program, numpy_python, tmp_path):
-    """The case of the README: it took a minute and a half by default."""
+    """The case of the README; `make bench-nested` has its times."""
     if subprocess.run([numpy_python, "-c", "import sklearn"], capture_output=True).returncode:
         pytest.skip("needs scikit-learn")
-    if not 2 <= len(os.sched_getaffinity(0)) <= 8:
-        pytest.skip("its threads take each other's cores on few CPUs, but more than one")
+    if not 2 <= len(os.sched_getaffinity(0)) <= 4:
+        pytest.skip("four workers must not fit side by side, and one team needs two CPUs")
     file = tmp_path / "trees.py"
     file.write_text("""
 import numpy as np
@@ -306,21 +304,13 @@ if __name__ == "__main__":
 """)
 
     command = [numpy_python, file]
-    begin = time.perf_counter()
-    done = subprocess.run([program, "run", "-q", "--", *command], env=CLEAN, capture_output=True)
-    governed = time.perf_counter() - begin
-    serial = subprocess.run(command, env=CLEAN | {"OMP_NUM_THREADS": "1"}, capture_output=True)
-    assert done.returncode == 0 and done.stdout == serial.stdout, done.stderr
-    # The default is not waited for longer than it takes to see that it is slower.
-    default = subprocess.Popen(
-        command, env=CLEAN, stdout=subprocess.DEVNULL, start_new_session=True
+    done = subprocess.run(
+        [program, "run", "--report", "--", *command], env=CLEAN, capture_output=True, text=True
     )
-    try:
-        default.wait(2 * governed)
-        raise AssertionError(f"the default took less than twice {governed:.1f} s")
-    except subprocess.TimeoutExpired:
-        pass
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(default.pid, signal.SIGKILL)
-        default.wait()
+    serial = subprocess.run(
+        command, env=CLEAN | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True
+    )
+    assert done.returncode == 0 and done.stdout == serial.stdout, done.stderr
+    told = re.search(r"(\d+) of (\d+) regions got fewer threads", done.stderr)
+    assert told is not None, done.stderr
+    assert int(told[1]) > int(told[2]) / 2  # four workers on a few CPUs

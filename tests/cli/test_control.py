@@ -286,6 +286,47 @@ def test_a_later_python_is_entered_while_it_runs(corewise):
     assert done.returncode == 8 and "PYTHON_DISABLE_REMOTE_DEBUG" in done.stderr
 
 
+FORCED = """
+import ctypes, numpy, glob, os, sys
+a = numpy.ones((200, 200)); a @ a
+libraries = os.path.join(os.path.dirname(numpy.__file__), "..", "numpy.libs")
+(path,) = glob.glob(os.path.join(libraries, "libscipy_openblas*"))
+library = ctypes.CDLL(path)
+library.scipy_openblas_set_num_threads64_(3)
+count = library.scipy_openblas_get_num_threads64_
+print("ready", flush=True)
+for line in sys.stdin: print(count(), numpy.allclose(a @ a, 200), flush=True)
+"""
+
+
+def test_what_cannot_be_entered_is_limited_by_force_alone(corewise, numpy_python):
+    env = {"COREWISE_CONTROL": "off"}
+    with started(numpy_python, "-c", FORCED, env=env) as child:
+        pid = str(child.pid)
+
+        def inside():
+            child.stdin.write("?\n")
+            child.stdin.flush()
+            return child.stdout.readline().strip()
+
+        def forced(*words):
+            done = corewise("limit", "--pid", pid, "--force", "--json", *words)
+            return done.returncode, [
+                (each["before"], each["after"]) for each in json.loads(done.stdout)["outcomes"]
+            ]
+
+        assert inside() == "3 True"
+        assert corewise("limit", "--pid", pid, "--blas", "1").returncode == 8
+        assert forced("--blas", "1", "--dry-run") == (0, [(3, 1)])
+        assert inside() == "3 True"
+        assert forced("--blas", "2") == (0, [(3, 2)])
+        assert inside() == "2 True"
+        assert forced("--blas", "8") == (0, [(2, 2)])  # never raised
+        assert forced("--pool", "openblas=1") == (0, [(2, 1)])
+        assert inside() == "1 True"
+        assert corewise("limit", "--pid", pid, "--force", "--blas", "0").returncode == 2
+
+
 def test_a_kernel_whose_python_cannot_help(corewise, tmp_path):
     """Nothing is at the other end of this connection file, and no jupyter_client reads it."""
     (tmp_path / "jupyter_client.py").write_text("raise ImportError")
