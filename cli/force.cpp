@@ -86,7 +86,7 @@ void show(const std::vector<Outcome>& outcomes, bool dry_run, const Context& con
   for (const Outcome& outcome : outcomes) {
     const Pool& pool = outcome.seen->pool;
     const auto count = [](int threads) { return threads > 0 ? std::to_string(threads) : "?"; };
-    const std::string file = printable(std::string(file_of(pool)), style.unicode);
+    const std::string file = printable(file_of(pool), style.unicode);
     rows.push_back({kApiNames[pool.runtime->api], count(outcome.seen->look.threads),
                     count(outcome.after), pool.runtime->name, file});
     if (!outcome.reason.empty()) {
