@@ -43,8 +43,9 @@ struct Copy {
   bool lowers = false;
   std::atomic<int> program{1};
   std::atomic<int> largest{1};
-  // The last call got less than it wanted. Then the count stays as it is when nobody is inside: the
-  // others are about to come back, and vector routines, which take no buffer, pass the gate by.
+  // The last call got less than its cap leaves it. Then the count stays as it is when nobody is
+  // inside: the others are about to come back, and vector routines, which take no buffer, pass the
+  // gate by.
   std::atomic<bool> shared_out{false};
   int ceiling = 0;
   Replaced set, goto_set, get;
@@ -112,7 +113,7 @@ void enter(const void* served, int) {
   const int wanted = copy->program.load(std::memory_order_relaxed);
   const gate::Visit visit = gate::enter(gate::Kind::kCall, wanted, false, copy->pool);
   me.nest.push(visit);
-  const bool less = visit.threads < wanted;
+  const bool less = visit.threads < at_rest(*copy);
   if (visit.counted && copy->shared_out.load(std::memory_order_relaxed) != less) {
     copy->shared_out.store(less, std::memory_order_relaxed);
   }
