@@ -9,11 +9,8 @@
 #include <string_view>
 #include <system_error>
 
-#include "exit_codes.h"
 #include "json.h"
-#include "layout.h"
 #include "outside.h"
-#include "process_choice.h"
 
 namespace corewise::cli {
 namespace {
@@ -79,76 +76,42 @@ Outcome force(int pid, const outside::SeenPool& seen, int wanted, bool dry_run) 
   return outcome;
 }
 
-void show(const std::vector<Outcome>& outcomes, bool dry_run, const Context& context) {
-  const Style style = style_for(context.settings);
-  std::vector<std::vector<std::string>> rows;
-  std::string notes;
-  for (const Outcome& outcome : outcomes) {
-    const Pool& pool = outcome.seen->pool;
-    const auto count = [](int threads) { return threads > 0 ? std::to_string(threads) : "?"; };
-    const std::string file = printable(file_of(pool), style.unicode);
-    rows.push_back({kApiNames[pool.runtime->api], count(outcome.seen->look.threads),
-                    count(outcome.after), pool.runtime->name, file});
-    if (!outcome.reason.empty()) {
-      notes += folded(fmt::format("{}: {}.", file, outcome.reason), 0, 2, style.width) + "\n";
-    }
-  }
-  std::string out =
-      table({{"API"}, {"BEFORE", true}, {"NOW", true}, {"RUNTIME"}, {"LIBRARY"}}, rows, style);
-  if (!context.settings.quiet) {
-    out += "\n" + notes;
-    out +=
-        folded("By force: the whole process, from its next call on, until it sets a count itself.",
-               0, 2, style.width) +
-        "\n";
-    if (dry_run) out += "Dry run: nothing was changed.\n";
-  }
-  write_out(out);
-}
-
-void show_json(int pid, const std::vector<Outcome>& outcomes) {
-  Json json;
-  json.open('{').field("schema_version", 1).field("pid", pid).field("forced", true);
-  json.key("outcomes").open('[');
-  for (const Outcome& outcome : outcomes) {
-    const Pool& pool = outcome.seen->pool;
-    json.open('{').field("api", kApiNames[pool.runtime->api]).field("runtime", pool.runtime->name);
-    json.field("path", pool.path).field("before", outcome.seen->look.threads);
-    json.field("after", outcome.after).field("reach", "process").field("reason", outcome.reason);
-    json.close('}');
-  }
-  write_out(json.close(']').close('}').text() + "\n");
+void write(Json& json, const Outcome& outcome, int asked) {
+  const auto count = [&](const char* key, int threads) {
+    json.key(key);
+    threads > 0 ? json.value(threads) : json.null();
+  };
+  const Pool& pool = outcome.seen->pool;
+  json.open('{').field("pool", static_cast<std::uint64_t>(pool.id));
+  json.field("api", kApiNames[pool.runtime->api]).field("runtime", pool.runtime->name);
+  json.field("path", pool.path).field("asked", asked);
+  count("before", outcome.seen->look.threads);
+  count("after", outcome.after);
+  const bool reached = outcome.seen->look.count_at != 0;
+  json.field("reach", reached ? "the whole process, until the program sets it" : "nothing");
+  json.field("reason", outcome.reason).close('}');
 }
 
 }  // namespace
 
-int limit_by_force(int pid, const std::vector<ForcedCount>& counts, bool dry_run,
-                   const Context& context) {
+Result<Answer> limit_by_force(int pid, const std::vector<ForcedCount>& counts, bool dry_run) {
   const auto process = outside::read_process(pid);
-  if (!process) {
-    return fail(exit_for(process.error().status), "limit: " + process.error().what,
-                remedy_for(process.error().status, "limit", pid));
-  }
+  if (!process) return process.error();
   if (process->memory_refused) {
-    return fail(kNotPermitted,
-                fmt::format("limit: the memory of process {} may not be read or written", pid),
-                remedy_for(CW_NOT_PERMITTED, "limit", pid));
+    return Error{CW_NOT_PERMITTED,
+                 fmt::format("the memory of process {} may not be read or written", pid)};
   }
-  std::vector<Outcome> outcomes;
+  Json json;
+  json.open('{').field("schema_version", 1).field("pid", pid).field("dry_run", dry_run);
+  json.field("forced", true).key("outcomes").open('[');
   for (const outside::SeenPool& seen : process->pools) {
     const int wanted = wanted_of(seen.pool, counts);
-    if (wanted > 0) outcomes.push_back(force(pid, seen, wanted, dry_run));
+    if (wanted > 0) write(json, force(pid, seen, wanted, dry_run), wanted);
   }
-  if (context.settings.json) {
-    show_json(pid, outcomes);
-  } else if (outcomes.empty()) {
-    write_out(fmt::format("Process {} has no such pool.\n", pid));
-  } else {
-    show(outcomes, dry_run, context);
-  }
-  return std::ranges::all_of(outcomes, [](const Outcome& each) { return each.reason.empty(); })
-             ? kOk
-             : kNotTaken;
+  json.close(']').close('}');
+  auto value = read_json(json.text());
+  if (!value) return value.error();
+  return Answer{*std::move(value), json.text()};
 }
 
 }  // namespace corewise::cli

@@ -5,7 +5,8 @@
 #include <utility>
 #include <vector>
 
-#include "commands.h"
+#include "control_client.h"
+#include "error.h"
 
 namespace corewise::cli {
 
@@ -17,9 +18,7 @@ struct ForcedCount {
 
 // Stores smaller counts where the libraries of the process keep theirs: what OpenBLAS over pthreads
 // itself does when a program lowers its count, without a lock. Needs the rights of ptrace; the
-// process is not stopped. Says old and new of each pool, and which could not be reached. Returns an
-// exit code.
-int limit_by_force(int pid, const std::vector<ForcedCount>& counts, bool dry_run,
-                   const Context& context);
+// process is not stopped. The answer is as the control socket's to "limit" (docs/control.md).
+Result<Answer> limit_by_force(int pid, const std::vector<ForcedCount>& counts, bool dry_run);
 
 }  // namespace corewise::cli

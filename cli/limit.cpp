@@ -145,10 +145,10 @@ int limit(const Options& options, const Context& context) {
   const auto request = request_for(options);
   if (!request) return fail(kUsage, "limit: " + request.error().what);
   bool connected = false;
-  const auto answer = ask_or_enter(pid, *request, &connected);
+  auto answer = ask_or_enter(pid, *request, &connected);
   const bool no_way = !answer && !connected && answer.error().status == CW_NOT_AVAILABLE;
   if (no_way && options.force && counts) {
-    return limit_by_force(pid, forced_counts(options), options.dry_run, context);
+    answer = limit_by_force(pid, forced_counts(options), options.dry_run);
   }
   if (!answer) return fail_to_ask(answer.error(), connected, "limit", pid);
   if (context.settings.json) {
