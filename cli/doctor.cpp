@@ -7,16 +7,15 @@
 
 #include <cstring>
 #include <ctime>
+#include <optional>
 
 #include "commands.h"
 #include "exit_codes.h"
 #include "finding_list.h"
 #include "import_modules.h"
 #include "library.h"
-#include "os/os.h"
 #include "patient.h"
 #include "postmortem/death.h"
-#include "postmortem/folder.h"
 #include "process_choice.h"
 #include "watched_run.h"
 
@@ -75,15 +74,14 @@ int of_command(const Context& context) {
 }
 
 int of_last_death(const Context& context) {
-  const std::string path = postmortem::newest_report();
-  if (path.empty()) return show_findings({}, "the processes before: none left a report", context);
-  const auto text = os::read_file(path);
-  const auto death = text ? postmortem::read_death(*text) : Result<postmortem::Death>(text.error());
-  if (!death) return fail(kNotExamined, fmt::format("{}: {}", path, death.error().what));
+  const auto last = postmortem::last_death();
+  if (!last) return fail(kNotExamined, last.error().what);
+  const std::optional<postmortem::Death>& death = *last;
   if (context.settings.json) {
-    fmt::print("{}\n", postmortem::last_death_json());
-    return kFailed;
+    write_out(postmortem::death_json(death) + "\n");
+    return death ? kFailed : kOk;
   }
+  if (!death) return show_findings({}, "the processes before: none left a report", context);
   const std::time_t when = death->time;
   return show_findings(
       postmortem::explain(*death),

@@ -393,8 +393,11 @@ cw_status cw_watch_death(void) {
 }
 
 cw_status cw_last_death_json(char* buffer, size_t capacity, size_t* needed) {
-  return hand_out_document(buffer, capacity, needed,
-                           []() -> Result<std::string> { return postmortem::last_death_json(); });
+  return hand_out_document(buffer, capacity, needed, []() -> Result<std::string> {
+    // One that cannot be read tells as much as none.
+    const auto last = postmortem::last_death();
+    return postmortem::death_json(last ? *last : std::nullopt);
+  });
 }
 
 cw_status cw_govern(const cw_govern_options* options) {

@@ -28,8 +28,6 @@
 namespace corewise::agent {
 namespace {
 
-constexpr std::size_t kLongestCommand = 300;
-
 struct Agent {
   govern::Resident resident;
   std::string file;
@@ -63,17 +61,6 @@ bool is_preloaded() {
     at = end + 1;
   }
   return false;
-}
-
-std::string own_command() {
-  auto text = os::read_file("/proc/self/cmdline");
-  if (!text) return "?";
-  while (!text->empty() && text->back() == '\0') text->pop_back();
-  for (char& c : *text) {
-    if (c == '\0') c = ' ';
-  }
-  if (text->size() > kLongestCommand) text->replace(kLongestCommand, text->npos, "...");
-  return *text;
 }
 
 void write_line() {
@@ -112,7 +99,8 @@ void govern_from_now_on() {
   resident.told = told;
   agent->file = variable("COREWISE_REPORT_FILE");
   if (!agent->file.empty()) {
-    agent->command = Json().value(own_command()).text();
+    const std::string command = os::own_command();
+    agent->command = Json().value(command.empty() ? "?" : command).text();
     agent->counts = agent->file + ".counts";
     agent->writer = {agent->file.c_str(), agent->command, 0, std::nullopt};
     const auto* exit = reinterpret_cast<const void*>(&hooked_exit);

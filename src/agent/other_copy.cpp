@@ -14,10 +14,7 @@ using ReportJson = std::size_t (*)(char*, std::size_t);
 constexpr const char* kReportJson = "cw_govern_report_json";
 
 bool is_ours(const os::LoadedModule& module) {
-  const auto here = reinterpret_cast<std::uintptr_t>(&another_copy_governs);
-  return std::ranges::any_of(module.segments, [&](const os::Segment& segment) {
-    return here >= segment.begin && here < segment.end;
-  });
+  return module.contains(reinterpret_cast<std::uintptr_t>(&another_copy_governs));
 }
 
 bool governs(ReportJson report_json) {

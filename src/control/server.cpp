@@ -8,7 +8,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,6 +24,7 @@
 #include <string_view>
 #include <utility>
 
+#include "../govern/ledger_clock.h"
 #include "../os/os.h"
 #include "conversation.h"
 #include "sockets.h"
@@ -36,11 +36,7 @@ constexpr std::size_t kMostClients = 16;
 constexpr std::int64_t kPatienceMs = 10'000;
 constexpr std::size_t kStack = std::size_t{512} << 10;
 
-std::int64_t now_ms() {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<std::int64_t>(now.tv_sec) * 1000 + now.tv_nsec / 1'000'000;
-}
+std::int64_t now_ms() { return static_cast<std::int64_t>(govern::now_ms()); }
 
 // Descriptors that a child of a fork must close: they are its parent's. Known as such before they
 // are open to anybody, and forgotten before they are closed.

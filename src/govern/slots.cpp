@@ -95,13 +95,6 @@ void put(code::Word& word, std::uintptr_t value) {
   std::memcpy(word.bytes.data(), &value, sizeof value);
 }
 
-bool contains(const os::LoadedModule& module, std::uintptr_t at) {
-  for (const os::Segment& segment : module.segments) {
-    if (at >= segment.begin && at < segment.end) return true;
-  }
-  return false;
-}
-
 // What is handed to replacements: one for each function that was ever replaced, kept for good,
 // since a thread may still be on its way with it.
 const Origin& origin_for(const char* symbol, void* function) {
@@ -149,13 +142,13 @@ SlotReport Slots::rewrite() {
     Relocations(module).each([&](const char* name, std::uintptr_t at, bool foreign) {
       for (const SlotRequest& request : requests_) {
         if (std::strcmp(name, request.symbol) != 0) continue;
-        if (contains(module, reinterpret_cast<std::uintptr_t>(request.replacement))) continue;
+        if (module.contains(reinterpret_cast<std::uintptr_t>(request.replacement))) continue;
         const std::uintptr_t value = *reinterpret_cast<const std::uintptr_t*>(at);
         if (value == 0) continue;  // a weak symbol that nobody has
         Found one{{module.path, module.base, request.symbol, {}},
                   &request,
                   value,
-                  foreign && contains(module, value)};
+                  foreign && module.contains(value)};
         one.slot.patch.at = at;
         put(one.slot.patch.before, value);
         found.push_back(std::move(one));

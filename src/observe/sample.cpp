@@ -98,10 +98,7 @@ bool has_workers(const Pool& pool) {
 
 void attribute(std::uintptr_t function, const std::vector<os::LoadedModule>& all, Origin& origin) {
   for (const os::LoadedModule& module : all) {
-    const bool inside = std::ranges::any_of(module.segments, [&](const os::Segment& segment) {
-      return function >= segment.begin && function < segment.end;
-    });
-    if (!inside) continue;
+    if (!module.contains(function)) continue;
     origin.module = module.path.empty() ? "/proc/self/exe" : module.path;
     for (std::size_t id = 0; id < pool_count(); ++id) {
       const Pool& pool = pool_at(id);

@@ -79,11 +79,8 @@ std::optional<Node> node_at(const OwnMemory& memory, const Layout& layout, std::
 }
 
 bool lies_in_a_module(std::uintptr_t address, const std::vector<os::LoadedModule>& all) {
-  return std::ranges::any_of(all, [&](const os::LoadedModule& module) {
-    return std::ranges::any_of(module.segments, [&](const os::Segment& segment) {
-      return address >= segment.begin && address < segment.end;
-    });
-  });
+  return std::ranges::any_of(
+      all, [&](const os::LoadedModule& module) { return module.contains(address); });
 }
 
 void* look_at_myself(void* argument);

@@ -206,6 +206,16 @@ void at_fork(void (*prepare)(), void (*parent)(), void (*child)()) {
   pthread_atfork(prepare, parent, child);
 }
 
+std::string own_command() {
+  constexpr std::size_t kLongest = 300;
+  auto text = read_file("/proc/self/cmdline");
+  if (!text) return {};
+  while (!text->empty() && text->back() == '\0') text->pop_back();
+  std::ranges::replace(*text, '\0', ' ');
+  if (text->size() > kLongest) text->replace(kLongest, text->npos, "...");
+  return *text;
+}
+
 Result<std::string> read_file(const std::string& path, std::size_t most) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) {

@@ -4,6 +4,7 @@
 // header for these questions, so that a macOS or Windows port is one more file here.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -29,6 +30,12 @@ struct LoadedModule {
   std::uintptr_t base = 0;     // load bias: run-time address minus address in the file
   std::uintptr_t dynamic = 0;  // address of its dynamic section; 0 if it has none
   std::vector<Segment> segments;
+
+  bool contains(std::uintptr_t address) const {
+    return std::ranges::any_of(segments, [&](const Segment& segment) {
+      return address >= segment.begin && address < segment.end;
+    });
+  }
 };
 
 // Counters of the loader that change whenever a module is loaded or unloaded.
@@ -92,6 +99,10 @@ int usable_cpus();
 
 // Registers handlers around fork; each may be null.
 void at_fork(void (*prepare)(), void (*parent)(), void (*child)());
+
+// This process's command line, its words separated by blanks, cut short after a few hundred bytes;
+// empty where the system does not tell.
+std::string own_command();
 
 // The whole file, at most `most` bytes; files in /proc have no size to ask for beforehand.
 Result<std::string> read_file(const std::string& path, std::size_t most = std::size_t{64} << 20);

@@ -146,22 +146,21 @@ std::vector<Finding> explain(const Death& death) {
   return findings;
 }
 
-std::string last_death_json() {
+Result<std::optional<Death>> last_death() {
+  const std::string path = newest_report();
+  if (path.empty()) return std::optional<Death>();
+  const auto text = os::read_file(path, kLargest);
+  if (!text) return text.error();
+  auto death = read_death(*text);
+  if (!death) return Error{death.error().status, path + ": " + death.error().what};
+  return std::optional<Death>(*std::move(death));
+}
+
+std::string death_json(const std::optional<Death>& death) {
   Json json;
   json.open('{').field("schema_version", 1).key("death");
-  std::vector<Finding> findings;
-  const std::string path = newest_report();
-  const auto text =
-      path.empty() ? Result<std::string>(std::string()) : os::read_file(path, kLargest);
-  auto death = text && !text->empty() ? read_death(*text)
-                                      : Result<Death>(Error{CW_NOT_AVAILABLE, "nothing died"});
-  if (death) {
-    write(json, *death);
-    findings = explain(*death);
-  } else {
-    json.null();
-  }
-  write_findings(json.key("findings"), findings);
+  death ? write(json, *death) : static_cast<void>(json.null());
+  write_findings(json.key("findings"), death ? explain(*death) : std::vector<Finding>());
   json.close('}');
   return json.text();
 }

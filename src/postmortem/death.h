@@ -1,6 +1,7 @@
 // How a process died, in words: read from the report that it left.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,7 +39,10 @@ Result<Death> read_death(std::string_view report);
 // What happened, why, and what to do; at least one finding.
 std::vector<Finding> explain(const Death& death);
 
-// The newest report and its findings, docs/json.md, "death"; null and none where nothing died.
-std::string last_death_json();
+// From the newest report; none if there is no report, an Error that names the file if it is none.
+Result<std::optional<Death>> last_death();
+
+// A death and its findings, docs/postmortem.md; null and none where nothing died.
+std::string death_json(const std::optional<Death>& death);
 
 }  // namespace corewise::postmortem

@@ -7,22 +7,10 @@
 #include "../discover.h"
 #include "../govern/module_names.h"
 #include "../json.h"
-#include "../os/os.h"
 #include "../runtimes/table.h"
 
 namespace corewise::postmortem {
 namespace {
-
-constexpr std::size_t kLongestProgram = 300;
-
-std::string own_program() {
-  auto text = os::read_file("/proc/self/cmdline");
-  if (!text) return {};
-  while (!text->empty() && text->back() == '\0') text->pop_back();
-  std::ranges::replace(*text, '\0', ' ');
-  if (text->size() > kLongestProgram) text->replace(kLongestProgram, text->npos, "...");
-  return *text;
-}
 
 const int* number(const govern::ModuleNames& names, const char* name) {
   const std::uintptr_t at = names.anywhere(name).address;
@@ -51,9 +39,11 @@ ScenePool draw(const Pool& pool) {
 
 }  // namespace
 
-const Scene* draw_scene(const std::string& folder) {
-  auto* scene = new Scene{own_program(), folder, {}};
-  for (std::size_t id = 0; id < pool_count(); ++id) scene->pools.push_back(draw(pool_at(id)));
+const Scene* draw_scene(const Scene& before) {
+  auto* scene = new Scene(before);
+  while (scene->pools.size() < pool_count()) {
+    scene->pools.push_back(draw(pool_at(scene->pools.size())));
+  }
   return scene;
 }
 

@@ -23,7 +23,7 @@ struct Scene {
   std::vector<ScenePool> pools;
 };
 
-// Of what corewise has discovered so far. Lives on for good.
-const Scene* draw_scene(const std::string& folder);
+// The one before, and the pools that were discovered since. Lives on for good.
+const Scene* draw_scene(const Scene& before);
 
 }  // namespace corewise::postmortem

@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <mutex>
 #include <string_view>
+#include <utility>
 
 #include "../discover.h"
 #include "../os/os.h"
@@ -123,7 +124,7 @@ std::optional<Error> watch() {
   if (scene.load() != nullptr) return std::nullopt;
   auto folder = make_death_folder();
   if (!folder) return folder.error();
-  scene.store(draw_scene(*folder));
+  scene.store(draw_scene({os::own_command(), *std::move(folder), {}}));
   for (const int signal : kDeadly) {
     struct sigaction ours{};
     ours.sa_sigaction = on_signal;
@@ -139,7 +140,8 @@ void look() {
   const Scene* known = scene.load();
   if (known == nullptr || known->pools.size() == pool_count()) return;
   const std::lock_guard lock(mutex);
-  if (scene.load()->pools.size() != pool_count()) scene.store(draw_scene(known->folder));
+  known = scene.load();
+  if (known->pools.size() != pool_count()) scene.store(draw_scene(*known));
 }
 
 }  // namespace corewise::postmortem
