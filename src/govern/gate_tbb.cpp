@@ -145,7 +145,9 @@ std::int32_t join() {
 }
 
 std::int32_t part() {
-  if (me.arenas > 0 && --me.arenas == 0) gate::join_team(me.before);
+  if (me.arenas == 0) return kSuccess;
+  --me.arenas;
+  if (me.arenas == 0) gate::join_team(me.before);
   return kSuccess;
 }
 
@@ -163,7 +165,8 @@ std::string own_libtcm() {
 
 void offer_permits() {
   static const bool offered = [] {
-    if (std::getenv("TCM_ENABLE") != nullptr) return false;
+    const char* other = std::getenv("TCM_ENABLE");  // NOLINT(concurrency-mt-unsafe)
+    if (other != nullptr) return false;
     void* const library = ::dlopen(own_libtcm().c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (library == nullptr) return false;
     auto* const serve = reinterpret_cast<cw_tcm_serve_function*>(::dlsym(library, "cw_tcm_serve"));
