@@ -1,7 +1,7 @@
 """The site's configuration. `make docs` builds it into build/site.
 
-The pages are Markdown that reads well on its own. What is made from the sources stands in docs/_ext:
-the commands from `corewise manual`, Python from docstrings, C and C++ from the headers' comments.
+The pages are Markdown that reads well on its own. docs/_ext makes the rest from the sources: the
+commands from `corewise manual`, Python from docstrings, C and C++ from the headers' comments.
 """
 
 import os
@@ -26,12 +26,12 @@ extensions = [
     "page_names",
 ]
 exclude_patterns = ["_ext", "man"]
-# Pages of the toctree that colleagues may not have written yet.
-suppress_warnings = ["toc.empty_glob"]
 myst_heading_anchors = 3
 myst_enable_extensions = ["colon_fence", "deflist"]
 
 default_role = "py:obj"
+# Options and code in prose stay what one types.
+smartquotes = False
 autodoc_member_order = "bysource"
 python_maximum_signature_line_length = 60
 c_maximum_signature_line_length = 60
@@ -42,3 +42,4 @@ html_title = "corewise"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = False
+html_show_copyright = False

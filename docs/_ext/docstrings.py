@@ -14,6 +14,8 @@ import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
+from docutils import nodes
+from sphinx import addnodes
 from sphinx.application import Sphinx
 
 _COLUMNS = re.compile(r"(?P<left>\S.*?) {2,}(?P<right>\S.*)")
@@ -66,7 +68,10 @@ def _example(table: list[Row]) -> list[str]:
     for row in table:
         if row.right and len(lines) > 2:
             lines.append("")
-        lines += [f"   # {line}" for line in textwrap.wrap(row.right, 72)]
+        lines += [
+            f"   # {line}"
+            for line in textwrap.wrap(row.right.replace("`", ""), 72, break_on_hyphens=False)
+        ]
         lines.append(f"   {row.left}")
     return lines
 
@@ -116,7 +121,15 @@ def _signature(
     return ("", "") if returned or name in ("corewise.Death", "corewise.Pool") else None
 
 
+def _hide_private_modules(app: Sphinx, document: nodes.document) -> None:
+    """What calls return may live in a module that nobody is to import."""
+    for prefix in list(document.findall(addnodes.desc_addname)):
+        if "._" in prefix.astext():
+            prefix.parent.remove(prefix)
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("doctree-read", _hide_private_modules)
     app.connect("autodoc-process-docstring", _docstring)
     app.connect("autodoc-process-signature", _signature)
     return {"parallel_read_safe": True}

@@ -137,7 +137,7 @@ def govern_report() -> Report:
 class governed:
     """`govern()` for a block, or around each call of a function.
 
-    with governed(budget=4): ...
+    with governed(budget=2): ...
     @governed()                 of coroutines and generators, while their body runs
 
     The whole process is governed meanwhile, whichever thread entered. Blocks may overlap, from any

@@ -70,9 +70,7 @@ def run_python(code: str, folder: Path) -> None:
 
 def run_ipython(code: str, folder: Path) -> None:
     (folder / "block.ipy").write_text(code)
-    output = succeed(
-        f"{sys.executable} -m IPython --ext corewise --no-banner block.ipy", folder
-    )
+    output = succeed(f"{sys.executable} -m IPython --ext corewise --no-banner block.ipy", folder)
     assert not re.search("UsageError|Traceback", output), output
 
 

@@ -66,7 +66,7 @@ def names(site: Path) -> dict[str, set[str]]:
     """What the reference describes, by domain and kind."""
     with (site / "objects.inv").open("rb") as file:
         inventory = InventoryFile.load(file, "", lambda base, path: path)
-    return {kind: set(entries) for kind, entries in inventory.data.items()}
+    return {kind: set(entries) for kind, entries in inventory.items()}
 
 
 def of_domain(names: dict[str, set[str]], domain: str) -> set[str]:
