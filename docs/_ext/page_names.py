@@ -1,4 +1,4 @@
-"""Comments and messages point to pages as docs/govern.md: on the site these are links.
+"""Comments and messages name pages as docs/govern.md, and C's names as they are: here they link.
 
 A page that is not there is a warning, and so an error of `make docs`.
 """
@@ -11,36 +11,42 @@ from docutils import nodes
 from sphinx import addnodes
 from sphinx.application import Sphinx
 
-_PAGE = re.compile(r"docs/([a-z-]+)\.md")
+_NAME = re.compile(r"\b(docs/[a-z-]+\.md|cw_[a-z_]+|CW_[A-Z_]+)\b")
 
 
-def _parts(text: str, page: str) -> list[nodes.Node]:
-    made: list[nodes.Node] = []
-    pieces = _PAGE.split(text)
-    for plain, name in zip(pieces[::2], [*pieces[1::2], ""], strict=True):
-        if plain:
-            made.append(nodes.Text(plain))
-        if name:
-            link = addnodes.pending_xref(
-                "",
-                nodes.inline("", f"docs/{name}.md"),
-                refdomain="std",
-                reftype="doc",
-                reftarget=f"/{name}",
-                refdoc=page,
-                refexplicit=False,
-                refwarn=True,
-            )
-            made.append(link)
-    return made
+def _link(name: str, page: str) -> nodes.Node:
+    if name.startswith("docs/"):
+        return addnodes.pending_xref(
+            "",
+            nodes.inline("", name),
+            refdomain="std",
+            reftype="doc",
+            reftarget=name.removeprefix("docs").removesuffix(".md"),
+            refdoc=page,
+            refexplicit=False,
+            refwarn=True,
+        )
+    return addnodes.pending_xref(
+        "", nodes.literal("", name), refdomain="c", reftype="identifier", reftarget=name
+    )
 
 
-def _link(app: Sphinx, document: nodes.document) -> None:
+def _links(app: Sphinx, document: nodes.document) -> None:
+    page = app.env.docname
     for text in list(document.findall(nodes.Text)):
-        if _PAGE.search(text) and not isinstance(text.parent, (nodes.literal, nodes.literal_block)):
-            text.parent.replace(text, _parts(text, app.env.docname))
+        # Code and declarations stay as they are.
+        if not isinstance(text.parent, (nodes.paragraph, nodes.emphasis, nodes.strong)):
+            continue
+        pieces = _NAME.split(text)
+        if len(pieces) > 1:
+            made = [
+                _link(piece, page) if at % 2 else nodes.Text(piece)
+                for at, piece in enumerate(pieces)
+                if piece
+            ]
+            text.parent.replace(text, made)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    app.connect("doctree-read", _link)
+    app.connect("doctree-read", _links)
     return {"parallel_read_safe": True}

@@ -134,12 +134,13 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
-def test_no_page_is_wider_than_a_phone(browser: Browser, site: Path) -> None:
-    page = browser.new_page(viewport={"width": 400, "height": 800})
+@pytest.mark.parametrize("width", [400, 1200])
+def test_no_page_is_wider_than_the_screen(browser: Browser, site: Path, width: int) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 800})
     wide = []
     for file in sorted(site.rglob("*.html")):
         page.goto(file.as_uri(), wait_until="domcontentloaded")
-        if page.evaluate("document.scrollingElement.scrollWidth") > 400:
+        if page.evaluate("document.scrollingElement.scrollWidth") > width:
             wide.append(str(file.relative_to(site)))
     assert wide == []
 
