@@ -12,6 +12,7 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 
 _NAME = re.compile(r"\b(docs/[a-z-]+\.md|cw_[a-z_]+|CW_[A-Z_]+)\b")
+_PROSE = (nodes.paragraph, nodes.inline, nodes.emphasis, nodes.strong)
 
 
 def _link(name: str, page: str) -> nodes.Node:
@@ -35,7 +36,7 @@ def _links(app: Sphinx, document: nodes.document) -> None:
     page = app.env.docname
     for text in list(document.findall(nodes.Text)):
         # Code and declarations stay as they are.
-        if not isinstance(text.parent, (nodes.paragraph, nodes.emphasis, nodes.strong)):
+        if type(text.parent) not in _PROSE:
             continue
         pieces = _NAME.split(text)
         if len(pieces) > 1:

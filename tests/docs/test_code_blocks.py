@@ -5,8 +5,8 @@ of output that the page shows must appear, where digits stand for any number and
 ipython  runs as one cell with the extension loaded; cpp  is built against the installed library and
 run. A block after the comment
 <!-- not run: REASON --> is left out, one after
-<!-- file: NAME --> lies under that name in the folder of all other blocks of its page, one of which
-must use it. Equal blocks of several pages run once.
+<!-- file: NAME --> lies under that name in the folder of those blocks of its page that name it, at
+least one. Equal blocks of several pages run once.
 """
 
 import re
@@ -42,7 +42,8 @@ def blocks() -> list:
             if match["note"] or match["kind"].startswith("{"):
                 continue
             line = text.count("\n", 0, match.start("code")) + 1
-            block = Block(match["kind"], match["code"], files)
+            used = tuple(file for file in files if file[0] in match["code"])
+            block = Block(match["kind"], match["code"], used)
             found.setdefault(block, f"{page.relative_to(ROOT)}:{line}")
     return [pytest.param(block, id=name) for block, name in found.items()]
 
