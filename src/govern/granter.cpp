@@ -30,9 +30,9 @@ int Granter::left_by_others() noexcept {
   return beside(queue_.others(now), cpus, ledger_->budget());
 }
 
-Permit Granter::acquire(void* self, int wanted) noexcept {
+Permit Granter::acquire(void* self, int wanted, bool again) noexcept {
   Granter& granter = *static_cast<Granter*>(self);
-  const Grant grant = granter.ledger_->acquire(wanted, granter.left_by_others());
+  const Grant grant = granter.ledger_->acquire(wanted, granter.left_by_others(), again);
   if (granter.last_team_.load(std::memory_order_relaxed) != grant.threads) {
     granter.last_team_.store(grant.threads, std::memory_order_relaxed);
   }
