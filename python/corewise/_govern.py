@@ -96,8 +96,8 @@ def govern(budget: SupportsFloat | None = None, group: str | None = None) -> Non
     more than it asks for. Processes of yours that have the same CPUs, quotas and `budget` share
     it, or those of one `group`. Children that start meanwhile are governed too if they are forked
     or are Pythons that have corewise, as the workers of multiprocessing, concurrent.futures, joblib
-    and Dask are; others only under `corewise run`. Pools that cannot be governed so (oneTBB,
-    MKL, BLIS, Arrow, numba) are limited to the budget. `govern_report()` says what is governed how.
+    and Dask are; others only under `corewise run`. Pools that cannot be governed so (BLIS, Arrow,
+    numba, older oneTBB) are limited to the budget. `govern_report()` says what is governed how.
 
     budget    threads that may run at a time, at most the CPUs that are really ours; fractions are
               rounded down. None: these CPUs
