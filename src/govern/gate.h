@@ -18,6 +18,7 @@ namespace corewise::govern {
 struct Permit {
   int threads = 1;
   std::uint64_t note = 0;  // 0: nothing to give back
+  bool hungry = false;     // the granter's
 };
 
 // Whom the gate asks; the ledger, but for tests. Both may be called in the child of a fork.

@@ -36,11 +36,11 @@ Permit Granter::acquire(void* self, int wanted, bool again) noexcept {
   if (granter.last_team_.load(std::memory_order_relaxed) != grant.threads) {
     granter.last_team_.store(grant.threads, std::memory_order_relaxed);
   }
-  return {grant.threads, grant.claim};
+  return {grant.threads, grant.claim, grant.hungry};
 }
 
 void Granter::release(void* self, const Permit& permit) noexcept {
-  static_cast<Granter*>(self)->ledger_->release({permit.threads, permit.note});
+  static_cast<Granter*>(self)->ledger_->release({permit.threads, permit.note, permit.hungry});
 }
 
 }  // namespace corewise::govern

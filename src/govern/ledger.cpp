@@ -60,7 +60,8 @@ Ledger::~Ledger() {
 
 Grant Ledger::acquire(int wanted, int most, bool again) noexcept {
   wanted = std::clamp(wanted, 1, kMaxBudget);
-  int limit = std::clamp(most, 1, wanted);
+  const int useful = std::clamp(most, 1, wanted);
+  int limit = useful;
   if (!memory_.at) return {std::min(limit, budget_alone_.load()), 0};
 
   auto ledger = protocol(*memory_.at);
@@ -69,7 +70,8 @@ Grant Ledger::acquire(int wanted, int most, bool again) noexcept {
     RecentCallers& recent = memory_.at->recent;
     const int callers = again ? recent.look(now_ms(), recent_)
                               : recent.enter(this_thread.caller, now_ms(), recent_);
-    limit = std::min(limit, recent_.share(ledger.budget(), callers));
+    // Who is in a long call asked long ago.
+    limit = std::min(limit, recent_.share(ledger.budget(), std::max(callers, ledger.hungry() + 1)));
   }
   const Claim held = claim();
   if (!held) return {1, 0};
@@ -80,12 +82,17 @@ Grant Ledger::acquire(int wanted, int most, bool again) noexcept {
     if (!ledger.holds(held)) local_.replace(lost, 0);
     return {1, 0};
   }
-  note(held, wanted, granted);
-  return {granted, held};
+  const Grant grant{granted, held, granted < std::min(useful, ledger.budget())};
+  note(held, wanted, grant);
+  return grant;
 }
 
 void Ledger::release(const Grant& grant) noexcept {
   if (grant.claim == 0 || !memory_.at || grant.claim != local_.get()) return;
+  if (grant.hungry) {
+    memory_.at->records[slot_of(grant.claim) % kSlots].hungry.fetch_sub(1,
+                                                                        std::memory_order_relaxed);
+  }
   protocol(*memory_.at).give_back(grant.claim, grant.threads);
 }
 
@@ -116,15 +123,17 @@ Claim Ledger::claim_anew(std::uint64_t now) noexcept {
   record.regions.store(0, std::memory_order_relaxed);
   record.shortened.store(0, std::memory_order_relaxed);
   record.withheld.store(0, std::memory_order_relaxed);
+  record.hungry.store(0, std::memory_order_relaxed);
   return got;
 }
 
-void Ledger::note(Claim held, int wanted, int granted) noexcept {
+void Ledger::note(Claim held, int wanted, const Grant& grant) noexcept {
   Record& record = memory_.at->records[slot_of(held) % kSlots];
   record.regions.fetch_add(1, std::memory_order_relaxed);
-  if (granted == wanted) return;
+  if (grant.hungry) record.hungry.fetch_add(1, std::memory_order_relaxed);
+  if (grant.threads == wanted) return;
   record.shortened.fetch_add(1, std::memory_order_relaxed);
-  record.withheld.fetch_add(static_cast<std::uint64_t>(wanted - granted),
+  record.withheld.fetch_add(static_cast<std::uint64_t>(wanted - grant.threads),
                             std::memory_order_relaxed);
 }
 

@@ -32,6 +32,7 @@ struct LedgerOptions {
 struct Grant {
   int threads = 1;
   Claim claim = 0;  // 0: the ledger took no note of it
+  bool hungry = false;
 };
 
 // One process in a ledger.
@@ -86,7 +87,7 @@ class Ledger {
   explicit Ledger(const LedgerOptions& options);
   Claim claim() noexcept;
   Claim claim_anew(std::uint64_t now_ms) noexcept;
-  void note(Claim claim, int wanted, int granted) noexcept;
+  void note(Claim claim, int wanted, const Grant& grant) noexcept;
 
   SharedMemory memory_;
   LocalClaim local_;

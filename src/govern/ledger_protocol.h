@@ -78,6 +78,20 @@ class Protocol {
     return sum;
   }
 
+  // Regions that are inside with fewer threads than they could use. A hint: it is no more than the
+  // tokens that go with it, so that neither the dead nor strangers leave any.
+  int hungry() const noexcept {
+    int sum = 0;
+    const std::uint32_t count = used_count(shared_.used.load());
+    for (std::uint32_t slot = 0; slot < count; ++slot) {
+      const int held = tokens(load(slot));
+      if (held == 0) continue;
+      const std::uint32_t said = shared_.records[slot].hungry.load(std::memory_order_relaxed);
+      sum += static_cast<int>(std::min(said, static_cast<std::uint32_t>(held)));
+    }
+    return sum;
+  }
+
   int budget() const noexcept {
     const std::uint32_t stored = shared_.budget.load(std::memory_order_relaxed);
     return static_cast<int>(std::clamp(stored, 1U, std::uint32_t{kMaxBudget}));

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <string>
 #include <thread>
 #include <vector>
@@ -278,6 +279,39 @@ TEST_CASE("threads of one process together stay within the budget") {
   for (std::thread& thread : threads) thread.join();
   CHECK(worst.load() <= 6 + kThreads - 1);
   CHECK(folder.tokens(*ledger) == 0);
+}
+
+TEST_CASE("who is inside with less than it wanted is a caller, however long ago it asked") {
+  const LedgerFolder folder;
+  LedgerOptions options = folder.options(8);
+  options.recent = {.enabled = true, .epoch_ms = 1};
+  auto opened = Ledger::open(options), second = Ledger::open(options);
+  REQUIRE((opened && second));
+  const auto& one = *opened;
+  const auto& other = *second;
+  const auto forgotten = [] { std::this_thread::sleep_for(std::chrono::milliseconds(5)); };
+  const Grant all = one->acquire(8);
+  CHECK(all.threads == 8);
+  const Grant least = other->acquire(8);
+  CHECK(least.threads == 1);
+  one->release(all);
+  forgotten();
+  const Grant half = one->acquire(8);
+  CHECK(half.threads == 4);
+  other->release(least);
+  one->release(half);
+  forgotten();
+  const Grant content = other->acquire(2);
+  CHECK(content.threads == 2);
+  forgotten();
+  const Grant rest = one->acquire(8);
+  CHECK(rest.threads == 6);
+  one->release(rest);
+  other->release(content);
+  forgotten();
+  const Grant again = one->acquire(8);
+  CHECK(again.threads == 8);
+  one->release(again);
 }
 
 TEST_CASE("when every slot is taken a region still gets one thread") {
