@@ -14,7 +14,7 @@ if [ "$what" = test ]; then
     libopenblas-pthread-dev libopenblas0-pthread libopenblas0-openmp libopenblas0-serial
     libblis4-pthread libblis4-openmp libomp5-14 libtbb-dev pkg-config scdoc tmux gcc-aarch64-linux-gnu
     g++-aarch64-linux-gnu qemu-user-static spin chromium fonts-dejavu-core openmpi-bin libopenmpi-dev
-    r-base-core)
+    r-base-core jq)
   wheels+=(test)
 fi
 if [ "$what" != demo ]; then

@@ -1,6 +1,7 @@
 """Comments and messages name pages as docs/govern.md, and C's names as they are: here they link.
 
-A page that is not there is a warning, and so an error of `make docs`.
+Where a page links to another by the name of its file, the site shows its title. A page that is not
+there is a warning, and so an error of `make docs`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 
 _NAME = re.compile(r"\b(docs/[a-z-]+\.md|cw_[a-z_]+|CW_[A-Z_]+)\b")
+_FILE = re.compile(r"[a-z-]+\.md")
 _PROSE = (nodes.paragraph, nodes.inline, nodes.emphasis, nodes.strong)
 
 
@@ -33,6 +35,9 @@ def _link(name: str, page: str) -> nodes.Node:
 
 
 def _links(app: Sphinx, document: nodes.document) -> None:
+    for link in document.findall(addnodes.pending_xref):
+        if _FILE.fullmatch(link.astext()):
+            link["refexplicit"] = False
     page = app.env.docname
     for text in list(document.findall(nodes.Text)):
         # Code and declarations stay as they are.
