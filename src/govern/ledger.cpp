@@ -20,8 +20,6 @@ constinit LiveWorld world;
 
 Protocol<LiveWorld> protocol(Shared& shared) { return {shared, world}; }
 
-constexpr std::uint64_t kRetryMs = 1000;
-
 struct ThreadState {
   std::uint64_t ledger = 0;
   Caller caller;
@@ -66,8 +64,7 @@ Grant Ledger::acquire(int wanted, int most) noexcept {
   auto ledger = protocol(*memory_.at);
   if (recent_.enabled) {
     if (this_thread.ledger != serial_) this_thread = {serial_, {}};
-    const int callers = memory_.at->recent.enter(this_thread.caller, now_ms(), recent_);
-    limit = std::min(limit, recent_.share(ledger.budget(), callers));
+    limit = memory_.at->recent.bound(limit, ledger.budget(), this_thread.caller, now_ms(), recent_);
   }
   const Claim held = claim();
   if (!held) return {1, 0};
@@ -101,7 +98,7 @@ Claim Ledger::claim_anew(std::uint64_t now) noexcept {
     got = protocol(*memory_.at).claim(pack(own_identity()));
   }
   if (!got) {
-    local_.retry_at_ms().store(now + kRetryMs, std::memory_order_relaxed);
+    local_.retry_at_ms().store(now + kClaimAgainMs, std::memory_order_relaxed);
     return 0;
   }
   Claim current = 0;

@@ -40,6 +40,12 @@ class alignas(64) RecentCallers {
     return std::max({1, at(epoch), at(epoch - 1)});
   }
 
+  // What is left of `limit` for a caller who shares the budget with the others.
+  int bound(int limit, int budget, Caller& me, std::uint64_t now_ms,
+            const RecentCallersPolicy& policy) noexcept {
+    return std::min(limit, policy.share(budget, enter(me, now_ms, policy)));
+  }
+
   int at(std::uint64_t epoch) const noexcept {
     const std::uint64_t word = word_of(epoch).load(std::memory_order_relaxed);
     return word >> kCountBits == (epoch & kEpochMask) ? static_cast<int>(word & kCountMask) : 0;

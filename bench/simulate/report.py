@@ -1,0 +1,280 @@
+"""The tables of docs/simulation.md, from the simulator: the same to the last digit at every run.
+
+    python bench/simulate/report.py [--simulate PROGRAM]           prints all
+    python bench/simulate/report.py --write                        and puts it into the docs
+    python bench/simulate/report.py --check                        part of it, beside what the docs say
+
+`make simulate` builds the program and writes. Measured numbers are read from docs/nested.md.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+from draw import draw
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+PAGE = ROOT / "docs/simulation.md"
+PICTURE = ROOT / "docs/images/simulate.svg"
+MEASURED = ROOT / "docs/nested.md"
+PROGRAM = ROOT / "build/dev/bench/simulate/simulate"
+
+POLICIES = {
+    "default": "default",
+    "one": "all limited to 1",
+    "plan": "cores ÷ processes",
+    "governed": "governed",
+}
+CORES = (128, 256, 512, 1024)
+IN_PAGE = (128, 1024)
+PROCESSES = (1, 4, 16, 64, 256, 1024, 4096)
+
+
+class Workload(NamedTuple):
+    trace: str
+    says: str
+    regions: int  # of each process
+
+
+SCALED = (
+    Workload("hgb-processes2", "HistGradientBoosting (OpenMP, short regions)", 1000),
+    Workload("kmeans-processes8", "KMeans (OpenMP and BLAS)", 1000),
+    Workload("alternate-serial", "products and factorizations of 300² (BLAS, two pools)", 1000),
+    Workload("gemm2000-serial", "products of 2000² (BLAS, long calls)", 30),
+)
+
+
+class Small(NamedTuple):
+    """A workload of bench/nested on two cores."""
+
+    name: str  # in docs/nested.md
+    trace: str
+    processes: int
+    tasks: int  # of each process
+
+
+SMALL = (
+    Small("logreg-serial", "logreg-serial", 1, 16),
+    Small("kmeans-serial", "kmeans-serial", 1, 8),
+    Small("kmeans-processes8", "kmeans-processes8", 8, 2),
+    Small("hgb-serial", "hgb-processes2", 1, 4),
+    Small("hgb-processes2", "hgb-processes2", 2, 4),
+    Small("svd200-serial", "svd200-serial", 1, 100),
+    Small("alternate-serial", "alternate-serial", 1, 200),
+    Small("lu-serial", "lu-serial", 1, 100),
+    Small("gemm220-serial", "gemm220-serial", 1, 1000),
+    Small("gemm2000-serial", "gemm2000-serial", 1, 3),
+    Small("lloyd-serial", "lloyd-serial", 1, 3),
+)
+
+
+class Scenario(NamedTuple):
+    trace: str
+    cores: int
+    processes: int
+    policy: str
+    how_much: str
+
+
+Outcome = dict[str, float]
+Outcomes = dict[Scenario, Outcome]
+
+
+def tasks_of(trace: str) -> int:
+    text = (HERE / "traces" / f"{trace}.csv").read_text()
+    found = re.search(r"^# tasks (\d+)$", text, re.M)
+    return int(found[1]) if found else 1
+
+
+def scaled(workload: Workload, cores: int, processes: int, policy: str) -> Scenario:
+    return Scenario(workload.trace, cores, processes, policy, f"regions={workload.regions}")
+
+
+def small(one: Small, policy: str) -> Scenario:
+    rounds = one.tasks // tasks_of(one.trace)
+    return Scenario(one.trace, 2, one.processes, policy, f"rounds={max(1, rounds)}")
+
+
+def run_all(program: Path, scenarios: Sequence[Scenario]) -> Outcomes:
+    fields = subprocess.check_output([program, "fields"], text=True).strip().split(",")
+
+    def one(scenario: Scenario) -> Outcome:
+        words = [
+            f"trace={HERE / 'traces' / scenario.trace}.csv",
+            f"cores={scenario.cores}",
+            f"processes={scenario.processes}",
+            f"policy={scenario.policy}",
+            scenario.how_much,
+        ]
+        line = subprocess.check_output([program, *words], text=True)
+        return dict(zip(fields, map(float, line.split(",")), strict=True))
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return dict(zip(scenarios, pool.map(one, scenarios), strict=True))
+
+
+def times(ratio: float) -> str:
+    return f"{ratio:.2f}" if ratio < 10 else f"{ratio:.0f}" if ratio < 1000 else "> 1000"
+
+
+def scaled_row(outcomes: Outcomes, workload: Workload, cores: int, processes: int) -> str:
+    cells = [outcomes[scaled(workload, cores, processes, policy)] for policy in POLICIES]
+    best = min(cell["makespan_s"] for cell in cells)
+    texts = [
+        f"{times(cell['makespan_s'] / best)} · {100 * cell['utilisation']:.0f} % · "
+        f"{times(cell['runnable_per_core'])}"
+        for cell in cells
+    ]
+    return f"| {cores} | {processes} | {best:.3g} s | {' | '.join(texts)} |"
+
+
+def scaled_table(outcomes: Outcomes, workload: Workload, cores: Sequence[int]) -> list[str]:
+    lines = [
+        f"{workload.says}:",
+        "",
+        f"| Cores | Processes | Best | {' | '.join(POLICIES.values())} |",
+        "|---" * (3 + len(POLICIES)) + "|",
+    ]
+    lines += [scaled_row(outcomes, workload, c, p) for c in cores for p in PROCESSES]
+    return [*lines, ""]
+
+
+def held_back_table(outcomes: Outcomes, cores: int) -> list[str]:
+    lines = [
+        f"| {cores} cores, governed | {' | '.join(f'{p} processes' for p in PROCESSES)} |",
+        "|---" * (1 + len(PROCESSES)) + "|",
+    ]
+    for workload in SCALED:
+        cells = []
+        for processes in PROCESSES:
+            got = outcomes[scaled(workload, cores, processes, "governed")]
+            mean = got["granted"] / got["regions"]
+            cells.append(f"{mean:.1f} · {100 * got['held_back'] / got['regions']:.0f} %")
+        lines.append(f"| {workload.says} | {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def measured() -> dict[str, dict[str, str]]:
+    """The first table of docs/nested.md: by workload, then by column."""
+    lines = iter(MEASURED.read_text().splitlines())
+    header = next(line for line in lines if line.startswith("| Workload |"))
+    columns = [cell.strip(" `") for cell in header.strip("|").split("|")]
+    found = {}
+    for line in lines:
+        if not line.startswith("|"):
+            break
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        found[cells[0].split(":")[0]] = dict(zip(columns, cells, strict=True))
+    return found
+
+
+def seconds(cell: str) -> float | None:
+    found = re.search(r"\(([\d.]+) s\)", cell)
+    return float(found[1]) if found else None
+
+
+def small_table(outcomes: Outcomes) -> list[str]:
+    lines = [
+        "| Workload | all limited to 1: simulated | measured | default: simulated | measured | "
+        "governed: simulated | measured |",
+        "|---" * 7 + "|",
+    ]
+    rows = measured()
+    for one in SMALL:
+        row = rows[one.name]
+        real_base = seconds(row["all limited to 1"])
+        assert real_base is not None
+        base = outcomes[small(one, "one")]["makespan_s"]
+        cells = [f"{base:.3f} s", f"{real_base:.3f} s"]
+        for policy, column in (("default", "default"), ("governed", "corewise run")):
+            cells.append(times(outcomes[small(one, policy)]["makespan_s"] / base))
+            real = seconds(row[column])
+            limit = float(row[column].strip("> s")) if real is None else 0
+            cells.append(f"> {times(limit / real_base)}" if real is None else times(real / real_base))
+        lines.append(f"| {one.name} | {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def small_scenarios() -> list[Scenario]:
+    return [small(one, policy) for one in SMALL for policy in ("one", "default", "governed")]
+
+
+def scaled_scenarios(cores: Sequence[int], processes: Sequence[int]) -> list[Scenario]:
+    return [
+        scaled(w, c, p, policy) for w in SCALED for c in cores for p in processes for policy in POLICIES
+    ]
+
+
+def between(text: str, name: str) -> tuple[int, int]:
+    """Where in a page the lines of a table are: after the line that names it, up to the end mark."""
+    begin = text.index(f"<!-- simulated: {name} -->\n") + len(f"<!-- simulated: {name} -->\n")
+    return begin, text.index("<!-- end -->", begin)
+
+
+def write(outcomes: Outcomes) -> None:
+    page = PAGE.read_text()
+    for name, lines in (
+        ("two cores", small_table(outcomes)),
+        ("scale", [line for w in SCALED for line in scaled_table(outcomes, w, IN_PAGE)]),
+        ("grants", held_back_table(outcomes, IN_PAGE[-1])),
+    ):
+        begin, end = between(page, name)
+        page = page[:begin] + "\n".join(lines) + page[end:]
+    PAGE.write_text(page)
+    ratios: dict[tuple[str, int], dict[str, list[float]]] = {}
+    for workload in SCALED:
+        for cores in CORES:
+            panel = ratios[workload.says, cores] = {}
+            for policy, says in POLICIES.items():
+                panel[says] = []
+                for processes in PROCESSES:
+                    cells = [outcomes[scaled(workload, cores, processes, p)] for p in POLICIES]
+                    best = min(cell["makespan_s"] for cell in cells)
+                    mine = outcomes[scaled(workload, cores, processes, policy)]["makespan_s"]
+                    panel[says].append(mine / best)
+    PICTURE.write_text(draw(ratios, PROCESSES))
+
+
+def check(program: Path) -> int:
+    """What takes a second or two to compute again is in the page as it is now."""
+    few = [p for p in PROCESSES if p <= 64]
+    outcomes = run_all(program, small_scenarios() + scaled_scenarios(IN_PAGE, few))
+    lines = small_table(outcomes)
+    lines += [scaled_row(outcomes, w, c, p) for w in SCALED for c in IN_PAGE for p in few]
+    page = PAGE.read_text().splitlines()
+    missing = [line for line in lines if line not in page]
+    for line in missing:
+        print(f"not in {PAGE.relative_to(ROOT)}: {line}", file=sys.stderr)
+    if missing:
+        print("run `make simulate`", file=sys.stderr)
+    return 1 if missing else 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--simulate", type=Path, default=PROGRAM, help="the program")
+    parser.add_argument("--write", action="store_true", help="into docs/")
+    parser.add_argument("--check", action="store_true", help="that docs/ says the same")
+    options = parser.parse_args()
+    if options.check:
+        return check(options.simulate)
+    outcomes = run_all(options.simulate, small_scenarios() + scaled_scenarios(CORES, PROCESSES))
+    print("\n".join(small_table(outcomes)))
+    for workload in SCALED:
+        print("\n".join(scaled_table(outcomes, workload, CORES)))
+    for cores in CORES:
+        print("\n".join(held_back_table(outcomes, cores)))
+    if options.write:
+        write(outcomes)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
