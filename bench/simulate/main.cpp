@@ -1,6 +1,6 @@
 // One run of the simulator:
 //
-//     simulate trace=FILE cores=128 processes=64 policy=default|one|plan|governed
+//     simulate trace=FILE cores=128 processes=64 policy=default|one|plan|governed|holders
 //              [regions=N | rounds=N] [seed=N]
 //
 // prints one line of comma-separated values, the names of which `simulate fields` prints. Exit code
@@ -25,8 +25,8 @@ constexpr int kMostProcesses = 1 << 20;
 int usage(const std::string& why) {
   std::fprintf(stderr,
                "simulate: %s\n"
-               "usage: simulate trace=FILE cores=N processes=N policy=default|one|plan|governed\n"
-               "                [regions=N | rounds=N] [seed=N]\n",
+               "usage: simulate trace=FILE cores=N processes=N [regions=N | rounds=N] [seed=N]\n"
+               "                policy=default|one|plan|governed|holders\n",
                why.c_str());
   return 2;
 }
@@ -38,8 +38,9 @@ std::unique_ptr<Policy> make_policy(const std::string& name, const Scenario& sce
   if (name == "plan") {
     return std::make_unique<Fixed>(std::max(1, cores / scenario.processes), kInstalled);
   }
-  if (name != "governed") return nullptr;
+  if (name != "governed" && name != "holders") return nullptr;
   Governed::Options options;
+  options.counts_holders = name == "holders";
   options.budget = options.cores = cores;
   options.processes = scenario.processes;
   return std::make_unique<Governed>(options, kUnderRun);

@@ -54,6 +54,9 @@ int Governed::enter(int process, int wanted, double now_s, long long runnable) {
   if (options_.recent.enabled) {
     limit = shared_->recent.bound(limit, options_.budget, me.caller, now, options_.recent);
   }
+  if (options_.counts_holders) {
+    limit = std::min(limit, options_.recent.share(options_.budget, holders_ + 1));
+  }
   if (me.claim == 0 && now >= me.claim_again_ms) {
     const auto pid = static_cast<std::uint32_t>(process) + 1;
     me.claim = protocol_.claim(pack({pid, 0, 0}));
@@ -63,6 +66,7 @@ int Governed::enter(int process, int wanted, double now_s, long long runnable) {
   if (me.claim != 0) {
     me.held = got = protocol_.take(me.claim, limit);
     granted_ += got;
+    ++holders_;
   }
   me.neighbours.got(got);
   if (got < std::min(wanted, options_.budget) && granted_ < options_.budget) ++held_back_;
@@ -74,6 +78,7 @@ void Governed::leave(int process) {
   if (me.held == 0) return;
   protocol_.give_back(me.claim, me.held);
   granted_ -= me.held;
+  --holders_;
   me.held = 0;
 }
 

@@ -49,6 +49,9 @@ class Governed : public Policy {
     int processes = 1;
     govern::RecentCallersPolicy recent;
     bool sees_neighbours = true;  // as with --budget beyond the machine if not
+    // Not the product's: whoever is in a region counts as a recent caller, however long ago it
+    // asked.
+    bool counts_holders = false;
   };
   Governed(const Options& options, const Spin& spin);
   ~Governed() override;
@@ -78,6 +81,7 @@ class Governed : public Policy {
   World world_;
   govern::Protocol<World> protocol_;
   int granted_ = 0;
+  int holders_ = 0;
   long long held_back_ = 0;
 };
 

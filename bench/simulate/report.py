@@ -44,10 +44,10 @@ class Workload(NamedTuple):
 
 
 SCALED = (
-    Workload("hgb-processes2", "HistGradientBoosting (OpenMP, short regions)", 1000),
+    Workload("hgb-processes2", "HistGradientBoosting (OpenMP, short regions)", 3000),
     Workload("kmeans-processes8", "KMeans (OpenMP and BLAS)", 1000),
     Workload("alternate-serial", "products and factorizations of 300² (BLAS, two pools)", 1000),
-    Workload("gemm2000-serial", "products of 2000² (BLAS, long calls)", 30),
+    Workload("gemm2000-serial", "products of 2000² (BLAS, long calls)", 300),
 )
 
 
@@ -146,9 +146,25 @@ def scaled_table(outcomes: Outcomes, workload: Workload, cores: Sequence[int]) -
     return [*lines, ""]
 
 
+def holders_table(outcomes: Outcomes) -> list[str]:
+    lines = [
+        f"| Workload | Cores | {' | '.join(f'{p}' for p in PROCESSES)} |",
+        "|---" * (2 + len(PROCESSES)) + "|",
+    ]
+    for workload in SCALED:
+        for cores in IN_PAGE:
+            ratios = [
+                outcomes[scaled(workload, cores, p, "holders")]["makespan_s"]
+                / outcomes[scaled(workload, cores, p, "governed")]["makespan_s"]
+                for p in PROCESSES
+            ]
+            lines.append(f"| {workload.says} | {cores} | {' | '.join(map(times, ratios))} |")
+    return [*lines, ""]
+
+
 def held_back_table(outcomes: Outcomes, cores: int) -> list[str]:
     lines = [
-        f"| {cores} cores, governed | {' | '.join(f'{p} processes' for p in PROCESSES)} |",
+        f"| {cores} cores; processes: | {' | '.join(f'{p}' for p in PROCESSES)} |",
         "|---" * (1 + len(PROCESSES)) + "|",
     ]
     for workload in SCALED:
@@ -202,6 +218,10 @@ def small_table(outcomes: Outcomes) -> list[str]:
     return [*lines, ""]
 
 
+def variant_scenarios() -> list[Scenario]:
+    return [scaled(w, c, p, "holders") for w in SCALED for c in IN_PAGE for p in PROCESSES]
+
+
 def small_scenarios() -> list[Scenario]:
     return [small(one, policy) for one in SMALL for policy in ("one", "default", "governed")]
 
@@ -224,6 +244,7 @@ def write(outcomes: Outcomes) -> None:
         ("two cores", small_table(outcomes)),
         ("scale", [line for w in SCALED for line in scaled_table(outcomes, w, IN_PAGE)]),
         ("grants", held_back_table(outcomes, IN_PAGE[-1])),
+        ("holders", holders_table(outcomes)),
     ):
         begin, end = between(page, name)
         page = page[:begin] + "\n".join(lines) + page[end:]
@@ -265,12 +286,14 @@ def main() -> int:
     options = parser.parse_args()
     if options.check:
         return check(options.simulate)
-    outcomes = run_all(options.simulate, small_scenarios() + scaled_scenarios(CORES, PROCESSES))
+    wanted = small_scenarios() + scaled_scenarios(CORES, PROCESSES) + variant_scenarios()
+    outcomes = run_all(options.simulate, wanted)
     print("\n".join(small_table(outcomes)))
     for workload in SCALED:
         print("\n".join(scaled_table(outcomes, workload, CORES)))
     for cores in CORES:
         print("\n".join(held_back_table(outcomes, cores)))
+    print("\n".join(holders_table(outcomes)))
     if options.write:
         write(outcomes)
     return 0
