@@ -9,6 +9,8 @@ endif()
 set(COREWISE_CMAKE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/corewise)
 install(TARGETS corewise EXPORT corewise-targets
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library)
+install(TARGETS corewise_tcm
+  LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/corewise COMPONENT library)
 install(FILES include/corewise.h include/corewise.hpp
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT library)
 install(EXPORT corewise-targets NAMESPACE corewise:: DESTINATION ${COREWISE_CMAKE_DIR}

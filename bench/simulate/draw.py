@@ -1,4 +1,4 @@
-"""The picture of docs/simulation.md: a panel for each workload and machine, a line for each policy."""
+"""The picture of docs/simulation.md: a panel for each workload and machine, a line a policy."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -81,7 +81,7 @@ def draw(panels: Panels, processes: Sequence[int]) -> str:
         y = TOP + row * (HEIGHT + GAP_Y)
         out.append(text(LEFT, y - 8, workload, kind="title"))
         for ratio in (1, 10, 100, 1000):
-            says = f"{ratio}×" if ratio < MOST else f"≥ {ratio}×"
+            says = f"{ratio}" if ratio < MOST else f"≥ {ratio}"
             out.append(text(LEFT - 6, y + HEIGHT - height_of(ratio) + 4, says, "end"))
         for column, cores in enumerate(machines):
             x = LEFT + column * (WIDTH + GAP_X)

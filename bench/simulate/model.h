@@ -1,5 +1,5 @@
-// What a region costs on a machine: the formulas of docs/simulation.md, which says where each number
-// comes from. Pure.
+// What a region costs on a machine: the formulas of docs/simulation.md, which says where each
+// number comes from. Pure.
 #pragma once
 
 #include <algorithm>
@@ -13,7 +13,7 @@ struct Costs {
   double member = 0.1e-6;     // each worker more
   double wake = 25e-6;        // one worker that sleeps
   double wake_more = 2e-6;    // each sleeping worker more
-  double create = 7e-6;      // a worker that libgomp's pool has not got
+  double create = 7e-6;       // a worker that libgomp's pool has not got
   double least_call = 20e-6;  // of work that OpenBLAS gives a thread
 };
 

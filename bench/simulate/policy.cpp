@@ -52,7 +52,8 @@ int Governed::enter(int process, int wanted, double now_s, long long runnable) {
     limit = std::min(limit, me.neighbours.left(now, options_.cores, options_.budget, total, told));
   }
   if (options_.recent.enabled) {
-    limit = shared_->recent.bound(limit, options_.budget, me.caller, now, options_.recent);
+    const int callers = shared_->recent.enter(me.caller, now, options_.recent);
+    limit = std::min(limit, options_.recent.share(options_.budget, callers));
   }
   if (options_.counts_holders) {
     limit = std::min(limit, options_.recent.share(options_.budget, holders_ + 1));

@@ -1,9 +1,9 @@
 """Records the traces that the simulator runs: what the nested benchmark's tasks do.
 
-    .venv/bin/python bench/simulate/record.py [NAME ...]    (after `make simulate` built the recorder)
+    .venv/bin/python bench/simulate/record.py [NAME ...]
 
 Each task runs in a fresh process, with every region on one thread, so that a region's length is its
-serial work. Of seven recordings the shortest is kept: noise only adds. Written to traces/NAME.csv.
+serial work. Of seven recordings the shortest is kept: noise only adds. Written to traces/NAME.csv. `make simulate` builds the recorder.
 """
 
 import ctypes

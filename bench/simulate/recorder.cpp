@@ -36,7 +36,7 @@ std::uint64_t now_ns() {
          static_cast<std::uint64_t>(now.tv_nsec);
 }
 
-Permit acquire(void*, int wanted) noexcept {
+Permit acquire(void*, int wanted, bool) noexcept {
   open_row = {now_ns() - left_ns, 0, wanted};
   began_ns = now_ns();
   return {1, 1};

@@ -28,9 +28,9 @@ class Random {
 
 // The workers of one pool of one process.
 struct Workers {
-  int present = 0;   // OpenMP alone: those of the last team
+  int present = 0;  // OpenMP alone: those of the last team
   int spinning = 0;
-  double until = 0;  // they spin
+  double until = 0;      // they spin
   bool watched = false;  // an event is to come
 };
 
@@ -157,8 +157,9 @@ class Simulation {
     return stall(process, step.pool) + team_seconds(costs, team, step.work_s);
   }
 
-  // In CPU seconds of each thread. Beside the spinning workers of its other pools a process waits when it turns from
-  // one to the other, and whenever a slice is over; beside other processes at each region.
+  // In CPU seconds of each thread. Beside the spinning workers of its other pools a process waits
+  // when it turns from one to the other, and whenever a slice is over; beside other processes at
+  // each region.
   double stall(Process& process, PoolKind pool) {
     const Costs& costs = scenario_.costs;
     std::array<long long, 2> spinning = spinning_;

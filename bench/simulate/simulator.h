@@ -24,11 +24,11 @@ struct Scenario {
 
 struct Outcome {
   double makespan_s = 0;
-  double work_s = 0;              // serial seconds that were done
-  double runnable_s = 0;          // runnable threads, those that spin too, summed over time
+  double work_s = 0;      // serial seconds that were done
+  double runnable_s = 0;  // runnable threads, those that spin too, summed over time
   long long most_runnable = 0;
   long long regions = 0;
-  long long granted = 0;          // threads, summed over regions
+  long long granted = 0;  // threads, summed over regions
 
   double utilisation(int cores) const { return work_s / (makespan_s * cores); }
   double runnable_per_core(int cores) const { return runnable_s / (makespan_s * cores); }

@@ -41,11 +41,8 @@ struct ThreadState {
   // Visits that count. The permit is the innermost one's: only an outer one of one thread, whose
   // permit was given back for it, can be open besides.
   int depth = 0;
-  Permit permit;
-  const Grants* asked = nullptr;
+  Holding held;
   std::uintptr_t frame = 0;  // of the outermost
-  int withheld = 0;
-  std::uint64_t since_ns = 0;  // only where something was withheld
   Tally* tally = nullptr;
 };
 
@@ -55,6 +52,7 @@ struct ThreadState {
 constinit std::atomic<const Grants*> granter{nullptr};
 constinit std::atomic<const Observer*> observer{nullptr};
 constinit std::atomic<int> inside{0};
+constinit std::atomic<std::uint32_t> forks{0};
 constinit std::array<std::atomic<int>, kMostCapped> caps{};
 constinit std::atomic<int> most_in_team{std::numeric_limits<int>::max()};
 
@@ -80,13 +78,52 @@ std::uint64_t now_ns() {
          static_cast<std::uint64_t>(now.tv_nsec);
 }
 
-void give_back() {
-  if (me.asked != nullptr && me.permit.note != 0) me.asked->release(me.asked->self, me.permit);
-  me.permit = {};
-  if (me.withheld > 0) {
-    add(tally().not_needed_ns, static_cast<std::uint64_t>(me.withheld) * (now_ns() - me.since_ns));
-    me.withheld = 0;
+void give_back(Holding& held) {
+  if (held.asked != nullptr && held.permit.note != 0) {
+    held.asked->release(held.asked->self, held.permit);
   }
+  held.permit = {};
+  if (held.withheld > 0) {
+    add(tally().not_needed_ns,
+        static_cast<std::uint64_t>(held.withheld) * (now_ns() - held.since_ns));
+    held.withheld = 0;
+  }
+}
+
+// What is kept back by a cap is nothing that the governor withheld.
+int below_cap(int wanted, std::uint32_t pool) {
+  const int cap = cap_of(pool);
+  return cap != 0 ? std::min(wanted, cap) : wanted;
+}
+
+void go_out() {
+  if (inside.fetch_sub(1) != 1) return;
+  if (const Observer* told = observer.load(std::memory_order_acquire)) told->idle();
+}
+
+// Threads to be used. The cap on teams is for those whose strength we choose.
+int ask(Holding& held, const Grants* grants, Kind kind, int wanted, bool exact, bool again) {
+  held.asked = grants;
+  const int askable = kind == Kind::kCall || exact
+                          ? wanted
+                          : std::min(wanted, most_in_team.load(std::memory_order_relaxed));
+  held.permit = grants->acquire(grants->self, askable, again);
+  held.permit.threads = std::clamp(held.permit.threads, 1, wanted);
+
+  Tally& mine = tally();
+  add(kind == Kind::kRegion ? mine.regions : mine.calls, 1);
+  add(mine.granted, static_cast<std::uint64_t>(held.permit.threads));
+  const int threads = exact ? wanted : held.permit.threads;
+  if (threads < wanted) {
+    held.withheld = wanted - threads;
+    held.since_ns = now_ns();
+    add(mine.shortened, 1);
+    add(mine.withheld, static_cast<std::uint64_t>(held.withheld));
+  }
+  if (kind == Kind::kRegion && threads > 1) {
+    if (const Observer* told = observer.load(std::memory_order_acquire)) told->busy();
+  }
+  return threads;
 }
 
 // The parent's other threads are not here, nor are the regions they were in. What this thread was
@@ -94,6 +131,7 @@ void give_back() {
 void forget_parent() {
   me = {};
   inside.store(0);
+  forks.fetch_add(1, std::memory_order_relaxed);
   if (const Observer* told = observer.load(std::memory_order_acquire)) told->idle();
   for (Tally& each : tallies) {
     for (Number* number : {&each.regions, &each.calls, &each.nested, &each.granted, &each.shortened,
@@ -130,19 +168,17 @@ int cap_of(std::uint32_t pool) {
 
 bool is_open() { return granter.load(std::memory_order_relaxed) != nullptr; }
 
-bool is_inside() { return me.team > 1 || (me.depth > 0 && me.permit.threads > 1); }
+bool is_inside() { return me.team > 1 || (me.depth > 0 && me.held.permit.threads > 1); }
 
 Visit enter(Kind kind, int wanted, bool exact, std::uint32_t pool) {
   const Grants* grants = granter.load(std::memory_order_acquire);
   if (grants == nullptr || wanted <= 1) return {wanted, false};
-  const int cap = exact ? 0 : cap_of(pool);
-  // What is kept back by a cap is nothing that the governor withheld.
-  if (cap != 0) wanted = std::min(wanted, cap);
+  if (!exact) wanted = below_cap(wanted, pool);
   raise(tally().widest, static_cast<std::uint64_t>(wanted));
   // Stacks grow downwards: whoever called us from here or further up is done with what was deeper.
   const auto frame = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
   if (me.depth > 0 && frame >= me.frame) {
-    give_back();
+    give_back(me.held);
     add(tally().abandoned, static_cast<std::uint64_t>(me.depth));
     inside.fetch_sub(me.depth);
     me.depth = 0;
@@ -152,45 +188,46 @@ Visit enter(Kind kind, int wanted, bool exact, std::uint32_t pool) {
     return {exact ? wanted : 1, false};
   }
   if (me.depth > 0) {
-    give_back();
+    give_back(me.held);
   } else {
     me.frame = frame;
   }
   inside.fetch_add(1);
-  me.asked = grants;
-  const int askable = kind == Kind::kCall || exact
-                          ? wanted
-                          : std::min(wanted, most_in_team.load(std::memory_order_relaxed));
-  me.permit = grants->acquire(grants->self, askable);
-  me.permit.threads = std::clamp(me.permit.threads, 1, wanted);
   ++me.depth;
-
-  Tally& mine = tally();
-  add(kind == Kind::kRegion ? mine.regions : mine.calls, 1);
-  add(mine.granted, static_cast<std::uint64_t>(me.permit.threads));
-  const int threads = exact ? wanted : me.permit.threads;
-  if (threads < wanted) {
-    me.withheld = wanted - threads;
-    me.since_ns = now_ns();
-    add(mine.shortened, 1);
-    add(mine.withheld, static_cast<std::uint64_t>(me.withheld));
-  }
-  if (kind == Kind::kRegion && threads > 1) {
-    if (const Observer* told = observer.load(std::memory_order_acquire)) told->busy();
-  }
-  return {threads, true};
+  return {ask(me.held, grants, kind, wanted, exact, false), true};
 }
 
 void leave(const Visit& visit) {
   if (!visit.counted || me.depth == 0) return;
   --me.depth;
-  give_back();
-  if (inside.fetch_sub(1) != 1) return;
-  if (const Observer* told = observer.load(std::memory_order_acquire)) told->idle();
+  give_back(me.held);
+  go_out();
 }
 
-TeamMember::TeamMember(int team) : before_(std::exchange(me.team, team)) {}
-TeamMember::~TeamMember() { me.team = before_; }
+int Tenancy::enter(int wanted, std::uint32_t pool, bool again) {
+  leave();
+  const Grants* grants = granter.load(std::memory_order_acquire);
+  if (grants == nullptr || wanted <= 1) return std::max(1, wanted);
+  wanted = below_cap(wanted, pool);
+  raise(tally().widest, static_cast<std::uint64_t>(wanted));
+  inside.fetch_add(1);
+  counted_ = true;
+  forks_ = forks.load(std::memory_order_relaxed);
+  return ask(held_, grants, Kind::kRegion, wanted, false, again);
+}
+
+void Tenancy::leave() {
+  if (!std::exchange(counted_, false)) return;
+  // After a fork the child is not inside, and what its parent holds is not its own.
+  if (forks_ != forks.load(std::memory_order_relaxed)) {
+    held_ = {};
+    return;
+  }
+  give_back(held_);
+  go_out();
+}
+
+int join_team(int team) { return std::exchange(me.team, team); }
 
 void observe(const Observer* told) { observer.store(told, std::memory_order_release); }
 

@@ -22,7 +22,8 @@ struct Permit {
 
 // Whom the gate asks; the ledger, but for tests. Both may be called in the child of a fork.
 struct Grants {
-  Permit (*acquire)(void* self, int wanted) noexcept;
+  // `again`: another thread of the same caller has asked just before.
+  Permit (*acquire)(void* self, int wanted, bool again) noexcept;
   void (*release)(void* self, const Permit& permit) noexcept;
   void* self;
 };
@@ -59,14 +60,39 @@ struct Visit {
 Visit enter(Kind kind, int wanted, bool exact = false, std::uint32_t pool = kNoPool);
 void leave(const Visit& visit);
 
+// What a region or call holds until its way out.
+struct Holding {
+  Permit permit;
+  const Grants* asked = nullptr;
+  int withheld = 0;
+  std::uint64_t since_ns = 0;  // only where something was withheld
+};
+
+// A region that no thread's frame holds: a scheduler's, whose threads come and go. Any thread may
+// call, one at a time.
+class Tenancy {
+ public:
+  // Threads to be used from now on, instead of those granted before. `again`: as in Grants.
+  int enter(int wanted, std::uint32_t pool, bool again = false);
+  void leave();
+
+ private:
+  Holding held_;
+  bool counted_ = false;
+  std::uint32_t forks_ = 0;  // of this process's line, when it was counted
+};
+
 // Whether what the calling thread starts now has been counted already, so that it gets one thread.
 bool is_inside();
+
+// The calling thread is a worker of a governed team so strong from now on; what it was before.
+int join_team(int team);
 
 // For the life of the object its thread is a worker of a governed team.
 class TeamMember {
  public:
-  explicit TeamMember(int team);
-  ~TeamMember();
+  explicit TeamMember(int team) : before_(join_team(team)) {}
+  ~TeamMember() { join_team(before_); }
   TeamMember(const TeamMember&) = delete;
   TeamMember& operator=(const TeamMember&) = delete;
 

@@ -1,18 +1,12 @@
 // Libraries over OpenMP whose threads wait for one another by number (OpenBLAS, BLIS): with a
 // smaller team than they asked for they would wait for ever. Their regions are counted, and never
-// made smaller. Filled by install, never emptied, so that looking takes no lock.
+// made smaller.
 #pragma once
 
-#include <cstdint>
+#include "code_ranges.h"
 
-#include "../os/os.h"
+namespace corewise::govern {
 
-namespace corewise::govern::exact {
+inline constinit CodeRanges exact_teams;
 
-// False if there is no room. Adding twice changes nothing.
-bool add(const os::LoadedModule& module);
-
-// Whether a region's function, or whatever address, is theirs.
-bool holds(std::uintptr_t code);
-
-}  // namespace corewise::govern::exact
+}  // namespace corewise::govern

@@ -100,7 +100,7 @@ class Passage {
     if (asked == 1 || asked == kHandsOff || !gate::is_open()) return;
     const int wanted = asked != 0 ? asked : copy.max_threads();
     visit_ = gate::enter(gate::Kind::kRegion, wanted,
-                         exact::holds(reinterpret_cast<std::uintptr_t>(task)), copy.pool);
+                         exact_teams.holds(reinterpret_cast<std::uintptr_t>(task)), copy.pool);
     if (visit_.threads < wanted) {
       copy.push(location, copy.thread_number(location), visit_.threads);
     }

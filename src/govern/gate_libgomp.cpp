@@ -105,7 +105,7 @@ Passage enter(std::size_t copy, Outlined* function, unsigned asked, unsigned mos
   const unsigned wanted = std::min({all, most, static_cast<unsigned>(INT_MAX)});
   passage.visit =
       gate::enter(gate::Kind::kRegion, static_cast<int>(wanted),
-                  exact::holds(reinterpret_cast<std::uintptr_t>(function)), copies[copy].pool);
+                  exact_teams.holds(reinterpret_cast<std::uintptr_t>(function)), copies[copy].pool);
   const auto threads = static_cast<unsigned>(passage.visit.threads);
   // Untouched where all was granted: 0 leaves the runtime its own say.
   if (threads < wanted || (passage.visit.counted && threads < all)) passage.threads = threads;

@@ -179,7 +179,7 @@ int hooked_get(const Replaced* replaced) {
 int hooked_max_threads(const Origin* origin) {
   const auto caller = reinterpret_cast<std::uintptr_t>(__builtin_return_address(0));
   const int threads = reinterpret_cast<Get*>(origin->function)();
-  if (me.openmp_threads == 0 || !exact::holds(caller)) return threads;
+  if (me.openmp_threads == 0 || !exact_teams.holds(caller)) return threads;
   return std::min(threads, me.openmp_threads);
 }
 
@@ -187,7 +187,7 @@ int hooked_max_threads(const Origin* origin) {
 // it; but it is only a grant.
 void hooked_set_threads(int threads, const Origin* origin) {
   const auto caller = reinterpret_cast<std::uintptr_t>(__builtin_return_address(0));
-  if (me.openmp_threads != 0 && exact::holds(caller)) return;
+  if (me.openmp_threads != 0 && exact_teams.holds(caller)) return;
   reinterpret_cast<Set*>(origin->function)(threads);
 }
 
@@ -240,7 +240,7 @@ std::vector<std::string> remove_entries(Copy& copy) {
 std::string prepare(Copy& copy, const Pool& pool, const ModuleNames& names) {
   copy.ceiling = pool.ceiling;
   if (pool.layer == "openmp") {
-    if (!exact::add(names.module())) return "there are too many libraries over OpenMP";
+    if (!exact_teams.add(names.module())) return "there are too many libraries over OpenMP";
     copy.openmp_threads =
         reinterpret_cast<Get*>(os::symbol_seen_by(pool.loader_path, "omp_get_max_threads"));
     return copy.openmp_threads == nullptr ? "its OpenMP runtime was not found" : "";

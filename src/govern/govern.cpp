@@ -14,6 +14,7 @@
 #include "arena.h"
 #include "gate.h"
 #include "gate_openblas.h"
+#include "gate_tbb.h"
 #include "granter.h"
 #include "hold.h"
 #include "hook_lock.h"
@@ -63,7 +64,7 @@ std::mutex& govern_lock() {
 }
 
 // For a process that is only capped.
-Permit grant_all(void*, int wanted) noexcept { return {wanted, 0}; }
+Permit grant_all(void*, int wanted, bool) noexcept { return {wanted, 0}; }
 void take_nothing_back(void*, const Permit&) noexcept {}
 constexpr Grants kUnbounded = {grant_all, take_nothing_back, nullptr};
 
@@ -196,6 +197,7 @@ void hook_all(State& s, const Grants* grants, int most) {
                 s.resident != nullptr ? s.resident->slots : std::vector<SlotRequest>()});
   arena::listen(&openblas::listener());
   gate::open(grants);
+  tbb::offer_permits();
   hook_what_is_loaded(s);
   loads::watch(look);
 }

@@ -1,9 +1,9 @@
 // Keeps the whole process inside its budget, from now on and for what is loaded later, and undoes
 // it all.
 //
-// OpenMP regions and OpenBLAS calls pass through the gate; what has no gate (oneTBB, MKL, BLIS,
-// Arrow, numba) is limited to the budget, never raised to it. OpenBLAS gets the arena. What could
-// not be done is a finding: it is said, and the rest is done all the same.
+// OpenMP regions, OpenBLAS calls and oneTBB's arenas pass through the gate, MKL in one of these;
+// what has no gate (BLIS, Arrow, numba) is limited to the budget, never raised to it. OpenBLAS gets
+// the arena. What could not be done is a finding: it is said, and the rest is done all the same.
 #pragma once
 
 #include <cstdint>

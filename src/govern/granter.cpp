@@ -25,9 +25,9 @@ int Granter::left_by_others() noexcept {
       now_ms(), cpus, ledger_->budget(), [this] { return ledger_->granted(); }, runnable_now);
 }
 
-Permit Granter::acquire(void* self, int wanted) noexcept {
+Permit Granter::acquire(void* self, int wanted, bool again) noexcept {
   Granter& granter = *static_cast<Granter*>(self);
-  const Grant grant = granter.ledger_->acquire(wanted, granter.left_by_others());
+  const Grant grant = granter.ledger_->acquire(wanted, granter.left_by_others(), again);
   granter.neighbours_.got(grant.threads);
   return {grant.threads, grant.claim};
 }

@@ -9,9 +9,11 @@
 #include "../runtimes/table.h"
 #include "arena.h"
 #include "gate.h"
+#include "gate_exact.h"
 #include "gate_kmp.h"
 #include "gate_libgomp.h"
 #include "gate_openblas.h"
+#include "gate_tbb.h"
 #include "module_names.h"
 
 namespace corewise::govern {
@@ -73,6 +75,17 @@ void Hold::hook_openblas(const Pool& pool) {
   note(pool, "none", "its work buffers were not found").by_limit = Held::ByLimit::kCap;
 }
 
+// Limited besides, since it asks for permits only if it was loaded governed.
+void Hold::hook_tbb(const Pool& pool) {
+  tbb::expect(ModuleNames(pool).module(), pool.id);
+  hook_none(pool);
+}
+
+void Hold::hook_blis(const Pool& pool) {
+  if (pool.layer == "openmp") exact_teams.add(ModuleNames(pool).module());
+  hook_none(pool);
+}
+
 void Hold::hook_none(const Pool& pool) {
   if (pool.scope == CW_SCOPE_NONE || pool.runtime->set == nullptr) {
     note(pool, "none", "it cannot be set from here");
@@ -82,10 +95,10 @@ void Hold::hook_none(const Pool& pool) {
 }
 
 const Hold::Gate* Hold::gate_of(const Pool& pool) {
-  static constexpr Gate kGates[] = {{&kOpenblas, &Hold::hook_openblas},
-                                    {&kLibgomp, &Hold::hook_openmp},
-                                    {&kLibomp, &Hold::hook_openmp},
-                                    {&kLibiomp, &Hold::hook_openmp}};
+  static constexpr Gate kGates[] = {
+      {&kOpenblas, &Hold::hook_openblas, true}, {&kLibgomp, &Hold::hook_openmp, true},
+      {&kLibomp, &Hold::hook_openmp, true},     {&kLibiomp, &Hold::hook_openmp, true},
+      {&kTbb, &Hold::hook_tbb, false},          {&kBlis, &Hold::hook_blis, false}};
   const auto* gate = std::ranges::find(kGates, pool.runtime, &Gate::runtime);
   return gate != std::end(kGates) ? gate : nullptr;
 }
@@ -149,6 +162,7 @@ void Hold::limit(Held& held) {
 void Hold::obey() {
   for (Held& held : pools_) {
     limit(held);
+    if (tbb::asks(held.pool)) held.how = "gate";
     const bool gate = held.by_limit == Held::ByLimit::kNever;
     gate::cap_pool(held.pool, gate ? wanted_by(caps_, pool_at(held.pool)) : 0);
   }
@@ -183,7 +197,8 @@ std::vector<Capped> Hold::with_caps(std::vector<Rule> caps, bool hooked) const {
   }
   for (std::size_t id = 0; id < pool_count(); ++id) {
     const Pool& pool = pool_at(id);
-    if (gate_of(pool) == nullptr) {
+    const Gate* const gate = gate_of(pool);
+    if (gate == nullptr || !gate->keeps_caps) {
       tried.hook_none(pool);
     } else {
       tried.note(pool, "gate");

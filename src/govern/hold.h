@@ -68,12 +68,15 @@ class Hold {
   void add_slots(std::vector<SlotRequest> requests);
   void hook_openmp(const Pool& pool);
   void hook_openblas(const Pool& pool);
+  void hook_tbb(const Pool& pool);
+  void hook_blis(const Pool& pool);
   void hook_none(const Pool& pool);
   void limit(Held& held);
 
   struct Gate {
     const Runtime* runtime;
     void (Hold::*hook)(const Pool& pool);
+    bool keeps_caps;  // else a limit does
   };
   static const Gate* gate_of(const Pool& pool);
 

@@ -56,7 +56,7 @@ Ledger::~Ledger() {
   unmap(memory_.at);
 }
 
-Grant Ledger::acquire(int wanted, int most) noexcept {
+Grant Ledger::acquire(int wanted, int most, bool again) noexcept {
   wanted = std::clamp(wanted, 1, kMaxBudget);
   int limit = std::clamp(most, 1, wanted);
   if (!memory_.at) return {std::min(limit, budget_alone_.load()), 0};
@@ -64,7 +64,10 @@ Grant Ledger::acquire(int wanted, int most) noexcept {
   auto ledger = protocol(*memory_.at);
   if (recent_.enabled) {
     if (this_thread.ledger != serial_) this_thread = {serial_, {}};
-    limit = memory_.at->recent.bound(limit, ledger.budget(), this_thread.caller, now_ms(), recent_);
+    RecentCallers& recent = memory_.at->recent;
+    const int callers = again ? recent.look(now_ms(), recent_)
+                              : recent.enter(this_thread.caller, now_ms(), recent_);
+    limit = std::min(limit, recent_.share(ledger.budget(), callers));
   }
   const Claim held = claim();
   if (!held) return {1, 0};

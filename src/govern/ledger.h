@@ -66,7 +66,8 @@ class Ledger {
   // Neither allocates, locks nor waits; both leave errno alone, and may be called in the child of
   // a fork. In a child, grants of the parent are not given back.
   // `most` is the caller's own upper bound; what it withholds is noted like what is not free.
-  Grant acquire(int wanted, int most = kMaxBudget) noexcept;
+  // `again`: for a caller that another thread has counted among the recent ones.
+  Grant acquire(int wanted, int most = kMaxBudget, bool again = false) noexcept;
   void release(const Grant& grant) noexcept;
 
   // For all processes of the ledger; the last writer wins. Grants already made stay.

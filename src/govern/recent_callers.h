@@ -32,18 +32,17 @@ class alignas(64) RecentCallers {
   // Counts the caller once per epoch; returns the larger count of this epoch and the last, so
   // that a new epoch does not begin with everybody believing to be alone.
   int enter(Caller& me, std::uint64_t now_ms, const RecentCallersPolicy& policy) noexcept {
-    const std::uint64_t epoch = now_ms / std::max(1U, policy.epoch_ms) + 1;
+    const std::uint64_t epoch = epoch_of(now_ms, policy);
     if (me.epoch != epoch) {
       me.epoch = epoch;
       count(epoch);
     }
-    return std::max({1, at(epoch), at(epoch - 1)});
+    return around(epoch);
   }
 
-  // What is left of `limit` for a caller who shares the budget with the others.
-  int bound(int limit, int budget, Caller& me, std::uint64_t now_ms,
-            const RecentCallersPolicy& policy) noexcept {
-    return std::min(limit, policy.share(budget, enter(me, now_ms, policy)));
+  // For one that is counted by another thread.
+  int look(std::uint64_t now_ms, const RecentCallersPolicy& policy) const noexcept {
+    return around(epoch_of(now_ms, policy));
   }
 
   int at(std::uint64_t epoch) const noexcept {
@@ -57,6 +56,11 @@ class alignas(64) RecentCallers {
   static constexpr std::uint64_t kEpochMask = ~std::uint64_t{0} >> kCountBits;
   // All callers meet here when an epoch begins; one that keeps losing goes uncounted.
   static constexpr int kTries = 8;
+
+  static std::uint64_t epoch_of(std::uint64_t now_ms, const RecentCallersPolicy& policy) noexcept {
+    return now_ms / std::max(1U, policy.epoch_ms) + 1;
+  }
+  int around(std::uint64_t epoch) const noexcept { return std::max({1, at(epoch), at(epoch - 1)}); }
 
   std::atomic<std::uint64_t>& word_of(std::uint64_t epoch) noexcept { return words_[epoch % 8]; }
   const std::atomic<std::uint64_t>& word_of(std::uint64_t epoch) const noexcept {

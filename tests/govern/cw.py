@@ -5,6 +5,7 @@ import ctypes
 import json
 import os
 import pathlib
+import socket
 
 LIBRARY = ctypes.CDLL(os.environ["COREWISE_LIBRARY"])
 LIBRARY.cw_last_error.restype = ctypes.c_char_p
@@ -39,6 +40,21 @@ def report():
     text = ctypes.create_string_buffer(size)
     LIBRARY.cw_govern_report_json(text, size)
     return json.loads(text.value)
+
+
+def ask(request):
+    """The answer of this process's own control socket."""
+    fd = ctypes.c_int()
+    for status in (
+        LIBRARY.cw_control_start(),
+        LIBRARY.cw_control_connect(os.getpid(), ctypes.byref(fd)),
+    ):
+        if status != 0:
+            raise RuntimeError(LIBRARY.cw_last_error().decode())
+    with socket.socket(fileno=fd.value) as client, client.makefile("rw") as lines:
+        lines.write(json.dumps(request) + "\n")
+        lines.flush()
+        return json.loads(lines.readline())
 
 
 def probe(name):

@@ -202,6 +202,28 @@ print(json.dumps([before, shared, told, [r.value for r in raw], counts()]))
     assert raw == counts[: len(raw)]  # a lone call got all it wanted: as before
 
 
+def test_a_limit_from_outside_leaves_no_trace_once_it_is_taken_back():
+    out = run(
+        OPENBLAS
+        + """
+raw = [ctypes.c_int.in_dll(l, "blas_cpu_number") for l in libraries if hasattr(l, "blas_cpu_number")]
+cw.govern(2)
+s = np.ones((300, 300))
+def look():
+    s @ s
+    return [r.value for r in raw]
+before = look()
+cw.ask({"request": "limit", "limits": {"blas": 1}})
+limited = look()
+cw.ask({"request": "restore"})
+print(json.dumps([before, limited, [r.value for r in raw], counts()]))
+"""
+    )
+    before, limited, restored, told = out
+    assert set(limited) == {1}
+    assert restored == before == told[: len(before)]
+
+
 @pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one CPU cannot be shared")
 def test_work_that_the_ledger_does_not_know_shortens_teams():
     out = run(

@@ -10,13 +10,8 @@ using namespace corewise::simulate;
 
 namespace {
 
-constexpr Costs kFree = {.slice = 0,
-                         .team = 0,
-                         .member = 0,
-                         .wake = 0,
-                         .wake_more = 0,
-                         .create = 0,
-                         .least_call = 0};
+constexpr Costs kFree = {
+    .slice = 0, .team = 0, .member = 0, .wake = 0, .wake_more = 0, .create = 0, .least_call = 0};
 
 Trace trace_of(std::vector<Step> steps, int pieces = 8) {
   return {.pieces = pieces, .tasks = 1, .steps = std::move(steps)};
@@ -190,8 +185,9 @@ TEST_CASE("a trace is read whole or not at all") {
   REQUIRE(trace->steps.size() == 3);
   CHECK(trace->steps[1].pool == PoolKind::kBlas2);
   CHECK(trace->serial_seconds() == doctest::Approx(6.037e-6));
-  for (const char* wrong : {"", "# tasks 3\n", "1,omp\n", "1,omp,2,3\n", "-1,omp,2\n", "1,tbb,2\n",
-                            "1,omp,x\n", "# pieces 0\n1,omp,2\n", "# tasks x\n1,omp,2\n", "0,-,0\n"}) {
+  for (const char* wrong :
+       {"", "# tasks 3\n", "1,omp\n", "1,omp,2,3\n", "-1,omp,2\n", "1,tbb,2\n", "1,omp,x\n",
+        "# pieces 0\n1,omp,2\n", "# tasks x\n1,omp,2\n", "0,-,0\n"}) {
     CAPTURE(wrong);
     why.clear();
     CHECK(!parse_trace(wrong, why));

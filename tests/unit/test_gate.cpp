@@ -25,7 +25,7 @@ struct Table {
     gate::open(nullptr);
     gate::observe(nullptr);
   }
-  static Permit take(void* self, int wanted) noexcept {
+  static Permit take(void* self, int wanted, bool) noexcept {
     auto& table = *static_cast<Table*>(self);
     const int granted = std::clamp(table.free.load(), 1, wanted);
     table.free -= granted;
@@ -106,6 +106,45 @@ TEST_CASE("an exact team is counted by what is free, and keeps its size") {
   CHECK(table.free == 0);
   gate::leave(visit);
   CHECK(table.free == 2);
+}
+
+TEST_CASE("a tenancy holds what it was granted last, and any thread may give it back") {
+  Table table(4);
+  gate::Tenancy tenancy;
+  tenancy.leave();
+  CHECK(tenancy.enter(3, gate::kNoPool) == 3);
+  CHECK(gate::is_busy());
+  CHECK_FALSE(gate::is_inside());
+  CHECK(tenancy.enter(6, gate::kNoPool) == 4);
+  CHECK(table.open == 1);
+  gate::cap_pool(7, 2);
+  CHECK(tenancy.enter(6, 7) == 2);
+  gate::cap_pool(7, 0);
+  CHECK(table.free == 2);
+  std::thread([&] { tenancy.leave(); }).join();
+  CHECK(table.free == 4);
+  CHECK(table.open == 0);
+  CHECK_FALSE(gate::is_busy());
+  gate::open(nullptr);
+  CHECK(tenancy.enter(6, gate::kNoPool) == 6);
+  CHECK(tenancy.enter(0, gate::kNoPool) == 1);
+  CHECK_FALSE(gate::is_busy());
+}
+
+TEST_CASE("a tenancy of the parent is not the child's to give back") {
+  Table table(4);
+  gate::Tenancy tenancy;
+  tenancy.enter(3, gate::kNoPool);
+  const pid_t child = fork();
+  if (child == 0) {
+    tenancy.leave();
+    _exit(table.free == 1 && !gate::is_busy() && tenancy.enter(1, gate::kNoPool) == 1 ? 0 : 1);
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  CHECK(status == 0);
+  tenancy.leave();
+  CHECK(table.free == 4);
 }
 
 TEST_CASE("a cap holds for its own pool, and asks for no more than it allows") {

@@ -1,0 +1,22 @@
+// Governs oneTBB through the door that it has for this: it asks a permit manager, libtcm, how many
+// workers each of its arenas may use, if it finds one while it is loaded. It finds ours, src/tcm.
+#pragma once
+
+#include <cstdint>
+
+#include "../os/os.h"
+
+namespace corewise::govern::tbb {
+
+// From now on a copy of oneTBB that is loaded finds our permit manager. Nothing happens where the
+// program uses another (TCM_ENABLE is set), or ours is not installed.
+void offer_permits();
+
+// Permits for this copy. One that is older than permits (before 2021.11), or was loaded before they
+// were offered, never asks.
+void expect(const os::LoadedModule& module, std::uint32_t pool);
+
+// Whether the copy asks us for permits.
+bool asks(std::uint32_t pool);
+
+}  // namespace corewise::govern::tbb

@@ -1,0 +1,156 @@
+"""The governor on oneTBB, MKL and BLIS, each case in a fresh process. A team that sleeps in another
+thread holds part of the budget, so that what is granted to them is known."""
+
+import os
+import pathlib
+
+import pytest
+from test_govern import PROBES, run
+
+REAL = pathlib.Path(os.environ.get("COREWISE_REAL_VENV") or "/nowhere") / "lib"
+DEBIAN = pathlib.Path("/usr/lib/x86_64-linux-gnu")
+TASKS = PROBES / "libtasks_tbb.so"
+
+pytestmark = pytest.mark.skipif(
+    not (PROBES / "libprobe_gomp.so").exists(), reason="needs gcc's OpenMP"
+)
+
+HOLDING = """
+import contextlib, ctypes, json, sys, threading, time, cw
+g = cw.probe("gomp")
+
+@contextlib.contextmanager
+def held(threads):
+    # oneTBB's workers leave an arena a little after its work has ended.
+    for _ in range(50):
+        inside, end = [], threading.Event()
+        visit = cw.VISIT(lambda: (inside.append(1), end.wait(60)) and None)
+        holder = threading.Thread(target=g.probe_visit, args=(threads, visit))
+        holder.start()
+        late = time.monotonic() + 0.5
+        while len(inside) < threads and time.monotonic() < late: time.sleep(0.01)
+        if len(inside) == threads:
+            time.sleep(0.2)  # until it is no recent caller any more
+            break
+        end.set()
+        holder.join()
+    try: yield
+    finally:
+        end.set()
+        holder.join()
+"""
+
+TBB = (
+    HOLDING
+    + """
+cw.govern(8)
+p = ctypes.CDLL(sys.argv[1])
+how = lambda: [q["how"] for q in cw.report()["pools"] if q["runtime"] == "tbb"]
+together = lambda visit=None: p.probe_together(8, 60, visit)
+p.probe_enqueued.restype = ctypes.c_int
+out = {"alone": together()}
+calls = cw.report()["regions"]
+with held(3): out["beside 3"] = together()
+teams, nested = [], []
+inner = cw.VISIT(lambda: teams.append(g.probe_team_clause(4)))
+together(inner)
+outer = cw.VISIT(lambda: nested.append(p.probe_together(4, 4, None)))
+g.probe_visit(2, outer)
+with held(8): out["enqueued"], out["beside 8"] = p.probe_enqueued(), together()
+cw.ungovern()
+with held(3): out["undone"] = together()
+cw.govern(8)
+out |= {"teams": sorted(set(teams)), "nested": nested, "how": how()}
+out["findings"] = cw.report()["findings"]
+with held(3): out["again"] = together()
+print(json.dumps(out))
+"""
+)
+
+
+@pytest.mark.skipif(
+    not TASKS.exists() or not (REAL / "libtbb.so.12").exists(), reason="needs oneTBB's wheel"
+)
+def test_arenas_of_onetbb_get_what_is_free():
+    out = run(TBB, str(TASKS), LD_LIBRARY_PATH=str(REAL))
+    assert out == {
+        "alone": 8,
+        "beside 3": 5,
+        "enqueued": 1,
+        "beside 8": 2,  # its own thread, and the worker that notices the end
+        "undone": 8,
+        "again": 5,
+        "teams": [1],
+        "nested": [2, 2],
+        "how": ["gate"],
+        "findings": [],
+    }
+
+
+@pytest.mark.skipif(
+    not TASKS.exists() or not (REAL / "libtcm.so.1").exists(), reason="needs Intel's tcmlib wheel"
+)
+def test_a_permit_manager_that_the_user_chose_is_left_alone():
+    out = run(TBB, str(TASKS), LD_LIBRARY_PATH=str(REAL), TCM_ENABLE="1")
+    assert out["how"] == ["limit"] and out["enqueued"] == 1
+
+
+@pytest.mark.skipif(
+    not TASKS.exists() or not (DEBIAN / "libtbb.so.12").exists(), reason="needs libtbb-dev"
+)
+def test_onetbb_that_knows_no_permits_is_limited():
+    out = run(TBB, str(TASKS))
+    assert out["how"] == ["limit"] and out["alone"] == out["beside 3"] == 8
+
+
+PRODUCT = (
+    HOLDING
+    + """
+import numpy as np
+cw.govern(4)
+library, functions = ctypes.CDLL(sys.argv[1]), sys.argv[2:]
+dgemm, set_threads = (getattr(library, name) for name in functions)
+rng = np.random.default_rng(0)
+a, b = rng.random((400, 400)), rng.random((400, 400))
+true = a @ b
+def product():
+    c = np.zeros_like(a)
+    at = lambda m: m.ctypes.data_as(ctypes.c_void_p)
+    one, none, n = ctypes.c_double(1), ctypes.c_double(0), 400
+    dgemm(101, 111, 111, n, n, n, one, at(a), n, at(b), n, none, at(c), n)
+    return float(abs(c - true).max())
+if hasattr(library, "MKL_Set_Dynamic"): library.MKL_Set_Dynamic(0)
+set_threads(4)
+wrong, got = [product()], []
+for others in (2, 3, 4):
+    with held(others):
+        before = cw.report()
+        wrong += [product() for _ in range(5)]
+        after = cw.report()
+        regions = after["regions"] - before["regions"]
+        got.append((after["granted"] - before["granted"]) / regions if regions else 0)
+print(json.dumps([max(wrong), got, cw.report()["findings"]]))
+"""
+)
+
+
+@pytest.mark.skipif(not list(REAL.glob("libmkl_rt.so.*")), reason="needs mkl's wheel")
+@pytest.mark.parametrize("layer", ["INTEL", "GNU", "TBB"])
+def test_mkl_gets_what_is_free_through_its_threading_layer(layer):
+    rt = sorted(REAL.glob("libmkl_rt.so.*"))[0]
+    environment = {"MKL_THREADING_LAYER": layer, "LD_LIBRARY_PATH": str(REAL)}
+    wrong, got, findings = run(
+        PRODUCT, str(rt), "cblas_dgemm", "MKL_Set_Num_Threads", **environment
+    )
+    assert wrong < 1e-9 and findings == []
+    assert got == [2, 1, 1]
+
+
+@pytest.mark.parametrize("build", ["openmp", "pthread"])
+def test_teams_of_blis_are_never_cut_short(build):
+    """It aborts the program if a team is smaller than it asked for, and not of one."""
+    library = DEBIAN / f"blis-{build}" / "libblis.so.4"
+    if not library.exists():
+        pytest.skip(f"needs libblis4-{build}")
+    wrong, _, findings = run(PRODUCT, str(library), "cblas_dgemm", "bli_thread_set_num_threads")
+    assert wrong < 1e-9 and findings == []
