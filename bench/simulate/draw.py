@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 WIDTH, HEIGHT = 158, 110  # of a panel's inside
-LEFT, TOP, GAP_X, GAP_Y = 64, 62, 18, 34
+LEFT, TOP, GAP_X, GAP_Y = 56, 66, 34, 48
 MOST = 1000.0  # what is above is drawn there
 COLOURS = ("#d1495b", "#8d6cab", "#e09f3e", "#2a9d8f")
 # Dashes too, for those who see no colours.
@@ -64,7 +64,7 @@ def draw(panels: Panels, processes: Sequence[int]) -> str:
     workloads = list(dict.fromkeys(workload for workload, _ in panels))
     machines = list(dict.fromkeys(cores for _, cores in panels))
     width = LEFT + len(machines) * (WIDTH + GAP_X)
-    height = TOP + len(workloads) * (HEIGHT + GAP_Y) + 16
+    height = TOP + len(workloads) * (HEIGHT + GAP_Y) - 20
     out = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
         'aria-label="Makespan of four policies as a multiple of the best, by processes">',
@@ -72,10 +72,11 @@ def draw(panels: Panels, processes: Sequence[int]) -> str:
         text(4, 16, "Makespan, times the best of the four; by processes", kind="title"),
     ]
     names = list(next(iter(panels.values())))
+    x = 340.0
     for number, name in enumerate(names):
-        x = 330 + number * 110
         out.append(curve([(x, 12), (x + 22, 12)], number))
         out.append(text(x + 27, 16, name))
+        x += 46 + 5.9 * len(name)
     step = WIDTH / (len(processes) - 1)
     for row, workload in enumerate(workloads):
         y = TOP + row * (HEIGHT + GAP_Y)

@@ -3,7 +3,8 @@
     .venv/bin/python bench/simulate/record.py [NAME ...]
 
 Each task runs in a fresh process, with every region on one thread, so that a region's length is its
-serial work. Of seven recordings the shortest is kept: noise only adds. Written to traces/NAME.csv. `make simulate` builds the recorder.
+serial work. Of seven recordings the shortest is kept: noise only adds. Written to
+traces/NAME.csv. `make simulate` builds the recorder.
 """
 
 import ctypes

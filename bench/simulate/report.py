@@ -8,116 +8,34 @@
 """
 
 import argparse
-import os
 import re
-import subprocess
 import sys
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
 
 from draw import draw
+from scenarios import (
+    CORES,
+    IN_PAGE,
+    POLICIES,
+    PROCESSES,
+    SCALED,
+    SMALL,
+    Outcomes,
+    Workload,
+    run_all,
+    scaled,
+    scaled_scenarios,
+    small,
+    small_scenarios,
+    variant_scenarios,
+)
 
-HERE = Path(__file__).resolve().parent
-ROOT = HERE.parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs/simulation.md"
 PICTURE = ROOT / "docs/images/simulate.svg"
 MEASURED = ROOT / "docs/nested.md"
 PROGRAM = ROOT / "build/dev/bench/simulate/simulate"
-
-POLICIES = {
-    "default": "default",
-    "one": "all limited to 1",
-    "plan": "cores ÷ processes",
-    "governed": "governed",
-}
-CORES = (128, 256, 512, 1024)
-IN_PAGE = (128, 1024)
-PROCESSES = (1, 4, 16, 64, 256, 1024, 4096)
-
-
-class Workload(NamedTuple):
-    trace: str
-    says: str
-    regions: int  # of each process
-
-
-SCALED = (
-    Workload("hgb-processes2", "HistGradientBoosting (OpenMP, short regions)", 3000),
-    Workload("kmeans-processes8", "KMeans (OpenMP and BLAS)", 1000),
-    Workload("alternate-serial", "products and factorizations of 300² (BLAS, two pools)", 1000),
-    Workload("gemm2000-serial", "products of 2000² (BLAS, long calls)", 300),
-)
-
-
-class Small(NamedTuple):
-    """A workload of bench/nested on two cores."""
-
-    name: str  # in docs/nested.md
-    trace: str
-    processes: int
-    tasks: int  # of each process
-
-
-SMALL = (
-    Small("logreg-serial", "logreg-serial", 1, 16),
-    Small("kmeans-serial", "kmeans-serial", 1, 8),
-    Small("kmeans-processes8", "kmeans-processes8", 8, 2),
-    Small("hgb-serial", "hgb-processes2", 1, 4),
-    Small("hgb-processes2", "hgb-processes2", 2, 4),
-    Small("svd200-serial", "svd200-serial", 1, 100),
-    Small("alternate-serial", "alternate-serial", 1, 200),
-    Small("lu-serial", "lu-serial", 1, 100),
-    Small("gemm220-serial", "gemm220-serial", 1, 1000),
-    Small("gemm2000-serial", "gemm2000-serial", 1, 3),
-    Small("lloyd-serial", "lloyd-serial", 1, 3),
-)
-
-
-class Scenario(NamedTuple):
-    trace: str
-    cores: int
-    processes: int
-    policy: str
-    how_much: str
-
-
-Outcome = dict[str, float]
-Outcomes = dict[Scenario, Outcome]
-
-
-def tasks_of(trace: str) -> int:
-    text = (HERE / "traces" / f"{trace}.csv").read_text()
-    found = re.search(r"^# tasks (\d+)$", text, re.M)
-    return int(found[1]) if found else 1
-
-
-def scaled(workload: Workload, cores: int, processes: int, policy: str) -> Scenario:
-    return Scenario(workload.trace, cores, processes, policy, f"regions={workload.regions}")
-
-
-def small(one: Small, policy: str) -> Scenario:
-    rounds = one.tasks // tasks_of(one.trace)
-    return Scenario(one.trace, 2, one.processes, policy, f"rounds={max(1, rounds)}")
-
-
-def run_all(program: Path, scenarios: Sequence[Scenario]) -> Outcomes:
-    fields = subprocess.check_output([program, "fields"], text=True).strip().split(",")
-
-    def one(scenario: Scenario) -> Outcome:
-        words = [
-            f"trace={HERE / 'traces' / scenario.trace}.csv",
-            f"cores={scenario.cores}",
-            f"processes={scenario.processes}",
-            f"policy={scenario.policy}",
-            scenario.how_much,
-        ]
-        line = subprocess.check_output([program, *words], text=True)
-        return dict(zip(fields, map(float, line.split(",")), strict=True))
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        return dict(zip(scenarios, pool.map(one, scenarios), strict=True))
 
 
 def times(ratio: float) -> str:
@@ -241,24 +159,6 @@ def small_table(outcomes: Outcomes) -> list[str]:
     return [*lines, ""]
 
 
-def variant_scenarios() -> list[Scenario]:
-    return [scaled(w, c, p, "holders") for w in SCALED for c in IN_PAGE for p in PROCESSES]
-
-
-def small_scenarios() -> list[Scenario]:
-    return [small(one, policy) for one in SMALL for policy in ("one", "default", "governed")]
-
-
-def scaled_scenarios(cores: Sequence[int], processes: Sequence[int]) -> list[Scenario]:
-    return [
-        scaled(w, c, p, policy)
-        for w in SCALED
-        for c in cores
-        for p in processes
-        for policy in POLICIES
-    ]
-
-
 def between(text: str, name: str) -> tuple[int, int]:
     """Where in a page the lines of a table are: from the line that names it to the end mark."""
     begin = text.index(f"<!-- simulated: {name} -->\n") + len(f"<!-- simulated: {name} -->\n")
@@ -302,14 +202,14 @@ def check(program: Path) -> int:
 
     Not what was measured: that is as of the day that the page names.
     """
-    few = [p for p in PROCESSES if p <= 16]
+    few = [p for p in PROCESSES if p <= 64]
     outcomes = run_all(program, small_scenarios() + scaled_scenarios(IN_PAGE, few))
     lines = [scaled_row(outcomes, w, c, p) for w in SCALED for c in IN_PAGE for p in few]
     page = PAGE.read_text().splitlines()
     missing = [line for line in lines if line not in page]
     begin, end = between(PAGE.read_text(), "two cores")
     shown = [simulated(line) for line in PAGE.read_text()[begin:end].splitlines()]
-    missing += [line for line in small_table(outcomes) if simulated(line) not in shown]
+    missing += [row for row in small_table(outcomes)[:-1] if simulated(row) not in shown]
     for line in missing:
         print(f"not in {PAGE.relative_to(ROOT)}: {line}", file=sys.stderr)
     if missing:

@@ -115,7 +115,8 @@ class Simulation {
       Random random(scenario_.seed * 1'000'003 + static_cast<std::uint64_t>(number));
       const auto mean = static_cast<std::uint64_t>(scenario_.regions);
       process.at = random.below(steps);
-      process.steps_left = static_cast<long long>(1 + mean / 2 + random.below(mean));
+      process.steps_left = 1 + scenario_.regions / 2;
+      process.steps_left += static_cast<long long>(random.below(mean));
     }
     ++living_;
     add_runnable(1);
