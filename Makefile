@@ -17,6 +17,14 @@ demo: install  ## build, show the pools, limit them, cluster a photograph; gover
 install: setup-demo  ## build the Python package into .venv
 	@tools/install_package.sh
 
+.PHONY: docs
+docs: setup-docs install  ## build the site into build/site
+	@tools/site.sh && echo "docs: build/site/index.html"
+
+.PHONY: setup-docs
+setup-docs:
+	@tools/setup.sh docs
+
 .PHONY: setup-demo
 setup-demo:
 	@tools/setup.sh demo

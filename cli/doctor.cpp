@@ -10,8 +10,10 @@
 #include <optional>
 
 #include "commands.h"
+#include "control_client.h"
 #include "exit_codes.h"
 #include "finding_list.h"
+#include "govern/hold.h"
 #include "import_modules.h"
 #include "library.h"
 #include "patient.h"
@@ -37,13 +39,28 @@ int of_modules(const ImportChoice& choice, const Context& context) {
                       });
 }
 
+// What only the process itself knows; nothing if it does not answer.
+void ask_what_is_governed(int pid, Patient& patient) {
+  const auto answer = ask_process(pid, R"({"request":"report"})", 500);
+  const JsonValue* const report = answer ? answer->value.find("report") : nullptr;
+  if (report == nullptr || !answer->value.truth_at("governed")) return;
+  for (const JsonValue& held : report->items_at("pools")) {
+    if (!govern::Held::has_gate_called(held.text_at("how"))) continue;
+    for (PoolFacts& pool : patient.pools) {
+      if (pool.path == held.text_at("path")) pool.governed = true;
+    }
+  }
+}
+
 int of_process(const ProcessChoice& choice, const Context& context) {
   return with_process(
       choice, "doctor", kNotExamined,
       [&](const outside::Process& process, const std::string& folder) {
         const std::string about =
             process.pid > 0 ? fmt::format("process {}", process.pid) : "the recording";
-        const int code = show_findings(examine(patient_from(process, folder)), about, context);
+        Patient patient = patient_from(process, folder);
+        if (process.pid > 0) ask_what_is_governed(process.pid, patient);
+        const int code = show_findings(examine(patient), about, context);
         if (!context.settings.quiet && !context.settings.json) say_notes(process);
         // Without counts most rules have nothing to go by.
         return code == kOk && process.memory_refused ? static_cast<int>(kMemoryRefused) : code;

@@ -1,4 +1,5 @@
-/* corewise: one thread budget for processes x OpenMP x BLAS. The C ABI.
+/** @file
+ * corewise: one thread budget for processes x OpenMP x BLAS. The C ABI.
  *
  * This header is the whole binary contract: tests/abi/corewise.ref holds its frozen form and a
  * test fails when the library stops matching it. Structs carry their own size as first member,
@@ -11,7 +12,13 @@
  *   - a failing function changes nothing, returns a status other than CW_OK, and leaves one
  *     sentence about it in cw_last_error() of the calling thread;
  *   - strings handed out are NUL-terminated bytes as the system has them (paths need not be
- *     UTF-8) and live as long as the process, unless said otherwise.
+ *     UTF-8) and live as long as the process, unless said otherwise;
+ *   - a function with `buffer` and `capacity` writes at most capacity bytes with a final NUL, and
+ *     tells the bytes that the whole takes, NUL included: as its result, or in `needed` (may be
+ *     NULL). Where capacity is less it writes the beginning, which is no failure. The buffer may
+ *     be NULL when capacity is 0;
+ *   - documents are read anew at each call; as with getenv, no other thread may change the
+ *     environment meanwhile.
  */
 #ifndef COREWISE_H
 #define COREWISE_H
@@ -29,195 +36,203 @@
 extern "C" {
 #endif
 
+/** The ABI that this header describes; grows when something is appended. */
 #define CW_ABI_VERSION 1
 
-/* The kinds of failure. Values are frozen; new ones are appended. */
+/** The kinds of failure. Values are frozen; new ones are appended. */
 typedef enum cw_status {
-  CW_OK = 0,
-  CW_BAD_ARGUMENT = 1,    /* a null pointer, a struct of unknown size, an unknown enum value */
-  CW_BAD_COUNT = 2,       /* a thread count below 1 or above CW_MAX_THREADS */
-  CW_ABOVE_CEILING = 3,   /* a thread count above what the pool was built for */
-  CW_UNKNOWN_NAME = 4,    /* no such API, runtime, prefix or library file */
-  CW_NO_SUCH_PROCESS = 5, /* no process has that pid */
-  CW_NOT_PERMITTED = 6,   /* the process belongs to somebody else, or is protected */
-  CW_PROCESS_ENDED = 7,   /* the process ended while it was read */
-  CW_BAD_ELF = 8,         /* not an ELF file, cut short, or inconsistent */
-  CW_IO_ERROR = 9,        /* the system refused a read or an open */
-  CW_LIBRARY_LIED = 10,   /* a runtime's getter or setter failed or answered nonsense */
-  CW_NOT_AVAILABLE = 11,  /* this platform, build or pool has no such function */
-  CW_OUT_OF_MEMORY = 12,
-  CW_INTERNAL = 13 /* a defect of corewise; please report it */
+  CW_OK = 0,              /**< all was done */
+  CW_BAD_ARGUMENT = 1,    /**< a null pointer, a struct of unknown size, an unknown enum value */
+  CW_BAD_COUNT = 2,       /**< a thread count below 1 or above CW_MAX_THREADS */
+  CW_ABOVE_CEILING = 3,   /**< a thread count above what the pool was built for */
+  CW_UNKNOWN_NAME = 4,    /**< no such API, runtime, prefix or library file */
+  CW_NO_SUCH_PROCESS = 5, /**< no process has that pid */
+  CW_NOT_PERMITTED = 6,   /**< the process belongs to somebody else, or is protected */
+  CW_PROCESS_ENDED = 7,   /**< the process ended while it was read */
+  CW_BAD_ELF = 8,         /**< not an ELF file, cut short, or inconsistent */
+  CW_IO_ERROR = 9,        /**< the system refused a read or an open */
+  CW_LIBRARY_LIED = 10,   /**< a runtime's getter or setter failed or answered nonsense */
+  CW_NOT_AVAILABLE = 11,  /**< this platform, build or pool has no such function */
+  CW_OUT_OF_MEMORY = 12,  /**< no memory for the answer */
+  CW_INTERNAL = 13        /**< a defect of corewise; please report it */
 } cw_status;
 
-/* What user code asks for; a limit by API reaches every pool of that API. */
+/** What user code asks for; a limit by API reaches every pool of that API. */
 typedef enum cw_api {
-  CW_API_OPENMP = 0,
-  CW_API_BLAS = 1,
-  CW_API_TBB = 2,
-  CW_API_ARROW = 3,
-  CW_API_NUMBA = 4
+  CW_API_OPENMP = 0, /**< OpenMP: libgomp, libomp, libiomp5 */
+  CW_API_BLAS = 1,   /**< BLAS and LAPACK: OpenBLAS, MKL, BLIS, FlexiBLAS */
+  CW_API_TBB = 2,    /**< oneTBB */
+  CW_API_ARROW = 3,  /**< Arrow's pool of CPU threads */
+  CW_API_NUMBA = 4   /**< numba's threading layers */
 } cw_api;
 
-/* Whom a setter of the pool reaches. */
+/** Whom a setter of the pool reaches. */
 typedef enum cw_scope {
-  CW_SCOPE_PROCESS = 0, /* every thread of the process */
-  CW_SCOPE_THREAD = 1,  /* regions started by the calling thread */
-  CW_SCOPE_NONE = 2     /* cannot be set from here; shown only */
+  CW_SCOPE_PROCESS = 0, /**< every thread of the process */
+  CW_SCOPE_THREAD = 1,  /**< regions started by the calling thread */
+  CW_SCOPE_NONE = 2     /**< cannot be set from here; shown only */
 } cw_scope;
 
-/* Largest count any limit accepts: Linux's default of kernel.pid_max. */
+/** Largest count any limit accepts: Linux's default of kernel.pid_max. */
 #define CW_MAX_THREADS 32768
 
-/* One runtime found in one loaded module. Strings are never NULL; "" means unknown. */
+/** One runtime found in one loaded module. Strings are never NULL; "" means unknown. */
 typedef struct cw_pool {
-  size_t size; /* set to sizeof(cw_pool) before the call */
-  uint32_t id; /* index, stable for the life of the process */
-  cw_api api;
-  cw_scope scope;
-  int32_t threads;      /* now, as the calling thread sees it; 0 when the runtime does not tell */
-  int32_t ceiling;      /* most it can be set to; 0 when there is no fixed ceiling */
-  int32_t caller_slots; /* calls in flight it can hold at once; 0 when unbounded or unknown */
-  const char* api_name; /* "openmp", "blas", "tbb", "arrow", "numba" */
-  const char* runtime;  /* "openblas", "mkl", "blis", "flexiblas", "openmp", "tbb", ... */
-  const char* prefix;   /* the file-name prefix that limits may use, e.g. "libgomp" */
-  const char* path;     /* the library file, links resolved; as loaded if it is gone */
-  const char* version;
-  const char* layer;        /* threading layer: "pthreads", "openmp", "disabled", "intel", ... */
-  const char* architecture; /* the kernel set chosen, e.g. "SkylakeX" */
-  const char* detail;       /* one clause worth showing, e.g. "MKL_DYNAMIC=1 may use fewer" */
+  size_t size;          /**< set to sizeof(cw_pool) before the call */
+  uint32_t id;          /**< index, stable for the life of the process */
+  cw_api api;           /**< what user code asks for */
+  cw_scope scope;       /**< whom a setter reaches */
+  int32_t threads;      /**< now, as the calling thread sees it; 0 when the runtime does not tell */
+  int32_t ceiling;      /**< most it can be set to; 0 when there is no fixed ceiling */
+  int32_t caller_slots; /**< calls in flight it can hold at once; 0 when unbounded or unknown */
+  const char* api_name; /**< "openmp", "blas", "tbb", "arrow", "numba" */
+  const char* runtime;  /**< "openblas", "mkl", "blis", "flexiblas", "libgomp", "tbb", ... */
+  const char* prefix;   /**< the file-name prefix that limits may use, e.g. "libgomp" */
+  const char* path;     /**< the library file, links resolved; as loaded if it is gone */
+  const char* version;  /**< as the library tells it */
+  const char* layer;    /**< threading layer: "pthreads", "openmp", "disabled", "intel", ... */
+  const char* architecture; /**< the kernel set chosen, e.g. "SkylakeX" */
+  const char* detail;       /**< one clause worth showing, e.g. "MKL_DYNAMIC=1 may use fewer" */
 } cw_pool;
 
-/* What a rule's name means. */
+/** What a rule's name means. */
 typedef enum cw_match {
-  CW_MATCH_ALL = 0,     /* every pool; name is ignored */
-  CW_MATCH_API = 1,     /* "blas" */
-  CW_MATCH_RUNTIME = 2, /* "openblas" */
-  CW_MATCH_PREFIX = 3,  /* "libscipy_openblas" */
-  CW_MATCH_PATH = 4,    /* a library file */
-  CW_MATCH_NAME = 5,    /* any of the four above, the most specific that fits */
-  CW_MATCH_ID = 6       /* name is ignored; threads applies to the pool with this id */
+  CW_MATCH_ALL = 0,     /**< every pool; name is ignored */
+  CW_MATCH_API = 1,     /**< "blas" */
+  CW_MATCH_RUNTIME = 2, /**< "openblas" */
+  CW_MATCH_PREFIX = 3,  /**< "libscipy_openblas" */
+  CW_MATCH_PATH = 4,    /**< a library file */
+  CW_MATCH_NAME = 5,    /**< any of the four above, the most specific that fits */
+  CW_MATCH_ID = 6       /**< name is ignored; threads applies to the pool with this id */
 } cw_match;
 
+/** A limit of the pools that match. For each pool the most specific rule counts. */
 typedef struct cw_rule {
-  cw_match match;
-  const char* name;
-  uint32_t id;     /* for CW_MATCH_ID */
-  int32_t threads; /* 1 .. CW_MAX_THREADS */
+  cw_match match;   /**< what name means */
+  const char* name; /**< of an API, runtime, prefix or file; may be NULL where it is ignored */
+  uint32_t id;      /**< for CW_MATCH_ID */
+  int32_t threads;  /**< 1 .. CW_MAX_THREADS */
 } cw_rule;
 
 enum {
-  /* A count above a pool's ceiling is lowered to it and said in the outcome, not refused. */
+  /** A count above a pool's ceiling is lowered to it and said in the outcome, not refused. */
   CW_LIMITS_CLAMP = 1u << 0,
-  /* This scope takes the place of older ones of the same owner while it is open (an inner
+  /** This scope takes the place of older ones of the same owner while it is open (an inner
    * threadpool_limits may raise what an outer one lowered). Without it the tightest wins. */
   CW_LIMITS_REPLACE = 1u << 1,
-  /* Pools loaded later are left alone. Without it they are limited on arrival. */
+  /** Pools loaded later are left alone. Without it they are limited on arrival. */
   CW_LIMITS_NOT_STICKY = 1u << 2
 };
 
+/** How limits are opened. */
 typedef struct cw_limits_options {
-  size_t size; /* sizeof(cw_limits_options) */
-  uint32_t flags;
-  uint64_t owner; /* any number; groups scopes for CW_LIMITS_REPLACE. 0: the calling thread */
+  size_t size;    /**< sizeof(cw_limits_options) */
+  uint32_t flags; /**< CW_LIMITS_..., or 0 */
+  uint64_t owner; /**< any number; groups scopes for CW_LIMITS_REPLACE. 0: the calling thread */
 } cw_limits_options;
 
-/* What one pool made of a limit. */
+/** What one pool made of a limit. */
 typedef struct cw_outcome {
-  size_t size;        /* sizeof(cw_outcome) */
-  uint32_t pool;      /* id */
-  int32_t before;     /* threads before this scope opened */
-  int32_t asked;      /* what the rules of this scope say */
-  int32_t effective;  /* what was read back: the tightest open limit, or what the pool made of it */
-  const char* reason; /* why effective differs from asked; "" when it does not */
+  size_t size;        /**< sizeof(cw_outcome) */
+  uint32_t pool;      /**< id */
+  int32_t before;     /**< threads before this scope opened */
+  int32_t asked;      /**< what the rules of this scope say */
+  int32_t effective;  /**< what was read back: the tightest open limit, or what the pool made of it
+                       */
+  const char* reason; /**< why effective differs from asked; "" when it does not */
 } cw_outcome;
 
-/* An open limit: its receipt. */
+/** An open limit: its receipt. Made by cw_limits_open, given back by cw_limits_free. */
 typedef struct cw_limits cw_limits;
 
+/** The CW_ABI_VERSION of the library that was loaded. */
 CW_API uint32_t cw_abi_version(void);
+
+/** The version of corewise: "0.1.0". */
 CW_API const char* cw_version(void);
 
-/* A short name ("bad count") and the general sentence of a status; never NULL. */
+/** A short name of a status ("bad count"); never NULL. */
 CW_API const char* cw_status_name(cw_status status);
+
+/** The general sentence of a status; never NULL. */
 CW_API const char* cw_status_message(cw_status status);
 
-/* The sentence about the last failure in the calling thread; "" if none. Valid until the next
+/** The sentence about the last failure in the calling thread; "" if none. Valid until the next
  * corewise call in this thread. */
 CW_API const char* cw_last_error(void);
 
-/* Looks for modules loaded since the last look; open limits reach new pools. Costs nanoseconds
+/** Looks for modules loaded since the last look; open limits reach new pools. Costs nanoseconds
  * when nothing was loaded. changed (may be NULL): 1 if the set of pools grew. */
 CW_API cw_status cw_refresh(int* changed);
 
-/* A number that changes whenever a module is loaded or unloaded. Costs some nanoseconds. */
+/** A number that changes whenever a module is loaded or unloaded. Costs some nanoseconds. */
 CW_API uint64_t cw_generation(void);
 
-/* The number of pools known; looks first. Pools are never removed: a recognised runtime is kept
+/** The number of pools known; looks first. Pools are never removed: a recognised runtime is kept
  * loaded, so that its functions stay callable. Ids are 0 .. count-1 in load order of discovery. */
 CW_API size_t cw_pool_count(void);
 
-/* Fills out for pool id, reading its thread count now. */
+/** Fills out for pool id, reading its thread count now. CW_UNKNOWN_NAME if there is no such id,
+ * CW_BAD_ARGUMENT if size was not set. */
 CW_API cw_status cw_pool_get(uint32_t id, cw_pool* out);
 
-/* Opens limits: checks every rule, then sets, then reads back. All or nothing: on failure no pool
+/** Opens limits: checks every rule, then sets, then reads back. All or nothing: on failure no pool
  * was changed. Where several open limits reach a pool the tightest wins; when the last one closes
  * the pool has again what it had before the first. Pools of thread scope are set for the calling
- * thread alone. options may be NULL. */
+ * thread alone. options may be NULL. CW_BAD_COUNT, CW_ABOVE_CEILING or CW_UNKNOWN_NAME for a rule
+ * that cannot be. */
 CW_API cw_status cw_limits_open(const cw_rule* rules, size_t count,
                                 const cw_limits_options* options, cw_limits** out);
 
-/* Closes; idempotent. Returns CW_OK also when a part must wait: pools of thread scope are restored
+/** Closes; idempotent. Returns CW_OK also when a part must wait: pools of thread scope are restored
  * on the thread that opened the limit, at its next corewise call, when another one closes it;
  * pending (may be NULL) then says how many. */
 CW_API cw_status cw_limits_close(cw_limits* limits, size_t* pending);
 
-/* Writes up to capacity outcomes, as they were at opening or at the arrival of a later pool;
- * returns how many there are. */
+/** Writes up to capacity outcomes, as they were at opening or at the arrival of a later pool;
+ * returns how many there are. The first one's size says how large each is. */
 CW_API size_t cw_limits_outcomes(const cw_limits* limits, cw_outcome* out, size_t capacity);
 
-/* Gives the receipt back. A limit still open becomes permanent: what it asked is from now on what
+/** Gives the receipt back. A limit still open becomes permanent: what it asked is from now on what
  * its pools have whenever no limit is open. */
 CW_API void cw_limits_free(cw_limits* limits);
 
-/* Calls visit for each loaded module in load order with its path and the address it is loaded
+/** Calls visit for each loaded module in load order with its path and the address it is loaded
  * at, until visit returns non-zero. visit runs outside every lock and may call corewise. */
 CW_API cw_status cw_modules(int (*visit)(const char* path, uintptr_t base, void* context),
                             void* context);
 
-/* The address of a dynamic symbol in the module loaded from path; NULL if absent. */
+/** The address of a dynamic symbol in the module loaded from path; NULL if absent. */
 CW_API void* cw_symbol(const char* path, const char* name);
 
-/* All pools as JSON (docs/json.md). Writes at most capacity bytes with a final NUL, returns the
- * bytes needed, NUL included. */
+/** All pools as JSON (docs/json.md). Returns the bytes needed. */
 CW_API size_t cw_info_json(char* buffer, size_t capacity);
 
-/* The documents below say CW_OK, or why there is none. They write at most capacity bytes with a
- * final NUL, and to needed (may be NULL) the bytes that it takes, NUL included. Everything is read
- * anew at each call; as with getenv, no other thread may change the environment meanwhile. */
-
-/* The budget: the CPUs that are really the process's own, and where each constraint was read, as
- * JSON. cap (may be NULL) is an upper bound of your own in CPUs: CW_BAD_ARGUMENT if it is no number
- * above 0, or above the machine. */
+/** The budget: the CPUs that are really the process's own, and where each constraint was read, as
+ * JSON (docs/json.md). cap (may be NULL) is an upper bound of your own in CPUs: CW_BAD_ARGUMENT if
+ * it is no number above 0, or above the machine. */
 CW_API cw_status cw_budget_json(const double* cap, char* buffer, size_t capacity, size_t* needed);
 
+/** What a plan should keep to. */
 typedef struct cw_plan_options {
-  size_t size;       /* sizeof(cw_plan_options) */
-  int32_t processes; /* as many as the program starts; 0: not known, taken as one */
-  int32_t openmp;    /* the most OpenMP threads of each process; 0: as the plan finds best */
-  int32_t blas;      /* the most threads of each BLAS call; 0: as the plan finds best */
-  uint32_t flags;    /* 0: none is defined yet */
+  size_t size;       /**< sizeof(cw_plan_options) */
+  int32_t processes; /**< as many as the program starts; 0: not known, taken as one */
+  int32_t openmp;    /**< the most OpenMP threads of each process; 0: as the plan finds best */
+  int32_t blas;      /**< the most threads of each BLAS call; 0: as the plan finds best */
+  uint32_t flags;    /**< 0: none is defined yet */
 } cw_plan_options;
 
-/* The plan: the budget divided over processes x OpenMP x BLAS, for the pools that are loaded, as
- * JSON. options may be NULL. CW_BAD_COUNT for numbers below 0 or above CW_MAX_THREADS. */
+/** The plan: the budget divided over processes x OpenMP x BLAS, for the pools that are loaded, as
+ * JSON (docs/json.md). options may be NULL. CW_BAD_COUNT for numbers below 0 or above
+ * CW_MAX_THREADS. */
 CW_API cw_status cw_plan_json(const cw_plan_options* options, char* buffer, size_t capacity,
                               size_t* needed);
 
-/* What is wrong with the process's thread pools, as JSON. Counts are those of the calling
- * thread. */
+/** What is wrong with the process's thread pools, as JSON (docs/json.md). Counts are those of the
+ * calling thread. */
 CW_API cw_status cw_doctor_json(char* buffer, size_t capacity, size_t* needed);
 
-/* From now on a report is left if this process dies of SIGSEGV, SIGBUS, SIGILL, SIGFPE or SIGABRT:
+/** From now on a report is left if this process dies of SIGSEGV, SIGBUS, SIGILL, SIGFPE or SIGABRT:
  * its pools, in whose code it died, how many threads it had (docs/postmortem.md). The program's own
  * handlers are called after, and if they mend the fault the report is taken back. Pools are known
  * once corewise has seen them: call cw_refresh after loading. Does nothing if the variable
@@ -225,64 +240,70 @@ CW_API cw_status cw_doctor_json(char* buffer, size_t capacity, size_t* needed);
  * be made that is this user's alone. */
 CW_API cw_status cw_watch_death(void);
 
-/* The newest report of this user and what it means, as JSON; "death" is null if there is none. */
+/** The newest report of this user and what it means, as JSON; "death" is null if there is none. */
 CW_API cw_status cw_last_death_json(char* buffer, size_t capacity, size_t* needed);
 
-/* Governing: the whole process kept inside one budget, shared with the user's other governed
- * processes, from this call on and for libraries loaded later. OpenMP regions and OpenBLAS calls
- * get at each turn what is free, at least one thread and never more than the program asks for;
- * numbers that the program sets stay, as upper bounds, and are read back as it set them. Pools that
- * cannot be governed so are limited to the budget. */
+/** Flags of cw_govern. */
 typedef enum cw_govern_flag {
-  CW_GOVERN_OVERCOMMIT = 1 /* budget may be above what the machine gives */
+  CW_GOVERN_OVERCOMMIT = 1 /**< budget may be above what the machine gives */
 } cw_govern_flag;
 
+/** The budget of a governed process, and with whom it is shared. */
 typedef struct cw_govern_options {
-  size_t size;       /* sizeof(cw_govern_options) */
-  int32_t budget;    /* threads; 0: what is the process's own (docs/budget.md), rounded down */
-  uint32_t flags;    /* cw_govern_flag, or 0 */
-  const char* group; /* processes with equal groups share a budget; NULL: those of this user that
+  size_t size;       /**< sizeof(cw_govern_options) */
+  int32_t budget;    /**< threads; 0: what is the process's own (docs/budget.md), rounded down */
+  uint32_t flags;    /**< cw_govern_flag, or 0 */
+  const char* group; /**< processes with equal groups share a budget; NULL: those of this user that
                         have the same CPUs, quotas, cap and rank */
 } cw_govern_options;
 
-/* A budget below 0 or, without CW_GOVERN_OVERCOMMIT, above the machine is CW_BAD_COUNT.
+/** Governs: the whole process is kept inside one budget, shared with the user's other governed
+ * processes, from this call on and for libraries loaded later. OpenMP regions and OpenBLAS calls
+ * get at each turn what is free, at least one thread and never more than the program asks for;
+ * numbers that the program sets stay, as upper bounds, and are read back as it set them. Pools that
+ * cannot be governed so are limited to the budget.
+ *
+ * A budget below 0 or, without CW_GOVERN_OVERCOMMIT, above the machine is CW_BAD_COUNT.
  * Calls count: the process is governed until cw_ungovern was called as often. A second call with
  * another budget or group fails while the first holds. options may be NULL. What could not be
  * hooked does not fail: the report says so. */
 CW_API cw_status cw_govern(const cw_govern_options* options);
 
-/* The last one puts everything back. Without a cw_govern before it, does nothing. */
+/** Takes one cw_govern back; the last one puts everything back. Without a cw_govern before it, does
+ * nothing. */
 CW_API cw_status cw_ungovern(void);
 
-/* What governing did so far, and what it could not do, as JSON (docs/json.md). Writes at most
- * capacity bytes with a final NUL, returns the bytes needed, NUL included. */
+/** What governing did so far, and what it could not do, as JSON (docs/json.md). Returns the bytes
+ * needed. */
 CW_API size_t cw_govern_report_json(char* buffer, size_t capacity);
 
-/* What the threads of this process do now, by the pool that they belong to, and what of the machine
- * the process has, as JSON (docs/control.md). Costs some microseconds a thread: for once a second
- * or so. Counts of thread scope are those of the calling thread. */
+/** Flags of cw_sample_json. */
 typedef enum cw_sample_flag {
-  CW_SAMPLE_EACH = 1 /* with a list of all threads */
+  CW_SAMPLE_EACH = 1 /**< with a list of all threads */
 } cw_sample_flag;
+
+/** What the threads of this process do now, by the pool that they belong to, and what of the
+ * machine the process has, as JSON (docs/control.md). flags: cw_sample_flag, or 0. Costs some
+ * microseconds a thread: for once a second or so. Counts of thread scope are those of the calling
+ * thread. */
 CW_API cw_status cw_sample_json(uint32_t flags, char* buffer, size_t capacity, size_t* needed);
 
-/* The control socket: a thread of corewise's own answers requests of this user and root
+/** Starts the control socket: a thread of corewise's own answers requests of this user and root
  * (docs/control.md), also while the program is in a long native call. Programs under `corewise run`
  * and Python programs that import corewise have it from the start; in the child of a fork it does
  * not run. Does nothing if it runs. CW_NOT_AVAILABLE where COREWISE_CONTROL=off is set;
  * CW_NOT_PERMITTED where the folder for the socket is not private. */
 CW_API cw_status cw_control_start(void);
 
-/* Ends it and removes the socket; what was asked over it stays in force. Without a start, nothing.
- */
+/** Ends the control socket and removes it; what was asked over it stays in force. Without a start,
+ * nothing. */
 CW_API cw_status cw_control_stop(void);
 
-/* The socket's path, empty while there is none. Writes at most capacity bytes with a final NUL,
- * returns the bytes needed, NUL included. */
+/** The control socket's path, empty while there is none. Returns the bytes needed. */
 CW_API size_t cw_control_path(char* buffer, size_t capacity);
 
-/* Connects to the control socket of a process; *fd is a blocking stream socket that the caller
- * closes. It is made sure that the process itself is at the other end. CW_NO_SUCH_PROCESS,
+/** Connects to the control socket of a process; fd receives a blocking stream socket that the
+ * caller closes. It is made sure that the process itself is at the other end. CW_NO_SUCH_PROCESS,
  * CW_NOT_PERMITTED, or CW_NOT_AVAILABLE if it has no such socket. */
 CW_API cw_status cw_control_connect(int32_t pid, int* fd);
 

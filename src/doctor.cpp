@@ -67,7 +67,7 @@ bool has_runtime(const Patient& patient, std::string_view name) {
 void slots(const Patient& patient, Findings& out) {
   const int callers = openmp_threads(patient);
   for (const PoolFacts& pool : patient.pools) {
-    if (pool.caller_slots == 0 || callers == 0) continue;
+    if (pool.caller_slots == 0 || callers == 0 || pool.governed) continue;
     const int workers = std::max(0, pool.threads - 1);
     const int needed = callers + workers;
     if (needed <= pool.caller_slots) continue;
@@ -112,7 +112,7 @@ void spinning(const Patient& patient, Findings& out) {
 void above_budget(const Patient& patient, Findings& out) {
   const int most = static_cast<int>(std::ceil(patient.budget - 1e-9));
   for (const PoolFacts& pool : patient.pools) {
-    if (pool.threads <= std::max(1, most)) continue;
+    if (pool.threads <= std::max(1, most) || pool.governed) continue;
     const std::string api = kApiNames[static_cast<std::size_t>(pool.api)];
     const std::string count = n(whole(patient.budget));
     // oneTBB and Arrow have no variable of their own that `run` could set.

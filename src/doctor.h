@@ -37,6 +37,7 @@ struct PoolFacts {
   int ceiling = 0;
   int caller_slots = 0;  // 0: unbounded or unknown
   bool mkl_dynamic = false;
+  bool governed = false;  // its regions and calls are granted; OpenBLAS's slots are the arena's
 };
 
 // Everything the rules look at.

@@ -8,6 +8,7 @@
 #include "budget.h"
 #include "discover.h"
 #include "forked.h"
+#include "govern/govern.h"
 #include "kernels.h"
 #include "limit.h"
 #include "text.h"
@@ -76,6 +77,9 @@ Patient this_patient() {
     const Pool& pool = pool_at(id);
     patient.pools.push_back(
         facts_of(pool, pool.runtime->get != nullptr ? pool.runtime->get(pool) : 0));
+  }
+  for (const std::uint32_t governed : govern::governed_pools()) {
+    if (governed < patient.pools.size()) patient.pools[governed].governed = true;
   }
   const os::LiveMachine machine;
   add_budget(patient, machine);

@@ -46,6 +46,7 @@ STEPS: list[tuple[str, str]] = [
     ("notebook", "pytest -q tests/notebook"),
     ("browser", "pytest -q tests/browser"),
     ("docs", "pytest -q tests/docs"),
+    ("site", "pytest -q tests/site"),
     ("tidy", "tools/tidy.sh"),
     # With clang, so that one build serves for the second compiler and the fuzzers too.
     ("build-asan", build("asan")),

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Installs what a target needs: Debian packages (as root, only the missing ones) and wheels into
-# the project's own virtual environment. Usage: tools/setup.sh demo|test
+# the project's own virtual environment. Usage: tools/setup.sh demo|docs|test
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-what=${1:?usage: tools/setup.sh demo|test}
+what=${1:?usage: tools/setup.sh demo|docs|test}
 venv=.venv
 
 packages=(cmake make g++ git libcli11-dev libfmt-dev libtomlplusplus-dev)
@@ -16,6 +16,10 @@ if [ "$what" = test ]; then
     g++-aarch64-linux-gnu qemu-user-static spin chromium fonts-dejavu-core openmpi-bin libopenmpi-dev
     r-base-core)
   wheels+=(test)
+fi
+if [ "$what" != demo ]; then
+  packages+=(doxygen)
+  wheels+=(docs)
 fi
 
 missing=()

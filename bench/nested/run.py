@@ -1,7 +1,8 @@
 """The nested-parallelism table: every workload in every column, each cell in a fresh process.
 
     python bench/nested/run.py [--quick] [--only GLOB] [--columns default,governed] [-n 5]
-        [--governed "corewise run --"] [--call corewise:govern] [--python PATH] [--timeout 30]
+        [--beside 1] [--timeout 30] [--python PATH]
+        [--governed "corewise run --"] [--call corewise:govern]
 
 Repetitions are interleaved (every column once, then every column again), so that a noisy neighbour
 hits all columns alike; a cell is the median. A cell that does not end in time is shown as "> N s"
@@ -10,6 +11,7 @@ ratio to it. Prints Markdown, writes everything measured to bench/results/nested
 """
 
 import argparse
+import contextlib
 import fnmatch
 import json
 import math
@@ -21,7 +23,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -77,6 +79,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--sweep", help="columns from VARIABLE=VALUE,VALUE,... in place of these")
     parser.add_argument("-n", "--repetitions", type=int)
     parser.add_argument("--timeout", type=float, help="seconds a cell may take")
+    parser.add_argument("--beside", type=int, default=0, help="busy processes of others meanwhile")
     parser.add_argument("--governed", help="command prefix of the governed column")
     parser.add_argument("--call", help="module:function that the governed column calls instead")
     parser.add_argument("--env", action="append", default=[], help="NAME=VALUE for governed cells")
@@ -164,6 +167,19 @@ def measure(
                     cell.add(run_cell(workload, column, options.python, options.timeout))
         print(f"{workload.name}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
     return table
+
+
+@contextlib.contextmanager
+def busy(processes: int) -> Iterator[None]:
+    """So many processes of no use, which no column can govern."""
+    command = [sys.executable, "-c", "while True: pass"]
+    running = [subprocess.Popen(command) for _ in range(processes)]
+    try:
+        yield
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
 
 
 def best_tuned(cells: Mapping[str, Cell]) -> float:
@@ -258,10 +274,13 @@ def main() -> int:
         return 2
 
     before, started = load(), time.monotonic()
-    table = measure(chosen, columns, options)
+    with busy(options.beside):
+        table = measure(chosen, columns, options)
     about = machine(options.python)
     taken = time.monotonic() - started
     print(f"{about}. Median of {options.repetitions}, load {before} before, {load()} after.")
+    if options.beside:
+        print(f"Beside {options.beside} busy processes of others.")
     print(
         "Each cell: wall time as a ratio to the best column that is not governed (and its median)."
     )

@@ -14,23 +14,24 @@ from ._rich import Rich
 class Constraint(NamedTuple):
     """Something that bounds the budget, and where that was read (docs/budget.md)."""
 
-    source: str  # machine, affinity, cpuset, quota, slurm, mpi, lsf, pbs, kubernetes, loky, user...
-    where: str  # the file or variable; "argument"
-    cpus: float
-    binding: bool  # without it the budget might be larger
-    detail: str
+    #: machine, affinity, cpuset, quota, slurm, mpi, lsf, pbs, kubernetes, loky, user...
+    source: str
+    where: str  #: the file or variable; "argument"
+    cpus: float  #: the most CPUs that it allows
+    binding: bool  #: without it the budget might be larger
+    detail: str  #: what was read there; "" where that says no more
 
 
 class Topology(NamedTuple):
     """The allowed CPUs by kind. 0: the machine does not tell."""
 
-    cpus: int
-    cores: int  # physical cores with at least one allowed CPU
-    threads_per_core: int  # the most allowed CPUs that share a core
-    packages: int
-    numa_nodes: int
-    performance_cpus: int  # both 0 when all CPUs are of one kind
-    efficiency_cpus: int
+    cpus: int  #: allowed CPUs
+    cores: int  #: physical cores with at least one allowed CPU
+    threads_per_core: int  #: the most allowed CPUs that share a core
+    packages: int  #: sockets
+    numa_nodes: int  #: nodes of memory that have an allowed CPU
+    performance_cpus: int  #: the faster ones; 0 when all CPUs are of one kind
+    efficiency_cpus: int  #: the slower ones; 0 when all CPUs are of one kind
 
 
 @dataclass(frozen=True)

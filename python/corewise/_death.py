@@ -18,7 +18,7 @@ class Death(Rich):
 
     __slots__ = ("_told", "findings")
 
-    findings: Findings  # what happened, why, and what to do
+    findings: Findings  #: what happened, why, and what to do
 
     def __init__(self, told: dict[str, Any], findings: Findings) -> None:
         self._told = told
@@ -26,6 +26,7 @@ class Death(Rich):
 
     @property
     def pid(self) -> int:
+        """Its process id."""
         return int(self._told["pid"])
 
     @property
@@ -55,6 +56,7 @@ class Death(Rich):
 
     @property
     def governed(self) -> bool:
+        """Whether it was kept inside a budget."""
         return bool(self._told["governed"])
 
     @property

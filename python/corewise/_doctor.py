@@ -10,13 +10,13 @@ from ._rich import Rich
 
 
 class Finding(NamedTuple):
-    """Something the doctor has to say. `id` is stable, for programs (docs/doctor.md)."""
+    """Something the doctor has to say. Each `id` has a line in docs/doctor.md."""
 
-    id: str
-    severity: str  # danger, warning or note
-    what: str
-    why: str
-    remedy: str
+    id: str  #: stable: "openblas-slots"
+    severity: str  #: danger, warning or note
+    what: str  #: what is wrong, in a sentence
+    why: str  #: how it comes and what it costs
+    remedy: str  #: what to do
 
 
 class Findings(Rich, tuple[Finding, ...]):

@@ -96,8 +96,8 @@ def govern(budget: SupportsFloat | None = None, group: str | None = None) -> Non
     more than it asks for. Processes of yours that have the same CPUs, quotas and `budget` share
     it, or those of one `group`. Children that start meanwhile are governed too if they are forked
     or are Pythons that have corewise, as the workers of multiprocessing, concurrent.futures, joblib
-    and Dask are; others only under `corewise run`. Pools that cannot be governed so (oneTBB,
-    MKL, BLIS, Arrow, numba) are limited to the budget. `govern_report()` says what is governed how.
+    and Dask are; others only under `corewise run`. Pools that cannot be governed so (BLIS, Arrow,
+    numba, older oneTBB) are limited to the budget. `govern_report()` says what is governed how.
 
     budget    threads that may run at a time, at most the CPUs that are really ours; fractions are
               rounded down. None: these CPUs
@@ -137,7 +137,7 @@ def govern_report() -> Report:
 class governed:
     """`govern()` for a block, or around each call of a function.
 
-    with governed(budget=4): ...
+    with governed(budget=2): ...
     @governed()                 of coroutines and generators, while their body runs
 
     The whole process is governed meanwhile, whichever thread entered. Blocks may overlap, from any

@@ -112,9 +112,9 @@ def register() -> None:
 class joblib:
     """The tasks of joblib's `Parallel` inside one budget, for a block or around a function.
 
-    with corewise.joblib(n_jobs=4):                     4 workers share the budget
+    with corewise.joblib(n_jobs=4): ...                 4 workers share the budget
     with corewise.joblib(n_jobs=-1, backend="threading", blas=1): ...
-    @corewise.joblib(budget=8)
+    @corewise.joblib(budget=8)                          around each call of a function
 
     On every backend (loky, threading, multiprocessing, dask), a `Parallel` in the block gets no
     more workers than the budget has CPUs, and each task its share of the budget as the most threads

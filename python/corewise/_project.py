@@ -30,11 +30,11 @@ _MOST = 32768
 class Project(NamedTuple):
     """What a corewise.toml says."""
 
-    path: str
-    limits: dict[str, int]  # threads by API
-    govern: bool | None  # None: it does not say
-    budget: float | None  # threads
-    group: str | None
+    path: str  #: the file
+    limits: dict[str, int]  #: threads by API
+    govern: bool | None  #: whether to govern; None: it does not say
+    budget: float | None  #: threads; None: it does not say
+    group: str | None  #: who shares the budget; None: it does not say
 
 
 def project(start: str | os.PathLike[str] | None = None) -> Project | None:

@@ -39,7 +39,7 @@ class Limited(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
     Limited(model, budget=4)                 4 threads in all, divided as corewise.plan does
     Limited(KMeans(n_init=10), processes=4)  the restarts side by side in 4 processes, with the
                                              result that scikit-learn has for the same random_state
-    Limited(GridSearchCV(...), processes=4)  joblib's tasks, where n_jobs says nothing else
+    Limited(GridSearchCV(model, grid), processes=4)  joblib's tasks, where n_jobs says nothing else
 
     Clones, pickles and goes through pipelines and searches as any estimator; its limits are
     parameters that a search can try. `estimator_` is the fitted estimator. All other methods and

@@ -4,7 +4,8 @@
 // region starts, back to none a little after it has ended. What is granted are workers; the thread
 // that starts a region comes on top. It is a worker that finds that there is no work left: an arena
 // without one never asks again, and what was enqueued in it would never run. Workers say when they
-// join and leave an arena. Its own bounds (global_control) hold besides. It keeps a lock while it asks.
+// join and leave an arena. Its own bounds (global_control) hold besides. It keeps a lock while it
+// asks.
 #include "gate_tbb.h"
 
 #include <dlfcn.h>
@@ -53,8 +54,8 @@ struct Copy {
 constinit std::array<Copy, kMostCopies> copies;
 constinit std::atomic<std::size_t> known{0};
 
-// This thread works for arenas, one inside the other; and what team it was in before. oneTBB says so
-// of its workers, and of the thread that runs something in an arena.
+// This thread works for arenas, one inside the other; and what team it was in before. oneTBB says
+// so of its workers, and of the thread that runs something in an arena.
 struct Worker {
   int arenas = 0;
   int before = 0;
@@ -64,9 +65,8 @@ struct Worker {
 Copy* copy_at(std::uintptr_t code) {
   const std::size_t count = known.load(std::memory_order_acquire);
   const auto* const end = copies.begin() + count;
-  auto* const found =
-      std::find_if(copies.begin(), copies.begin() + count,
-                   [&](const Copy& copy) { return copy.code.holds(code); });
+  auto* const found = std::find_if(copies.begin(), copies.begin() + count,
+                                   [&](const Copy& copy) { return copy.code.holds(code); });
   return found != end ? found : nullptr;
 }
 
@@ -145,7 +145,9 @@ std::int32_t join() {
 }
 
 std::int32_t part() {
-  if (me.arenas > 0 && --me.arenas == 0) gate::join_team(me.before);
+  if (me.arenas == 0) return kSuccess;
+  --me.arenas;
+  if (me.arenas == 0) gate::join_team(me.before);
   return kSuccess;
 }
 
@@ -163,11 +165,11 @@ std::string own_libtcm() {
 
 void offer_permits() {
   static const bool offered = [] {
-    if (std::getenv("TCM_ENABLE") != nullptr) return false;
+    const char* other = std::getenv("TCM_ENABLE");  // NOLINT(concurrency-mt-unsafe)
+    if (other != nullptr) return false;
     void* const library = ::dlopen(own_libtcm().c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (library == nullptr) return false;
-    auto* const serve =
-        reinterpret_cast<cw_tcm_serve_function*>(::dlsym(library, "cw_tcm_serve"));
+    auto* const serve = reinterpret_cast<cw_tcm_serve_function*>(::dlsym(library, "cw_tcm_serve"));
     if (serve != nullptr) serve(&kFunctions);
     return serve != nullptr;
   }();
@@ -187,9 +189,8 @@ void expect(const os::LoadedModule& module, std::uint32_t pool) {
 
 bool asks(std::uint32_t pool) {
   const std::size_t count = known.load(std::memory_order_acquire);
-  return std::any_of(copies.begin(), copies.begin() + count, [&](const Copy& copy) {
-    return copy.pool == pool && copy.asks.load();
-  });
+  return std::any_of(copies.begin(), copies.begin() + count,
+                     [&](const Copy& copy) { return copy.pool == pool && copy.asks.load(); });
 }
 
 }  // namespace corewise::govern::tbb

@@ -273,6 +273,17 @@ bool is_governed() {
   return state().users > 0;
 }
 
+std::vector<std::uint32_t> governed_pools() {
+  const std::lock_guard lock(govern_lock());
+  const State& s = state();
+  std::vector<std::uint32_t> pools;
+  if (s.users == 0) return pools;
+  for (const Held& held : s.hold.pools()) {
+    if (held.has_gate()) pools.push_back(held.pool);
+  }
+  return pools;
+}
+
 std::optional<LedgerSnapshot> ledger_now() {
   const std::lock_guard lock(govern_lock());
   const State& s = state();

@@ -62,6 +62,9 @@ std::vector<Capped> caps();
 
 bool is_governed();
 
+// Numbers of the pools that have a gate, while governed.
+std::vector<std::uint32_t> governed_pools();
+
 // The budget's ledger as it is now; none where nobody ever governed here.
 std::optional<LedgerSnapshot> ledger_now();
 

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "../limit.h"
@@ -33,6 +34,10 @@ struct Held {
   int most = 0;  // that the limit was last held to
   LimitsHandle limit = nullptr;
   std::string not_limited;  // why it could not be
+
+  bool has_gate() const { return has_gate_called(how); }
+  // The same of a `how` that was read.
+  static bool has_gate_called(std::string_view how) { return how == "gate" || how == "counted"; }
 };
 
 class Hold {

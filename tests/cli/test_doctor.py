@@ -58,6 +58,18 @@ def test_a_running_process(corewise, numpy_python):
     assert done.returncode == 1 and "variable-above-budget" in ids(done)
 
 
+def test_governed_processes_have_slots_for_all(corewise, program, numpy_python):
+    script = "import ctypes, numpy; ctypes.CDLL('libgomp.so.1').omp_get_num_procs(); " + WAIT
+    env = CLEAN | {"OMP_NUM_THREADS": "1000"}
+    found = []
+    for run in ([], [program, "-q", "run", "--"]):
+        with child(*run, numpy_python, "-c", script, env=env) as process:
+            found.append(ids(corewise("doctor", "--pid", str(process.pid), "--json")))
+    alone, governed = found
+    assert {"openblas-slots", "above-budget"} <= set(alone)
+    assert not {"openblas-slots", "above-budget"} & set(governed)
+
+
 def test_processes_that_cannot_be_examined(corewise):
     for pid, code in (("x", 2), ("0", 2), ("4194304", 3)):
         done = corewise("doctor", "--pid", pid)

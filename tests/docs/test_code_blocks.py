@@ -2,117 +2,62 @@
 
 python  runs in a process of its own; console  runs each line after "$ " in a shell, and each line
 of output that the page shows must appear, where digits stand for any number and "..." for any text;
-ipython  runs as one cell with the extension loaded;
-cpp  with a main is built against the installed library and run. A block after the comment
-<!-- not run: REASON --> is left out.
+ipython  runs as one cell with the extension loaded; cpp  is built against the installed library and
+run. A block after the comment
+<!-- not run: REASON --> is left out, one after
+<!-- file: NAME --> lies under that name in the folder of those blocks of its page that name it, at
+least one. Equal blocks of several pages run once.
 """
 
-import os
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+from runners import RUN
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(
-    r"(?P<skip><!-- not run: .+? -->\n)?^```(?P<kind>python|ipython|console|cpp)\n"
-    r"(?P<code>.*?)^```",
+    r"(?:<!-- (?P<note>not run|file): (?P<said>.+?) -->\n)?"
+    r"^```(?P<kind>[^\n]*)\n(?P<code>.*?)^```$",
     re.M | re.S,
 )
-NOT_FOR_CHILDREN = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+
+
+class Block(NamedTuple):
+    kind: str
+    code: str
+    files: tuple[tuple[str, str], ...]
 
 
 def blocks() -> list:
-    found = []
+    found: dict[Block, str] = {}
     for page in PAGES:
         text = page.read_text()
-        for match in BLOCK.finditer(text):
-            if match["skip"]:
+        matches = list(BLOCK.finditer(text))
+        files = tuple((m["said"], m["code"]) for m in matches if m["note"] == "file")
+        for match in matches:
+            # What Sphinx itself reads, as {toctree}, is code of no language.
+            if match["note"] or match["kind"].startswith("{"):
                 continue
             line = text.count("\n", 0, match.start("code")) + 1
-            name = f"{page.relative_to(ROOT)}:{line}"
-            found.append(pytest.param(match["kind"], match["code"], id=name))
-    return found
+            used = tuple(file for file in files if file[0] in match["code"])
+            block = Block(match["kind"], match["code"], used)
+            found.setdefault(block, f"{page.relative_to(ROOT)}:{line}")
+    return [pytest.param(block, id=name) for block, name in found.items()]
 
 
-def environment() -> dict[str, str]:
-    env = {k: v for k, v in os.environ.items() if k not in NOT_FOR_CHILDREN}
-    env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
-    env["COLUMNS"] = "100"
-    return env
+@pytest.mark.parametrize("block", blocks())
+def test_block(block: Block, tmp_path: Path) -> None:
+    assert block.kind in RUN, f"nobody knows how to run {block.kind!r}"
+    for name, text in block.files:
+        (tmp_path / name).write_text(text)
+    RUN[block.kind](block.code, tmp_path)
 
 
-def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["bash", "-c", command],
-        cwd=folder,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-
-
-def as_pattern(line: str) -> str:
-    """The shown line as a pattern: any number for a number, any text for "..." and "~/venv"."""
-    parts = re.split(r"(~/venv|\.\.\.|…|\d+(?:\.\d+)*|\s+)", line.strip())
-    wild = {"...": ".*", "…": ".*", "~/venv": ".*"}
-    return "".join(
-        wild.get(p)
-        or (r"\s+" if p.isspace() else r"[\d.]+" if re.match(r"\d", p) else re.escape(p))
-        for p in parts
-        if p
-    )
-
-
-def run_console(code: str, folder: Path) -> None:
-    for chunk in re.split(r"^\$ ", code, flags=re.M)[1:]:
-        command, _, shown = chunk.partition("\n")
-        done = shell(command, folder)
-        output = done.stdout + done.stderr
-        assert done.returncode in (0, 1), f"$ {command}\n{output}"
-        for line in filter(str.strip, shown.splitlines()):
-            assert re.search(as_pattern(line), output), f"not in the output: {line}\n{output}"
-
-
-def run_cpp(code: str, folder: Path) -> None:
-    if "int main" not in code:
-        pytest.skip("a fragment")
-    if shutil.which("g++") is None:
-        pytest.skip("needs g++")
-    prefix = subprocess.check_output(
-        [sys.executable, "-m", "corewise", "--prefix"], text=True, env=environment()
-    ).strip()
-    (folder / "block.cpp").write_text(code)
-    build = (
-        f"g++ -std=c++20 -fopenmp -I{prefix}/include block.cpp -L{prefix}/lib -lcorewise"
-        f" -Wl,-rpath,{prefix}/lib -o block && ./block"
-    )
-    done = shell(build, folder)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-def run_ipython(code: str, folder: Path) -> None:
-    (folder / "block.ipy").write_text(code)
-    done = shell(f"{sys.executable} -m IPython --ext corewise --no-banner block.ipy", folder)
-    output = done.stdout + done.stderr
-    assert done.returncode == 0 and not re.search("UsageError|Traceback", output), output
-
-
-@pytest.mark.parametrize(("kind", "code"), blocks())
-def test_block(kind: str, code: str, tmp_path: Path) -> None:
-    if kind == "python":
-        (tmp_path / "block.py").write_text(code)
-        done = shell(f"{sys.executable} block.py", tmp_path)
-        assert done.returncode == 0, done.stdout + done.stderr
-    elif kind == "ipython":
-        run_ipython(code, tmp_path)
-    elif kind == "console":
-        run_console(code, tmp_path)
-    else:
-        run_cpp(code, tmp_path)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_of_a_page_are_used(page: Path) -> None:
+    matches = list(BLOCK.finditer(page.read_text()))
+    run = "".join(match["code"] for match in matches if not match["note"])
+    assert all(match["said"] in run for match in matches if match["note"] == "file")

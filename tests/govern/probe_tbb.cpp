@@ -35,8 +35,7 @@ extern "C" int probe_together(int threads, int tasks, void (*visit)()) {
   Crowd crowd;
   tbb::task_arena arena(threads);
   arena.execute([&] {
-    tbb::parallel_for(
-        0, tasks, [&](int) { crowd.pass(visit); }, tbb::simple_partitioner());
+    tbb::parallel_for(0, tasks, [&](int) { crowd.pass(visit); }, tbb::simple_partitioner());
   });
   return crowd.most();
 }

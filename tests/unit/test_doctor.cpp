@@ -61,6 +61,16 @@ TEST_CASE("the seed's machine: 128 OpenMP threads against 128 slots") {
   CHECK(slots->remedy.find("openmp=97") != std::string::npos);
 }
 
+TEST_CASE("what is governed has slots for all, and stays inside the budget") {
+  PoolFacts blas = openblas("/a/libopenblas.so", 32), teams = openmp("libgomp", 128);
+  blas.governed = teams.governed = true;
+  const auto governed = examine(patient(64, {blas, teams}));
+  CHECK(find(governed, "openblas-slots") == nullptr);
+  CHECK(find(governed, "above-budget") == nullptr);
+  blas.governed = false;
+  CHECK(find(examine(patient(64, {blas, teams})), "openblas-slots") != nullptr);
+}
+
 TEST_CASE("past slots + 512 the finding is a danger; exactly at the slots there is none") {
   CHECK(find(examine(patient(2000, {openblas("/n/x.so", 1), openmp("libgomp", 128)})),
              "openblas-slots") == nullptr);

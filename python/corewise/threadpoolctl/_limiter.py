@@ -131,10 +131,10 @@ class _ThreadpoolLimiterDecorator:
 class threadpool_limits(_ThreadpoolLimiter):
     """Limits BLAS and OpenMP thread pools, at once.
 
-    limits: threads, 1 or more (an int), a dictionary by file path, prefix or API, a list as
-        threadpool_info returns, a ThreadpoolController, "sequential_blas_under_openmp", or None
-        for no limit.
-    user_api: "blas", "openmp" or None for both; only with an int.
+    limits      threads, 1 or more (an int), a dictionary by file path, prefix or API, a list as
+                threadpool_info returns, a ThreadpoolController, "sequential_blas_under_openmp", or
+                None for no limit
+    user_api    "blas", "openmp" or None for both; only with an int
 
     With `with`, limits end with the block; else with `restore_original_limits()`. `wrap` makes a
     decorator. OpenMP, and OpenBLAS over OpenMP, are limited for the calling thread, other BLAS

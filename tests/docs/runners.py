@@ -1,0 +1,121 @@
+"""How a code block of each language is run: in a folder of its own, failing by an assertion."""
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+NOT_FOR_CHILDREN = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+
+
+def environment() -> dict[str, str]:
+    env = {k: v for k, v in os.environ.items() if k not in NOT_FOR_CHILDREN}
+    env["PATH"] = f"{Path(sys.executable).parent}:{env['PATH']}"
+    env["COLUMNS"] = "100"
+    return env
+
+
+def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-c", command],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def succeed(command: str, folder: Path) -> str:
+    done = shell(command, folder)
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, f"$ {command}\n{output}"
+    return output
+
+
+def as_pattern(line: str) -> str:
+    """The shown line as a pattern: any number for a number, any text for "..." and "~/venv"."""
+    parts = re.split(r"(~/venv|\.\.\.|…|\d+(?:\.\d+)*|\s+)", line.strip())
+    wild = {"...": ".*", "…": ".*", "~/venv": ".*"}
+    return "".join(
+        wild.get(p)
+        or (r"\s+" if p.isspace() else r"[\d.]+" if re.match(r"\d", p) else re.escape(p))
+        for p in parts
+        if p
+    )
+
+
+def run_console(code: str, folder: Path) -> None:
+    for chunk in re.split(r"^\$ ", code, flags=re.M)[1:]:
+        command, _, shown = chunk.partition("\n")
+        done = shell(command, folder)
+        output = done.stdout + done.stderr
+        assert done.returncode in (0, 1), f"$ {command}\n{output}"
+        for line in filter(str.strip, shown.splitlines()):
+            assert re.search(as_pattern(line), output), f"not in the output: {line}\n{output}"
+
+
+def run_python(code: str, folder: Path) -> None:
+    (folder / "block.py").write_text(code)
+    succeed(f"{sys.executable} block.py", folder)
+
+
+def run_ipython(code: str, folder: Path) -> None:
+    (folder / "block.ipy").write_text(code)
+    output = succeed(f"{sys.executable} -m IPython --ext corewise --no-banner block.ipy", folder)
+    assert not re.search("UsageError|Traceback", output), output
+
+
+def run_cpp(code: str, folder: Path) -> None:
+    if shutil.which("g++") is None:
+        pytest.skip("needs g++")
+    prefix = succeed(f"{sys.executable} -m corewise --prefix", folder).strip()
+    (folder / "block.cpp").write_text(code)
+    succeed(
+        f"g++ -std=c++20 -fopenmp -I{prefix}/include block.cpp -L{prefix}/lib -lcorewise"
+        f" -Wl,-rpath,{prefix}/lib -o block && ./block",
+        folder,
+    )
+
+
+def run_sh(code: str, folder: Path) -> None:
+    """PID stands for a process that runs."""
+    with subprocess.Popen(["sleep", "60"]) as other:
+        succeed(code.replace("PID", str(other.pid)), folder)
+        other.kill()
+
+
+def run_toml(code: str, folder: Path) -> None:
+    (folder / "corewise.toml").write_text(code)
+    succeed(f"{sys.executable} -c 'import corewise; assert corewise.project().limits'", folder)
+
+
+def run_dockerfile(code: str, folder: Path) -> None:
+    """What the image would start, here."""
+    words = {key: json.loads(value) for key, value in re.findall(r"^(\w+) (\[.+\])$", code, re.M)}
+    (folder / "train.py").write_text("print('trained')")
+    assert "trained" in succeed(shlex.join(words["ENTRYPOINT"] + words["CMD"]), folder)
+
+
+def run_yaml(code: str, folder: Path) -> None:
+    assert yaml.safe_load(code)
+
+
+RUN = {
+    "python": run_python,
+    "ipython": run_ipython,
+    "console": run_console,
+    "cpp": run_cpp,
+    "sh": run_sh,
+    "toml": run_toml,
+    "dockerfile": run_dockerfile,
+    "yaml": run_yaml,
+}
