@@ -63,6 +63,11 @@ bench: setup-test install  ## print the benchmark tables
 bench-nested: setup-test install  ## nested workloads under hand-tuned environments, side by side
 	$(PYTHON) bench/nested/run.py --quick
 
+.PHONY: simulate
+simulate: setup-test  ## machines of 128 to 1,024 cores under each policy: docs/simulation.md
+	@$(PYTHON) tools/run_tests.py build-gcc
+	$(PYTHON) bench/simulate/report.py --write
+
 .PHONY: format
 format: setup-test  ## let clang-format and ruff write the sources
 	@tools/format.sh --write

@@ -21,21 +21,14 @@ Result<Granter*> Granter::open(const std::string& key, int budget) {
 int Granter::left_by_others() noexcept {
   const int cpus = machine_cpus_.load(std::memory_order_relaxed);
   if (cpus == 0) return kMaxBudget;
-  const std::uint64_t now = now_ms();
-  if (queue_.due(now)) {
-    // The caller is runnable too, and the workers of the last team may still spin.
-    const int ours = ledger_->granted() + last_team_.load(std::memory_order_relaxed);
-    if (const auto runnable = runnable_now()) queue_.looked(now, *runnable - ours);
-  }
-  return beside(queue_.others(now), cpus, ledger_->budget());
+  return neighbours_.left(
+      now_ms(), cpus, ledger_->budget(), [this] { return ledger_->granted(); }, runnable_now);
 }
 
 Permit Granter::acquire(void* self, int wanted, bool again) noexcept {
   Granter& granter = *static_cast<Granter*>(self);
   const Grant grant = granter.ledger_->acquire(wanted, granter.left_by_others(), again);
-  if (granter.last_team_.load(std::memory_order_relaxed) != grant.threads) {
-    granter.last_team_.store(grant.threads, std::memory_order_relaxed);
-  }
+  granter.neighbours_.got(grant.threads);
   return {grant.threads, grant.claim, grant.hungry};
 }
 

@@ -34,8 +34,7 @@ class Granter {
   std::unique_ptr<Ledger> ledger_;
   Grants grants_;
   std::atomic<int> machine_cpus_{0};
-  std::atomic<int> last_team_{1};
-  RunQueue queue_;
+  Neighbours neighbours_;
 };
 
 }  // namespace corewise::govern

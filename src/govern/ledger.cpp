@@ -20,8 +20,6 @@ constinit LiveWorld world;
 
 Protocol<LiveWorld> protocol(Shared& shared) { return {shared, world}; }
 
-constexpr std::uint64_t kRetryMs = 1000;
-
 struct ThreadState {
   std::uint64_t ledger = 0;
   Caller caller;
@@ -110,7 +108,7 @@ Claim Ledger::claim_anew(std::uint64_t now) noexcept {
     got = protocol(*memory_.at).claim(pack(own_identity()));
   }
   if (!got) {
-    local_.retry_at_ms().store(now + kRetryMs, std::memory_order_relaxed);
+    local_.retry_at_ms().store(now + kClaimAgainMs, std::memory_order_relaxed);
     return 0;
   }
   Claim current = 0;

@@ -20,6 +20,9 @@ namespace corewise::govern {
 // none.
 using Claim = std::uint64_t;
 
+// A process that found no slot asks again after so long, and gets one thread a region until then.
+inline constexpr std::uint64_t kClaimAgainMs = 1000;
+
 constexpr std::uint32_t slot_of(Claim claim) {
   return static_cast<std::uint32_t>(claim & kTokenMask);
 }

@@ -53,6 +53,34 @@ constexpr int beside(int others, int cpus, int budget) {
   return cpus - others > fair ? cpus - others : fair;
 }
 
+// What one process leaves to the work of others, at each of its regions. Apart from where the
+// numbers come from, so that bench/simulate asks the same.
+class Neighbours {
+ public:
+  // The most threads for the next region. `granted` tells how many all processes were granted,
+  // `runnable` what runnable_now() does; they are called only when it is time for another look.
+  template <class Granted, class Runnable>
+  int left(std::uint64_t now_ms, int cpus, int budget, Granted granted,
+           Runnable runnable) noexcept {
+    if (queue_.due(now_ms)) {
+      // The caller is runnable too, and the workers of the last team may still spin.
+      const int ours = granted() + last_team_.load(std::memory_order_relaxed);
+      if (const std::optional<int> all = runnable()) queue_.looked(now_ms, *all - ours);
+    }
+    return beside(queue_.others(now_ms), cpus, budget);
+  }
+
+  // The region got so many.
+  void got(int threads) noexcept {
+    if (last_team_.load(std::memory_order_relaxed) == threads) return;
+    last_team_.store(threads, std::memory_order_relaxed);
+  }
+
+ private:
+  std::atomic<int> last_team_{1};
+  RunQueue queue_;
+};
+
 // Threads that are runnable on this machine now; nothing where the kernel does not tell. Leaves
 // errno alone.
 std::optional<int> runnable_now() noexcept;

@@ -1,0 +1,94 @@
+#include "policy.h"
+
+#include <limits>
+#include <optional>
+
+namespace corewise::simulate {
+
+using namespace govern;
+
+// What the product keeps in a process: Ledger's claim and caller, Granter's neighbours.
+struct Governed::Process {
+  Claim claim = 0;
+  std::uint64_t claim_again_ms = 0;
+  Caller caller;
+  Neighbours neighbours;
+  int held = 0;
+  bool hungry = false;
+  bool ended = false;
+};
+
+namespace {
+// Clocks of real machines do not stand at 0 either.
+constexpr std::uint64_t kBootedMs = 1000;
+}  // namespace
+
+bool Governed::World::gone(Word word, bool) const noexcept {
+  return processes[identity(word).pid - 1].ended;
+}
+
+Governed::Governed(const Options& options, const Spin& spin)
+    : Policy(spin),
+      options_(options),
+      shared_(std::make_unique<Shared>()),
+      processes_(std::make_unique<Process[]>(static_cast<std::size_t>(options.processes))),
+      protocol_(*shared_, world_) {
+  shared_->budget.store(static_cast<std::uint32_t>(options.budget));
+  world_.processes = processes_.get();
+}
+
+Governed::~Governed() = default;
+
+std::atomic<std::uint32_t>& Governed::hungry_of(const Process& process) {
+  return shared_->records[slot_of(process.claim)].hungry;
+}
+
+int Governed::enter(int process, int wanted, double now_s, long long runnable) {
+  if (wanted <= 1) return 1;  // as the gate
+  Process& me = processes_[static_cast<std::size_t>(process)];
+  const std::uint64_t now = kBootedMs + static_cast<std::uint64_t>(now_s * 1e3);
+  world_.now = now;
+  int useful = std::min(wanted, options_.budget);
+  if (options_.sees_neighbours) {
+    const auto total = [this] { return protocol_.total(); };
+    const auto told = [runnable]() -> std::optional<int> {
+      return static_cast<int>(std::min<long long>(runnable, std::numeric_limits<int>::max()));
+    };
+    useful = std::min(useful, me.neighbours.left(now, options_.cores, options_.budget, total, told));
+  }
+  int callers = 1;
+  if (options_.recent.enabled) callers = shared_->recent.enter(me.caller, now, options_.recent);
+  if (me.claim == 0 && now >= me.claim_again_ms) {
+    const auto pid = static_cast<std::uint32_t>(process) + 1;
+    me.claim = protocol_.claim(pack({pid, 0, 0}));
+    if (me.claim == 0) me.claim_again_ms = now + kClaimAgainMs;
+  }
+  int limit = useful;
+  if (options_.recent.enabled && me.claim != 0) {
+    if (options_.counts_hungry) callers = std::max(callers, protocol_.hungry() + 1);
+    limit = std::min(limit, options_.recent.share(options_.budget, callers));
+  }
+  int got = 1;
+  if (me.claim != 0) {
+    me.held = got = protocol_.take(me.claim, limit);
+    granted_ += got;
+    me.hungry = got < useful;
+    hungry_of(me) += me.hungry ? 1 : 0;
+  }
+  me.neighbours.got(got);
+  if (got < std::min(wanted, options_.budget) && granted_ < options_.budget) ++held_back_;
+  return got;
+}
+
+void Governed::leave(int process) {
+  Process& me = processes_[static_cast<std::size_t>(process)];
+  if (me.held == 0) return;
+  protocol_.give_back(me.claim, me.held);
+  granted_ -= me.held;
+  hungry_of(me) -= me.hungry ? 1 : 0;
+  me.held = 0;
+}
+
+void Governed::ended(int process) { processes_[static_cast<std::size_t>(process)].ended = true; }
+
+}  // namespace corewise::simulate

@@ -1,0 +1,89 @@
+// Who decides how many threads a region gets: nobody, a fixed limit, or the product's own ledger.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+#include "govern/ledger_protocol.h"
+#include "govern/run_queue.h"
+#include "model.h"
+
+namespace corewise::simulate {
+
+class Policy {
+ public:
+  explicit Policy(const Spin& spin) : spin_(spin) {}
+  Policy(const Policy&) = delete;
+  Policy& operator=(const Policy&) = delete;
+  virtual ~Policy() = default;
+
+  // A process starts a region; how many threads it gets of those it wants, at least 1.
+  virtual int enter(int process, int wanted, double now_s, long long runnable) = 0;
+  virtual void leave(int /*process*/) {}
+  virtual void ended(int /*process*/) {}
+
+  const Spin& spin() const { return spin_; }
+
+ private:
+  Spin spin_;
+};
+
+// What everybody gets who sets nothing (`most` is the machine), or one limit for all.
+class Fixed : public Policy {
+ public:
+  Fixed(int most, const Spin& spin) : Policy(spin), most_(most) {}
+  int enter(int, int wanted, double, long long) override { return std::min(wanted, most_); }
+
+ private:
+  int most_;
+};
+
+// `corewise run`: the protocol, the recent callers and the neighbours are the product's code; only
+// the clock, the deaths and /proc/loadavg are the simulator's.
+class Governed : public Policy {
+ public:
+  struct Options {
+    int budget = 1;
+    int cores = 1;
+    int processes = 1;
+    govern::RecentCallersPolicy recent;
+    bool sees_neighbours = true;  // as with --budget beyond the machine if not
+    // If not, only who asked lately counts as a caller: the rule before this simulator.
+    bool counts_hungry = true;
+  };
+  Governed(const Options& options, const Spin& spin);
+  ~Governed() override;
+
+  int enter(int process, int wanted, double now_s, long long runnable) override;
+  void leave(int process) override;
+  void ended(int process) override;
+
+  // Threads granted now; those of processes without a slot are not among them.
+  int granted() const { return granted_; }
+  // Regions that got fewer than they wanted while some were free.
+  long long held_back() const { return held_back_; }
+
+ private:
+  struct Process;
+  struct World {
+    static void step() noexcept {}
+    bool gone(govern::Word word, bool closely) const noexcept;
+    std::uint64_t now_ms() const noexcept { return now; }
+    std::uint64_t now = 0;
+    const Process* processes = nullptr;
+  };
+
+  std::atomic<std::uint32_t>& hungry_of(const Process& process);
+
+  Options options_;
+  std::unique_ptr<govern::Shared> shared_;
+  std::unique_ptr<Process[]> processes_;
+  World world_;
+  govern::Protocol<World> protocol_;
+  int granted_ = 0;
+  long long held_back_ = 0;
+};
+
+}  // namespace corewise::simulate

@@ -1,0 +1,39 @@
+// Processes that run a recorded task on a machine of so many cores, under a policy. Event by event,
+// and the same for the same input to the last bit: no clocks, no threads, no library's random
+// numbers.
+#pragma once
+
+#include <cstdint>
+
+#include "model.h"
+#include "policy.h"
+#include "trace.h"
+
+namespace corewise::simulate {
+
+struct Scenario {
+  int cores = 1;
+  int processes = 1;
+  // What each process does: so many times the whole trace; or, where this is 0, from a random place
+  // on so many regions, give or take half, again and again through the trace.
+  int rounds = 1;
+  int regions = 0;
+  std::uint64_t seed = 1;
+  Costs costs;
+};
+
+struct Outcome {
+  double makespan_s = 0;
+  double work_s = 0;      // serial seconds that were done
+  double runnable_s = 0;  // runnable threads, those that spin too, summed over time
+  long long most_runnable = 0;
+  long long regions = 0;
+  long long granted = 0;  // threads, summed over regions
+
+  double utilisation(int cores) const { return work_s / (makespan_s * cores); }
+  double runnable_per_core(int cores) const { return runnable_s / (makespan_s * cores); }
+};
+
+Outcome simulate(const Scenario& scenario, const Trace& trace, Policy& policy);
+
+}  // namespace corewise::simulate
