@@ -119,6 +119,10 @@ def test_run_takes_defaults_and_the_command_line_wins(tmp_path: Path) -> None:
     (tmp_path / "corewise.toml").write_text("[limits]\nblas = 1\narrow = 2\n[govern]\non = false\n")
     done = run(below, "--", "env")
     assert "OPENBLAS_NUM_THREADS=1" in done.stdout and "COREWISE_GOVERN" not in done.stdout
+    (tmp_path / "corewise.toml").write_text("[govern]\non = false\n")
+    done = run(below, "--", "env")
+    assert done.returncode == 0 and "COREWISE_GOVERN" not in done.stdout
+    assert done.stderr == f"corewise: not governed ({tmp_path}/corewise.toml)\n"
 
 
 def test_a_notebook_begins_with_its_folders_limits(kernel: Kernel, tmp_path: Path) -> None:
