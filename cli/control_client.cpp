@@ -49,6 +49,13 @@ Result<Answer> ask_process(int pid, const std::string& request, int timeout_ms, 
   const auto fd = control::connect_to(pid);
   if (connected != nullptr) *connected = bool(fd);
   if (!fd) return fd.error();
+  // It would do what it was asked when it goes on, when nobody waits for the answer any more.
+  if (const char state = state_of(pid); state == 'T' || state == 't') {
+    ::close(*fd);
+    return Error{CW_IO_ERROR, fmt::format("process {} is stopped, and cannot answer before it goes "
+                                          "on (kill -CONT {})",
+                                          pid, pid)};
+  }
   auto text = exchange(*fd, pid, request, timeout_ms);
   ::close(*fd);
   if (!text) return text.error();

@@ -92,9 +92,12 @@ bool show(const Answer& answer, const Options& options, const Context& context) 
     }
   }
   if (rows.empty()) {
-    write_out(options.restore ? "Nothing was limited over the control socket.\n"
-                              : "No such pool is loaded yet; those to come will be limited.\n");
-    return true;
+    const bool forced = answer.value.find("forced") != nullptr;
+    write_out(options.restore   ? "Nothing was limited over the control socket.\n"
+              : forced          ? "No such pool is loaded: nothing was changed.\n"
+              : options.dry_run ? "No such pool is loaded yet; those to come would be limited.\n"
+                                : "No such pool is loaded yet; those to come will be limited.\n");
+    return !forced;
   }
   std::string out =
       table({{"API"}, {"BEFORE", true}, {"NOW", true}, {"RUNTIME"}, {"LIBRARY"}}, rows, style);
@@ -154,8 +157,10 @@ int limit(const Options& options, const Context& context) {
   if (context.settings.json) {
     write_out(answer->text + "\n");
     const auto& outcomes = answer->value.items_at("outcomes");
-    return std::ranges::all_of(outcomes,
-                               [](const JsonValue& pool) { return pool.text_at("reason").empty(); })
+    const bool none = outcomes.empty() && answer->value.find("forced") != nullptr;
+    return !none && std::ranges::all_of(
+                        outcomes,
+                        [](const JsonValue& pool) { return pool.text_at("reason").empty(); })
                ? kOk
                : kNotTaken;
   }

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <string_view>
 
 #include "exit_codes.h"
+#include "os/os.h"
 #include "output.h"
 
 namespace corewise::cli {
@@ -14,6 +16,13 @@ int parse_pid(const std::string& text) {
   int pid = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), pid);
   return error == std::errc{} && end == text.data() + text.size() && pid > 0 ? pid : 0;
+}
+
+char state_of(int pid) {
+  constexpr std::string_view kKey = "\nState:\t";
+  const auto text = os::read_file(fmt::format("/proc/{}/status", pid));
+  const std::size_t at = text ? text->find(kKey) : std::string::npos;
+  return at == std::string::npos ? 0 : text->c_str()[at + kKey.size()];
 }
 
 std::string remedy_for(Status status, const char* command, int pid) {

@@ -23,6 +23,9 @@ std::shared_ptr<ProcessChoice> declare_process(CLI::App& app, const char* pid_te
 // The pid that a text names; 0 if it is none.
 int parse_pid(const std::string& text);
 
+// As /proc/PID/status has it: R, S, T (stopped), Z (a zombie)...; 0: not known.
+char state_of(int pid);
+
 // What would help, or nothing.
 std::string remedy_for(Status status, const char* command, int pid);
 

@@ -12,6 +12,7 @@
 #include "budget.h"
 #include "control/sockets.h"
 #include "control_client.h"
+#include "govern/ledger_identity.h"
 #include "json.h"
 #include "os/machine.h"
 #include "os/os.h"
@@ -114,7 +115,10 @@ View ProcessWatch::look() {
   view.time_s = monotonic_s();
   if (const auto budget = compute_budget(os::LiveMachine())) view.budget = budget->cpus;
   std::map<int, int> granted;  // by pid
+  const std::string here = fmt::format(" pid:{} ", govern::pid_namespace());
   for (const govern::LedgerSnapshot& ledger : govern::read_ledgers()) {
+    // In another namespace the same numbers are other processes.
+    if (ledger.key.find(here) == std::string::npos) continue;
     bool used = false;
     for (const govern::LedgerEntry& entry : ledger.entries) {
       // A ledger outlives its processes.

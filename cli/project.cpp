@@ -27,7 +27,8 @@ class Reader {
   Result<std::optional<Project>> read() {
     std::ifstream file(path_, std::ios::binary);
     std::ostringstream text;
-    if (!(text << file.rdbuf())) {
+    // Of an empty file nothing is inserted, which is a failure to <<.
+    if (!file.is_open() || (file.peek() != EOF && !(text << file.rdbuf())) || file.bad()) {
       return Error{CW_BAD_ARGUMENT, fmt::format("{}: cannot be read", printable(path_, false))};
     }
     toml::table root;

@@ -34,6 +34,7 @@ struct Options {
   std::string report;
   bool no_govern = false;
   std::string project;  // the file that gave defaults
+  bool project_governs = true;
 };
 
 // What becomes of the program, and what of it is worth a word.
@@ -155,6 +156,8 @@ void say(const Start& start, const Options& options, const Context& context) {
   std::string text;
   if (start.budget > 0) {
     text = fmt::format("governed, budget {}{}", start.budget, start.division);
+  } else if (!options.project_governs) {
+    text = "not governed";
   }
   if (!start.counts.set.empty()) {
     text += fmt::format("{}set {}", text.empty() ? "" : "; ", said(start.counts));
@@ -201,6 +204,7 @@ std::optional<Error> add_project(Options& options) {
   const bool asked = options.budget || options.group || !options.report.empty();
   if (project.govern == false && !asked) {
     options.no_govern = true;
+    options.project_governs = false;
     return std::nullopt;
   }
   if (project.budget && !options.budget && variable("COREWISE_BUDGET").empty()) {
@@ -227,7 +231,7 @@ int run(Options options, const Context& context) {
   }
   auto counts = changes_for(*options.counts);
   if (!counts) return fail(kUsage, "run: " + counts.error().what);
-  if (options.no_govern && counts->set.empty()) {
+  if (options.no_govern && options.project_governs && counts->set.empty()) {
     return fail(kUsage, "run: nothing to limit",
                 "give --openmp N, --blas N or another count, or leave --no-govern out");
   }

@@ -46,11 +46,20 @@ double number(std::string_view line, std::string_view key) {
   return value;
 }
 
-// Takes a JSON string off the front of `text`. What it cannot show stays as it is escaped.
+// Takes a JSON string off the front of `text`. Our agent escapes single bytes: \u00XX control
+// characters, \udcXX what is not UTF-8.
 std::string take_string(std::string_view& text) {
   std::string out;
   std::size_t at = 1;
   for (; at < text.size() && text[at] != '"'; ++at) {
+    const std::string_view escape = text.substr(at, 6);
+    int byte = 0;
+    if (escape.size() == 6 && (escape.starts_with("\\u00") || escape.starts_with("\\udc")) &&
+        std::from_chars(escape.data() + 4, escape.data() + 6, byte, 16).ptr == escape.data() + 6) {
+      out += static_cast<char>(byte);
+      at += escape.size() - 1;
+      continue;
+    }
     const bool plain = text[at] == '\\' && at + 1 < text.size() && text[at + 1] != 'u';
     out += text[plain ? ++at : at];
   }

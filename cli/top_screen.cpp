@@ -42,7 +42,8 @@ std::string verdict(const View& view, const Style& style) {
   std::string text = "within the budget";
   if (none) text = "No process of yours has a control socket or is governed.";
   if (over >= 1) {
-    text = fmt::format("OVERSUBSCRIBED: {:.0f} more threads run than there are CPUs", over);
+    text = fmt::format("OVERSUBSCRIBED: {:.0f} more thread{} than there are CPUs", over,
+                       over < 1.5 ? " runs" : "s run");
   }
   text = cut_to(text, style.width, style.unicode);
   return none ? text : painted(text, over >= 1 ? Paint::kRed : Paint::kGreen, style);

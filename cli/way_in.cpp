@@ -17,6 +17,7 @@
 #include "library.h"
 #include "os/os.h"
 #include "output.h"
+#include "process_choice.h"
 #include "run_child.h"
 #include "text.h"
 
@@ -178,6 +179,9 @@ std::string python_of(int pid) {
 }  // namespace
 
 std::optional<Error> make_socket(int pid) {
+  if (state_of(pid) == 'Z') {
+    return Error{CW_PROCESS_ENDED, fmt::format("process {} has ended: it is a zombie", pid)};
+  }
   const std::vector<std::string> words = words_of(pid);
   const std::string file = connection_file(words);
   const std::string python = python_of(pid);

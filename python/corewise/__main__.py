@@ -11,6 +11,15 @@ import sys
 _PREFIX = os.path.dirname(os.path.abspath(__file__))
 
 
+def _close_socket() -> None:
+    """The socket that importing the package opened would outlive this Python, and nobody answer."""
+    try:
+        from ._core import control_stop
+    except ImportError:
+        return
+    control_stop()
+
+
 def main() -> int:
     """Runs the command line; does not return when the native tool takes over."""
     if sys.argv[1:] == ["--prefix"]:
@@ -20,6 +29,7 @@ def main() -> int:
         print(os.path.join(_PREFIX, "lib", "cmake", "corewise"))
         return 0
     binary = os.path.join(_PREFIX, "bin", "corewise")
+    _close_socket()
     os.environ.setdefault("COREWISE_PYTHON", sys.executable)
     try:
         os.execv(binary, [binary, *sys.argv[1:]])

@@ -27,9 +27,7 @@ def _threads(budget: object) -> int:
         raise BadType(f"budget={budget!r} is a {type(budget).__name__}: give a number of threads")
     number = float(budget)
     if not 0 < number <= _core.MAX_THREADS:
-        raise BadCount(
-            f"budget={budget!r} threads: give a number above 0, at most {_core.MAX_THREADS}"
-        )
+        raise BadCount(f"budget={budget!r}: give a number above 0, at most {_core.MAX_THREADS}")
     return max(1, int(number))
 
 

@@ -36,9 +36,7 @@ def _count(value: object, what: str) -> int:
         )
     threads = index(value)
     if not 1 <= threads <= _core.MAX_THREADS:
-        raise BadCount(
-            f"{what}={threads} threads: ask for a whole number from 1 to {_core.MAX_THREADS}"
-        )
+        raise BadCount(f"{what}={threads}: ask for a whole number from 1 to {_core.MAX_THREADS}")
     return threads
 
 

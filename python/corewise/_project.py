@@ -45,7 +45,10 @@ def project(start: str | os.PathLike[str] | None = None) -> Project | None:
     Safe from any thread. Raises BadFile (a ValueError) that names file and line, and what was
     expected there.
     """
-    folder = os.path.abspath(os.getcwd() if start is None else start)
+    try:
+        folder = os.path.abspath(os.getcwd() if start is None else start)
+    except FileNotFoundError:  # the working directory was removed: nothing is above it
+        return None
     while True:
         path = os.path.join(folder, NAME)
         if os.path.isfile(path):
@@ -59,7 +62,7 @@ def project(start: str | os.PathLike[str] | None = None) -> Project | None:
 def _read(path: str) -> Project:
     try:
         with open(path, "rb") as file:
-            text = file.read().decode()
+            text = file.read().decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise BadFile(f"{path}: cannot be read: {error}") from None
     return _Reader(path, text).project()

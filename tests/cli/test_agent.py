@@ -186,6 +186,13 @@ def test_a_child_that_leaves_by_exit_at_once(program, regions):
     assert done.code == 7 and done.report["exit_code"] == 7 and done.asked() == [3]
 
 
+def test_the_words_of_what_was_killed_are_given_as_they_were(program):
+    command = os.fsdecode(b'\nkill -9 $$ # "\xff\xc3\xa9')
+    done = Governed(program, "sh", "-c", command, env=FOUR)
+    (silent,) = done.report["without_report"]
+    assert silent["command"] == f"sh -c {command}"
+
+
 def test_what_is_killed_leaves_no_line_and_that_is_said(program, regions):
     done = Governed(program, "sh", "-c", f"{regions}; {regions} k 2>/dev/null; true", env=FOUR)
     assert len(done.report["without_report"]) == 1

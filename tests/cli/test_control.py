@@ -84,7 +84,9 @@ def test_a_limit_before_its_pool_is_loaded(corewise):
     code = "import corewise, sys; print('ready', flush=True); sys.stdin.read()"
     with started(sys.executable, "-c", code) as child:
         done = corewise("limit", "--pid", str(child.pid), "--blas", "2")
-    assert done.returncode == 0 and "will be limited" in done.stdout
+        assert done.returncode == 0 and "will be limited" in done.stdout
+        done = corewise("limit", "--pid", str(child.pid), "--blas", "1", "--dry-run")
+    assert done.returncode == 0 and "would be limited" in done.stdout
 
 
 def test_govern_and_off(corewise, busy):
@@ -171,7 +173,24 @@ def test_a_stopped_process_does_not_hold_us_up(corewise, busy):
     shown = corewise("top", "--once")
     assert f"Process {busy} does not answer" in shown.stdout or busy in shown.stdout
     assert time.monotonic() - began < 60
+    began = time.monotonic()
+    done = corewise("limit", "--pid", busy, "--blas", "1")
+    assert done.returncode == 1 and f"kill -CONT {busy}" in done.stderr
+    assert time.monotonic() - began < 15
     os.kill(int(busy), 18)
+    # What was refused does not happen later.
+    pools = json.loads(corewise("info", "--pid", busy, "--json").stdout)["pools"]
+    assert pools and all(pool["limit"] is None for pool in pools)
+
+
+def test_a_zombie_has_ended(corewise):
+    code = "import os, time\nif os.fork(): print('ready', flush=True); time.sleep(60)"
+    with started(sys.executable, "-c", code) as child:
+        zombie = Path(f"/proc/{child.pid}/task/{child.pid}/children").read_text().strip()
+        while "Z (zombie)" not in Path(f"/proc/{zombie}/status").read_text():
+            time.sleep(0.01)
+        done = corewise("limit", "--pid", zombie, "--blas", "1")
+    assert done.returncode == 5 and "zombie" in done.stderr
 
 
 def test_top_once_and_json(corewise, busy):
@@ -183,6 +202,19 @@ def test_top_once_and_json(corewise, busy):
     shown = corewise("top", "--once").stdout
     assert "budget" in shown.splitlines()[0]
     assert re.search(rf"^[> ] +{busy} .* blas=1 ", shown, re.M)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to make a pid namespace")
+def test_top_leaves_out_pids_of_another_namespace(corewise, program, numpy_with_corewise):
+    enter = ["unshare", "--pid", "--fork", "--mount-proc"]
+    if subprocess.run([*enter, "true"], capture_output=True).returncode != 0:
+        pytest.skip("no pid namespace may be made here")
+    code = "import numpy as np, os; a = np.ones((500, 500)); a @ a; print(os.getpid())"
+    command = [*enter, program, "run", "-q", "--", numpy_with_corewise, "-c", code]
+    inside = subprocess.run(command, env=CLEAN, capture_output=True, text=True)
+    assert inside.stdout == "1\n", inside.stderr
+    processes = json.loads(corewise("top", "--json").stdout)["processes"]
+    assert 1 not in [process["pid"] for process in processes]
 
 
 def test_top_wants_a_terminal(corewise):
@@ -325,6 +357,10 @@ def test_what_cannot_be_entered_is_limited_by_force_alone(corewise, numpy_python
         assert forced("--pool", "openblas=1") == (0, [(2, 1)])
         assert inside() == "1 True"
         assert corewise("limit", "--pid", pid, "--force", "--blas", "0").returncode == 2
+        none = corewise("limit", "--pid", pid, "--force", "--openmp", "1")
+        assert none.returncode == 9
+        assert none.stdout == "No such pool is loaded: nothing was changed.\n"
+        assert forced("--openmp", "1") == (9, [])
 
 
 def test_a_kernel_whose_python_cannot_help(corewise, tmp_path):

@@ -120,7 +120,7 @@ def stable(screen, pid):
     """Without what differs between machines and moments."""
     screen = screen.replace(f"{pid:>7}", "    PID").replace(f"{pid:<8}", "PID     ")
     screen = re.sub(r"budget [\d.]+ CPUs", "budget N CPUs", screen)
-    screen = re.sub(r"\d+ more threads run", "N more threads run", screen)
+    screen = re.sub(r"\d+ more threads? runs?", "N more threads run", screen)
     return re.sub(r"(?m)^(>.* )/.*$", r"\1COMMAND", screen)
 
 

@@ -55,7 +55,7 @@ def test_it_samples_while_somebody_looks(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_samples_come_while_a_cell_runs(kernel: Kernel) -> None:
     (shown,) = kernel("%threads live").shown
     assert "application/vnd.jupyter.widget-view+json" in shown
-    assert "corewise live view" in shown["text/plain"]
+    assert "corewise live view" in shown["text/plain"] and "None" not in shown["text/plain"]
     kernel("magics = corewise.jupyter.loaded()")
     seen = kernel(
         "import time\n"

@@ -113,7 +113,8 @@ def test_a_cell_is_itself_below_its_limits(kernel: Kernel) -> None:
         ("%threads blas=", "expected a whole number"),
         ("%threads -4", "expected a whole number"),
         ("%threads opnmp=2", "did you mean openmp?"),
-        ("%threads openmp", "write it as in openmp=8"),
+        ("%threads openmp", "blas=4; openmp wants a number"),
+        ("%threads 2 3", "given twice: 2 and 3"),
         ("%threads blas=1 openmp=x", "'openmp=x'"),
         ("%threads blas=1 blas=2", "given twice"),
         ("%threads 4 blas=2", "for every pool"),
@@ -123,7 +124,7 @@ def test_a_cell_is_itself_below_its_limits(kernel: Kernel) -> None:
         ("%%threads off\n1", "write it as in"),
         ("%govern maybe", "on, on BUDGET or off"),
         ("%govern on lots", "expected a number of threads"),
-        ("%govern on 0", "above 0"),
+        ("%govern on 0", "budget=0: give a number above 0"),
         ("%govern on 4096", "above the machine"),
     ],
 )

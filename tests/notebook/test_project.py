@@ -67,6 +67,26 @@ def test_the_nearest_file_counts(tmp_path: Path) -> None:
     assert project(tmp_path) is None
 
 
+@needs_tool
+def test_an_empty_file_and_a_byte_order_mark_say_nothing(tmp_path: Path) -> None:
+    for bytes_ in (b"", b"\xef\xbb\xbf[govern]\nbudget = 1\n"):
+        (tmp_path / "corewise.toml").write_bytes(bytes_)
+        found = project(tmp_path)
+        assert found is not None and found.budget == (1 if bytes_ else None)
+        done = run(tmp_path, "--", "echo", "started")
+        assert done.stdout == "started\n" and done.returncode == 0
+
+
+def test_a_working_directory_that_was_removed_has_no_file(kernel: Kernel, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    kernel("%unload_ext corewise")
+    kernel(f"import os; os.mkdir({str(gone)!r}); os.chdir({str(gone)!r}); os.rmdir({str(gone)!r})")
+    cell = kernel("%load_ext corewise")
+    assert cell.error == "" and kernel("corewise.project()").result == ""
+    assert "which was removed" in kernel("%threads reset").text
+    kernel(f"os.chdir({str(tmp_path)!r})")
+
+
 @pytest.mark.parametrize(("text", "line", "what"), BAD)
 def test_bad_files_name_file_line_and_what_was_expected(
     tmp_path: Path, text: str, line: int, what: str
@@ -99,6 +119,10 @@ def test_run_takes_defaults_and_the_command_line_wins(tmp_path: Path) -> None:
     (tmp_path / "corewise.toml").write_text("[limits]\nblas = 1\narrow = 2\n[govern]\non = false\n")
     done = run(below, "--", "env")
     assert "OPENBLAS_NUM_THREADS=1" in done.stdout and "COREWISE_GOVERN" not in done.stdout
+    (tmp_path / "corewise.toml").write_text("[govern]\non = false\n")
+    done = run(below, "--", "env")
+    assert done.returncode == 0 and "COREWISE_GOVERN" not in done.stdout
+    assert done.stderr == f"corewise: not governed ({tmp_path}/corewise.toml)\n"
 
 
 def test_a_notebook_begins_with_its_folders_limits(kernel: Kernel, tmp_path: Path) -> None:
@@ -123,6 +147,7 @@ def test_a_bad_file_is_said_and_nothing_of_it_applied(kernel: Kernel, tmp_path: 
         kernel("%unload_ext corewise")
         cell = kernel("%load_ext corewise")
         assert what in cell.text and "nothing of it was applied" in cell.text
+        assert ".;" not in cell.text
         assert what in kernel("%threads reset").text
         assert kernel("now()").result == "[['blas', 2], ['blas', 2], ['openmp', 2]]"
         assert kernel("corewise.govern_report()['governed']").result == "False"

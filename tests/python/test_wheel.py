@@ -97,6 +97,16 @@ def test_command_line_tool() -> None:
     assert corewise.__version__ in done.stdout
 
 
+def test_the_command_leaves_no_socket_behind() -> None:
+    started = [sys.executable, "-m", "corewise"]
+    if subprocess.run([*started, "--version"], capture_output=True).returncode == 127:
+        pytest.skip("this wheel was built without the command line tool")
+    command = [*started, "top", "--json"]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    processes = json.loads(child.communicate()[0])["processes"]
+    assert child.pid not in [process["pid"] for process in processes]
+
+
 def test_jupyterlab_finds_its_extension() -> None:
     folder = Path(sys.prefix, "share", "jupyter", "labextensions", "corewise")
     package = json.loads((folder / "package.json").read_text())

@@ -33,7 +33,8 @@ def load(shell: InteractiveShell) -> None:
     try:
         _loaded.apply_project()
     except Error as error:
-        print(f"corewise: error: {error}; nothing of it was applied", file=sys.stderr)
+        what = str(error).removesuffix(".")
+        print(f"corewise: error: {what}; nothing of it was applied", file=sys.stderr)
 
 
 def _tell_of_the_one_before() -> None:
@@ -44,7 +45,12 @@ def _tell_of_the_one_before() -> None:
     from .._death import last_death
 
     death = last_death()
-    if death is None or death.folder != os.getcwd():
+    if death is None:
+        return
+    try:
+        if death.folder != os.getcwd():
+            return
+    except FileNotFoundError:  # the working directory was removed
         return
     age = time.time() - death.time
     if age < 3600 and death.pid != os.getpid():

@@ -55,7 +55,10 @@ class Live(anywidget.AnyWidget):
         super().close()
 
     def __repr__(self) -> str:
-        pools = ", ".join(f"{p['name']} {p['running']}/{p['allowed']}" for p in self.now["pools"])
+        pools = ", ".join(
+            f"{p['name']} {p['running']}/{'-' if p['allowed'] is None else p['allowed']}"
+            for p in self.now["pools"]
+        )
         return f"<corewise live view: threads running/allowed: {pools or 'no pools'}>"
 
     def period(self) -> float | None:

@@ -165,7 +165,7 @@ class Magics:
     def _reset(self) -> None:
         if not self.apply_project():
             self.session.set({})
-            _say(f"no limits: there is no {NAME} in {os.getcwd()} or above")
+            _say(f"no limits: there is no {NAME} in {_folder()} or above")
 
     def _report(self) -> None:
         _show(govern_report())
@@ -245,9 +245,17 @@ def _show(what: object) -> None:
     display(what)  # type: ignore[no-untyped-call]
 
 
+def _folder() -> str:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return "the working directory, which was removed,"
+
+
 def _number(word: str) -> float:
     try:
-        return float(word)
+        number = float(word)
+        return int(number) if number.is_integer() else number
     except ValueError:
         raise UsageError(f"%govern on {word}: expected a number of threads") from None
 

@@ -30,15 +30,14 @@ def counts(words: list[str]) -> Counts:
         if not equals:
             name, text = (ALL, word) if word.lstrip("+-").isdigit() else (word, "")
         if not equals and not text:
-            raise UnknownName(
-                f"'{word}' is no limit: write it as in openmp=8 or blas=4{_near(name)}"
-            )
+            near = f"; {name} wants a number" if name in names() else _near(name)
+            raise UnknownName(f"'{word}' is no limit: write it as in openmp=8 or blas=4{near}")
         if name != ALL and name not in names():
             raise UnknownName(
                 f"no pool is called '{name}'{_near(name)}; known here: {', '.join(names())}"
             )
         if name in asked:
-            raise BadCount(f"{name} is given twice: {name}={asked[name]} and {word}")
+            raise BadCount(f"given twice: {_written(name, asked[name])} and {word}")
         if not text.isdecimal() or not 1 <= int(text) <= _core.MAX_THREADS:
             raise BadCount(
                 f"'{word}': expected a whole number of threads from 1 to {_core.MAX_THREADS}"
@@ -49,6 +48,10 @@ def counts(words: list[str]) -> Counts:
             "a number that stands alone is for every pool: give it alone, or each a name"
         )
     return asked
+
+
+def _written(name: str, threads: int) -> str:
+    return str(threads) if name == ALL else f"{name}={threads}"
 
 
 def _near(name: str) -> str:
