@@ -144,6 +144,12 @@ int record(const Options& options, const Context& context) {
   if (!is_there(pid)) {
     return fail(kNoSuchProcess, fmt::format("record: there is no process {}", pid));
   }
+  if (options.output.empty()) return fail(kUsage, "record: --output wants a name");
+  // What was recorded before stays where nothing can be recorded.
+  if (!options.pid) {
+    const Target target = find_target(context.words.front());
+    if (target.path.empty()) return become(context.words, target);
+  }
   const std::string lines = options.output + ".jsonl";
   std::ofstream file(lines, std::ios::trunc | std::ios::binary);
   if (!file) {

@@ -30,6 +30,7 @@ namespace {
 struct Options {
   std::shared_ptr<Counts> counts;
   std::optional<std::string> budget;
+  std::string budget_from = "--budget";
   std::optional<std::string> group;
   std::string report;
   bool no_govern = false;
@@ -78,7 +79,7 @@ Result<Budget> budget_for(const Options& options) {
   const std::string inherited = variable("COREWISE_BUDGET");
   if (!options.budget && inherited.empty()) return compute_budget(os::LiveMachine());
   const std::string text = options.budget.value_or(inherited);
-  const char* name = options.budget ? "--budget" : "COREWISE_BUDGET";
+  const std::string name = options.budget ? options.budget_from : "COREWISE_BUDGET";
   const auto cap = parse_cap(text);
   auto budget = cap ? compute_budget(os::LiveMachine(), *cap) : Result<Budget>(cap.error());
   if (budget) return budget;
@@ -209,6 +210,7 @@ std::optional<Error> add_project(Options& options) {
   }
   if (project.budget && !options.budget && variable("COREWISE_BUDGET").empty()) {
     options.budget = fmt::format("{}", *project.budget);
+    options.budget_from = printable(project.path, false) + ": budget";
   }
   if (project.group && variable("COREWISE_GROUP").empty() && !options.group) {
     options.group = project.group;
@@ -237,11 +239,12 @@ int run(Options options, const Context& context) {
   }
   const auto start = prepare(options, *std::move(counts), context.words.front());
   if (!start) return fail(exit_for(start.error().status), "run: " + start.error().what);
+  // It will say why.
+  if (start->target.path.empty()) return become(context.words, start->target);
   say(*start, options, context);
   apply(start->counts);
   apply(start->agent);
-  if (options.report.empty() || start->target.path.empty() || start->budget == 0)
-    return become(context.words, start->target);
+  if (options.report.empty() || start->budget == 0) return become(context.words, start->target);
   const auto status = start_and_report(options, *start, context);
   return status ? end_like(*status) : fail(kFailed, "run: " + status.error().what);
 }

@@ -54,7 +54,8 @@ int Governed::enter(int process, int wanted, double now_s, long long runnable) {
     const auto told = [runnable]() -> std::optional<int> {
       return static_cast<int>(std::min<long long>(runnable, std::numeric_limits<int>::max()));
     };
-    useful = std::min(useful, me.neighbours.left(now, options_.cores, options_.budget, total, told));
+    useful =
+        std::min(useful, me.neighbours.left(now, options_.cores, options_.budget, total, told));
   }
   int callers = 1;
   if (options_.recent.enabled) callers = shared_->recent.enter(me.caller, now, options_.recent);

@@ -56,10 +56,14 @@ Finding ran_out(const Death& death, const DeadPool& pool, bool proven) {
               slots + ", `%threads openmp=" + slots + "`."};
 }
 
+// Its code was running, or only stood on the stack: there an address may also be left from before.
 Finding inside(const Death& death, const DeadPool& pool) {
-  return {"death-inside-pool", Severity::kDanger,
-          "it died by " + signal_name(death.signal) + " in a thread that was in " +
-              file(pool.path) + " (" + pool.runtime + ")",
+  const bool running = death.module.empty() || death.module == pool.path;
+  return {"death-inside-pool", running ? Severity::kDanger : Severity::kWarning,
+          "it died by " + signal_name(death.signal) + " in " +
+              (running ? "a thread that was in " + file(pool.path)
+                       : file(death.module) + ", perhaps called by " + file(pool.path)) +
+              " (" + pool.runtime + ")",
           "No known cause was found: the buffers were not exhausted" +
               std::string(death.governed ? ", and the process was governed." : "."),
           "Run it once as OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1. If it lives, the threads "

@@ -117,6 +117,15 @@ def test_wrong_words(corewise, words, code):
     assert corewise("record", *words).returncode == code
 
 
+def test_what_cannot_start_leaves_the_recording_before(corewise, tmp_path):
+    before = tmp_path / "before.jsonl"
+    before.write_text("precious")
+    done = corewise("record", "-o", str(tmp_path / "before"), "--", "no-such-program-here")
+    assert done.returncode == 127 and "was not found" in done.stderr
+    assert before.read_text() == "precious" and list(tmp_path.iterdir()) == [before]
+    assert corewise("record", "-o", "", "--", "true").returncode == 2
+
+
 def test_a_running_process(corewise, tmp_path):
     base = tmp_path / "self"
     done = corewise("record", "-o", str(base), "--pid", "1", "--seconds", "0.3")

@@ -107,6 +107,13 @@ def test_the_command_line_says_the_same(tmp_path: Path, text: str, line: int, wh
 
 
 @needs_tool
+def test_a_budget_that_cannot_be_kept_names_the_file(tmp_path: Path) -> None:
+    (tmp_path / "corewise.toml").write_text("[govern]\nbudget = 9999\n")
+    done = run(tmp_path, "--", "true")
+    assert done.returncode == 2 and f"run: {tmp_path}/corewise.toml: budget '9999'" in done.stderr
+
+
+@needs_tool
 def test_run_takes_defaults_and_the_command_line_wins(tmp_path: Path) -> None:
     (tmp_path / "corewise.toml").write_text(GOOD)
     below = tmp_path / "below"

@@ -48,6 +48,8 @@ TEST_CASE("death: where the library does not tell, more threads than buffers mak
             .starts_with("death-inside-pool"));
   CHECK(told(report(openblas(""), "0", "\"threads\":1001,\"governed\":true"))
             .starts_with("death-inside-pool"));
+  CHECK(told(report(openblas(""), "0", "\"threads\":128,\"governed\":false"))
+            .find("in libx.so, perhaps called by libopenblas.so") != std::string::npos);
   CHECK(
       told(report(openblas(""), "")).starts_with("death-elsewhere: it died by SIGSEGV in libx.so"));
 }
