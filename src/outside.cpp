@@ -142,13 +142,11 @@ class Reader {
 
   Error no_memory(bool had_lines) {
     if (had_lines) return {CW_IO_ERROR, who_ + ": " + "its maps file cannot be understood"};
-    // It may have ended between the two reads.
-    if (has_ended()) return ended();
+    // All are children of kthreadd; others have no memory any more while they end.
+    constexpr int kThreadd = 2;
+    const int parent = number(field(status_, "PPid"));
+    if (pid_ != 0 && parent != 0 && parent != kThreadd) return ended();
     if (field(status_, "VmSize").empty()) {
-      // All are children of kthreadd; others have none any more while they end.
-      constexpr int kThreadd = 2;
-      const int parent = number(field(status_, "PPid"));
-      if (pid_ != 0 && parent != 0 && parent != kThreadd) return ended();
       return {CW_NOT_AVAILABLE,
               who_ + " (" + field(status_, "Name") + ") is a kernel thread: it has no libraries"};
     }
