@@ -37,8 +37,10 @@ std::string screen_of(const Budget& budget, const Context& context) {
     const std::string head = fmt::format("  {:<8}  {:>3}  ", name, value);
     return head + folded(meaning, width_of(head), width_of(head), style.width) + "\n";
   };
-  std::string out =
-      painted(fmt::format("Budget: {} CPUs", format_cpus(budget.cpus)), Paint::kBold, style) + "\n";
+  std::string out = painted(fmt::format("Budget: {} CPU{}", format_cpus(budget.cpus),
+                                        budget.cpus == 1 ? "" : "s"),
+                            Paint::kBold, style) +
+                    "\n";
   out += line("floor", std::to_string(budget.floor), "threads that never wait for one another");
   out += line("ceil", std::to_string(budget.ceil), "threads that can use all of it");
   out += line("topology", "", topology_line(budget.topology, budget.allowed)) + "\n";

@@ -78,7 +78,8 @@ class Budget(Rich):
 
 
 def _headline(budget: Budget) -> str:
-    return f"Budget: {budget.cpus:.4g} CPUs (floor {budget.floor}, ceil {budget.ceil})"
+    unit = "CPU" if budget.cpus == 1 else "CPUs"
+    return f"Budget: {budget.cpus:.4g} {unit} (floor {budget.floor}, ceil {budget.ceil})"
 
 
 def _cells(constraint: Constraint) -> list[str]:
