@@ -15,7 +15,6 @@ import sys
 import time
 from collections.abc import Callable
 
-import corewise
 import numpy as np
 from corewise.sklearn import Limited
 from sklearn.cluster import KMeans
@@ -43,18 +42,12 @@ def plain(X: np.ndarray, clusters: int) -> float:
     return float(model(clusters).fit(X).inertia_)
 
 
-def governed(X: np.ndarray, clusters: int) -> float:
-    with corewise.governed():
-        return plain(X, clusters)
-
-
 def beside(X: np.ndarray, clusters: int) -> float:
     return float(Limited(model(clusters), processes=CPUS).fit(X).inertia_)
 
 
 WAYS: dict[str, Callable[[np.ndarray, int], float]] = {
     "scikit-learn": plain,
-    "governed": governed,
     f"Limited(processes={CPUS})": beside,
 }
 
