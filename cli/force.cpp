@@ -26,9 +26,9 @@ std::string_view file_of(const Pool& pool) {
 }
 
 // The tightest of the counts that speak of a pool; 0: none does.
-int wanted_of(const Pool& pool, const std::vector<ForcedCount>& counts) {
+int wanted_of(const Pool& pool, const std::vector<AskedCount>& counts) {
   int most = 0;
-  for (const ForcedCount& count : counts) {
+  for (const AskedCount& count : counts) {
     const bool speaks = count.is_api ? count.name == kApiNames[pool.runtime->api]
                                      : count.name == pool.runtime->name ||
                                            count.name == pool.prefix || count.name == file_of(pool);
@@ -94,7 +94,7 @@ void write(Json& json, const Outcome& outcome, int asked) {
 
 }  // namespace
 
-Result<Answer> limit_by_force(int pid, const std::vector<ForcedCount>& counts, bool dry_run) {
+Result<Answer> limit_by_force(int pid, const std::vector<AskedCount>& counts, bool dry_run) {
   const auto process = outside::read_process(pid);
   if (!process) return process.error();
   if (process->memory_refused) {

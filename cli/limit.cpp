@@ -25,37 +25,37 @@ struct Options {
   bool force = false;
 };
 
-// An object of names and counts, or the option that is wrong.
-std::optional<Error> add_counts(Json& json,
-                                const std::vector<std::pair<std::string, std::string>>& counts,
-                                const char* option) {
-  json.open('{');
-  for (const auto& [name, text] : counts) {
-    const auto count = parse_count(option != nullptr ? option : name, text);
+Result<std::vector<AskedCount>> read_counts(const Options& options) {
+  std::vector<AskedCount> counts;
+  for (const auto& [api, text] : options.limits) {
+    const auto count = parse_count(api, text);
     if (!count) return count.error();
-    json.field(name, *count);
+    counts.push_back({true, api, *count});
   }
-  json.close('}');
-  return std::nullopt;
-}
-
-Result<std::string> request_for(const Options& options) {
-  Json json;
-  json.open('{').field("request", options.restore ? "restore" : "limit");
-  if (options.restore) return json.close('}').text();
-  std::vector<std::pair<std::string, std::string>> pools;
   for (const std::string& word : options.pools) {
     const std::size_t equals = word.rfind('=');
     if (equals == word.npos || equals == 0) {
       return Error{CW_BAD_ARGUMENT, fmt::format("--pool wants NAME=K, as in libgomp=4, not '{}'",
                                                 printable(word, false))};
     }
-    pools.emplace_back(word.substr(0, equals), word.substr(equals + 1));
+    const auto count = parse_count("pool", word.substr(equals + 1));
+    if (!count) return count.error();
+    counts.push_back({false, word.substr(0, equals), *count});
   }
-  json.key("limits");
-  if (auto error = add_counts(json, options.limits, nullptr)) return *error;
-  json.key("pools");
-  if (auto error = add_counts(json, pools, "pool")) return *error;
+  return counts;
+}
+
+std::string request_for(const std::vector<AskedCount>& counts, const Options& options) {
+  Json json;
+  json.open('{').field("request", options.restore ? "restore" : "limit");
+  if (options.restore) return json.close('}').text();
+  for (const bool api : {true, false}) {
+    json.key(api ? "limits" : "pools").open('{');
+    for (const AskedCount& count : counts) {
+      if (count.is_api == api) json.field(count.name, count.threads);
+    }
+    json.close('}');
+  }
   return json.field("dry_run", options.dry_run).close('}').text();
 }
 
@@ -112,20 +112,6 @@ bool show(const Answer& answer, const Options& options, const Context& context) 
   return taken;
 }
 
-// What request_for found to be well formed.
-std::vector<ForcedCount> forced_counts(const Options& options) {
-  std::vector<ForcedCount> counts;
-  for (const auto& [api, text] : options.limits) {
-    if (const auto count = parse_count(api, text)) counts.push_back({true, api, *count});
-  }
-  for (const std::string& word : options.pools) {
-    const std::size_t equals = word.rfind('=');
-    const auto count = parse_count("pool", word.substr(equals + 1));
-    if (count) counts.push_back({false, word.substr(0, equals), *count});
-  }
-  return counts;
-}
-
 int limit(const Options& options, const Context& context) {
   const bool counts = !options.limits.empty() || !options.pools.empty();
   if (!options.pid) {
@@ -145,13 +131,13 @@ int limit(const Options& options, const Context& context) {
   if (options.restore && options.dry_run) {
     return fail(kUsage, "limit: --dry-run is about counts");
   }
-  const auto request = request_for(options);
-  if (!request) return fail(kUsage, "limit: " + request.error().what);
+  const auto asked = read_counts(options);
+  if (!asked) return fail(kUsage, "limit: " + asked.error().what);
   bool connected = false;
-  auto answer = ask_or_enter(pid, *request, &connected);
+  auto answer = ask_or_enter(pid, request_for(*asked, options), &connected);
   const bool no_way = !answer && !connected && answer.error().status == CW_NOT_AVAILABLE;
   if (no_way && options.force && counts) {
-    answer = limit_by_force(pid, forced_counts(options), options.dry_run);
+    answer = limit_by_force(pid, *asked, options.dry_run);
   }
   if (!answer) return fail_to_ask(answer.error(), connected, "limit", pid);
   if (context.settings.json) {

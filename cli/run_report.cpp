@@ -20,6 +20,7 @@
 #include "json.h"
 #include "os/os.h"
 #include "output.h"
+#include "process_choice.h"
 
 namespace corewise::cli {
 namespace {
@@ -183,9 +184,8 @@ Report read(const Collected& collected) {
 
 // A zombie has ended, whether or not anybody takes note.
 bool runs_still(const Process& process) {
-  const auto stat = os::read_file(fmt::format("/proc/{}/stat", process.pid));
-  const std::size_t name_end = stat ? stat->rfind(") ") : std::string::npos;
-  return name_end != std::string::npos && stat->find_first_of("ZX", name_end + 2) != name_end + 2;
+  const char state = state_of(static_cast<int>(process.pid));
+  return state != 0 && state != 'Z' && state != 'X';
 }
 
 std::string row(std::string_view pid, const Counts& counts, std::string_view command) {

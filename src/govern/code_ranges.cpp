@@ -4,14 +4,17 @@
 
 namespace corewise::govern {
 
-bool CodeRanges::add(const os::LoadedModule& module) {
-  Range range{~std::uintptr_t{0}, 0};
+CodeRange::CodeRange(const os::LoadedModule& module) : begin_(~std::uintptr_t{0}) {
   for (const os::Segment& segment : module.segments) {
-    range.begin = std::min(range.begin, segment.begin);
-    range.end = std::max(range.end, segment.end);
+    begin_ = std::min(begin_, segment.begin);
+    end_ = std::max(end_, segment.end);
   }
-  if (holds(range.begin)) return true;
+}
+
+bool CodeRanges::add(const os::LoadedModule& module) {
+  const CodeRange range(module);
   const std::size_t at = count_.load(std::memory_order_relaxed);
+  if (std::find(ranges_.begin(), ranges_.begin() + at, range) != ranges_.begin() + at) return true;
   if (at == ranges_.size()) return false;
   ranges_[at] = range;
   count_.store(at + 1, std::memory_order_release);
@@ -21,7 +24,7 @@ bool CodeRanges::add(const os::LoadedModule& module) {
 bool CodeRanges::holds(std::uintptr_t code) const {
   const std::size_t size = count_.load(std::memory_order_acquire);
   for (std::size_t i = 0; i < size; ++i) {
-    if (code >= ranges_[i].begin && code < ranges_[i].end) return true;
+    if (ranges_[i].holds(code)) return true;
   }
   return false;
 }

@@ -10,6 +10,18 @@
 
 namespace corewise::govern {
 
+class CodeRange {
+ public:
+  constexpr CodeRange() = default;
+  explicit CodeRange(const os::LoadedModule& module);
+  bool holds(std::uintptr_t code) const { return code >= begin_ && code < end_; }
+  bool operator==(const CodeRange&) const = default;
+
+ private:
+  std::uintptr_t begin_ = 0;
+  std::uintptr_t end_ = 0;
+};
+
 // Filled one module at a time, never emptied.
 class CodeRanges {
  public:
@@ -18,12 +30,8 @@ class CodeRanges {
   bool holds(std::uintptr_t code) const;
 
  private:
-  struct Range {
-    std::uintptr_t begin = 0;
-    std::uintptr_t end = 0;
-  };
   // What is below the count never changes.
-  std::array<Range, 32> ranges_{};
+  std::array<CodeRange, 32> ranges_{};
   std::atomic<std::size_t> count_{0};
 };
 

@@ -46,7 +46,7 @@ constexpr std::uint32_t kAsInactive = 1U << 3U;
 
 constexpr std::size_t kMostCopies = 8;
 struct Copy {
-  CodeRanges code;
+  CodeRange code;
   std::uint32_t pool = gate::kNoPool;
   std::atomic<bool> asks{false};
 };
@@ -182,7 +182,7 @@ void expect(const os::LoadedModule& module, std::uint32_t pool) {
     if (copies[i].pool == pool) return;
   }
   if (at == kMostCopies) return;
-  copies[at].code.add(module);
+  copies[at].code = CodeRange(module);
   copies[at].pool = pool;
   known.store(at + 1, std::memory_order_release);
 }

@@ -68,8 +68,10 @@ Grant Ledger::acquire(int wanted, int most, bool again) noexcept {
     RecentCallers& recent = memory_.at->recent;
     const int callers = again ? recent.look(now_ms(), recent_)
                               : recent.enter(this_thread.caller, now_ms(), recent_);
+    const int budget = ledger.budget();
+    limit = std::min(limit, recent_.share(budget, callers));
     // Who is in a long call asked long ago.
-    limit = std::min(limit, recent_.share(ledger.budget(), std::max(callers, ledger.hungry() + 1)));
+    if (limit > 1) limit = std::min(limit, recent_.share(budget, ledger.hungry() + 1));
   }
   const Claim held = claim();
   if (!held) return {1, 0};

@@ -104,6 +104,7 @@ import numpy as np, scipy.linalg
 from threadpoolctl import threadpool_info, threadpool_limits
 def counts(): return [p["num_threads"] for p in threadpool_info() if p["internal_api"] == "openblas"]
 libraries = [ctypes.CDLL(p["filepath"]) for p in threadpool_info() if p["internal_api"] == "openblas"]
+raw = [ctypes.c_int.in_dll(l, "blas_cpu_number") for l in libraries if hasattr(l, "blas_cpu_number")]
 """
 
 LIMITS = (
@@ -153,7 +154,6 @@ def test_workers_of_a_team_are_inside():
     out = run(
         OPENBLAS
         + """
-raw = [ctypes.c_int.in_dll(l, "blas_cpu_number") for l in libraries if hasattr(l, "blas_cpu_number")]
 p = cw.probe("gomp")
 cw.govern(2)
 s, seen = np.ones((300, 300)), []
@@ -179,7 +179,6 @@ def test_threads_that_share_leave_the_count_to_vector_routines():
         OPENBLAS
         + """
 import threading, time
-raw = [ctypes.c_int.in_dll(l, "blas_cpu_number") for l in libraries if hasattr(l, "blas_cpu_number")]
 cw.govern(2)
 s = np.ones((300, 300))
 def work():
@@ -206,7 +205,6 @@ def test_a_limit_from_outside_leaves_no_trace_once_it_is_taken_back():
     out = run(
         OPENBLAS
         + """
-raw = [ctypes.c_int.in_dll(l, "blas_cpu_number") for l in libraries if hasattr(l, "blas_cpu_number")]
 cw.govern(2)
 s = np.ones((300, 300))
 def look():
