@@ -11,16 +11,18 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <charconv>
 #include <cstring>
+#include <optional>
 #include <string_view>
 #include <utility>
 
 #include "govern/gate.h"
 #include "json.h"
+#include "json_reader.h"
 #include "os/os.h"
 #include "output.h"
 #include "process_choice.h"
+#include "text.h"
 
 namespace corewise::cli {
 namespace {
@@ -30,47 +32,6 @@ constexpr const char* kCounts = ".counts";
 std::string text_of(const std::string& path) {
   auto text = os::read_file(path);
   return text ? *std::move(text) : std::string();
-}
-
-// Lines come from our own agent: every key stands once at the depth where it is looked for, and
-// inside strings quotes are escaped.
-std::string_view after_key(std::string_view line, std::string_view key) {
-  const std::string mark = fmt::format("\"{}\":", key);
-  const std::size_t at = line.find(mark);
-  return at == line.npos ? std::string_view() : line.substr(at + mark.size());
-}
-
-double number(std::string_view line, std::string_view key) {
-  const std::string_view text = after_key(line, key);
-  double value = 0;
-  std::from_chars(text.data(), text.data() + text.size(), value);
-  return value;
-}
-
-// Takes a JSON string off the front of `text`. Our agent escapes single bytes: \u00XX control
-// characters, \udcXX what is not UTF-8.
-std::string take_string(std::string_view& text) {
-  std::string out;
-  std::size_t at = 1;
-  for (; at < text.size() && text[at] != '"'; ++at) {
-    const std::string_view escape = text.substr(at, 6);
-    int byte = 0;
-    if (escape.size() == 6 && (escape.starts_with("\\u00") || escape.starts_with("\\udc")) &&
-        std::from_chars(escape.data() + 4, escape.data() + 6, byte, 16).ptr == escape.data() + 6) {
-      out += static_cast<char>(byte);
-      at += escape.size() - 1;
-      continue;
-    }
-    const bool plain = text[at] == '\\' && at + 1 < text.size() && text[at + 1] != 'u';
-    out += text[plain ? ++at : at];
-  }
-  text.remove_prefix(std::min(at + 1, text.size()));
-  return out;
-}
-
-std::string string_of(std::string_view line, std::string_view key) {
-  std::string_view text = after_key(line, key);
-  return text.starts_with('"') ? take_string(text) : std::string();
 }
 
 using govern::gate::Counts;
@@ -86,23 +47,22 @@ constexpr Member kSums[] = {{"regions", &Counts::regions},     {"calls", &Counts
                             {"shortened", &Counts::shortened}, {"withheld", &Counts::withheld},
                             {"abandoned", &Counts::abandoned}};
 
-Counts counts_of(std::string_view line) {
+Counts counts_of(const JsonValue& line) {
   Counts counts;
   for (const Member& member : kSums) {
-    counts.*member.value = static_cast<std::uint64_t>(number(line, member.name));
+    counts.*member.value = static_cast<std::uint64_t>(line.number_at(member.name));
   }
-  counts.widest = static_cast<std::uint64_t>(number(line, "widest"));
-  counts.not_needed_s = number(line, "not_needed_s");
+  counts.widest = static_cast<std::uint64_t>(line.number_at("widest"));
+  counts.not_needed_s = line.number_at("not_needed_s");
   return counts;
 }
 
-// Of a process that started with this line, and came to write no other.
-Counts counts_left(std::string_view start, const std::string& pages) {
+// Of a process that counts on this page, and came to write no other line.
+Counts counts_left(std::optional<std::size_t> page, const std::string& pages) {
   constexpr std::size_t kPage = govern::gate::kCountsPage;
-  const auto page = static_cast<std::size_t>(number(start, "page"));
-  if (after_key(start, "page").empty() || page >= pages.size() / kPage) return {};
+  if (!page || *page >= pages.size() / kPage) return {};
   alignas(kPage) std::array<char, kPage> copy;
-  std::memcpy(copy.data(), pages.data() + page * kPage, kPage);
+  std::memcpy(copy.data(), pages.data() + *page * kPage, kPage);
   return govern::gate::counts_in(copy.data());
 }
 
@@ -116,7 +76,8 @@ struct Process {
   long pid = 0;
   std::string command;
   bool ended = false;
-  std::string_view line;
+  std::string_view line;  // its last
+  std::optional<std::size_t> page;
   Counts counts;
   bool has_pools = false;
 };
@@ -127,32 +88,22 @@ struct Report {
   std::vector<std::string> findings;
 };
 
-void collect_findings(std::string_view line, std::vector<std::string>& to) {
-  const auto add = [&](std::string finding) {
-    if (!finding.empty() && std::ranges::find(to, finding) == to.end()) {
-      to.push_back(std::move(finding));
-    }
+void collect_findings(const JsonValue& line, std::vector<std::string>& to) {
+  const auto add = [&](const std::string& finding) {
+    if (!finding.empty() && std::ranges::find(to, finding) == to.end()) to.push_back(finding);
   };
-  for (std::string_view rest = after_key(line, "finding"); rest.starts_with('"');
-       rest = after_key(rest, "finding")) {
-    add(take_string(rest));
-  }
-  std::string_view list = after_key(line, "findings");
-  while (!list.empty() && (list.front() == '[' || list.front() == ',') && list.size() > 1 &&
-         list[1] == '"') {
-    list.remove_prefix(1);
-    add(take_string(list));
-  }
+  for (const JsonValue& pool : line.items_at("pools")) add(pool.text_at("finding"));
+  for (const JsonValue& finding : line.items_at("findings")) add(finding.text);
 }
 
-Process& process_of(Report& report, std::string_view line, bool starts) {
-  const long pid = static_cast<long>(number(line, "pid"));
+Process& process_of(Report& report, const JsonValue& line, bool starts) {
+  const long pid = static_cast<long>(line.number_at("pid"));
   const auto known = std::ranges::find_if(report.processes, [&](const Process& process) {
     return process.pid == pid && !process.ended;
   });
   Process& process = known != report.processes.end() ? *known : report.processes.emplace_back();
   process.pid = pid;
-  process.command = string_of(line, "command");
+  process.command = line.text_at("command");
   process.ended = !starts;
   return process;
 }
@@ -161,20 +112,23 @@ Report read(const Collected& collected) {
   Report report;
   std::string_view lines = collected.lines;
   while (!lines.empty()) {
-    const std::string_view line = lines.substr(0, lines.find('\n'));
-    lines.remove_prefix(std::min(lines.size(), line.size() + 1));
-    if (!line.starts_with("{\"event\":") || !line.ends_with('}')) continue;
-    const bool starts = line.starts_with("{\"event\":\"start\"");
-    Process& process = process_of(report, line, starts);
-    process.line = line;
+    const std::string_view text = cut(lines, '\n');
+    // A process may have been killed as it wrote.
+    const auto line = read_json(text);
+    if (!line || line->text_at("event").empty()) continue;
+    const bool starts = line->text_at("event") == "start";
+    Process& process = process_of(report, *line, starts);
+    process.line = text;
+    const double page = line->number_at("page", -1);
+    process.page = page >= 0 ? std::optional(static_cast<std::size_t>(page)) : std::nullopt;
     if (starts) continue;
-    process.has_pools = after_key(line, "pools").starts_with("[{");
-    process.counts = counts_of(line);
-    collect_findings(line, report.findings);
+    process.has_pools = !line->items_at("pools").empty();
+    process.counts = counts_of(*line);
+    collect_findings(*line, report.findings);
   }
   for (Process& process : report.processes) {
     if (!process.ended) {
-      process.counts = counts_left(process.line, collected.pages);
+      process.counts = counts_left(process.page, collected.pages);
       process.has_pools = asked(process.counts) > 0;
     }
     add(process.counts, report.sum);
