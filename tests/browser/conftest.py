@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -17,13 +16,12 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import chromium
 import nbformat
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, expect
 
 ROOT = Path(__file__).parents[2]
-SCREENSHOTS = ROOT / "build" / "screenshots"
-CHROMIUM = shutil.which("chromium")
 _NOT_FOR_CHILDREN = ("OMP_", "OPENBLAS_", "COREWISE", "JUPYTER")
 _NUMBER = re.compile(r"\[\d+\]:")
 _TOKEN = "corewise"
@@ -88,14 +86,7 @@ def _wait_for(address: str, server: subprocess.Popen[bytes]) -> None:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("needs Debian's chromium")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
-        )
-        yield started
-        started.close()
+    yield from chromium.started()
 
 
 class Notebook:
@@ -137,8 +128,8 @@ class Notebook:
         expect(self.page.locator("body")).to_have_attribute("data-jp-theme-light", light)
 
     def picture(self, name: str) -> None:
-        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
+        chromium.SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        self.page.screenshot(path=chromium.SCREENSHOTS / f"{name}.png")
 
 
 Open = Callable[..., Notebook]

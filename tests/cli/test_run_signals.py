@@ -11,7 +11,7 @@ import time
 import pytest
 from conftest import CLEAN
 
-# Short sleeps: a signal that comes between Python's last look and the system call waits for its end.
+# Sleeps are short, for a signal between Python's last look and the system call waits for their end.
 LISTENER = """
 import signal, sys, time
 def told(number, frame):

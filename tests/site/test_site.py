@@ -10,16 +10,15 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import chromium
 import corewise
 import corewise.threadpoolctl
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 from sphinx.util.inventory import InventoryFile
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "build" / "site"
-SCREENSHOTS = ROOT / "build" / "screenshots"
-CHROMIUM = shutil.which("chromium")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -124,14 +123,7 @@ def test_the_table_of_threadpoolctl_is_complete() -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if CHROMIUM is None:
-        pytest.skip("needs Debian's chromium")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
-        )
-        yield started
-        started.close()
+    yield from chromium.started()
 
 
 def test_no_page_is_wider_than_its_screen(browser: Browser, site: Path) -> None:
@@ -153,5 +145,5 @@ def test_the_search_finds(browser: Browser, site: Path) -> None:
         page.locator("ul.search li").first.wait_for()
         found = page.locator("ul.search li a").all_inner_texts()
         assert any(title in text for text in found), found
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SCREENSHOTS / "site-search.png")
+    chromium.SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=chromium.SCREENSHOTS / "site-search.png")
