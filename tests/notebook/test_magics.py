@@ -91,9 +91,24 @@ def test_a_cell_may_go_above_the_notebook(kernel: Kernel) -> None:
     assert after.result == "[['blas', 1], ['blas', 1], ['openmp', 1]]" and after.text == ""
 
 
+def test_what_a_cell_does_not_speak_of_is_as_in_the_notebook(kernel: Kernel) -> None:
+    kernel("%threads 1")
+    assert kernel(f"%%threads blas=2\n{NOW}").result == "[['blas', 2], ['blas', 2], ['openmp', 1]]"
+    # What it speaks of by another name is its own.
+    kernel("%threads libgomp=1 libscipy_openblas=1")
+    assert kernel(f"%%threads openmp=2\n{NOW}").result == "[['blas', 1], ['blas', 1], ['openmp', 2]]"
+    for blas in ("blas", "openblas"):
+        cell = kernel(f"%%threads {blas}=2\n{NOW}")
+        assert cell.result == "[['blas', 2], ['blas', 2], ['openmp', 1]]"
+    assert kernel(NOW).result == "[['blas', 1], ['blas', 1], ['openmp', 1]]"
+
+
 def test_a_cell_is_itself_below_its_limits(kernel: Kernel) -> None:
     awaited = kernel("%%threads blas=1\nimport asyncio\nawait asyncio.sleep(0)\nnow()[0]")
     assert awaited.result == "['blas', 1]"
+    for before in ("\n", "\n \n"):
+        awaited = kernel(f"{before}%%threads blas=1\nawait asyncio.sleep(0)\nnow()[0]")
+        assert awaited.result == "['blas', 1]"
     failed = kernel("%%threads blas=1\n1 / 0")
     assert failed.error == "ZeroDivisionError: division by zero"
     assert kernel(NOW).result.startswith("[['blas', 2]")
@@ -112,6 +127,8 @@ def test_a_cell_is_itself_below_its_limits(kernel: Kernel) -> None:
         ("%threads openmp=-1", "expected a whole number"),
         ("%threads blas=", "expected a whole number"),
         ("%threads -4", "expected a whole number"),
+        ("%threads " + "9" * 5000, "expected a whole number"),
+        ("%threads blas=" + "9" * 5000, "expected a whole number"),
         ("%threads opnmp=2", "did you mean openmp?"),
         ("%threads openmp", "blas=4; openmp wants a number"),
         ("%threads 2 3", "given twice: 2 and 3"),

@@ -66,7 +66,8 @@ class Magics:
         self._shell.register_magic_function(self.govern, "line", "govern")
         self._shell.events.register("pre_run_cell", self._before_cell)
         self._shell.events.register("post_execute", self.session.end_cell)
-        self._shell.input_transformers_cleanup.insert(0, _cell_lines)
+        # Behind what takes away empty lines before the first word.
+        self._shell.input_transformers_cleanup.append(_cell_lines)
         for name, complete in (("threads", self._complete), ("govern", lambda *_: ["on", "off"])):
             self._shell.set_hook("complete_command", complete, re_key=rf"%{{1,2}}{name}\b")
         self._status.register()

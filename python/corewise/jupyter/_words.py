@@ -38,11 +38,13 @@ def counts(words: list[str]) -> Counts:
             )
         if name in asked:
             raise BadCount(f"given twice: {_written(name, asked[name])} and {word}")
-        if not text.isdecimal() or not 1 <= int(text) <= _core.MAX_THREADS:
+        # Of thousands of digits Python makes no number.
+        threads = int(text) if text.isdecimal() and len(text) < 10 else 0
+        if not 1 <= threads <= _core.MAX_THREADS:
             raise BadCount(
-                f"'{word}': expected a whole number of threads from 1 to {_core.MAX_THREADS}"
+                f"'{word[:40]}': expected a whole number of threads from 1 to {_core.MAX_THREADS}"
             )
-        asked[name] = int(text)
+        asked[name] = threads
     if ALL in asked and len(asked) > 1:
         raise BadCount(
             "a number that stands alone is for every pool: give it alone, or each a name"
@@ -65,8 +67,19 @@ def text(asked: Counts) -> str:
 
 
 def together(outer: Counts, inner: Counts) -> Counts:
-    """The inner counts where they say something, else the outer ones."""
-    return inner if ALL in inner else {**{k: v for k, v in outer.items() if k != ALL}, **inner}
+    """The inner counts for the pools that they speak of, for others the outer ones."""
+    if ALL in inner:
+        return inner
+    if ALL in outer:
+        outer = dict.fromkeys(APIS, outer[ALL])
+    # Of two names of a pool the more specific would count, also where it is the notebook's.
+    hidden: set[str] = set()
+    for pool in info():
+        if pool.api in inner:
+            hidden |= {pool.runtime, pool.prefix}
+        elif pool.runtime in inner:
+            hidden.add(pool.prefix)
+    return {name: threads for name, threads in outer.items() if name not in hidden} | inner
 
 
 def applied(asked: Counts) -> limits:
