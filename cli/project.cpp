@@ -25,6 +25,10 @@ class Reader {
   explicit Reader(std::string path) : path_(std::move(path)) {}
 
   Result<std::optional<Project>> read() {
+    std::error_code ignored;
+    if (!std::filesystem::is_regular_file(path_, ignored)) {  // a folder, a pipe, a link to nothing
+      return Error{CW_BAD_ARGUMENT, fmt::format("{}: expected a file", printable(path_, false))};
+    }
     std::ifstream file(path_, std::ios::binary);
     std::ostringstream text;
     // Of an empty file nothing is inserted, which is a failure to <<.
@@ -123,7 +127,10 @@ Result<std::optional<Project>> find_project(const std::string& folder) {
   while (true) {
     std::error_code ignored;
     const auto file = at / "corewise.toml";
-    if (std::filesystem::is_regular_file(file, ignored)) return Reader(file.string()).read();
+    const auto kind = std::filesystem::symlink_status(file, ignored).type();
+    if (kind != std::filesystem::file_type::not_found && kind != std::filesystem::file_type::none) {
+      return Reader(file.string()).read();
+    }
     if (!at.has_relative_path()) return std::optional<Project>();
     at = at.parent_path();
   }

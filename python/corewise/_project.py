@@ -51,7 +51,7 @@ def project(start: str | os.PathLike[str] | None = None) -> Project | None:
         return None
     while True:
         path = os.path.join(folder, NAME)
-        if os.path.isfile(path):
+        if os.path.lexists(path):
             return _read(path)
         above = os.path.dirname(folder)
         if above == folder:
@@ -60,11 +60,18 @@ def project(start: str | os.PathLike[str] | None = None) -> Project | None:
 
 
 def _read(path: str) -> Project:
+    if not os.path.isfile(path):  # a folder, a pipe, a link to nothing
+        raise BadFile(f"{path}: expected a file")
     try:
         with open(path, "rb") as file:
-            text = file.read().decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+            told = file.read()
+    except OSError as error:
         raise BadFile(f"{path}: cannot be read: {error}") from None
+    try:
+        text = told.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = told.count(b"\n", 0, error.start) + 1
+        raise BadFile(f"{path}:{line}: expected UTF-8") from None
     return _Reader(path, text).project()
 
 
@@ -78,6 +85,8 @@ def _parsed(path: str, text: str) -> dict[str, Any]:
         found = re.fullmatch(r"(.*) \(at line (\d+), column \d+\)", str(error))
         what, line = found.groups() if found else (str(error), str(text.count("\n") + 1))
         raise BadFile(f"{path}:{line}: {what}") from None
+    except (RecursionError, ValueError) as error:  # brackets within brackets, thousands of digits
+        raise BadFile(f"{path}: cannot be read: {error}") from None
 
 
 class _Reader:

@@ -96,7 +96,9 @@ def test_what_a_cell_does_not_speak_of_is_as_in_the_notebook(kernel: Kernel) -> 
     assert kernel(f"%%threads blas=2\n{NOW}").result == "[['blas', 2], ['blas', 2], ['openmp', 1]]"
     # What it speaks of by another name is its own.
     kernel("%threads libgomp=1 libscipy_openblas=1")
-    assert kernel(f"%%threads openmp=2\n{NOW}").result == "[['blas', 1], ['blas', 1], ['openmp', 2]]"
+    assert (
+        kernel(f"%%threads openmp=2\n{NOW}").result == "[['blas', 1], ['blas', 1], ['openmp', 2]]"
+    )
     for blas in ("blas", "openblas"):
         cell = kernel(f"%%threads {blas}=2\n{NOW}")
         assert cell.result == "[['blas', 2], ['blas', 2], ['openmp', 1]]"

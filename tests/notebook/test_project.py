@@ -3,6 +3,7 @@ alike."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -104,6 +105,44 @@ def test_the_command_line_says_the_same(tmp_path: Path, text: str, line: int, wh
     done = run(tmp_path, "--", "touch", "started")
     assert done.returncode == 2 and not (tmp_path / "started").exists()
     assert f"run: {tmp_path}/corewise.toml:{line}: {what}" in done.stderr
+
+
+# What stands there in place of a file that can be understood; what Python says of it.
+STRANGE = [
+    (b"\n\n# caf\xe9\n", ":3: expected UTF-8"),
+    (b"[limits]\nblas = " + b"[" * 100_000, ": cannot be read: "),
+    (b"[limits]\nblas = " + b"9" * 5_000, ": cannot be read: "),
+    ("folder", ": expected a file"),
+    ("link", ": expected a file"),
+    ("pipe", ": expected a file"),
+]
+
+
+@pytest.mark.parametrize(("found", "what"), STRANGE)
+def test_what_is_no_such_file_is_refused(tmp_path: Path, found: bytes | str, what: str) -> None:
+    file = tmp_path / "corewise.toml"
+    match found:
+        case "folder":
+            file.mkdir()
+        case "link":
+            file.symlink_to("nowhere")
+        case "pipe":
+            os.mkfifo(file)
+        case bytes():
+            file.write_bytes(found)
+    with pytest.raises(BadFile) as failed:
+        project(tmp_path)
+    assert str(failed.value).startswith(f"{file}{what}")
+
+
+@needs_tool
+@pytest.mark.parametrize(("found", "what"), STRANGE)
+def test_nor_does_run_start_with_it(tmp_path: Path, found: bytes | str, what: str) -> None:
+    test_what_is_no_such_file_is_refused(tmp_path, found, what)
+    done = run(tmp_path, "--", "touch", "started")
+    assert done.returncode == 2 and not (tmp_path / "started").exists()
+    line = what if isinstance(found, str) else ":3: " if b"caf" in found else ":2: "
+    assert f"run: {tmp_path}/corewise.toml{line}" in done.stderr
 
 
 @needs_tool
