@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import os
+from operator import index
 
 from . import _core
-from ._errors import BY_STATUS, Error
+from ._errors import BY_STATUS, BadType, BadValue, Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, SupportsIndex
 
 
-def sample(pid: int | None = None, *, each: bool = False) -> dict[str, Any]:
+def _pid(pid: object) -> int:
+    if isinstance(pid, bool) or not hasattr(pid, "__index__"):
+        raise BadType(f"pid={pid!r} is a {type(pid).__name__}: give the number of a process")
+    number = index(pid)
+    if not 0 < number < 2**31:
+        raise ProcessLookupError(f"there is no process {number}")
+    return number
+
+
+def sample(pid: SupportsIndex | None = None, *, each: bool = False) -> dict[str, Any]:
     """What the threads of a process do now, by the pool that they belong to.
 
     pid     another process of yours that has a control socket; None: this one
@@ -22,37 +32,43 @@ def sample(pid: int | None = None, *, each: bool = False) -> dict[str, Any]:
     Safe from any thread; counts of thread scope are those of the calling one, and of another
     process those that new threads begin with. Raises the errors of `control`.
     """
-    if pid is not None and pid != os.getpid():
-        return control(pid, {"request": "sample", "each": each})
+    if pid is not None and _pid(pid) != os.getpid():
+        return control(pid, {"request": "sample", "each": bool(each)})
     import json
 
-    document: dict[str, Any] = json.loads(_core.sample_json(each))
+    document: dict[str, Any] = json.loads(_core.sample_json(bool(each)))
     return document
 
 
-def control(pid: int, request: dict[str, Any], *, timeout: float = 10) -> dict[str, Any]:
+def control(
+    pid: SupportsIndex, request: dict[str, Any], *, timeout: float | None = 10
+) -> dict[str, Any]:
     """Asks a process over its control socket, which also answers while it is in a long native call.
 
     pid        a process of yours, this one too, that imported corewise or runs under `corewise run`
     request    as in docs/control.md: {"request": "limit", "limits": {"blas": 2}}
-    timeout    seconds to wait for the answer
+    timeout    seconds to wait for the answer; None: as long as it takes
 
     Safe from any thread. Raises ProcessLookupError or PermissionError where there is no such
-    process or it is somebody else's, NotAvailable where it has no control socket, TimeoutError, and
-    the error that it answers: BadValue, BadCount or UnknownName for a request that makes no sense,
-    which changed nothing.
+    process or it is somebody else's, BadType for what is no number of a process, NotAvailable where
+    it has no control socket, TimeoutError, and the error that it answers: BadValue, BadCount or
+    UnknownName for a request that makes no sense, which changed nothing.
     """
     import json
     import socket
 
-    with socket.socket(fileno=_core.control_connect(pid)) as peer:
+    number = _pid(pid)
+    if timeout is not None and not timeout > 0:
+        raise BadValue(f"timeout={timeout!r}: give a number of seconds above 0")
+    line = json.dumps(request).encode() + b"\n"
+    with socket.socket(fileno=_core.control_connect(number)) as peer:
         peer.settimeout(timeout)
-        peer.sendall(json.dumps(request).encode() + b"\n")
+        peer.sendall(line)
         text = bytearray()
         while not text.endswith(b"\n"):
             piece = peer.recv(65536)
             if not piece:
-                raise Error(f"process {pid} went away before it answered")
+                raise Error(f"process {number} went away before it answered")
             text += piece
     answer: dict[str, Any] = json.loads(text)
     if "error" in answer:

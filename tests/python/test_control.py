@@ -346,6 +346,21 @@ def test_what_makes_no_sense_is_refused(
         corewise.control(idle[0], request_)
 
 
+def test_what_is_no_process_or_no_time_is_said_in_our_words() -> None:
+    info = {"request": "info"}
+    for pid in ("x", 1.5, None, True):
+        with pytest.raises(corewise.BadType, match=f"pid={pid!r} is a .*the number of a process"):
+            corewise.control(pid, info)  # type: ignore[arg-type]
+    with pytest.raises(corewise.BadType, match="pid='x' is a str"):
+        corewise.sample("x")  # type: ignore[arg-type]
+    for pid in (0, -1, 2**31, 10**30):
+        with pytest.raises(ProcessLookupError, match=f"there is no process {pid}"):
+            corewise.control(pid, info)
+    for timeout in (0, -1, float("nan")):
+        with pytest.raises(corewise.BadValue, match="a number of seconds above 0"):
+            corewise.control(os.getpid(), info, timeout=timeout)
+
+
 def test_no_such_process() -> None:
     with pytest.raises(ProcessLookupError, match="4194304"):
         corewise.control(4194304, {"request": "info"})
