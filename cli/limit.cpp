@@ -69,8 +69,28 @@ std::string name_of(const JsonValue& pool) {
   return path.substr(path.rfind('/') + 1);
 }
 
+bool speaks_of(const AskedCount& count, const JsonValue& pool) {
+  const std::string name = name_of(pool);
+  return count.is_api ? count.name == pool.text_at("api")
+                      : count.name == pool.text_at("runtime") || name.starts_with(count.name) ||
+                            count.name.ends_with("/" + name);
+}
+
+// A sentence about the counts that no pool has; "" if there are none.
+std::string missing(const std::vector<AskedCount>& asked, const std::vector<JsonValue>& pools,
+                    const char* then) {
+  std::vector<std::string> names;
+  for (const AskedCount& count : asked) {
+    const auto speaks = [&](const JsonValue& pool) { return speaks_of(count, pool); };
+    if (std::ranges::none_of(pools, speaks)) names.push_back(printable(count.name, false));
+  }
+  if (names.empty()) return {};
+  return fmt::format("{}: no such pool is loaded{}.", fmt::join(names, ", "), then);
+}
+
 // Old and new of each pool, and whom that reaches; false if some pool kept its count.
-bool show(const Answer& answer, const Options& options, const Context& context) {
+bool show(const Answer& answer, const std::vector<AskedCount>& asked, const Options& options,
+          const Context& context) {
   const Style style = style_for(context.settings);
   const char* key = options.restore ? "restored" : "outcomes";
   const std::vector<JsonValue>& pools = answer.value.items_at(key);
@@ -91,12 +111,14 @@ bool show(const Answer& answer, const Options& options, const Context& context) 
       known->second += (known->second.empty() ? "" : ", ") + runtime;
     }
   }
+  const bool forced = answer.value.find("forced") != nullptr;
+  const std::string none = missing(asked, pools,
+                                   forced            ? ": nothing was changed"
+                                   : options.dry_run ? " yet; those to come would be limited"
+                                                     : " yet; those to come will be limited");
   if (rows.empty()) {
-    const bool forced = answer.value.find("forced") != nullptr;
-    write_out(options.restore   ? "Nothing was limited over the control socket.\n"
-              : forced          ? "No such pool is loaded: nothing was changed.\n"
-              : options.dry_run ? "No such pool is loaded yet; those to come would be limited.\n"
-                                : "No such pool is loaded yet; those to come will be limited.\n");
+    write_out(options.restore ? "Nothing was limited over the control socket.\n"
+                              : folded(none, 0, 2, style.width) + "\n");
     return !forced;
   }
   std::string out =
@@ -105,6 +127,18 @@ bool show(const Answer& answer, const Options& options, const Context& context) 
     out += '\n';
     for (const auto& [reach, runtimes] : reaches) {
       out += folded(fmt::format("{}: reaches {}.", runtimes, reach), 0, 2, style.width) + "\n";
+    }
+    if (!none.empty()) out += folded(none, 0, 2, style.width) + "\n";
+    const bool written = std::ranges::any_of(pools, [](const JsonValue& pool) {
+      return pool.number_at("after") < pool.number_at("before");
+    });
+    if (forced && written) {
+      out += folded(options.dry_run ? "It would be written into the memory of the process, and "
+                                      "could not be undone from outside."
+                                    : "Written into the memory of the process: it cannot be undone "
+                                      "from outside, --restore neither.",
+                    0, 2, style.width) +
+             "\n";
     }
     if (options.dry_run) out += "Dry run: nothing was changed.\n";
   }
@@ -150,7 +184,7 @@ int limit(const Options& options, const Context& context) {
                ? kOk
                : kNotTaken;
   }
-  return show(*answer, options, context) ? kOk : kNotTaken;
+  return show(*answer, *asked, options, context) ? kOk : kNotTaken;
 }
 
 Action declare(CLI::App& app) {
@@ -171,7 +205,8 @@ Action declare(CLI::App& app) {
       ->type_name("NAME=N");
   app.add_flag("--restore", options->restore, "End all limits that were set so");
   app.add_flag("--force", options->force,
-               "Where there is no control socket, write the counts of OpenBLAS into its memory");
+               "Where there is no control socket, write the counts of OpenBLAS into its memory; "
+               "cannot be undone");
   app.add_flag("--dry-run", options->dry_run, "Say what would be, and change nothing");
   return [options](const Context& context) { return limit(*options, context); };
 }
@@ -191,7 +226,8 @@ const Command kLimit = {
         "--force "
         "says to store smaller counts in its memory, as root or with the rights of ptrace: those "
         "of "
-        "OpenBLAS, which hold until the program sets its own.\n"
+        "OpenBLAS, which hold until the program sets its own. That cannot be undone from outside, "
+        "--restore neither.\n"
         "\n"
         "Limits add up: of one name the latest holds. They hold until --restore, or until the "
         "process ends, also for libraries that it loads later.",

@@ -52,6 +52,32 @@ std::vector<std::string> folders_of(int pid, uid_t user) {
   return all;
 }
 
+int connect_by(const std::string& path, int flags) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (!fits(path)) {
+    errno = ENAMETOOLONG;
+    return -1;
+  }
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+  if (fd < 0) return -1;
+  if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return fd;
+  const int reason = errno;
+  ::close(fd);
+  errno = reason;
+  return -1;
+}
+
+// Whether nobody listens at it any more. A process that is not seen here may be one of another pid
+// namespace, such as a container's with the same /tmp: it still listens.
+bool is_left(const std::string& path) {
+  const int fd = connect_by(path, SOCK_NONBLOCK);
+  if (fd < 0) return errno == ECONNREFUSED;
+  ::close(fd);
+  return false;
+}
+
 std::optional<ucred> peer_of(int fd) {
   ucred peer{};
   socklen_t size = sizeof peer;
@@ -73,22 +99,7 @@ Result<std::string> own_socket() {
   return Error{CW_NOT_PERMITTED, "there is no private folder for the control socket: " + why};
 }
 
-int connect_path(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (!fits(path)) {
-    errno = ENAMETOOLONG;
-    return -1;
-  }
-  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-  const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return -1;
-  if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return fd;
-  const int reason = errno;
-  ::close(fd);
-  errno = reason;
-  return -1;
-}
+int connect_path(const std::string& path) { return connect_by(path, 0); }
 
 Result<int> connect_to(int pid) {
   const std::string name = "process " + std::to_string(pid);
@@ -130,8 +141,9 @@ std::vector<int> served_pids() {
       const std::string proc = "/proc/" + std::to_string(*pid);
       if (::access(proc.c_str(), F_OK) == 0) {
         pids.push_back(static_cast<int>(*pid));
-      } else {
-        ::unlink((folder + "/" + entry->d_name).c_str());
+      } else if (const std::string path = socket_in(folder, static_cast<int>(*pid));
+                 is_left(path)) {
+        ::unlink(path.c_str());
       }
     }
     ::closedir(list);

@@ -20,7 +20,8 @@ Result<int> connect_to(int pid);
 // Connects to a path; below 0 with errno.
 int connect_path(const std::string& path);
 
-// The processes of this user that have a socket. Sockets of processes that are gone are removed.
+// The processes of this user that have a socket. Sockets that nobody listens at are removed, if
+// their processes are gone.
 std::vector<int> served_pids();
 
 }  // namespace corewise::control

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
@@ -78,6 +79,17 @@ def test_limit_and_restore(corewise, busy):
     assert "Nothing was limited" in corewise("limit", "-p", busy, "--restore").stdout
     answer = json.loads(corewise("limit", "-p", busy, "--pool", "openblas=1", "--json").stdout)
     assert answer["outcomes"][0]["after"] == 1
+
+
+def test_counts_that_no_pool_has_are_said(corewise, busy):
+    later = "no such pool is loaded yet; those to come"
+    done = corewise("limit", "--pid", busy, "--tbb", "4")
+    assert (done.returncode, done.stdout) == (0, f"tbb: {later} will be limited.\n")
+    mixed = ("--blas", "1", "--tbb", "4", "--pool", "libgomp=2", "--pool", "libscipy_open=1")
+    assert corewise("limit", "--pid", busy, *mixed).returncode == 2  # no prefix of a pool
+    done = corewise("limit", "--pid", busy, *mixed[:-1], "openblas=1", "--dry-run")
+    assert f"\ntbb, libgomp: {later} would be limited.\n" in done.stdout
+    assert "openblas: no such" not in done.stdout and "blas: no such" not in done.stdout
 
 
 def test_a_limit_before_its_pool_is_loaded(corewise):
@@ -217,6 +229,21 @@ def test_top_leaves_out_pids_of_another_namespace(corewise, program, numpy_with_
     assert 1 not in [process["pid"] for process in processes]
 
 
+def test_a_socket_is_removed_once_nobody_listens(corewise, tmp_path):
+    """A process that is not seen may be a container's, which shares the folder."""
+    folder = tmp_path / "corewise"
+    folder.mkdir(mode=0o700)
+    path = folder / f"{2**22 - 1}.sock"  # no process has that number
+    with socket.socket(socket.AF_UNIX) as elsewhere:
+        elsewhere.bind(str(path))
+        elsewhere.listen(1)
+        for _ in range(3):  # nor when nobody accepts
+            assert corewise("top", "--once", env={"XDG_RUNTIME_DIR": str(tmp_path)}).returncode == 0
+            assert path.exists()
+    assert corewise("top", "--once", env={"XDG_RUNTIME_DIR": str(tmp_path)}).returncode == 0
+    assert not path.exists()
+
+
 def test_top_wants_a_terminal(corewise):
     done = corewise("top")
     assert done.returncode == 2 and "--once" in done.stderr
@@ -351,15 +378,24 @@ def test_what_cannot_be_entered_is_limited_by_force_alone(corewise, numpy_python
         assert corewise("limit", "--pid", pid, "--blas", "1").returncode == 8
         assert forced("--blas", "1", "--dry-run") == (0, [(3, 1)])
         assert inside() == "3 True"
-        assert forced("--blas", "2") == (0, [(3, 2)])
+        tried = corewise("limit", "--pid", pid, "--force", "--blas", "2", "--dry-run")
+        assert "could not be undone from outside" in " ".join(tried.stdout.split())
+        done = corewise("limit", "--pid", pid, "--force", "--blas", "2", "--tbb", "1")
+        assert done.returncode == 0 and re.search(r"^blas +3 +2 ", done.stdout, re.M)
+        assert "it cannot be undone from outside, --restore neither." in " ".join(
+            done.stdout.split()
+        )
+        assert "\ntbb: no such pool is loaded: nothing was changed.\n" in done.stdout
         assert inside() == "2 True"
+        kept = corewise("limit", "--pid", pid, "--force", "--blas", "3")
+        assert "Written" not in kept.stdout
         assert forced("--blas", "8") == (0, [(2, 2)])  # never raised
         assert forced("--pool", "openblas=1") == (0, [(2, 1)])
         assert inside() == "1 True"
         assert corewise("limit", "--pid", pid, "--force", "--blas", "0").returncode == 2
         none = corewise("limit", "--pid", pid, "--force", "--openmp", "1")
         assert none.returncode == 9
-        assert none.stdout == "No such pool is loaded: nothing was changed.\n"
+        assert none.stdout == "openmp: no such pool is loaded: nothing was changed.\n"
         assert forced("--openmp", "1") == (9, [])
 
 
