@@ -92,7 +92,10 @@ int of_command(const Context& context) {
 
 int of_last_death(const Context& context) {
   const auto last = postmortem::last_death();
-  if (!last) return fail(kNotExamined, last.error().what);
+  if (!last) {
+    return fail(kNotExamined, "doctor: the newest report: " + printable(last.error().what, false),
+                "it may have been cut short by a full disk; without it, the one before is shown");
+  }
   const std::optional<postmortem::Death>& death = *last;
   if (context.settings.json) {
     write_out(postmortem::death_json(death) + "\n");

@@ -109,10 +109,11 @@ Result<Death> read_death(std::string_view report) {
   const JsonValue& top = *read;
   Death death;
   death.signal = whole_at(top, "signal");
-  if (whole_at(top, "schema_version") != 1 || death.signal < 1 || death.signal > 64) {
+  death.pid = whole_at(top, "pid");
+  if (whole_at(top, "schema_version") != 1 || death.signal < 1 || death.signal > 64 ||
+      death.pid < 1) {
     return Error{CW_BAD_ARGUMENT, "it is no report of a death"};
   }
-  death.pid = whole_at(top, "pid");
   death.program = top.text_at("program");
   death.folder = top.text_at("folder");
   death.time = static_cast<std::int64_t>(std::clamp(top.number_at("time"), 0.0, 1e15));

@@ -193,3 +193,12 @@ def test_a_fork_after_openmp(program, corewise, tmp_path, used):
         os.kill(int(pid), signal.SIGKILL)
         parent.wait()
         parent.stdout.close()
+
+
+@pytest.mark.parametrize("text", ["", '{"schema_version":1,"sig', "\x7fELF", '{"signal":11}'])
+def test_a_report_that_cannot_be_read_names_its_file(corewise, tmp_path, text):
+    (folder := tmp_path / "corewise").mkdir(mode=0o700)
+    (folder / "7.json").write_text(text)
+    done = corewise("doctor", "--last", env={"XDG_STATE_HOME": str(tmp_path)})
+    assert done.returncode == 7 and f"the newest report: {folder}/7.json: " in done.stderr
+    assert "without it, the one before is shown" in done.stderr

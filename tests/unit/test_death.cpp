@@ -65,7 +65,8 @@ TEST_CASE("death: a number of the moment goes before one from earlier") {
 TEST_CASE("death: what is no report is an error") {
   for (const char* text :
        {"", "{}", "[]", "x", R"({"schema_version":2,"signal":11})",
-        R"({"schema_version":1,"signal":0})", R"({"schema_version":1,"signal":1e9})"}) {
+        R"({"schema_version":1,"signal":0})", R"({"schema_version":1,"signal":11})",
+        R"({"schema_version":1,"signal":11,"pid":"x"})", R"({"schema_version":1,"signal":1e9})"}) {
     CAPTURE(text);
     CHECK(!read_death(text));
   }
