@@ -10,6 +10,7 @@
 #include <cstring>
 #include <fstream>
 #include <optional>
+#include <string_view>
 #include <thread>
 
 #include "budget.h"
@@ -116,8 +117,13 @@ int record_command(Recorder& recorder, double interval_s, std::optional<double> 
 
 int record(const Options& options, const Context& context) {
   if (options.html) {
-    const std::string base = options.html->substr(0, options.html->rfind(".jsonl"));
-    return write_page(*options.html, base + ".html", context);
+    if (options.pid || !context.words.empty()) {
+      return fail(kUsage, "record: --html is about a recording: it takes no --pid and no command");
+    }
+    std::string_view base = *options.html;
+    constexpr std::string_view kEnd = ".jsonl";
+    if (base.ends_with(kEnd)) base.remove_suffix(kEnd.size());
+    return write_page(*options.html, std::string(base) + ".html", context);
   }
   if (options.pid.has_value() != context.words.empty()) {
     return fail(kUsage, "record: give either --pid PID or a command after --",
@@ -176,7 +182,10 @@ int record(const Options& options, const Context& context) {
     }
   }
   file.close();
+  const bool whole = bool(file);
+  if (!whole) warn(fmt::format("{} is not whole: is the disk full?", printable(lines, false)));
   const int code = write_page(lines, options.output + ".html", context);
+  if (!whole) return kFailed;
   return options.pid || code != kOk ? code : end_like(status);
 }
 

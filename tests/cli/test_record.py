@@ -2,6 +2,8 @@
 
 import json
 import re
+import resource
+import signal
 import sys
 import xml.dom.minidom
 
@@ -111,10 +113,31 @@ def test_what_is_no_recording(corewise, tmp_path, text, words):
         (["--seconds", "-1", "--", "true"], 2),
         (["-o", "/nowhere/x", "--", "true"], 1),
         (["--html", "/nowhere/x.jsonl"], 1),
+        (["--html", "x.jsonl", "--", "true"], 2),
+        (["--html", "x.jsonl", "--pid", "1"], 2),
     ],
 )
 def test_wrong_words(corewise, words, code):
     assert corewise("record", *words).returncode == code
+
+
+def test_a_full_disk_is_said(corewise, tmp_path):
+    """Here a limit on the size of files, whose signal is ignored."""
+
+    def narrow():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))
+
+    done = corewise("record", "-o", str(tmp_path / "x"), "--", "true", preexec_fn=narrow)
+    assert done.returncode == 1 and "x.jsonl is not whole: is the disk full?" in done.stderr
+
+
+def test_the_page_lies_beside_its_recording(corewise, tmp_path):
+    assert corewise("record", "-o", str(tmp_path / "x"), "--", "true").returncode == 0
+    (folder := tmp_path / "a.jsonl").mkdir()
+    (tmp_path / "x.jsonl").rename(folder / "b")
+    assert corewise("record", "--html", str(folder / "b")).returncode == 0
+    assert (folder / "b.html").exists()
 
 
 def test_what_cannot_start_leaves_the_recording_before(corewise, tmp_path):
