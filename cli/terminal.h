@@ -46,11 +46,18 @@ class Terminal {
   }
 
   static int rows() {
-    winsize size{};
-    return ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 ? size.ws_row : 24;
+    const winsize size = seen();
+    return size.ws_row > 0 ? size.ws_row : 24;
   }
 
+  // 0 if it does not tell.
+  static int columns() { return seen().ws_col; }
+
  private:
+  static winsize seen() {
+    winsize size{};
+    return ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size : winsize{};
+  }
   void enter() {
     termios raw = before_;
     raw.c_lflag &= static_cast<tcflag_t>(~(ICANON | ECHO));

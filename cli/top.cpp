@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <optional>
 #include <string_view>
 #include <thread>
@@ -68,7 +69,10 @@ class Top {
     double next_s = view_.time_s + 0.3;
     for (;;) {
       keep_selection();
-      terminal.draw(top_screen(view_, state_, style_for(context_.settings), Terminal::rows()));
+      Style style = style_for(context_.settings);
+      // A line that is wider than the terminal would be two, however narrow that is.
+      if (Terminal::columns() > 0) style.width = Terminal::columns();
+      terminal.draw(top_screen(view_, state_, style, Terminal::rows()));
       std::array<pollfd, 2> all{{{STDIN_FILENO, POLLIN, 0}, {terminal.signals(), POLLIN, 0}}};
       const double left_ms = 1000 * (next_s - monotonic_s());
       const int ready = ::poll(all.data(), all.size(), std::max(0, static_cast<int>(left_ms)));
@@ -220,6 +224,11 @@ int top(const Options& options, const Context& context) {
   }
   if (::isatty(STDIN_FILENO) != 1 || ::isatty(STDOUT_FILENO) != 1) {
     return fail(kUsage, "top: there is no terminal to show it on",
+                "corewise top --once, or --json");
+  }
+  const char* kind = std::getenv("TERM");  // NOLINT(concurrency-mt-unsafe)
+  if (kind == nullptr || *kind == '\0' || std::string_view(kind) == "dumb") {
+    return fail(kUsage, "top: the terminal cannot be drawn on (TERM)",
                 "corewise top --once, or --json");
   }
   return Top(context, interval_ms).run();

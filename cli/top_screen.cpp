@@ -83,7 +83,10 @@ std::vector<std::string> pool_lines(const WatchedProcess& process, const Style& 
     return {cut_to(fmt::format("Process {} does not answer: its pools are not known.", process.pid),
                    style.width, style.unicode)};
   }
-  if (process.pools.empty()) return {fmt::format("Process {} has no thread pools.", process.pid)};
+  if (process.pools.empty()) {
+    return {cut_to(fmt::format("Process {} has no thread pools.", process.pid), style.width,
+                   style.unicode)};
+  }
   std::vector<std::string> lines;
   lines.push_back(fmt::format("Pools of {:<8} {:>7} {:>4} {:>5} {:>5} {:>5} {:>6}  LIBRARY",
                               process.pid, "ALLOWED", "RUN", "WAIT", "SPIN", "CPU%", "DELAY%"));

@@ -169,6 +169,30 @@ def test_another_size(open_top):
     assert len(seen.splitlines()) == 12 and "PID" in seen
 
 
+@pytest.mark.parametrize(("columns", "rows"), [(20, 5), (30, 8)])
+def test_a_tiny_terminal(open_top, columns, rows):
+    top = open_top(columns, rows)
+    for _ in range(200):
+        seen = top.screen()
+        if seen.startswith("core"):
+            break
+        time.sleep(0.05)
+    lines = seen.splitlines()
+    assert re.fullmatch("corewise top   budg.*…", lines[0]) and len(lines[0]) == columns
+    assert len(lines) == rows
+    top.keys("l", "q")  # typed, as a limit
+    top.wait("limit ")
+
+
+def test_a_terminal_that_cannot_be_drawn_on(program, fake):
+    for kind in ("dumb", ""):
+        line = f"TERM={kind} {program} top"
+        words = ["script", "-qec", line, "/dev/null"]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 2 and "cannot be drawn on (TERM)" in done.stdout
+        assert "\x1b" not in done.stdout
+
+
 def test_no_colour_where_it_is_not_wanted(program, fake):
     env = CLEAN | {"XDG_RUNTIME_DIR": str(fake[1])}
     words = [*NOBODY, program, "top", "--once"]
