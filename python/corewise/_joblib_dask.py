@@ -8,13 +8,17 @@ from typing import Any
 
 from joblib._dask import DaskDistributedBackend
 
+from ._errors import Error
 from ._share import Wish, current
 
 
 def _tasks_beside(client: Any) -> int:
     """The most tasks that the workers of one machine run at a time."""
     hosts: Counter[str] = Counter()
-    for worker in client.scheduler_info(n_workers=-1)["workers"].values():
+    told = client.scheduler_info(n_workers=-1)
+    if "workers" not in told:
+        raise Error("the Dask client of this block is closed: make a new one, then the block")
+    for worker in told["workers"].values():
         hosts[worker["host"]] += worker["nthreads"]
     return max(hosts.values(), default=1)
 

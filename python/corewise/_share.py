@@ -46,7 +46,7 @@ class Wish(NamedTuple):
 
     def divide(self, tasks: int) -> Share:
         """The plan for so many tasks at a time, within the budget. The rules are docs/plan.md's."""
-        planned = plan(tasks, self.openmp, self.blas)
+        planned = plan(min(tasks, _core.MAX_THREADS), self.openmp, self.blas)
         whole = planned.floor if self.budget is None else min(planned.floor, self.budget)
         tasks = min(tasks, whole)
         room = whole // tasks

@@ -72,7 +72,7 @@ class Plugin(WorkerPlugin):
         try:
             self._undo.append(_dask_worker.begin(worker, *self._asked))
         except Exception as error:
-            self._refuse(worker, f"is not governed: {error}", "see docs/govern.md")
+            self._refuse(worker, f"is not governed: {str(error).rstrip('.')}", "see docs/govern.md")
 
     def teardown(self, worker: Any) -> None:
         """Called by Dask when the worker closes or the plugin is removed."""

@@ -162,6 +162,19 @@ def test_joblib_on_dask(client: Client) -> None:
     assert {openmp for openmp, _ in on_all(client, counts)} == {16}
 
 
+def test_a_client_that_was_closed_is_said(cluster: LocalCluster) -> None:
+    with Client(cluster) as closed, corewise.joblib(n_jobs=2, backend="dask"):
+        closed.close()
+        with pytest.raises(corewise.Error, match="client of this block is closed: make a new one"):
+            Parallel()(delayed(counts)() for _ in range(2))
+
+
+def test_a_budget_that_workers_cannot_have_is_one_sentence(client: Client) -> None:
+    with pytest.raises(RuntimeError, match="give at most that: its tasks run without limits"):
+        client.register_plugin(corewise.dask.Plugin(budget=5000))
+    client.unregister_worker_plugin("corewise")
+
+
 def test_a_worker_without_corewise_is_named_and_works_on(
     client: Client, processes: Processes, tmp_path: Path
 ) -> None:

@@ -61,6 +61,11 @@ def test_no_more_workers_than_the_budget_holds() -> None:
     assert joblib.effective_n_jobs(40) == 40
 
 
+def test_more_workers_than_can_be_counted_are_as_many_as_the_budget_holds() -> None:
+    with corewise.joblib(n_jobs=10**6, backend="threading", budget=1):
+        assert len(Parallel()(delayed(counts)() for _ in range(2))) == 2
+
+
 @pytest.mark.usefixtures("of_16_cpus")
 def test_one_worker_has_the_whole_budget(wide: tuple[int, int]) -> None:
     with corewise.joblib(n_jobs=1, budget=5):
