@@ -114,10 +114,13 @@ class Top {
     }
   }
 
-  void ask(const std::string& request, const std::string& done) {
+  // What each pool made of it, if it was a limit.
+  std::optional<std::vector<JsonValue>> ask(const std::string& request, const std::string& done) {
     const auto answer = ask_process(state_.selected, request, kPatienceMs);
     state_.message = answer ? done : answer.error().what;
     view_ = watch_.look();
+    if (!answer) return std::nullopt;
+    return answer->value.items_at("outcomes");
   }
 
   void apply_limit() {
@@ -128,7 +131,15 @@ class Top {
       state_.message = request.error().what;
       return;
     }
-    ask(*request, fmt::format("limited {} to {}", state_.selected, text));
+    const auto outcomes = ask(*request, fmt::format("limited {} to {}", state_.selected, text));
+    if (!outcomes) return;
+    if (outcomes->empty()) {
+      state_.message = fmt::format("{}: no such pool is loaded yet, those to come get it", text);
+    }
+    for (const JsonValue& pool : *outcomes) {
+      const std::string reason = pool.text_at("reason");
+      if (!reason.empty()) state_.message = pool.text_at("runtime") + ": " + reason;
+    }
   }
 
   void toggle_governing() {

@@ -35,7 +35,11 @@ def answer(request):
     if name == "limit":
         if request["limits"].get("blas") == 13:
             return {"error": {"status": 2, "kind": "bad count", "message": "thirteen is bad luck"}}
+        if "numba" in request["limits"]:
+            return {"outcomes": [{"runtime": "numba", "reason": "it cannot be set from outside"}]}
+        if "tbb" in request["limits"]: return {"outcomes": []}
         state["limit"] = request["limits"]["blas"]
+        return {"outcomes": [{"runtime": "openblas", "reason": ""}]}
     if name == "restore": state["limit"] = None
     if name in ("govern", "ungovern"): state["governed"] = name == "govern"
     return {"schema_version": 1, "pid": os.getpid(), "governed": state["governed"],
@@ -141,6 +145,10 @@ def test_keys(open_top):
     top.wait("limited", "to blas=3", " blas=3 ")
     top.keys("l", "blas=13", "Enter")
     top.wait("thirteen is bad luck")
+    top.keys("l", "tbb=2", "Enter")
+    top.wait("tbb=2: no such pool is loaded yet, those to come get it")
+    top.keys("l", "numba=2", "Enter")
+    top.wait("numba: it cannot be set from outside")
     top.keys("l", "nonsense", "Enter")
     top.wait("'nonsense' is no NAME=N")
     top.keys("l", "blas=1", "Escape")
