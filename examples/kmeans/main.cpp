@@ -6,6 +6,8 @@
 #include <mpi.h>
 #include <omp.h>
 
+#include <climits>
+#include <cmath>
 #include <corewise.hpp>
 #include <cstdio>
 #include <cstdlib>
@@ -48,11 +50,21 @@ struct Share {
   }
 };
 
+// A whole number above 0; else 0.
+int number(const char* word) {
+  char* end = nullptr;
+  const long value = std::strtol(word, &end, 10);
+  return *end == '\0' && value > 0 && value <= INT_MAX ? static_cast<int>(value) : 0;
+}
+
 int run(int count, char** words, int rank, int ranks) {
-  if (count < 3) throw std::runtime_error("usage: kmeans FILE.npy CLUSTERS [ITERATIONS] [--free]");
   const bool free = std::strcmp(words[count - 1], "--free") == 0;
-  const int iterations = count > 3 && std::atoi(words[3]) > 0 ? std::atoi(words[3]) : 300;
-  const int clusters = std::atoi(words[2]);
+  if (free) --count;
+  const int iterations = count > 3 ? number(words[3]) : 300;
+  if (count < 3 || count > 4 || iterations == 0) {
+    throw std::runtime_error("usage: kmeans FILE.npy CLUSTERS [ITERATIONS] [--free]");
+  }
+  const int clusters = number(words[2]);
   const Rows rows =
       read_rows(words[1], static_cast<std::size_t>(rank), static_cast<std::size_t>(ranks));
   if (clusters < 1 || static_cast<std::size_t>(clusters) > rows.all) {
@@ -72,6 +84,10 @@ int run(int count, char** words, int rank, int ranks) {
 
   const double begin = MPI_Wtime();
   const Clustering made = lloyd(rows, std::move(centers), iterations);
+  if (!std::isfinite(made.inertia)) {
+    throw std::runtime_error(std::string(words[1]) +
+                             " has values that are no numbers, or too large");
+  }
   if (rank == 0) {
     std::printf("%d ranks, %d iterations, inertia %.10g, %.3f s\n", ranks, made.iterations,
                 made.inertia, MPI_Wtime() - begin);

@@ -32,11 +32,19 @@ Rows read_rows(const std::string& file, std::size_t part, std::size_t parts) {
   in.read(header.data(), static_cast<std::streamsize>(header.size()));
   Rows rows;
   const std::size_t shape = header.find("'shape': (");
+  char end = 0;
   if (!in || header.find("'<f8'") == std::string::npos ||
       header.find("'fortran_order': False") == std::string::npos || shape == std::string::npos ||
-      std::sscanf(header.c_str() + shape, "'shape': (%zu, %zu)", &rows.all, &rows.columns) != 2) {
+      std::sscanf(header.c_str() + shape, "'shape': (%zu, %zu%c", &rows.all, &rows.columns, &end) !=
+          3 ||
+      end != ')' || rows.columns == 0) {
     throw wrong(file, "is no table of float64 in C order");
   }
+  const auto begin = in.tellg();
+  const auto there = static_cast<std::size_t>(in.seekg(0, std::ios::end).tellg() - begin);
+  in.seekg(begin);
+  // Before memory is taken for what the header only claims.
+  if (rows.all > there / sizeof(double) / rows.columns) throw wrong(file, "ends too early");
   rows.first = rows.all * part / parts;
   rows.count = rows.all * (part + 1) / parts - rows.first;
   rows.values.resize(rows.count * rows.columns);

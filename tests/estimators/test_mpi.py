@@ -164,6 +164,9 @@ def test_the_example_dies_free_and_lives_governed(kmeans: str, tmp_path: Path) -
         ([__file__, "4"], "is no .npy file"),
         (["TABLE", "0"], "give a number from 1 to 20000"),
         (["TABLE"], "usage"),
+        (["TABLE", "4x"], "give a number from 1 to 20000"),
+        (["TABLE", "4", "many"], "usage"),
+        (["TABLE", "4", "5", "6"], "usage"),
     ],
 )
 def test_the_example_refuses(
@@ -171,6 +174,32 @@ def test_the_example_refuses(
 ) -> None:
     done = run(kmeans, *(table[0] if word == "TABLE" else word for word in words))
     assert done.returncode != 0 and said in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("shape", "claimed", "said"),
+    [
+        ((5, 4, 3), None, "is no table of float64"),
+        ((5, 0), None, "is no table of float64"),
+        ((50, 4), "(9999999999, 4)", "ends too early"),
+        ((50, 4), "(999999999999999, 999999)", "ends too early"),
+        ((50, 4), "(-5, 4)", "ends too early"),
+        ((50, 4), "nan", "has values that are no numbers"),
+    ],
+)
+def test_the_example_refuses_what_is_no_table_of_numbers(
+    kmeans: str, tmp_path: Path, shape: tuple[int, ...], claimed: str | None, said: str
+) -> None:
+    file = tmp_path / "x.npy"
+    np.save(file, np.full(shape, np.nan if claimed == "nan" else 1.0))
+    if claimed and claimed != "nan":
+        told = f"{shape}, }}".encode()
+        file.write_bytes(
+            file.read_bytes().replace(told.ljust(40), f"{claimed}, }}".encode().ljust(40))
+        )
+        assert claimed.encode() in file.read_bytes()
+    done = run(kmeans, str(file), "2")
+    assert done.returncode == 1 and said in done.stderr
 
 
 def test_budgets_here_are_undivided() -> None:
