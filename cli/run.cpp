@@ -101,6 +101,10 @@ std::optional<Error> add_agent(const Options& options, Changes& to) {
       continue;
     }
     to.set.push_back({idle.name, idle.value});
+    // So that it is not taken for the user's.
+    if (idle.name == std::string("OPENBLAS_THREAD_TIMEOUT")) {
+      to.set.push_back({"COREWISE_THREAD_TIMEOUT", idle.value});
+    }
   }
   return std::nullopt;
 }

@@ -13,7 +13,9 @@
 
 #include "gate.h"
 #include "gate_exact.h"
+#include "idle_pools.h"
 #include "module_names.h"
+#include "spin_token.h"
 
 namespace corewise::govern::openblas {
 namespace {
@@ -48,6 +50,7 @@ struct Copy {
   // gate by.
   std::atomic<bool> shared_out{false};
   int ceiling = 0;
+  SpinWord spin;  // at 0: none was found
   Replaced set, goto_set, get;
 
   // Over OpenMP: how many threads the calling thread may use.
@@ -96,6 +99,13 @@ int at_rest(const Copy& copy) {
   return cap == 0 ? program : std::min(program, cap);
 }
 
+// Where no thread is left over, another that spins would take the place of one that works.
+void share_cpus(const Copy& copy, bool has_all) {
+  if (!has_all || copy.spin.at == 0) return spin_token::give_up();
+  spin_token::take(copy.spin);
+  if (!copy.active.load()) spin_token::give_up();
+}
+
 void enter_openmp(const Copy& copy) {
   const gate::Visit visit = gate::enter(gate::Kind::kCall, copy.openmp_threads(), false, copy.pool);
   me.nest.push(visit);
@@ -118,6 +128,7 @@ void enter(const void* served, int) {
     copy->shared_out.store(less, std::memory_order_relaxed);
   }
   store(*copy, visit.threads);
+  if (visit.counted) share_cpus(*copy, visit.threads == wanted);
 }
 
 void leave(const void*) {
@@ -129,6 +140,7 @@ void leave(const void*) {
 // A region of several threads starts: what its threads call must not get more than one each, and
 // vector routines come without a word.
 void busy() {
+  spin_token::give_up();
   for (const Copy& copy : all_copies()) {
     if (copy.lowers && copy.active.load(std::memory_order_relaxed)) store(copy, 1);
   }
@@ -239,6 +251,7 @@ std::vector<std::string> remove_entries(Copy& copy) {
 // Empty, or why the copy cannot be governed at all.
 std::string prepare(Copy& copy, const Pool& pool, const ModuleNames& names) {
   copy.ceiling = pool.ceiling;
+  if (const auto word = idle_pools::word_of(pool)) copy.spin = *word;
   if (pool.layer == "openmp") {
     if (!exact_teams.add(names.module())) return "there are too many libraries over OpenMP";
     copy.openmp_threads =
@@ -308,6 +321,7 @@ std::vector<std::string> detach_all() {
     for (std::string& why : remove_entries(copy)) left.push_back(std::move(why));
     if (copy.lowers) std::atomic_ref(*copy.count).store(copy.program.load());
   }
+  spin_token::give_up();
   return left;
 }
 

@@ -15,6 +15,7 @@ namespace {
 struct Held {
   const Pool* pool = nullptr;
   std::optional<SpinWord> word;
+  std::string why;  // there is none
   std::uint64_t before = 0;
   bool shortened = false;
 };
@@ -37,7 +38,7 @@ std::vector<Held>& held() {
 void shorten(Held& entry, Report& report) {
   if (!entry.word) return;
   const std::uint64_t now = entry.word->load();
-  if (now <= entry.word->brief) return;
+  if (now <= entry.word->brief || now == entry.word->patient) return;
   entry.before = now;
   entry.shortened = true;
   entry.word->store(entry.word->brief);
@@ -45,7 +46,7 @@ void shorten(Held& entry, Report& report) {
 }
 
 // Looks only once: what cannot be found now cannot be found later.
-Held& entry_of(const Pool& pool, Report& report) {
+Held& entry_of(const Pool& pool) {
   const auto known =
       std::ranges::find_if(held(), [&](const Held& entry) { return entry.pool == &pool; });
   if (known != held().end()) return *known;
@@ -55,7 +56,7 @@ Held& entry_of(const Pool& pool, Report& report) {
     if (const auto word = pool.runtime->spin_word(pool)) {
       entry.word = *word;
     } else if (word.error().status != CW_OK) {
-      report.left.push_back(word.error().what);
+      entry.why = word.error().what;
     }
   }
   return entry;
@@ -73,7 +74,9 @@ Report install() {
   Report report;
   const std::lock_guard guard(lock());
   for (std::size_t id = 0; id < pool_count(); ++id) {
-    shorten(entry_of(pool_at(id), report), report);
+    Held& entry = entry_of(pool_at(id));
+    if (!entry.why.empty()) report.left.push_back(entry.why);
+    shorten(entry, report);
   }
   return report;
 }
@@ -83,8 +86,9 @@ Report remove() {
   const std::lock_guard guard(lock());
   for (Held& entry : held()) {
     if (!std::exchange(entry.shortened, false)) continue;
-    if (entry.word->load() == entry.word->brief) {
-      entry.word->store(entry.before);
+    const SpinWord& word = *entry.word;
+    if (word.exchange(word.brief, entry.before) ||
+        (word.patient != 0 && word.exchange(word.patient, entry.before))) {
       ++report.shortened;
     } else {
       report.left.push_back("somebody else has set how long the idle threads of " +
@@ -92,6 +96,11 @@ Report remove() {
     }
   }
   return report;
+}
+
+std::optional<SpinWord> word_of(const Pool& pool) {
+  const std::lock_guard guard(lock());
+  return entry_of(pool).word;
 }
 
 std::span<const Variable> variables() { return kVariables; }

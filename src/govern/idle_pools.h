@@ -7,9 +7,12 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
+
+#include "spin_word.h"
 
 namespace corewise::govern::idle_pools {
 
@@ -23,6 +26,9 @@ Report install();
 
 // Gives each library back what it had. A word that somebody else has set since is left so.
 Report remove();
+
+// Where the pool keeps how long its idle threads spin; nothing if that was not found.
+std::optional<SpinWord> word_of(const Pool& pool);
 
 // What says the same to libraries that are not loaded yet, where the user has not set it.
 struct Variable {

@@ -59,6 +59,16 @@ void SpinWord::store(std::uint64_t value) const {
   }
 }
 
+bool SpinWord::exchange(std::uint64_t expected, std::uint64_t value) const {
+  if (width == 8) {
+    return std::atomic_ref(*reinterpret_cast<std::uint64_t*>(at))
+        .compare_exchange_strong(expected, value);
+  }
+  auto held = static_cast<std::uint32_t>(expected);
+  return std::atomic_ref(*reinterpret_cast<std::uint32_t*>(at))
+      .compare_exchange_strong(held, static_cast<std::uint32_t>(value));
+}
+
 std::optional<std::uintptr_t> stored_word(std::span<const std::byte> code, std::uintptr_t address,
                                           const Plausible& plausible_address) {
   constexpr std::size_t kLength = 6;

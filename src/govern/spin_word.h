@@ -24,10 +24,13 @@ namespace corewise::govern {
 struct SpinWord {
   std::uintptr_t at = 0;
   std::size_t width = 4;
-  std::uint64_t brief = 0;  // what it is to hold while governed, if it holds more
+  std::uint64_t brief = 0;    // what it is to hold while governed, if it holds more
+  std::uint64_t patient = 0;  // what it may hold instead with the token; up to `brief`: never
 
   std::uint64_t load() const;
   void store(std::uint64_t value) const;
+  // False if it holds something else, which stays.
+  bool exchange(std::uint64_t expected, std::uint64_t value) const;
 };
 
 using Plausible = std::function<bool(std::uint64_t value)>;

@@ -154,12 +154,20 @@ bool is_timeout(std::uint64_t cycles) {
          cycles == std::uint64_t{1} << static_cast<unsigned>(power);
 }
 
+// What `corewise run` set is not the user's wish.
+bool user_has_said_how_long() {
+  const os::LiveMachine machine;
+  const auto asked = machine.variable("OPENBLAS_THREAD_TIMEOUT");
+  return asked && asked != machine.variable("COREWISE_THREAD_TIMEOUT");
+}
+
 Result<govern::SpinWord> spin_word(const Pool& pool) {
   constexpr std::uint64_t kBrief = std::uint64_t{1} << 16U;
+  constexpr std::uint64_t kPatient = std::uint64_t{1} << 20U;
   if (pool.layer != "pthreads") return Error{CW_OK, {}};
   auto at = govern::word_by_symbol(pool, "thread_timeout", 4, "blas_thread_server", is_timeout);
   if (!at) at = govern::word_by_store(pool, "blas_thread_init", is_timeout);
-  if (at) return govern::SpinWord{*at, 4, kBrief};
+  if (at) return govern::SpinWord{*at, 4, kBrief, user_has_said_how_long() ? 0 : kPatient};
   return Error{CW_NOT_AVAILABLE, "the idle threads of " + pool.path +
                                      " spin on: its thread_timeout was not found; start the "
                                      "program with OPENBLAS_THREAD_TIMEOUT=16"};

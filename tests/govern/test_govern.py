@@ -311,3 +311,48 @@ print(json.dumps([set(sums) <= {19900}, counts() == before, p.probe_team_clause(
 """
     )
     assert out == [True, True, 5]
+
+
+SPINNING = (
+    OPENBLAS
+    + """
+import os, subprocess
+def word(library):
+    path, address = os.path.realpath(library._name), None
+    for line in subprocess.run(["nm", path], capture_output=True, text=True).stdout.splitlines():
+        if line.endswith(" thread_timeout"): address = int(line.split()[0], 16)
+    with open("/proc/self/maps") as maps:
+        base = min(int(line.split("-")[0], 16) for line in maps if path in line)
+    return ctypes.c_uint32.from_address(base + address)
+words = [word(l) for l in sorted(libraries, key=lambda l: "scipy.libs" in l._name)]
+spins = lambda: [w.value.bit_length() - 1 for w in words]
+p = cw.probe("gomp"); p.probe_set_threads(4)
+a = np.random.default_rng(0).standard_normal((300, 300))
+a @ a; scipy.linalg.lu_factor(a)
+out = {"before": spins()}
+cw.govern(4); out["governed"] = spins()
+a @ a; out["numpy"] = spins()
+scipy.linalg.lu_factor(a); out["scipy"] = spins()
+a @ a; p.probe_team(); out["region"] = spins()
+a @ a; cw.ungovern(); out["undone"] = spins()
+cw.govern(1); a @ a; out["held back"] = spins()
+cw.ungovern(); out["undone again"] = spins()
+print(json.dumps(out))
+"""
+)
+
+
+@pytest.mark.parametrize("user", [None, "12", "20"])
+def test_idle_threads_wait_for_the_next_call_while_nobody_else_does(user):
+    """The words hold powers of two. Whose call came last, and got all that it wanted, spins for
+    longer; but never where the user has said how long."""
+    environment = {"OPENBLAS_NUM_THREADS": "2"}
+    if user is not None:
+        environment["OPENBLAS_THREAD_TIMEOUT"] = user
+    out = run(SPINNING, **environment)
+    brief = 12 if user == "12" else 16
+    patient = 20 if user is None else brief
+    assert out["undone"] == out["undone again"] == out["before"]
+    assert out["governed"] == out["region"] == out["held back"] == [brief, brief]
+    assert out["numpy"] == [patient, brief]
+    assert out["scipy"] == [brief, patient]
