@@ -6,11 +6,13 @@ model = Limited(KMeans(8, n_init=10), processes=4, blas=1).fit(X)
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from inspect import ismethod
 from typing import Any, SupportsFloat, SupportsIndex
 
+import sklearn
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import get_tags
@@ -188,6 +190,15 @@ class Limited(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def _starts_tasks(estimator: Any) -> bool:
+    parts = [estimator, *estimator.get_params(deep=True).values()]
     return any(
-        name == "n_jobs" or name.endswith("__n_jobs") for name in estimator.get_params(deep=True)
+        "n_jobs" in part.get_params(deep=False) and not _ignores_n_jobs(part)
+        for part in parts
+        if hasattr(part, "get_params") and not isinstance(part, type)
     )
+
+
+def _ignores_n_jobs(estimator: Any) -> bool:
+    """Since 1.8 the parameter of LogisticRegression is only there to be warned of."""
+    release = [int(number) for number in re.findall(r"\d+", sklearn.__version__)[:2]]
+    return type(estimator).__name__ == "LogisticRegression" and release >= [1, 8]

@@ -212,3 +212,7 @@ def test_bad_input(limited: Any, error: type[Exception], words: str) -> None:
 def test_processes_that_would_do_nothing() -> None:
     with pytest.raises(corewise.BadValue, match="no restarts"):
         Limited(HistGradientBoostingClassifier(), processes=2).fit(X, y)
+    # It has an n_jobs, without effect.
+    for inner in (LogisticRegression(), make_pipeline(StandardScaler(), LogisticRegression())):
+        with pytest.raises(corewise.BadValue, match="no restarts"):
+            Limited(inner, processes=2).fit(X, y)
