@@ -203,6 +203,8 @@ SlotReport Slots::rewrite() {
         leave(one.slot, error->what);
         continue;
       }
+      // What was there before went with its module.
+      std::erase_if(slots_, [&](const Slot& gone) { return gone.patch.at == one.slot.patch.at; });
       slots_.push_back(one.slot);
       ++report.changed;
     }

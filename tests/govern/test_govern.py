@@ -98,6 +98,26 @@ def test_the_clause_of_a_serial_region_is_its_own(runtime):
     assert run(SERIAL, runtime) == AFTER_SERIAL
 
 
+RELOADED = """
+import _ctypes, json, cw
+cw.govern(3)
+teams = []
+for _ in range(4):
+    if teams: _ctypes.dlclose(p._handle)
+    p = cw.probe("gomp")
+    p.probe_set_threads(8)
+    teams.append(p.probe_team())
+cw.ungovern()
+teams.append(p.probe_team())
+print(json.dumps([teams, cw.report()["findings"]]))
+"""
+
+
+@pytest.mark.skipif("gomp" not in RUNTIMES, reason="needs gcc's OpenMP")
+def test_a_library_that_comes_and_goes():
+    assert run(RELOADED) == [[3, 3, 3, 3, 8], []]
+
+
 def test_options():
     out = run("""
 import json, os, cw
