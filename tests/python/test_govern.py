@@ -83,6 +83,28 @@ print(json.dumps([team, [[p["runtime"], p["how"]] for p in report["pools"]], rep
     assert team == 1 and ["libgomp", "gate"] in pools and widest == 4
 
 
+def test_what_another_thread_loads_while_we_begin_is_governed(run: Run) -> None:
+    """It asks dlsym for what it needs while we are busy, and never again."""
+    out = run(
+        START
+        + """
+import ctypes, threading, time
+slow = ctypes.CDLL(NATIVE + "/libopenblas_waiting.so")
+corewise.pools()
+slow.arm()
+begins = threading.Thread(target=corewise.govern, args=(1, group))
+begins.start()
+time.sleep(0.3)
+team_size = ctypes.CDLL(NATIVE + "/libregions.so").team_size
+slow.go()
+begins.join()
+print(team_size(), slow.has_given_up())
+""",
+        env=os.environ | {"OMP_NUM_THREADS": "4"},
+    )
+    assert out == "1 0\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "word"),
     [
