@@ -104,6 +104,7 @@ void tell(State& s) {
 }
 
 void hook_pass(State& s) {
+  const OneLook look;
   synchronise();
   for (; s.pools_seen < pool_count(); ++s.pools_seen) s.hold.add(pool_at(s.pools_seen));
   for (std::string& left : s.hold.rewrite_slots()) say(s, std::move(left));
@@ -163,6 +164,7 @@ std::optional<Error> find_budget(State& s) {
 }
 
 void unhook_all(State& s) {
+  const OneLook look;
   loads::watch(nullptr);
   gate::open(nullptr);
   for (std::string& left : s.hold.restore_slots()) say(s, std::move(left));
