@@ -50,7 +50,7 @@ State& state() {
 std::mutex& govern_lock() {
   static auto* lock = [] {
     // At a fork, what is registered first is taken last.
-    synchronise();
+    static_cast<void>(limits_in_force());
     arena::remove();
     idle_pools::remove();
     hook_lock();
@@ -218,6 +218,8 @@ void hook_all(State& s, const Grants* grants, int most) {
 }
 
 }  // namespace
+
+void prepare() { govern_lock(); }
 
 std::optional<Error> govern(const GovernOptions& options) {
   const std::lock_guard lock(govern_lock());

@@ -105,6 +105,26 @@ print(team_size(), slow.has_given_up())
     assert out == "1 0\n"
 
 
+def test_a_child_forked_while_the_first_block_begins_can_govern(run: Run) -> None:
+    out = run(
+        "import ctypes, signal, threading, time"  # before our library looks for the first time
+        + START
+        + """
+slow = ctypes.CDLL(NATIVE + "/libopenblas_waiting.so")
+slow.arm()
+threading.Thread(target=corewise.govern, args=(1, group)).start()
+threading.Thread(target=slow.go_after, args=(1000,)).start()
+time.sleep(0.3)
+if (child := os.fork()) == 0:
+    signal.alarm(10)
+    corewise.govern()
+    os._exit(7)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), slow.has_given_up())
+"""
+    )
+    assert out == "7 0\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "word"),
     [
