@@ -33,15 +33,6 @@ int terminal_width() {
   return width <= 0 ? 80 : std::min(std::max(width, 40), 1000);
 }
 
-void to_stderr(std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t n = ::write(STDERR_FILENO, text.data(), text.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return;
-    text.remove_prefix(static_cast<std::size_t>(n));
-  }
-}
-
 // The next character of the locale; length 0 when the bytes are none.
 struct Next {
   std::size_t length;
@@ -123,17 +114,26 @@ void write_out(std::string_view text) {
   }
 }
 
+void write_err(std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t n = ::write(STDERR_FILENO, text.data(), text.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return;
+    text.remove_prefix(static_cast<std::size_t>(n));
+  }
+}
+
 int fail(int code, std::string_view what, std::string_view hint) {
   std::string text = fmt::format("corewise: error: {}\n", what);
   if (!hint.empty()) text += fmt::format("hint: {}\n", hint);
-  to_stderr(text);
+  write_err(text);
   return code;
 }
 
-void warn(std::string_view what) { to_stderr(fmt::format("corewise: warning: {}\n", what)); }
+void warn(std::string_view what) { write_err(fmt::format("corewise: warning: {}\n", what)); }
 
 void note(const Settings& settings, std::string_view what) {
-  if (!settings.quiet) to_stderr(fmt::format("corewise: {}\n", what));
+  if (!settings.quiet) write_err(fmt::format("corewise: {}\n", what));
 }
 
 }  // namespace corewise::cli

@@ -37,6 +37,9 @@ std::string painted(std::string_view text, Paint paint, const Style& style);
 // it ends the program quietly. Any other failure is said.
 void write_out(std::string_view text);
 
+// Writes to standard error as much as that takes: what it does not is no failure.
+void write_err(std::string_view text);
+
 // "corewise: error: ..." and, when not empty, "hint: ..." on standard error; returns code.
 int fail(int code, std::string_view what, std::string_view hint = {});
 void warn(std::string_view what);

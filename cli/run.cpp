@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -87,12 +88,20 @@ Result<Budget> budget_for(const Options& options) {
                                          printable(budget.error().what, false))};
 }
 
+// Whether the program is to be told of --budget: of that and an inherited cap the lower one holds.
+bool lowers(const std::optional<std::string>& budget) {
+  if (!budget) return false;
+  const auto own = parse_cap(*budget);
+  const auto inherited = parse_cap(variable("COREWISE_BUDGET"));
+  return own && !(inherited && *inherited < *own);
+}
+
 std::optional<Error> add_agent(const Options& options, Changes& to) {
   auto list = preload_list();
   if (!list) return list.error();
   to.set.push_back({"LD_PRELOAD", *std::move(list)});
   to.set.push_back({"COREWISE_GOVERN", "1"});
-  if (options.budget) to.set.push_back({"COREWISE_BUDGET", *options.budget});
+  if (lowers(options.budget)) to.set.push_back({"COREWISE_BUDGET", *options.budget});
   if (options.group) to.set.push_back({"COREWISE_GROUP", *options.group});
   for (const auto& idle : govern::idle_pools::variables()) {
     if (std::getenv(idle.name) != nullptr) continue;
@@ -155,7 +164,7 @@ void say(const Start& start, const Options& options, const Context& context) {
   if (context.settings.json) {
     Changes all = start.counts;
     all.set.insert(all.set.end(), start.agent.set.begin(), start.agent.set.end());
-    fmt::print(stderr, "{}", changes_json(all, start.budget));
+    write_err(changes_json(all, start.budget));
     return;
   }
   std::string text;
@@ -189,7 +198,9 @@ Result<int> start_and_report(const Options& options, const Start& start, const C
   run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   run.budget = start.budget;
   const bool json = options.report == "json" || context.settings.json;
-  fmt::print(stderr, "{}", (json ? report_json : report_text)(file->read(), run));
+  // How the program ended is to be passed on, whoever reads.
+  ::signal(SIGPIPE, SIG_IGN);
+  write_err((json ? report_json : report_text)(file->read(), run));
   return run.status;
 }
 

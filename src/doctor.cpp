@@ -57,6 +57,11 @@ int openmp_threads(const Patient& patient) {
   return most;
 }
 
+// What is read from outside is then what the last call was granted, not what the program set.
+bool is_grant(const Patient& patient, const PoolFacts& pool) {
+  return patient.from_outside && pool.governed;
+}
+
 bool has_runtime(const Patient& patient, std::string_view name) {
   return std::any_of(patient.pools.begin(), patient.pools.end(),
                      [&](const PoolFacts& pool) { return pool.runtime == name; });
@@ -97,6 +102,7 @@ void spinning(const Patient& patient, Findings& out) {
   int pools = 0;
   for (const PoolFacts& pool : patient.pools) {
     if (pool.runtime != "openblas" || pool.layer != "pthreads" || pool.threads < 2) continue;
+    if (pool.governed) continue;  // its idle workers sleep soon
     names += (pools++ == 0 ? "" : " and ") + file(pool);
   }
   if (pools < 2) return;
@@ -195,6 +201,7 @@ void variable_without_effect(const Patient& patient, Findings& out) {
   if (!asked || *asked < 1 || patient.corewise_limits_open) return;
   for (const PoolFacts& pool : patient.pools) {
     if (pool.runtime != "openblas" || pool.threads == 0 || pool.threads == *asked) continue;
+    if (is_grant(patient, pool)) continue;
     const bool openmp = pool.layer == "openmp";
     out.push_back(
         {"variable-without-effect", Severity::kNote,
@@ -209,7 +216,10 @@ void variable_without_effect(const Patient& patient, Findings& out) {
 }
 
 void blas_alone(const Patient& patient, Findings& out) {
-  const int callers = openmp_threads(patient);
+  const bool limited =
+      std::any_of(patient.pools.begin(), patient.pools.end(),
+                  [](const PoolFacts& pool) { return pool.api == CW_API_OPENMP && pool.governed; });
+  const int callers = limited ? 0 : openmp_threads(patient);
   const bool blas_low =
       std::any_of(patient.pools.begin(), patient.pools.end(), [&](const PoolFacts& pool) {
         return pool.api == CW_API_BLAS && pool.threads > 0 && pool.threads < whole(patient.budget);
@@ -241,6 +251,7 @@ void leaked(const Patient& patient, Findings& out) {
   if (patient.corewise_limits_open || whole(patient.budget) < 2) return;
   for (const PoolFacts& pool : patient.pools) {
     if (pool.runtime != "openblas" || pool.layer != "pthreads" || pool.threads != 1) continue;
+    if (is_grant(patient, pool)) continue;
     if (variable(patient, "OPENBLAS_NUM_THREADS") != nullptr ||
         variable(patient, "GOTO_NUM_THREADS") != nullptr ||
         variable(patient, "OMP_NUM_THREADS") != nullptr) {

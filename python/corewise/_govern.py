@@ -6,7 +6,7 @@ import os
 import threading
 
 from . import _core
-from ._errors import BadCount, BadType, UnknownName
+from ._errors import BadCount, BadType, Error, UnknownName
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,9 +23,15 @@ def _threads(budget: object) -> int:
     """A budget in whole threads: rounded down, but never below 1."""
     if budget is None:
         return 0
+    no_number = f"budget={budget!r} is a {type(budget).__name__}: give a number of threads"
     if isinstance(budget, (bool, str, bytes)) or not hasattr(budget, "__float__"):
-        raise BadType(f"budget={budget!r} is a {type(budget).__name__}: give a number of threads")
-    number = float(budget)
+        raise BadType(no_number)
+    try:
+        number = float(budget)
+    except TypeError:  # an array
+        raise BadType(no_number) from None
+    except (OverflowError, ValueError):  # a huge whole number, Decimal's signalling NaN
+        number = 0.0
     if not 0 < number <= _core.MAX_THREADS:
         raise BadCount(f"budget={budget!r}: give a number above 0, at most {_core.MAX_THREADS}")
     return max(1, int(number))
@@ -45,13 +51,14 @@ def _name(group: str | None) -> bytes:
 # While this process governs itself, its environment says so to the Pythons that it starts
 # (corewise_govern.pth). Under `corewise run` they are governed without.
 _INHERIT = "COREWISE_INHERIT"
-_lock = threading.Lock()
+# Reentrant, as Python's signal handlers run between any two of our lines and may govern too.
+_lock = threading.RLock()
 _begun = 0
 
 
 def _renew() -> None:
     global _lock
-    _lock = threading.Lock()
+    _lock = threading.RLock()
 
 
 # Another thread may hold it while this one forks.
@@ -61,7 +68,14 @@ os.register_at_fork(after_in_child=_renew)
 def _begin(threads: int, group: bytes) -> None:
     global _begun
     with _lock:
-        _core.govern(threads, group)
+        try:
+            _core.govern(threads, group)
+        except (Error, MemoryError):
+            raise
+        except BaseException:
+            # It was done when somebody's handler raised (Ctrl-C): nobody would undo it.
+            _core.ungovern()
+            raise
         _begun += 1
         if _begun == 1 and os.environ.get("COREWISE_GOVERN") != "1":
             os.environ[_INHERIT] = f"{threads} {os.fsdecode(group)}"
@@ -70,10 +84,12 @@ def _begin(threads: int, group: bytes) -> None:
 def _end() -> None:
     global _begun
     with _lock:
-        _core.ungovern()
-        _begun = max(0, _begun - 1)
-        if _begun == 0:
-            os.environ.pop(_INHERIT, None)
+        try:
+            _core.ungovern()
+        finally:
+            _begun = max(0, _begun - 1)
+            if _begun == 0:
+                os.environ.pop(_INHERIT, None)
 
 
 def _inherit() -> None:

@@ -93,7 +93,6 @@ void begin_line() {
 }
 
 void govern_from_now_on() {
-  control::prepare();
   agent = new Agent;
   govern::Resident& resident = agent->resident;
   resident.told = told;
@@ -123,6 +122,12 @@ void govern_from_now_on() {
 }
 
 [[gnu::constructor]] void start() {
+  try {
+    control::prepare();
+    govern::prepare();
+  } catch (const std::exception&) {
+    return;  // of memory there is none left
+  }
   const bool governs = variable("COREWISE_GOVERN") == "1";
   const bool serves = variable("COREWISE_CONTROL") == "on";
   if ((!governs && !serves) || !is_preloaded()) return;

@@ -118,8 +118,7 @@ Code find(const elf::File& file, std::uintptr_t base, const char* name) {
   const auto symbol = file.find_local(name);
   if (!symbol || symbol->size == 0 || symbol->size > 65536) return {};
   const Code code{base + symbol->value, symbol->size};
-  const auto space = os::AddressSpace::read();
-  const auto rights = space ? space->rights(code.address, code.size) : std::nullopt;
+  const auto rights = Mappings().rights(code.address, code.size);
   if (!rights || !rights->readable() || !rights->executable()) return {};
   std::vector<char> bytes(code.size);
   if (!file.read(symbol->value, bytes.data(), bytes.size())) return {};

@@ -101,16 +101,16 @@ Buffer* unshelve(Shelf& shelf, std::size_t node) {
   return buffer;
 }
 
+// Another thread may fork at any of these lines, and forked() does it all again in the child: what
+// is on a list must be in no cache any more, or two threads get it.
 void leave_behind(Cache& cache) {
   for (auto& kept : cache.kept) {
     for (Buffer*& buffer : kept) {
-      if (buffer != nullptr) shelve(*buffer);
-      buffer = nullptr;
+      if (Buffer* left = std::exchange(buffer, nullptr)) shelve(*left);
     }
   }
   cache.latest = {};
-  if (cache.permit) permits.fetch_sub(1);
-  cache.permit = false;
+  if (std::exchange(cache.permit, false)) permits.fetch_sub(1);
   cache.alive.store(false, std::memory_order_release);
   unused_caches.push(cache);
 }

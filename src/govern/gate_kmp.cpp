@@ -1,7 +1,8 @@
 // Facts (openmp/runtime/src/kmp_csupport.cpp, kmp_runtime.cpp, z_Linux_asm.S): the arguments of
 // __kmpc_fork_call beyond the third are `argc` words, copied for each thread of the team and handed
 // to the region's function after the addresses of two thread numbers. A pushed number of threads
-// holds for the next region of its thread, the last push wins.
+// holds for the next region of its thread, the last push wins. If an `if` clause makes that region
+// serial, newer runtimes forget the number, older ones (LLVM 14) keep it for the next.
 //
 // So that workers know that they are inside, the region's function is replaced by one that takes a
 // single argument: where the true function and its arguments are. They lie in the frame of the
@@ -29,6 +30,7 @@ using PushList = void(void* location, std::int32_t thread, std::uint32_t length,
                       std::int32_t* list);
 using PushStrict = void(void* location, std::int32_t thread, std::int32_t number,
                         std::int32_t severity, const char* message);
+using Serialize = void(void* location, std::int32_t thread);
 using PushListStrict = void(void* location, std::int32_t thread, std::uint32_t length,
                             std::int32_t* list, std::int32_t severity, const char* message);
 
@@ -40,6 +42,7 @@ struct Copy {
   PushList* push_list = nullptr;
   PushStrict* push_strict = nullptr;
   PushListStrict* push_list_strict = nullptr;
+  Serialize* serialize = nullptr;
   std::int32_t (*thread_number)(void* location) = nullptr;
   int (*max_threads)() = nullptr;
   int (*invoke)(Microtask*, int, int, int, void**, void**) = nullptr;
@@ -50,6 +53,8 @@ constinit std::array<Copy, kMostCopies> copies;
 // The num_threads clause of the region to come. 0: none; below: one that is to be left as it is.
 [[gnu::tls_model("initial-exec")]] constinit thread_local std::int32_t clause = 0;
 constexpr std::int32_t kHandsOff = -1;
+// The runtime may still have the number of a region that was made serial.
+[[gnu::tls_model("initial-exec")]] constinit thread_local bool left_over = false;
 
 struct Region {
   Microtask* task;
@@ -97,11 +102,12 @@ class Passage {
  public:
   Passage(const Copy& copy, void* location, Microtask* task) {
     const std::int32_t asked = std::exchange(clause, 0);
+    const bool overrule = std::exchange(left_over, false) && asked == 0;
     if (asked == 1 || asked == kHandsOff || !gate::is_open()) return;
     const int wanted = asked != 0 ? asked : copy.max_threads();
     visit_ = gate::enter(gate::Kind::kRegion, wanted,
                          exact_teams.holds(reinterpret_cast<std::uintptr_t>(task)), copy.pool);
-    if (visit_.threads < wanted) {
+    if (visit_.threads < wanted || overrule) {
       copy.push(location, copy.thread_number(location), visit_.threads);
     }
   }
@@ -173,6 +179,12 @@ void push_list_strict(void* location, std::int32_t thread, std::uint32_t length,
   copies[copy].push_list_strict(location, thread, length, list, severity, message);
 }
 
+template <std::size_t copy>
+void serialized_parallel(void* location, std::int32_t thread) {
+  if (std::exchange(clause, 0) != 0) left_over = true;
+  copies[copy].serialize(location, thread);
+}
+
 struct Replaced {
   const char* symbol;
   const void* replacement;
@@ -183,7 +195,7 @@ Replaced replaced(const char* symbol, Function* replacement) {
   return {symbol, reinterpret_cast<const void*>(replacement)};
 }
 
-using Replacements = std::array<Replaced, 6>;
+using Replacements = std::array<Replaced, 7>;
 
 template <std::size_t copy>
 Replacements replacements() {
@@ -192,7 +204,8 @@ Replacements replacements() {
           replaced("__kmpc_push_num_threads", push<copy>),
           replaced("__kmpc_push_num_threads_list", push_list<copy>),
           replaced("__kmpc_push_num_threads_strict", push_strict<copy>),
-          replaced("__kmpc_push_num_threads_list_strict", push_list_strict<copy>)};
+          replaced("__kmpc_push_num_threads_list_strict", push_list_strict<copy>),
+          replaced("__kmpc_serialized_parallel", serialized_parallel<copy>)};
 }
 
 template <std::size_t... copy>
@@ -219,6 +232,7 @@ std::vector<SlotRequest> slot_requests(std::size_t copy, std::uint32_t pool,
   find(symbol, "__kmpc_push_num_threads_list", mine.push_list);
   find(symbol, "__kmpc_push_num_threads_strict", mine.push_strict);
   find(symbol, "__kmpc_push_num_threads_list_strict", mine.push_list_strict);
+  find(symbol, "__kmpc_serialized_parallel", mine.serialize);
   find(symbol, "__kmpc_global_thread_num", mine.thread_number);
   find(symbol, "omp_get_max_threads", mine.max_threads);
   find(symbol, "__kmp_invoke_microtask", mine.invoke);

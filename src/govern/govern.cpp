@@ -50,7 +50,7 @@ State& state() {
 std::mutex& govern_lock() {
   static auto* lock = [] {
     // At a fork, what is registered first is taken last.
-    synchronise();
+    static_cast<void>(limits_in_force());
     arena::remove();
     idle_pools::remove();
     hook_lock();
@@ -103,13 +103,24 @@ void tell(State& s) {
   s.resident->told(s.told);
 }
 
-void hook_what_is_loaded(State& s) {
+void hook_pass(State& s) {
+  const OneLook look;
   synchronise();
   for (; s.pools_seen < pool_count(); ++s.pools_seen) s.hold.add(pool_at(s.pools_seen));
   for (std::string& left : s.hold.rewrite_slots()) say(s, std::move(left));
   for (std::string& left : idle_pools::install().left) say(s, std::move(left));
   s.hold.cap_teams();
   s.hold.obey();
+}
+
+void hook_what_is_loaded(State& s) {
+  // Whoever loads something meanwhile finds our lock taken, and goes on without a look of his own.
+  constexpr int kPasses = 3;
+  for (int pass = 0; pass < kPasses; ++pass) {
+    const os::Generation before = os::generation();
+    hook_pass(s);
+    if (os::generation() == before) break;
+  }
   tell(s);
   postmortem::look();
 }
@@ -153,6 +164,7 @@ std::optional<Error> find_budget(State& s) {
 }
 
 void unhook_all(State& s) {
+  const OneLook look;
   loads::watch(nullptr);
   gate::open(nullptr);
   for (std::string& left : s.hold.restore_slots()) say(s, std::move(left));
@@ -169,26 +181,29 @@ void unhook_all(State& s) {
 bool is_hooked(const State& s) { return s.users > 0 || s.hold.has_caps(); }
 
 // Hooks what was loaded since, and looks at the budget unless that was done less than so long ago.
-void refresh(std::uint64_t budget_ms) {
+// False: it could not, as somebody else is at it.
+bool refresh(std::uint64_t budget_ms) {
   // Whoever holds it may wait for the loader, which our caller may hold.
   const std::unique_lock lock(govern_lock(), std::try_to_lock);
   State& s = state();
-  if (!lock.owns_lock() || !is_hooked(s)) return;
+  if (!lock.owns_lock()) return false;
+  if (!is_hooked(s)) return true;
   hook_what_is_loaded(s);
   const std::uint64_t now = now_ms();
-  if (s.users == 0 || now - s.budget_read_ms < budget_ms) return;
+  if (s.users == 0 || now - s.budget_read_ms < budget_ms) return true;
   s.budget_read_ms = now;
-  if (!budget_changed(s.found, os::LiveMachine())) return;
+  if (!budget_changed(s.found, os::LiveMachine())) return true;
   // A budget that cannot be kept any more leaves the one before.
-  if (find_budget(s)) return;
+  if (find_budget(s)) return true;
   s.hold.set_most(s.budget);
   gate::open(s.granter->grants());
   s.hold.obey();
   tell(s);
+  return true;
 }
 
 // A program loads hundreds of libraries in its first second, and a budget is seven files.
-void look() { refresh(250); }
+bool look() { return refresh(250); }
 
 // `most`: for pools without a gate.
 void hook_all(State& s, const Grants* grants, int most) {
@@ -198,11 +213,13 @@ void hook_all(State& s, const Grants* grants, int most) {
   arena::listen(&openblas::listener());
   gate::open(grants);
   tbb::offer_permits();
-  hook_what_is_loaded(s);
   loads::watch(look);
+  hook_what_is_loaded(s);
 }
 
 }  // namespace
+
+void prepare() { govern_lock(); }
 
 std::optional<Error> govern(const GovernOptions& options) {
   const std::lock_guard lock(govern_lock());
@@ -291,7 +308,7 @@ std::optional<LedgerSnapshot> ledger_now() {
   return s.granter->ledger().snapshot();
 }
 
-void govern_new_modules() { refresh(0); }
+void govern_new_modules() { static_cast<void>(refresh(0)); }
 
 std::string report_json() {
   const std::lock_guard lock(govern_lock());

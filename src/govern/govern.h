@@ -40,6 +40,11 @@ struct GovernOptions {
   }
 };
 
+// Makes the locks and has the system take them at each fork. To be called as the library is loaded:
+// a fork that has begun takes none that is made after, and its child may find that one locked for
+// ever. After control::prepare().
+void prepare();
+
 // Counts: as many calls of ungovern undo it. The options of the first call hold; a later one may
 // only repeat them or leave them out.
 std::optional<Error> govern(const GovernOptions& options);

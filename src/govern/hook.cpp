@@ -60,16 +60,48 @@ std::mutex& hook_lock() {
   return *lock;
 }
 
-std::optional<Error> exchange_locked(const Patch& patch, Way way, const os::AddressSpace& space) {
+namespace {
+constinit thread_local OneLook* one_look = nullptr;
+}
+
+OneLook::OneLook() : outer_(std::exchange(one_look, this)) {
+  if (outer_ != nullptr) space_ = outer_->space_;
+}
+
+OneLook::~OneLook() { one_look = outer_; }
+
+Mappings::Mappings() {
+  if (one_look != nullptr) space_ = one_look->space_;
+  if (space_ == nullptr) look();
+}
+
+void Mappings::look() {
+  fresh_ = true;
+  auto space = os::AddressSpace::read();
+  if (!space) {
+    error_ = space.error();
+    return;
+  }
+  space_ = std::make_shared<const os::AddressSpace>(std::move(*space));
+  if (one_look != nullptr) one_look->space_ = space_;
+}
+
+std::optional<os::Rights> Mappings::rights(std::uintptr_t at, std::size_t size) {
+  if (error_) return std::nullopt;
+  const auto seen = space_->rights(at, size);
+  if (seen || fresh_) return seen;
+  look();
+  return error_ ? std::nullopt : space_->rights(at, size);
+}
+
+std::optional<Error> exchange_locked(const Patch& patch, Way way, Mappings& mappings) {
   const code::Word& from = way == Way::install ? patch.before : patch.after;
   const code::Word& to = way == Way::install ? patch.after : patch.before;
-  const auto rights = space.rights(patch.at, patch.width);
+  const auto rights = mappings.rights(patch.at, patch.width);
   if (!rights) return Error{CW_NOT_AVAILABLE, "its module is no longer loaded"};
-  if (!rights->writable()) {
-    if (const int error = os::set_rights(patch.at, patch.width, *rights, true)) {
-      return Error{CW_NOT_PERMITTED, refusal(error)};
-    }
-  }
+  // Also what could be written when we looked: the loader makes it read-only once it has bound all.
+  const int error = os::set_rights(patch.at, patch.width, *rights, true);
+  if (error != 0 && !rights->writable()) return Error{CW_NOT_PERMITTED, refusal(error)};
   const bool done = exchange_word(patch, from, to);
   if (!rights->writable()) os::set_rights(patch.at, patch.width, *rights, false);
   if (!done) return Error{CW_NOT_AVAILABLE, "it no longer holds what was found there"};
@@ -79,9 +111,9 @@ std::optional<Error> exchange_locked(const Patch& patch, Way way, const os::Addr
 
 std::optional<Error> exchange(const Patch& patch, Way way) {
   const std::lock_guard lock(hook_lock());
-  const auto space = os::AddressSpace::read();
-  if (!space) return space.error();
-  return exchange_locked(patch, way, *space);
+  Mappings mappings;
+  if (mappings.error()) return mappings.error();
+  return exchange_locked(patch, way, mappings);
 }
 
 Result<std::uintptr_t> place_code(std::uintptr_t near, std::uintptr_t reach,
@@ -136,12 +168,12 @@ Result<Entry> Entry::prepare(const EntryRequest& request) {
   if (machine == nullptr) {
     return refuse({CW_NOT_AVAILABLE, "no machine code is known for this kind of processor"});
   }
-  const auto space = os::AddressSpace::read();
-  if (!space) return refuse(space.error());
+  Mappings mappings;
+  if (mappings.error()) return refuse(*mappings.error());
   // All aligned words that it touches.
   const std::uintptr_t begin = request.address & ~std::uintptr_t{15};
   const std::uintptr_t end = (request.address + request.size + 15) & ~std::uintptr_t{15};
-  const auto rights = space->rights(begin, end - begin);
+  const auto rights = mappings.rights(begin, end - begin);
   if (request.size == 0 || !rights || !rights->executable() || !rights->readable()) {
     return refuse({CW_NOT_AVAILABLE, "its code is not where its symbol says"});
   }

@@ -12,12 +12,17 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "code.h"
+
+namespace corewise::os {
+class AddressSpace;
+}
 
 namespace corewise::govern {
 
@@ -30,6 +35,21 @@ struct Patch {
 };
 
 enum class Way { install, remove };
+
+// While one lives, its thread looks at the mappings of the process once, not for each word that it
+// exchanges: where there are a thousand, a look takes 2 ms.
+class OneLook {
+ public:
+  OneLook();
+  OneLook(const OneLook&) = delete;
+  OneLook& operator=(const OneLook&) = delete;
+  ~OneLook();
+
+ private:
+  OneLook* outer_;
+  std::shared_ptr<const os::AddressSpace> space_;
+  friend class Mappings;
+};
 
 // Exchanges the word. What it says on failure completes the sentence "X is left alone: ...".
 std::optional<Error> exchange(const Patch& patch, Way way);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <mutex>
 
 #include "../os/patch.h"
@@ -11,8 +12,23 @@ namespace corewise::govern {
 
 std::mutex& hook_lock();
 
-// exchange() for callers that hold the lock, and know the rights of all pages.
-std::optional<Error> exchange_locked(const Patch& patch, Way way, const os::AddressSpace& space);
+// The rights of pages, as the thread's OneLook saw them or as they are now.
+class Mappings {
+ public:
+  Mappings();
+  const std::optional<Error>& error() const { return error_; }
+  // What was not there at the one look is looked for again: it may have been loaded since.
+  std::optional<os::Rights> rights(std::uintptr_t at, std::size_t size);
+
+ private:
+  void look();
+  std::shared_ptr<const os::AddressSpace> space_;
+  std::optional<Error> error_;
+  bool fresh_ = false;
+};
+
+// exchange() for callers that hold the lock, and have looked at the mappings.
+std::optional<Error> exchange_locked(const Patch& patch, Way way, Mappings& mappings);
 
 // The code for a given address; called for each page that is tried.
 using CodeAt = std::function<Result<code::Bytes>(std::uintptr_t at)>;

@@ -113,17 +113,18 @@ Claim Ledger::claim_anew(std::uint64_t now) noexcept {
     local_.retry_at_ms().store(now + kClaimAgainMs, std::memory_order_relaxed);
     return 0;
   }
-  Claim current = 0;
-  if (!local_.replace(current, got)) {
-    protocol(*memory_.at).give_up(got);
-    return current;
-  }
+  // Before any thread of ours can know the slot: what they note must stay.
   Record& record = memory_.at->records[slot_of(got) % kSlots];
   record.since_ms.store(now, std::memory_order_relaxed);
   record.regions.store(0, std::memory_order_relaxed);
   record.shortened.store(0, std::memory_order_relaxed);
   record.withheld.store(0, std::memory_order_relaxed);
   record.hungry.store(0, std::memory_order_relaxed);
+  Claim current = 0;
+  if (!local_.replace(current, got)) {
+    protocol(*memory_.at).give_up(got);
+    return current;
+  }
   return got;
 }
 

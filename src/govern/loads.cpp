@@ -7,7 +7,7 @@
 namespace corewise::govern::loads {
 namespace {
 
-constinit std::atomic<void (*)()> looker{nullptr};
+constinit std::atomic<bool (*)()> looker{nullptr};
 constinit std::atomic<std::uint64_t> looked_at{0};
 
 void look_if_changed() {
@@ -15,7 +15,8 @@ void look_if_changed() {
   if (look == nullptr) return;
   const os::Generation now = os::generation();
   const std::uint64_t stamp = now.adds + now.subs;
-  if (looked_at.exchange(stamp, std::memory_order_relaxed) != stamp) look();
+  if (looked_at.exchange(stamp, std::memory_order_relaxed) == stamp) return;
+  if (!look()) looked_at.store(0, std::memory_order_relaxed);
 }
 
 // The loader asks who calls it, by the return address: so this must end in a jump, not in a call.
@@ -26,7 +27,7 @@ void* hooked_dlsym(void* handle, const char* name, const Origin* origin) {
 
 }  // namespace
 
-void watch(void (*look)()) {
+void watch(bool (*look)()) {
   looked_at.store(0);
   looker.store(look, std::memory_order_release);
 }

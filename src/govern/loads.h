@@ -10,9 +10,9 @@
 namespace corewise::govern::loads {
 
 // `look` is called in the program's threads, before each dlsym that follows a load or unload. It
-// may load and lock, but must not wait for a lock that is held while waiting for the loader. Null:
-// nothing is called.
-void watch(void (*look)());
+// may load and lock, but must not wait for a lock that is held while waiting for the loader: where
+// it had to, it returns false, and is called again at the next dlsym. Null: nothing is called.
+void watch(bool (*look)());
 
 std::vector<SlotRequest> slot_requests();
 

@@ -55,6 +55,7 @@ class Relocations {
   // visit(name, slot's address, whether the module leaves the symbol to others)
   template <class Visit>
   void each(Visit visit) const {
+    if (!holds(module_, strings_, strings_size_)) return;
     for (const Table& table : tables_) {
       if (table.size == 0 || !holds(module_, table.at, table.size)) continue;
       const auto* first = reinterpret_cast<const Elf64_Rela*>(table.at);
@@ -68,7 +69,7 @@ class Relocations {
           continue;
         }
         const auto& sym = *reinterpret_cast<const Elf64_Sym*>(symbol);
-        if (sym.st_name >= strings_size_ || !holds(module_, strings_, strings_size_)) continue;
+        if (sym.st_name >= strings_size_) continue;
         visit(reinterpret_cast<const char*>(strings_) + sym.st_name, slot,
               sym.st_shndx == SHN_UNDEF);
       }
@@ -141,7 +142,8 @@ SlotReport Slots::rewrite() {
     if (std::ranges::binary_search(seen_, present.back())) return;
     Relocations(module).each([&](const char* name, std::uintptr_t at, bool foreign) {
       for (const SlotRequest& request : requests_) {
-        if (std::strcmp(name, request.symbol) != 0) continue;
+        // The first letter settles it for most of the hundred thousand.
+        if (*name != *request.symbol || std::strcmp(name, request.symbol) != 0) continue;
         if (module.contains(reinterpret_cast<std::uintptr_t>(request.replacement))) continue;
         const std::uintptr_t value = *reinterpret_cast<const std::uintptr_t*>(at);
         if (value == 0) continue;  // a weak symbol that nobody has
@@ -191,18 +193,20 @@ SlotReport Slots::rewrite() {
   if (found.empty()) return report;
 
   const std::lock_guard lock(hook_lock());
-  const auto space = os::AddressSpace::read();
-  if (!space) {
-    report.left.push_back("no slot is rewritten: " + space.error().what);
+  Mappings mappings;
+  if (mappings.error()) {
+    report.left.push_back("no slot is rewritten: " + mappings.error()->what);
     return report;
   }
   os::visit_modules([&](const os::LoadedModule& module) {
     for (const Found& one : found) {
       if (one.slot.base != module.base || one.slot.path != module.path) continue;
-      if (const auto error = exchange_locked(one.slot.patch, Way::install, *space)) {
+      if (const auto error = exchange_locked(one.slot.patch, Way::install, mappings)) {
         leave(one.slot, error->what);
         continue;
       }
+      // What was there before went with its module.
+      std::erase_if(slots_, [&](const Slot& gone) { return gone.patch.at == one.slot.patch.at; });
       slots_.push_back(one.slot);
       ++report.changed;
     }
@@ -212,17 +216,21 @@ SlotReport Slots::rewrite() {
 
 SlotReport Slots::restore() {
   SlotReport report;
+  if (slots_.empty()) {
+    seen_.clear();
+    return report;
+  }
   const std::lock_guard lock(hook_lock());
-  const auto space = os::AddressSpace::read();
-  if (!space) {
-    report.left.push_back("no slot is restored: " + space.error().what);
+  Mappings mappings;
+  if (mappings.error()) {
+    report.left.push_back("no slot is restored: " + mappings.error()->what);
     return report;
   }
   std::vector<Slot> denied;
   os::visit_modules([&](const os::LoadedModule& module) {
     for (const Slot& slot : slots_) {
       if (slot.base != module.base || slot.path != module.path) continue;
-      const auto error = exchange_locked(slot.patch, Way::remove, *space);
+      const auto error = exchange_locked(slot.patch, Way::remove, mappings);
       if (!error) {
         ++report.changed;
         continue;

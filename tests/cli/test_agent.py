@@ -124,6 +124,14 @@ def test_the_budget_of_the_environment(corewise, regions):
     assert done.returncode == 2 and "COREWISE_BUDGET 'lots'" in done.stderr
 
 
+def test_of_two_budgets_the_lower_one_holds(corewise, program, regions):
+    for outer, inner in (("1", "2"), ("2", "1")):
+        words = ("run", "--budget", outer, "--", program, "run", "--budget", inner, "--", regions)
+        done = corewise(*words, env=FOUR)
+        assert done.stdout == "1 of 4\n"
+        assert done.stderr.splitlines()[-1] == "corewise: governed, budget 1"
+
+
 def test_the_agent_alone_governs_with_the_default_and_says_what_it_ignored(
     program, tmp_path, regions
 ):

@@ -142,3 +142,21 @@ def test_bytes_that_are_no_text(program):
         env=CLEAN, capture_output=True,
     )  # fmt: skip
     assert done.returncode == 0 and rb"\udcff\udcfe" in done.stderr
+
+
+@pytest.mark.parametrize("report", ["--report", "--report=json"])
+def test_the_exit_code_is_passed_on_though_nobody_can_read_the_report(program, report):
+    command = [program, "run", report, "--", "sh", "-c", "exit 7"]
+    with open("/dev/full", "w") as full:
+        assert subprocess.run(command, env=CLEAN, stderr=full).returncode == 7
+    reads, writes = os.pipe()
+    os.close(reads)
+    with open(writes, "w") as broken:
+        quiet = [program, "run", "-q", *command[2:]]
+        assert subprocess.run(quiet, env=CLEAN, stderr=broken).returncode == 7
+
+
+def test_the_program_starts_though_nobody_can_read_what_was_set(program):
+    command = [program, "run", "--json", "--", "sh", "-c", "exit 7"]
+    with open("/dev/full", "w") as full:
+        assert subprocess.run(command, env=CLEAN, stderr=full).returncode == 7

@@ -36,6 +36,14 @@ int probe_team_if(int condition) {
   return team;
 }
 
+int probe_team_clause_if(int threads, int condition) {
+  int team = 0;
+#pragma omp parallel num_threads(threads) if (condition)
+#pragma omp single
+  team = omp_get_num_threads();
+  return team;
+}
+
 /* The team of a region inside a region; the outer one's in *outer. */
 int probe_nested(int outer_threads, int inner_threads, int* outer) {
   int inner = 0;

@@ -77,6 +77,47 @@ def test_regions(runtime, when):
     assert out["again"] == 2
 
 
+SERIAL = """
+import json, sys, cw
+p = cw.probe(sys.argv[1])
+cw.govern(3)
+def after(icv, clause):
+    p.probe_set_threads(icv)
+    before = cw.report()["regions"]
+    teams = [p.probe_team_clause_if(clause, 0), p.probe_team(), p.probe_team()]
+    return teams + [cw.report()["regions"] - before]
+print(json.dumps([after(1, 8), after(8, 2), after(8, 1)]))
+"""
+
+# A serial region, one of the ICV's width, another; how many asked for a grant.
+AFTER_SERIAL = [[1, 1, 1, 0], [1, 3, 3, 2], [1, 3, 3, 2]]
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_the_clause_of_a_serial_region_is_its_own(runtime):
+    assert run(SERIAL, runtime) == AFTER_SERIAL
+
+
+RELOADED = """
+import _ctypes, json, cw
+cw.govern(3)
+teams = []
+for _ in range(4):
+    if teams: _ctypes.dlclose(p._handle)
+    p = cw.probe("gomp")
+    p.probe_set_threads(8)
+    teams.append(p.probe_team())
+cw.ungovern()
+teams.append(p.probe_team())
+print(json.dumps([teams, cw.report()["findings"]]))
+"""
+
+
+@pytest.mark.skipif("gomp" not in RUNTIMES, reason="needs gcc's OpenMP")
+def test_a_library_that_comes_and_goes():
+    assert run(RELOADED) == [[3, 3, 3, 3, 8], []]
+
+
 def test_options():
     out = run("""
 import json, os, cw

@@ -5,7 +5,7 @@ import os
 import pathlib
 
 import pytest
-from test_govern import PROBES, run
+from test_govern import AFTER_SERIAL, PROBES, SERIAL, run
 
 REAL = pathlib.Path(os.environ.get("COREWISE_REAL_VENV") or "/nowhere") / "lib"
 DEBIAN = pathlib.Path("/usr/lib/x86_64-linux-gnu")
@@ -154,3 +154,14 @@ def test_teams_of_blis_are_never_cut_short(build):
         pytest.skip(f"needs libblis4-{build}")
     wrong, _, findings = run(PRODUCT, str(library), "cblas_dgemm", "bli_thread_set_num_threads")
     assert wrong < 1e-9 and findings == []
+
+
+@pytest.mark.skipif(
+    not (PROBES / "libprobe_omp.so").exists() or not (REAL / "libiomp5.so").exists(),
+    reason="needs clang and the wheel of Intel's OpenMP",
+)
+def test_intels_runtime_forgets_the_clause_of_a_serial_region(tmp_path):
+    """As those of LLVM after 14 do."""
+    (tmp_path / "libomp.so.5").symlink_to(REAL / "libiomp5.so")
+    path = f"{tmp_path}:{REAL}"
+    assert run(SERIAL, "omp", LD_LIBRARY_PATH=path) == AFTER_SERIAL

@@ -4,6 +4,7 @@
 #include <dlfcn.h>
 #include <doctest/doctest.h>
 #include <link.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,9 +19,13 @@
 namespace os = corewise::os;
 using corewise::govern::Entry;
 using corewise::govern::EntryRequest;
+using corewise::govern::exchange;
+using corewise::govern::OneLook;
 using corewise::govern::Origin;
+using corewise::govern::Patch;
 using corewise::govern::SlotReport;
 using corewise::govern::Slots;
+using corewise::govern::Way;
 
 namespace {
 
@@ -269,6 +274,38 @@ TEST_CASE("slots: bound, lazy and read-only ones, and pointers; each with its ow
   CHECK(now.get<void*()>("caller_address")() ==
         reinterpret_cast<void*>(callee.get<Two>("stub_parallel")));
   CHECK(slots.restore().changed == 0);
+}
+
+TEST_CASE("one look serves many words, also where a page came or was closed since") {
+  const auto map_word = [] {
+    void* page =
+        mmap(nullptr, os::page_size(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    REQUIRE(page != MAP_FAILED);
+    return static_cast<std::uint64_t*>(page);
+  };
+  const auto patch_of = [](std::uint64_t* word) {
+    Patch patch;
+    patch.at = reinterpret_cast<std::uintptr_t>(word);
+    patch.after.bytes[0] = 7;
+    return patch;
+  };
+  std::uint64_t* const early = map_word();
+  {
+    const OneLook look;
+    CHECK_FALSE(exchange(patch_of(early), Way::install));
+    // As the loader does once it has bound a module.
+    REQUIRE(mprotect(early, os::page_size(), PROT_READ) == 0);
+    CHECK_FALSE(exchange(patch_of(early), Way::remove));
+    CHECK(*early == 0);
+    std::uint64_t* const late = map_word();
+    CHECK_FALSE(exchange(patch_of(late), Way::install));
+    CHECK(*late == 7);
+    munmap(late, os::page_size());
+  }
+  munmap(early, os::page_size());
+  const auto gone = exchange(patch_of(early), Way::install);
+  REQUIRE(gone);
+  CHECK(gone->what == "its module is no longer loaded");
 }
 
 TEST_CASE("slots: one that somebody else has changed since is left alone and reported") {

@@ -83,6 +83,48 @@ print(json.dumps([team, [[p["runtime"], p["how"]] for p in report["pools"]], rep
     assert team == 1 and ["libgomp", "gate"] in pools and widest == 4
 
 
+def test_what_another_thread_loads_while_we_begin_is_governed(run: Run) -> None:
+    """It asks dlsym for what it needs while we are busy, and never again."""
+    out = run(
+        START
+        + """
+import ctypes, threading, time
+slow = ctypes.CDLL(NATIVE + "/libopenblas_waiting.so")
+corewise.pools()
+slow.arm()
+begins = threading.Thread(target=corewise.govern, args=(1, group))
+begins.start()
+time.sleep(0.3)
+team_size = ctypes.CDLL(NATIVE + "/libregions.so").team_size
+slow.go()
+begins.join()
+print(team_size(), slow.has_given_up())
+""",
+        env=os.environ | {"OMP_NUM_THREADS": "4"},
+    )
+    assert out == "1 0\n"
+
+
+def test_a_child_forked_while_the_first_block_begins_can_govern(run: Run) -> None:
+    out = run(
+        "import ctypes, signal, threading, time"  # before our library looks for the first time
+        + START
+        + """
+slow = ctypes.CDLL(NATIVE + "/libopenblas_waiting.so")
+slow.arm()
+threading.Thread(target=corewise.govern, args=(1, group)).start()
+threading.Thread(target=slow.go_after, args=(1000,)).start()
+time.sleep(0.3)
+if (child := os.fork()) == 0:
+    signal.alarm(10)
+    corewise.govern()
+    os._exit(7)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), slow.has_given_up())
+"""
+    )
+    assert out == "7 0\n"
+
+
 @pytest.mark.parametrize(
     ("arguments", "error", "word"),
     [
@@ -91,7 +133,10 @@ print(json.dumps([team, [[p["runtime"], p["how"]] for p in report["pools"]], rep
         ("float('nan')", "BadCount", "above 0"),
         ("float('inf')", "BadCount", "above 0"),
         ("True", "BadType", "bool"),
+        ("10**400", "BadCount", "above 0"),
+        ("__import__('decimal').Decimal('sNaN')", "BadCount", "above 0"),
         ("'2'", "BadType", "str"),
+        ("__import__('numpy').ones(2)", "BadType", "ndarray"),
         ("group=3", "BadType", "int"),
         ("group='a\\0b'", "UnknownName", "NUL"),
     ],
@@ -123,6 +168,57 @@ print(state())
 """
     )
     assert out.count("governed already") == 2 and "[True, 2]" in out
+
+
+def test_ctrl_c_while_a_block_begins_or_ends_leaves_nothing(run: Run) -> None:
+    """Pressed during the native call, it is raised as that returns."""
+    out = run(
+        START
+        + """
+import signal, types
+from corewise import _govern
+core = _govern._core
+def interrupted(call):
+    def called(*words):
+        call(*words)
+        signal.raise_signal(signal.SIGINT)
+    return called
+def attempt():
+    try:
+        with corewise.governed(group=group): pass
+    except KeyboardInterrupt: print(state()[0], os.environ.get("COREWISE_INHERIT"))
+begin, end = interrupted(core.govern), interrupted(core.ungovern)
+_govern._core = types.SimpleNamespace(**vars(core) | {"govern": begin})
+attempt()
+_govern._core = types.SimpleNamespace(**vars(core) | {"ungovern": end})
+attempt()
+"""
+    )
+    assert out == "False None\n" * 2
+
+
+def test_a_signal_handler_may_govern_while_a_block_begins(run: Run) -> None:
+    out = run(
+        START
+        + """
+import signal, types
+from corewise import _govern
+core = _govern._core
+inside = []
+def handler(*_):
+    signal.signal(signal.SIGALRM, signal.SIG_IGN)
+    with corewise.governed(group=group): inside.append(state()[0])
+signal.signal(signal.SIGALRM, handler)
+def govern(*words):
+    core.govern(*words)
+    signal.raise_signal(signal.SIGALRM)
+_govern._core = types.SimpleNamespace(**vars(core) | {"govern": govern})
+with corewise.governed(group=group): inside.append(state()[0])
+print(inside, state()[0], os.environ.get("COREWISE_INHERIT"))
+""",
+        timeout=20,
+    )
+    assert out == "[True, True] False None\n"
 
 
 def under_run(code: str, *options: str) -> "subprocess.CompletedProcess[str]":

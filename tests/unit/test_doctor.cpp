@@ -71,6 +71,18 @@ TEST_CASE("what is governed has slots for all, and stays inside the budget") {
   CHECK(find(examine(patient(64, {blas, teams})), "openblas-slots") != nullptr);
 }
 
+TEST_CASE("what is governed does not spin, is no limit of BLAS alone, and leaks none") {
+  Patient p = patient(8, {openblas("/n/a.so", 2), openblas("/s/b.so", 2), openmp("libgomp", 16)});
+  for (PoolFacts& pool : p.pools) pool.governed = true;
+  CHECK(examine(p).empty());
+  // From outside, the number of a pool is what its last call was granted.
+  p.from_outside = true;
+  p.pools[0].threads = p.pools[1].threads = 1;
+  CHECK(examine(p).empty());
+  p.environment["OPENBLAS_NUM_THREADS"] = "2";
+  CHECK(examine(p).empty());
+}
+
 TEST_CASE("past slots + 512 the finding is a danger; exactly at the slots there is none") {
   CHECK(find(examine(patient(2000, {openblas("/n/x.so", 1), openmp("libgomp", 128)})),
              "openblas-slots") == nullptr);

@@ -19,6 +19,10 @@ void go(void) {
   gone = 1;
   armed = 0;
 }
+void go_after(int ms) {
+  usleep(1000 * ms);
+  go();
+}
 int has_given_up(void) { return gave_up; }
 int openblas_get_num_threads(void) {
   wait_if_armed();
