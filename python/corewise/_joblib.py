@@ -7,7 +7,8 @@ and process where it runs.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from copy import copy
 from functools import update_wrapper
 from operator import index
@@ -109,6 +110,33 @@ def register() -> None:
         register_parallel_backend("dask", _dask)
 
 
+def _sharing(backend: Any) -> Any:
+    """One of ours that does the same, for a backend of joblib's that was made before."""
+    kinds = dict(_OURS.values())
+    ours = kinds.get(type(backend))
+    if type(backend).__module__ == "joblib._dask":
+        from joblib._dask import DaskDistributedBackend
+
+        from ._joblib_dask import SharedDask
+
+        ours = SharedDask if type(backend) is DaskDistributedBackend else None
+    if ours is None:
+        return backend
+    made = copy(backend)
+    made.__class__ = ours
+    return made
+
+
+@contextmanager
+def sharing(own: Wish, **config: Any) -> Iterator[Wish]:
+    """In the block joblib's tasks divide `own`, on the backend that is set or that `config` names;
+    yields what is given, `own` within what was given from outside."""
+    register()
+    with dividing(own) as given, parallel_config(**config) as settings:
+        settings["backend"] = _sharing(settings["backend"])
+        yield given
+
+
 class joblib:
     """The tasks of joblib's `Parallel` inside one budget, for a block or around a function.
 
@@ -160,11 +188,9 @@ class joblib:
     def __enter__(self) -> joblib:
         if self._open is not None:
             raise Error("this corewise.joblib is in use by another `with`: make one for each")
-        register()
         with ExitStack() as stack:
-            given = stack.enter_context(dividing(self._wish))
+            given = stack.enter_context(sharing(self._wish, **self._config))
             stack.enter_context(at_most(given.together()))
-            stack.enter_context(parallel_config(**self._config))
             self._open = stack.pop_all()
         return self
 

@@ -23,8 +23,9 @@ from sklearn.utils.validation import check_is_fitted
 from . import _restarts
 from ._decorate import decorate
 from ._errors import BadType, BadValue
+from ._joblib import joblib, sharing
 from ._limits import _count
-from ._share import at_most, dividing, of_task, wish
+from ._share import at_most, of_task, wish
 
 __all__ = ["Limited"]
 
@@ -84,10 +85,8 @@ class Limited(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         own = wish(self.openmp, self.blas, self.budget)
         processes = 1 if self.processes is None else _count(self.processes, "processes")
         with ExitStack() as stack:
-            given = stack.enter_context(dividing(own))
+            given = stack.enter_context(sharing(own))
             if processes > 1:
-                from ._joblib import joblib
-
                 stack.enter_context(joblib(processes))
                 processes = given.divide(processes).tasks
             if self.budget is None:

@@ -16,6 +16,7 @@ os.environ["OMP_NUM_THREADS"] = "16"
 import corewise
 import pytest
 from joblib.externals.loky import get_reusable_executor
+from joblib.parallel import BACKENDS, LokyBackend, MultiprocessingBackend, ThreadingBackend
 from probe import counts
 
 WIDE = (16, 8)
@@ -29,6 +30,14 @@ def wide() -> Iterator[tuple[int, int]]:
         assert counts() == WIDE
         yield WIDE
         assert counts() == WIDE
+
+
+@pytest.fixture(autouse=True)
+def backends_as_joblib_has_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What corewise has put in their place lasts as long as the process."""
+    for backend in (LokyBackend, ThreadingBackend, MultiprocessingBackend):
+        name = backend.__name__.removesuffix("Backend").lower()
+        monkeypatch.setitem(BACKENDS, name, backend)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -19,6 +19,7 @@ import pytest
 from distributed import Client, LocalCluster
 from governed import governed
 from joblib import Parallel, delayed
+from joblib._dask import DaskDistributedBackend
 from probe import counts, counts_and_pid
 
 HERE = str(Path(__file__).parent)
@@ -160,6 +161,9 @@ def test_joblib_on_dask(client: Client) -> None:
         assert joblib.effective_n_jobs(-1) == 4
         assert {found[0] for found in Parallel()(delayed(counts)(i) for i in range(8))} == {1}
     assert {openmp for openmp, _ in on_all(client, counts)} == {16}
+    theirs = DaskDistributedBackend(client=client)
+    with joblib.parallel_config(backend=theirs), corewise.joblib(openmp=1):
+        assert {found[0] for found in Parallel()(delayed(counts)(i) for i in range(8))} == {1}
 
 
 def test_a_client_that_was_closed_is_said(cluster: LocalCluster) -> None:

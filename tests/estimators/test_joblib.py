@@ -43,6 +43,17 @@ def test_a_backend_that_parallel_names_itself(backend: str) -> None:
         assert set(seen(n_jobs=2, backend=backend)) == {(3, 2)}
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.usefixtures("of_16_cpus", "wide")
+def test_a_backend_that_was_set_before(backend: str) -> None:
+    with joblib.parallel_config(backend=backend, n_jobs=2) as before:
+        theirs = before["backend"]
+        with corewise.joblib(openmp=3, blas=2):
+            assert set(seen()) == {(3, 2)}
+        assert before["backend"] is theirs and type(theirs).__module__.startswith("joblib.")
+        assert {openmp for openmp, _ in seen()} == {16}
+
+
 @pytest.mark.parametrize("hint", [{"prefer": "threads"}, {"require": "sharedmem"}])
 @pytest.mark.usefixtures("of_16_cpus", "wide")
 def test_hints_are_followed(hint: dict[str, str]) -> None:

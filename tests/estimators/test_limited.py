@@ -144,6 +144,16 @@ def test_around_a_search_its_tasks_share(backend: str) -> None:
         assert Limited(inner, processes=2, openmp=3, blas=2).fit(X).best_score_ == 3.02
 
 
+@pytest.mark.parametrize("backend", [None, "loky", "threading"])
+@pytest.mark.usefixtures("of_16_cpus", "wide")
+def test_the_tasks_of_a_search_have_its_limits(backend: str | None) -> None:
+    import joblib
+
+    inner = GridSearchCV(Probe(), {"raises": [False]}, cv=2, n_jobs=2)
+    with joblib.parallel_config(**({} if backend is None else {"backend": backend})):
+        assert Limited(inner, openmp=3, blas=2).fit(X).best_score_ == 3.02
+
+
 def test_partial_fit_goes_on_and_warm_start_too() -> None:
     limited = Limited(Probe()).fit(X)
     assert limited.partial_fit(X).partial_fit(X).estimator_.calls_ == 2
