@@ -11,6 +11,7 @@
 
 #include "json.h"
 #include "outside.h"
+#include "text.h"
 
 namespace corewise::cli {
 namespace {
@@ -21,17 +22,14 @@ struct Outcome {
   std::string reason;  // why the count is not what was asked for
 };
 
-std::string_view file_of(const Pool& pool) {
-  return std::string_view(pool.path).substr(pool.path.rfind('/') + 1);
-}
-
 // The tightest of the counts that speak of a pool; 0: none does.
 int wanted_of(const Pool& pool, const std::vector<AskedCount>& counts) {
   int most = 0;
   for (const AskedCount& count : counts) {
-    const bool speaks = count.is_api ? count.name == kApiNames[pool.runtime->api]
-                                     : count.name == pool.runtime->name ||
-                                           count.name == pool.prefix || count.name == file_of(pool);
+    const bool speaks = count.is_api
+                            ? count.name == kApiNames[pool.runtime->api]
+                            : count.name == pool.runtime->name || count.name == pool.prefix ||
+                                  count.name == file_name(pool.path);
     if (speaks) most = most == 0 ? count.threads : std::min(most, count.threads);
   }
   return most;

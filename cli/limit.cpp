@@ -11,6 +11,7 @@
 #include "layout.h"
 #include "pool.h"
 #include "process_choice.h"
+#include "text.h"
 #include "thread_variables.h"
 
 namespace corewise::cli {
@@ -64,10 +65,7 @@ std::string count_at(const JsonValue& pool, const char* key) {
   return count > 0 ? fmt::format("{:.0f}", count) : "?";
 }
 
-std::string name_of(const JsonValue& pool) {
-  const std::string path = pool.text_at("path");
-  return path.substr(path.rfind('/') + 1);
-}
+std::string name_of(const JsonValue& pool) { return std::string(file_name(pool.text_at("path"))); }
 
 bool speaks_of(const AskedCount& count, const JsonValue& pool) {
   const std::string name = name_of(pool);

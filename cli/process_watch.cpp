@@ -16,6 +16,7 @@
 #include "json.h"
 #include "os/machine.h"
 #include "os/os.h"
+#include "text.h"
 
 namespace corewise::cli {
 namespace {
@@ -29,7 +30,7 @@ WatchedPool pool_of(const JsonValue& from) {
   pool.id = static_cast<int>(from.number_at("id"));
   pool.api = from.text_at("api");
   pool.runtime = from.text_at("runtime");
-  pool.library = path.substr(path.rfind('/') + 1);
+  pool.library = file_name(path);
   pool.allowed = static_cast<int>(from.number_at("allowed"));
   pool.limit = static_cast<int>(from.number_at("limit"));
   pool.workers = static_cast<int>(from.number_at("workers"));

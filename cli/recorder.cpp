@@ -11,6 +11,7 @@
 #include "control_client.h"
 #include "json.h"
 #include "process_watch.h"
+#include "text.h"
 
 namespace corewise::cli {
 namespace {
@@ -99,7 +100,7 @@ void Recorder::ask(int pid, Process& process) {
     if (id >= 0 && static_cast<std::size_t>(id) < pools.size()) {
       const JsonValue& pool = pools[static_cast<std::size_t>(id)];
       const std::string path = pool.text_at("path");
-      json.value(pool.text_at("runtime")).field("library", path.substr(path.rfind('/') + 1));
+      json.value(pool.text_at("runtime")).field("library", file_name(path));
     } else {
       json.value("program");
     }

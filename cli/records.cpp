@@ -31,7 +31,7 @@ int count(const std::string& text) {
 PlanPool plan_pool(const std::vector<std::string>& fields) {
   const auto api = std::find(kApiNames.begin(), kApiNames.end(), fields[1]);
   PlanPool pool;
-  pool.name = fields[8].substr(fields[8].rfind('/') + 1);
+  pool.name = file_name(fields[8]);
   pool.runtime = fields[4];
   pool.api = static_cast<Api>(std::min(api - kApiNames.begin(), std::ptrdiff_t{CW_API_NUMBA}));
   pool.ceiling = count(fields[10]);

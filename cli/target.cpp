@@ -17,6 +17,7 @@
 
 #include "exit_codes.h"
 #include "output.h"
+#include "text.h"
 
 namespace corewise::cli {
 namespace {
@@ -50,8 +51,6 @@ bool take(const std::string& bytes, std::size_t at, T& to) {
   return true;
 }
 
-std::string_view name_of(std::string_view path) { return path.substr(path.rfind('/') + 1); }
-
 // The dynamic loader that the program asks for; empty: none.
 std::string loader_of(const File& file, const Elf64_Ehdr& header) {
   constexpr std::size_t kMostSegments = 4096;
@@ -76,7 +75,7 @@ std::string obstacle_in_elf(const File& file, const std::string& bytes) {
   }
   const std::string loader = loader_of(file, header);
   if (loader.empty()) return "is statically linked";
-  if (name_of(loader) != name_of(loader_of(self, own))) {
+  if (file_name(loader) != file_name(loader_of(self, own))) {
     return fmt::format("is made for another C library ({})", printable(loader, false));
   }
   return {};

@@ -173,7 +173,7 @@ std::string python_of(int pid) {
   std::error_code ignored;
   const std::string path =
       std::filesystem::read_symlink(fmt::format("/proc/{}/exe", pid), ignored).string();
-  return path.substr(path.rfind('/') + 1).starts_with("python") ? path : std::string();
+  return file_name(path).starts_with("python") ? path : std::string();
 }
 
 }  // namespace

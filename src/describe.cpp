@@ -4,6 +4,7 @@
 
 #include "discover.h"
 #include "elf_reader.h"
+#include "text.h"
 
 namespace corewise {
 namespace {
@@ -49,7 +50,7 @@ std::uintptr_t ModuleLookup::address(std::string_view name) const {
   return symbol && symbol->function ? base_ + static_cast<std::uintptr_t>(symbol->value) : 0;
 }
 std::string ModuleLookup::file_name() const {
-  return lower(std::string(path_.substr(path_.rfind('/') + 1)));
+  return lower(std::string(corewise::file_name(path_)));
 }
 std::string ModuleLookup::soname() const { return lower(symbols_.soname()); }
 

@@ -37,7 +37,7 @@ std::string cpus(double count) {
 int whole(double count) { return std::max(1, static_cast<int>(std::floor(count + 1e-9))); }
 
 // The file name without its folder: enough to tell copies apart in a sentence.
-std::string file(const PoolFacts& pool) { return pool.path.substr(pool.path.rfind('/') + 1); }
+std::string file(const PoolFacts& pool) { return std::string(file_name(pool.path)); }
 
 const std::string* variable(const Patient& patient, const char* name) {
   const auto found = patient.environment.find(name);

@@ -1,6 +1,7 @@
 #include "plan_input.h"
 
 #include "discover.h"
+#include "text.h"
 
 namespace corewise {
 
@@ -10,8 +11,8 @@ std::vector<PlanPool> known_plan_pools() {
     const Pool& pool = pool_at(id);
     // What can neither be set nor has a width of its own (numba's workqueue) takes no part.
     if (pool.scope == CW_SCOPE_NONE && pool.ceiling == 0) continue;
-    pools.push_back({pool.path.substr(pool.path.rfind('/') + 1), pool.runtime->name,
-                     pool.runtime->api, pool.ceiling, pool.caller_slots, pool.path});
+    pools.push_back({std::string(file_name(pool.path)), pool.runtime->name, pool.runtime->api,
+                     pool.ceiling, pool.caller_slots, pool.path});
   }
   return pools;
 }

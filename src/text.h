@@ -14,6 +14,9 @@ std::string_view trim(std::string_view text);
 // Cuts the part before `separator` (all, if there is none) off the front of `rest`.
 std::string_view cut(std::string_view& rest, char separator);
 
+// Without the folders before it: "libgomp.so.1" of "/usr/lib/libgomp.so.1". A part of `path`.
+std::string_view file_name(std::string_view path);
+
 // All of text as a decimal integer.
 std::optional<std::int64_t> parse_integer(std::string_view text);
 

@@ -7,6 +7,7 @@ import json
 from . import _core
 from ._doctor import Finding, Findings
 from ._rich import Rich
+from ._table import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,7 +71,8 @@ class Death(Rich):
         return [dict(pool) for pool in self._told["pools"]]
 
     def __repr__(self) -> str:
-        words = f"\n\nIts last words:\n{self.stderr.rstrip()}" if self.stderr else ""
+        said = "\n".join(shown(line) for line in self.stderr.rstrip().splitlines())
+        words = f"\n\nIts last words:\n{said}" if said else ""
         return f"{self._headline()}\n\n{self.findings!r}{words}"
 
     def _repr_html_(self) -> str:
@@ -85,7 +87,7 @@ class Death(Rich):
         when = time.strftime("%d %B %Y, %H:%M:%S", time.localtime(self.time))
         return (
             f"Process {self.pid} died by {self.signal}, {when}, with {self.threads} threads: "
-            f"{self.program}"
+            f"{shown(self.program)}"
         )
 
     def to_json(self) -> str:

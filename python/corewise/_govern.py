@@ -42,7 +42,10 @@ def _name(group: str | None) -> bytes:
         return b""
     if not isinstance(group, str):
         raise BadType(f"group={group!r} is a {type(group).__name__}: give a name")
-    name = os.fsencode(group)
+    try:
+        name = os.fsencode(group)
+    except UnicodeEncodeError:
+        raise UnknownName(f"group={group!r}: a name is text that a file name can hold") from None
     if b"\0" in name:
         raise UnknownName(f"group={group!r}: a name holds no NUL")
     return name

@@ -91,7 +91,7 @@ double now_s() {
 // part of a larger library or program, nor where it runs on the threads of another.
 bool has_workers(const Pool& pool) {
   if (pool.runtime == &kMkl || pool.runtime == &kFlexiblas || pool.layer == "openmp") return false;
-  const std::string file = pool.path.substr(pool.path.rfind('/') + 1);
+  const std::string_view file = file_name(pool.path);
   return std::ranges::any_of(pool.runtime->prefixes,
                              [&](const char* prefix) { return file.starts_with(prefix); });
 }

@@ -9,6 +9,7 @@
 #include "../json.h"
 #include "../json_reader.h"
 #include "../os/os.h"
+#include "../text.h"
 #include "folder.h"
 
 namespace corewise::postmortem {
@@ -21,7 +22,7 @@ int whole_at(const JsonValue& object, std::string_view key) {
   return value != nullptr ? value->whole().value_or(0) : 0;
 }
 
-std::string file(const std::string& path) { return path.substr(path.rfind('/') + 1); }
+std::string file(const std::string& path) { return std::string(file_name(path)); }
 
 std::string signal_name(int signal) {
   constexpr std::pair<int, const char*> kNames[] = {{SIGSEGV, "SIGSEGV"},

@@ -70,6 +70,25 @@ def test_a_death_leaves_a_report_and_its_signal(state, tmp_path, code, name):
     assert told["findings"][0]["id"] == "death-elsewhere"
 
 
+def test_what_a_death_tells_does_not_steer_the_terminal(state, tmp_path):
+    with (tmp_path / "stderr").open("w") as stderr:
+        subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                IMPORTS + "os.write(2, b'a\\x1b[2Jb\\nc'); os.abort()",
+                "\x1b[31m",
+            ],
+            env=state,
+            stderr=stderr,
+            timeout=120,
+            check=False,
+        )
+    shown = run("print(corewise.last_death())", state).stdout
+    assert "\x1b" not in shown
+    assert "[31m" in shown and "[2Jb\nc" in shown
+
+
 def test_the_thread_that_died_inside_a_pool(state):
     # NumPy checks nothing of what it is told by ctypes: a product over memory that is not there.
     code = """

@@ -139,6 +139,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), slow.has_given_up())
         ("__import__('numpy').ones(2)", "BadType", "ndarray"),
         ("group=3", "BadType", "int"),
         ("group='a\\0b'", "UnknownName", "NUL"),
+        ("group='\\ud800'", "UnknownName", "file name"),
     ],
 )
 def test_bad_options(run: Run, arguments: str, error: str, word: str) -> None:
@@ -178,6 +179,7 @@ def test_ctrl_c_while_a_block_begins_or_ends_leaves_nothing(run: Run) -> None:
 import signal, types
 from corewise import _govern
 core = _govern._core
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores it
 def interrupted(call):
     def called(*words):
         call(*words)
