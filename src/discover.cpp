@@ -1,5 +1,6 @@
 #include "discover.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <memory>
@@ -24,6 +25,7 @@ Place place_of(const os::LoadedModule& module) {
 struct State {
   std::mutex lock;  // guards everything below but the atomics' readers
   std::set<Place> seen;
+  os::KnownModules known;  // a part of `seen` that need not be listed again
   // The newest list of modules that `seen` was held against. Lists of several threads may arrive
   // out of order, and an old one must not forget what a newer one holds.
   std::uint64_t newest = 0;
@@ -41,6 +43,23 @@ State& state() {
 
 std::uint64_t stamp(const os::Generation& at) { return at.adds + at.subs; }
 
+void know(State& s, const os::LoadedModule& module) {
+  const std::pair place{module.base, module.dynamic};
+  auto& all = s.known.places;
+  const auto at = std::ranges::lower_bound(all, place);
+  if (at == all.end() || *at != place) all.insert(at, place);
+}
+
+void forget_unloaded(State& s, const std::vector<os::LoadedModule>& loaded, std::uint64_t subs) {
+  std::set<Place> present;
+  for (const os::LoadedModule& module : loaded) present.insert(place_of(module));
+  std::erase_if(s.seen, [&](const Place& place) { return !present.contains(place); });
+  s.known = {{}, subs};
+  for (const os::LoadedModule& module : loaded) {
+    if (s.seen.contains(place_of(module))) know(s, module);
+  }
+}
+
 bool publish(State& s, std::unique_ptr<Pool> pool) {
   const std::size_t id = s.count.load(std::memory_order_relaxed);
   if (id == kMostPools) return false;
@@ -57,8 +76,14 @@ bool discover() {
   const std::uint64_t now = stamp(os::generation());
   if (now == s.looked_at.load(std::memory_order_acquire)) return false;
 
+  os::KnownModules known;
+  {
+    const std::lock_guard guard(s.lock);
+    known = s.known;
+  }
   os::Generation at;
-  const std::vector<os::LoadedModule> loaded = os::loaded_modules(at);
+  const std::vector<os::LoadedModule> loaded = os::loaded_modules(at, known);
+  const bool all = at.subs != known.subs;
   std::vector<const os::LoadedModule*> fresh;
   {
     const std::lock_guard guard(s.lock);
@@ -67,9 +92,7 @@ bool discover() {
     }
     if (stamp(at) > s.newest) {
       s.newest = stamp(at);
-      std::set<Place> present;
-      for (const os::LoadedModule& module : loaded) present.insert(place_of(module));
-      std::erase_if(s.seen, [&](const Place& place) { return !present.contains(place); });
+      if (all) forget_unloaded(s, loaded, at.subs);
     }
   }
 
@@ -82,9 +105,9 @@ bool discover() {
     std::unique_ptr<Pool> pool = describe(*module, held);
     const std::lock_guard guard(s.lock);
     // Another thread may have described the same module meanwhile.
-    if (s.seen.insert(place_of(*module)).second && pool != nullptr) {
-      grew |= publish(s, std::move(pool));
-    }
+    if (!s.seen.insert(place_of(*module)).second) continue;
+    if (at.subs == s.known.subs) know(s, *module);
+    if (pool != nullptr) grew |= publish(s, std::move(pool));
   }
   const std::lock_guard guard(s.lock);
   if (stamp(at) > s.looked_at.load(std::memory_order_relaxed)) {

@@ -137,9 +137,11 @@ SlotReport Slots::rewrite() {
   const std::uint64_t unloads = os::generation().subs;
   if (std::exchange(unloads_, unloads) != unloads) seen_.clear();
   std::vector<std::pair<std::uintptr_t, std::uintptr_t>> present;
-  os::visit_modules([&](const os::LoadedModule& module) {
-    present.emplace_back(module.base, module.dynamic);
-    if (std::ranges::binary_search(seen_, present.back())) return;
+  const auto is_new = [&](std::uintptr_t base, std::uintptr_t dynamic) {
+    present.emplace_back(base, dynamic);
+    return !std::ranges::binary_search(seen_, present.back());
+  };
+  os::visit_modules(is_new, [&](const os::LoadedModule& module) {
     Relocations(module).each([&](const char* name, std::uintptr_t at, bool foreign) {
       for (const SlotRequest& request : requests_) {
         // The first letter settles it for most of the hundred thousand.
@@ -198,7 +200,10 @@ SlotReport Slots::rewrite() {
     report.left.push_back("no slot is rewritten: " + mappings.error()->what);
     return report;
   }
-  os::visit_modules([&](const os::LoadedModule& module) {
+  const auto has_some = [&](std::uintptr_t base, std::uintptr_t) {
+    return std::ranges::any_of(found, [&](const Found& one) { return one.slot.base == base; });
+  };
+  os::visit_modules(has_some, [&](const os::LoadedModule& module) {
     for (const Found& one : found) {
       if (one.slot.base != module.base || one.slot.path != module.path) continue;
       if (const auto error = exchange_locked(one.slot.patch, Way::install, mappings)) {

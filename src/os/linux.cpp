@@ -21,6 +21,7 @@
 #include <thread>
 #include <utility>
 
+#include "loader_entry.h"
 #include "os.h"
 
 namespace corewise::os {
@@ -64,33 +65,23 @@ int first_only(dl_phdr_info* info, std::size_t, void* out) {
 }
 
 struct Walk {
+  const KnownModules& known;
   std::vector<LoadedModule> modules;
   Generation at;
   bool out_of_memory = false;
 };
 
-LoadedModule describe(const dl_phdr_info& info) {
-  LoadedModule module;
-  module.name = info.dlpi_name;
-  module.path = module.name;
-  module.base = info.dlpi_addr;
-  for (int i = 0; i < info.dlpi_phnum; ++i) {
-    const ElfW(Phdr) & header = info.dlpi_phdr[i];
-    const std::uintptr_t begin = info.dlpi_addr + header.p_vaddr;
-    if (header.p_type == PT_LOAD) {
-      module.segments.push_back({begin, begin + header.p_memsz, (header.p_flags & PF_R) != 0});
-    } else if (header.p_type == PT_DYNAMIC) {
-      module.dynamic = begin;
-    }
-  }
-  return module;
+bool is_known(const dl_phdr_info& info, const KnownModules& known) {
+  return std::ranges::binary_search(
+      known.places, std::pair<std::uintptr_t, std::uintptr_t>{info.dlpi_addr, dynamic_of(info)});
 }
 
 int collect(dl_phdr_info* info, std::size_t, void* out) {
   auto* walk = static_cast<Walk*>(out);
   walk->at = {info->dlpi_adds, info->dlpi_subs};
   try {
-    walk->modules.push_back(describe(*info));
+    if (walk->at.subs == walk->known.subs && is_known(*info, walk->known)) return 0;
+    walk->modules.push_back(module_of(*info));
   } catch (...) {
     // Nothing may be thrown through the loader.
     walk->out_of_memory = true;
@@ -100,6 +91,28 @@ int collect(dl_phdr_info* info, std::size_t, void* out) {
 }
 
 }  // namespace
+
+std::uintptr_t dynamic_of(const dl_phdr_info& info) {
+  for (int i = 0; i < info.dlpi_phnum; ++i) {
+    if (info.dlpi_phdr[i].p_type == PT_DYNAMIC) return info.dlpi_addr + info.dlpi_phdr[i].p_vaddr;
+  }
+  return 0;
+}
+
+LoadedModule module_of(const dl_phdr_info& info) {
+  LoadedModule module;
+  module.name = info.dlpi_name;
+  module.path = module.name;
+  module.base = info.dlpi_addr;
+  module.dynamic = dynamic_of(info);
+  for (int i = 0; i < info.dlpi_phnum; ++i) {
+    const ElfW(Phdr) & header = info.dlpi_phdr[i];
+    if (header.p_type != PT_LOAD) continue;
+    const std::uintptr_t begin = info.dlpi_addr + header.p_vaddr;
+    module.segments.push_back({begin, begin + header.p_memsz, (header.p_flags & PF_R) != 0});
+  }
+  return module;
+}
 
 void hold_walks() {
   walk_lock.lock();
@@ -122,10 +135,12 @@ Generation generation() {
   return now;
 }
 
-std::vector<LoadedModule> loaded_modules(Generation& at) {
-  Walk walk;
+std::vector<LoadedModule> loaded_modules(Generation& at) { return loaded_modules(at, {}); }
+
+std::vector<LoadedModule> loaded_modules(Generation& at, const KnownModules& known) {
+  Walk walk{known, {}, {}};
   // So many that the vector hardly ever grows while the loader's lock is held.
-  walk.modules.reserve(512);
+  walk.modules.reserve(known.places.empty() ? 512 : 64);
   {
     const std::lock_guard guard(walk_lock);
     dl_iterate_phdr(collect, &walk);

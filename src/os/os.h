@@ -10,6 +10,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "../error.h"
@@ -51,6 +52,16 @@ Generation generation();
 // Every loaded module in load order, and the generation that the list belongs to. Takes the
 // loader's lock for the walk; callers holding a lock that a constructor may want must drop it.
 std::vector<LoadedModule> loaded_modules(Generation& at);
+
+// Modules by base and dynamic section, sorted, while the loader has unloaded so many.
+struct KnownModules {
+  std::vector<std::pair<std::uintptr_t, std::uintptr_t>> places;
+  std::uint64_t subs = 0;
+};
+
+// The same without those known; all of them if something was unloaded since, as an address may have
+// got another module.
+std::vector<LoadedModule> loaded_modules(Generation& at, const KnownModules& known);
 
 // Keeps a listed module loaded while it is looked at: a list is old as soon as it is made, and
 // reading a module that another thread unloads would kill us. Waits for a dlopen of the module

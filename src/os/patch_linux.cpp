@@ -14,6 +14,7 @@
 #include <cstring>
 #include <system_error>
 
+#include "loader_entry.h"
 #include "patch.h"
 
 #ifndef MAP_FIXED_NOREPLACE
@@ -40,21 +41,15 @@ bool parse(const char* line, std::uintptr_t& begin, std::uintptr_t& end, int& bi
   return true;
 }
 
+struct Visitor {
+  const std::function<bool(std::uintptr_t, std::uintptr_t)>* wants;
+  const std::function<void(const LoadedModule&)>* visit;
+};
+
 int visit_one(dl_phdr_info* info, std::size_t, void* closure) {
+  const auto& visitor = *static_cast<const Visitor*>(closure);
   try {
-    LoadedModule module;
-    module.path = info->dlpi_name;
-    module.base = info->dlpi_addr;
-    for (int i = 0; i < info->dlpi_phnum; ++i) {
-      const ElfW(Phdr) & header = info->dlpi_phdr[i];
-      const std::uintptr_t begin = info->dlpi_addr + header.p_vaddr;
-      if (header.p_type == PT_LOAD) {
-        module.segments.push_back({begin, begin + header.p_memsz, (header.p_flags & PF_R) != 0});
-      } else if (header.p_type == PT_DYNAMIC) {
-        module.dynamic = begin;
-      }
-    }
-    (*static_cast<const std::function<void(const LoadedModule&)>*>(closure))(module);
+    if ((*visitor.wants)(info->dlpi_addr, dynamic_of(*info))) (*visitor.visit)(module_of(*info));
   } catch (...) {
     // An exception must not cross the loader, which holds its lock; the module is passed over.
     return 0;
@@ -168,7 +163,13 @@ void code_changed(std::uintptr_t at, std::size_t size) {
 }
 
 void visit_modules(const std::function<void(const LoadedModule&)>& visit) {
-  dl_iterate_phdr(visit_one, const_cast<std::function<void(const LoadedModule&)>*>(&visit));
+  visit_modules([](std::uintptr_t, std::uintptr_t) { return true; }, visit);
+}
+
+void visit_modules(const std::function<bool(std::uintptr_t, std::uintptr_t)>& wants,
+                   const std::function<void(const LoadedModule&)>& visit) {
+  Visitor visitor{&wants, &visit};
+  dl_iterate_phdr(visit_one, &visitor);
 }
 
 void* global_symbol(const char* name) { return dlsym(RTLD_DEFAULT, name); }

@@ -1,6 +1,7 @@
 #include <dlfcn.h>
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "os/os.h"
@@ -50,4 +51,26 @@ TEST_CASE("loading and unloading move the generation, and finding does not") {
   }
   CHECK(os::generation().subs == before.subs + 1);
   CHECK_FALSE(static_cast<bool>(os::Held(plain)));
+}
+
+TEST_CASE("modules that are known are not listed again, until something is unloaded") {
+  os::Generation at;
+  os::KnownModules known;
+  const auto all = os::loaded_modules(at, known);
+  for (const os::LoadedModule& module : all) known.places.emplace_back(module.base, module.dynamic);
+  std::ranges::sort(known.places);
+  known.subs = at.subs;
+  CHECK(os::loaded_modules(at, known).empty());
+
+  void* handle = dlopen(COREWISE_STUBS "/libplain.so", RTLD_NOW);
+  REQUIRE(handle != nullptr);
+  const auto fresh = os::loaded_modules(at, known);
+  REQUIRE(fresh.size() == 1);
+  CHECK(fresh[0].path == COREWISE_STUBS "/libplain.so");
+
+  dlclose(handle);
+  const auto again = os::loaded_modules(at, known);
+  CHECK(again.size() == all.size());
+  CHECK(at.subs == known.subs + 1);
+  CHECK(again[0].path == all[0].path);
 }
