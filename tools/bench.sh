@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Prints the benchmark tables: the C++ core, then Python side by side with threadpoolctl.
+# Prints the benchmark tables: the C++ core, Python side by side with threadpoolctl, and the start
+# of a program under `corewise run`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
@@ -17,3 +18,6 @@ echo "## C++ core (numpy's and scipy's OpenBLAS and scikit-learn's libgomp loade
 COREWISE_BENCH_LIBRARIES=$libraries build/dev/bench/bench_core
 echo
 .venv/bin/python bench/python_table.py
+echo
+echo "## Start of a program"
+.venv/bin/python bench/start.py
