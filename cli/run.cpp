@@ -105,15 +105,9 @@ std::optional<Error> add_agent(const Options& options, Changes& to) {
   if (options.group) to.set.push_back({"COREWISE_GROUP", *options.group});
   for (const auto& idle : govern::idle_pools::variables()) {
     if (std::getenv(idle.name) != nullptr) continue;
-    // Says the same in OpenMP's own words, and GOMP_SPINCOUNT would win over it.
-    if (idle.name == std::string("GOMP_SPINCOUNT") && std::getenv("OMP_WAIT_POLICY") != nullptr) {
-      continue;
-    }
+    if (idle.unless != nullptr && std::getenv(idle.unless) != nullptr) continue;
     to.set.push_back({idle.name, idle.value});
-    // So that it is not taken for the user's.
-    if (idle.name == std::string("OPENBLAS_THREAD_TIMEOUT")) {
-      to.set.push_back({"COREWISE_THREAD_TIMEOUT", idle.value});
-    }
+    if (idle.marker != nullptr) to.set.push_back({idle.marker, idle.value});
   }
   return std::nullopt;
 }

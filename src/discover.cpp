@@ -1,6 +1,5 @@
 #include "discover.h"
 
-#include <algorithm>
 #include <array>
 #include <atomic>
 #include <memory>
@@ -43,20 +42,13 @@ State& state() {
 
 std::uint64_t stamp(const os::Generation& at) { return at.adds + at.subs; }
 
-void know(State& s, const os::LoadedModule& module) {
-  const std::pair place{module.base, module.dynamic};
-  auto& all = s.known.places;
-  const auto at = std::ranges::lower_bound(all, place);
-  if (at == all.end() || *at != place) all.insert(at, place);
-}
-
 void forget_unloaded(State& s, const std::vector<os::LoadedModule>& loaded, std::uint64_t subs) {
   std::set<Place> present;
   for (const os::LoadedModule& module : loaded) present.insert(place_of(module));
   std::erase_if(s.seen, [&](const Place& place) { return !present.contains(place); });
   s.known = {{}, subs};
   for (const os::LoadedModule& module : loaded) {
-    if (s.seen.contains(place_of(module))) know(s, module);
+    if (s.seen.contains(place_of(module))) s.known.add(module);
   }
 }
 
@@ -106,7 +98,7 @@ bool discover() {
     const std::lock_guard guard(s.lock);
     // Another thread may have described the same module meanwhile.
     if (!s.seen.insert(place_of(*module)).second) continue;
-    if (at.subs == s.known.subs) know(s, *module);
+    if (at.subs == s.known.subs) s.known.add(*module);
     if (pool != nullptr) grew |= publish(s, std::move(pool));
   }
   const std::lock_guard guard(s.lock);

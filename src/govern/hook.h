@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "../os/os.h"
 #include "code.h"
 
 namespace corewise::os {
@@ -131,10 +132,7 @@ class Slots {
   };
   std::vector<SlotRequest> requests_;
   std::vector<Slot> slots_;
-  // Modules by base and dynamic section, sorted, as of the loader's count of unloads: what was
-  // looked through is not again, until an address may have got another module.
-  std::vector<std::pair<std::uintptr_t, std::uintptr_t>> seen_;
-  std::uint64_t unloads_ = 0;
+  os::KnownModules seen_;  // what was looked through is not again
 };
 
 }  // namespace corewise::govern

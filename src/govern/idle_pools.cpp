@@ -62,9 +62,10 @@ Held& entry_of(const Pool& pool) {
   return entry;
 }
 
+// GOMP_SPINCOUNT would win over OMP_WAIT_POLICY.
 constexpr std::array<Variable, 2> kVariables = {{
-    {"OPENBLAS_THREAD_TIMEOUT", "16"},
-    {"GOMP_SPINCOUNT", "30000"},
+    {"OPENBLAS_THREAD_TIMEOUT", "16", nullptr, "COREWISE_THREAD_TIMEOUT"},
+    {"GOMP_SPINCOUNT", "30000", "OMP_WAIT_POLICY", nullptr},
 }};
 
 }  // namespace

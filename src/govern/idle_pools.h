@@ -34,6 +34,8 @@ std::optional<SpinWord> word_of(const Pool& pool);
 struct Variable {
   const char* name;
   const char* value;
+  const char* unless;  // where the user has said the same in other words; null: nowhere else
+  const char* marker;  // set to the value too, so that it is not taken for the user's; null: none
 };
 std::span<const Variable> variables();
 

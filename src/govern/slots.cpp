@@ -135,13 +135,10 @@ SlotReport Slots::rewrite() {
   };
   std::vector<Found> found;
   const std::uint64_t unloads = os::generation().subs;
-  if (std::exchange(unloads_, unloads) != unloads) seen_.clear();
-  std::vector<std::pair<std::uintptr_t, std::uintptr_t>> present;
-  const auto is_new = [&](std::uintptr_t base, std::uintptr_t dynamic) {
-    present.emplace_back(base, dynamic);
-    return !std::ranges::binary_search(seen_, present.back());
-  };
-  os::visit_modules(is_new, [&](const os::LoadedModule& module) {
+  if (seen_.subs != unloads) seen_ = {{}, unloads};
+  os::KnownModules seen = seen_;
+  os::visit_modules(seen_, [&](const os::LoadedModule& module) {
+    seen.add(module);
     Relocations(module).each([&](const char* name, std::uintptr_t at, bool foreign) {
       for (const SlotRequest& request : requests_) {
         // The first letter settles it for most of the hundred thousand.
@@ -160,8 +157,7 @@ SlotReport Slots::rewrite() {
     });
   });
 
-  std::ranges::sort(present);
-  seen_ = std::move(present);
+  const os::KnownModules seen_before = std::exchange(seen_, std::move(seen));
 
   const auto leave = [&](const Slot& slot, const std::string& why) {
     report.left.push_back(left_alone(slot.symbol, slot.path, why));
@@ -200,10 +196,7 @@ SlotReport Slots::rewrite() {
     report.left.push_back("no slot is rewritten: " + mappings.error()->what);
     return report;
   }
-  const auto has_some = [&](std::uintptr_t base, std::uintptr_t) {
-    return std::ranges::any_of(found, [&](const Found& one) { return one.slot.base == base; });
-  };
-  os::visit_modules(has_some, [&](const os::LoadedModule& module) {
+  os::visit_modules(seen_before, [&](const os::LoadedModule& module) {
     for (const Found& one : found) {
       if (one.slot.base != module.base || one.slot.path != module.path) continue;
       if (const auto error = exchange_locked(one.slot.patch, Way::install, mappings)) {
@@ -222,7 +215,7 @@ SlotReport Slots::rewrite() {
 SlotReport Slots::restore() {
   SlotReport report;
   if (slots_.empty()) {
-    seen_.clear();
+    seen_ = {};
     return report;
   }
   const std::lock_guard lock(hook_lock());
@@ -244,7 +237,7 @@ SlotReport Slots::restore() {
       if (error->status == CW_NOT_PERMITTED) denied.push_back(slot);
     }
   });
-  seen_.clear();
+  seen_ = {};
   // Slots of modules that are gone went with them, and those that hold something else now are
   // somebody else's. Those that could not be written are still ours to restore.
   slots_ = std::move(denied);

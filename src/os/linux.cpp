@@ -64,6 +64,13 @@ int first_only(dl_phdr_info* info, std::size_t, void* out) {
   return 1;
 }
 
+std::uintptr_t dynamic_of(const dl_phdr_info& info) {
+  for (int i = 0; i < info.dlpi_phnum; ++i) {
+    if (info.dlpi_phdr[i].p_type == PT_DYNAMIC) return info.dlpi_addr + info.dlpi_phdr[i].p_vaddr;
+  }
+  return 0;
+}
+
 struct Walk {
   const KnownModules& known;
   std::vector<LoadedModule> modules;
@@ -71,16 +78,11 @@ struct Walk {
   bool out_of_memory = false;
 };
 
-bool is_known(const dl_phdr_info& info, const KnownModules& known) {
-  return std::ranges::binary_search(
-      known.places, std::pair<std::uintptr_t, std::uintptr_t>{info.dlpi_addr, dynamic_of(info)});
-}
-
 int collect(dl_phdr_info* info, std::size_t, void* out) {
   auto* walk = static_cast<Walk*>(out);
   walk->at = {info->dlpi_adds, info->dlpi_subs};
   try {
-    if (walk->at.subs == walk->known.subs && is_known(*info, walk->known)) return 0;
+    if (is_known(*info, walk->known)) return 0;
     walk->modules.push_back(module_of(*info));
   } catch (...) {
     // Nothing may be thrown through the loader.
@@ -92,11 +94,16 @@ int collect(dl_phdr_info* info, std::size_t, void* out) {
 
 }  // namespace
 
-std::uintptr_t dynamic_of(const dl_phdr_info& info) {
-  for (int i = 0; i < info.dlpi_phnum; ++i) {
-    if (info.dlpi_phdr[i].p_type == PT_DYNAMIC) return info.dlpi_addr + info.dlpi_phdr[i].p_vaddr;
-  }
-  return 0;
+bool is_known(const dl_phdr_info& info, const KnownModules& known) {
+  return info.dlpi_subs == known.subs &&
+         std::ranges::binary_search(known.places, std::pair<std::uintptr_t, std::uintptr_t>{
+                                                      info.dlpi_addr, dynamic_of(info)});
+}
+
+void KnownModules::add(const LoadedModule& module) {
+  const std::pair place{module.base, module.dynamic};
+  const auto at = std::ranges::lower_bound(places, place);
+  if (at == places.end() || *at != place) places.insert(at, place);
 }
 
 LoadedModule module_of(const dl_phdr_info& info) {

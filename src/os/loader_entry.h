@@ -3,14 +3,11 @@
 
 #include <link.h>
 
-#include <cstdint>
-
 #include "os.h"
 
 namespace corewise::os {
 
-// Address of the dynamic section; 0 if it has none.
-std::uintptr_t dynamic_of(const dl_phdr_info& info);
+bool is_known(const dl_phdr_info& info, const KnownModules& known);
 
 LoadedModule module_of(const dl_phdr_info& info);
 

@@ -53,10 +53,13 @@ Generation generation();
 // loader's lock for the walk; callers holding a lock that a constructor may want must drop it.
 std::vector<LoadedModule> loaded_modules(Generation& at);
 
-// Modules by base and dynamic section, sorted, while the loader has unloaded so many.
+// Modules that need not be looked at again, by base and dynamic section, sorted; while the loader
+// has unloaded so many.
 struct KnownModules {
   std::vector<std::pair<std::uintptr_t, std::uintptr_t>> places;
   std::uint64_t subs = 0;
+
+  void add(const LoadedModule& module);
 };
 
 // The same without those known; all of them if something was unloaded since, as an address may have

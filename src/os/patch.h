@@ -64,9 +64,8 @@ void code_changed(std::uintptr_t at, std::size_t size);
 // load, unload or look up symbols, nor take a lock under which another thread does.
 void visit_modules(const std::function<void(const LoadedModule&)>& visit);
 
-// The same for those only that `wants`, given base and dynamic section, says true of: what a walk
-// costs is to describe the modules.
-void visit_modules(const std::function<bool(std::uintptr_t, std::uintptr_t)>& wants,
+// The same without those known; all of them if something was unloaded since.
+void visit_modules(const KnownModules& known,
                    const std::function<void(const LoadedModule&)>& visit);
 
 // The address that programs at large see for a name; null if there is none.

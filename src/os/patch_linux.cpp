@@ -42,14 +42,14 @@ bool parse(const char* line, std::uintptr_t& begin, std::uintptr_t& end, int& bi
 }
 
 struct Visitor {
-  const std::function<bool(std::uintptr_t, std::uintptr_t)>* wants;
-  const std::function<void(const LoadedModule&)>* visit;
+  const KnownModules& known;
+  const std::function<void(const LoadedModule&)>& visit;
 };
 
 int visit_one(dl_phdr_info* info, std::size_t, void* closure) {
   const auto& visitor = *static_cast<const Visitor*>(closure);
   try {
-    if ((*visitor.wants)(info->dlpi_addr, dynamic_of(*info))) (*visitor.visit)(module_of(*info));
+    if (!is_known(*info, visitor.known)) visitor.visit(module_of(*info));
   } catch (...) {
     // An exception must not cross the loader, which holds its lock; the module is passed over.
     return 0;
@@ -163,12 +163,12 @@ void code_changed(std::uintptr_t at, std::size_t size) {
 }
 
 void visit_modules(const std::function<void(const LoadedModule&)>& visit) {
-  visit_modules([](std::uintptr_t, std::uintptr_t) { return true; }, visit);
+  visit_modules({}, visit);
 }
 
-void visit_modules(const std::function<bool(std::uintptr_t, std::uintptr_t)>& wants,
+void visit_modules(const KnownModules& known,
                    const std::function<void(const LoadedModule&)>& visit) {
-  Visitor visitor{&wants, &visit};
+  Visitor visitor{known, visit};
   dl_iterate_phdr(visit_one, &visitor);
 }
 
