@@ -58,6 +58,9 @@ struct Architecture {
   // The jump that replaces an instruction at `from`.
   Bytes (*jump)(std::uintptr_t from, std::uintptr_t to);
 
+  // Whether these bytes end in a call, as those before a return address do.
+  bool (*ends_in_call)(std::span<const std::uint8_t> bytes) noexcept;
+
   // Compares and exchanges an aligned word of 16 bytes; null where no jump needs that.
   bool (*exchange16)(std::uintptr_t at, const Word& expected, const Word& desired);
 };

@@ -145,10 +145,17 @@ Result<Bytes> enter(const Bytes& undo, int argument, const void* context, const 
   return out;
 }
 
+bool ends_in_call(std::span<const std::uint8_t> bytes) noexcept {
+  if (bytes.size() < kInstruction) return false;
+  const std::uint32_t last = read32(bytes, bytes.size() - kInstruction);
+  return (last & 0xFC000000U) == 0x94000000U ||  // bl
+         (last & 0xFEFFF000U) == 0xD63F0000U;    // blr, also of a signed address
+}
+
 }  // namespace
 
 // 128 MiB, less room for a page and a large function.
-const Architecture kAarch64 = {"aarch64", std::uintptr_t{112} << 20U, plan, resume, enter, jump,
-                               nullptr};
+const Architecture kAarch64 = {
+    "aarch64", std::uintptr_t{112} << 20U, plan, resume, enter, jump, ends_in_call, nullptr};
 
 }  // namespace corewise::govern::code

@@ -378,6 +378,16 @@ Bytes jump(std::uintptr_t from, std::uintptr_t to) {
   return out;
 }
 
+bool ends_in_call(std::span<const std::uint8_t> bytes) noexcept {
+  if (bytes.size() >= kJump && bytes[bytes.size() - kJump] == 0xE8) return true;
+  for (std::size_t length = 2; length <= std::min<std::size_t>(bytes.size(), 7); ++length) {
+    const auto last = bytes.last(length);
+    const auto goal = last[0] == 0xFF ? operands(last, 1, 0) : std::nullopt;
+    if (goal && goal->reg == 2 && goal->length == length - 1) return true;
+  }
+  return false;
+}
+
 #if defined(__x86_64__)
 bool exchange16(std::uintptr_t at, const Word& expected, const Word& desired) {
   unsigned a = 0;
@@ -410,7 +420,9 @@ constexpr bool (*kExchange16)(std::uintptr_t, const Word&, const Word&) = nullpt
 
 // A distance of 32 bits, less room for a page and a large function.
 const Architecture kX86_64 = {
-    "x86-64",   (std::uintptr_t{1} << 31U) - (std::uintptr_t{64} << 20U), plan, resume, enter, jump,
-    kExchange16};
+    "x86-64",     (std::uintptr_t{1} << 31U) - (std::uintptr_t{64} << 20U),
+    plan,         resume,
+    enter,        jump,
+    ends_in_call, kExchange16};
 
 }  // namespace corewise::govern::code

@@ -250,6 +250,38 @@ TEST_CASE("x86-64: no bytes make the decoder read past them or accept a torn wor
   }
 }
 
+TEST_CASE("what stands before a return address is a call") {
+  const auto words = [](const std::string& digits) {
+    Bytes out;
+    for (std::size_t i = 0; i < digits.size(); i += 2) {
+      out.push_back(static_cast<std::uint8_t>(std::stoul(digits.substr(i, 2), nullptr, 16)));
+    }
+    return out;
+  };
+  // As GNU as writes them: to a distance, through a register, and through memory in all its forms.
+  for (const char* call :
+       {"e800000000", "ffd0", "41ffd4", "ff10", "ff1424", "ff14c510000000", "ff1510000000",
+        "ff5008", "ff542408", "ff9000010000", "ff942400010000", "9090ffd0", "90e8ffffffff"}) {
+    CAPTURE(call);
+    CHECK(kX86_64.ends_in_call(words(call)));
+  }
+  // jmp, jmp through memory, push, a call that is not at the end, ret, half a call, nothing.
+  for (const char* other : {"e900000000", "ffe0", "ff2510000000", "ff7008", "ffd090",
+                            "e80000000090", "c3", "d0", "0000", ""}) {
+    CAPTURE(other);
+    CHECK_FALSE(kX86_64.ends_in_call(words(other)));
+  }
+  for (const char* call :
+       {"00000094", "ffffff97", "00003fd6", "c0033fd6", "1f093fd6", "01093fd7"}) {
+    CAPTURE(call);  // bl, bl back, blr x0, blr x30, blraaz x8, blraa x8, x1
+    CHECK(kAarch64.ends_in_call(words(call)));
+  }
+  for (const char* other : {"00000014", "00001fd6", "c0035fd6", "1f2003d5", "000094", ""}) {
+    CAPTURE(other);  // b, br x0, ret, nop, three bytes, nothing
+    CHECK_FALSE(kAarch64.ends_in_call(words(other)));
+  }
+}
+
 TEST_CASE("aarch64: the code on both sides of the branch") {
   const Recorded real = recorded("aarch64-numpy-2.5.5-blas_memory_free");
   const Function function = function_at(real.address, real.bytes, 1);

@@ -105,6 +105,36 @@ dot(n, nowhere, one, nowhere, one)
     assert "openblas" in told["findings"][0]["what"]
 
 
+# The callback stands for any function that a pool calls.
+CALLED_BY_A_POOL = """
+import numpy
+numpy.ones((500, 500)) @ numpy.ones((500, 500))
+library = ctypes.CDLL(next(p.path for p in corewise.info() if p.api == "blas"))
+Callback = ctypes.CFUNCTYPE(None, ctypes.c_int, *[ctypes.c_void_p] * 5)
+callback = Callback(lambda *_: ctypes.string_at(16))
+library.scipy_openblas_set_threads_callback_function64_(callback)
+numpy.ones((500, 500)) @ numpy.ones((500, 500))
+"""
+# What is no return address: arguments of the function that dies, which lie on its stack.
+POINTERS_TO_A_POOL = """
+import numpy
+library = ctypes.CDLL(next(p.path for p in corewise.info() if p.api == "blas"))
+start = ctypes.cast(library.scipy_cblas_ddot64_, ctypes.c_void_p).value
+ctypes.CDLL(None).strlen(*[ctypes.c_void_p(at) for at in [16, 0, 0, 0, 0, 0, start, start & -4096]])
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "finding"),
+    [(CALLED_BY_A_POOL, "death-inside-pool"), (POINTERS_TO_A_POOL, "death-elsewhere")],
+)
+def test_a_thread_that_died_elsewhere_was_in_the_pools_that_called(state, code, finding):
+    assert run(code, state).returncode == -signal.SIGSEGV
+    told = last(state)
+    assert told["death"]["module"].endswith("libc.so.6")
+    assert told["findings"][0]["id"] == finding
+
+
 def test_pythons_own_handler_still_speaks(state):
     for before, after in (("", "import faulthandler; faulthandler.enable()\n"), ("-X", "")):
         env = {**state, "PYTHONFAULTHANDLER": "1"} if before else state
