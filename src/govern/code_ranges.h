@@ -31,7 +31,7 @@ class CodeRanges {
 
  private:
   // What is below the count never changes.
-  std::array<CodeRange, 32> ranges_{};
+  std::array<CodeRange, 1024> ranges_{};
   std::atomic<std::size_t> count_{0};
 };
 

@@ -105,8 +105,8 @@ class Passage {
     const bool overrule = std::exchange(left_over, false) && asked == 0;
     if (asked == 1 || asked == kHandsOff || !gate::is_open()) return;
     const int wanted = asked != 0 ? asked : copy.max_threads();
-    visit_ = gate::enter(gate::Kind::kRegion, wanted,
-                         exact_teams.holds(reinterpret_cast<std::uintptr_t>(task)), copy.pool);
+    const bool exact = is_exact(reinterpret_cast<std::uintptr_t>(task), asked != 0);
+    visit_ = gate::enter(gate::Kind::kRegion, wanted, exact, copy.pool);
     if (visit_.threads < wanted || overrule) {
       copy.push(location, copy.thread_number(location), visit_.threads);
     }

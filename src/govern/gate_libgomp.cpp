@@ -103,9 +103,9 @@ Passage enter(std::size_t copy, Outlined* function, unsigned asked, unsigned mos
   const unsigned all =
       asked != 0 ? asked : static_cast<unsigned>(std::max(1, copies[copy].max_threads()));
   const unsigned wanted = std::min({all, most, static_cast<unsigned>(INT_MAX)});
+  const bool exact = is_exact(reinterpret_cast<std::uintptr_t>(function), asked != 0);
   passage.visit =
-      gate::enter(gate::Kind::kRegion, static_cast<int>(wanted),
-                  exact_teams.holds(reinterpret_cast<std::uintptr_t>(function)), copies[copy].pool);
+      gate::enter(gate::Kind::kRegion, static_cast<int>(wanted), exact, copies[copy].pool);
   const auto threads = static_cast<unsigned>(passage.visit.threads);
   // Untouched where all was granted: 0 leaves the runtime its own say.
   if (threads < wanted || (passage.visit.counted && threads < all)) passage.threads = threads;

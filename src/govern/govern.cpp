@@ -13,6 +13,7 @@
 #include "../postmortem/watch.h"
 #include "arena.h"
 #include "gate.h"
+#include "gate_exact.h"
 #include "gate_openblas.h"
 #include "gate_tbb.h"
 #include "granter.h"
@@ -107,6 +108,7 @@ void hook_pass(State& s) {
   const OneLook look;
   synchronise();
   for (; s.pools_seen < pool_count(); ++s.pools_seen) s.hold.add(pool_at(s.pools_seen));
+  say(s, find_exact_clauses());
   for (std::string& left : s.hold.rewrite_slots()) say(s, std::move(left));
   for (std::string& left : idle_pools::install().left) say(s, std::move(left));
   s.hold.cap_teams();
