@@ -4,7 +4,6 @@
 #include <array>
 #include <cstdlib>
 #include <string_view>
-#include <utility>
 
 #include "../os/os.h"
 #include "../os/patch.h"
@@ -35,20 +34,15 @@ bool holds_one_of(std::string_view path, std::string_view names) {
 std::string find_exact_clauses() {
   std::string finding;
   static auto& seen = *new os::KnownModules;  // never destroyed: others may come while we exit
-  const std::uint64_t unloads = os::generation().subs;
-  if (seen.subs != unloads) seen = {{}, unloads};
   const char* const named = std::getenv("COREWISE_EXACT_TEAMS");  // NOLINT(concurrency-mt-unsafe)
   const std::string_view users = named != nullptr ? named : "";
-  os::KnownModules present = seen;
-  os::visit_modules(seen, [&](const os::LoadedModule& module) {
-    present.add(module);
+  os::visit_new_modules(seen, [&](const os::LoadedModule& module) {
     const bool known = std::ranges::any_of(
         kKnown, [&](std::string_view name) { return holds(module.path, name); });
     if ((known || holds_one_of(module.path, users)) && !exact_clauses.add(module)) {
       finding = module.path + ": its teams may be cut short: too many libraries need theirs whole";
     }
   });
-  seen = std::move(present);
   return finding;
 }
 

@@ -134,11 +134,7 @@ SlotReport Slots::rewrite() {
     bool lazy;
   };
   std::vector<Found> found;
-  const std::uint64_t unloads = os::generation().subs;
-  if (seen_.subs != unloads) seen_ = {{}, unloads};
-  os::KnownModules seen = seen_;
-  os::visit_modules(seen_, [&](const os::LoadedModule& module) {
-    seen.add(module);
+  const auto look = [&](const os::LoadedModule& module) {
     Relocations(module).each([&](const char* name, std::uintptr_t at, bool foreign) {
       for (const SlotRequest& request : requests_) {
         // The first letter settles it for most of the hundred thousand.
@@ -155,9 +151,8 @@ SlotReport Slots::rewrite() {
         found.push_back(std::move(one));
       }
     });
-  });
-
-  const os::KnownModules seen_before = std::exchange(seen_, std::move(seen));
+  };
+  const os::KnownModules seen_before = os::visit_new_modules(seen_, look);
 
   const auto leave = [&](const Slot& slot, const std::string& why) {
     report.left.push_back(left_alone(slot.symbol, slot.path, why));

@@ -68,6 +68,10 @@ void visit_modules(const std::function<void(const LoadedModule&)>& visit);
 void visit_modules(const KnownModules& known,
                    const std::function<void(const LoadedModule&)>& visit);
 
+// The same without those seen, to which it adds what it visits; returns those seen before.
+KnownModules visit_new_modules(KnownModules& seen,
+                               const std::function<void(const LoadedModule&)>& visit);
+
 // The address that programs at large see for a name; null if there is none.
 void* global_symbol(const char* name);
 

@@ -13,6 +13,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <system_error>
+#include <utility>
 
 #include "loader_entry.h"
 #include "patch.h"
@@ -170,6 +171,18 @@ void visit_modules(const KnownModules& known,
                    const std::function<void(const LoadedModule&)>& visit) {
   Visitor visitor{known, visit};
   dl_iterate_phdr(visit_one, &visitor);
+}
+
+KnownModules visit_new_modules(KnownModules& seen,
+                               const std::function<void(const LoadedModule&)>& visit) {
+  const std::uint64_t unloads = generation().subs;
+  if (seen.subs != unloads) seen = {{}, unloads};
+  KnownModules present = seen;
+  visit_modules(seen, [&](const LoadedModule& module) {
+    present.add(module);
+    visit(module);
+  });
+  return std::exchange(seen, std::move(present));
 }
 
 void* global_symbol(const char* name) { return dlsym(RTLD_DEFAULT, name); }
