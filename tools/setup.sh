@@ -12,7 +12,7 @@ wheels=(build demo)
 if [ "$what" = test ]; then
   packages+=(doctest-dev libbenchmark-dev libhwloc-dev libelf-dev clang-19 libclang-rt-19-dev
     libopenblas-pthread-dev libopenblas0-pthread libopenblas0-openmp libopenblas0-serial
-    libblis4-pthread libblis4-openmp libomp5-14 libtbb-dev pkg-config scdoc tmux gcc-aarch64-linux-gnu
+    libblis4-pthread libblis4-openmp libomp-19-dev libtbb-dev pkg-config scdoc tmux gcc-aarch64-linux-gnu
     g++-aarch64-linux-gnu qemu-user-static spin chromium fonts-dejavu-core openmpi-bin libopenmpi-dev
     r-base-core jq)
   wheels+=(test)
@@ -67,6 +67,17 @@ if [ "$what" = test ] && [ ! -d $newer ]; then
   mkdir -p $newer
   mv "$wheel"/all/numpy.libs/libscipy_openblas* $newer/
   rm -r "$wheel"
+fi
+
+# LLVM's OpenMP runtime of before, which Debian installs in place of the newer one, not beside it.
+older=.venv-real/libomp-14
+if [ "$what" = test ] && [ ! -d $older ]; then
+  echo "setup: fetching LLVM 14's OpenMP runtime"
+  package=$(mktemp -d)
+  (cd "$package" && apt-get download -qq -o APT::Sandbox::User=root libomp5-14 && dpkg-deb -x libomp5-14_*.deb all)
+  mkdir -p $older
+  cp "$package"/all/usr/lib/llvm-14/lib/libomp*.so* $older/
+  rm -r "$package"
 fi
 
 # A trajectory for examples/notebooks: two files of a big package, which stay outside of ours.

@@ -36,8 +36,8 @@ std::uint64_t now_ns() {
          static_cast<std::uint64_t>(now.tv_nsec);
 }
 
-Permit acquire(void*, int wanted, bool) noexcept {
-  open_row = {now_ns() - left_ns, 0, wanted};
+Permit acquire(void*, const Request& request) noexcept {
+  open_row = {now_ns() - left_ns, 0, request.wanted};
   began_ns = now_ns();
   return {1, 1};
 }

@@ -54,6 +54,7 @@ constinit std::atomic<const Observer*> observer{nullptr};
 constinit std::atomic<int> inside{0};
 constinit std::atomic<std::uint32_t> forks{0};
 constinit std::array<std::atomic<int>, kMostCapped> caps{};
+constinit std::atomic<std::uint32_t> cap_changes{0};
 constinit std::atomic<int> most_in_team{std::numeric_limits<int>::max()};
 
 void add(Number& number, std::uint64_t much) { number.fetch_add(much, std::memory_order_relaxed); }
@@ -83,6 +84,7 @@ void give_back(Holding& held) {
     held.asked->release(held.asked->self, held.permit);
   }
   held.permit = {};
+  held.team = 1;
   if (held.withheld > 0) {
     add(tally().not_needed_ns,
         static_cast<std::uint64_t>(held.withheld) * (now_ns() - held.since_ns));
@@ -102,28 +104,29 @@ void go_out() {
 }
 
 // Threads to be used. The cap on teams is for those whose strength we choose.
-int ask(Holding& held, const Grants* grants, Kind kind, int wanted, bool exact, bool again) {
+int ask(Holding& held, const Grants* grants, Request request) {
   held.asked = grants;
-  const int askable = kind == Kind::kCall || exact
-                          ? wanted
-                          : std::min(wanted, most_in_team.load(std::memory_order_relaxed));
-  held.permit = grants->acquire(grants->self, askable, again);
+  const int wanted = request.wanted;
+  if (request.kind == Kind::kRegion && !request.whole) {
+    request.wanted = std::min(wanted, most_in_team.load(std::memory_order_relaxed));
+  }
+  held.permit = grants->acquire(grants->self, request);
   held.permit.threads = std::clamp(held.permit.threads, 1, wanted);
+  held.team = request.whole ? wanted : held.permit.threads;
 
   Tally& mine = tally();
-  add(kind == Kind::kRegion ? mine.regions : mine.calls, 1);
-  add(mine.granted, static_cast<std::uint64_t>(held.permit.threads));
-  const int threads = exact ? wanted : held.permit.threads;
-  if (threads < wanted) {
-    held.withheld = wanted - threads;
+  add(request.kind == Kind::kRegion ? mine.regions : mine.calls, 1);
+  add(mine.granted, static_cast<std::uint64_t>(held.team));
+  if (held.team < wanted) {
+    held.withheld = wanted - held.team;
     held.since_ns = now_ns();
     add(mine.shortened, 1);
     add(mine.withheld, static_cast<std::uint64_t>(held.withheld));
   }
-  if (kind == Kind::kRegion && threads > 1) {
+  if (request.kind == Kind::kRegion && held.team > 1) {
     if (const Observer* told = observer.load(std::memory_order_acquire)) told->busy();
   }
-  return threads;
+  return held.team;
 }
 
 // The parent's other threads are not here, nor are the regions they were in. What this thread was
@@ -159,8 +162,11 @@ void open(const Grants* grants) {
 void cap_teams(int most) { most_in_team.store(std::max(1, most), std::memory_order_relaxed); }
 
 void cap_pool(std::uint32_t pool, int most) {
-  if (pool < kMostCapped) caps[pool].store(std::max(0, most), std::memory_order_relaxed);
+  if (pool >= kMostCapped) return;
+  if (caps[pool].exchange(std::max(0, most)) != std::max(0, most)) cap_changes.fetch_add(1);
 }
+
+std::uint32_t cap_change() { return cap_changes.load(std::memory_order_acquire); }
 
 int cap_of(std::uint32_t pool) {
   return pool < kMostCapped ? caps[pool].load(std::memory_order_relaxed) : 0;
@@ -168,12 +174,12 @@ int cap_of(std::uint32_t pool) {
 
 bool is_open() { return granter.load(std::memory_order_relaxed) != nullptr; }
 
-bool is_inside() { return me.team > 1 || (me.depth > 0 && me.held.permit.threads > 1); }
+bool is_inside() { return me.team > 1 || (me.depth > 0 && me.held.team > 1); }
 
-Visit enter(Kind kind, int wanted, bool exact, std::uint32_t pool) {
+Visit enter(Kind kind, int wanted, bool whole, std::uint32_t pool) {
   const Grants* grants = granter.load(std::memory_order_acquire);
-  if (grants == nullptr || wanted <= 1) return {wanted, false};
-  if (!exact) wanted = below_cap(wanted, pool);
+  if (grants == nullptr || wanted <= 1) return {.threads = wanted};
+  if (!whole) wanted = below_cap(wanted, pool);
   raise(tally().widest, static_cast<std::uint64_t>(wanted));
   // Stacks grow downwards: whoever called us from here or further up is done with what was deeper.
   const auto frame = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
@@ -185,7 +191,7 @@ Visit enter(Kind kind, int wanted, bool exact, std::uint32_t pool) {
   }
   if (is_inside()) {
     add(tally().nested, 1);
-    return {exact ? wanted : 1, false};
+    return {.threads = whole ? wanted : 1, .governed = true, .crowded = true};
   }
   if (me.depth > 0) {
     give_back(me.held);
@@ -194,7 +200,11 @@ Visit enter(Kind kind, int wanted, bool exact, std::uint32_t pool) {
   }
   inside.fetch_add(1);
   ++me.depth;
-  return {ask(me.held, grants, kind, wanted, exact, false), true};
+  const int threads = ask(me.held, grants, {.wanted = wanted, .kind = kind, .whole = whole});
+  return {.threads = threads,
+          .counted = true,
+          .governed = true,
+          .crowded = me.held.permit.threads < wanted};
 }
 
 void leave(const Visit& visit) {
@@ -213,7 +223,7 @@ int Tenancy::enter(int wanted, std::uint32_t pool, bool again) {
   inside.fetch_add(1);
   counted_ = true;
   forks_ = forks.load(std::memory_order_relaxed);
-  return ask(held_, grants, Kind::kRegion, wanted, false, again);
+  return ask(held_, grants, {.wanted = wanted, .again = again});
 }
 
 void Tenancy::leave() {

@@ -1,9 +1,12 @@
 // The gate: every outermost parallel region and BLAS call passes through it, whatever runtime it
 // belongs to. It asks for a grant on the way in and gives it back on the way out.
 //
+// A region is whole, and then it is only counted: its team is as strong as the program asked for,
+// whatever was granted. Or it bends (bends.h), and gets what was granted, as BLAS calls do.
+//
 // A thread is inside from its outermost region or call on, and so is every worker of a governed
-// team: what they start has been counted already, and gets one thread. A region or call that got
-// only one thread because nothing was free does not bind what is nested in it: that may ask again.
+// team: what they start has been counted already. There, whole regions stay whole, and what bends
+// gets one thread. A team of one does not bind what is nested in it: that may ask again.
 //
 // Nothing here allocates, locks, waits or prints, so that hooks may call it. A region that was left
 // without a word (longjmp, an exception past a C frame) is noticed when its thread enters again
@@ -21,50 +24,66 @@ struct Permit {
   bool hungry = false;     // the granter's
 };
 
+namespace gate {
+
+enum class Kind { kRegion, kCall };
+
+}  // namespace gate
+
+// What a region or call asks for.
+struct Request {
+  int wanted = 1;
+  gate::Kind kind = gate::Kind::kRegion;
+  bool whole = false;  // it will run on `wanted` threads, whatever is granted
+  bool again = false;  // another thread of the same caller has asked just before
+};
+
 // Whom the gate asks; the ledger, but for tests. Both may be called in the child of a fork.
 struct Grants {
-  // `again`: another thread of the same caller has asked just before.
-  Permit (*acquire)(void* self, int wanted, bool again) noexcept;
+  Permit (*acquire)(void* self, const Request& request) noexcept;
   void (*release)(void* self, const Permit& permit) noexcept;
   void* self;
 };
 
 namespace gate {
 
-enum class Kind { kRegion, kCall };
-
 // Opens the gate's other side: from now on `grants` is asked. Null: everybody passes, ungoverned.
 // It must live on, as a thread may be on its way with it.
 void open(const Grants* grants);
 bool is_open();
 
-// From now on teams get at most so many threads, whatever is granted; at least 1.
+// From now on teams that bend get at most so many threads, whatever is granted; at least 1.
 void cap_teams(int most);
 
-// From now on regions and calls of this pool want at most so many threads, governed or only
-// counted; 0: as many as they like. What an outer one holds by now it keeps. Pools above
+// From now on calls of this pool, and regions that bend, want at most so many threads; 0: as many
+// as they like. A region that is already running keeps the threads it was granted. Pools above
 // kMostCapped have no cap. Numbers are those of discover.h.
 inline constexpr std::uint32_t kMostCapped = 1024;
 inline constexpr std::uint32_t kNoPool = kMostCapped;
 void cap_pool(std::uint32_t pool, int most);
 // 0: none.
 int cap_of(std::uint32_t pool);
+// Another number whenever a cap has changed.
+std::uint32_t cap_change();
 
 // One way in; to be kept until the way out. Copies are the same way.
 struct Visit {
-  int threads = 1;       // to be used now: at least 1, at most what was wanted
-  bool counted = false;  // leave() has something to do
+  int threads = 1;        // to be used now: at least 1, at most what was wanted
+  bool counted = false;   // leave() has something to do
+  bool governed = false;  // counted, or inside one that was: its workers are to join_team()
+  bool crowded = false;   // the team is larger than its grant: others want the CPUs too
 };
 
-// `exact`: the team will be `wanted` strong whatever is granted, so that is what counts. `pool`:
-// whose cap holds for it.
-Visit enter(Kind kind, int wanted, bool exact = false, std::uint32_t pool = kNoPool);
+// `whole`: the team will be `wanted` strong whatever is granted. `pool`: whose cap holds for what
+// is not whole.
+Visit enter(Kind kind, int wanted, bool whole = false, std::uint32_t pool = kNoPool);
 void leave(const Visit& visit);
 
 // What a region or call holds until its way out.
 struct Holding {
   Permit permit;
   const Grants* asked = nullptr;
+  int team = 1;  // threads that it really runs on
   int withheld = 0;
   std::uint64_t since_ns = 0;  // only where something was withheld
 };
@@ -83,7 +102,7 @@ class Tenancy {
   std::uint32_t forks_ = 0;  // of this process's line, when it was counted
 };
 
-// Whether what the calling thread starts now has been counted already, so that it gets one thread.
+// Whether what the calling thread starts now has been counted already.
 bool is_inside();
 
 // The calling thread is a worker of a governed team so strong from now on; what it was before.
@@ -92,7 +111,10 @@ int join_team(int team);
 // For the life of the object its thread is a worker of a governed team.
 class TeamMember {
  public:
-  explicit TeamMember(int team) : before_(join_team(team)) {}
+  // A team of one leaves the thread in the team that it was in.
+  explicit TeamMember(int team) : before_(join_team(team)) {
+    if (team <= 1) join_team(before_);
+  }
   ~TeamMember() { join_team(before_); }
   TeamMember(const TeamMember&) = delete;
   TeamMember& operator=(const TeamMember&) = delete;
@@ -115,7 +137,7 @@ class Nest {
     if (depth_ >= kDeepest) return {};
     const bool counted = (counted_ & 1U) != 0;
     counted_ >>= 1U;
-    return {1, counted};
+    return {.threads = 1, .counted = counted};
   }
   bool empty() const { return depth_ == 0; }
 

@@ -15,8 +15,9 @@
 #include <cstdint>
 #include <utility>
 
+#include "bends.h"
 #include "gate.h"
-#include "gate_exact.h"
+#include "thread_caps.h"
 
 namespace corewise::govern::kmp {
 namespace {
@@ -45,22 +46,26 @@ struct Copy {
   Serialize* serialize = nullptr;
   std::int32_t (*thread_number)(void* location) = nullptr;
   int (*max_threads)() = nullptr;
+  int (*team)() = nullptr;  // how strong the calling thread's team is
   int (*invoke)(Microtask*, int, int, int, void**, void**) = nullptr;
   std::uint32_t pool = gate::kNoPool;
 };
 constinit std::array<Copy, kMostCopies> copies;
 
-// The num_threads clause of the region to come. 0: none; below: one that is to be left as it is.
-[[gnu::tls_model("initial-exec")]] constinit thread_local std::int32_t clause = 0;
-constexpr std::int32_t kHandsOff = -1;
-// The runtime may still have the number of a region that was made serial.
-[[gnu::tls_model("initial-exec")]] constinit thread_local bool left_over = false;
+// The num_threads clause of the region to come.
+struct Clause {
+  std::int32_t threads = 0;  // 0: there is none
+  bool strict = false;       // strict, or a list: it must not be followed by another
+};
+[[gnu::tls_model("initial-exec")]] constinit thread_local Clause clause;
+// That of a region which was made serial since; older runtimes still have it.
+[[gnu::tls_model("initial-exec")]] constinit thread_local std::int32_t left_over = 0;
 
 struct Region {
   Microtask* task;
   void** arguments;
   std::int32_t argc;
-  int team;
+  bool governed;
   const Copy* copy;
 };
 
@@ -92,8 +97,9 @@ void run_as_member(std::int32_t* global, std::int32_t* bound, ...) {
   va_start(rest, bound);
   const Region region = *va_arg(rest, const Region*);
   va_end(rest);
-  if (region.team <= 1) return run(region, global, bound);
-  const gate::TeamMember member(region.team);
+  if (!region.governed) return run(region, global, bound);
+  // The runtime may start fewer threads than were asked for, and then says so.
+  const gate::TeamMember member(region.copy->team());
   run(region, global, bound);
 }
 
@@ -101,12 +107,19 @@ void run_as_member(std::int32_t* global, std::int32_t* bound, ...) {
 class Passage {
  public:
   Passage(const Copy& copy, void* location, Microtask* task) {
-    const std::int32_t asked = std::exchange(clause, 0);
-    const bool overrule = std::exchange(left_over, false) && asked == 0;
-    if (asked == 1 || asked == kHandsOff || !gate::is_open()) return;
-    const int wanted = asked != 0 ? asked : copy.max_threads();
-    const bool exact = is_exact(reinterpret_cast<std::uintptr_t>(task), asked != 0);
-    visit_ = gate::enter(gate::Kind::kRegion, wanted, exact, copy.pool);
+    const Clause asked = std::exchange(clause, {});
+    const std::int32_t before = std::exchange(left_over, 0);
+    if (asked.threads == 1 || !gate::is_open()) return;
+    const bool whole = asked.strict || !bends(reinterpret_cast<std::uintptr_t>(task));
+    if (whole && asked.threads == 0) {
+      thread_caps::before_region(static_cast<std::size_t>(&copy - copies.data()));
+    }
+    int wanted = asked.threads != 0 ? asked.threads : copy.max_threads();
+    // Not every runtime still has it: one that bends is told what to go by.
+    const bool overrule = !whole && asked.threads == 0 && before != 0;
+    if (overrule) wanted = std::min(wanted, before);
+    visit_ = gate::enter(gate::Kind::kRegion, wanted, whole, copy.pool);
+    // What the program said stays where all was granted.
     if (visit_.threads < wanted || overrule) {
       copy.push(location, copy.thread_number(location), visit_.threads);
     }
@@ -115,7 +128,7 @@ class Passage {
   Passage(const Passage&) = delete;
   Passage& operator=(const Passage&) = delete;
 
-  int team() const { return visit_.counted ? visit_.threads : 0; }
+  bool has_workers() const { return visit_.governed && visit_.threads > 1; }
 
  private:
   gate::Visit visit_;
@@ -135,7 +148,7 @@ void fork_call(void* location, std::int32_t argc, Microtask* task, ...) {
   for (std::size_t i = 0; i < count; ++i) arguments[i] = va_arg(rest, void*);
   va_end(rest);
   const Passage passage(runtime, location, task);
-  Region region{task, arguments, argc, passage.team(), &runtime};
+  Region region{task, arguments, argc, passage.has_workers(), &runtime};
   runtime.fork(location, 1, run_as_member, &region);
 }
 
@@ -144,44 +157,45 @@ void fork_call_if(void* location, std::int32_t argc, Microtask* task, std::int32
                   void* argument) {
   const Copy& runtime = copies[copy];
   if (condition == 0) {
-    clause = 0;
+    clause = {};
     return runtime.fork_if(location, argc, task, condition, argument);
   }
   std::array<void*, kMostByCall> arguments{argument};
   const Passage passage(runtime, location, task);
-  Region region{task, arguments.data(), 1, passage.team(), &runtime};
+  Region region{task, arguments.data(), 1, passage.has_workers(), &runtime};
   runtime.fork_if(location, 1, run_as_member, condition, &region);
 }
 
 template <std::size_t copy>
 void push(void* location, std::int32_t thread, std::int32_t number) {
-  clause = number > 0 ? number : 0;
+  clause = {.threads = std::max(0, number)};
   copies[copy].push(location, thread, number);
 }
 
 template <std::size_t copy>
 void push_list(void* location, std::int32_t thread, std::uint32_t length, std::int32_t* list) {
-  clause = kHandsOff;
+  clause = {.threads = length > 0 ? std::max(0, list[0]) : 0, .strict = true};
   copies[copy].push_list(location, thread, length, list);
 }
 
 template <std::size_t copy>
 void push_strict(void* location, std::int32_t thread, std::int32_t number, std::int32_t severity,
                  const char* message) {
-  clause = kHandsOff;
+  clause = {.threads = std::max(0, number), .strict = true};
   copies[copy].push_strict(location, thread, number, severity, message);
 }
 
 template <std::size_t copy>
 void push_list_strict(void* location, std::int32_t thread, std::uint32_t length, std::int32_t* list,
                       std::int32_t severity, const char* message) {
-  clause = kHandsOff;
+  clause = {.threads = length > 0 ? std::max(0, list[0]) : 0, .strict = true};
   copies[copy].push_list_strict(location, thread, length, list, severity, message);
 }
 
 template <std::size_t copy>
 void serialized_parallel(void* location, std::int32_t thread) {
-  if (std::exchange(clause, 0) != 0) left_over = true;
+  const Clause unused = std::exchange(clause, {});
+  if (unused.threads != 0) left_over = unused.threads;
   copies[copy].serialize(location, thread);
 }
 
@@ -235,11 +249,12 @@ std::vector<SlotRequest> slot_requests(std::size_t copy, std::uint32_t pool,
   find(symbol, "__kmpc_serialized_parallel", mine.serialize);
   find(symbol, "__kmpc_global_thread_num", mine.thread_number);
   find(symbol, "omp_get_max_threads", mine.max_threads);
+  find(symbol, "omp_get_num_threads", mine.team);
   find(symbol, "__kmp_invoke_microtask", mine.invoke);
   std::vector<SlotRequest> all;
   // Without these no region could be governed, or not every one be run.
   if (mine.fork == nullptr || mine.push == nullptr || mine.thread_number == nullptr ||
-      mine.max_threads == nullptr || mine.invoke == nullptr) {
+      mine.max_threads == nullptr || mine.team == nullptr || mine.invoke == nullptr) {
     return all;
   }
   for (const Replaced& each : replacements_of(copy, std::make_index_sequence<kMostCopies>())) {

@@ -13,8 +13,9 @@
 #include <cstring>
 #include <utility>
 
+#include "bends.h"
 #include "gate.h"
-#include "gate_exact.h"
+#include "thread_caps.h"
 
 namespace corewise::govern::libgomp {
 namespace {
@@ -68,6 +69,7 @@ constexpr std::array<const char*, kNames> kSymbols = {
 struct Copy {
   std::array<void*, kNames> original{};
   int (*max_threads)() = nullptr;
+  int (*team)() = nullptr;  // how strong the calling thread's team is
   std::uint32_t pool = gate::kNoPool;
 };
 constinit std::array<Copy, kMostCopies> copies;
@@ -82,12 +84,13 @@ struct Region {
   void* first_word = nullptr;  // of the true data
   Outlined* function = nullptr;
   void* data = nullptr;
-  int team = 0;
+  const Copy* copy = nullptr;
 };
 
 void run_as_member(void* argument) {
   const Region region = *static_cast<const Region*>(argument);
-  const gate::TeamMember member(region.team);
+  // The runtime may start fewer threads than were asked for, and then says so.
+  const gate::TeamMember member(region.copy->team());
   region.function(region.data);
 }
 
@@ -97,23 +100,24 @@ struct Passage {
   gate::Visit visit;
 };
 
-Passage enter(std::size_t copy, Outlined* function, unsigned asked, unsigned most) {
+Passage enter(std::size_t copy, Outlined* function, unsigned asked) {
   Passage passage{asked, {}};
-  if (asked == 1 || most == 1) return passage;
-  const unsigned all =
-      asked != 0 ? asked : static_cast<unsigned>(std::max(1, copies[copy].max_threads()));
-  const unsigned wanted = std::min({all, most, static_cast<unsigned>(INT_MAX)});
-  const bool exact = is_exact(reinterpret_cast<std::uintptr_t>(function), asked != 0);
+  if (asked == 1 || !gate::is_open()) return passage;
+  const bool whole = !bends(reinterpret_cast<std::uintptr_t>(function));
+  if (whole && asked == 0) thread_caps::before_region(copy);
+  const unsigned wanted =
+      std::min(asked != 0 ? asked : static_cast<unsigned>(std::max(1, copies[copy].max_threads())),
+               static_cast<unsigned>(INT_MAX));
   passage.visit =
-      gate::enter(gate::Kind::kRegion, static_cast<int>(wanted), exact, copies[copy].pool);
+      gate::enter(gate::Kind::kRegion, static_cast<int>(wanted), whole, copies[copy].pool);
   const auto threads = static_cast<unsigned>(passage.visit.threads);
-  // Untouched where all was granted: 0 leaves the runtime its own say.
-  if (threads < wanted || (passage.visit.counted && threads < all)) passage.threads = threads;
+  // Where all was granted, what the program said stays: 0 leaves the runtime its own say.
+  if (threads < wanted) passage.threads = threads;
   return passage;
 }
 
 bool has_workers(const Passage& passage) {
-  return passage.visit.counted && passage.visit.threads > 1;
+  return passage.visit.governed && passage.visit.threads > 1;
 }
 
 // The way out at the end of a scope, also for an exception.
@@ -124,11 +128,11 @@ struct Leave {
 
 // `go(function, data, threads)` calls the original.
 template <class Go>
-auto pass(std::size_t copy, Outlined* function, void* data, unsigned asked, unsigned most, Go go) {
-  const Passage passage = enter(copy, function, asked, most);
+auto pass(std::size_t copy, Outlined* function, void* data, unsigned asked, Go go) {
+  const Passage passage = enter(copy, function, asked);
   const Leave leave{passage.visit};
   if (!has_workers(passage)) return go(function, data, passage.threads);
-  Region region{nullptr, function, data, passage.visit.threads};
+  Region region{nullptr, function, data, &copies[copy]};
   if (data != nullptr) std::memcpy(static_cast<void*>(&region.first_word), data, sizeof(void*));
   return go(run_as_member, static_cast<void*>(&region), passage.threads);
 }
@@ -136,7 +140,7 @@ auto pass(std::size_t copy, Outlined* function, void* data, unsigned asked, unsi
 template <std::size_t copy>
 void parallel(Outlined* function, void* data, unsigned asked, unsigned flags) {
   using Original = void(Outlined*, void*, unsigned, unsigned);
-  pass(copy, function, data, asked, UINT_MAX, [&](Outlined* f, void* d, unsigned threads) {
+  pass(copy, function, data, asked, [&](Outlined* f, void* d, unsigned threads) {
     original<kParallel, Original>(copy)(f, d, threads, flags);
   });
 }
@@ -144,27 +148,25 @@ void parallel(Outlined* function, void* data, unsigned asked, unsigned flags) {
 template <std::size_t copy>
 unsigned parallel_reductions(Outlined* function, void* data, unsigned asked, unsigned flags) {
   using Original = unsigned(Outlined*, void*, unsigned, unsigned);
-  return pass(copy, function, data, asked, UINT_MAX, [&](Outlined* f, void* d, unsigned threads) {
+  return pass(copy, function, data, asked, [&](Outlined* f, void* d, unsigned threads) {
     return original<kReductions, Original>(copy)(f, d, threads, flags);
   });
 }
 
-// No more threads than sections are started.
 template <std::size_t copy>
 void parallel_sections(Outlined* function, void* data, unsigned asked, unsigned count,
                        unsigned flags) {
   using Original = void(Outlined*, void*, unsigned, unsigned, unsigned);
-  pass(copy, function, data, asked, std::max(1U, count),
-       [&](Outlined* f, void* d, unsigned threads) {
-         original<kSections, Original>(copy)(f, d, threads, count, flags);
-       });
+  pass(copy, function, data, asked, [&](Outlined* f, void* d, unsigned threads) {
+    original<kSections, Original>(copy)(f, d, threads, count, flags);
+  });
 }
 
 template <std::size_t copy, Name name>
 void parallel_loop(Outlined* function, void* data, unsigned asked, long begin, long end, long step,
                    long chunk, unsigned flags) {
   using Original = void(Outlined*, void*, unsigned, long, long, long, long, unsigned);
-  pass(copy, function, data, asked, UINT_MAX, [&](Outlined* f, void* d, unsigned threads) {
+  pass(copy, function, data, asked, [&](Outlined* f, void* d, unsigned threads) {
     original<name, Original>(copy)(f, d, threads, begin, end, step, chunk, flags);
   });
 }
@@ -173,7 +175,7 @@ template <std::size_t copy, Name name>
 void parallel_loop_runtime(Outlined* function, void* data, unsigned asked, long begin, long end,
                            long step, unsigned flags) {
   using Original = void(Outlined*, void*, unsigned, long, long, long, unsigned);
-  pass(copy, function, data, asked, UINT_MAX, [&](Outlined* f, void* d, unsigned threads) {
+  pass(copy, function, data, asked, [&](Outlined* f, void* d, unsigned threads) {
     original<name, Original>(copy)(f, d, threads, begin, end, step, flags);
   });
 }
@@ -187,18 +189,21 @@ struct Open {
 [[gnu::tls_model("initial-exec")]] constinit thread_local Open opened;
 
 template <class Go>
-void start(std::size_t copy, Outlined* function, void* data, unsigned asked, unsigned most, Go go) {
-  const Passage passage = enter(copy, function, asked, most);
+void start(std::size_t copy, Outlined* function, void* data, unsigned asked, Go go) {
+  const Passage passage = enter(copy, function, asked);
   opened.nest.push(passage.visit);
-  if (!has_workers(passage)) return go(function, data, passage.threads);
-  opened.region = {nullptr, function, data, passage.visit.threads};
+  // An outer one's workers may still have to read theirs.
+  if (!passage.visit.counted || !has_workers(passage)) {
+    return go(function, data, passage.threads);
+  }
+  opened.region = {nullptr, function, data, &copies[copy]};
   go(run_as_member, static_cast<void*>(&opened.region), passage.threads);
 }
 
 template <std::size_t copy>
 void parallel_start(Outlined* function, void* data, unsigned asked) {
   using Original = void(Outlined*, void*, unsigned);
-  start(copy, function, data, asked, UINT_MAX, [&](Outlined* f, void* d, unsigned threads) {
+  start(copy, function, data, asked, [&](Outlined* f, void* d, unsigned threads) {
     original<kStart, Original>(copy)(f, d, threads);
   });
 }
@@ -206,17 +211,16 @@ void parallel_start(Outlined* function, void* data, unsigned asked) {
 template <std::size_t copy>
 void parallel_sections_start(Outlined* function, void* data, unsigned asked, unsigned count) {
   using Original = void(Outlined*, void*, unsigned, unsigned);
-  start(copy, function, data, asked, std::max(1U, count),
-        [&](Outlined* f, void* d, unsigned threads) {
-          original<kSectionsStart, Original>(copy)(f, d, threads, count);
-        });
+  start(copy, function, data, asked, [&](Outlined* f, void* d, unsigned threads) {
+    original<kSectionsStart, Original>(copy)(f, d, threads, count);
+  });
 }
 
 template <std::size_t copy, Name name>
 void parallel_loop_start(Outlined* function, void* data, unsigned asked, long begin, long end,
                          long step, long chunk) {
   using Original = void(Outlined*, void*, unsigned, long, long, long, long);
-  start(copy, function, data, asked, UINT_MAX, [&](Outlined* f, void* d, unsigned threads) {
+  start(copy, function, data, asked, [&](Outlined* f, void* d, unsigned threads) {
     original<name, Original>(copy)(f, d, threads, begin, end, step, chunk);
   });
 }
@@ -225,7 +229,7 @@ template <std::size_t copy>
 void parallel_loop_runtime_start(Outlined* function, void* data, unsigned asked, long begin,
                                  long end, long step) {
   using Original = void(Outlined*, void*, unsigned, long, long, long);
-  start(copy, function, data, asked, UINT_MAX, [&](Outlined* f, void* d, unsigned threads) {
+  start(copy, function, data, asked, [&](Outlined* f, void* d, unsigned threads) {
     original<kRuntimeStart, Original>(copy)(f, d, threads, begin, end, step);
   });
 }
@@ -280,8 +284,11 @@ std::vector<SlotRequest> slot_requests(std::size_t copy, std::uint32_t pool, con
   Copy& mine = copies[copy];
   mine.pool = pool;
   mine.max_threads = reinterpret_cast<int (*)()>(symbol("omp_get_max_threads"));
+  mine.team = reinterpret_cast<int (*)()>(symbol("omp_get_num_threads"));
   std::vector<SlotRequest> all;
-  if (mine.max_threads == nullptr) return all;
+  if (mine.max_threads == nullptr || mine.team == nullptr) return all;
+  thread_caps::add(copy, pool, mine.max_threads,
+                   reinterpret_cast<void (*)(int)>(symbol("omp_set_num_threads")));
   const Replacements ours = replacements_of(copy, std::make_index_sequence<kMostCopies>());
   for (std::size_t name = 0; name < kNames; ++name) {
     mine.original[name] = symbol(kSymbols[name]);

@@ -1,9 +1,10 @@
 // The gate for programs compiled by GCC: every GOMP_parallel* entry, of each copy of libgomp, and
 // of LLVM's runtimes where they stand in for it.
 //
-// A region gets the smaller of what it asks for and its grant. One that asks for one thread (an
-// `if` clause that does not hold) passes untouched. GOMP_teams_reg runs its teams one after the
-// other, and the regions of each come here by themselves.
+// A region that bends gets the smaller of what it asks for and its grant; any other is counted, and
+// the runtime is asked what the program asked. A region of one thread (an `if` clause that does not
+// hold) passes untouched. GOMP_teams_reg runs its teams one after the other, and the regions of
+// each come here by themselves.
 #pragma once
 
 #include <cstddef>

@@ -11,11 +11,12 @@
 #include <span>
 #include <utility>
 
+#include "code_ranges.h"
 #include "gate.h"
-#include "gate_exact.h"
 #include "idle_pools.h"
 #include "module_names.h"
 #include "spin_token.h"
+#include "thread_caps.h"
 
 namespace corewise::govern::openblas {
 namespace {
@@ -60,6 +61,9 @@ struct Copy {
 // What is below `known` stays; only install writes.
 constinit std::array<Copy, kMostCopies> copies;
 constinit std::atomic<std::size_t> known{0};
+
+// The copies over OpenMP.
+constinit CodeRanges over_openmp;
 
 struct Caller {
   gate::Nest nest;
@@ -190,8 +194,9 @@ int hooked_get(const Replaced* replaced) {
 // To copies over OpenMP, the grant of the call that asks; to everybody else, the truth.
 int hooked_max_threads(const Origin* origin) {
   const auto caller = reinterpret_cast<std::uintptr_t>(__builtin_return_address(0));
+  thread_caps::before_count(origin->function);
   const int threads = reinterpret_cast<Get*>(origin->function)();
-  if (me.openmp_threads == 0 || !exact_teams.holds(caller)) return threads;
+  if (me.openmp_threads == 0 || !over_openmp.holds(caller)) return threads;
   return std::min(threads, me.openmp_threads);
 }
 
@@ -199,7 +204,7 @@ int hooked_max_threads(const Origin* origin) {
 // it; but it is only a grant.
 void hooked_set_threads(int threads, const Origin* origin) {
   const auto caller = reinterpret_cast<std::uintptr_t>(__builtin_return_address(0));
-  if (me.openmp_threads != 0 && exact_teams.holds(caller)) return;
+  if (me.openmp_threads != 0 && over_openmp.holds(caller)) return;
   reinterpret_cast<Set*>(origin->function)(threads);
 }
 
@@ -253,7 +258,7 @@ std::string prepare(Copy& copy, const Pool& pool, const ModuleNames& names) {
   copy.ceiling = pool.ceiling;
   if (const auto word = idle_pools::word_of(pool)) copy.spin = *word;
   if (pool.layer == "openmp") {
-    if (!exact_teams.add(names.module())) return "there are too many libraries over OpenMP";
+    if (!over_openmp.add(names.module())) return "there are too many libraries over OpenMP";
     copy.openmp_threads =
         reinterpret_cast<Get*>(os::symbol_seen_by(pool.loader_path, "omp_get_max_threads"));
     return copy.openmp_threads == nullptr ? "its OpenMP runtime was not found" : "";

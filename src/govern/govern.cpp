@@ -12,8 +12,8 @@
 #include "../json.h"
 #include "../postmortem/watch.h"
 #include "arena.h"
+#include "bends.h"
 #include "gate.h"
-#include "gate_exact.h"
 #include "gate_openblas.h"
 #include "gate_tbb.h"
 #include "granter.h"
@@ -23,6 +23,7 @@
 #include "ledger_clock.h"
 #include "loads.h"
 #include "own_budget.h"
+#include "thread_caps.h"
 
 namespace corewise::govern {
 namespace {
@@ -65,7 +66,7 @@ std::mutex& govern_lock() {
 }
 
 // For a process that is only capped.
-Permit grant_all(void*, int wanted, bool) noexcept { return {wanted, 0}; }
+Permit grant_all(void*, const Request& request) noexcept { return {request.wanted, 0}; }
 void take_nothing_back(void*, const Permit&) noexcept {}
 constexpr Grants kUnbounded = {grant_all, take_nothing_back, nullptr};
 
@@ -90,8 +91,13 @@ void write_fields(Json& json, const State& s) {
     json.field("runtime", pool.runtime->name).field("path", pool.path).field("how", held.how);
     json.field("finding", held.finding).close('}');
   }
+  json.close(']').key("bending").open('[');
+  for (const Bending& bending : bending_now()) {
+    json.open('{').field("path", bending.path).field("why", bending.why).close('}');
+  }
   json.close(']').key("findings").open('[');
   for (const std::string& finding : s.findings) json.value(finding);
+  for (const std::string& finding : unmatched_bends()) json.value(finding);
   json.close(']');
 }
 
@@ -108,7 +114,7 @@ void hook_pass(State& s) {
   const OneLook look;
   synchronise();
   for (; s.pools_seen < pool_count(); ++s.pools_seen) s.hold.add(pool_at(s.pools_seen));
-  say(s, find_exact_clauses());
+  find_bending();
   for (std::string& left : s.hold.rewrite_slots()) say(s, std::move(left));
   for (std::string& left : idle_pools::install().left) say(s, std::move(left));
   s.hold.cap_teams();
@@ -180,7 +186,7 @@ void unhook_all(State& s) {
   s.pools_seen = 0;
 }
 
-bool is_hooked(const State& s) { return s.users > 0 || s.hold.has_caps(); }
+bool is_hooked(const State& s) { return s.users > 0 || s.hold.has_caps() || thread_caps::in_use(); }
 
 // Hooks what was loaded since, and looks at the budget unless that was done less than so long ago.
 // False: it could not, as somebody else is at it.

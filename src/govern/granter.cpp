@@ -25,10 +25,11 @@ int Granter::left_by_others() noexcept {
       now_ms(), cpus, ledger_->budget(), [this] { return ledger_->granted(); }, runnable_now);
 }
 
-Permit Granter::acquire(void* self, int wanted, bool again) noexcept {
+Permit Granter::acquire(void* self, const Request& request) noexcept {
   Granter& granter = *static_cast<Granter*>(self);
-  const Grant grant = granter.ledger_->acquire(wanted, granter.left_by_others(), again);
-  granter.neighbours_.got(grant.threads);
+  const Grant grant =
+      granter.ledger_->acquire(request.wanted, granter.left_by_others(), request.again);
+  granter.neighbours_.got(request.whole ? request.wanted : grant.threads);
   return {grant.threads, grant.claim, grant.hungry};
 }
 

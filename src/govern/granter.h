@@ -27,7 +27,7 @@ class Granter {
  private:
   Granter(const std::string& key, std::unique_ptr<Ledger> ledger);
   int left_by_others() noexcept;
-  static Permit acquire(void* self, int wanted, bool again) noexcept;
+  static Permit acquire(void* self, const Request& request) noexcept;
   static void release(void* self, const Permit& permit) noexcept;
 
   std::string key_;

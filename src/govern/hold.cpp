@@ -9,7 +9,6 @@
 #include "../runtimes/table.h"
 #include "arena.h"
 #include "gate.h"
-#include "gate_exact.h"
 #include "gate_kmp.h"
 #include "gate_libgomp.h"
 #include "gate_openblas.h"
@@ -81,11 +80,6 @@ void Hold::hook_tbb(const Pool& pool) {
   hook_none(pool);
 }
 
-void Hold::hook_blis(const Pool& pool) {
-  if (pool.layer == "openmp") exact_teams.add(ModuleNames(pool).module());
-  hook_none(pool);
-}
-
 void Hold::hook_none(const Pool& pool) {
   if (pool.scope == CW_SCOPE_NONE || pool.runtime->set == nullptr) {
     note(pool, "none", "it cannot be set from here");
@@ -95,10 +89,11 @@ void Hold::hook_none(const Pool& pool) {
 }
 
 const Hold::Gate* Hold::gate_of(const Pool& pool) {
-  static constexpr Gate kGates[] = {
-      {&kOpenblas, &Hold::hook_openblas, true}, {&kLibgomp, &Hold::hook_openmp, true},
-      {&kLibomp, &Hold::hook_openmp, true},     {&kLibiomp, &Hold::hook_openmp, true},
-      {&kTbb, &Hold::hook_tbb, false},          {&kBlis, &Hold::hook_blis, false}};
+  static constexpr Gate kGates[] = {{&kOpenblas, &Hold::hook_openblas, true},
+                                    {&kLibgomp, &Hold::hook_openmp, true},
+                                    {&kLibomp, &Hold::hook_openmp, true},
+                                    {&kLibiomp, &Hold::hook_openmp, true},
+                                    {&kTbb, &Hold::hook_tbb, false}};
   const auto* gate = std::ranges::find(kGates, pool.runtime, &Gate::runtime);
   return gate != std::end(kGates) ? gate : nullptr;
 }

@@ -74,7 +74,6 @@ class Hold {
   void hook_openmp(const Pool& pool);
   void hook_openblas(const Pool& pool);
   void hook_tbb(const Pool& pool);
-  void hook_blis(const Pool& pool);
   void hook_none(const Pool& pool);
   void limit(Held& held);
 

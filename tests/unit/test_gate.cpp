@@ -25,9 +25,9 @@ struct Table {
     gate::open(nullptr);
     gate::observe(nullptr);
   }
-  static Permit take(void* self, int wanted, bool) noexcept {
+  static Permit take(void* self, const Request& request) noexcept {
     auto& table = *static_cast<Table*>(self);
-    const int granted = std::clamp(table.free.load(), 1, wanted);
+    const int granted = std::clamp(table.free.load(), 1, request.wanted);
     table.free -= granted;
     ++table.open;
     return {granted, 1};

@@ -1,5 +1,5 @@
-"""What must have every thread that it asks for gets it, however little is free: each case in a fresh
-process, and wrong or without an end when its teams are made smaller."""
+"""Teams are what they would be ungoverned, however little is free; each case in a fresh process. The
+real libraries here give wrong results or never end when their teams are made smaller."""
 
 import json
 import subprocess
@@ -12,22 +12,77 @@ pytestmark = pytest.mark.skipif(
     not (PROBES / "libprobe_gomp.so").exists(), reason="needs gcc's OpenMP"
 )
 
+EVERYTHING = """
+import ctypes, json, sys, cw
+p = cw.probe(sys.argv[1])
+governed = int(sys.argv[2])
+if governed: cw.govern(governed)
+p.probe_set_threads(5)
+outer = ctypes.c_int()
+def all():
+    nested = [[p.probe_nested(2, n, ctypes.byref(outer)), outer.value] for n in (1, 2, 5)]
+    return [
+        p.probe_team(), [p.probe_team_clause(n) for n in (1, 2, 6)],
+        [p.probe_team_if(0), p.probe_team_if(1)], p.probe_max_threads(), nested,
+        [p.probe_team_clause_if(8, 0), p.probe_team(), p.probe_team_clause_if(2, 1)],
+        [p.probe_entry(i, 5) for i in range(15)] if hasattr(p, "probe_entry") else [],
+        [p.probe_sums(ctypes.c_long(1000), 5), p.probe_task_reduction(5, 100), p.probe_many(5)],
+    ]
+print(json.dumps([all(), all()]))
+"""
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {},
+        {"OMP_THREAD_LIMIT": "3"},
+        {"OMP_MAX_ACTIVE_LEVELS": "1"},
+        {"OMP_MAX_ACTIVE_LEVELS": "4"},
+        {"OMP_NUM_THREADS": "3,2"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("budget", [1, 2, 3])
+@pytest.mark.parametrize("runtime", RUNTIMES)
+def test_teams_are_as_ungoverned(runtime, budget, environment):
+    # LLVM's runtime warns where a limit stops a team.
+    environment = {"COREWISE_BEND": "", "KMP_WARNINGS": "0"} | environment
+    ungoverned = run(EVERYTHING, runtime, "0", **environment)
+    assert run(EVERYTHING, runtime, str(budget), **environment) == ungoverned
+
+
 NAMED = """
 import json, sys, cw
 cw.govern(2)
 p = cw.probe(sys.argv[1])
 p.probe_set_threads(5)
-print(json.dumps([p.probe_team(), p.probe_team_clause(6), cw.report()["findings"]]))
+teams = [p.probe_team(), p.probe_team_clause(6)]
+report = cw.report()
+print(json.dumps([teams, [b["why"] for b in report["bending"]], report["findings"]]))
 """
 
 
 @pytest.mark.parametrize(
-    ("names", "teams"),
-    [("", [2, 2]), ("libelse:libprobe_", [2, 6]), (":", [2, 2]), ("libprobe_", [2, 6])],
+    ("bend", "exact", "teams"),
+    [
+        ("", "", [5, 6]),
+        ("libprobe_", "", [2, 2]),
+        (":libelse:libprobe_:", "", [2, 2]),
+        ("libprobe_", "libprobe_", [5, 6]),
+        ("libprobe_", "/", [5, 6]),
+        ("libelse", "", [5, 6]),
+    ],
 )
 @pytest.mark.parametrize("runtime", RUNTIMES)
-def test_the_clauses_of_libraries_that_the_user_names_are_kept(runtime, names, teams):
-    assert run(NAMED, runtime, COREWISE_EXACT_TEAMS=names) == [*teams, []]
+def test_libraries_that_the_user_names_bend(runtime, bend, exact, teams):
+    out = run(NAMED, runtime, COREWISE_BEND=bend, COREWISE_EXACT_TEAMS=exact)
+    assert out[0] == teams
+    assert out[1] == (["COREWISE_BEND"] if teams == [2, 2] else [])
+    unmatched = [
+        "COREWISE_BEND names 'libelse', which is in the path of no library that was loaded"
+    ]
+    assert out[2] == (unmatched if "libelse" in bend else [])
 
 
 # Few rows against many: the strategy that merges what each thread of the team found.
