@@ -99,13 +99,62 @@ TEST_CASE("a worker of a team is inside") {
   CHECK(table.open == 0);
 }
 
-TEST_CASE("an exact team is counted by what is free, and keeps its size") {
+TEST_CASE("a team of one does not take its thread out of the team that it works in") {
+  Table table(4);
+  std::thread([&] {
+    const gate::TeamMember member(2);
+    const gate::TeamMember serial(1);
+    CHECK(gate::is_inside());
+  }).join();
+}
+
+TEST_CASE("a whole team is counted by what is free, and keeps its size") {
   Table table(2);
   const auto visit = gate::enter(gate::Kind::kRegion, 5, true);
   CHECK(visit.threads == 5);
+  CHECK(visit.crowded);
   CHECK(table.free == 0);
   gate::leave(visit);
   CHECK(table.free == 2);
+}
+
+TEST_CASE("a team that has room is not crowded") {
+  Table table(4);
+  for (const bool whole : {false, true}) {
+    const auto visit = gate::enter(gate::Kind::kRegion, 4, whole);
+    CHECK_FALSE(visit.crowded);
+    gate::leave(visit);
+  }
+}
+
+TEST_CASE("in a whole team that was granted one thread, calls get one and regions stay whole") {
+  Table table(1);
+  const auto outer = gate::enter(gate::Kind::kRegion, 4, true);
+  CHECK(gate::is_inside());
+  [&]() __attribute__((noinline)) {
+    const auto call = gate::enter(gate::Kind::kCall, 3);
+    CHECK(call.threads == 1);
+    gate::leave(call);
+    const auto region = gate::enter(gate::Kind::kRegion, 3, true);
+    CHECK(region.threads == 3);
+    CHECK_FALSE(region.counted);
+    CHECK(region.governed);
+    gate::leave(region);
+  }();
+  CHECK(table.open == 1);
+  gate::leave(outer);
+  CHECK(table.open == 0);
+  CHECK_FALSE(gate::is_inside());
+}
+
+TEST_CASE("what ran whole counts as granted, and nothing as withheld") {
+  Table table(1);
+  const gate::Counts before = gate::counts();
+  gate::leave(gate::enter(gate::Kind::kRegion, 4, true));
+  const gate::Counts after = gate::counts();
+  CHECK(after.granted - before.granted == 4);
+  CHECK(after.shortened == before.shortened);
+  CHECK(after.withheld == before.withheld);
 }
 
 TEST_CASE("a tenancy holds what it was granted last, and any thread may give it back") {
