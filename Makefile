@@ -29,6 +29,10 @@ setup-docs:
 setup-demo:
 	@tools/setup.sh demo
 
+.PHONY: setup-bench
+setup-bench:
+	@tools/setup.sh bench
+
 .PHONY: setup-test
 setup-test:
 	@tools/setup.sh test
@@ -60,7 +64,7 @@ bench: setup-test install  ## print the benchmark tables
 	@tools/bench.sh
 
 .PHONY: bench-nested
-bench-nested: setup-test install  ## nested workloads under hand-tuned environments, side by side
+bench-nested: setup-test setup-bench install  ## nested workloads under hand-tuned environments, side by side
 	$(PYTHON) bench/nested/run.py --quick
 
 .PHONY: simulate

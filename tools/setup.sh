@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Installs what a target needs: Debian packages (as root, only the missing ones) and wheels into
-# the project's own virtual environment. Usage: tools/setup.sh demo|docs|test
+# the project's own virtual environment. Usage: tools/setup.sh demo|docs|test|bench
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-what=${1:?usage: tools/setup.sh demo|docs|test}
+what=${1:?usage: tools/setup.sh demo|docs|test|bench}
 venv=.venv
 
 packages=(cmake make g++ git libcli11-dev libfmt-dev libtomlplusplus-dev)
@@ -17,10 +17,11 @@ if [ "$what" = test ]; then
     r-base-core jq)
   wheels+=(test)
 fi
-if [ "$what" != demo ]; then
+if [ "$what" = docs ] || [ "$what" = test ]; then
   packages+=(doxygen)
   wheels+=(docs)
 fi
+[ "$what" = bench ] && wheels+=(bench)
 
 missing=()
 for package in "${packages[@]}"; do

@@ -2,7 +2,7 @@
 
     python bench/nested/run.py [--quick] [--only GLOB] [--columns default,governed] [-n 5]
         [--beside 1] [--timeout 30] [--python PATH]
-        [--governed "corewise run --"] [--call corewise:govern]
+        [--governed "corewise run --"] [--before "OTHER/corewise run --"] [--call corewise:govern]
 
 Repetitions are interleaved (every column once, then every column again), so that a noisy neighbour
 hits all columns alike; a cell is the median. A cell that does not end in time is shown as "> N s"
@@ -25,7 +25,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from statistics import median
+from statistics import geometric_mean, median
 from typing import NamedTuple
 
 from workloads import WORKLOADS, Workload
@@ -41,6 +41,7 @@ THREAD_VARIABLES = (
 # What a developer's shell may hold and users' machines do not.
 STRIPPED = (*THREAD_VARIABLES, "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_THREAD_TIMEOUT")
 GOVERNED = "governed"
+BEFORE = "before"  # governed by another corewise
 
 
 class Column(NamedTuple):
@@ -81,6 +82,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--timeout", type=float, help="seconds a cell may take")
     parser.add_argument("--beside", type=int, default=0, help="busy processes of others meanwhile")
     parser.add_argument("--governed", help="command prefix of the governed column")
+    parser.add_argument("--before", help="another corewise's prefix, for a column of its own")
     parser.add_argument("--call", help="module:function that the governed column calls instead")
     parser.add_argument("--env", action="append", default=[], help="NAME=VALUE for governed cells")
     parser.add_argument("--python", default=sys.executable, help="interpreter that runs the cells")
@@ -183,7 +185,7 @@ def busy(processes: int) -> Iterator[None]:
 
 
 def best_tuned(cells: Mapping[str, Cell]) -> float:
-    return min(cell.wall for name, cell in cells.items() if name != GOVERNED)
+    return min(cell.wall for name, cell in cells.items() if name not in (GOVERNED, BEFORE))
 
 
 def checksums_differ(cells: Mapping[str, Cell]) -> bool:
@@ -205,6 +207,10 @@ def print_tables(
         print(f"| {workload.name}: {workload.says} | {' | '.join(row)} |")
 
 
+def columns_of(table: Table) -> set[str]:
+    return {name for cells in table.values() for name in cells}
+
+
 def verdict(chosen: Sequence[Workload], table: Table) -> None:
     """How the governed column stands against the aims of the project, losers by name."""
     late, slower, busier = [], [], []
@@ -219,6 +225,10 @@ def verdict(chosen: Sequence[Workload], table: Table) -> None:
         if "all1" in cells and (ratio := ours.cpu / cells["all1"].cpu) > 1.10:
             busier.append(f"{workload.name} {ratio:.2f}")
     print()
+    for name in (BEFORE, GOVERNED):
+        if name in columns_of(table):
+            ratios = [cells[name].wall / best_tuned(cells) for cells in table.values()]
+            print(f"- {name}: {geometric_mean(ratios):.3f} of the best tuned column, all rows")
     for says, losers in (
         ("more than 5 % behind the best tuned column", late),
         ("slower than default (3 %; 1 % where nothing nests)", slower),
@@ -260,6 +270,8 @@ def main() -> int:
     ]
     governed = governed_column(options)
     columns = [*TUNED, governed] if governed else list(TUNED)
+    if options.before:
+        columns.append(Column(BEFORE, "governed before", {}, shlex.split(options.before)))
     if options.sweep:
         variable, values = options.sweep.split("=", 1)
         columns = [

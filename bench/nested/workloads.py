@@ -11,6 +11,7 @@ Two variables stand for the line a user would add: BENCH_LIMIT_ONE=1 is `threadp
 around everything (and in each worker), BENCH_CALL=module:function calls it after the imports.
 """
 
+import ctypes
 import functools
 import gc
 import importlib
@@ -18,10 +19,13 @@ import json
 import multiprocessing
 import os
 import resource
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -76,6 +80,53 @@ def boosting(number: int) -> float:
     x, y = table(20_000, 20)
     model = HistGradientBoostingClassifier(max_iter=20, random_state=number).fit(x, y)
     return float(model.predict_proba(x[:1000])[:, 1].sum())
+
+
+def xgboost(number: int) -> float:
+    from xgboost import XGBClassifier
+
+    x, y = table(20_000, 20)
+    model = XGBClassifier(n_estimators=20, tree_method="hist", random_state=number).fit(x, y)
+    return float(model.predict_proba(x[:1000])[:, 1].sum())
+
+
+def lightgbm(number: int) -> float:
+    from lightgbm import LGBMClassifier
+
+    x, y = table(20_000, 20)
+    model = LGBMClassifier(n_estimators=20, verbose=-1, random_state=number).fit(x, y)
+    return float(model.predict_proba(x[:1000])[:, 1].sum())
+
+
+@functools.cache
+def compiled() -> Any:
+    """stencil.c, as a user's own library: regions of some 50 microseconds and a reduction."""
+    folder = Path(tempfile.gettempdir()) / f"corewise-bench-{os.getuid()}"
+    library, source = folder / "libstencil.so", Path(__file__).with_name("stencil.c")
+    if not library.exists() or library.stat().st_mtime < source.stat().st_mtime:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        new = folder / f"{os.getpid()}.so"
+        subprocess.run(
+            ["gcc", "-O2", "-fopenmp", "-shared", "-fPIC", source, "-o", new], check=True
+        )
+        new.rename(library)
+    function = ctypes.CDLL(str(library)).stencil
+    function.restype = ctypes.c_double
+    return function
+
+
+def stencil(number: int) -> float:
+    return float(compiled()(100_000, 300, number))
+
+
+def search(number: int) -> float:
+    """joblib in joblib: a search over a pipeline whose trees are fitted side by side too."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.model_selection import cross_val_score
+
+    x, y = table(5000, 20)
+    model = HistGradientBoostingClassifier(max_iter=10, random_state=number)
+    return float(cross_val_score(model, x, y, cv=4, n_jobs=2).sum())
 
 
 def pca(number: int) -> float:
@@ -200,6 +251,15 @@ WORKLOADS: Sequence[Workload] = (
     Workload("hgb-serial", "HistGradientBoosting 20000x20", boosting, 4, serial),
     Workload("hgb-processes2", "the same, 2 processes", boosting, 8, processes(2), **QUICK),
     Workload("hgb-threading2", "the same, joblib threading, 2", boosting, 8, threading2),
+    Workload("search-threading2", "nested joblib: 4 folds in 2, 2 at once", search, 4, threading2),
+    Workload("xgboost-serial", "xgboost hist 20000x20", xgboost, 8, serial),
+    Workload("xgboost-processes2", "the same, 2 processes", xgboost, 16, processes(2), **QUICK),
+    Workload("xgboost-processes4", "the same, 4 processes", xgboost, 16, processes(4)),
+    Workload("lightgbm-serial", "LightGBM 20000x20", lightgbm, 8, serial),
+    Workload("lightgbm-processes2", "the same, 2 processes", lightgbm, 16, processes(2)),
+    Workload("lightgbm-processes4", "the same, 4 processes", lightgbm, 16, processes(4)),
+    Workload("stencil-serial", "OpenMP in C, 50 µs regions", stencil, 4, serial, **CONTROL),
+    Workload("stencil-processes4", "the same, 4 processes", stencil, 16, processes(4)),
     Workload("cho220-threads8", "Cholesky 220², 8 threads", of(cholesky, 220), 1500, threads(8)),
     Workload("cho500-threads8", "Cholesky 500², 8 threads", of(cholesky, 500), 300, threads(8)),
     Workload("svd200-serial", "SVD 200²", of(svd, 200), 100, serial),
@@ -247,10 +307,15 @@ def prepare(workload: Workload) -> None:
         lloyd: ["sklearn.cluster"],
         boosting: ["sklearn.ensemble"],
         pca: ["sklearn.decomposition"],
+        search: ["sklearn.ensemble", "sklearn.model_selection"],
+        xgboost: ["xgboost"],
+        lightgbm: ["lightgbm"],
     }
     task = getattr(workload.task, "func", workload.task)
     for name in ["scipy.linalg", *estimators.get(task, [])]:
         importlib.import_module(name)
+    if task is stencil:
+        compiled()
     if workload.runner not in ("processes", "loky"):
         workload.task(0)
 
