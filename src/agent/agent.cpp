@@ -4,12 +4,15 @@
 // COREWISE_CONTROL=on, as `corewise record` has it, the socket is there also where nobody governs.
 //
 // Into COREWISE_REPORT_FILE, where that is set, every process writes when it starts, is forked and
-// ends. Those that end by _exit, as Python's forked workers do, run no destructor: so the slots of
-// _exit are rewritten. What is killed leaves no line, but its counts, in a file beside.
+// ends. What is killed leaves no line, but its counts, in a file beside.
+//
+// Processes that end by _exit, as Python's forked workers do, run no destructor, and those that
+// change their user may not remove the socket afterwards: the slots of these calls are rewritten.
 #include <dlfcn.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <cerrno>
 #include <cstdlib>
 #include <exception>
 #include <string>
@@ -77,6 +80,35 @@ void write_line() {
   ::_exit(status);
 }
 
+template <class Call>
+int change_user(Call call) {
+  const bool had_socket = control::leave_for_other_user();
+  const int result = call();
+  const int reason = errno;
+  try {
+    if (had_socket) control::return_as_other_user();
+  } catch (const std::exception&) {
+    // Out of memory: it goes on without a socket.
+  }
+  errno = reason;
+  return result;
+}
+
+int hooked_setuid(uid_t user) {
+  return change_user([&] { return ::setuid(user); });
+}
+int hooked_setreuid(uid_t real, uid_t effective) {
+  return change_user([&] { return ::setreuid(real, effective); });
+}
+int hooked_setresuid(uid_t real, uid_t effective, uid_t saved) {
+  return change_user([&] { return ::setresuid(real, effective, saved); });
+}
+
+template <class Function>
+govern::SlotRequest slot(const char* symbol, Function* replacement) {
+  return {symbol, reinterpret_cast<const void*>(replacement)};
+}
+
 void told(const std::string& now) {
   fields.store(new std::string(now), std::memory_order_release);
   // A thread of its own may be too much for a program that has nothing to control: whoever is to
@@ -96,14 +128,15 @@ void govern_from_now_on() {
   agent = new Agent;
   govern::Resident& resident = agent->resident;
   resident.told = told;
+  resident.slots = {slot("_exit", hooked_exit), slot("_Exit", hooked_exit),
+                    slot("setuid", hooked_setuid), slot("setreuid", hooked_setreuid),
+                    slot("setresuid", hooked_setresuid)};
   agent->file = variable("COREWISE_REPORT_FILE");
   if (!agent->file.empty()) {
     const std::string command = os::own_command();
     agent->command = Json().value(command.empty() ? "?" : command).text();
     agent->counts = agent->file + ".counts";
     agent->writer = {agent->file.c_str(), agent->command, 0, std::nullopt};
-    const auto* exit = reinterpret_cast<const void*>(&hooked_exit);
-    resident.slots = {{"_exit", exit}, {"_Exit", exit}};
     os::at_fork(nullptr, nullptr, begin_line);
     begin_line();
   }

@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -23,6 +22,7 @@
 #include <mutex>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "../govern/ledger_clock.h"
 #include "../os/os.h"
@@ -38,19 +38,57 @@ constexpr std::size_t kStack = std::size_t{512} << 10;
 
 std::int64_t now_ms() { return static_cast<std::int64_t>(govern::now_ms()); }
 
-// Descriptors that a child of a fork must close: they are its parent's. Known as such before they
-// are open to anybody, and forgotten before they are closed.
+// A socket of ours in a table that belongs to the program. The program may close the number and get
+// it back for a file of its own, so the number counts only while the same file is behind it.
 class Descriptor {
  public:
-  int get() const { return fd_.load(std::memory_order_relaxed); }
-  void set(int fd) { fd_.store(fd, std::memory_order_relaxed); }
+  // Takes over a new socket. False with errno if it cannot be kept; it is closed then.
+  bool adopt(int fd) {
+    // Below are the standard streams, and the numbers that a program gives out by hand.
+    constexpr int kLikedFloor = 48;
+    constexpr int kFloor = 3;
+    if (fd >= 0 && fd < kLikedFloor) {
+      const int low = fd;
+      fd = ::fcntl(low, F_DUPFD_CLOEXEC, kLikedFloor);
+      if (fd < 0) fd = low >= kFloor ? low : ::fcntl(low, F_DUPFD_CLOEXEC, kFloor);
+      const int reason = errno;
+      if (fd != low) ::close(low);
+      errno = reason;
+    }
+    struct stat seen{};
+    if (fd < 0 || ::fstat(fd, &seen) != 0) return false;
+    device_ = seen.st_dev;
+    inode_ = seen.st_ino;
+    // Last: the child of a fork reads what the thread has stored so far.
+    fd_.store(fd);
+    return true;
+  }
+
+  bool is_open() const { return fd_.load() >= 0; }
+
+  // The number, for poll() alone, which does nothing to a file.
+  int number() const { return fd_.load(); }
+
+  // The number, if the socket is still behind it; else -1, which every call refuses with EBADF.
+  int own() const {
+    const int fd = fd_.load();
+    struct stat seen{};
+    const bool same = fd >= 0 && ::fstat(fd, &seen) == 0 && S_ISSOCK(seen.st_mode) &&
+                      seen.st_dev == device_ && seen.st_ino == inode_;
+    return same ? fd : -1;
+  }
+
+  // Lets go of it, and closes it if it is ours to close.
   void close() {
-    const int fd = fd_.exchange(-1);
+    const int fd = own();
+    fd_.store(-1);
     if (fd >= 0) ::close(fd);
   }
 
  private:
   std::atomic<int> fd_{-1};
+  dev_t device_ = 0;
+  ino_t inode_ = 0;
 };
 
 struct Client {
@@ -59,16 +97,24 @@ struct Client {
   bool last = false;          // to be dropped once it has taken its answer
 };
 
-struct Server {
-  std::mutex lock;  // of start and stop; no lock is waited for with it held
-  std::atomic<bool> running{false};
-  bool stopping = false;
-  bool serves_children = false;
+enum class Ending { none, awaited, unattended };
+
+// What one thread serves. The thread's own but for `ending`, and for the descriptors, which a child
+// of a fork closes.
+struct Session {
+  std::atomic<Ending> ending{Ending::none};
   pthread_t thread{};
   Descriptor listener;
-  Descriptor wake;
   std::array<Descriptor, kMostClients> sockets;
-  std::array<Client, kMostClients> clients;  // the thread's own
+  std::array<Client, kMostClients> clients;
+};
+
+struct Server {
+  std::mutex lock;                     // of what follows; no lock is waited for with it held
+  std::atomic<Session*> serving{};     // null: none
+  std::vector<Session*> all;           // also those whose thread is on its way out
+  std::atomic<bool> is_wanted{false};  // started and not stopped, whatever became of the socket
+  bool serves_children = false;
 };
 
 // The file to remove at the end, and whose it is.
@@ -89,17 +135,16 @@ Server& server() {
 // The thread is not here, and its clients are the parent's. What they had asked for half is lost.
 void forget_parent() {
   Server& s = server();
-  const bool served = s.running.exchange(false);
-  s.stopping = false;
-  s.listener.close();
-  s.wake.close();
-  for (Descriptor& socket : s.sockets) socket.close();
-  // What they hold was perhaps being changed: it is left behind, not destroyed.
-  for (Client& client : s.clients) {
-    static_cast<void>(client.talk.release());  // NOLINT(bugprone-unused-return-value)
+  for (Session* session : s.all) {
+    session->listener.close();
+    for (Descriptor& socket : session->sockets) socket.close();
+    // The rest was perhaps being changed when the parent forked: it is left behind, not destroyed.
   }
+  s.all.clear();
+  s.serving = nullptr;
+  const bool again = s.is_wanted.exchange(false) && s.serves_children;
   s.lock.unlock();
-  if (!served || !s.serves_children) return;
+  if (!again) return;
   try {
     static_cast<void>(start());
   } catch (const std::exception&) {
@@ -107,16 +152,16 @@ void forget_parent() {
   }
 }
 
-void drop(Server& s, std::size_t i) {
+void drop(Session& s, std::size_t i) {
   s.sockets[i].close();
   s.clients[i] = {};
 }
 
 // The place of the one that has been silent for longest, if there is no free one.
-std::size_t make_place(Server& s) {
+std::size_t make_place(Session& s) {
   std::size_t oldest = 0;
   for (std::size_t i = 0; i < kMostClients; ++i) {
-    if (s.sockets[i].get() < 0) return i;
+    if (!s.sockets[i].is_open()) return i;
     if (s.clients[i].since_ms < s.clients[oldest].since_ms) oldest = i;
   }
   drop(s, oldest);
@@ -130,11 +175,11 @@ bool is_permitted(int fd) {
          (peer.uid == ::geteuid() || peer.uid == 0);
 }
 
-void send_what_fits(Server& s, std::size_t i) {
+void send_what_fits(Session& s, std::size_t i) {
   Client& client = s.clients[i];
   while (!client.talk->out().empty()) {
     const std::string_view out = client.talk->out();
-    const ssize_t n = ::send(s.sockets[i].get(), out.data(), out.size(), MSG_NOSIGNAL);
+    const ssize_t n = ::send(s.sockets[i].own(), out.data(), out.size(), MSG_NOSIGNAL);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && errno == EAGAIN) return;
     if (n <= 0) return drop(s, i);
@@ -144,25 +189,44 @@ void send_what_fits(Server& s, std::size_t i) {
   if (client.last) drop(s, i);
 }
 
-// False if there is none to accept, or no room for one.
-bool welcome(Server& s) {
-  const int fd = ::accept4(s.listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-  if (fd < 0) return false;
-  const std::size_t i = make_place(s);
-  s.sockets[i].set(fd);
-  s.clients[i].talk = std::make_unique<Conversation>();
-  s.clients[i].since_ms = now_ms();
-  if (is_permitted(fd)) return true;
-  const std::string no =
-      refusal(CW_NOT_PERMITTED, "only the process's own user and root may control it") + "\n";
-  static_cast<void>(!::send(fd, no.data(), no.size(), MSG_NOSIGNAL));
-  drop(s, i);
-  return true;
+enum class Accepted { yes, nobody, no_room, lost };
+
+// What a failed accept4() says of the listener.
+Accepted judge(int error) {
+  switch (error) {
+    case EAGAIN:
+    case EINTR:
+    case ECONNABORTED:
+      return Accepted::nobody;
+    case EMFILE:
+    case ENFILE:
+    case ENOBUFS:
+    case ENOMEM:
+    case EPERM:  // seccomp or a security module
+      return Accepted::no_room;
+    default:
+      return Accepted::lost;
+  }
 }
 
-void hear(Server& s, std::size_t i) {
+Accepted welcome(Session& s) {
+  const int fd = ::accept4(s.listener.own(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  if (fd < 0) return judge(errno);
+  const std::size_t i = make_place(s);
+  if (!s.sockets[i].adopt(fd)) return Accepted::no_room;
+  s.clients[i].talk = std::make_unique<Conversation>();
+  s.clients[i].since_ms = now_ms();
+  if (is_permitted(s.sockets[i].own())) return Accepted::yes;
+  const std::string no =
+      refusal(CW_NOT_PERMITTED, "only the process's own user and root may control it") + "\n";
+  static_cast<void>(!::send(s.sockets[i].own(), no.data(), no.size(), MSG_NOSIGNAL));
+  drop(s, i);
+  return Accepted::yes;
+}
+
+void hear(Session& s, std::size_t i) {
   std::array<char, kLongestRequest> bytes;
-  const ssize_t n = ::recv(s.sockets[i].get(), bytes.data(), bytes.size(), 0);
+  const ssize_t n = ::recv(s.sockets[i].own(), bytes.data(), bytes.size(), 0);
   if (n < 0 && (errno == EINTR || errno == EAGAIN)) return;
   if (n <= 0) return drop(s, i);
   Client& client = s.clients[i];
@@ -172,27 +236,28 @@ void hear(Server& s, std::size_t i) {
 }
 
 // One request of each, so that nobody has to wait for another's many.
-void serve(Server& s) {
+void serve(Session& s) {
   for (std::size_t i = 0; i < kMostClients; ++i) {
-    if (s.sockets[i].get() < 0) continue;
+    if (!s.sockets[i].is_open()) continue;
     if (!s.clients[i].last && s.clients[i].talk->serve()) s.clients[i].since_ms = now_ms();
     if (!s.clients[i].talk->out().empty()) send_what_fits(s, i);
   }
 }
 
-void drop_the_slow(Server& s) {
+void drop_the_slow(Session& s) {
   const std::int64_t now = now_ms();
   for (std::size_t i = 0; i < kMostClients; ++i) {
-    if (s.sockets[i].get() < 0 || s.clients[i].talk->at_rest()) continue;
+    if (!s.sockets[i].is_open() || s.clients[i].talk->at_rest()) continue;
     if (now - s.clients[i].since_ms >= kPatienceMs) drop(s, i);
   }
 }
 
-// How long nothing needs to be done; below 0: for ever.
-int time_left(const Server& s) {
+// How long nothing needs to be done; below 0: for ever. A thread that nobody asks makes no system
+// call: a program that confines itself may have made them fatal.
+int time_left(const Session& s) {
   std::int64_t left = -1;
   for (std::size_t i = 0; i < kMostClients; ++i) {
-    if (s.sockets[i].get() < 0 || s.clients[i].talk->at_rest()) continue;
+    if (!s.sockets[i].is_open() || s.clients[i].talk->at_rest()) continue;
     if (s.clients[i].talk->out().empty() && s.clients[i].talk->has_request()) return 0;
     const std::int64_t mine =
         std::max<std::int64_t>(0, s.clients[i].since_ms + kPatienceMs - now_ms());
@@ -201,53 +266,79 @@ int time_left(const Server& s) {
   return static_cast<int>(left);
 }
 
-void run(Server& s) {
+// Returns when the session is to end, or when the program has taken the listener's number away.
+void run(Session& s) {
   constexpr std::int64_t kRestMs = 1000;
   std::int64_t full_until_ms = 0;  // out of descriptors: accepting would fail again at once
-  for (;;) {
-    std::array<pollfd, kMostClients + 2> all{};
+  while (s.ending == Ending::none) {
+    std::array<pollfd, kMostClients + 1> all{};
     const bool full = now_ms() < full_until_ms;
-    all[0] = {s.wake.get(), POLLIN, 0};
-    all[1] = {full ? -1 : s.listener.get(), POLLIN, 0};
+    all[kMostClients] = {full ? -1 : s.listener.number(), POLLIN, 0};
     for (std::size_t i = 0; i < kMostClients; ++i) {
-      const int fd = s.sockets[i].get();
-      const bool owes = fd >= 0 && !s.clients[i].talk->out().empty();
-      const bool asked = fd >= 0 && s.clients[i].talk->has_request();
-      all[i + 2] = {fd, static_cast<short>(owes ? POLLOUT : asked ? 0 : POLLIN), 0};
+      const bool owes = s.sockets[i].is_open() && !s.clients[i].talk->out().empty();
+      const bool asked = s.sockets[i].is_open() && s.clients[i].talk->has_request();
+      const int events = owes ? POLLOUT : asked ? 0 : POLLIN;
+      all[i] = {s.sockets[i].number(), static_cast<short>(events), 0};
     }
     int wait = time_left(s);
     if (full) wait = wait < 0 ? static_cast<int>(kRestMs) : std::min<int>(wait, kRestMs);
-    if (::poll(all.data(), all.size(), wait) < 0 && errno != EINTR) return;
-    if (all[0].revents != 0) return;
-    for (std::size_t i = 0; i < kMostClients; ++i) {
-      if (s.sockets[i].get() != all[i + 2].fd || all[i + 2].fd < 0) continue;
-      if ((all[i + 2].revents & POLLIN) != 0) {
-        hear(s, i);
-      } else if ((all[i + 2].revents & (POLLERR | POLLHUP)) != 0) {
-        drop(s, i);
+    // The kernel refuses more entries than the process may have descriptors.
+    const auto unused = std::ranges::remove_if(all, [](const pollfd& one) { return one.fd < 0; });
+    const auto used = all.size() - unused.size();
+    if (::poll(all.data(), used, wait) < 0 && errno != EINTR) return;
+    for (std::size_t k = 0; k < used; ++k) {
+      if (all[k].fd == s.listener.number()) {
+        if (all[k].revents == 0) continue;
+        const Accepted accepted = welcome(s);
+        // Shut down by the program it is ready for ever, with nobody to accept.
+        const bool is_ended = (all[k].revents & (POLLERR | POLLHUP | POLLNVAL)) != 0;
+        if (accepted == Accepted::lost || (is_ended && accepted == Accepted::nobody)) return;
+        if (accepted == Accepted::no_room) full_until_ms = now_ms() + kRestMs;
+        continue;
       }
-    }
-    if ((all[1].revents & POLLIN) != 0 && !welcome(s) && (errno == EMFILE || errno == ENFILE)) {
-      full_until_ms = now_ms() + kRestMs;
+      for (std::size_t i = 0; i < kMostClients; ++i) {
+        if (s.sockets[i].number() != all[k].fd) continue;
+        if ((all[k].revents & POLLIN) != 0) {
+          hear(s, i);
+        } else if ((all[k].revents & (POLLERR | POLLHUP | POLLNVAL)) != 0) {
+          drop(s, i);
+        }
+      }
     }
     serve(s);
     drop_the_slow(s);
   }
 }
 
-void* thread_main(void*) {
+// The thread's last act.
+void retire(Session& s) {
+  for (std::size_t i = 0; i < kMostClients; ++i) drop(s, i);
+  Server& all = server();
+  const std::lock_guard guard(all.lock);
+  if (s.ending == Ending::awaited) return;  // whoever waits frees it
+  if (all.serving == &s) {
+    all.serving = nullptr;
+    leave();
+  }
+  if (s.ending == Ending::none) ::pthread_detach(s.thread);
+  s.listener.close();
+  std::erase(all.all, &s);
+  delete &s;
+}
+
+void* thread_main(void* session) {
   ::pthread_setname_np(::pthread_self(), "corewise");
-  Server& s = server();
+  Session& s = *static_cast<Session*>(session);
   for (;;) {
     try {
       run(s);
       break;
     } catch (const std::exception&) {
-      // Of memory there is none left: nobody is served that was, and others may come.
+      // Out of memory: those that were served are dropped, and others may come.
       for (std::size_t i = 0; i < kMostClients; ++i) drop(s, i);
     }
   }
-  for (std::size_t i = 0; i < kMostClients; ++i) drop(s, i);
+  retire(s);
   return nullptr;
 }
 
@@ -255,23 +346,22 @@ Error system_error(const std::string& what) {
   return {CW_IO_ERROR, what + ": " + std::generic_category().message(errno)};
 }
 
-std::optional<Error> listen_at(Server& s, const std::string& path) {
+std::optional<Error> listen_at(Session& s, const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-  s.listener.set(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  const int fd = s.listener.get();
+  const bool made =
+      s.listener.adopt(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  const int fd = s.listener.number();
   // The file gets the mode that the socket has when it is bound: it is never open to others.
-  if (fd < 0 || ::fchmod(fd, 0600) != 0) return system_error("no control socket can be made");
+  if (!made || ::fchmod(fd, 0600) != 0) return system_error("no control socket can be made");
   const auto* name = reinterpret_cast<const sockaddr*>(&address);
   if (::bind(fd, name, sizeof address) != 0) {
     if (errno != EADDRINUSE) return system_error(path);
-    const int other = connect_path(path);
-    if (other >= 0) {
-      ::close(other);
+    if (!is_left(path)) {
       return Error{CW_NOT_AVAILABLE, path + " is served by another copy of corewise"};
     }
-    // Left by a process of the same number that is gone.
+    // Left by a process of the same number, or by the program that this one ran before exec.
     ::unlink(path.c_str());
     if (::bind(fd, name, sizeof address) != 0) return system_error(path);
   }
@@ -279,7 +369,7 @@ std::optional<Error> listen_at(Server& s, const std::string& path) {
   return std::nullopt;
 }
 
-bool start_thread(Server& s) {
+bool start_thread(Session& s) {
   sigset_t all;
   sigset_t before;
   ::sigfillset(&all);
@@ -287,19 +377,62 @@ bool start_thread(Server& s) {
   pthread_attr_t attributes;
   ::pthread_attr_init(&attributes);
   ::pthread_attr_setstacksize(&attributes, kStack);
-  int failed = ::pthread_create(&s.thread, &attributes, thread_main, nullptr);
+  int failed = ::pthread_create(&s.thread, &attributes, thread_main, &s);
   // Libraries with much thread-local memory leave no room on a small stack.
-  if (failed == EINVAL) failed = ::pthread_create(&s.thread, nullptr, thread_main, nullptr);
+  if (failed == EINVAL) failed = ::pthread_create(&s.thread, nullptr, thread_main, &s);
   ::pthread_attr_destroy(&attributes);
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   errno = failed;
   return failed == 0;
 }
 
-void close_all(Server& s) {
+// Wakes a thread that may wait for ever. False: the program has closed the listener, and nobody can
+// reach the one that the thread still waits at.
+bool wake(Session& s) {
+  const int fd = s.listener.own();
+  if (fd >= 0) return ::shutdown(fd, SHUT_RDWR) == 0;
+  const int caller = owner.load() == ::getpid() ? connect_path(own_path.data()) : -1;
+  if (caller >= 0) ::close(caller);
+  return caller >= 0;
+}
+
+// Takes the session from the server, whose lock is held, and wakes its thread to end.
+void dismiss(Server& s, Session& session, Ending how) {
+  s.serving = nullptr;
+  session.ending = how;
+  if (!wake(session)) session.ending = Ending::unattended;
+  if (session.ending == Ending::unattended) ::pthread_detach(session.thread);
   leave();
-  s.listener.close();
-  s.wake.close();
+}
+
+// With the server's lock held.
+std::optional<Error> start_serving(Server& s) {
+  const char* wish = std::getenv("COREWISE_CONTROL");  // NOLINT(concurrency-mt-unsafe)
+  if (wish != nullptr && std::string_view(wish) == "off") {
+    return Error{CW_NOT_AVAILABLE, "COREWISE_CONTROL=off: this process is not to be controlled"};
+  }
+  const auto path = own_socket();
+  if (!path) return path.error();
+  auto session = std::make_unique<Session>();
+  s.all.reserve(s.all.size() + 1);
+  if (auto error = listen_at(*session, *path)) {
+    session->listener.close();
+    return error;
+  }
+  owner.store(0);
+  std::ranges::copy(*path, own_path.begin());
+  own_path[path->size()] = '\0';
+  owner.store(::getpid());
+  if (!start_thread(*session)) {
+    Error error = system_error("the control socket gets no thread");
+    leave();
+    session->listener.close();
+    return error;
+  }
+  s.all.push_back(session.get());
+  s.serving = session.release();
+  s.is_wanted = true;
+  return std::nullopt;
 }
 
 }  // namespace
@@ -310,52 +443,37 @@ void serve_children() { server().serves_children = true; }
 
 std::optional<Error> start() {
   Server& s = server();
-  if (s.running) return std::nullopt;
-  const std::lock_guard guard(s.lock);
-  if (s.running) return std::nullopt;
-  if (s.stopping) return Error{CW_NOT_AVAILABLE, "the control socket is just being ended"};
-  const char* wish = std::getenv("COREWISE_CONTROL");  // NOLINT(concurrency-mt-unsafe)
-  if (wish != nullptr && std::string_view(wish) == "off") {
-    return Error{CW_NOT_AVAILABLE, "COREWISE_CONTROL=off: this process is not to be controlled"};
+  if (s.serving != nullptr) return std::nullopt;
+  {
+    const std::lock_guard guard(s.lock);
+    if (s.serving != nullptr) return std::nullopt;
+    if (auto error = start_serving(s)) return error;
   }
-  const auto path = own_socket();
-  if (!path) return path.error();
-  if (auto error = listen_at(s, *path)) {
-    s.listener.close();
-    return error;
-  }
-  owner.store(0);
-  std::ranges::copy(*path, own_path.begin());
-  own_path[path->size()] = '\0';
-  owner.store(::getpid());
-  s.wake.set(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  s.running = s.wake.get() >= 0 && start_thread(s);
-  if (s.running) return std::nullopt;
-  Error error = system_error("the control socket gets no thread");
-  close_all(s);
-  return error;
+  remove_left();
+  return std::nullopt;
 }
 
 void stop() {
   Server& s = server();
   std::unique_lock guard(s.lock);
-  if (!s.running) return;
-  s.running = false;
-  s.stopping = true;
-  const std::uint64_t one = 1;
-  static_cast<void>(!::write(s.wake.get(), &one, sizeof one));
+  s.is_wanted = false;
+  Session* const session = s.serving;
+  if (session == nullptr) return;
+  dismiss(s, *session, Ending::awaited);
+  if (session->ending != Ending::awaited) return;
   guard.unlock();
   // It may be waiting for a lock that a fork holds, which waits for ours.
-  ::pthread_join(s.thread, nullptr);
+  ::pthread_join(session->thread, nullptr);
   guard.lock();
-  s.stopping = false;
-  close_all(s);
+  std::erase(s.all, session);
+  session->listener.close();
+  delete session;
 }
 
 std::string path() {
   Server& s = server();
   const std::lock_guard guard(s.lock);
-  return s.running ? own_path.data() : std::string();
+  return s.serving != nullptr ? own_path.data() : std::string();
 }
 
 void leave() noexcept {
@@ -363,8 +481,31 @@ void leave() noexcept {
   if (owner.compare_exchange_strong(self, 0)) ::unlink(own_path.data());
 }
 
+bool leave_for_other_user() noexcept {
+  const bool had = owner.load() == ::getpid();
+  leave();
+  return had;
+}
+
+void return_as_other_user() {
+  Server& s = server();
+  {
+    const std::lock_guard guard(s.lock);
+    if (Session* const session = s.serving) dismiss(s, *session, Ending::unattended);
+  }
+  static_cast<void>(start());
+}
+
 namespace {
-[[gnu::destructor]] void at_exit() { leave(); }
+[[gnu::destructor]] void at_exit() {
+  if (owner.load() != ::getpid()) return;
+  leave();
+  try {
+    remove_left();
+  } catch (const std::exception&) {
+    return;  // out of memory: the next process removes them
+  }
+}
 }  // namespace
 
 }  // namespace corewise::control

@@ -4,6 +4,10 @@
 // A client has ten seconds to finish a request and to take the answer, and as long as it likes
 // between them; of more than sixteen, the one that was silent for longest is dropped. Only the
 // process's own user and root are answered.
+//
+// The descriptors lie in the program's table. Where the program closes one, or puts a file of its
+// own at the number, the thread lets go of it; without its listener it ends, and start() may be
+// called again. A thread that nobody asks makes no system call.
 #pragma once
 
 #include <optional>
@@ -35,5 +39,10 @@ std::string path();
 
 // Removes the socket alone, for a process that is about to end: may be called anywhere.
 void leave() noexcept;
+
+// Around a call that changes the process's user, who then may not remove the socket any more:
+// removes it, and says whether there was one; makes it anew for whoever the user is afterwards.
+bool leave_for_other_user() noexcept;
+void return_as_other_user();
 
 }  // namespace corewise::control

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -62,20 +63,19 @@ int connect_by(const std::string& path, int flags) {
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
   if (fd < 0) return -1;
-  if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return fd;
+  // Whoever listens may leave the queue full: the kernel lets connect() wait as long as a send.
+  constexpr timeval kPatience{0, 500'000};
+  constexpr timeval kForEver{0, 0};
+  const auto* name = reinterpret_cast<const sockaddr*>(&address);
+  if (::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &kPatience, sizeof kPatience) == 0 &&
+      ::connect(fd, name, sizeof address) == 0 &&
+      ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &kForEver, sizeof kForEver) == 0) {
+    return fd;
+  }
   const int reason = errno;
   ::close(fd);
   errno = reason;
   return -1;
-}
-
-// Whether nobody listens at it any more. A process that is not seen here may be one of another pid
-// namespace, such as a container's with the same /tmp: it still listens.
-bool is_left(const std::string& path) {
-  const int fd = connect_by(path, SOCK_NONBLOCK);
-  if (fd < 0) return errno == ECONNREFUSED;
-  ::close(fd);
-  return false;
 }
 
 std::optional<ucred> peer_of(int fd) {
@@ -83,6 +83,36 @@ std::optional<ucred> peer_of(int fd) {
   socklen_t size = sizeof peer;
   if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return std::nullopt;
   return peer;
+}
+
+// The user that a process acts as; none if it cannot be read. The owner of /proc/PID will not do:
+// it is root for a process that may not be dumped.
+std::optional<uid_t> user_of(int pid) {
+  const auto status = os::read_file("/proc/" + std::to_string(pid) + "/status");
+  for (std::string_view rest = status ? std::string_view(*status) : ""; !rest.empty();) {
+    std::string_view line = cut(rest, '\n');
+    constexpr std::string_view kName = "Uid:\t";
+    if (!line.starts_with(kName)) continue;
+    line.remove_prefix(kName.size());
+    cut(line, '\t');  // the real one
+    const auto user = parse_integer(cut(line, '\t'));
+    if (user && *user >= 0) return static_cast<uid_t>(*user);
+  }
+  return std::nullopt;
+}
+
+// A folder that the user alone decides about: whoever else can write to it can listen there.
+bool is_folder_of(const std::string& folder, uid_t user) {
+  struct stat seen{};
+  return ::lstat(folder.c_str(), &seen) == 0 && S_ISDIR(seen.st_mode) &&
+         (seen.st_uid == user || seen.st_uid == 0) && (seen.st_mode & 022) == 0;
+}
+
+// Whether the process itself answers at this end. Its number may have been another's when that
+// called listen(), so the user must be right too. Root may do what it likes to the process anyway.
+bool is_at_the_end(int fd, int pid, uid_t user) {
+  const auto peer = peer_of(fd);
+  return peer && peer->pid == pid && (peer->uid == user || peer->uid == 0);
 }
 
 }  // namespace
@@ -101,27 +131,31 @@ Result<std::string> own_socket() {
 
 int connect_path(const std::string& path) { return connect_by(path, 0); }
 
+bool is_left(const std::string& path) {
+  const int fd = connect_by(path, SOCK_NONBLOCK);
+  if (fd < 0) return errno == ECONNREFUSED;
+  ::close(fd);
+  return false;
+}
+
 Result<int> connect_to(int pid) {
   const std::string name = "process " + std::to_string(pid);
-  struct stat seen{};
-  if (::stat(("/proc/" + std::to_string(pid)).c_str(), &seen) != 0) {
-    return Error{CW_NO_SUCH_PROCESS, "there is no " + name};
-  }
-  const std::string user = std::to_string(seen.st_uid);
-  bool refused = ::geteuid() != 0 && seen.st_uid != ::geteuid();
-  for (const std::string& folder : folders_of(pid, seen.st_uid)) {
+  const std::optional<uid_t> user = user_of(pid);
+  if (!user) return Error{CW_NO_SUCH_PROCESS, "there is no " + name};
+  bool refused = ::geteuid() != 0 && *user != ::geteuid();
+  for (const std::string& folder : folders_of(pid, *user)) {
+    if (!is_folder_of(folder, *user)) continue;
     const int fd = connect_path(socket_in(folder, pid));
     if (fd < 0) {
       refused = refused || errno == EACCES;
       continue;
     }
-    const auto peer = peer_of(fd);
-    if (peer && peer->pid == pid) return fd;
+    if (is_at_the_end(fd, pid, *user)) return fd;
     ::close(fd);
   }
   if (refused) {
-    return Error{CW_NOT_PERMITTED,
-                 name + " belongs to user " + user + ": only that user and root may control it"};
+    return Error{CW_NOT_PERMITTED, name + " belongs to user " + std::to_string(*user) +
+                                       ": only that user and root may control it"};
   }
   return Error{CW_NOT_AVAILABLE, name + " has no control socket"};
 }
@@ -129,7 +163,8 @@ Result<int> connect_to(int pid) {
 std::vector<int> served_pids() {
   std::vector<int> pids;
   for (const std::string& folder : {folder_below(own_runtime()), folder_in_tmp(::geteuid())}) {
-    DIR* const list = folder.empty() ? nullptr : ::opendir(folder.c_str());
+    if (folder.empty() || !is_folder_of(folder, ::geteuid())) continue;
+    DIR* const list = ::opendir(folder.c_str());
     if (list == nullptr) continue;
     // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody else reads this stream
     while (const dirent* entry = ::readdir(list)) {
@@ -141,6 +176,8 @@ std::vector<int> served_pids() {
       const std::string proc = "/proc/" + std::to_string(*pid);
       if (::access(proc.c_str(), F_OK) == 0) {
         pids.push_back(static_cast<int>(*pid));
+        // A process that is not seen here may be one of another pid namespace, such as a
+        // container's with the same /tmp: it still listens.
       } else if (const std::string path = socket_in(folder, static_cast<int>(*pid));
                  is_left(path)) {
         ::unlink(path.c_str());
@@ -153,5 +190,7 @@ std::vector<int> served_pids() {
   pids.erase(twice.begin(), twice.end());
   return pids;
 }
+
+void remove_left() { static_cast<void>(served_pids()); }
 
 }  // namespace corewise::control

@@ -13,15 +13,23 @@ namespace corewise::control {
 // not plainly ours: a link, somebody else's, or open to others.
 Result<std::string> own_socket();
 
-// Connects to the process's socket, blocking, and made sure that the process is at the other end.
-// The caller closes it. CW_NO_SUCH_PROCESS, CW_NOT_PERMITTED, or CW_NOT_AVAILABLE if it has none.
+// Connects to the process's socket, in half a second at most, after it made sure that the process
+// itself and its user are at the other end. The socket is a blocking one, and the caller closes it.
+// CW_NO_SUCH_PROCESS, CW_NOT_PERMITTED, or CW_NOT_AVAILABLE if it has none.
 Result<int> connect_to(int pid);
 
-// Connects to a path; below 0 with errno.
+// Connects to a path, in half a second at most; below 0 with errno.
 int connect_path(const std::string& path);
+
+// Whether nobody listens at the path any more.
+bool is_left(const std::string& path);
 
 // The processes of this user that have a socket. Sockets that nobody listens at are removed, if
 // their processes are gone.
 std::vector<int> served_pids();
+
+// Only removes them: each process that gets a socket or ends tidies up after those that were
+// killed.
+void remove_left();
 
 }  // namespace corewise::control

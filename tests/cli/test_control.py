@@ -409,3 +409,79 @@ def test_a_kernel_whose_python_cannot_help(corewise, tmp_path):
         env = {"PYTHONPATH": str(tmp_path)}
         done = corewise("limit", "--pid", str(child.pid), "--blas", "1", env=env)
     assert done.returncode == 8 and "pip install jupyter_client" in done.stderr
+
+
+def sockets_in(runtime):
+    return sorted(path.name for path in (runtime / "corewise").glob("*"))
+
+
+ENDS = {
+    "_exit": "os._exit(0)",
+    "a killed child": "os.kill(os.getpid(), signal.SIGKILL)",
+    "a worker's end": "multiprocessing.get_context('fork').Process(target=int).run(); os._exit(0)",
+}
+
+
+@pytest.mark.parametrize("ending", ENDS)
+def test_children_leave_no_socket(corewise, numpy_python, tmp_path, ending):
+    """The last of them too, which no other child tidies up after."""
+    runtime = tmp_path / "runtime"
+    runtime.mkdir(0o700)
+    code = f"""
+import multiprocessing, os, signal, numpy as np
+a = np.ones((300, 300)); a @ a
+folder = {str(runtime / "corewise")!r}
+for i in range(5):
+    pid = os.fork()
+    if pid == 0:
+        assert f"{{os.getpid()}}.sock" in os.listdir(folder)
+        {ENDS[ending]}
+    os.waitpid(pid, 0)
+print(len(os.listdir(folder)))
+"""
+    env = {"XDG_RUNTIME_DIR": str(runtime), "OPENBLAS_NUM_THREADS": "2"}
+    done = corewise("run", "-q", "--", numpy_python, "-c", code, env=env)
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) <= (2 if "killed" in ending else 1)  # its own, and the last one killed
+    assert sockets_in(runtime) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
+@pytest.mark.parametrize("change", ["setuid(65534)", "setresuid(65534, 65534, 65534)"])
+def test_the_socket_moves_with_the_user(corewise, numpy_python, tmp_path, change):
+    code = f"""
+import os, numpy as np
+a = np.ones((300, 300)); a @ a
+os.{change}
+print(os.path.exists(f"/tmp/corewise-65534/{{os.getpid()}}.sock"))
+"""
+    done = corewise(
+        "run", "-q", "--", numpy_python, "-c", code, env={"XDG_RUNTIME_DIR": str(tmp_path)}
+    )
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
+    assert sockets_in(tmp_path) == []
+
+
+SPOOF = """
+import os, socket, sys
+folder = os.environ["XDG_RUNTIME_DIR"] + "/corewise"
+os.mkdir(folder, 0o700)
+os.seteuid(1)  # listens as somebody else, as the process that had this number before may have
+peer = socket.socket(socket.AF_UNIX)
+os.seteuid(0)
+peer.bind(f"{folder}/{os.getpid()}.sock")
+os.seteuid(1)
+peer.listen()
+os.seteuid(0)
+os.setresuid(2, 2, 0)
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
+def test_an_answer_of_another_user_is_not_believed(corewise, tmp_path):
+    tmp_path.chmod(0o755)
+    with started(sys.executable, "-c", SPOOF, env={"XDG_RUNTIME_DIR": str(tmp_path)}) as child:
+        done = corewise("limit", "--pid", str(child.pid), "--blas", "1", timeout=60)
+    assert done.returncode == 8 and "without a control socket" in done.stderr
