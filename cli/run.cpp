@@ -107,7 +107,7 @@ std::optional<Error> add_agent(const Options& options, Changes& to) {
     if (std::getenv(idle.name) != nullptr) continue;
     if (idle.unless != nullptr && std::getenv(idle.unless) != nullptr) continue;
     to.set.push_back({idle.name, idle.value});
-    if (idle.marker != nullptr) to.set.push_back({idle.marker, idle.value});
+    to.set.push_back({idle.marker, idle.value});
   }
   return std::nullopt;
 }

@@ -204,7 +204,7 @@ Visit enter(Kind kind, int wanted, bool whole, std::uint32_t pool) {
   return {.threads = threads,
           .counted = true,
           .governed = true,
-          .crowded = me.held.permit.threads < wanted};
+          .crowded = me.held.permit.contended || me.held.permit.threads < threads};
 }
 
 void leave(const Visit& visit) {

@@ -22,6 +22,7 @@ struct Permit {
   int threads = 1;
   std::uint64_t note = 0;  // 0: nothing to give back
   bool hungry = false;     // the granter's
+  bool contended = false;  // others want the CPUs too: less than what the budget would allow
 };
 
 namespace gate {
@@ -71,7 +72,7 @@ struct Visit {
   int threads = 1;        // to be used now: at least 1, at most what was wanted
   bool counted = false;   // leave() has something to do
   bool governed = false;  // counted, or inside one that was: its workers are to join_team()
-  bool crowded = false;   // the team is larger than its grant: others want the CPUs too
+  bool crowded = false;   // others want the CPUs too, or the team is larger than its grant
 };
 
 // `whole`: the team will be `wanted` strong whatever is granted. `pool`: whose cap holds for what

@@ -15,9 +15,11 @@
 #include <cstdint>
 #include <utility>
 
+#include "../os/machine.h"
 #include "bends.h"
 #include "gate.h"
 #include "thread_caps.h"
+#include "waiting.h"
 
 namespace corewise::govern::kmp {
 namespace {
@@ -48,6 +50,8 @@ struct Copy {
   int (*max_threads)() = nullptr;
   int (*team)() = nullptr;  // how strong the calling thread's team is
   int (*invoke)(Microtask*, int, int, int, void**, void**) = nullptr;
+  waiting::GetBlocktime* get_blocktime = nullptr;
+  waiting::SetBlocktime* set_blocktime = nullptr;
   std::uint32_t pool = gate::kNoPool;
 };
 constinit std::array<Copy, kMostCopies> copies;
@@ -67,6 +71,7 @@ struct Region {
   std::int32_t argc;
   bool governed;
   const Copy* copy;
+  waiting::Blocktime blocktime;
 };
 
 template <std::size_t... i>
@@ -100,6 +105,7 @@ void run_as_member(std::int32_t* global, std::int32_t* bound, ...) {
   if (!region.governed) return run(region, global, bound);
   // The runtime may start fewer threads than were asked for, and then says so.
   const gate::TeamMember member(region.copy->team());
+  const waiting::Member waits(region.blocktime);
   run(region, global, bound);
 }
 
@@ -128,6 +134,7 @@ class Passage {
   Passage(const Passage&) = delete;
   Passage& operator=(const Passage&) = delete;
 
+  const gate::Visit& visit() const { return visit_; }
   bool has_workers() const { return visit_.governed && visit_.threads > 1; }
 
  private:
@@ -148,7 +155,8 @@ void fork_call(void* location, std::int32_t argc, Microtask* task, ...) {
   for (std::size_t i = 0; i < count; ++i) arguments[i] = va_arg(rest, void*);
   va_end(rest);
   const Passage passage(runtime, location, task);
-  Region region{task, arguments, argc, passage.has_workers(), &runtime};
+  const waiting::Region waits(copy, passage.visit());
+  Region region{task, arguments, argc, passage.has_workers(), &runtime, waits.blocktime()};
   runtime.fork(location, 1, run_as_member, &region);
 }
 
@@ -162,7 +170,8 @@ void fork_call_if(void* location, std::int32_t argc, Microtask* task, std::int32
   }
   std::array<void*, kMostByCall> arguments{argument};
   const Passage passage(runtime, location, task);
-  Region region{task, arguments.data(), 1, passage.has_workers(), &runtime};
+  const waiting::Region waits(copy, passage.visit());
+  Region region{task, arguments.data(), 1, passage.has_workers(), &runtime, waits.blocktime()};
   runtime.fork_if(location, 1, run_as_member, condition, &region);
 }
 
@@ -199,6 +208,18 @@ void serialized_parallel(void* location, std::int32_t thread) {
   copies[copy].serialize(location, thread);
 }
 
+template <std::size_t copy>
+int get_blocktime() {
+  const waiting::Blocktime& seen = waiting::blocktime();
+  return seen.lowered ? seen.own : copies[copy].get_blocktime();
+}
+
+template <std::size_t copy>
+void set_blocktime(int milliseconds) {
+  waiting::blocktime() = {};
+  copies[copy].set_blocktime(milliseconds);
+}
+
 struct Replaced {
   const char* symbol;
   const void* replacement;
@@ -209,7 +230,7 @@ Replaced replaced(const char* symbol, Function* replacement) {
   return {symbol, reinterpret_cast<const void*>(replacement)};
 }
 
-using Replacements = std::array<Replaced, 7>;
+using Replacements = std::array<Replaced, 9>;
 
 template <std::size_t copy>
 Replacements replacements() {
@@ -219,7 +240,9 @@ Replacements replacements() {
           replaced("__kmpc_push_num_threads_list", push_list<copy>),
           replaced("__kmpc_push_num_threads_strict", push_strict<copy>),
           replaced("__kmpc_push_num_threads_list_strict", push_list_strict<copy>),
-          replaced("__kmpc_serialized_parallel", serialized_parallel<copy>)};
+          replaced("__kmpc_serialized_parallel", serialized_parallel<copy>),
+          replaced("kmp_get_blocktime", get_blocktime<copy>),
+          replaced("kmp_set_blocktime", set_blocktime<copy>)};
 }
 
 template <std::size_t... copy>
@@ -232,6 +255,17 @@ Replacements replacements_of(std::size_t wanted, std::index_sequence<copy...>) {
 template <class Function>
 void find(const libgomp::Symbol& symbol, const char* name, Function*& out) {
   out = reinterpret_cast<Function*>(symbol(name));
+}
+
+// Where the user has not said how threads wait.
+void follow_load(std::size_t copy) {
+  const os::LiveMachine machine;
+  for (const char* said : {"KMP_BLOCKTIME", "KMP_LIBRARY", "OMP_WAIT_POLICY"}) {
+    if (machine.variable(said)) return;
+  }
+  const Copy& mine = copies[copy];
+  if (mine.get_blocktime == nullptr || mine.set_blocktime == nullptr) return;
+  waiting::add_blocktime(copy, mine.get_blocktime, mine.set_blocktime);
 }
 
 }  // namespace
@@ -251,12 +285,15 @@ std::vector<SlotRequest> slot_requests(std::size_t copy, std::uint32_t pool,
   find(symbol, "omp_get_max_threads", mine.max_threads);
   find(symbol, "omp_get_num_threads", mine.team);
   find(symbol, "__kmp_invoke_microtask", mine.invoke);
+  find(symbol, "kmp_get_blocktime", mine.get_blocktime);
+  find(symbol, "kmp_set_blocktime", mine.set_blocktime);
   std::vector<SlotRequest> all;
   // Without these no region could be governed, or not every one be run.
   if (mine.fork == nullptr || mine.push == nullptr || mine.thread_number == nullptr ||
       mine.max_threads == nullptr || mine.team == nullptr || mine.invoke == nullptr) {
     return all;
   }
+  follow_load(copy);
   for (const Replaced& each : replacements_of(copy, std::make_index_sequence<kMostCopies>())) {
     void* const original = symbol(each.symbol);
     if (original != nullptr) all.push_back({each.symbol, each.replacement, -1, original});

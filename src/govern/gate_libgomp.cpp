@@ -16,6 +16,7 @@
 #include "bends.h"
 #include "gate.h"
 #include "thread_caps.h"
+#include "waiting.h"
 
 namespace corewise::govern::libgomp {
 namespace {
@@ -85,12 +86,14 @@ struct Region {
   Outlined* function = nullptr;
   void* data = nullptr;
   const Copy* copy = nullptr;
+  waiting::Blocktime blocktime;
 };
 
 void run_as_member(void* argument) {
   const Region region = *static_cast<const Region*>(argument);
   // The runtime may start fewer threads than were asked for, and then says so.
   const gate::TeamMember member(region.copy->team());
+  const waiting::Member waits(region.blocktime);
   region.function(region.data);
 }
 
@@ -131,8 +134,9 @@ template <class Go>
 auto pass(std::size_t copy, Outlined* function, void* data, unsigned asked, Go go) {
   const Passage passage = enter(copy, function, asked);
   const Leave leave{passage.visit};
+  const waiting::Region waits(copy, passage.visit);
   if (!has_workers(passage)) return go(function, data, passage.threads);
-  Region region{nullptr, function, data, &copies[copy]};
+  Region region{nullptr, function, data, &copies[copy], waits.blocktime()};
   if (data != nullptr) std::memcpy(static_cast<void*>(&region.first_word), data, sizeof(void*));
   return go(run_as_member, static_cast<void*>(&region), passage.threads);
 }
@@ -191,12 +195,13 @@ struct Open {
 template <class Go>
 void start(std::size_t copy, Outlined* function, void* data, unsigned asked, Go go) {
   const Passage passage = enter(copy, function, asked);
+  waiting::turn_word(copy, passage.visit);
   opened.nest.push(passage.visit);
   // An outer one's workers may still have to read theirs.
   if (!passage.visit.counted || !has_workers(passage)) {
     return go(function, data, passage.threads);
   }
-  opened.region = {nullptr, function, data, &copies[copy]};
+  opened.region = {nullptr, function, data, &copies[copy], {}};
   go(run_as_member, static_cast<void*>(&opened.region), passage.threads);
 }
 

@@ -26,6 +26,7 @@
 #include "own_budget.h"
 #include "thread_caps.h"
 #include "try_grants.h"
+#include "waiting.h"
 
 namespace corewise::govern {
 namespace {
@@ -198,6 +199,7 @@ void unhook_all(State& s) {
   for (arena::Copy& copy : arena::remove()) {
     say(s, std::move(copy.reason));
   }
+  waiting::give_back();
   for (std::string& left : idle_pools::remove().left) say(s, std::move(left));
   s.hold.let_go();
   s.pools_seen = 0;

@@ -1,5 +1,6 @@
 #include "granter.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "ledger_clock.h"
@@ -29,8 +30,11 @@ Permit Granter::acquire(void* self, const Request& request) noexcept {
   Granter& granter = *static_cast<Granter*>(self);
   const Grant grant =
       granter.ledger_->acquire(request.wanted, granter.left_by_others(), request.again);
-  granter.neighbours_.got(request.whole ? request.wanted : grant.threads);
-  return {grant.threads, grant.claim, grant.hungry};
+  const bool contended = grant.threads < std::min(request.wanted, granter.ledger_->budget());
+  const int team = request.whole ? request.wanted : grant.threads;
+  // Where others want the CPUs its workers sleep after it (waiting.h), and only the caller runs.
+  granter.neighbours_.got(contended || team > grant.threads ? 1 : team);
+  return {grant.threads, grant.claim, grant.hungry, contended};
 }
 
 void Granter::release(void* self, const Permit& permit) noexcept {

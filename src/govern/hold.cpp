@@ -13,7 +13,9 @@
 #include "gate_libgomp.h"
 #include "gate_openblas.h"
 #include "gate_tbb.h"
+#include "idle_pools.h"
 #include "module_names.h"
+#include "waiting.h"
 
 namespace corewise::govern {
 
@@ -50,6 +52,7 @@ void Hold::hook_openmp(const Pool& pool) {
     note(pool, "none", "it lacks the functions that regions need");
     return;
   }
+  if (const auto word = idle_pools::word_of(pool)) waiting::add_word(openmp_copies_, *word);
   ++openmp_copies_;
   add_slots(std::move(requests));
   note(pool, "gate");

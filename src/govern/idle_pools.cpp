@@ -65,7 +65,7 @@ Held& entry_of(const Pool& pool) {
 // GOMP_SPINCOUNT would win over OMP_WAIT_POLICY.
 constexpr std::array<Variable, 2> kVariables = {{
     {"OPENBLAS_THREAD_TIMEOUT", "16", nullptr, "COREWISE_THREAD_TIMEOUT"},
-    {"GOMP_SPINCOUNT", "30000", "OMP_WAIT_POLICY", nullptr},
+    {"GOMP_SPINCOUNT", "30000", "OMP_WAIT_POLICY", "COREWISE_SPINCOUNT"},
 }};
 
 }  // namespace

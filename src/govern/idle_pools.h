@@ -35,7 +35,7 @@ struct Variable {
   const char* name;
   const char* value;
   const char* unless;  // where the user has said the same in other words; null: nowhere else
-  const char* marker;  // set to the value too, so that it is not taken for the user's; null: none
+  const char* marker;  // set to the value too, so that it is not taken for the user's
 };
 std::span<const Variable> variables();
 

@@ -253,9 +253,9 @@ def test_what_the_user_set_for_idle_threads_stays(corewise):
 
     plain = after()
     assert plain["OPENBLAS_THREAD_TIMEOUT"] == "16" and plain["GOMP_SPINCOUNT"] == "30000"
-    assert plain["COREWISE_THREAD_TIMEOUT"] == "16"
+    assert plain["COREWISE_THREAD_TIMEOUT"] == "16" and plain["COREWISE_SPINCOUNT"] == "30000"
     own = after(OPENBLAS_THREAD_TIMEOUT="20", OMP_WAIT_POLICY="active")
-    assert "COREWISE_THREAD_TIMEOUT" not in own
+    assert "COREWISE_THREAD_TIMEOUT" not in own and "COREWISE_SPINCOUNT" not in own
     assert own["OPENBLAS_THREAD_TIMEOUT"] == "20" and "GOMP_SPINCOUNT" not in own
 
 

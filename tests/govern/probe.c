@@ -165,6 +165,26 @@ long probe_twenty(int threads) {
 int probe_max_threads(void) { return omp_get_max_threads(); }
 void probe_set_threads(int threads) { omp_set_num_threads(threads); }
 
+/* A team that waits for its last thread with its own loop, so many times; how often one came. */
+int probe_spin_barrier(int threads, int rounds) {
+  int came = 0;
+#pragma omp parallel num_threads(threads)
+  for (int round = 1; round <= rounds; ++round) {
+    __atomic_fetch_add(&came, 1, __ATOMIC_SEQ_CST);
+    while (__atomic_load_n(&came, __ATOMIC_SEQ_CST) < round * threads) {
+    }
+  }
+  return came;
+}
+
+/* LLVM's runtimes alone have these. */
+extern int kmp_get_blocktime(void) __attribute__((weak));
+extern void kmp_set_blocktime(int milliseconds) __attribute__((weak));
+int probe_blocktime(void) { return kmp_get_blocktime ? kmp_get_blocktime() : -1; }
+void probe_set_blocktime(int milliseconds) {
+  if (kmp_set_blocktime) kmp_set_blocktime(milliseconds);
+}
+
 /* Empty regions, for their cost. */
 void probe_repeat(int times, int threads) {
   for (int i = 0; i < times; ++i) {

@@ -1,0 +1,74 @@
+// Facts (libgomp/config/linux/wait.h; openmp/runtime/src/kmp_barrier.cpp, kmp_wait_release.h):
+// libgomp reads its word once a wait. LLVM's runtimes hand the forking thread's blocktime to each
+// member at the fork barrier; a thread reads its own when it comes to a barrier, the last one of
+// its region included, after which it waits for the next region.
+#include "waiting.h"
+
+#include <array>
+#include <atomic>
+#include <utility>
+
+namespace corewise::govern::waiting {
+namespace {
+
+// Turns while others want the CPUs.
+constexpr std::uint64_t kCrowded = 0;
+
+struct Copy {
+  SpinWord word;  // at 0: none
+  std::atomic<bool> active{false};
+  GetBlocktime* get = nullptr;
+  SetBlocktime* set = nullptr;
+};
+constinit std::array<Copy, kMostCopies> copies;
+
+[[gnu::tls_model("initial-exec")]] constinit thread_local Blocktime mine;
+
+}  // namespace
+
+void add_word(std::size_t copy, const SpinWord& word) {
+  // A thread may be on its way with it since the last time.
+  if (copies[copy].word.at != word.at) copies[copy].word = word;
+  copies[copy].active.store(true);
+}
+
+void add_blocktime(std::size_t copy, GetBlocktime* get, SetBlocktime* set) {
+  copies[copy].get = get;
+  copies[copy].set = set;
+}
+
+void give_back() {
+  for (Copy& copy : copies) {
+    if (copy.active.exchange(false)) copy.word.exchange(kCrowded, copy.word.brief);
+  }
+}
+
+// A word that holds neither value is somebody else's by now.
+void turn_word(std::size_t number, const gate::Visit& visit) {
+  const Copy& copy = copies[number];
+  if (!visit.governed || !copy.active.load(std::memory_order_relaxed)) return;
+  const std::uint64_t wanted = visit.crowded ? kCrowded : copy.word.brief;
+  if (copy.word.load() == wanted) return;
+  copy.word.exchange(visit.crowded ? copy.word.brief : kCrowded, wanted);
+  // give_back() says first that nothing is to be changed, and then looks at the word.
+  if (visit.crowded && !copy.active.load()) copy.word.exchange(kCrowded, copy.word.brief);
+}
+
+void Region::lower() {
+  const Copy& copy = copies[copy_];
+  if (copy.set == nullptr) return;
+  const int now = copy.get();
+  lowered_ = now > 0;
+  // An outer region may have lowered it.
+  blocktime_ = lowered_ ? Blocktime{.lowered = true, .own = now} : mine;
+  if (lowered_) copy.set(0);
+}
+
+void Region::raise() const { copies[copy_].set(blocktime_.own); }
+
+Member::Member(const Blocktime& team) : before_(std::exchange(mine, team)) {}
+Member::~Member() { mine = before_; }
+
+Blocktime& blocktime() { return mine; }
+
+}  // namespace corewise::govern::waiting
