@@ -20,6 +20,7 @@
 
 #include "../control/server.h"
 #include "../discover.h"
+#include "../govern/dead_workers.h"
 #include "../govern/gate.h"
 #include "../govern/govern.h"
 #include "../json.h"
@@ -156,6 +157,7 @@ void govern_from_now_on() {
 
 [[gnu::constructor]] void start() {
   try {
+    govern::dead_workers::prepare();
     control::prepare();
     govern::prepare();
   } catch (const std::exception&) {

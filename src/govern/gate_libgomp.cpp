@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "bends.h"
+#include "dead_workers.h"
 #include "gate.h"
 #include "thread_caps.h"
 #include "waiting.h"
@@ -106,6 +107,7 @@ struct Passage {
 Passage enter(std::size_t copy, Outlined* function, unsigned asked) {
   Passage passage{asked, {}};
   if (asked == 1 || !gate::is_open()) return passage;
+  dead_workers::before_region(copy);
   const bool whole = !bends(reinterpret_cast<std::uintptr_t>(function));
   if (whole && asked == 0) thread_caps::before_region(copy);
   const unsigned wanted =

@@ -8,6 +8,7 @@
 #include "../discover.h"
 #include "../runtimes/table.h"
 #include "arena.h"
+#include "dead_workers.h"
 #include "gate.h"
 #include "gate_kmp.h"
 #include "gate_libgomp.h"
@@ -46,6 +47,10 @@ void Hold::hook_openmp(const Pool& pool) {
     return reinterpret_cast<void*>(names.exported(name).address);
   };
   std::vector<SlotRequest> requests = libgomp::slot_requests(openmp_copies_, pool.id, symbol);
+  if (pool.runtime == &kLibgomp) {
+    dead_workers::watch(openmp_copies_, pool.base,
+                        reinterpret_cast<int (*)()>(symbol("omp_get_level")));
+  }
   std::ranges::copy(kmp::slot_requests(openmp_copies_, pool.id, symbol),
                     std::back_inserter(requests));
   if (requests.empty()) {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -75,6 +76,14 @@ KnownModules visit_new_modules(KnownModules& seen,
 // The address that programs at large see for a name; null if there is none.
 void* global_symbol(const char* name);
 
+// The thread-local variables of a module: the loader's number for it, and their size in bytes. Both
+// are 0 where it has none.
+struct ThreadLocals {
+  unsigned long module = 0;
+  std::size_t size = 0;
+};
+ThreadLocals thread_locals(std::uintptr_t base);
+
 // The rest is called from within hooks: it takes no lock and allocates nothing.
 
 // Address space without memory behind it; null if there is none left.
@@ -83,6 +92,13 @@ bool commit(std::byte* at, std::size_t size);
 // Gives the memory back and keeps the addresses: the next touch brings zeros.
 void discard(std::byte* at, std::size_t size);
 void release(std::byte* at, std::size_t size);
+
+// The calling thread's copy of them, as words. A thread that has used none of them yet may not ask:
+// the loader might have to allocate its copy first.
+std::span<std::uintptr_t> own_copy(const ThreadLocals& variables);
+
+// Whether the word may be read now.
+bool is_readable(std::uintptr_t word);
 
 // Of the calling thread now. The first call reads a file and must not come from a hook.
 unsigned numa_node();

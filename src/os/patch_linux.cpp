@@ -22,6 +22,19 @@
 #define MAP_FIXED_NOREPLACE 0x100000
 #endif
 
+namespace {
+
+// As the processors' ABIs name it: which variable of which module.
+struct ThreadLocal {
+  unsigned long module;
+  unsigned long offset;
+};
+
+}  // namespace
+
+// The loader's; no header of glibc has it.
+extern "C" void* __tls_get_addr(const ThreadLocal*);  // NOLINT(bugprone-reserved-identifier)
+
 namespace corewise::os {
 namespace {
 
@@ -199,6 +212,45 @@ bool commit(std::byte* at, std::size_t size) {
 void discard(std::byte* at, std::size_t size) { madvise(at, size, MADV_DONTNEED); }
 
 void release(std::byte* at, std::size_t size) { munmap(at, size); }
+
+ThreadLocals thread_locals(std::uintptr_t base) {
+  struct Search {
+    std::uintptr_t base;
+    ThreadLocals found;
+  } search{base, {}};
+  dl_iterate_phdr(
+      [](dl_phdr_info* info, std::size_t, void* closure) {
+        auto& sought = *static_cast<Search*>(closure);
+        if (info->dlpi_addr != sought.base) return 0;
+        for (ElfW(Half) i = 0; i < info->dlpi_phnum; ++i) {
+          if (info->dlpi_phdr[i].p_type != PT_TLS) continue;
+          sought.found = {info->dlpi_tls_modid, info->dlpi_phdr[i].p_memsz};
+        }
+        return 1;
+      },
+      &search);
+  return search.found;
+}
+
+std::span<std::uintptr_t> own_copy(const ThreadLocals& variables) {
+  if (variables.size == 0) return {};
+  const ThreadLocal first{variables.module, 0};
+  return {static_cast<std::uintptr_t*>(__tls_get_addr(&first)),
+          variables.size / sizeof(std::uintptr_t)};
+}
+
+// The kernel copies the new mask before it finds that it does not know what to do with it. Every
+// sandbox lets this call pass: fork itself makes it.
+bool is_readable(std::uintptr_t word) {
+  if (word == 0) return false;  // it would take that for no mask
+  const int before = errno;
+  constexpr int kUnknown = -1;
+  constexpr std::size_t kMask = 8;
+  const bool copied =
+      syscall(SYS_rt_sigprocmask, kUnknown, word, nullptr, kMask) == 0 || errno != EFAULT;
+  errno = before;
+  return copied;
+}
 
 unsigned numa_node() {
   // "0" on a machine with one node, "0-3" or "0,2" elsewhere.
