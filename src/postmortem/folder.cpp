@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <memory>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -22,15 +24,16 @@ std::string variable(const char* name) {
   return value != nullptr && value[0] == '/' ? value : "";
 }
 
-// In the order of preference.
-std::vector<std::string> candidates() {
-  std::vector<std::string> all;
+// In the order of preference, whatever is wrong with them.
+std::vector<Folder> candidates() {
+  std::vector<Folder> all;
   if (const std::string state = variable("XDG_STATE_HOME"); !state.empty()) {
-    all.push_back(state + "/corewise");
+    all.push_back({state + "/corewise", 0});
   } else if (const std::string home = variable("HOME"); !home.empty()) {
-    all.push_back(home + "/.local/state/corewise");
+    // "/nonexistent" is Debian's word for no home.
+    all.push_back({home + "/.local/state/corewise", home.size()});
   }
-  all.push_back("/tmp/corewise-" + std::to_string(::geteuid()));
+  all.push_back({"/tmp/corewise-" + std::to_string(::geteuid()), 0});
   return all;
 }
 
@@ -40,15 +43,17 @@ struct Report {
 };
 
 // Newest first: of files that are this user's alone.
-std::vector<Report> reports(const std::string& folder) {
+std::vector<Report> reports(const Folder& folder) {
   std::vector<Report> found;
-  const std::unique_ptr<DIR, int (*)(DIR*)> open(::opendir(folder.c_str()), ::closedir);
+  const int fd = os::open_private_folder(folder.path.c_str(), folder.given, os::Missing::leave);
+  const std::unique_ptr<DIR, int (*)(DIR*)> open(fd >= 0 ? ::fdopendir(fd) : nullptr, ::closedir);
+  if (!open && fd >= 0) ::close(fd);
   if (!open) return found;
   while (const dirent* entry = ::readdir(open.get())) {  // NOLINT(concurrency-mt-unsafe): own DIR
     const std::string name = entry->d_name;
     struct stat seen{};
     if (!name.ends_with(".json")) continue;
-    Report report{folder + "/" + name, {}};
+    Report report{folder.path + "/" + name, {}};
     if (::lstat(report.path.c_str(), &seen) != 0 || !S_ISREG(seen.st_mode)) continue;
     if (seen.st_uid != ::geteuid()) continue;
     report.at = seen.st_mtim;
@@ -62,27 +67,34 @@ std::vector<Report> reports(const std::string& folder) {
 
 }  // namespace
 
-Result<std::string> make_death_folder() {
+Result<std::vector<Folder>> death_folders() {
+  std::vector<Folder> usable;
   std::string why;
-  for (const std::string& folder : candidates()) {
-    for (std::size_t at = folder.find('/', 1); at != folder.npos; at = folder.find('/', at + 1)) {
-      ::mkdir(folder.substr(0, at).c_str(), 0700);
+  for (Folder& folder : candidates()) {
+    const int fd = os::open_private_folder(folder.path.c_str(), folder.given, os::Missing::leave);
+    const int reason = errno;
+    if (fd >= 0) ::close(fd);
+    if (fd >= 0 || reason == ENOENT) {
+      usable.push_back(std::move(folder));
+    } else {
+      why +=
+          (why.empty() ? "" : "; ") + folder.path + ": " + std::generic_category().message(reason);
     }
-    const std::string wrong = os::make_private_folder(folder);
-    if (!wrong.empty()) {
-      why += (why.empty() ? "" : "; ") + folder + ": " + wrong;
-      continue;
-    }
+  }
+  if (!usable.empty()) return usable;
+  return Error{CW_NOT_PERMITTED, "there is no private folder for reports of deaths: " + why};
+}
+
+void remove_old_reports(const std::vector<Folder>& folders) {
+  for (const Folder& folder : folders) {
     const std::vector<Report> all = reports(folder);
     for (std::size_t i = kMostKept; i < all.size(); ++i) ::unlink(all[i].path.c_str());
-    return folder;
   }
-  return Error{CW_NOT_PERMITTED, "there is no private folder for reports of deaths: " + why};
 }
 
 std::string newest_report() {
   Report newest;
-  for (const std::string& folder : candidates()) {
+  for (const Folder& folder : candidates()) {
     for (Report& report : reports(folder)) {
       if (newest.path.empty() || std::pair(report.at.tv_sec, report.at.tv_nsec) >
                                      std::pair(newest.at.tv_sec, newest.at.tv_nsec)) {

@@ -1,16 +1,28 @@
 // Where death reports are: $XDG_STATE_HOME/corewise, else ~/.local/state/corewise, else
-// /tmp/corewise-UID; a folder that nobody else may enter.
+// /tmp/corewise-UID; a folder that nobody else may enter. It is made when something dies, not
+// before.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "../error.h"
 
 namespace corewise::postmortem {
 
-// Makes it, and removes all but the newest reports. CW_NOT_PERMITTED if none can be private.
-Result<std::string> make_death_folder();
+struct Folder {
+  std::string path;
+  std::size_t given = 0;  // as os::open_private_folder() has it
+};
+
+// Those in which a report can be left, in the order of preference. CW_NOT_PERMITTED if none can be
+// private.
+Result<std::vector<Folder>> death_folders();
+
+// Removes all but the newest reports.
+void remove_old_reports(const std::vector<Folder>& folders);
 
 // The newest report of them all; empty if there is none.
 std::string newest_report();

@@ -17,6 +17,7 @@
 #include "../fixed_text.h"
 #include "../govern/code.h"
 #include "../govern/gate.h"
+#include "../os/private_folder.h"
 #include "machine_state.h"
 
 namespace corewise::postmortem {
@@ -25,14 +26,18 @@ namespace {
 constexpr std::size_t kStack = std::size_t{64} << 10;
 constexpr std::size_t kTail = 2048;
 
-// Too large for a stack that may be short; one report is written at a time.
+// Too large for a stack that may be short, as those of sigaltstack() are; one report is written at
+// a time.
 constinit FixedText<32768> text;
 constinit std::array<char, kStack> buffer{};
+constinit std::array<char, 4608> line{};  // of a maps file: addresses and the longest path
+constinit std::array<char, 4096> working_folder{};
 
 class File {
  public:
-  explicit File(const char* path, int flags = O_RDONLY) noexcept
-      : fd_(::open(path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0600)) {}
+  explicit File(const char* path) noexcept
+      : fd_(::open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)) {}
+  explicit File(int fd) noexcept : fd_(fd) {}
   File(const File&) = delete;
   File& operator=(const File&) = delete;
   ~File() {
@@ -77,7 +82,6 @@ std::uint64_t threads_of_process() noexcept {
 template <class Visit>
 void each_mapping(Visit visit) noexcept {
   const File maps("/proc/self/maps");
-  std::array<char, 4608> line;  // addresses and the longest path
   std::size_t size = 0;
   for (std::string_view part = maps.read(kStack); !part.empty(); part = maps.read(kStack)) {
     for (const char c : part) {
@@ -172,54 +176,48 @@ void quote_stderr() noexcept {
   field("stderr", file.read(kTail));
 }
 
-struct Path {
-  std::array<char, 4200> text{};
-};
-
-Path path_of_own(const Scene& scene) noexcept {
-  FixedText<4200> path;
-  path.add(scene.folder);
-  path.add("/");
-  path.digits(static_cast<std::uint64_t>(::getpid()));
-  path.add(std::string_view(".json\0", 6));
-  Path result;
-  std::ranges::copy(path.view(), result.text.begin());
-  return result;
+// PID.json; in the first folder that will have it.
+File create(const std::vector<Folder>& folders) noexcept {
+  FixedText<32> name;
+  name.digits(static_cast<std::uint64_t>(::getpid()));
+  name.add(std::string_view(".json\0", 6));
+  for (const Folder& folder : folders) {
+    const File in(os::open_private_folder(folder.path.c_str(), folder.given, os::Missing::make));
+    if (in.fd() < 0) continue;
+    constexpr int kFlags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
+    const int fd = ::openat(in.fd(), name.view().data(), kFlags, 0600);
+    if (fd >= 0) return File(fd);
+  }
+  return File(-1);
 }
 
 }  // namespace
 
-bool write_report(const Scene& scene, int signal, const siginfo_t* info,
-                  const void* context) noexcept {
-  const MachineState state = machine_state(context);
+bool write_report(const Scene& scene, int signal, const Place& place) noexcept {
   text.clear();
   text.add("{\"schema_version\":1");
   field("pid", static_cast<std::uint64_t>(::getpid()));
   field("program", scene.program);
-  std::array<char, 4096> folder{};
-  if (::syscall(SYS_getcwd, folder.data(), folder.size()) > 0) {
-    field("folder", std::string_view(folder.data()));
+  if (::syscall(SYS_getcwd, working_folder.data(), working_folder.size()) > 0) {
+    field("folder", std::string_view(working_folder.data()));
   }
   field("time", static_cast<std::uint64_t>(::time(nullptr)));
   field("signal", static_cast<std::uint64_t>(signal));
-  const bool fault = info->si_code > 0 && (signal == SIGSEGV || signal == SIGBUS);
-  if (fault) field("address", reinterpret_cast<std::uintptr_t>(info->si_addr));
+  if (place.address) field("address", *place.address);
   std::array<char, 16> name{};
   if (::prctl(PR_GET_NAME, name.data()) == 0) field("thread", std::string_view(name.data()));
   field("threads", threads_of_process());
   text.add(",\"governed\":");
   text.add(govern::gate::is_open() ? "true" : "false");
-  name_module(state.code);
-  list_inside(scene, state);
+  name_module(place.state.code);
+  list_inside(scene, place.state);
   list_pools(scene);
   quote_stderr();
   text.add("}\n");
   if (!text.fits()) return false;
-  const File file(path_of_own(scene).text.data(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW);
+  const File file = create(scene.folders);
   return file.fd() >= 0 && ::write(file.fd(), text.view().data(), text.view().size()) ==
                                static_cast<ssize_t>(text.view().size());
 }
-
-void remove_report(const Scene& scene) noexcept { ::unlink(path_of_own(scene).text.data()); }
 
 }  // namespace corewise::postmortem

@@ -2,17 +2,21 @@
 // memory that may be damaged is read through the kernel.
 #pragma once
 
-#include <signal.h>
+#include <cstdint>
+#include <optional>
 
+#include "machine_state.h"
 #include "scene.h"
 
 namespace corewise::postmortem {
 
-// One line of JSON, docs/json.md, "death". False if it could not be written. One caller at a time.
-bool write_report(const Scene& scene, int signal, const siginfo_t* info,
-                  const void* context) noexcept;
+// Where a thread was, and what address it could not reach.
+struct Place {
+  MachineState state;
+  std::optional<std::uintptr_t> address;  // none: that is not what it died of
+};
 
-// Takes this process's report back.
-void remove_report(const Scene& scene) noexcept;
+// One line of JSON, docs/json.md, "death". False if it could not be written. One caller at a time.
+bool write_report(const Scene& scene, int signal, const Place& place) noexcept;
 
 }  // namespace corewise::postmortem

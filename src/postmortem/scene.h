@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "folder.h"
+
 namespace corewise::postmortem {
 
 struct ScenePool {
@@ -19,7 +21,7 @@ struct ScenePool {
 
 struct Scene {
   std::string program;
-  std::string folder;
+  std::vector<Folder> folders;
   std::vector<ScenePool> pools;
 };
 

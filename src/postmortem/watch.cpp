@@ -2,12 +2,15 @@
 
 #include <signal.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <cstdint>
 #include <cstdlib>
 #include <mutex>
 #include <string_view>
@@ -15,6 +18,7 @@
 
 #include "../discover.h"
 #include "../os/os.h"
+#include "dispositions.h"
 #include "folder.h"
 #include "report.h"
 #include "scene.h"
@@ -22,14 +26,21 @@
 namespace corewise::postmortem {
 namespace {
 
-constexpr std::array kDeadly = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
-
-// What the program had before; written before ours is in place.
-constinit std::array<struct sigaction, kDeadly.size()> programs{};
 constinit std::atomic<const Scene*> scene{nullptr};
 // The thread that writes; 0: none.
 constinit std::atomic<pid_t> writer{0};
-constinit std::atomic<bool> written{false};
+
+// The fault that a program's handler is about, in case it decides to die: by then the thread stands
+// somewhere in that handler. Of several threads the latest, and only a hint.
+struct Handled {
+  std::atomic<pid_t> thread{0};
+  Place place;
+  // On the handler's stack while it runs; the first word of its frame is overwritten afterwards.
+  std::atomic<const std::uint64_t*> mark{nullptr};
+  std::uint64_t value = 0;
+};
+constinit Handled handled{};
+constinit std::atomic<std::uint64_t> marks{0x9e3779b97f4a7c15};
 
 std::mutex& watch_lock() {
   static auto* lock = [] {
@@ -41,18 +52,54 @@ std::mutex& watch_lock() {
   return *lock;
 }
 
-struct sigaction& program_of(int signal) {
-  for (std::size_t i = 0; i < kDeadly.size(); ++i) {
-    if (kDeadly[i] == signal) return programs[i];
-  }
-  return programs[0];
+pid_t own_thread() noexcept { return static_cast<pid_t>(::syscall(SYS_gettid)); }
+
+// Where the fault was that a handler of the program's is about, if this thread is in one.
+const Place* place_handled(pid_t self) noexcept {
+  if (handled.thread.load() != self) return nullptr;
+  std::uint64_t value = 0;
+  const iovec here{&value, sizeof value};
+  const iovec there{const_cast<std::uint64_t*>(handled.mark.load()), sizeof value};
+  const bool read = ::process_vm_readv(::getpid(), &here, 1, &there, 1, 0) == sizeof value;
+  return read && value == handled.value ? &handled.place : nullptr;
 }
 
-void report(int signal, const siginfo_t* info, const void* context) noexcept {
-  const auto self = static_cast<pid_t>(::syscall(SYS_gettid));
+Place place_of(const siginfo_t* info, const void* context) noexcept {
+  Place place{machine_state(context), std::nullopt};
+  const bool has_address = info->si_signo == SIGSEGV || info->si_signo == SIGBUS;
+  if (info->si_code > 0 && has_address) {
+    place.address = reinterpret_cast<std::uintptr_t>(info->si_addr);
+  }
+  return place;
+}
+
+// The report is written on a stack of its own: the thread's may be an alternate one of a few KiB,
+// with a handler of the program's on it already. For the one that is the writer.
+struct Writing {
+  alignas(64) std::array<std::byte, std::size_t{48} << 10> stack{};
+  ucontext_t here{};
+  ucontext_t back{};
+  int signal = 0;
+  Place place;
+};
+constinit Writing writing{};
+
+void write_there() { write_report(*scene.load(), writing.signal, writing.place); }
+
+void report(int signal, const Place& here, bool sent) noexcept {
+  const pid_t self = own_thread();
   pid_t nobody = 0;
   if (writer.compare_exchange_strong(nobody, self)) {
-    written.store(write_report(*scene.load(), signal, info, context));
+    const Place* const earlier = sent ? place_handled(self) : nullptr;
+    writing.signal = signal;
+    writing.place = earlier != nullptr ? *earlier : here;
+    if (::getcontext(&writing.here) == 0) {
+      writing.here.uc_stack.ss_sp = writing.stack.data();
+      writing.here.uc_stack.ss_size = writing.stack.size();
+      writing.here.uc_link = &writing.back;
+      ::makecontext(&writing.here, write_there, 0);
+      ::swapcontext(&writing.back, &writing.here);
+    }
     writer.store(0);
     return;
   }
@@ -70,36 +117,39 @@ bool is_pending(int signal) noexcept {
   return ::sigpending(&pending) == 0 && sigismember(&pending, signal) == 1;
 }
 
-// True if the program's handler came back and left the signal to nobody: it mended the fault.
-bool program_mends(int signal, siginfo_t* info, void* context) noexcept {
-  const struct sigaction& own = program_of(signal);
-  sigset_t only;
-  sigemptyset(&only);
-  sigaddset(&only, signal);
-  if ((own.sa_flags & SA_NODEFER) != 0) ::pthread_sigmask(SIG_UNBLOCK, &only, nullptr);
+void call_program(const struct sigaction& own, int signal, siginfo_t* info,
+                  void* context) noexcept {
+  volatile std::uint64_t mark = marks.fetch_add(2);
+  if (info->si_code > 0) {
+    handled.thread.store(0);
+    handled.place = place_of(info, context);
+    handled.value = mark;
+    handled.mark.store(const_cast<const std::uint64_t*>(&mark));
+    handled.thread.store(own_thread());
+  }
+  if ((own.sa_flags & static_cast<int>(SA_RESETHAND)) != 0) reset_program(signal);
   if ((own.sa_flags & SA_SIGINFO) != 0) {
     own.sa_sigaction(signal, info, context);
   } else {
     own.sa_handler(signal);
   }
-  struct sigaction now{};
-  const bool still_ours = ::sigaction(signal, nullptr, &now) == 0 && now.sa_handler != SIG_DFL;
-  return still_ours && !is_pending(signal);
+  mark = 0;
 }
 
 void on_signal(int signal, siginfo_t* info, void* context) {
   const int before = errno;
-  report(signal, info, context);
-  const struct sigaction& own = program_of(signal);
-  const bool handled =
-      (own.sa_flags & SA_SIGINFO) != 0 || (own.sa_handler != SIG_DFL && own.sa_handler != SIG_IGN);
+  const struct sigaction own = program_of(signal);
   const bool sent = info->si_code <= 0;
-  if (handled) {
-    if (program_mends(signal, info, context) && written.exchange(false))
-      remove_report(*scene.load());
-  } else if (own.sa_handler == SIG_IGN && sent) {
-    if (written.exchange(false)) remove_report(*scene.load());
-  } else {
+  const bool handles =
+      (own.sa_flags & SA_SIGINFO) != 0 || (own.sa_handler != SIG_DFL && own.sa_handler != SIG_IGN);
+  if (handles) {
+    // A program that mends its faults, as Java does by the thousand, never comes to a report. If
+    // its handler gives up, the signal comes again and finds none.
+    call_program(own, signal, info, context);
+    if (is_deadly(signal) && (!sent || is_pending(signal)))
+      report(signal, place_of(info, context), sent);
+  } else if (own.sa_handler != SIG_IGN) {
+    report(signal, place_of(info, context), sent);
     // The instruction that failed is tried again when we return, and then ends the process; what
     // was sent must be sent again.
     struct sigaction deadly{};
@@ -110,10 +160,7 @@ void on_signal(int signal, siginfo_t* info, void* context) {
   errno = before;
 }
 
-// A program that left its fault's handler by longjmp goes on, and then ends well.
-[[gnu::destructor]] void end() {
-  if (written.exchange(false)) remove_report(*scene.load());
-}
+void on_abort(const MachineState& caller) { report(SIGABRT, {caller, std::nullopt}, true); }
 
 }  // namespace
 
@@ -122,21 +169,17 @@ std::optional<Error> watch() {
   if (wish != nullptr && std::string_view(wish) == "off") return std::nullopt;
   const std::lock_guard lock(watch_lock());
   if (scene.load() != nullptr) return std::nullopt;
-  auto folder = make_death_folder();
-  if (!folder) return folder.error();
-  scene.store(draw_scene({os::own_command(), *std::move(folder), {}}));
-  for (const int signal : kDeadly) {
-    struct sigaction ours{};
-    ours.sa_sigaction = on_signal;
-    ours.sa_flags = SA_SIGINFO | SA_ONSTACK;
-    ::sigaction(signal, nullptr, &program_of(signal));
-    ::sigaction(signal, &ours, nullptr);
-  }
+  auto folders = death_folders();
+  if (!folders) return folders.error();
+  remove_old_reports(*folders);
+  scene.store(draw_scene({os::own_command(), *std::move(folders), {}}));
+  take_over(on_signal, on_abort);
   return std::nullopt;
 }
 
 void look() {
   std::mutex& mutex = watch_lock();  // in any case: callers settle its place at forks
+  hook_new_modules();
   const Scene* known = scene.load();
   if (known == nullptr || known->pools.size() == pool_count()) return;
   const std::lock_guard lock(mutex);

@@ -2,7 +2,8 @@
 // thread died, how many threads there were, and whether an OpenBLAS had run out of work buffers. A
 // kernel that died in a web page says nothing; the next one can read it there.
 //
-// The program's own handlers come after ours, and if they mend the fault the report is taken back.
+// A guest: the program sets and reads its own handlers as if ours were not there, they come first,
+// and a report is written only where the signal will end the process. It needs 2 KiB of stack.
 #pragma once
 
 #include <optional>
@@ -12,7 +13,7 @@
 
 namespace corewise::postmortem {
 
-// From now on. The reports go to death_folder(), which is made. Does nothing if COREWISE_POSTMORTEM
+// From now on. Nothing is made before something dies. Does nothing if COREWISE_POSTMORTEM
 // is "off", or if it was done before.
 std::optional<Error> watch();
 

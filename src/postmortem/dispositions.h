@@ -1,0 +1,39 @@
+// What the program believes of the signals that the death watch handles: it sets and reads its own
+// handlers as if ours were not there. Rust's runtime, for one, installs its guard against stack
+// overflows only where it finds SIG_DFL.
+//
+// The kernel has our handler, with the flags and the mask that the program's has; where the program
+// ignores a signal the kernel has SIG_IGN, which survives exec as it should. sigaction() and
+// signal() are answered here where modules call the C library's: their slots are rewritten. Whoever
+// goes around that sees our handler, and takes its place if it sets another.
+//
+// Every function here may be called in a signal handler but for take_over() and hook_new_modules().
+#pragma once
+
+#include <signal.h>
+
+#include "machine_state.h"
+
+namespace corewise::postmortem {
+
+using Handler = void(int, siginfo_t*, void*);
+using Abort = void(const MachineState& caller);
+
+// From now on, for the signals that end a process by a fault of its own. Once. `aborts` is called
+// where a module calls abort() and nothing handles SIGABRT: in a handler on an alternate stack,
+// where many an abort() is, there may be no room for another signal's frame.
+void take_over(Handler* ours, Abort* aborts);
+
+// Rewrites the slots of what was loaded since; skipped while another thread is at it.
+void hook_new_modules();
+
+// What the program has set for one of these signals.
+struct sigaction program_of(int signal) noexcept;
+
+// Sets the program's back to SIG_DFL, as the kernel does for SA_RESETHAND.
+void reset_program(int signal) noexcept;
+
+// Whether the kernel would end the process by the signal: somebody went around us.
+bool is_deadly(int signal) noexcept;
+
+}  // namespace corewise::postmortem

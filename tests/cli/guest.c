@@ -1,0 +1,146 @@
+// A program with handlers of its own, to be run with and without the death watch. What it prints
+// and how it ends must be the same.
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const int kDeadly[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+static char* page;
+static sigjmp_buf back;
+
+static int fail(const char* what) {
+  puts(what);
+  return 1;
+}
+
+static void mend(int signal, siginfo_t* info, void* context) {
+  (void)signal, (void)info, (void)context;
+  mprotect(page, 4096, PROT_READ | PROT_WRITE);
+}
+static void jump(int signal) {
+  (void)signal;
+  siglongjmp(back, 1);
+}
+static void leave(int signal) {
+  (void)signal;
+  _exit(3);
+}
+static void give_up(int signal) {
+  (void)signal;
+  abort();
+}
+// As Python's faulthandler: the handler before, then the signal again.
+static void pass_on(int number) {
+  struct sigaction none;
+  memset(&none, 0, sizeof none);
+  sigaction(number, &none, NULL);
+  raise(number);
+}
+
+static void set(int signal, void (*handler)(int), int flags) {
+  struct sigaction action;
+  memset(&action, 0, sizeof action);
+  action.sa_handler = handler;
+  action.sa_flags = flags;
+  sigaction(signal, &action, NULL);
+}
+
+// Before and after there is a page that nobody may touch.
+static void alternate_stack(size_t size) {
+  char* all = mmap(NULL, size + (1 << 17), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  mprotect(all + (1 << 16), size, PROT_READ | PROT_WRITE);
+  stack_t stack = {.ss_sp = all + (1 << 16), .ss_size = size};
+  sigaltstack(&stack, NULL);
+}
+
+static void fault(void) {
+  mprotect(page, 4096, PROT_NONE);
+  page[0] = 1;
+}
+
+static int over(int depth) {
+  volatile char large[4096];
+  large[0] = (char)depth;
+  return over(depth + 1) + large[0];
+}
+
+static int views(void) {
+  struct sigaction old;
+  for (int i = 0; i < 5; ++i) {
+    const int number = kDeadly[i];
+    if (sigaction(number, NULL, &old) != 0 || old.sa_handler != SIG_DFL) return fail("default");
+    if (signal(number, jump) != SIG_DFL) return fail("signal");
+    if (sigaction(number, NULL, &old) != 0 || old.sa_handler != jump) return fail("own");
+    if ((old.sa_flags & SA_SIGINFO) != 0 || (old.sa_flags & SA_RESTART) == 0) return fail("flags");
+    if (signal(number, SIG_IGN) != jump) return fail("ignore");
+    raise(number);
+    if (signal(number, SIG_DFL) != SIG_IGN) return fail("ignored");
+    if (sysv_signal(number, jump) != SIG_DFL) return fail("sysv");
+    if (sigsetjmp(back, 1) == 0) raise(number);
+    if (signal(number, SIG_DFL) != SIG_DFL) return fail("reset");
+  }
+  return 0;
+}
+
+int main(int count, char** words) {
+  const char* how = count > 1 ? words[1] : "";
+  const size_t size = count > 2 ? (size_t)atoi(words[2]) : 8192;
+  page = mmap(NULL, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (getenv("WATCH_LATE") != NULL) {  // handlers first, the watch after them
+    struct sigaction action = {.sa_sigaction = mend, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    alternate_stack(size);
+    sigaction(SIGSEGV, &action, NULL);
+    void* library = dlopen(getenv("WATCH_LATE"), RTLD_NOW);
+    int (*watch)(void) = library ? (int (*)(void))dlsym(library, "cw_watch_death") : NULL;
+    if (watch == NULL || watch() != 0) return fail("no watch");
+    fault();
+    puts("lives");
+    return 0;
+  }
+  if (strcmp(how, "views") == 0) return views();
+  if (strcmp(how, "mends") == 0) {
+    struct sigaction action = {.sa_sigaction = mend, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    alternate_stack(size);
+    sigaction(SIGSEGV, &action, NULL);
+    for (int i = 0; i < 1000; ++i) fault();
+    puts("lives");
+    return 0;
+  }
+  if (strcmp(how, "jumps") == 0) {
+    set(SIGSEGV, jump, SA_NODEFER);
+    for (volatile int i = 0; i < 1000; ++i) {
+      if (sigsetjmp(back, 0) == 0) fault();
+    }
+    puts("lives");
+    return 0;
+  }
+  if (strcmp(how, "leaves") == 0) set(SIGSEGV, leave, 0), fault();
+  if (strcmp(how, "gives up") == 0) {
+    alternate_stack(size);
+    set(SIGSEGV, give_up, SA_ONSTACK);
+    fault();
+  }
+  if (strcmp(how, "passes on") == 0) set(SIGSEGV, pass_on, SA_NODEFER), fault();
+  if (strcmp(how, "overflows") == 0) {
+    alternate_stack(size);
+    return over(0);
+  }
+  if (strcmp(how, "aborts") == 0) abort();
+  if (strcmp(how, "child of vfork") == 0) {
+    set(SIGSEGV, leave, 0);
+    if (vfork() == 0) {
+      signal(SIGSEGV, SIG_DFL);
+      _exit(0);
+    }
+    wait(NULL);
+    fault();
+  }
+  return fail("what?");
+}
