@@ -145,13 +145,18 @@ void two_openmps(const Patient& patient, Findings& out) {
                  "MKL, MKL_THREADING_LAYER=GNU avoids libiomp5"});
 }
 
+// A governed child has teams of new threads (govern/dead_workers.h).
 void fork_after_openmp(const Patient& patient, Findings& out) {
-  if (!patient.forked_after_openmp) return;
+  const bool governed = std::ranges::all_of(patient.pools, [](const PoolFacts& pool) {
+    return pool.runtime != "libgomp" || pool.governed;
+  });
+  if (!patient.forked_after_openmp || governed) return;
   out.push_back({"fork-after-openmp", Severity::kDanger,
                  "this process was forked from one that had used OpenMP",
                  "libgomp's threads do not survive a fork, and its first parallel region in the "
                  "child may wait for them for ever",
-                 "start workers with the 'spawn' or 'forkserver' method, or use loky"});
+                 "run the program under 'corewise run', where children have new threads; or start "
+                 "workers with the 'spawn' or 'forkserver' method, or use loky"});
 }
 
 void core_type(const Patient& patient, Findings& out) {

@@ -84,6 +84,17 @@ struct ThreadLocals {
 };
 ThreadLocals thread_locals(std::uintptr_t base);
 
+// A place that each thread of this process has, at the same distance from its thread-local
+// variables in every thread: where the C library keeps its robust mutexes for the kernel. Nothing
+// if that is not known of all of them.
+struct ThreadPlaces {
+  std::uintptr_t own = 0;
+  std::vector<std::uintptr_t> all;
+};
+std::optional<ThreadPlaces> thread_places();
+
+bool is_main_thread();
+
 // The rest is called from within hooks: it takes no lock and allocates nothing.
 
 // Address space without memory behind it; null if there is none left.

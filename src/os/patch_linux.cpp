@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <system_error>
 #include <utility>
 
@@ -231,6 +232,31 @@ ThreadLocals thread_locals(std::uintptr_t base) {
       &search);
   return search.found;
 }
+
+std::optional<ThreadPlaces> thread_places() {
+  const auto place_of = [](long thread) -> std::optional<std::uintptr_t> {
+    std::uintptr_t place = 0;
+    std::size_t size = 0;
+    if (syscall(SYS_get_robust_list, thread, &place, &size) != 0) {
+      return errno == ESRCH ? std::optional<std::uintptr_t>(0) : std::nullopt;
+    }
+    return place != 0 ? std::optional(place) : std::nullopt;
+  };
+  const auto own = place_of(0);
+  if (!own) return std::nullopt;
+  ThreadPlaces places{*own, {}};
+  std::error_code failed;
+  for (std::filesystem::directory_iterator task("/proc/self/task", failed), end;
+       !failed && task != end; task.increment(failed)) {
+    const auto place = place_of(std::strtol(task->path().filename().c_str(), nullptr, 10));
+    if (!place) return std::nullopt;
+    places.all.push_back(*place);
+  }
+  if (failed) return std::nullopt;
+  return places;
+}
+
+bool is_main_thread() { return syscall(SYS_gettid) == getpid(); }
 
 std::span<std::uintptr_t> own_copy(const ThreadLocals& variables) {
   if (variables.size == 0) return {};

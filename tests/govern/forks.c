@@ -3,6 +3,7 @@
    as it would be in a process that was not forked; a child that waits for ever is killed by its
    alarm, which its parent takes for a failure. */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <omp.h>
 #include <pthread.h>
 #include <spawn.h>
@@ -14,12 +15,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define CHECK(condition)                                              \
-  do {                                                                \
-    if (!(condition)) {                                               \
-      fprintf(stderr, "line %d: %s\n", __LINE__, #condition);         \
-      _exit(1);                                                       \
-    }                                                                 \
+#define CHECK(condition)                                      \
+  do {                                                        \
+    if (!(condition)) {                                       \
+      fprintf(stderr, "line %d: %s\n", __LINE__, #condition); \
+      _exit(1);                                               \
+    }                                                         \
   } while (0)
 
 enum { kMost = 8, kWork = 1000 };
@@ -304,6 +305,44 @@ static int many(const char* count) {
   return failed;
 }
 
+/* Governed only now, by a call. */
+static void govern(void) {
+  void* const library = dlopen(getenv("COREWISE_LIBRARY"), RTLD_NOW);
+  CHECK(library != NULL);
+  int (*const start)(const void*) = (int (*)(const void*))dlsym(library, "cw_govern");
+  CHECK(start != NULL && start(NULL) == 0);
+}
+
+static void govern_and_check(int team) {
+  govern();
+  check_all(team);
+}
+
+static int governed_in_the_child(void) {
+  parent_regions(3);
+  for (int i = 0; i < 5; i++) {
+    if (forked(govern_and_check, 3) != 0) return 1;
+  }
+  return 0;
+}
+
+/* What is alive is kept, in a child too. */
+static void keep(int team) {
+  int before = 0, after = 0;
+#pragma omp parallel num_threads(team) reduction(+ : before)
+  before += visits += omp_get_thread_num();
+  govern();
+#pragma omp parallel num_threads(team) reduction(+ : after)
+  after += visits;
+  CHECK(after == before && before >= team * (team - 1) / 2);
+}
+
+static int governed_amid_life(void) {
+  if (forked(keep, 3) != 0) return 1;
+  keep(3);
+  return 0;
+}
+
 int main(int argc, char** argv) {
   const char* const name = argc > 1 ? argv[1] : "";
   if (strcmp(name, "plain") == 0) return parent_regions(3), 0;
@@ -317,6 +356,8 @@ int main(int argc, char** argv) {
   if (strcmp(name, "pairs") == 0) return pairs() != 0;
 #endif
   if (strcmp(name, "exec_and_spawn") == 0) return exec_and_spawn(argv[0]) != 0;
+  if (strcmp(name, "governed_in_the_child") == 0) return governed_in_the_child() != 0;
+  if (strcmp(name, "governed_amid_life") == 0) return governed_amid_life() != 0;
   if (strcmp(name, "many") == 0 && argc > 2) return many(argv[2]) != 0;
   return 2;
 }

@@ -73,6 +73,12 @@ def test_two_hundred_forks_from_eight_busy_threads():
     governed([program("gomp"), "many", "200"])
 
 
+@pytest.mark.parametrize("case", ["governed_in_the_child", "governed_amid_life"])
+def test_governing_that_begins_late(case):
+    done = subprocess.run([program("gomp"), case], env=ENVIRONMENT, timeout=120, check=False)
+    assert done.returncode == 0
+
+
 def other_copies():
     """The copies of libgomp that wheels bring, one of each."""
     venvs = pathlib.Path(os.environ.get("COREWISE_REAL_VENV", "/nowhere"))
@@ -150,6 +156,32 @@ if child == 0: os._exit(0 if answers(models) == expected and answers(fit()) == e
 print(json.dumps(os.waitpid(child, 0)[1]))
 """
     assert run(MODELS + script) == 0
+
+
+BOOSTING = """
+import multiprocessing, os
+import lightgbm, numpy, xgboost
+rng = numpy.random.default_rng(0)
+x = rng.random((3000, 10))
+y = (x[:, 0] > x[:, 1]).astype(int)
+def fit(kind, threads):
+    if kind == "xgboost": model = xgboost.XGBClassifier(n_estimators=5, n_jobs=threads)
+    else: model = lightgbm.LGBMClassifier(n_estimators=5, n_jobs=threads, verbose=-1)
+    return model.fit(x, y)
+def answer(model): return model.predict_proba(x)[:, 1].tobytes()
+models = {(kind, n): fit(kind, n) for kind in ("xgboost", "lightgbm") for n in (2, 3, 8)}
+expected = {key: answer(model) for key, model in models.items()}
+def work(key): return answer(models[key]) == expected[key] == answer(fit(*key))
+with multiprocessing.get_context("fork").Pool(2) as pool: assert all(pool.map(work, models))
+"""
+
+
+@pytest.mark.parametrize("budget", [1, 2])
+def test_xgboost_and_lightgbm(budget):
+    python = pathlib.Path(sys.prefix).parent / ".venv-same/bin/python"
+    if not python.exists():
+        pytest.skip("needs the environment of make test-same")
+    governed([str(python), "-c", BOOSTING], budget)
 
 
 SERVED = (

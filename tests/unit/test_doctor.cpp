@@ -210,9 +210,12 @@ TEST_CASE("a leaked limit: one thread, and nobody says so") {
 }
 
 TEST_CASE("fork after OpenMP, BLAS limited alone, MKL_DYNAMIC") {
-  Patient p;
+  Patient p = patient(8, {openmp("libgomp", 2), openmp("libgomp", 2)});
   p.forked_after_openmp = true;
+  p.pools[0].governed = true;
   CHECK(find(examine(p), "fork-after-openmp") != nullptr);
+  p.pools[1].governed = true;
+  CHECK(find(examine(p), "fork-after-openmp") == nullptr);
   CHECK(find(examine(patient(8, {openblas("/n/a.so", 1), openmp("libgomp", 16)})),
              "blas-limited-alone") != nullptr);
   PoolFacts mkl;
@@ -227,7 +230,7 @@ TEST_CASE("fork after OpenMP, BLAS limited alone, MKL_DYNAMIC") {
 }
 
 TEST_CASE("findings as JSON") {
-  Patient p;
+  Patient p = patient(8, {openmp("libgomp", 2)});
   p.forked_after_openmp = true;
   const std::string json = findings_json(examine(p));
   CHECK(json.find("\"id\":\"fork-after-openmp\"") != std::string::npos);
