@@ -41,6 +41,11 @@ setup-test:
 test: setup-test install  ## everything that must hold before a change lands
 	@$(PYTHON) tools/run_tests.py
 
+.PHONY: test-bend
+test-bend: setup-test install  ## the proof of what bends, with each version of it (ten minutes)
+	@tools/setup.sh bend
+	@$(PYTHON) -m pytest -q tests/same/test_bend_table.py
+
 .PHONY: test-sklearn
 test-sklearn: setup-test install  ## scikit-learn's own tests under `corewise run` (half an hour)
 	@tests/govern/run_sklearn_suite.sh $(abspath $(PYTHON))

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Installs what a target needs: Debian packages (as root, only the missing ones) and wheels into
-# the project's own virtual environment. Usage: tools/setup.sh demo|docs|test|bench
+# the project's own virtual environment. Usage: tools/setup.sh demo|docs|test|bench|bend
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-what=${1:?usage: tools/setup.sh demo|docs|test|bench}
+what=${1:?usage: tools/setup.sh demo|docs|test|bench|bend}
 venv=.venv
 
 packages=(cmake make g++ git libcli11-dev libfmt-dev libtomlplusplus-dev)
@@ -52,6 +52,12 @@ install_wheels() {  # folder of the environment, then names in tools/requirement
     echo "$stamp" >"$mark"
   fi
 }
+
+# Older scikit-learns, with regions of their own: each in an environment of its own.
+if [ "$what" = bend ]; then
+  for version in 1.5 1.6 1.7 1.8; do install_wheels .venv-bend-$version bend-$version; done
+  exit
+fi
 
 install_wheels "$venv" "${wheels[@]}"
 # The libraries of the big frameworks live apart, so that they are loaded only by tests that ask.

@@ -4,15 +4,18 @@
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <iterator>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 #include "../elf_reader.h"
 #include "../os/os.h"
 #include "../os/patch.h"
 #include "bend_table.h"
 #include "code_ranges.h"
+#include "installed_version.h"
 
 namespace corewise::govern {
 namespace {
@@ -59,15 +62,52 @@ bool holds_constant(const os::LoadedModule& module, std::string_view constant) {
   });
 }
 
-std::optional<std::string_view> row_of(const os::LoadedModule& module) {
-  if (module.dynamic == 0) return std::nullopt;
+const BendRow* row_of(const os::LoadedModule& module) {
+  if (module.dynamic == 0) return nullptr;
   const elf::LiveBytes bytes(module);
   const auto symbols = elf::Symbols::from_dynamic(bytes, module.dynamic, module.base);
-  if (!symbols) return std::nullopt;
+  if (!symbols) return nullptr;
   for (const BendRow& row : bend_table()) {
-    if (symbols->find(row.symbol) && holds_constant(module, row.constant)) return row.library;
+    if (symbols->find(row.symbol) && holds_constant(module, row.constant)) return &row;
   }
-  return std::nullopt;
+  return nullptr;
+}
+
+// Whether the file at the path is the one that was loaded: an upgrade of the package may have
+// replaced it since, and what stands beside it. The first part that the module does not write to
+// holds its build ID or, where it has none, its tables of symbols. (An inode would be no proof:
+// overlayfs and btrfs show others in the maps.)
+bool is_file_at(const os::LoadedModule& module, const std::string& path) {
+  constexpr std::uint64_t kMost = 64 << 10;
+  const auto file = elf::File::open(path);
+  if (!file) return false;
+  const auto part = std::ranges::find(file->loads(), false, &elf::File::Load::writable);
+  if (part == file->loads().end()) return false;
+  std::vector<char> there(std::min(part->file_size, kMost));
+  std::vector<char> here(there.size());
+  return file->read(part->address, there.data(), there.size()) &&
+         elf::LiveBytes(module).read(module.base + part->address, here.data(), here.size()) &&
+         here == there;
+}
+
+// The version that a row's library was installed as.
+std::optional<std::string> version_of(const BendRow& row, const os::LoadedModule& module,
+                                      const std::string& path) {
+  if (!is_file_at(module, path)) return std::nullopt;
+  std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  for (std::size_t i = 0; i < row.folders(); ++i) folder = folder.parent_path();
+  return installed_version(folder, row.metadata);
+}
+
+// The library and its version, if that was tried.
+std::optional<std::string> proven(const os::LoadedModule& module, const std::string& path) {
+  const BendRow* const row = row_of(module);
+  if (row == nullptr) return std::nullopt;
+  const auto version = version_of(*row, module, path);
+  if (!version || std::ranges::find(row->versions, *version) == row->versions.end()) {
+    return std::nullopt;
+  }
+  return std::string(row->library) + " " + *version;
 }
 
 // Between the colons of a variable.
@@ -90,7 +130,8 @@ struct Look {
   std::vector<Found> found;
   std::vector<std::string> matched;
 
-  // Under the loader's lock, so that the module stays while its memory is read.
+  // Under the loader's lock, so that the module stays while its memory is read. A few reads of
+  // files are the most that is done under it: the loader does the same.
   void visit(const os::LoadedModule& module) {
     // The loader gives the program itself no name.
     const std::string& path = module.path.empty() ? program : module.path;
@@ -99,8 +140,8 @@ struct Look {
     if (exact.in(path) != nullptr) return;
     if (named != nullptr) {
       found.push_back({{path, "COREWISE_BEND"}, CodeRange(module)});
-    } else if (const auto library = row_of(module)) {
-      found.push_back({{path, std::string(*library)}, CodeRange(module)});
+    } else if (auto library = proven(module, path)) {
+      found.push_back({{path, std::move(*library)}, CodeRange(module)});
     }
   }
 };
@@ -124,13 +165,13 @@ void find_bending() {
     s.found.clear();
     s.matched.clear();
   }
-  const bool same = look.found.empty() && s.seen.subs == unloads;
   std::ranges::move(look.found, std::back_inserter(s.found));
   std::ranges::move(look.matched, std::back_inserter(s.matched));
-  if (same) return;
-  auto* const ranges = new Ranges;
-  for (const Found& found : s.found) ranges->push_back(found.code);
-  published.store(ranges, std::memory_order_release);
+  Ranges ranges;
+  for (const Found& found : s.found) ranges.push_back(found.code);
+  const Ranges* const before = published.load(std::memory_order_relaxed);
+  if (before != nullptr ? ranges == *before : ranges.empty()) return;
+  published.store(new Ranges(std::move(ranges)), std::memory_order_release);
 }
 
 std::vector<Bending> bending_now() {

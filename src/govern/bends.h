@@ -2,8 +2,9 @@
 // one they ask for. Every other region is whole.
 //
 // No call or variable of OpenMP says so; it is a property of a library's code. So it takes a proof,
-// a row of bend_table.cpp, or the word of the user: COREWISE_BEND names libraries between colons by
-// a part of their path. COREWISE_EXACT_TEAMS names such that never bend, and wins.
+// a row of bend_table.cpp for this version of the library, or the word of the user: COREWISE_BEND
+// names libraries between colons by a part of their path. COREWISE_EXACT_TEAMS names such that
+// never bend, and wins.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,7 @@ bool bends(std::uintptr_t function);
 // A loaded library whose regions bend.
 struct Bending {
   std::string path;
-  std::string why;  // the row's library, or "COREWISE_BEND"
+  std::string why;  // the row's library and its version, or "COREWISE_BEND"
 };
 
 // Looks at the modules that were loaded or unloaded since the last time. Not at the same time as
