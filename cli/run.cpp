@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "binding.h"
 #include "budget.h"
 #include "commands.h"
 #include "exit_codes.h"
@@ -176,6 +177,15 @@ void say(const Start& start, const Options& options, const Context& context) {
   if (!text.empty()) note(context.settings, text);
 }
 
+// In the process that the program becomes.
+int become_program(const Start& start, const Context& context) {
+  const os::LiveMachine machine;
+  if (start.budget > 0 && !binding_request(machine).empty()) {
+    ::setenv(binding::kLaunched, binding::launched_value(machine).c_str(), 1);
+  }
+  return become(context.words, start.target);
+}
+
 // What waitpid says of the program.
 Result<int> start_and_report(const Options& options, const Start& start, const Context& context) {
   const auto file = ReportFile::make();
@@ -183,7 +193,7 @@ Result<int> start_and_report(const Options& options, const Start& start, const C
   ::setenv("COREWISE_REPORT_FILE", file->path().c_str(), 1);
   const auto begin = std::chrono::steady_clock::now();
   Run run;
-  run.status = wait_for_child([&] { return become(context.words, start.target); });
+  run.status = wait_for_child([&] { return become_program(start, context); });
   if (run.status < 0) {
     return Error{CW_IO_ERROR,
                  fmt::format("cannot start a process: {}", std::strerror(-run.status))};
@@ -253,7 +263,7 @@ int run(Options options, const Context& context) {
   say(*start, options, context);
   apply(start->counts);
   apply(start->agent);
-  if (options.report.empty() || start->budget == 0) return become(context.words, start->target);
+  if (options.report.empty() || start->budget == 0) return become_program(*start, context);
   const auto status = start_and_report(options, *start, context);
   return status ? end_like(*status) : fail(kFailed, "run: " + status.error().what);
 }

@@ -8,6 +8,7 @@
 #include <limits>
 #include <utility>
 
+#include "binding.h"
 #include "budget_survey.h"
 #include "text.h"
 
@@ -68,12 +69,34 @@ std::optional<CpuSet> read_affinity(Survey& survey, std::string& where) {
   return asked ? parse_cpulist(*asked) : std::nullopt;
 }
 
+// The process's mask, where the main thread has `main`: an OpenMP runtime may have bound it. The
+// process itself knows; from outside, its other threads' masks show what it had.
+CpuSet without_binding(Survey& survey, const CpuSet& main, std::string& where,
+                       std::string& detail) {
+  const os::Machine& machine = survey.machine();
+  CpuSet own = main;
+  if (const auto known = machine.process_mask(main.to_list())) {
+    own = parse_cpulist(known->cpus).value_or(main);
+    survey.mask_is_certain = true;
+  } else if (!binding_request(machine).empty()) {
+    own |= masks_of_threads(machine);
+    survey.mask_is_certain = own != main;
+  }
+  if (own == main) return main;
+  const std::string request = binding_request(machine);
+  where = "the mask before OpenMP" + (request.empty() ? "" : " (" + request + ")");
+  detail = "; OpenMP bound the main thread to " + main.to_list();
+  return own;
+}
+
 // Fills budget.allowed from the machine and the main thread's mask.
 void survey_masks(Survey& survey) {
   Budget& budget = survey.budget();
   std::string where;
   survey.online = read_online(survey);
-  const auto mask = read_affinity(survey, where);
+  auto mask = read_affinity(survey, where);
+  std::string detail;
+  if (mask) mask = without_binding(survey, *mask, where, detail);
   if (survey.online.empty() && mask) survey.online = *mask;
   if (survey.online.empty()) {
     survey.finding("Neither /sys nor /proc tells which CPUs there are; the budget is 1. Mount " +
@@ -96,26 +119,18 @@ void survey_masks(Survey& survey) {
     return;
   }
   budget.allowed = both;
-  survey.constrain(Source::kAffinity, where, both.count(), "CPUs " + both.to_list());
+  survey.constrain(Source::kAffinity, where, both.count(), "CPUs " + both.to_list() + detail);
 }
 
-// An OpenMP runtime that binds threads binds the main thread too, to one place.
+// Read from outside, nobody can tell who narrowed the mask: that is said.
 void doubt_mask(Survey& survey) {
   const int mask = survey.budget().allowed.count();
   const int all = survey.cpuset.count();
-  if (mask >= all) return;
-  for (const char* name : {"OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "KMP_AFFINITY"}) {
-    const auto value = survey.variable(name);
-    if (!value || *value == "false" || *value == "FALSE" || *value == "disabled" ||
-        *value == "none") {
-      continue;
-    }
-    survey.finding(std::string(name) + "=" + *value + " may have bound the main thread to " +
-                   std::to_string(mask) + " of " + std::to_string(all) +
-                   " CPUs, and the budget counts those. Ask for the budget before OpenMP starts, " +
-                   "or set " + name + " only for the programs that need it.");
-    return;
-  }
+  const std::string request = binding_request(survey.machine());
+  if (survey.mask_is_certain || mask >= all || request.empty()) return;
+  survey.finding(request + " may have bound the main thread to " + std::to_string(mask) + " of " +
+                 std::to_string(all) + " CPUs, and the budget counts those. Set " +
+                 request.substr(0, request.find('=')) + " only for the programs that need it.");
 }
 
 // Why `cpus` cannot be a cap on this machine; empty if it can.

@@ -20,6 +20,7 @@ class Survey {
 
   CpuSet online;  // the machine's CPUs
   CpuSet cpuset;  // those of them that the cgroup allows, whatever the thread's own mask
+  bool mask_is_certain = false;  // that it is the process's, not where OpenMP placed one thread
 
   // The text of a file; nothing if it is missing, nothing and a finding if it cannot be read.
   std::optional<std::string> file(const std::string& path);

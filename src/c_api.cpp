@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "agent/other_copy.h"
+#include "binding.h"
 #include "budget.h"
 #include "control/server.h"
 #include "control/sockets.h"
@@ -346,7 +347,8 @@ size_t cw_info_json(char* buffer, size_t capacity) {
 
 cw_status cw_budget_json(const double* cap, char* buffer, size_t capacity, size_t* needed) {
   return hand_out_document(buffer, capacity, needed, [&]() -> Result<std::string> {
-    const Result<Budget> budget = compute_budget(os::LiveMachine(), given(cap));
+    synchronise();
+    const Result<Budget> budget = compute_budget(OwnMachine(), given(cap));
     if (!budget) return budget.error();
     return budget_json(*budget);
   });
@@ -365,10 +367,10 @@ cw_status cw_plan_json(const cw_plan_options* options, char* buffer, size_t capa
       input.wishes.openmp = wish(options->openmp);
       input.wishes.blas = wish(options->blas);
     }
-    const Result<Budget> budget = compute_budget(os::LiveMachine());
+    synchronise();
+    const Result<Budget> budget = compute_budget(OwnMachine());
     if (!budget) return budget.error();
     input.cpus = budget->cpus;
-    synchronise();
     input.pools = known_plan_pools();
     input.environment = runtime_variables();
     const Result<Plan> plan = make_plan(input);

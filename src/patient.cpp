@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "binding.h"
 #include "budget.h"
 #include "discover.h"
 #include "forked.h"
@@ -58,15 +59,18 @@ std::vector<std::string> libgomps(const Patient& patient) {
   return paths;
 }
 
-// As OMP_NUM_THREADS says, else one for each CPU of the main thread.
-int initial_team(const Patient& patient, const outside::Process& process) {
+// As OMP_NUM_THREADS says, else one for each CPU of the main thread, or that it had before OpenMP
+// bound it.
+int initial_team(const Patient& patient, const outside::Process& process,
+                 const os::Machine& machine) {
   const auto asked = patient.environment.find("OMP_NUM_THREADS");
   if (asked != patient.environment.end()) {
     const auto first = first_count(asked->second);
     if (first && *first >= 1 && *first <= CW_MAX_THREADS) return *first;
   }
-  const auto cpus = parse_cpulist(process.cpus);
-  return cpus ? cpus->count() : 0;
+  CpuSet cpus = parse_cpulist(process.cpus).value_or(CpuSet());
+  if (!binding_request(machine).empty()) cpus |= masks_of_threads(machine);
+  return cpus.count();
 }
 
 }  // namespace
@@ -81,7 +85,7 @@ Patient this_patient() {
   for (const std::uint32_t governed : govern::governed_pools()) {
     if (governed < patient.pools.size()) patient.pools[governed].governed = true;
   }
-  const os::LiveMachine machine;
+  const OwnMachine machine;
   add_budget(patient, machine);
   // As it was started, so that what the program removed since explains a count; and as it is now,
   // since what a program sets before it loads a library counts too.
@@ -99,13 +103,14 @@ Patient patient_from(const outside::Process& process, const std::string& folder)
   Patient patient;
   patient.from_outside = true;
   for (const std::string& entry : process.environment) add_variable(patient, entry);
-  const int team = initial_team(patient, process);
+  const bool live = process.pid > 0;
+  const os::ProcessMachine machine(folder, process.environment, live);
+  const int team = initial_team(patient, process, machine);
   for (const outside::SeenPool& seen : process.pools) {
     const bool starts = seen.look.threads == 0 && seen.pool.runtime->api == CW_API_OPENMP;
     patient.pools.push_back(facts_of(seen.pool, starts ? team : seen.look.threads));
   }
-  const bool live = process.pid > 0;
-  add_budget(patient, os::ProcessMachine(folder, process.environment, live));
+  add_budget(patient, machine);
   if (live) {
     patient.forked_after_openmp = forked_after_openmp("/proc", process.pid, libgomps(patient));
   }

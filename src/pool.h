@@ -8,8 +8,10 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "corewise.h"
+#include "cpuset.h"
 #include "error.h"
 #include "govern/spin_word.h"
 
@@ -103,6 +105,12 @@ struct Look {
   std::uintptr_t count_at = 0;
 };
 
+// Where an OpenMP runtime binds threads to CPUs.
+struct Places {
+  std::vector<CpuSet> all;  // empty: it binds nobody
+  int cpus = 0;             // how many the process had when the runtime was loaded
+};
+
 // An environment variable that the runtime reads when it loads. Which API's count it takes.
 struct EnvVariable {
   const char* name;
@@ -132,6 +140,10 @@ struct Runtime {
   Look (*look)(Pool& pool, const ModuleView& view) = nullptr;
   // True if both are faces of one pool, so that it must be listed once. Null: never.
   bool (*same)(const Pool& pool, const Pool& known) = nullptr;
+
+  // Nothing, or null, of an OpenMP runtime: it may bind the thread that starts its first region,
+  // and the question where would start it.
+  std::optional<Places> (*places)(const Pool& pool) = nullptr;
 
   // Finds where the loaded library keeps how long its idle threads spin. CW_OK as an error: it has
   // none that do. Null: not known for this runtime.

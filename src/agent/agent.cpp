@@ -18,6 +18,7 @@
 #include <string>
 #include <string_view>
 
+#include "../binding.h"
 #include "../control/server.h"
 #include "../discover.h"
 #include "../govern/dead_workers.h"
@@ -156,6 +157,7 @@ void govern_from_now_on() {
 }
 
 [[gnu::constructor]] void start() {
+  binding::remember_start();
   try {
     govern::dead_workers::prepare();
     control::prepare();

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "../binding.h"
 #include "../discover.h"
 #include "../json.h"
 #include "../postmortem/watch.h"
@@ -31,14 +32,18 @@
 namespace corewise::govern {
 namespace {
 
+// A program loads hundreds of libraries in its first second, and a budget is seven files.
+constexpr std::uint64_t kBudgetMs = 250;
+
 struct State {
   int users = 0;
   GovernOptions options;
   Budget found;
   int budget = 0;
   std::uint64_t budget_read_ms = 0;
-  Granter* granter = nullptr;     // null until somebody governs for the first time
-  const Grants* tried = nullptr;  // asked in place of the granter
+  Granter* granter = nullptr;      // null until somebody governs for the first time
+  std::vector<Granter*> granters;  // all that ever were
+  const Grants* tried = nullptr;   // asked in place of the granter
   std::size_t pools_seen = 0;
   Hold hold;
   std::vector<std::string> findings;
@@ -139,17 +144,26 @@ void hook_what_is_loaded(State& s) {
 
 Error refuse_budget(std::string why) { return {CW_BAD_COUNT, std::move(why)}; }
 
-std::optional<Error> open_ledger(State& s, const OwnBudget& own) {
+// A program may go back and forth between two masks: each ledger is opened once.
+Result<Granter*> granter_of(State& s, const std::string& key, int budget) {
+  const auto known = std::ranges::find(s.granters, key, &Granter::key);
+  if (known != s.granters.end()) return *known;
+  auto granter = Granter::open(key, budget);
+  if (granter) s.granters.push_back(*granter);
+  return granter;
+}
+
+std::optional<Error> open_ledger(State& s, const OwnBudget& own, bool narrowed) {
   const std::string& key = s.options.key.empty() ? own.name : s.options.key;
-  if (s.granter == nullptr || s.granter->key() != key) {
-    auto granter = Granter::open(key, own.threads);
-    if (!granter) return granter.error();
-    s.granter = *granter;
-  }
+  const auto granter = granter_of(s, key, own.threads);
+  if (!granter) return granter.error();
+  s.granter = *granter;
   const long cpus = s.options.overcommit ? 0 : ::sysconf(_SC_NPROCESSORS_ONLN);
   s.granter->share_machine(static_cast<int>(std::max(0L, cpus)));
+  s.granter->bound(own.threads);
   s.budget = own.threads;
-  s.granter->ledger().set_budget(own.threads);
+  // A group's other members keep theirs when one of them is pinned.
+  if (!narrowed || s.options.key.empty()) s.granter->ledger().set_budget(own.threads);
   return std::nullopt;
 }
 
@@ -174,7 +188,9 @@ std::optional<Error> find_budget(State& s) {
     return refuse_budget("a budget of " + std::to_string(asked) +
                          " threads cannot be kept: give 1 to " + std::to_string(kMaxBudget));
   }
-  const os::LiveMachine machine;
+  const OwnMachine machine;
+  // Before the budget is computed: what changes meanwhile is seen as a change.
+  const os::MainThreadMask mask = os::main_thread_mask();
   const bool capped = asked != 0 && !s.options.overcommit;
   auto found = compute_budget(machine, capped ? std::optional<double>(asked) : std::nullopt);
   if (!found) return refuse_budget(found.error().what);
@@ -182,7 +198,9 @@ std::optional<Error> find_budget(State& s) {
   if (asked != 0 && s.options.overcommit) {
     own = {asked, own.name + ", overcommitted to " + std::to_string(asked)};
   }
-  if (auto error = open_ledger(s, own)) return error;
+  const bool narrowed = s.users > 0 && found->allowed != s.found.allowed;
+  if (auto error = open_ledger(s, own, narrowed)) return error;
+  s.granter->mask().expect(mask, binding::may_bind(machine));
   s.found = std::move(*found);
   for (const std::string& finding : s.found.findings) say(s, finding);
   say(s, s.granter->ledger().finding());
@@ -207,6 +225,24 @@ void unhook_all(State& s) {
 
 bool is_hooked(const State& s) { return s.users > 0 || s.hold.has_caps() || thread_caps::in_use(); }
 
+// Looks whether the budget is still what it was, unless that was done less than so long ago. A
+// changed mask is always seen.
+void follow_budget(State& s, std::uint64_t unless_ms) {
+  if (s.users == 0) return;
+  s.granter->mask().look();
+  const std::uint64_t now = now_ms();
+  const bool stale = s.granter->mask().is_stale();
+  if (!stale && now - s.budget_read_ms < unless_ms) return;
+  s.budget_read_ms = now;
+  if (!stale && !budget_changed(s.found, OwnMachine())) return;
+  // A budget that cannot be kept any more leaves the one before.
+  if (find_budget(s)) return;
+  s.hold.set_most(s.budget);
+  gate::open(grants_of(s));
+  s.hold.obey();
+  tell(s);
+}
+
 // Hooks what was loaded since, and looks at the budget unless that was done less than so long ago.
 // False: it could not, as somebody else is at it.
 bool refresh(std::uint64_t budget_ms) {
@@ -215,22 +251,14 @@ bool refresh(std::uint64_t budget_ms) {
   State& s = state();
   if (!lock.owns_lock()) return false;
   if (!is_hooked(s)) return true;
+  const std::size_t before = s.pools_seen;
   hook_what_is_loaded(s);
-  const std::uint64_t now = now_ms();
-  if (s.users == 0 || now - s.budget_read_ms < budget_ms) return true;
-  s.budget_read_ms = now;
-  if (!budget_changed(s.found, os::LiveMachine())) return true;
-  // A budget that cannot be kept any more leaves the one before.
-  if (find_budget(s)) return true;
-  s.hold.set_most(s.budget);
-  gate::open(grants_of(s));
-  s.hold.obey();
-  tell(s);
+  // A new runtime may have bound the main thread.
+  follow_budget(s, s.pools_seen != before ? 0 : budget_ms);
   return true;
 }
 
-// A program loads hundreds of libraries in its first second, and a budget is seven files.
-bool look() { return refresh(250); }
+bool look() { return refresh(kBudgetMs); }
 
 // `most`: for pools without a gate.
 void hook_all(State& s, const Grants* grants, int most) {
@@ -266,6 +294,8 @@ std::optional<Error> govern(const GovernOptions& options) {
   s.findings.clear();
   s.options = options;
   if (options.resident != nullptr) s.resident = options.resident;
+  // A libgomp that is loaded tells whether it bound the main thread.
+  synchronise();
   if (auto error = find_budget(s)) return error;
   if (auto error = find_tried(s)) return error;
   if (is_hooked(s)) unhook_all(s);
@@ -331,8 +361,9 @@ std::vector<std::uint32_t> governed_pools() {
 
 std::optional<LedgerSnapshot> ledger_now() {
   const std::lock_guard lock(govern_lock());
-  const State& s = state();
+  State& s = state();
   if (s.users == 0 || s.granter == nullptr) return std::nullopt;
+  follow_budget(s, kBudgetMs);
   return s.granter->ledger().snapshot();
 }
 
@@ -340,7 +371,8 @@ void govern_new_modules() { static_cast<void>(refresh(0)); }
 
 std::string report_json() {
   const std::lock_guard lock(govern_lock());
-  const State& s = state();
+  State& s = state();
+  follow_budget(s, 0);
   const gate::Counts counts = gate::counts();
   Json json;
   json.open('{').field("governed", s.users > 0);

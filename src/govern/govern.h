@@ -70,13 +70,14 @@ bool is_governed();
 // Numbers of the pools that have a gate, while governed.
 std::vector<std::uint32_t> governed_pools();
 
-// The budget's ledger as it is now; none where nobody ever governed here.
+// The budget's ledger as it is now, the budget looked at first; none where nobody ever governed
+// here.
 std::optional<LedgerSnapshot> ledger_now();
 
 // Hooks what was loaded since; what the hook of dlsym does by itself.
 void govern_new_modules();
 
-// docs/json.md, "governor".
+// docs/json.md, "governor". Looks at the budget first.
 std::string report_json();
 
 }  // namespace corewise::govern

@@ -19,17 +19,22 @@ Result<Granter*> Granter::open(const std::string& key, int budget) {
   return new Granter(key, std::move(*ledger));
 }
 
-int Granter::left_by_others() noexcept {
+int Granter::most_now() noexcept {
   const int cpus = machine_cpus_.load(std::memory_order_relaxed);
-  if (cpus == 0) return kMaxBudget;
-  return neighbours_.left(
-      now_ms(), cpus, ledger_->budget(), [this] { return ledger_->granted(); }, runnable_now);
+  const int most = most_.load(std::memory_order_relaxed);
+  if (cpus == 0) return most;
+  const auto look = [this] {
+    mask_.look();
+    return runnable_now();
+  };
+  const int left = neighbours_.left(
+      now_ms(), cpus, ledger_->budget(), [this] { return ledger_->granted(); }, look);
+  return std::min({left, most, mask_.most()});
 }
 
 Permit Granter::acquire(void* self, const Request& request) noexcept {
   Granter& granter = *static_cast<Granter*>(self);
-  const Grant grant =
-      granter.ledger_->acquire(request.wanted, granter.left_by_others(), request.again);
+  const Grant grant = granter.ledger_->acquire(request.wanted, granter.most_now(), request.again);
   const bool contended = grant.threads < std::min(request.wanted, granter.ledger_->budget());
   const int team = request.whole ? request.wanted : grant.threads;
   // Where others want the CPUs its workers sleep after it (waiting.h), and only the caller runs.

@@ -7,6 +7,7 @@
 
 #include "gate.h"
 #include "ledger.h"
+#include "mask_watch.h"
 #include "run_queue.h"
 
 namespace corewise::govern {
@@ -24,9 +25,15 @@ class Granter {
   // How many CPUs the machine has, whoever may use them; 0: other people's work does not count.
   void share_machine(int cpus) { machine_cpus_.store(cpus); }
 
+  // From now on this process gets at most so many, whatever the ledger's budget is.
+  void bound(int most) { most_.store(most, std::memory_order_relaxed); }
+
+  // Looked at as often as the run queue.
+  MaskWatch& mask() { return mask_; }
+
  private:
   Granter(const std::string& key, std::unique_ptr<Ledger> ledger);
-  int left_by_others() noexcept;
+  int most_now() noexcept;
   static Permit acquire(void* self, const Request& request) noexcept;
   static void release(void* self, const Permit& permit) noexcept;
 
@@ -34,6 +41,8 @@ class Granter {
   std::unique_ptr<Ledger> ledger_;
   Grants grants_;
   std::atomic<int> machine_cpus_{0};
+  std::atomic<int> most_{kMaxBudget};
+  MaskWatch mask_;
   Neighbours neighbours_;
 };
 

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "../binding.h"
 #include "../budget.h"
 #include "../discover.h"
 #include "../format.h"
@@ -138,7 +139,7 @@ void write_group(Json& json, const Group& group) {
 }
 
 void write_budget(Json& json, Sampler& s) {
-  const os::ProcessMachine machine("/proc/self", s.environment, true);
+  const Own<os::ProcessMachine> machine("/proc/self", s.environment, true);
   if (!s.budget || budget_changed(*s.budget, machine)) {
     s.budget.reset();
     if (auto found = compute_budget(machine)) s.budget = std::move(*found);

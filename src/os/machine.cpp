@@ -1,10 +1,12 @@
 // Reads the machine with plain system calls; Linux, live or recorded. See machine.h.
 #include "machine.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <unistd.h>
 
+#include <bit>
 #include <cerrno>
 #include <cstdlib>
 #include <string_view>
@@ -17,9 +19,6 @@ namespace {
 
 // Far above any file read here: the mount table of a container host is the longest.
 constexpr std::size_t kMostBytes = std::size_t{16} << 20;
-
-// As many CPUs as any kernel can be built for.
-constexpr std::size_t kMostCpus = 8192;
 
 FileText unreadable(int error) {
   return {FileText::State::kUnreadable, std::generic_category().message(error)};
@@ -52,7 +51,48 @@ FileText read_whole(const std::string& path) {
   return result;
 }
 
+std::vector<std::string> names_in(const std::string& folder) {
+  std::vector<std::string> names;
+  DIR* const open = ::opendir(folder.c_str());
+  if (open == nullptr) return names;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): of a stream that is ours alone
+  while (const dirent* const entry = ::readdir(open)) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  ::closedir(open);
+  return names;
+}
+
 }  // namespace
+
+int MainThreadMask::count() const noexcept {
+  int count = 0;
+  for (const std::uint64_t word : words) count += std::popcount(word);
+  return count;
+}
+
+std::string MainThreadMask::to_list() const {
+  std::string list;
+  for (std::size_t cpu = 0; cpu < kMostCpus; ++cpu) {
+    if ((words[cpu / 64] >> cpu % 64 & 1) == 0) continue;
+    if (!list.empty()) list += ',';
+    list += std::to_string(cpu);
+  }
+  return list;
+}
+
+MainThreadMask main_thread_mask() noexcept {
+  MainThreadMask mask;
+  static_assert(sizeof(cpu_set_t) <= sizeof mask.words);
+  const int before = errno;
+  // The process id is the main thread's own id. Asking for thread 0, the caller, would be wrong:
+  // an OpenMP runtime may have bound it to one CPU.
+  mask.known = ::sched_getaffinity(::getpid(), sizeof mask.words,
+                                   reinterpret_cast<cpu_set_t*>(mask.words.data())) == 0;
+  errno = before;
+  return mask;
+}
 
 FileText LiveMachine::read(const std::string& path) const { return read_whole(path); }
 
@@ -63,31 +103,35 @@ std::optional<std::string> LiveMachine::variable(const char* name) const {
   return std::string(value);
 }
 
+std::vector<std::string> LiveMachine::list(const std::string& folder) const {
+  return names_in(folder);
+}
+
 std::optional<std::string> LiveMachine::affinity() const {
-  // The process id is the main thread's own id. Asking for thread 0, the caller, would be wrong:
-  // an OpenMP runtime may have bound it to one CPU.
-  std::vector<cpu_set_t> sets(kMostCpus / CPU_SETSIZE);
-  const std::size_t bytes = sets.size() * sizeof(cpu_set_t);
-  if (::sched_getaffinity(::getpid(), bytes, sets.data()) != 0) return std::nullopt;
-  std::string list;
-  for (std::size_t cpu = 0; cpu < kMostCpus; ++cpu) {
-    if (!CPU_ISSET_S(cpu, bytes, sets.data())) continue;
-    if (!list.empty()) list += ',';
-    list += std::to_string(cpu);
-  }
-  return list;
+  const MainThreadMask mask = main_thread_mask();
+  return mask.known ? std::optional(mask.to_list()) : std::nullopt;
 }
 
 ProcessMachine::ProcessMachine(std::string folder, std::vector<std::string> environment, bool live)
     : folder_(std::move(folder)), environment_(std::move(environment)), live_(live) {}
 
-FileText ProcessMachine::read(const std::string& path) const {
+std::string ProcessMachine::place_of(const std::string& path) const {
   constexpr std::string_view kSelf = "/proc/self/";
-  if (path.starts_with(kSelf)) return read_whole(folder_ + "/" + path.substr(kSelf.size()));
+  if (path.starts_with(kSelf)) return folder_ + "/" + path.substr(kSelf.size());
   if (!live_) return {};
   // The machine is one; mounts, where cgroups are found, are the process's own.
   const bool shared = path.starts_with("/proc/") || path.starts_with("/sys/devices/");
-  return read_whole(shared ? path : folder_ + "/root" + path);
+  return shared ? path : folder_ + "/root" + path;
+}
+
+FileText ProcessMachine::read(const std::string& path) const {
+  const std::string place = place_of(path);
+  return place.empty() ? FileText{} : read_whole(place);
+}
+
+std::vector<std::string> ProcessMachine::list(const std::string& folder) const {
+  const std::string place = place_of(folder);
+  return place.empty() ? std::vector<std::string>() : names_in(place);
 }
 
 std::optional<std::string> ProcessMachine::variable(const char* name) const {
@@ -104,6 +148,10 @@ RecordedMachine::RecordedMachine(std::string root) : root_(std::move(root)) {
 }
 
 FileText RecordedMachine::read(const std::string& path) const { return read_whole(root_ + path); }
+
+std::vector<std::string> RecordedMachine::list(const std::string& folder) const {
+  return names_in(root_ + folder);
+}
 
 std::optional<std::string> RecordedMachine::variable(const char* name) const {
   const std::string_view wanted(name);

@@ -5,7 +5,9 @@
 // never learn which they have.
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,6 +22,29 @@ struct FileText {
   friend bool operator==(const FileText&, const FileText&) = default;
 };
 
+// The CPUs that a process's main thread may run on, as the kernel's bits: bit i of the whole is CPU
+// i. The kernel changes it at any time.
+struct MainThreadMask {
+  // As many CPUs as any kernel can be built for.
+  static constexpr std::size_t kMostCpus = 8192;
+  std::array<std::uint64_t, kMostCpus / 64> words{};
+  bool known = false;
+
+  int count() const noexcept;
+  // "0,1,5"
+  std::string to_list() const;
+  friend bool operator==(const MainThreadMask&, const MainThreadMask&) = default;
+};
+
+// Of this process. One system call beside getpid; no allocation, no lock, errno stays: for hooks.
+MainThreadMask main_thread_mask() noexcept;
+
+// What a process knows of its own CPUs beyond its main thread's mask.
+struct ProcessMask {
+  std::string cpus;    // in the form of Cpus_allowed_list
+  bool bound = false;  // its main thread may use fewer, since an OpenMP runtime bound it
+};
+
 class Machine {
  public:
   virtual ~Machine() = default;
@@ -32,30 +57,44 @@ class Machine {
   // The main thread's CPUs in the form of Cpus_allowed_list, asked of the kernel, for systems whose
   // /proc does not tell. Nothing when there is no kernel to ask.
   virtual std::optional<std::string> affinity() const { return std::nullopt; }
+
+  // The names in a folder, in any order; empty if it cannot be listed.
+  virtual std::vector<std::string> list(const std::string& folder) const = 0;
+
+  // The process's own CPUs, where its main thread has these in the form of Cpus_allowed_list.
+  // Nothing when the machine was read from outside, where nobody can tell who narrowed a mask.
+  virtual std::optional<ProcessMask> process_mask(const std::string& /*main_thread*/) const {
+    return std::nullopt;
+  }
 };
 
 // This process on this machine. Variables are those of getenv: as with every getenv, no other
 // thread may call setenv meanwhile.
-class LiveMachine final : public Machine {
+class LiveMachine : public Machine {
  public:
   FileText read(const std::string& path) const override;
   std::optional<std::string> variable(const char* name) const override;
+  std::vector<std::string> list(const std::string& folder) const override;
   std::optional<std::string> affinity() const override;
 };
 
 // Another process on this machine: its /proc folder in the place of /proc/self, its variables, and
 // the file systems that it sees. Of a process recorded in a folder laid out like /proc/PID there is
 // nothing else to read: its machine is the CPUs that it might run on.
-class ProcessMachine final : public Machine {
+class ProcessMachine : public Machine {
  public:
   ProcessMachine(std::string folder, std::vector<std::string> environment, bool live);
   FileText read(const std::string& path) const override;
   std::optional<std::string> variable(const char* name) const override;
+  std::vector<std::string> list(const std::string& folder) const override;
 
  private:
   std::string folder_;
   std::vector<std::string> environment_;  // NAME=value
   bool live_;
+
+  // Where `path` of the process is to be read; empty: nowhere.
+  std::string place_of(const std::string& path) const;
 };
 
 // A folder with proc/, sys/ and env (lines NAME=VALUE).
@@ -64,6 +103,7 @@ class RecordedMachine final : public Machine {
   explicit RecordedMachine(std::string root);
   FileText read(const std::string& path) const override;
   std::optional<std::string> variable(const char* name) const override;
+  std::vector<std::string> list(const std::string& folder) const override;
 
  private:
   std::string root_;

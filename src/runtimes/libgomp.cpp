@@ -1,4 +1,7 @@
 // GNU libgomp. Wheels carry renamed copies; each copy is a pool of its own.
+#include <algorithm>
+#include <vector>
+
 #include "../os/machine.h"
 #include "../text.h"
 #include "openmp_icv.h"
@@ -8,9 +11,40 @@ namespace {
 
 constexpr const char* kPrefixes[] = {"libgomp"};
 
+// Beside those of every OpenMP runtime; since GCC 6.
+enum Slot : std::size_t { kPlaceCount = 8, kPlaceSize, kPlaceCpus, kCpus };
+
 bool prove(const SymbolLookup& symbols, Proof& proof) {
+  proof.at[kPlaceCount] = symbols.address("omp_get_num_places");
+  proof.at[kPlaceSize] = symbols.address("omp_get_place_num_procs");
+  proof.at[kPlaceCpus] = symbols.address("omp_get_place_proc_ids");
+  proof.at[kCpus] = symbols.address("omp_get_num_procs");
   return openmp::prove(symbols, proof) && symbols.address("GOMP_parallel") != 0 &&
          !openmp::is_llvm(symbols);
+}
+
+// All of it is settled by libgomp's constructor, which has run: the getters only read. Where there
+// are places, omp_get_num_procs() is how many CPUs its thread had then (config/linux/proc.c).
+std::optional<Places> places(const Pool& pool) {
+  for (const std::size_t slot : {kPlaceCount, kPlaceSize, kPlaceCpus, kCpus}) {
+    if (pool.proof.at[slot] == 0) return std::nullopt;
+  }
+  Places found;
+  const int count = pool.call<int()>(kPlaceCount)();
+  for (int place = 0; place < count; ++place) {
+    std::vector<int> numbers(
+        static_cast<std::size_t>(std::max(0, pool.call<int(int)>(kPlaceSize)(place))));
+    pool.call<void(int, int*)>(kPlaceCpus)(place, numbers.data());
+    CpuSet cpus;
+    for (const int cpu : numbers) {
+      if (cpu >= 0 && cpu < static_cast<int>(CpuSet::kCapacity)) {
+        cpus.add(static_cast<std::size_t>(cpu));
+      }
+    }
+    found.all.push_back(cpus);
+  }
+  found.cpus = pool.call<int()>(kCpus)();
+  return found;
 }
 
 // libgomp is always stripped, but its idle threads' turns are 300000 unless the environment says
@@ -50,6 +84,7 @@ const Runtime kLibgomp = {
     .hold = nullptr,
     .release = nullptr,
     .look = openmp::look,
+    .places = places,
     .spin_word = spin_word,
 };
 

@@ -1,6 +1,7 @@
 // A machine whose files and variables a test keeps in memory and may change.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <string>
 
@@ -12,6 +13,7 @@ class MapMachine final : public os::Machine {
  public:
   std::map<std::string, std::string> files;
   std::map<std::string, std::string> variables;
+  std::optional<os::ProcessMask> own;
   mutable int reads = 0;
 
   os::FileText read(const std::string& path) const override {
@@ -20,6 +22,17 @@ class MapMachine final : public os::Machine {
     if (found == files.end()) return {};
     return {os::FileText::State::kRead, found->second};
   }
+  std::vector<std::string> list(const std::string& folder) const override {
+    std::vector<std::string> names;
+    for (const auto& [path, text] : files) {
+      if (!path.starts_with(folder + "/")) continue;
+      std::string name = path.substr(folder.size() + 1);
+      name.resize(std::min(name.find('/'), name.size()));
+      if (names.empty() || names.back() != name) names.push_back(std::move(name));
+    }
+    return names;
+  }
+  std::optional<os::ProcessMask> process_mask(const std::string&) const override { return own; }
   std::optional<std::string> variable(const char* name) const override {
     const auto found = variables.find(name);
     if (found == variables.end()) return std::nullopt;
