@@ -215,10 +215,15 @@ const Command kLimit = {
     .name = "limit",
     .summary = "Give the pools of a running process fewer threads",
     .about =
-        "Limits the pools of a process that runs, also in the middle of a long native call. OpenMP "
-        "regions and OpenBLAS calls of all its threads get at most so many threads from their next "
-        "one on, whatever the program sets; its own numbers stay as they are. Pools without a gate "
-        "(oneTBB, Arrow) are set. Nothing is ever raised above the program's own number.\n"
+        "Limits the pools of a process that runs, also in the middle of a long native call. "
+        "OpenBLAS "
+        "calls of all its threads, and OpenMP regions of libraries that bend, get at most so many "
+        "threads from their next one on, whatever the program sets. To other OpenMP regions a "
+        "limit "
+        "is what omp_set_num_threads would be in each thread: those with a num_threads clause keep "
+        "their size. Pools without a gate (oneTBB, Arrow) are set. Nothing is ever raised above "
+        "the "
+        "program's own number, which holds again after --restore.\n"
         "\n"
         "A process that has no control socket and cannot be given one is left alone, unless "
         "--force "

@@ -165,6 +165,12 @@ int in_force(const World& w, const Pool& pool, const ThreadState* thread) {
   return least;
 }
 
+constinit std::atomic<const CountListener*> count_listener{nullptr};
+
+const CountListener* listener_for(const Pool& pool) {
+  return pool.scope == CW_SCOPE_THREAD ? count_listener.load(std::memory_order_acquire) : nullptr;
+}
+
 // Setters cost, and grow pools, so equal counts are left alone; but where getting tells what is in
 // force rather than what was set (MKL, oneTBB), only a set says that it must stay so.
 void set_to(Pool& pool, int threads) {
@@ -176,6 +182,7 @@ void set_to(Pool& pool, int threads) {
 void settle(World& w, ThreadState* thread, Pool& pool) {
   Hold* hold = hold_of(w, thread, pool);
   if (hold == nullptr || !hold->held) return;
+  if (const CountListener* told = listener_for(pool)) told->set(pool);
   int threads = in_force(w, pool, thread);
   if (threads == 0) threads = hold->baseline;
   if (threads != 0) {
@@ -195,7 +202,9 @@ bool take_hold(Hold& hold, Pool& pool) {
   if (hold.held) return true;
   const int now = pool.runtime->get(pool);
   if (now < 1) return false;
-  hold.what = pool.runtime->hold != nullptr ? pool.runtime->hold(pool) : now;
+  const CountListener* const told = listener_for(pool);
+  const int own = told != nullptr ? told->own(pool, now) : now;
+  hold.what = pool.runtime->hold != nullptr ? pool.runtime->hold(pool) : own;
   hold.held = true;
   return true;
 }
@@ -466,6 +475,10 @@ void abandon_limits(Limits& limits) {
 std::vector<Outcome> outcomes(const Limits& limits) {
   const std::lock_guard guard(world().lock);
   return limits.outcomes;
+}
+
+void listen_to_counts(const CountListener* listener) {
+  count_listener.store(listener, std::memory_order_release);
 }
 
 bool limits_in_force() {

@@ -57,6 +57,17 @@ void abandon_limits(Limits& limits);
 
 std::vector<Outcome> outcomes(const Limits& limits);
 
+// Somebody else lowers counts of thread scope too, and puts them back. All calls are about the
+// calling thread.
+struct CountListener {
+  // The count that the pool would have without that; `now` is what it has.
+  int (*own)(const Pool& pool, int now);
+  // Limits are about to set the pool's count.
+  void (*set)(const Pool& pool);
+};
+// It must live on. Null: nobody.
+void listen_to_counts(const CountListener* listener);
+
 // Whether any limit of corewise is open, or was left in force for good.
 bool limits_in_force();
 

@@ -47,6 +47,10 @@ void count_or_null(Json& json, const char* key, int count) {
 }
 
 const char* reach_of(const govern::Capped& capped) {
+  if (capped.by_thread) {
+    return "every thread, from its next region without a num_threads clause on, until the thread "
+           "sets a count itself; in libraries that bend, every region";
+  }
   if (capped.gate) return "every thread, from its next region or call on";
   return capped.finding.empty() ? "the whole process, until the program sets it" : "nothing";
 }

@@ -294,8 +294,7 @@ std::vector<SlotRequest> slot_requests(std::size_t copy, std::uint32_t pool, con
   mine.team = reinterpret_cast<int (*)()>(symbol("omp_get_num_threads"));
   std::vector<SlotRequest> all;
   if (mine.max_threads == nullptr || mine.team == nullptr) return all;
-  thread_caps::add(copy, pool, mine.max_threads,
-                   reinterpret_cast<void (*)(int)>(symbol("omp_set_num_threads")));
+  thread_caps::add(copy, pool, symbol);
   const Replacements ours = replacements_of(copy, std::make_index_sequence<kMostCopies>());
   for (std::size_t name = 0; name < kNames; ++name) {
     mine.original[name] = symbol(kSymbols[name]);

@@ -8,17 +8,17 @@
 #pragma once
 
 #include <cstddef>
-#include <functional>
 #include <vector>
 
 #include "hook.h"
+#include "thread_caps.h"
 
 namespace corewise::govern::libgomp {
 
 inline constexpr std::size_t kMostCopies = 8;
 
 // The address of a function of the runtime's module; null if it has none of that name.
-using Symbol = std::function<void*(const char* name)>;
+using Symbol = thread_caps::Symbol;
 
 // The slots through which modules call copy number `copy` of the runtime, which is pool number
 // `pool`. Again for a copy: the same.

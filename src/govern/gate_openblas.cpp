@@ -206,6 +206,13 @@ void hooked_set_threads(int threads, const Origin* origin) {
   const auto caller = reinterpret_cast<std::uintptr_t>(__builtin_return_address(0));
   if (me.openmp_threads != 0 && over_openmp.holds(caller)) return;
   reinterpret_cast<Set*>(origin->function)(threads);
+  thread_caps::after_set(origin->function);
+}
+
+// Fortran's take the address of the number, in one of two widths.
+void hooked_set_threads_at(const void* threads, const Origin* origin) {
+  reinterpret_cast<void (*)(const void*)>(origin->function)(threads);
+  thread_caps::after_set(origin->function);
 }
 
 std::string prepare_entries(Copy& copy, const Pool& pool, const ModuleNames& names) {
@@ -336,8 +343,13 @@ const arena::Listener& listener() {
 }
 
 std::vector<SlotRequest> slot_requests() {
-  return {{"omp_get_max_threads", reinterpret_cast<const void*>(&hooked_max_threads), 0},
-          {"omp_set_num_threads", reinterpret_cast<const void*>(&hooked_set_threads), 1}};
+  const auto* get = reinterpret_cast<const void*>(&hooked_max_threads);
+  const auto* set_at = reinterpret_cast<const void*>(&hooked_set_threads_at);
+  return {{"omp_get_max_threads", get, 0},
+          {"omp_get_max_threads_", get, 0},
+          {"omp_set_num_threads", reinterpret_cast<const void*>(&hooked_set_threads), 1},
+          {"omp_set_num_threads_", set_at, 1},
+          {"omp_set_num_threads_8_", set_at, 1}};
 }
 
 }  // namespace corewise::govern::openblas

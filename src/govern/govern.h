@@ -54,9 +54,9 @@ void ungovern();
 
 // The most threads that pools get from now on, governed or not, whatever the program sets; pools
 // loaded later are capped on arrival. Takes the place of the caps before; none ends them. Those
-// with a gate get fewer at their next region or call, and keep the program's own number; while a
-// cap holds, what runs inside a region of theirs gets one thread. Others of process scope are set,
-// never raised. CW_BAD_COUNT or CW_UNKNOWN_NAME for a rule that makes no sense; then nothing was
+// with a gate get fewer at their next call or region that bends, and keep the program's own number;
+// to other regions a cap does what thread_caps.h says. Others of process scope are set, never
+// raised. CW_BAD_COUNT or CW_UNKNOWN_NAME for a rule that makes no sense; then nothing was
 // changed.
 Result<std::vector<Capped>> cap(std::vector<Rule> rules);
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "../discover.h"
+#include "../os/os.h"
 #include "../runtimes/table.h"
 #include "arena.h"
 #include "dead_workers.h"
@@ -127,6 +128,20 @@ std::vector<std::string> Hold::restore_slots() {
   return left;
 }
 
+std::vector<std::string> Hold::region_modules() const {
+  const auto starts_region = [](std::string_view symbol) {
+    return symbol.starts_with("GOMP_parallel") || symbol.starts_with("__kmpc_fork_call");
+  };
+  std::vector<std::string> paths;
+  for (const auto& slots : slots_) {
+    for (std::string& path : slots->modules(starts_region)) {
+      if (path.empty()) path = os::real_path("/proc/self/exe");
+      if (std::ranges::find(paths, path) == paths.end()) paths.push_back(std::move(path));
+    }
+  }
+  return paths;
+}
+
 // A copy that the arena does not serve has so many buffers. The least that any build has is 50.
 void Hold::cap_teams() const {
   constexpr int kLeastSlots = 50;
@@ -186,7 +201,8 @@ std::vector<Capped> Hold::caps() const {
     if (!gate && pool.scope == CW_SCOPE_THREAD) {
       finding = "each thread has a count of its own, which only that thread can set";
     }
-    all.push_back({held.pool, most, gate, std::move(finding)});
+    const bool by_thread = gate && pool.runtime->api == CW_API_OPENMP;
+    all.push_back({held.pool, most, gate, by_thread, std::move(finding)});
   }
   return all;
 }

@@ -20,8 +20,9 @@ namespace corewise::govern {
 struct Capped {
   std::uint32_t pool = 0;
   int most = 0;
-  bool gate = false;    // it holds for all threads, from their next region or call on
-  std::string finding;  // why it does not hold, or not for everybody; empty if it does
+  bool gate = false;       // it holds for all threads, from their next region or call on
+  bool by_thread = false;  // at the gate it does for each thread what thread_caps.h says
+  std::string finding;     // why it does not hold, or not for everybody; empty if it does
 };
 
 struct Held {
@@ -50,6 +51,9 @@ class Hold {
   // In all modules that were loaded since the last time; what could not be done.
   std::vector<std::string> rewrite_slots();
   std::vector<std::string> restore_slots();
+
+  // Paths of the modules that have parallel regions, the program's own too.
+  std::vector<std::string> region_modules() const;
 
   // As many threads may call a copy at once as a team has. Tells the gate.
   void cap_teams() const;

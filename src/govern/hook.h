@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -122,6 +123,9 @@ class Slots {
   SlotReport rewrite();
   SlotReport restore();
   std::size_t size() const { return slots_.size(); }
+  // Of the modules whose slots are rewritten, those that call such a symbol: their paths, as the
+  // loader has them (the program itself has none).
+  std::vector<std::string> modules(bool (*calls)(std::string_view symbol)) const;
 
  private:
   struct Slot {

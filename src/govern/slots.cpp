@@ -207,6 +207,16 @@ SlotReport Slots::rewrite() {
   return report;
 }
 
+std::vector<std::string> Slots::modules(bool (*calls)(std::string_view symbol)) const {
+  std::vector<std::string> paths;
+  for (const Slot& slot : slots_) {
+    if (calls(slot.symbol) && std::ranges::find(paths, slot.path) == paths.end()) {
+      paths.push_back(slot.path);
+    }
+  }
+  return paths;
+}
+
 SlotReport Slots::restore() {
   SlotReport report;
   if (slots_.empty()) {

@@ -1,69 +1,138 @@
 #include "thread_caps.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 
+#include "../limit.h"
 #include "gate.h"
 
 namespace corewise::govern::thread_caps {
 namespace {
 
+// Fortran has names of its own for both.
+constexpr std::array kGetters = {"omp_get_max_threads", "omp_get_max_threads_"};
+constexpr std::array kSetters = {"omp_set_num_threads", "omp_set_num_threads_",
+                                 "omp_set_num_threads_8_"};
+
 // Filled before the copy's first hook runs, then constant.
 struct Copy {
+  std::array<const void*, kGetters.size()> getters{};
+  std::array<const void*, kSetters.size()> setters{};
   int (*max_threads)() = nullptr;
   void (*set_threads)(int) = nullptr;
+  int (*level)() = nullptr;
   std::uint32_t pool = gate::kNoPool;
+
+  bool can_cap() const {
+    return max_threads != nullptr && set_threads != nullptr && level != nullptr;
+  }
 };
 constinit std::array<Copy, kMostCopies> copies;
 
-constinit std::atomic<int> threads_capped{0};
+constinit std::atomic<int> threads_lowered{0};
 
 struct Mine {
   std::uint32_t seen = 0;  // the cap_change() that this thread went by last
-  bool counted = false;    // it has asked for its count since its last region
-  int before = 0;
-  int cap = 0;  // that we set; 0: none
+  int cap = 0;             // that it goes by; 0: none, or the program has set a count since
+  int before = 0;          // the count that we lowered to the cap; 0: it is not lowered
+  bool counted = false;    // it has asked for its count, or set it, since its last region
 };
 [[gnu::tls_model("initial-exec")]] constinit thread_local std::array<Mine, kMostCopies> mine;
 
+void forget_lowered(Mine& me) {
+  if (me.before == 0) return;
+  me.before = 0;
+  threads_lowered.fetch_sub(1);
+}
+
+void take_new_cap(Mine& me, const Copy& copy, std::uint32_t change) {
+  me.seen = change;
+  if (me.before != 0 && copy.max_threads() == me.cap) copy.set_threads(me.before);
+  forget_lowered(me);
+  me.cap = gate::cap_of(copy.pool);
+}
+
+// What is set inside a region ends with it.
+bool is_in_region(const Copy& copy) { return copy.level() > 0; }
+
 void follow(std::size_t index) {
   Mine& me = mine[index];
-  const std::uint32_t now = gate::cap_change();
-  if (me.seen == now) return;
-  me.seen = now;
+  const std::uint32_t change = gate::cap_change();
+  if (me.seen == change && me.cap == 0) return;
   const Copy& copy = copies[index];
-  int threads = copy.max_threads();
-  // What the program has set since stays.
-  if (me.cap != 0) {
-    if (threads == me.cap) copy.set_threads(threads = me.before);
-    me.cap = 0;
-    threads_capped.fetch_sub(1);
-  }
-  const int cap = gate::cap_of(copy.pool);
-  if (cap == 0 || threads <= cap) return;
+  if (is_in_region(copy)) return;
+  if (me.seen != change) take_new_cap(me, copy, change);
+  if (me.cap == 0) return;
+  const int threads = copy.max_threads();
+  if (threads <= me.cap) return;
+  if (me.before == 0) threads_lowered.fetch_add(1);
   me.before = threads;
-  me.cap = cap;
-  threads_capped.fetch_add(1);
-  copy.set_threads(cap);
+  copy.set_threads(me.cap);
 }
+
+template <std::size_t N>
+std::size_t copy_with(const std::array<const void*, N> Copy::* functions, const void* function) {
+  const auto has = [&](const Copy& copy) {
+    return copy.can_cap() &&
+           std::ranges::find(copy.*functions, function) != (copy.*functions).end();
+  };
+  return static_cast<std::size_t>(std::ranges::find_if(copies, has) - copies.begin());
+}
+
+std::size_t copy_of(const Pool& pool) {
+  const auto is_it = [&](const Copy& copy) { return copy.can_cap() && copy.pool == pool.id; };
+  return static_cast<std::size_t>(std::ranges::find_if(copies, is_it) - copies.begin());
+}
+
+// Limits of the calling thread keep what is the program's, and take the count over when they set
+// it: at its next region the thread looks whether that is above the cap.
+int own_count(const Pool& pool, int now) {
+  const std::size_t index = copy_of(pool);
+  if (index == kMostCopies) return now;
+  const Mine& me = mine[index];
+  return me.before != 0 && now == me.cap ? me.before : now;
+}
+
+void limits_set(const Pool& pool) {
+  const std::size_t index = copy_of(pool);
+  if (index != kMostCopies) forget_lowered(mine[index]);
+}
+
+constexpr CountListener kListener = {own_count, limits_set};
 
 }  // namespace
 
-void add(std::size_t copy, std::uint32_t pool, int (*max_threads)(), void (*set_threads)(int)) {
-  copies[copy] = {max_threads, set_threads, pool};
+void add(std::size_t index, std::uint32_t pool, const Symbol& symbol) {
+  Copy& copy = copies[index];
+  copy.pool = pool;
+  std::ranges::transform(kGetters, copy.getters.begin(), symbol);
+  std::ranges::transform(kSetters, copy.setters.begin(), symbol);
+  copy.level = reinterpret_cast<int (*)()>(symbol("omp_get_level"));
+  copy.set_threads = reinterpret_cast<void (*)(int)>(symbol(kSetters[0]));
+  copy.max_threads = reinterpret_cast<int (*)()>(symbol(kGetters[0]));
+  listen_to_counts(&kListener);
 }
 
-void before_count(const void* max_threads) {
-  for (std::size_t i = 0; i < kMostCopies; ++i) {
-    if (reinterpret_cast<const void*>(copies[i].max_threads) != max_threads) continue;
-    if (!gate::is_inside()) follow(i);
-    mine[i].counted = true;
-    return;
-  }
+void before_count(const void* getter) {
+  const std::size_t index = copy_with(&Copy::getters, getter);
+  if (index == kMostCopies) return;
+  follow(index);
+  mine[index].counted = true;
+}
+
+void after_set(const void* setter) {
+  const std::size_t index = copy_with(&Copy::setters, setter);
+  if (index == kMostCopies || is_in_region(copies[index])) return;
+  Mine& me = mine[index];
+  forget_lowered(me);
+  me.seen = gate::cap_change();
+  me.cap = 0;
+  me.counted = true;
 }
 
 void before_region(std::size_t copy) {
-  if (copies[copy].set_threads == nullptr || gate::is_inside()) return;
+  if (!copies[copy].can_cap()) return;
   Mine& me = mine[copy];
   if (me.counted) {
     me.counted = false;
@@ -72,6 +141,6 @@ void before_region(std::size_t copy) {
   }
 }
 
-bool in_use() { return threads_capped.load() > 0; }
+bool in_use() { return threads_lowered.load() > 0; }
 
 }  // namespace corewise::govern::thread_caps

@@ -57,6 +57,34 @@ def ask(request):
         return json.loads(lines.readline())
 
 
+class Rule(ctypes.Structure):
+    _fields_ = [
+        ("match", ctypes.c_int),
+        ("name", ctypes.c_char_p),
+        ("id", ctypes.c_uint32),
+        ("threads", ctypes.c_int32),
+    ]
+
+
+class Limits:
+    """A limit of the calling thread's OpenMP counts, until close()."""
+
+    def __init__(self, threads):
+        api = 1  # CW_MATCH_API
+        rule, self._made = Rule(api, b"openmp", 0, threads), ctypes.c_void_p()
+        if (
+            LIBRARY.cw_limits_open(
+                ctypes.byref(rule), ctypes.c_size_t(1), None, ctypes.byref(self._made)
+            )
+            != 0
+        ):
+            raise RuntimeError(LIBRARY.cw_last_error().decode())
+
+    def close(self):
+        LIBRARY.cw_limits_close(self._made, None)
+        LIBRARY.cw_limits_free(self._made)
+
+
 def probe(name):
     library = ctypes.CDLL(os.path.join(os.environ["COREWISE_PROBES"], f"libprobe_{name}.so"))
     library.probe_sums.restype = ctypes.c_long

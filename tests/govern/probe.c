@@ -185,6 +185,12 @@ void probe_set_blocktime(int milliseconds) {
   if (kmp_set_blocktime) kmp_set_blocktime(milliseconds);
 }
 
+/* By the names that Fortran calls. */
+int omp_get_max_threads_(void);
+void omp_set_num_threads_(int* threads);
+int probe_max_threads_fortran(void) { return omp_get_max_threads_(); }
+void probe_set_threads_fortran(int threads) { omp_set_num_threads_(&threads); }
+
 /* Empty regions, for their cost. */
 void probe_repeat(int times, int threads) {
   for (int i = 0; i < times; ++i) {

@@ -70,12 +70,15 @@ class Status:
         pools = {name: threads for name, threads in counts.items() if name not in APIS}
         request = {"request": "limit", "limits": apis, "pools": pools}
         outcomes = control(os.getpid(), request)["outcomes"]
-        return "\n".join(
-            f"{o['api']} {short_name(o['path'])}: "
-            f"{o['before'] or '?'} -> {o['after'] or '?'}, {o['reach']}"
-            + (f" ({o['reason']})" if o["reason"] else "")
-            for o in outcomes
-        )
+        said: list[str] = []
+        reaches: set[str] = set()
+        for o in outcomes:
+            reach = o["reach"] + (f" ({o['reason']})" if o["reason"] else "")
+            counts = f"{o['before'] or '?'} -> {o['after'] or '?'}"
+            whom = "likewise" if reach in reaches else reach
+            said.append(f"{o['api']} {short_name(o['path'])}: {counts}, {whom}")
+            reaches.add(reach)
+        return "\n".join(said)
 
     def state(self) -> dict[str, Any]:
         """What holds now. OpenMP counts are those of the thread that runs cells, as limited."""
