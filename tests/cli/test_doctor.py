@@ -202,3 +202,9 @@ def test_a_report_that_cannot_be_read_names_its_file(corewise, tmp_path, text):
     done = corewise("doctor", "--last", env={"XDG_STATE_HOME": str(tmp_path)})
     assert done.returncode == 7 and f"the newest report: {folder}/7.json: " in done.stderr
     assert "without it, the one before is shown" in done.stderr
+
+
+def test_a_main_thread_that_openmp_bound_is_not_the_budget(corewise):
+    pytest.importorskip("sklearn")
+    done = corewise("doctor", "--json", "-i", "sklearn.cluster", env={"OMP_PROC_BIND": "true"})
+    assert "on 1 CPUs" not in done.stdout or len(os.sched_getaffinity(0)) == 1

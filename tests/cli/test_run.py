@@ -1,6 +1,7 @@
 """run becomes the program; env says the same to a shell."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -147,3 +148,14 @@ def test_env_json(corewise):
 
 def test_the_terminal_and_stdin_are_the_programs(corewise):
     assert corewise("run", "-q", "--openmp", "2", "--", "cat", input="hello\n").stdout == "hello\n"
+
+
+@pytest.mark.parametrize("report", [[], ["--report"]])
+def test_where_openmp_binds_the_program_is_told_the_mask_from_before(corewise, report):
+    # A program that is linked with libgomp is bound before the agent runs.
+    script = "echo $$; cat /proc/$$/stat; echo $COREWISE_LAUNCHED_ON"
+    done = corewise("run", "-q", *report, "--", "sh", "-c", script, env={"OMP_PROC_BIND": "true"})
+    pid, stat, told = done.stdout.splitlines()
+    assert told.split()[:2] == [pid, stat.rsplit(")", 1)[1].split()[19]]
+    assert told.split()[2] == ",".join(map(str, sorted(os.sched_getaffinity(0))))
+    assert corewise("run", "-q", "--", "sh", "-c", script).stdout.splitlines()[2] == ""
