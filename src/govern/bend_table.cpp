@@ -27,6 +27,15 @@ constexpr BendRow sklearn(std::string_view module, std::string_view symbol,
   return {"scikit-learn", module, symbol, constant, "scikit_learn", kSklearnVersions, same};
 }
 
+// geometry._geometry stays whole: the surface of a frame adds to that of the frame before it in the
+// same thread. neighborlist was not tried.
+constexpr std::array<std::string_view, 1> kMdtrajVersions = {"1.11.1.post2"};
+
+constexpr BendRow mdtraj(std::string_view module, std::string_view symbol,
+                         std::string_view constant, Same same) {
+  return {"mdtraj", module, symbol, constant, "mdtraj", kMdtrajVersions, same};
+}
+
 constexpr std::array kRows = {
     sklearn("sklearn.cluster._k_means_common", "PyInit__k_means_common",
             "sklearn.cluster._k_means_common._euclidean_dense_dense_wrapper", Same::kToRounding),
@@ -55,6 +64,10 @@ constexpr std::array kRows = {
             Same::kToTheBit),
     sklearn("sklearn.metrics._pairwise_fast", "PyInit__pairwise_fast",
             "sklearn.metrics._pairwise_fast._sparse_manhattan", Same::kToTheBit),
+    mdtraj("mdtraj._rmsd", "PyInit__rmsd", "mdtraj._rmsd.getMultipleRMSDs_axis_major",
+           Same::kToTheBit),
+    mdtraj("mdtraj.geometry.drid", "PyInit_drid", "mdtraj.geometry.drid.compute_drid",
+           Same::kToTheBit),
 };
 
 }  // namespace

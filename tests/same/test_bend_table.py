@@ -84,6 +84,11 @@ def test_scikit_learn_bends():
     check_rows(sys.executable, SKLEARN, "bending_sklearn.py", "1,2,3,5,8", "1")
 
 
+def test_mdtraj_bends():
+    rows = [row for row in ROWS if row.library == "mdtraj"]
+    check_rows(sys.executable, rows, "bending_mdtraj.py", "1,2,3,5,8", "3")
+
+
 # The last of each minor version; the others have the same regions.
 @pytest.mark.parametrize("version", ["1.5", "1.6", "1.7", "1.8"])
 def test_other_versions_of_scikit_learn_bend(version):
@@ -224,5 +229,5 @@ def test_the_documentation_shows_the_table():
     page = (ROOT / "docs/govern.md").read_text()
     words = {"kToTheBit": "the same to the bit", "kToRounding": "equal to rounding"}
     assert f"scikit-learn {VERSIONS[0]} to {VERSIONS[-1]}" in page
-    shown = re.findall(r"^\| `(sklearn\.[\w.]+)` \| ([\w ]+) \|$", page, re.M)
-    assert shown == [(row.module, words[row.same]) for row in SKLEARN]
+    shown = re.findall(r"^\| `(\w+\.[\w.]+)` \| ([\w ]+) \|$", page, re.M)
+    assert shown == [(row.module, words[row.same]) for row in ROWS]
