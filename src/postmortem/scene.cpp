@@ -41,6 +41,7 @@ ScenePool draw(const Pool& pool) {
 
 const Scene* draw_scene(const Scene& before) {
   auto* scene = new Scene(before);
+  scene->before = &before;
   while (scene->pools.size() < pool_count()) {
     scene->pools.push_back(draw(pool_at(scene->pools.size())));
   }

@@ -23,6 +23,8 @@ struct Scene {
   std::string program;
   std::vector<Folder> folders;
   std::vector<ScenePool> pools;
+  // A handler may still read it; and what nothing points to, a leak checker reports to the host.
+  const Scene* before = nullptr;
 };
 
 // The one before, and the pools that were discovered since. Lives on for good.
