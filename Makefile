@@ -46,6 +46,14 @@ test-bend: setup-test install  ## the proof of what bends, with each version of 
 	@tools/setup.sh bend
 	@$(PYTHON) -m pytest -q tests/same/test_bend_table.py
 
+.PHONY: setup-same
+setup-same:
+	@tools/setup.sh same
+
+.PHONY: test-same
+test-same: setup-test setup-same install  ## real programs, governed and not: no difference (25 minutes)
+	@$(PYTHON) -m pytest -q tests/same/test_same.py
+
 .PHONY: test-sklearn
 test-sklearn: setup-test install  ## scikit-learn's own tests under `corewise run` (half an hour)
 	@tests/govern/run_sklearn_suite.sh $(abspath $(PYTHON))

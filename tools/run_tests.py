@@ -43,6 +43,7 @@ STEPS: list[tuple[str, str]] = [
     ("python", "pytest -q tests/python"),
     ("estimators", "pytest -q tests/estimators"),
     ("cli", "pytest -q tests/cli"),
+    ("same", "pytest -q tests/same/test_same.py --quick"),
     ("notebook", "pytest -q tests/notebook"),
     ("browser", "pytest -q tests/browser"),
     ("docs", "pytest -q tests/docs"),

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Installs what a target needs: Debian packages (as root, only the missing ones) and wheels into
-# the project's own virtual environment. Usage: tools/setup.sh demo|docs|test|bench|bend
+# the project's own virtual environment. Usage: tools/setup.sh demo|docs|test|bench|bend|same
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-what=${1:?usage: tools/setup.sh demo|docs|test|bench|bend}
+what=${1:?usage: tools/setup.sh demo|docs|test|bench|bend|same}
 venv=.venv
 
 packages=(cmake make g++ git libcli11-dev libfmt-dev libtomlplusplus-dev)
@@ -22,6 +22,8 @@ if [ "$what" = docs ] || [ "$what" = test ]; then
   wheels+=(docs)
 fi
 [ "$what" = bench ] && wheels+=(bench)
+# What `make test-same` needs beside the things of `test`.
+if [ "$what" = same ]; then packages+=(gromacs gromacs-data); fi
 
 missing=()
 for package in "${packages[@]}"; do
@@ -56,6 +58,11 @@ install_wheels() {  # folder of the environment, then names in tools/requirement
 # Older scikit-learns, with regions of their own: each in an environment of its own.
 if [ "$what" = bend ]; then
   for version in 1.5 1.6 1.7 1.8; do install_wheels .venv-bend-$version bend-$version; done
+  exit
+fi
+if [ "$what" = same ]; then
+  install_wheels .venv-same same
+  install_wheels .venv-same-old same-old
   exit
 fi
 

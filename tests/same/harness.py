@@ -1,0 +1,317 @@
+"""Runs a real program ungoverned and governed, and says what a person would see differ: its output
+and its exit code.
+
+A `Program` is a command, a `Mode` the conditions under which it runs governed: the budget, the size
+of its teams, how many copies run side by side, and when another job of the group holds the whole
+budget. The ungoverned program is the judge: it runs twice with teams of the same size, and what it
+prints both times must come out governed, to the bit. Only an entry that gives a reason compares to
+rounding.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import json
+import math
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+BUILT = ROOT / "build/same"
+GROUP = f"same-{os.getpid()}"
+PATIENCE = (
+    60.0  # seconds until a program counts as hanging, beside twenty times what it needs ungoverned
+)
+
+CLEAN = {
+    name: value
+    for name, value in os.environ.items()
+    if not re.match(r"(OMP|KMP|GOMP|OPENBLAS|MKL|NUMBA|COREWISE|LD)_", name)
+}
+CLEAN |= {"ASAN_OPTIONS": "verify_asan_link_order=0", "PYTHONDONTWRITEBYTECODE": "1"}
+
+# How an ungoverned program waits is not what it computes. With more threads than CPUs, spinning
+# takes minutes where sleeping takes seconds, on a machine that also runs other tests.
+PATIENT = {"GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0", "OPENBLAS_THREAD_TIMEOUT": "4"}
+
+
+@dataclass(frozen=True)
+class Program:
+    name: str
+    command: tuple[str, ...]
+    rounding: float = 0.0
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Mode:
+    name: str
+    threads: int
+    budget: int = 2
+    copies: int = 1
+    # The run, of the two in a process, during which another job holds the budget.
+    held: int | None = None
+
+    def __str__(self) -> str:
+        return self.name
+
+
+ALONE = [Mode(f"{b}x{t}", threads=t, budget=b) for b in (1, 2) for t in (2, 5, 8)]
+CROWDED = [Mode("two", threads=2, copies=2), Mode("four", threads=5, copies=4)]
+HELD = [Mode("grow", threads=2, held=0), Mode("shrink", threads=2, held=1)]
+MODES = ALONE + CROWDED + HELD
+# For `make test`: a small and a larger share of a team, and each way to change it; packages that it
+# has an environment for, one a kind of loop.
+QUICK = ("1x5", "2x8", "two", "grow", "shrink")
+QUICK_PACKAGES = ("kmeans-lloyd", "boosting-classifier", "nearest-neighbours", "mdtraj-sasa")
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a program ended; `code` is None if it had to be ended."""
+
+    code: int | None
+    out: str
+    err: str = field(compare=False)
+    seconds: float = field(compare=False)
+
+    def __str__(self) -> str:
+        end = f"hangs ({self.seconds:.0f} s)" if self.code is None else f"exit code {self.code}"
+        err = f"\n  {self.err[-1500:]}" if self.code != 0 and self.err else ""
+        return f"{end}: {self.out.strip()}{err}"
+
+
+class Running:
+    """A program that was started, in a process group of its own, so that all of it can be ended."""
+
+    def __init__(self, command: tuple[str | Path, ...], env: dict[str, str]) -> None:
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        self._process = subprocess.Popen(
+            command, env=CLEAN | env, text=True, start_new_session=True, **pipes
+        )
+        self._started = time.monotonic()
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def wait_for(self, file: Path) -> bool:
+        """Whether the program made this file, before it ended and in time."""
+        while not file.exists():
+            if not self.alive or time.monotonic() > self._started + PATIENCE:
+                return False
+            time.sleep(0.005)
+        return True
+
+    def end(self, patience: float = PATIENCE) -> Ended:
+        hangs = False
+        try:
+            out, err = self._process.communicate(timeout=patience)
+        except subprocess.TimeoutExpired:
+            hangs = True
+            os.killpg(self._process.pid, signal.SIGKILL)
+            out, err = self._process.communicate()
+        seconds = time.monotonic() - self._started
+        return Ended(None if hangs else self._process.returncode, out, err, seconds)
+
+
+def corewise() -> str:
+    return os.environ.get("COREWISE") or str(Path(sys.executable).with_name("corewise"))
+
+
+def governed(command: tuple[str | Path, ...], budget: int) -> tuple[str | Path, ...]:
+    chosen = ("--budget", str(budget), "--group", GROUP)
+    return (corewise(), "run", "-q", *chosen, "--", *command)
+
+
+@functools.cache
+def ungoverned(program: Program, threads: int) -> tuple[Ended, Ended]:
+    env = PATIENT | {"OMP_NUM_THREADS": str(threads)}
+    first, second = (Running(program.command, env) for _ in range(2))
+    return first.end(10 * PATIENCE), second.end(10 * PATIENCE)
+
+
+def run(program: Program, mode: Mode, patience: float = PATIENCE) -> list[Ended]:
+    """The program governed, each copy."""
+    command, env = governed(program.command, mode.budget), {"OMP_NUM_THREADS": str(mode.threads)}
+    if mode.held is not None:
+        return [run_held(command, env, mode, patience)]
+    copies = []
+    for _ in range(mode.copies):
+        copies.append(Running(command, env))
+        if mode.copies > 1:
+            time.sleep(random.random() / 2)
+    return [copy.end(patience) for copy in copies]
+
+
+def run_held(
+    command: tuple[str | Path, ...], env: dict[str, str], mode: Mode, patience: float
+) -> Ended:
+    """The program's two runs, of which one finds the budget taken."""
+    with tempfile.TemporaryDirectory() as folder:
+        reached, go = Path(folder, "reached"), Path(folder, "go")
+        env = env | {"SAME_MIDDLE": folder}
+        if mode.held == 0:
+            with budget_held(mode.budget):
+                program = Running(command, env)
+                program.wait_for(reached)
+            go.touch()
+            return program.end(patience)
+        program = Running(command, env)
+        program.wait_for(reached)
+        with budget_held(mode.budget):
+            go.touch()
+            return program.end(patience)
+
+
+@contextmanager
+def budget_held(budget: int) -> Iterator[None]:
+    with tempfile.TemporaryDirectory() as folder:
+        up, done = Path(folder, "up"), Path(folder, "done")
+        job = Running(governed((holder(), str(budget), up, done), budget), {})
+        assert job.wait_for(up), job.end()
+        try:
+            yield
+        finally:
+            done.touch()
+            assert job.end().code == 0
+
+
+def forget_group() -> None:
+    """Removes the ledgers that our runs shared."""
+    with tempfile.TemporaryDirectory() as folder:
+        up, done = Path(folder, "up"), Path(folder, "done")
+        done.touch()
+        for budget in {mode.budget for mode in MODES}:
+            command = list(governed((holder(), "1", up, done), budget))
+            command.insert(command.index("--"), "--report=json")
+            report = Running(tuple(command), {}).end().err.strip().splitlines()[-1]
+            for process in json.loads(report)["processes"]:
+                Path(process["ledger"]["path"]).unlink(missing_ok=True)
+
+
+def difference(program: Program, mode: Mode) -> str | None:
+    """What differs, for a person; None if nothing does."""
+    judges = ungoverned(program, mode.threads)
+    for judge in judges:
+        if judge.code != 0 or "NaN" in judge.out:
+            return f"unusable, as it fails ungoverned: {judge}"
+    if program.rounding == 0 and judges[0] != judges[1]:
+        return f"varies ungoverned, which its entry has to say:\n{judges[0]}\n{judges[1]}"
+    for copy in run(program, mode, PATIENCE + 20 * max(judge.seconds for judge in judges)):
+        if not any(alike(judge, copy, program.rounding) for judge in judges):
+            return f"ungoverned {judges[0]}\ngoverned   {copy}"
+    return None
+
+
+def alike(expected: Ended, got: Ended, rounding: float) -> bool:
+    if rounding == 0 or got.code != 0:
+        return expected == got
+    return close(values(expected.out), values(got.out), rounding)
+
+
+def values(text: str) -> Any:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def close(a: Any, b: Any, rounding: float) -> bool:
+    """Equal but for rounding; the bytes of arrays are left out."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        names = a.keys() - {"bits"}
+        return a.keys() == b.keys() and all(close(a[name], b[name], rounding) for name in names)
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(close(x, y, rounding) for x, y in zip(a, b, strict=True))
+    if isinstance(a, float) and isinstance(b, float):
+        return math.isclose(a, b, rel_tol=rounding, abs_tol=rounding)
+    return bool(a == b)
+
+
+# The idioms, and which of them is compiled how.
+
+COMPILERS = {"gcc": ("gcc",), "clang": ("clang-19",)}
+FLAGS = ("-O1", "-g", "-w", "-fopenmp", "-pthread", f"-I{HERE / 'idioms'}")
+# These write where a team that is larger than expected runs over.
+CHECKED = ("measured_then_indexed", "thread_buffers", "per_thread_minimum", "task_scratch")
+# These rely on regions of a library as others do on those of a program.
+IN_LIBRARY = ("clause_division", "max_threads_division", "nested_clauses", "measured_then_indexed")
+# Ungoverned, a child of libgomp's hangs; governed it must not (tests/same/test_same.py).
+HANGS_UNGOVERNED = ("forked_child",)
+
+
+def compiled(name: str, sources: tuple[Path, ...], *command: str) -> Path:
+    """The program, compiled unless it is there and newer than what it is made of."""
+    made = BUILT / name
+    newest = max(
+        file.stat().st_mtime for file in (*sources, HERE / "idioms/idiom.h", HERE / "harness.py")
+    )
+    if not made.exists() or made.stat().st_mtime < newest:
+        BUILT.mkdir(parents=True, exist_ok=True)
+        scratch = made.with_name(f"{name}.{os.getpid()}")
+        subprocess.run([*command, *sources, "-o", scratch], check=True)
+        scratch.rename(made)
+    return made
+
+
+@functools.cache
+def holder() -> Path:
+    return compiled("hold", (HERE / "hold.c",), "gcc", *FLAGS)
+
+
+def idiom(name: str, how: str) -> Path:
+    source = (HERE / f"idioms/{name}.c",)
+    compiler = COMPILERS[how.partition("-")[0]]
+    if how.endswith("asan"):
+        return compiled(f"{name}.{how}", source, *compiler, *FLAGS, "-fsanitize=address")
+    if how.endswith("library"):
+        shared = ("-shared", "-fPIC", "-Dmain=idiom_main")
+        library = compiled(f"lib{name}.{how}.so", source, *compiler, *FLAGS, *shared)
+        caller = (HERE / "idioms/in_library/caller.c", library)
+        return compiled(f"{name}.{how}", caller, *compiler, f"-Wl,-rpath,{BUILT}")
+    return compiled(f"{name}.{how}", source, *compiler, *FLAGS)
+
+
+def idioms() -> list[tuple[str, str]]:
+    """Each idiom and how it is compiled."""
+    present = [name for name, command in COMPILERS.items() if shutil.which(command[0])]
+    found = []
+    for file in sorted((HERE / "idioms").glob("*.c")):
+        variants = (
+            [""] + ["-asan"] * (file.stem in CHECKED) + ["-library"] * (file.stem in IN_LIBRARY)
+        )
+        found += [(file.stem, name + variant) for name in present for variant in variants]
+    return found
+
+
+# The packages.
+
+
+def packages() -> list[Program]:
+    """Those of programs/*.py whose environment is there."""
+    sys.path.insert(0, str(HERE))
+    import same
+
+    for file in sorted((HERE / "programs").glob("*.py")):
+        importlib.import_module(f"programs.{file.stem}")
+    found = []
+    for entry in same.ENTRIES:
+        python = ROOT / "-".join(filter(None, (".venv", entry.environment))) / "bin/python"
+        command = (str(python), str(HERE / "same.py"), entry.target)
+        if python.exists():
+            found.append(Program(entry.name, command, entry.rounding))
+    return found
