@@ -13,7 +13,8 @@ namespace {
 // each was tried. Modules with regions that are not here stay whole:
 //  - metrics._pairwise_distances_reduction._*: wrong neighbours, they count on the team they ask
 //  for
-//  - manifold._barnes_hut_tsne: not proven; of two runs tried, the maps were the same, the divergence
+//  - manifold._barnes_hut_tsne: not proven; of two runs tried, the maps were the same, the
+//  divergence
 //    of one differed by 37 rounding errors of a float
 //  - utils.arrayfuncs: its one sum, to rounding, would cost gradient boosting "to the bit"
 constexpr std::array<std::string_view, 11> kSklearnVersions = {

@@ -91,9 +91,9 @@ def test_mdtraj_bends():
 
 # The last of each minor version; the others have the same regions.
 @pytest.mark.parametrize("version", ["1.5", "1.6", "1.7", "1.8"])
-def test_other_versions_of_scikit_learn_bend(version):
+def test_other_versions_of_scikit_learn_bend(version, request):
     python = ROOT / f".venv-bend-{version}/bin/python"
-    if not python.exists():
+    if request.config.getoption("--quick", default=False) or not python.exists():
         pytest.skip("make test-bend installs it")
     check_rows(python, SKLEARN, "bending_sklearn.py", "1,2,3,5,8", "3")
 
