@@ -44,6 +44,7 @@ STEPS: list[tuple[str, str]] = [
     ("estimators", "pytest -q tests/estimators"),
     ("cli", "pytest -q tests/cli"),
     ("same", "pytest -q tests/same/test_same.py --quick"),
+    ("bends", "pytest -q tests/same/test_bend_table.py --quick"),
     ("notebook", "pytest -q tests/notebook"),
     ("browser", "pytest -q tests/browser"),
     ("docs", "pytest -q tests/docs"),
