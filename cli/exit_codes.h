@@ -18,6 +18,9 @@ enum Exit : int {
   kNotExamined = 7,
   kNoAgent = 8,
   kNotTaken = 9,
+  kDoesNotBend = 10,
+  kNothingTried = 11,
+  kNotReproducible = 12,
   kCannotStart = 126,
   kNotFound = 127,
 };
@@ -27,7 +30,7 @@ struct ExitMeaning {
   const char* meaning;
 };
 
-inline constexpr std::array<ExitMeaning, 12> kExitMeanings = {{
+inline constexpr std::array<ExitMeaning, 15> kExitMeanings = {{
     {kOk, "all was done"},
     {kFailed, "something failed, and what could be shown was; doctor: a warning or a danger"},
     {kUsage, "the command line was wrong; nothing was done"},
@@ -38,6 +41,10 @@ inline constexpr std::array<ExitMeaning, 12> kExitMeanings = {{
     {kNotExamined, "doctor: it could not examine all that it was asked to"},
     {kNoAgent, "the process has no control socket: nothing in it could be asked or changed"},
     {kNotTaken, "limit: a pool could not be limited; the others are"},
+    {kDoesNotBend, "run --try-bend: with smaller teams the program did something else"},
+    {kNothingTried, "run --try-bend: no region of the library was cut"},
+    {kNotReproducible,
+     "run --try-bend: the program's own runs differ, so that little was compared"},
     {kCannotStart, "the command was found but could not be started"},
     {kNotFound, "the command was not found"},
 }};

@@ -18,7 +18,7 @@ namespace corewise::cli {
 namespace {
 
 constexpr std::array<std::string_view, 5> kLimits = {"openmp", "blas", "tbb", "arrow", "numba"};
-constexpr std::array<std::string_view, 3> kGovern = {"on", "budget", "group"};
+constexpr std::array<std::string_view, 4> kGovern = {"on", "budget", "group", "bend"};
 
 class Reader {
  public:
@@ -105,6 +105,8 @@ class Reader {
                fmt::format("govern.budget: expected a number of threads above 0, at most {}",
                            CW_MAX_THREADS));
       }
+    } else if (key.str() == "bend") {
+      bend(key, node);
     } else {
       project_.group = node.value_exact<std::string>();
       if (!project_.group || project_.group->empty() ||
@@ -114,8 +116,25 @@ class Reader {
     }
   }
 
+  void bend(const toml::key& key, const toml::node& node) {
+    const toml::array* names = node.as_array();
+    bool good = names != nullptr;
+    if (good) {
+      for (const toml::node& each : *names) {
+        const auto name = each.value_exact<std::string>();
+        // A colon divides the names in COREWISE_BEND.
+        good = good && name && !name->empty() && name->find_first_of({":\0", 2}) == name->npos;
+        if (good) project_.bend.push_back(*name);
+      }
+    }
+    if (good) return;
+    refuse(key.source(),
+           "govern.bend: expected a list of parts of library paths in quotes, without ':'");
+  }
+
   std::string path_;
-  Project project_{.path = path_, .limits = {}, .govern = {}, .budget = {}, .group = {}};
+  Project project_{
+      .path = path_, .limits = {}, .govern = {}, .budget = {}, .group = {}, .bend = {}};
   std::optional<Error> error_;
   unsigned line_ = 0;
 };

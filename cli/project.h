@@ -4,6 +4,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "error.h"
 #include "thread_variables.h"
@@ -16,6 +17,7 @@ struct Project {
   std::optional<bool> govern;  // what it does not say has no value
   std::optional<double> budget;
   std::optional<std::string> group;
+  std::vector<std::string> bend;  // parts of the paths of libraries
 };
 
 // The nearest corewise.toml, from `folder` upwards; no value if there is none. CW_BAD_ARGUMENT

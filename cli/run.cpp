@@ -1,5 +1,6 @@
 // corewise run: starts a program governed, and becomes it; with --report it waits for it.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -25,6 +26,7 @@
 #include "run_report.h"
 #include "target.h"
 #include "thread_variables.h"
+#include "try_bend.h"
 
 namespace corewise::cli {
 namespace {
@@ -34,7 +36,9 @@ struct Options {
   std::optional<std::string> budget;
   std::string budget_from = "--budget";
   std::optional<std::string> group;
+  std::vector<std::string> bend;  // of the project's file
   std::string report;
+  Trial trial;  // asked for if it names a library
   bool no_govern = false;
   std::string project;  // the file that gave defaults
   bool project_governs = true;
@@ -104,6 +108,9 @@ std::optional<Error> add_agent(const Options& options, Changes& to) {
   to.set.push_back({"COREWISE_GOVERN", "1"});
   if (lowers(options.budget)) to.set.push_back({"COREWISE_BUDGET", *options.budget});
   if (options.group) to.set.push_back({"COREWISE_GROUP", *options.group});
+  if (!options.bend.empty()) {
+    to.set.push_back({"COREWISE_BEND", fmt::format("{}", fmt::join(options.bend, ":"))});
+  }
   for (const auto& idle : govern::idle_pools::variables()) {
     if (std::getenv(idle.name) != nullptr) continue;
     if (idle.unless != nullptr && std::getenv(idle.unless) != nullptr) continue;
@@ -221,7 +228,8 @@ std::optional<Error> add_project(Options& options) {
     if (kind != "tbb" && kind != "arrow") options.counts->emplace(kind, count);
   }
   if (options.no_govern) return std::nullopt;
-  const bool asked = options.budget || options.group || !options.report.empty();
+  const bool asked =
+      options.budget || options.group || !options.report.empty() || !options.trial.library.empty();
   if (project.govern == false && !asked) {
     options.no_govern = true;
     options.project_governs = false;
@@ -234,7 +242,34 @@ std::optional<Error> add_project(Options& options) {
   if (project.group && variable("COREWISE_GROUP").empty() && !options.group) {
     options.group = project.group;
   }
+  if (std::getenv("COREWISE_BEND") == nullptr) options.bend = project.bend;
   return std::nullopt;
+}
+
+std::optional<std::string> refuse_trial(const Options& options) {
+  const std::string& library = options.trial.library;
+  if (library.find(':') != library.npos) {
+    return fmt::format("--try-bend wants a part of one library's path, without ':', not '{}'",
+                       printable(library, false));
+  }
+  if (library.empty() && (options.trial.tries || options.trial.seed || options.trial.verbose)) {
+    return "--tries, --seed and --verbose go with --try-bend";
+  }
+  if (!library.empty() && !options.report.empty()) {
+    return "--try-bend has a report of its own: leave --report out";
+  }
+  return std::nullopt;
+}
+
+int run_trial(const Options& options, const Start& start, const Context& context) {
+  if (start.budget == 0) {
+    return fail(kNothingTried,
+                fmt::format("run: '{}' {}: it cannot be governed, so nothing can be tried",
+                            printable(context.words.front(), false), start.target.obstacle));
+  }
+  return try_bend(
+      options.trial, context.words, [&] { return become_program(start, context); },
+      context.settings);
 }
 
 int run(Options options, const Context& context) {
@@ -242,11 +277,13 @@ int run(Options options, const Context& context) {
     return fail(kUsage, "run: no command to start",
                 "put it after --: corewise run -- python train.py");
   }
-  if (options.no_govern && (options.budget || options.group || !options.report.empty())) {
+  const bool tries = !options.trial.library.empty();
+  if (options.no_govern && (options.budget || options.group || !options.report.empty() || tries)) {
     return fail(kUsage,
-                "run: --budget, --group and --report are about governing, which "
+                "run: --budget, --group, --report and --try-bend are about governing, which "
                 "--no-govern leaves out");
   }
+  if (const auto wrong = refuse_trial(options)) return fail(kUsage, "run: " + *wrong);
   if (const auto error = add_project(options)) {
     return fail(kUsage, "run: " + error->what, "nothing was started");
   }
@@ -260,9 +297,10 @@ int run(Options options, const Context& context) {
   if (!start) return fail(exit_for(start.error().status), "run: " + start.error().what);
   // It will say why.
   if (start->target.path.empty()) return become(context.words, start->target);
-  say(*start, options, context);
+  if (!tries) say(*start, options, context);
   apply(start->counts);
   apply(start->agent);
+  if (tries) return run_trial(options, *start, context);
   if (options.report.empty() || start->budget == 0) return become_program(*start, context);
   const auto status = start_and_report(options, *start, context);
   return status ? end_like(*status) : fail(kFailed, "run: " + status.error().what);
@@ -285,6 +323,25 @@ Action declare(CLI::App& app) {
                "Wait for the program and say on standard error what its processes wanted, got and "
                "were spared; --report=json for JSON")
       ->check(CLI::IsMember({"text", "json"}).description(""));
+  app.add_option(
+         "--try-bend", options->trial.library,
+         "Try whether the library whose path holds this gives the same results from smaller "
+         "teams: run the program whole, then with its teams cut at random, and compare "
+         "standard output and exit code")
+      ->type_name("NAME")
+      ->check([](const std::string& name) { return name.empty() ? "give a part of its path" : ""; },
+              "");
+  app.add_option_function<int>(
+         "--tries", [options](const int& tries) { options->trial.tries = tries; },
+         "Runs with cut teams (default: 5)")
+      ->type_name("N")
+      ->check(CLI::Range(1, 10000).description(""));
+  app.add_option_function<std::uint32_t>(
+         "--seed", [options](const std::uint32_t& seed) { options->trial.seed = seed; },
+         "Seed of the first run with cut teams; the next ones count up (default: any)")
+      ->type_name("N");
+  app.add_flag("--verbose", options->trial.verbose,
+               "With --try-bend, also what the program prints, on standard error");
   app.add_flag("--no-govern", options->no_govern, "Only set the counts that are given");
   options->counts = declare_counts(app);
   return [options](const Context& context) { return run(*options, context); };
@@ -310,16 +367,24 @@ const Command kRun = {
         "\n"
         "Defaults come from the nearest corewise.toml, in the working directory or above: counts "
         "in "
-        "[limits] (openmp, blas, numba), and on, budget and group in [govern]. The command line "
+        "[limits] (openmp, blas, numba), and on, budget, group and bend in [govern]. The command "
+        "line "
         "and "
         "the environment win over it.\n"
+        "\n"
+        "With --try-bend the program runs whole, twice, then with the teams of one library cut at "
+        "random, with nothing on standard input. The verdict comes first; exit code 0: it bends, "
+        "10: it does not, 11: nothing was tried, 12: the program is not reproducible. A run that "
+        "takes 20 times as long as whole, and at least 10 seconds, counts as hanging and is "
+        "killed.\n"
         "\n"
         "A program that is statically linked, setuid or made for another machine cannot be "
         "governed: that is said, and it runs with counts within the budget.",
     .example =
         "corewise run -- python train.py\n"
         "corewise run --budget 8 --report -- python train.py\n"
-        "corewise run --no-govern --openmp 8 --blas 4 -- python train.py",
+        "corewise run --no-govern --openmp 8 --blas 4 -- python train.py\n"
+        "corewise run --try-bend libmine -- python train.py",
     .declare = declare,
     .takes_command = true,
 };

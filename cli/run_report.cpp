@@ -16,6 +16,7 @@
 #include <string_view>
 #include <utility>
 
+#include "govern/bends.h"
 #include "govern/gate.h"
 #include "json.h"
 #include "json_reader.h"
@@ -42,10 +43,15 @@ struct Member {
   const char* name;
   std::uint64_t Counts::* value;
 };
-constexpr Member kSums[] = {{"regions", &Counts::regions},     {"calls", &Counts::calls},
-                            {"nested", &Counts::nested},       {"granted", &Counts::granted},
-                            {"shortened", &Counts::shortened}, {"withheld", &Counts::withheld},
-                            {"abandoned", &Counts::abandoned}};
+constexpr Member kSums[] = {{"regions", &Counts::regions},
+                            {"calls", &Counts::calls},
+                            {"nested", &Counts::nested},
+                            {"granted", &Counts::granted},
+                            {"shortened", &Counts::shortened},
+                            {"withheld", &Counts::withheld},
+                            {"abandoned", &Counts::abandoned},
+                            {"bending_regions", &Counts::bending},
+                            {"bent", &Counts::bent}};
 
 Counts counts_of(const JsonValue& line) {
   Counts counts;
@@ -54,6 +60,8 @@ Counts counts_of(const JsonValue& line) {
   }
   counts.widest = static_cast<std::uint64_t>(line.number_at("widest"));
   counts.not_needed_s = line.number_at("not_needed_s");
+  counts.bent_from = static_cast<std::uint64_t>(line.number_at("bent_from"));
+  counts.bent_to = static_cast<std::uint64_t>(line.number_at("bent_to"));
   return counts;
 }
 
@@ -70,6 +78,8 @@ void add(const Counts& counts, Counts& to) {
   for (const Member& member : kSums) to.*member.value += counts.*member.value;
   to.widest = std::max(to.widest, counts.widest);
   to.not_needed_s += counts.not_needed_s;
+  to.bent_from |= counts.bent_from;
+  to.bent_to |= counts.bent_to;
 }
 
 struct Process {
@@ -86,14 +96,41 @@ struct Report {
   std::vector<Process> processes;  // in order of their start
   Counts sum;
   std::vector<std::string> findings;
+  std::vector<std::string> region_modules;
+  std::vector<std::string> bending;
 };
 
-void collect_findings(const JsonValue& line, std::vector<std::string>& to) {
-  const auto add = [&](const std::string& finding) {
-    if (!finding.empty() && std::ranges::find(to, finding) == to.end()) to.push_back(finding);
-  };
-  for (const JsonValue& pool : line.items_at("pools")) add(pool.text_at("finding"));
-  for (const JsonValue& finding : line.items_at("findings")) add(finding.text);
+void add_new(const std::string& text, std::vector<std::string>& to) {
+  if (!text.empty() && std::ranges::find(to, text) == to.end()) to.push_back(text);
+}
+
+void collect(const JsonValue& line, Report& to) {
+  for (const JsonValue& pool : line.items_at("pools"))
+    add_new(pool.text_at("finding"), to.findings);
+  for (const JsonValue& finding : line.items_at("findings")) add_new(finding.text, to.findings);
+  for (const JsonValue& path : line.items_at("region_modules"))
+    add_new(path.text, to.region_modules);
+  for (const JsonValue& each : line.items_at("bending")) add_new(each.text_at("path"), to.bending);
+}
+
+// A name that one process does not know may be another's: only what none of them matched is one.
+void find_unmatched_bends(Report& report) {
+  std::vector<std::string> unmatched;
+  bool first = true;
+  for (const Process& process : report.processes) {
+    if (!process.ended) return;
+    const auto line = read_json(process.line);
+    if (!line) return;
+    std::vector<std::string> here;
+    for (const JsonValue& name : line->items_at("unmatched_bends")) here.push_back(name.text);
+    if (std::exchange(first, false)) unmatched = here;
+    std::erase_if(unmatched, [&](const std::string& name) {
+      return std::ranges::find(here, name) == here.end();
+    });
+  }
+  for (const std::string& name : unmatched) {
+    add_new(govern::unmatched_finding(name), report.findings);
+  }
 }
 
 Process& process_of(Report& report, const JsonValue& line, bool starts) {
@@ -124,7 +161,7 @@ Report read(const Collected& collected) {
     if (starts) continue;
     process.has_pools = !line->items_at("pools").empty();
     process.counts = counts_of(*line);
-    collect_findings(*line, report.findings);
+    collect(*line, report);
   }
   for (Process& process : report.processes) {
     if (!process.ended) {
@@ -133,6 +170,7 @@ Report read(const Collected& collected) {
     }
     add(process.counts, report.sum);
   }
+  find_unmatched_bends(report);
   return report;
 }
 
@@ -178,11 +216,6 @@ std::string table(const Report& report) {
          "threads that were not.\n";
 }
 
-std::string ending(int status) {
-  if (!WIFSIGNALED(status)) return fmt::format("exit code {}", WEXITSTATUS(status));
-  return fmt::format("killed by signal {} ({})", WTERMSIG(status), ::strsignal(WTERMSIG(status)));
-}
-
 std::string plural(std::size_t count, const char* what) {
   return fmt::format("{} {}{}", count, what, count == 1 ? "" : "es");
 }
@@ -211,6 +244,7 @@ std::string rest(const Report& report) {
 void write(Json& json, const Counts& counts) {
   for (const Member& member : kSums) json.field(member.name, counts.*member.value);
   json.field("widest", counts.widest).field("not_needed_s", counts.not_needed_s);
+  json.field("bent_from", counts.bent_from).field("bent_to", counts.bent_to);
 }
 
 }  // namespace
@@ -256,6 +290,16 @@ Collected ReportFile::read() const {
     if (!waits || turn == kTurns) return collected;
     ::usleep(kTurn);
   }
+}
+
+std::string ending(int status) {
+  if (!WIFSIGNALED(status)) return fmt::format("exit code {}", WEXITSTATUS(status));
+  return fmt::format("killed by signal {} ({})", WTERMSIG(status), ::strsignal(WTERMSIG(status)));
+}
+
+Sum sum_of(const Collected& collected) {
+  Report report = read(collected);
+  return {report.sum, std::move(report.region_modules), std::move(report.bending)};
 }
 
 std::string report_text(const Collected& collected, const Run& run) {

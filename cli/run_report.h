@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "error.h"
+#include "govern/gate.h"
 
 namespace corewise::cli {
 
@@ -31,12 +32,23 @@ class ReportFile {
   std::string path_;
 };
 
+// Of all processes together.
+struct Sum {
+  govern::gate::Counts counts;
+  std::vector<std::string> region_modules;  // paths of what has parallel regions
+  std::vector<std::string> bending;         // paths of what bends
+};
+Sum sum_of(const Collected& collected);
+
 struct Run {
   std::vector<std::string> words;
   int status = 0;  // as waitpid has it
   double seconds = 0;
   int budget = 0;
 };
+
+// "exit code 3", or "killed by signal 11 (Segmentation fault)"; `status` as waitpid has it.
+std::string ending(int status);
 
 std::string report_text(const Collected& collected, const Run& run);
 std::string report_json(const Collected& collected, const Run& run);

@@ -7,6 +7,7 @@
     [govern]
     on = true
     budget = 8
+    bend = ["libmine"]
 
 Read by `%load_ext corewise` and by `corewise run`, which must agree: cli/project.cpp says the same,
 and a test gives both the same files.
@@ -35,6 +36,7 @@ class Project(NamedTuple):
     govern: bool | None  #: whether to govern; None: it does not say
     budget: float | None  #: threads; None: it does not say
     group: str | None  #: who shares the budget; None: it does not say
+    bend: tuple[str, ...] = ()  #: parts of the paths of libraries that bend (docs/govern.md)
 
 
 def project(start: str | os.PathLike[str] | None = None) -> Project | None:
@@ -89,6 +91,11 @@ def _parsed(path: str, text: str) -> dict[str, Any]:
         raise BadFile(f"{path}: cannot be read: {error}") from None
 
 
+def _is_name(told: object) -> bool:
+    # A colon divides the names in COREWISE_BEND.
+    return type(told) is str and told != "" and not set(told) & {":", "\0"}
+
+
 class _Reader:
     def __init__(self, path: str, text: str) -> None:
         self._path = path
@@ -135,7 +142,7 @@ class _Reader:
             if type(value) is not int or not 1 <= value <= _MOST:
                 what = f"limits.{key}: expected a whole number of threads from 1 to {_MOST}"
                 raise self._refuse("limits", key, what)
-        govern = self._table("govern", ("on", "budget", "group"))
+        govern = self._table("govern", ("on", "budget", "group", "bend"))
         on, budget, group = (govern.get(key) for key in ("on", "budget", "group"))
         if on is not None and type(on) is not bool:
             raise self._refuse("govern", "on", "govern.on: expected true or false")
@@ -144,4 +151,8 @@ class _Reader:
             raise self._refuse("govern", "budget", what)
         if group is not None and (type(group) is not str or not group or "\0" in group):
             raise self._refuse("govern", "group", "govern.group: expected a name in quotes")
-        return Project(self._path, limits, on, budget, group)
+        bend = govern.get("bend", [])
+        if type(bend) is not list or not all(map(_is_name, bend)):
+            what = "govern.bend: expected a list of parts of library paths in quotes, without ':'"
+            raise self._refuse("govern", "bend", what)
+        return Project(self._path, limits, on, budget, group, tuple(bend))

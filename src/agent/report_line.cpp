@@ -106,6 +106,10 @@ void write_end(const Writer& writer, const govern::gate::Counts& counts, std::st
   line.seconds("not_needed_s", static_cast<std::uint64_t>(counts.not_needed_s * 1e9));
   line.field("abandoned", counts.abandoned);
   line.field("widest", counts.widest);
+  line.field("bending_regions", counts.bending);
+  line.field("bent", counts.bent);
+  line.field("bent_from", counts.bent_from);
+  line.field("bent_to", counts.bent_to);
   append(writer.file, line, fields);
 }
 

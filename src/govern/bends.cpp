@@ -13,6 +13,7 @@
 #include "../elf_reader.h"
 #include "../os/os.h"
 #include "../os/patch.h"
+#include "../os/program.h"
 #include "bend_table.h"
 #include "code_ranges.h"
 #include "installed_version.h"
@@ -34,6 +35,7 @@ struct State {
   os::KnownModules seen;
   std::vector<Found> found;
   std::vector<std::string> matched;  // names in COREWISE_BEND
+  std::string asked;                 // by the variables, at the last look
 };
 
 // Never destroyed: others may come while the process exits.
@@ -42,8 +44,27 @@ State& state() {
   return *made;
 }
 
-std::vector<std::string> names_in(const char* variable) {
-  const char* const value = std::getenv(variable);  // NOLINT(concurrency-mt-unsafe)
+const char* variable(const char* name) {
+  return std::getenv(name);  // NOLINT(concurrency-mt-unsafe): programs set these before they govern
+}
+
+constexpr const char* kBend = "COREWISE_BEND";
+constexpr const char* kTryBend = "COREWISE_TRY_BEND";
+constexpr const char* kExact = "COREWISE_EXACT_TEAMS";
+
+bool is_trial() { return variable(kTryBend) != nullptr; }
+
+std::string asked_by_variables() {
+  std::string all;
+  for (const char* name : {kBend, kTryBend, kExact}) {
+    const char* const value = variable(name);
+    all += value != nullptr ? std::string("=") + value + "\n" : "\n";
+  }
+  return all;
+}
+
+std::vector<std::string> names_in(const char* name_of_variable) {
+  const char* const value = variable(name_of_variable);
   std::string_view rest = value != nullptr ? value : "";
   std::vector<std::string> names;
   while (!rest.empty()) {
@@ -124,9 +145,10 @@ struct Names {
 
 // What one look found.
 struct Look {
-  Names bend{"COREWISE_BEND"};
-  Names exact{"COREWISE_EXACT_TEAMS"};
-  std::string program = os::real_path("/proc/self/exe");
+  bool trial = is_trial();
+  Names bend{trial ? kTryBend : kBend};
+  Names exact{kExact};
+  std::string program = os::program_path();
   std::vector<Found> found;
   std::vector<std::string> matched;
 
@@ -137,9 +159,11 @@ struct Look {
     const std::string& path = module.path.empty() ? program : module.path;
     const std::string* const named = bend.in(path);
     if (named != nullptr) matched.push_back(*named);
-    if (exact.in(path) != nullptr) return;
+    if (!trial && exact.in(path) != nullptr) return;
     if (named != nullptr) {
-      found.push_back({{path, "COREWISE_BEND"}, CodeRange(module)});
+      found.push_back({{path, trial ? kTryBend : kBend}, CodeRange(module)});
+    } else if (trial) {
+      return;
     } else if (auto library = proven(module, path)) {
       found.push_back({{path, std::move(*library)}, CodeRange(module)});
     }
@@ -157,6 +181,14 @@ bool bends(std::uintptr_t function) {
 
 void find_bending() {
   State& s = state();
+  // A notebook sets them after its libraries were seen: then all are looked at again.
+  if (std::string asked = asked_by_variables(); asked != s.asked) {
+    s.asked = std::move(asked);
+    s.seen = {};
+    s.found.clear();
+    s.matched.clear();
+    published.store(nullptr, std::memory_order_release);
+  }
   Look look;
   const std::uint64_t unloads = s.seen.subs;
   os::visit_new_modules(s.seen, [&](const os::LoadedModule& module) { look.visit(module); });
@@ -181,13 +213,16 @@ std::vector<Bending> bending_now() {
 }
 
 std::vector<std::string> unmatched_bends() {
-  std::vector<std::string> findings;
-  for (const std::string& name : names_in("COREWISE_BEND")) {
-    if (std::ranges::find(state().matched, name) != state().matched.end()) continue;
-    findings.push_back("COREWISE_BEND names '" + name +
-                       "', which is in the path of no library that was loaded");
-  }
-  return findings;
+  std::vector<std::string> names = names_in(is_trial() ? kTryBend : kBend);
+  std::erase_if(names, [](const std::string& name) {
+    return std::ranges::find(state().matched, name) != state().matched.end();
+  });
+  return names;
+}
+
+std::string unmatched_finding(const std::string& name) {
+  return std::string(is_trial() ? kTryBend : kBend) + " names '" + name +
+         "', which is in the path of no library that was loaded";
 }
 
 }  // namespace corewise::govern

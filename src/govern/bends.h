@@ -4,7 +4,8 @@
 // No call or variable of OpenMP says so; it is a property of a library's code. So it takes a proof,
 // a row of bend_table.cpp for this version of the library, or the word of the user: COREWISE_BEND
 // names libraries between colons by a part of their path. COREWISE_EXACT_TEAMS names such that
-// never bend, and wins.
+// never bend, and wins. Where COREWISE_TRY_BEND is set, as `corewise run --try-bend` has it, those
+// it names bend, and nothing else.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,7 @@ bool bends(std::uintptr_t function);
 // A loaded library whose regions bend.
 struct Bending {
   std::string path;
-  std::string why;  // the row's library and its version, or "COREWISE_BEND"
+  std::string why;  // the row's library and its version, or the variable that names it
 };
 
 // Looks at the modules that were loaded or unloaded since the last time. Not at the same time as
@@ -29,7 +30,9 @@ void find_bending();
 // As of the last find_bending(); under the lock of its caller.
 std::vector<Bending> bending_now();
 
-// Findings of the same look: names in COREWISE_BEND that are in no loaded library's path.
+// Of the same look: names in the variable that are in no loaded library's path, and what to say of
+// one. Under `corewise run` only the command line can say it, which knows every process.
 std::vector<std::string> unmatched_bends();
+std::string unmatched_finding(const std::string& name);
 
 }  // namespace corewise::govern

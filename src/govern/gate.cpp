@@ -27,6 +27,10 @@ struct alignas(64) Tally {
   Number not_needed_ns{0};
   Number abandoned{0};
   Number widest{0};
+  Number bending{0};
+  Number bent{0};
+  Number bent_from{0};
+  Number bent_to{0};
 };
 
 constexpr std::size_t kTallies = 32;
@@ -63,6 +67,23 @@ void raise(Number& number, std::uint64_t to) {
   std::uint64_t now = number.load(std::memory_order_relaxed);
   while (now < to && !number.compare_exchange_weak(now, to, std::memory_order_relaxed)) {
   }
+}
+
+std::uint64_t bit_of(int size) { return std::uint64_t{1} << std::min(size, kLastSize); }
+
+// Sizes are few, and seen again and again.
+void note_size(Number& sizes, int size) {
+  if ((sizes.load(std::memory_order_relaxed) & bit_of(size)) == 0) {
+    sizes.fetch_or(bit_of(size), std::memory_order_relaxed);
+  }
+}
+
+void count_bending(Tally& mine, int wanted, int got) {
+  add(mine.bending, 1);
+  if (got == wanted) return;
+  add(mine.bent, 1);
+  note_size(mine.bent_from, wanted);
+  note_size(mine.bent_to, got);
 }
 
 Tally& tally() {
@@ -107,7 +128,7 @@ void go_out() {
 int ask(Holding& held, const Grants* grants, Request request) {
   held.asked = grants;
   const int wanted = request.wanted;
-  if (request.kind == Kind::kRegion && !request.whole) {
+  if (request.kind != Kind::kCall && !request.whole) {
     request.wanted = std::min(wanted, most_in_team.load(std::memory_order_relaxed));
   }
   held.permit = grants->acquire(grants->self, request);
@@ -115,7 +136,8 @@ int ask(Holding& held, const Grants* grants, Request request) {
   held.team = request.whole ? wanted : held.permit.threads;
 
   Tally& mine = tally();
-  add(request.kind == Kind::kRegion ? mine.regions : mine.calls, 1);
+  add(request.kind != Kind::kCall ? mine.regions : mine.calls, 1);
+  if (request.kind == Kind::kRegion && !request.whole) count_bending(mine, wanted, held.team);
   add(mine.granted, static_cast<std::uint64_t>(held.team));
   if (held.team < wanted) {
     held.withheld = wanted - held.team;
@@ -123,7 +145,7 @@ int ask(Holding& held, const Grants* grants, Request request) {
     add(mine.shortened, 1);
     add(mine.withheld, static_cast<std::uint64_t>(held.withheld));
   }
-  if (request.kind == Kind::kRegion && held.team > 1) {
+  if (request.kind != Kind::kCall && held.team > 1) {
     if (const Observer* told = observer.load(std::memory_order_acquire)) told->busy();
   }
   return held.team;
@@ -138,7 +160,8 @@ void forget_parent() {
   if (const Observer* told = observer.load(std::memory_order_acquire)) told->idle();
   for (Tally& each : tallies) {
     for (Number* number : {&each.regions, &each.calls, &each.nested, &each.granted, &each.shortened,
-                           &each.withheld, &each.not_needed_ns, &each.abandoned, &each.widest}) {
+                           &each.withheld, &each.not_needed_ns, &each.abandoned, &each.widest,
+                           &each.bending, &each.bent, &each.bent_from, &each.bent_to}) {
       number->store(0, std::memory_order_relaxed);
     }
   }
@@ -223,7 +246,7 @@ int Tenancy::enter(int wanted, std::uint32_t pool, bool again) {
   inside.fetch_add(1);
   counted_ = true;
   forks_ = forks.load(std::memory_order_relaxed);
-  return ask(held_, grants, {.wanted = wanted, .again = again});
+  return ask(held_, grants, {.wanted = wanted, .kind = Kind::kArena, .again = again});
 }
 
 void Tenancy::leave() {
@@ -260,6 +283,10 @@ Counts counts_in(const void* page) {
         1e-9 * static_cast<double>(each.not_needed_ns.load(std::memory_order_relaxed));
     sum.abandoned += each.abandoned.load(std::memory_order_relaxed);
     sum.widest = std::max(sum.widest, each.widest.load(std::memory_order_relaxed));
+    sum.bending += each.bending.load(std::memory_order_relaxed);
+    sum.bent += each.bent.load(std::memory_order_relaxed);
+    sum.bent_from |= each.bent_from.load(std::memory_order_relaxed);
+    sum.bent_to |= each.bent_to.load(std::memory_order_relaxed);
   }
   return sum;
 }

@@ -27,7 +27,8 @@ struct Permit {
 
 namespace gate {
 
-enum class Kind { kRegion, kCall };
+// A team's region; what a scheduler of threads runs, which come and go; a call into BLAS.
+enum class Kind { kRegion, kArena, kCall };
 
 }  // namespace gate
 
@@ -171,7 +172,14 @@ struct Counts {
   double not_needed_s = 0;      // these threads' time: what would have been oversubscription
   std::uint64_t abandoned = 0;  // left without a word
   std::uint64_t widest = 0;     // most threads that one region or call wanted
+  std::uint64_t bending = 0;    // of the regions, those that bend
+  std::uint64_t bent = 0;       // of these, those that got fewer threads than they wanted
+  // Sizes of the teams that were bent, as wanted and as got: bit n for n threads, the last bit for
+  // as many or more.
+  std::uint64_t bent_from = 0;
+  std::uint64_t bent_to = 0;
 };
+inline constexpr int kLastSize = 52;  // a double holds that many bits, and so does JSON
 Counts counts();
 
 // The page that they stand in, so that it may be exchanged for one that others see too, and what

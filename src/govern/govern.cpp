@@ -85,7 +85,7 @@ void say(State& s, std::string finding) {
   s.findings.push_back(std::move(finding));
 }
 
-// What report_json() says but for the counts.
+// What report_json() says but for the counts. The list of findings is left open.
 void write_fields(Json& json, const State& s) {
   json.field("budget", s.budget);
   json.key("ledger").open('{');
@@ -104,16 +104,19 @@ void write_fields(Json& json, const State& s) {
   for (const Bending& bending : bending_now()) {
     json.open('{').field("path", bending.path).field("why", bending.why).close('}');
   }
+  json.close(']').key("unmatched_bends").open('[');
+  for (const std::string& name : unmatched_bends()) json.value(name);
+  json.close(']').key("region_modules").open('[');
+  for (const std::string& path : s.hold.region_modules()) json.value(path);
   json.close(']').key("findings").open('[');
   for (const std::string& finding : s.findings) json.value(finding);
-  for (const std::string& finding : unmatched_bends()) json.value(finding);
-  json.close(']');
 }
 
 void tell(State& s) {
   if (s.resident == nullptr) return;
   Json json;
   write_fields(json, s);
+  json.close(']');
   if (json.text() == s.told) return;
   s.told = json.text();
   s.resident->told(s.told);
@@ -380,9 +383,12 @@ std::string report_json() {
   json.field("nested", counts.nested).field("granted", counts.granted);
   json.field("shortened", counts.shortened).field("withheld", counts.withheld);
   json.field("not_needed_s", counts.not_needed_s).field("abandoned", counts.abandoned);
-  json.field("widest", counts.widest);
+  json.field("widest", counts.widest).field("bending_regions", counts.bending);
+  json.field("bent", counts.bent).field("bent_from", counts.bent_from);
+  json.field("bent_to", counts.bent_to);
   write_fields(json, s);
-  json.close('}');
+  for (const std::string& name : unmatched_bends()) json.value(unmatched_finding(name));
+  json.close(']').close('}');
   return json.text();
 }
 

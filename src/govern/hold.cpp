@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "../discover.h"
-#include "../os/os.h"
+#include "../os/program.h"
 #include "../runtimes/table.h"
 #include "arena.h"
 #include "dead_workers.h"
@@ -135,7 +135,7 @@ std::vector<std::string> Hold::region_modules() const {
   std::vector<std::string> paths;
   for (const auto& slots : slots_) {
     for (std::string& path : slots->modules(starts_region)) {
-      if (path.empty()) path = os::real_path("/proc/self/exe");
+      if (path.empty()) path = os::program_path();
       if (std::ranges::find(paths, path) == paths.end()) paths.push_back(std::move(path));
     }
   }

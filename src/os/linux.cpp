@@ -23,6 +23,7 @@
 
 #include "loader_entry.h"
 #include "os.h"
+#include "program.h"
 
 namespace corewise::os {
 namespace {
@@ -49,15 +50,6 @@ void let_go(void* handle) {
 
 // What /proc/self/exe of a program that was replaced while running ends in.
 constexpr std::string_view kDeleted = " (deleted)";
-
-std::string program_path() {
-  char path[PATH_MAX];
-  const ssize_t n = readlink("/proc/self/exe", path, sizeof path);
-  if (n <= 0) return {};
-  std::string_view text(path, static_cast<std::size_t>(n));
-  if (text.ends_with(kDeleted)) text.remove_suffix(kDeleted.size());
-  return std::string(text);
-}
 
 int first_only(dl_phdr_info* info, std::size_t, void* out) {
   *static_cast<Generation*>(out) = {info->dlpi_adds, info->dlpi_subs};
@@ -93,6 +85,15 @@ int collect(dl_phdr_info* info, std::size_t, void* out) {
 }
 
 }  // namespace
+
+std::string program_path() {
+  char path[PATH_MAX];
+  const ssize_t n = readlink("/proc/self/exe", path, sizeof path);
+  if (n <= 0) return {};
+  std::string_view text(path, static_cast<std::size_t>(n));
+  if (text.ends_with(kDeleted)) text.remove_suffix(kDeleted.size());
+  return std::string(text);
+}
 
 bool is_known(const dl_phdr_info& info, const KnownModules& known) {
   return info.dlpi_subs == known.subs &&

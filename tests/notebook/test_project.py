@@ -14,6 +14,9 @@ from conftest import ENVIRONMENT, Kernel
 from corewise import BadFile, Project, project
 
 GOOD = '[limits]\nopenmp = 8\nblas = 4\n\n[govern]\non = true\nbudget = 1\ngroup = "mine"\n'
+GOOD += 'bend = ["libmine", "libother.so"]\n'
+
+BEND = "govern.bend: expected a list of parts of library paths in quotes, without ':'"
 
 # What stands in the file, the line that is wrong, what both readers say of it.
 BAD = [
@@ -35,6 +38,13 @@ BAD = [
     ("[govern]\nbudget = nan\n", 2, "govern.budget: expected a number of threads above 0"),
     ("[govern]\nbudget = true\n", 2, "govern.budget: expected a number of threads above 0"),
     ("[govern]\ngroup = ''\n", 2, "govern.group: expected a name in quotes"),
+    ("[govern]\nbend = 'libmine'\n", 2, BEND),
+    ("[govern]\n\nbend = ['libmine', '']\n", 3, BEND),
+    ("[govern]\nbend = ['libmine:libother']\n", 2, BEND),
+    ("[govern]\nbend = [1]\n", 2, BEND),
+    ("[govern]\nbend = [['libmine']]\n", 2, BEND),
+    ("[govern]\nbend = true\n", 2, BEND),
+    ('[govern]\nbend = ["lib\\u0000mine"]\n', 2, BEND),
     ("[limits]\nblas = 4\nblas = 5\n", 3, ""),
     ("[limits\nblas = 4\n", 1, ""),
     ("[limits]\nblas =\n", 2, ""),
@@ -60,7 +70,7 @@ def test_the_nearest_file_counts(tmp_path: Path) -> None:
     below.mkdir(parents=True)
     file = tmp_path / "corewise.toml"
     file.write_text(GOOD)
-    said = Project(str(file), {"openmp": 8, "blas": 4}, True, 1, "mine")
+    said = Project(str(file), {"openmp": 8, "blas": 4}, True, 1, "mine", ("libmine", "libother.so"))
     assert project(below) == project(tmp_path) == said
     (below / "corewise.toml").write_text("")
     assert project(below) == Project(str(below / "corewise.toml"), {}, None, None, None)
@@ -161,6 +171,7 @@ def test_run_takes_defaults_and_the_command_line_wins(tmp_path: Path) -> None:
     after = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
     assert after["OMP_NUM_THREADS"] == "3" and after["OPENBLAS_NUM_THREADS"] == "4"
     assert after["COREWISE_BUDGET"] == "1" and after["COREWISE_GROUP"] == "mine"
+    assert after["COREWISE_BEND"] == "libmine:libother.so"
     assert "governed, budget 1" in done.stderr and f"({tmp_path}/corewise.toml)" in done.stderr
     (tmp_path / "corewise.toml").write_text("[limits]\nblas = 1\narrow = 2\n[govern]\non = false\n")
     done = run(below, "--", "env")
@@ -169,6 +180,33 @@ def test_run_takes_defaults_and_the_command_line_wins(tmp_path: Path) -> None:
     done = run(below, "--", "env")
     assert done.returncode == 0 and "COREWISE_GOVERN" not in done.stdout
     assert done.stderr == f"corewise: not governed ({tmp_path}/corewise.toml)\n"
+
+
+@needs_tool
+@pytest.mark.parametrize("own", ["libown", ""])
+def test_libraries_that_bend_in_the_environment_win(tmp_path: Path, own: str) -> None:
+    (tmp_path / "corewise.toml").write_text(GOOD)
+    command = [sys.executable, "-m", "corewise", "run", "--", "env"]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env=ENVIRONMENT | {"COREWISE_BEND": own},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert f"COREWISE_BEND={own}\n" in done.stdout
+
+
+@needs_tool
+def test_a_library_that_no_process_loads_is_said(tmp_path: Path) -> None:
+    (tmp_path / "corewise.toml").write_text('[govern]\nbend = ["libmine", "libc.so"]\n')
+    # The shell does not load NumPy, and its child does.
+    words = ["--report", "--", "sh", "-c", f"{sys.executable} -c 'import numpy'; true"]
+    said = "COREWISE_BEND names 'libmine', which is in the path of no library that was loaded"
+    assert run(tmp_path, *words).stderr.count(f"Finding: {said}\n") == 1
+    (tmp_path / "corewise.toml").write_text('[govern]\nbend = ["openblas"]\n')
+    assert "COREWISE_BEND" not in run(tmp_path, *words).stderr
 
 
 def test_a_notebook_begins_with_its_folders_limits(kernel: Kernel, tmp_path: Path) -> None:
@@ -203,6 +241,33 @@ def test_governing_from_the_file(kernel: Kernel, tmp_path: Path) -> None:
     (tmp_path / "corewise.toml").write_text("[govern]\non = true\nbudget = 1\n")
     assert "governed, budget 1" in kernel("%threads reset").text
     assert kernel("corewise.govern_report()['budget']").result == "1"
+
+
+def test_what_bends_in_a_notebook(kernel: Kernel, tmp_path: Path) -> None:
+    file = tmp_path / "corewise.toml"
+    bending = "[b['why'] for b in corewise.govern_report()['bending'] if 'libgomp' in b['path']]"
+    set_now = "import os; os.environ.get('COREWISE_BEND')"
+    kernel("%govern on 1")
+    file.write_text('[govern]\non = true\nbudget = 1\nbend = ["libgomp", "libnone"]\n')
+    assert "bends: libgomp, libnone" in kernel("%threads reset").text
+    # Also in libraries that were looked at before, and in the children to come.
+    assert kernel(bending).result == "['COREWISE_BEND']"
+    assert kernel(set_now).result == "'libgomp:libnone'"
+    said = kernel("%govern").shown[0]["text/plain"]
+    assert "names 'libnone', which is in the path of no library" in said and "libgomp'" not in said
+    file.write_text("[govern]\non = true\nbudget = 1\nbend = ['a:b']\n")
+    assert "without ':'" in kernel("%threads reset").text
+    assert kernel(set_now).result == "'libgomp:libnone'"
+    file.write_text("[govern]\non = true\nbudget = 1\n")
+    kernel("%threads reset")
+    assert kernel(bending).result == "[]" and kernel(set_now).result == ""
+    # What somebody else set stays.
+    kernel("os.environ['COREWISE_BEND'] = 'libother'")
+    file.write_text('[govern]\non = true\nbudget = 1\nbend = ["libgomp"]\n')
+    assert "bends:" not in kernel("%threads reset").text
+    kernel("%unload_ext corewise")
+    assert kernel(set_now).result == "'libother'"
+    kernel("del os.environ['COREWISE_BEND']")
 
 
 def test_the_words_are_those_of_limits() -> None:

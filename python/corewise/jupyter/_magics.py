@@ -146,16 +146,20 @@ class Magics:
         if found is None:
             return False
         before = self.session.counts
+        bent = self.session.bend(found.bend)
         try:
             self.session.set(found.limits)
             if found.govern:
                 self.session.govern(found.budget, found.group)
         except Error as error:
             self.session.set(before)
+            self.session.bend(bent)
             raise BadFile(f"{found.path}: {error}") from None
         parts = [_words.text(found.limits)] if found.limits else []
         if self.session.governed:
             parts.append(f"governed, budget {govern_report()['budget']}")
+        if self.session.bending:
+            parts.append(f"bends: {', '.join(self.session.bending)}")
         _say(f"{', '.join(parts) or 'nothing to apply'} ({found.path})")
         return True
 
@@ -166,6 +170,7 @@ class Magics:
     def _reset(self) -> None:
         if not self.apply_project():
             self.session.set({})
+            self.session.bend(())
             _say(f"no limits: there is no {NAME} in {_folder()} or above")
 
     def _report(self) -> None:

@@ -7,6 +7,7 @@ runs cells opens the limits for itself: at the first cell that it runs after the
 
 from __future__ import annotations
 
+import os
 import threading
 
 from .._errors import Error
@@ -14,6 +15,9 @@ from .._govern import govern, ungovern
 from .._limits import limits
 from . import _words
 from ._words import Counts
+
+# Read by the core whenever it governs.
+_BEND = "COREWISE_BEND"
 
 
 class Session:
@@ -26,6 +30,7 @@ class Session:
         self._open: dict[int, tuple[int, limits]] = {}  # by thread: of which version, what
         self._cells: dict[int, limits] = {}
         self._governed: tuple[float | None, str | None] | None = None
+        self._bend: str | None = None  # that this session put into the environment
 
     @property
     def counts(self) -> Counts:
@@ -106,6 +111,27 @@ class Session:
             finally:
                 ended.restore()
 
+    @property
+    def bending(self) -> tuple[str, ...]:
+        """What `bend` named."""
+        return tuple(self._bend.split(":")) if self._bend else ()
+
+    def bend(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Has these libraries bend where this process, or one that it starts, is governed, in place
+        of those that this session named before; empty: none. What somebody else put into the
+        environment stays. Returns the earlier ones."""
+        with self._lock:
+            before = self.bending
+            if os.environ.get(_BEND) not in (None, self._bend):
+                self._bend = None
+                return before
+            self._bend = ":".join(names) or None
+            if self._bend is None:
+                os.environ.pop(_BEND, None)
+            else:
+                os.environ[_BEND] = self._bend
+            return before
+
     def govern(self, budget: float | None = None, group: str | None = None) -> None:
         """Governs, in place of what this session governed before. A failure changes nothing."""
         with self._lock:
@@ -134,6 +160,7 @@ class Session:
         self.end_cell()
         self.set({})
         self.ungovern()
+        self.bend(())
 
 
 def _raised(held: limits) -> str:
