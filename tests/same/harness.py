@@ -62,6 +62,7 @@ class Program:
 @dataclass(frozen=True)
 class Mode:
     name: str
+    # OMP_NUM_THREADS; 0: not set, as most programs are run.
     threads: int
     budget: int = 2
     copies: int = 1
@@ -72,13 +73,14 @@ class Mode:
         return self.name
 
 
-ALONE = [Mode(f"{b}x{t}", threads=t, budget=b) for b in (1, 2) for t in (2, 5, 8)]
+ALONE = [Mode("1xall", threads=0, budget=1)]
+ALONE += [Mode(f"{b}x{t}", threads=t, budget=b) for b in (1, 2) for t in (2, 5, 8)]
 CROWDED = [Mode("two", threads=2, copies=2), Mode("four", threads=5, copies=4)]
 HELD = [Mode("grow", threads=2, held=0), Mode("shrink", threads=2, held=1)]
 MODES = ALONE + CROWDED + HELD
 # For `make test`: a small and a larger share of a team, and each way to change it; packages that it
 # has an environment for, one a kind of loop.
-QUICK = ("1x5", "2x8", "two", "grow", "shrink")
+QUICK = ("1xall", "1x5", "2x8", "two", "grow", "shrink")
 QUICK_PACKAGES = ("kmeans-lloyd", "boosting-classifier", "nearest-neighbours", "mdtraj-sasa")
 
 
@@ -140,16 +142,20 @@ def governed(command: tuple[str | Path, ...], budget: int) -> tuple[str | Path, 
     return (corewise(), "run", "-q", *chosen, "--", *command)
 
 
+def teams_of(threads: int) -> dict[str, str]:
+    return {"OMP_NUM_THREADS": str(threads)} if threads else {}
+
+
 @functools.cache
 def ungoverned(program: Program, threads: int) -> tuple[Ended, Ended]:
-    env = PATIENT | {"OMP_NUM_THREADS": str(threads)}
+    env = PATIENT | teams_of(threads)
     first, second = (Running(program.command, env) for _ in range(2))
     return first.end(10 * PATIENCE), second.end(10 * PATIENCE)
 
 
 def run(program: Program, mode: Mode, patience: float = PATIENCE) -> list[Ended]:
     """The program governed, each copy."""
-    command, env = governed(program.command, mode.budget), {"OMP_NUM_THREADS": str(mode.threads)}
+    command, env = governed(program.command, mode.budget), teams_of(mode.threads)
     if mode.held is not None:
         return [run_held(command, env, mode, patience)]
     copies = []
@@ -244,8 +250,13 @@ def close(a: Any, b: Any, rounding: float) -> bool:
 
 # The idioms, and which of them is compiled how.
 
-COMPILERS = {"gcc": ("gcc",), "clang": ("clang-19",)}
-FLAGS = ("-O1", "-g", "-w", "-fopenmp", "-pthread", f"-I{HERE / 'idioms'}")
+INTEL = ROOT / ".venv-real/lib"
+COMPILERS = {
+    "gcc": ("gcc", "-fopenmp"),
+    "clang": ("clang-19", "-fopenmp"),
+    "intel": ("clang-19", "-fopenmp=libiomp5", f"-L{INTEL}", f"-Wl,-rpath,{INTEL}"),
+}
+FLAGS = ("-O1", "-g", "-w", "-pthread", f"-I{HERE / 'idioms'}")
 # These write where a team that is larger than expected runs over.
 CHECKED = ("measured_then_indexed", "thread_buffers", "per_thread_minimum", "task_scratch")
 # These rely on regions of a library as others do on those of a program.
@@ -270,7 +281,7 @@ def compiled(name: str, sources: tuple[Path, ...], *command: str) -> Path:
 
 @functools.cache
 def holder() -> Path:
-    return compiled("hold", (HERE / "hold.c",), "gcc", *FLAGS)
+    return compiled("hold", (HERE / "hold.c",), *COMPILERS["gcc"], *FLAGS)
 
 
 def idiom(name: str, how: str) -> Path:
@@ -289,13 +300,16 @@ def idiom(name: str, how: str) -> Path:
 def idioms() -> list[tuple[str, str]]:
     """Each idiom and how it is compiled."""
     present = [name for name, command in COMPILERS.items() if shutil.which(command[0])]
+    if not (INTEL / "libiomp5.so").exists():
+        present.remove("intel")
     found = []
     for file in sorted((HERE / "idioms").glob("*.c")):
         variants = (
             [""] + ["-asan"] * (file.stem in CHECKED) + ["-library"] * (file.stem in IN_LIBRARY)
         )
         found += [(file.stem, name + variant) for name in present for variant in variants]
-    return found
+    # Intel's runtime leaks of its own, and AddressSanitizer counts that.
+    return [(name, how) for name, how in found if how != "intel-asan"]
 
 
 # The packages.

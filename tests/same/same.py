@@ -79,7 +79,7 @@ def middle() -> None:
 def main(target: str) -> None:
     file, function = target.split(".")
     work = getattr(importlib.import_module(f"programs.{file}"), function)
-    threads = int(os.environ["OMP_NUM_THREADS"])
+    threads = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
     print(json.dumps(work(threads)), flush=True)
     middle()
     print(json.dumps(work(threads)), flush=True)
