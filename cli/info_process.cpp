@@ -39,6 +39,7 @@ void complete(outside::Process& process, const std::optional<Answer>& told) {
     const JsonValue* one = told_of(seen.pool, told);
     if (one == nullptr) continue;
     seen.look = {static_cast<int>(one->number_at("threads")), ""};
+    if (seen.look.threads == 0) seen.look.unknown = one->text_at("detail");
     seen.pool.version = one->text_at("version");
     const double limit = one->number_at("limit");
     if (limit > 0) {

@@ -78,19 +78,20 @@ typedef enum cw_scope {
 
 /** One runtime found in one loaded module. Strings are never NULL; "" means unknown. */
 typedef struct cw_pool {
-  size_t size;          /**< set to sizeof(cw_pool) before the call */
-  uint32_t id;          /**< index, stable for the life of the process */
-  cw_api api;           /**< what user code asks for */
-  cw_scope scope;       /**< whom a setter reaches */
-  int32_t threads;      /**< now, as the calling thread sees it; 0 when the runtime does not tell */
-  int32_t ceiling;      /**< most it can be set to; 0 when there is no fixed ceiling */
-  int32_t caller_slots; /**< calls in flight it can hold at once; 0 when unbounded or unknown */
-  const char* api_name; /**< "openmp", "blas", "tbb", "arrow", "numba" */
-  const char* runtime;  /**< "openblas", "mkl", "blis", "flexiblas", "libgomp", "tbb", ... */
-  const char* prefix;   /**< the file-name prefix that limits may use, e.g. "libgomp" */
-  const char* path;     /**< the library file, links resolved; as loaded if it is gone */
-  const char* version;  /**< as the library tells it */
-  const char* layer;    /**< threading layer: "pthreads", "openmp", "disabled", "intel", ... */
+  size_t size;     /**< set to sizeof(cw_pool) before the call */
+  uint32_t id;     /**< index, stable for the life of the process */
+  cw_api api;      /**< what user code asks for */
+  cw_scope scope;  /**< whom a setter reaches */
+  int32_t threads; /**< now, as the calling thread sees it; 0 when the runtime does not tell, or
+                        was not used yet: detail then says so */
+  int32_t ceiling; /**< most it can be set to; 0 when there is no fixed ceiling */
+  int32_t caller_slots;     /**< calls in flight it can hold at once; 0 when unbounded or unknown */
+  const char* api_name;     /**< "openmp", "blas", "tbb", "arrow", "numba" */
+  const char* runtime;      /**< "openblas", "mkl", "blis", "flexiblas", "libgomp", "tbb", ... */
+  const char* prefix;       /**< the file-name prefix that limits may use, e.g. "libgomp" */
+  const char* path;         /**< the library file, links resolved; as loaded if it is gone */
+  const char* version;      /**< as the library tells it */
+  const char* layer;        /**< threading layer: "pthreads", "openmp", "disabled", "intel", ... */
   const char* architecture; /**< the kernel set chosen, e.g. "SkylakeX" */
   const char* detail;       /**< one clause worth showing, e.g. "MKL_DYNAMIC=1 may use fewer" */
 } cw_pool;
@@ -172,9 +173,15 @@ CW_API uint64_t cw_generation(void);
  * loaded, so that its functions stay callable. Ids are 0 .. count-1 in load order of discovery. */
 CW_API size_t cw_pool_count(void);
 
-/** Fills out for pool id, reading its thread count now. CW_UNKNOWN_NAME if there is no such id,
- * CW_BAD_ARGUMENT if size was not set. */
+/** Fills out for pool id, reading its thread count now, but never as the first to call its library:
+ * threads is 0 then, and what only a call tells is empty, until the program has used it.
+ * CW_UNKNOWN_NAME if there is no such id, CW_BAD_ARGUMENT if size was not set. */
 CW_API cw_status cw_pool_get(uint32_t id, cw_pool* out);
+
+/** The same, but asks also a library that the program has not used yet, for who is going to set it.
+ * cw_pool_get never does: LLVM's OpenMP runtime, MKL, BLIS, oneTBB and Arrow set themselves up, and
+ * read their environment variables, at the first call. */
+CW_API cw_status cw_pool_ask(uint32_t id, cw_pool* out);
 
 /** Opens limits: checks every rule, then sets, then reads back. All or nothing: on failure no pool
  * was changed. Where several open limits reach a pool the tightest wins; when the last one closes

@@ -50,7 +50,7 @@ struct pool {
   std::uint32_t id = 0;            ///< index from 0, stable for the life of the process
   cw_api api = CW_API_OPENMP;      ///< what user code asks for
   cw_scope scope = CW_SCOPE_NONE;  ///< whom a setter reaches
-  int threads = 0;            ///< now, as the calling thread sees it; 0: the runtime does not tell
+  int threads = 0;            ///< now, as the calling thread sees it; 0: not told, or not used yet
   int ceiling = 0;            ///< most it can be set to; 0: none
   int caller_slots = 0;       ///< calls in flight it can hold at once; 0: unbounded or unknown
   std::string_view api_name;  ///< "openmp", "blas", "tbb", "arrow", "numba"

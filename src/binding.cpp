@@ -111,7 +111,7 @@ Evidence gather(const os::Machine& machine) {
   for (std::size_t id = 0; id < pool_count(); ++id) {
     const Pool& pool = pool_at(id);
     if (pool.runtime->api != CW_API_OPENMP) continue;
-    auto places = pool.runtime->places != nullptr ? pool.runtime->places(pool) : std::nullopt;
+    auto places = pool.runtime->places(pool).value_or(std::nullopt);
     if (!places) {
       evidence.late_binder = evidence.late_binder || asked;
     } else if (!places->all.empty()) {

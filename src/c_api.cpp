@@ -1,9 +1,13 @@
 // The C ABI over the core, and the only place where an exception may arrive: bad_alloc becomes
 // CW_OUT_OF_MEMORY, anything else CW_INTERNAL.
+#include <pthread.h>
+
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <new>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -34,26 +38,80 @@ struct cw_limits {
 
 namespace {
 
-// Fixed, so that saying "out of memory" needs none; long sentences are cut.
-thread_local char last_error[1024];
+// Of each thread, the sentence about its last failure: on the heap, as most threads never fail, and
+// what a library has in thread-local memory is missing to those loaded later ("cannot allocate
+// memory in static TLS block").
+class LastError {
+ public:
+  LastError() : usable_(::pthread_key_create(&key_, release) == 0) {}
+
+  const char* text() const {
+    const auto* text = usable_ ? static_cast<const char*>(::pthread_getspecific(key_)) : nullptr;
+    return text != nullptr ? text : "";
+  }
+  void clear() { set_short(""); }
+  // Long sentences are cut; where there is no memory for it, the general one about that is left.
+  void set(const char* what, std::size_t length) {
+    auto* text = usable_ ? static_cast<char*>(::pthread_getspecific(key_)) : nullptr;
+    if (!usable_ || is_fixed(text)) text = usable_ ? own() : nullptr;
+    if (text == nullptr) return set_short(kNoMemory);
+    const std::size_t n = std::min(length, kSize - 1);
+    std::memcpy(text, what, n);
+    text[n] = '\0';
+  }
+
+ private:
+  static constexpr std::size_t kSize = 1024;
+  static constexpr const char* kNoMemory = "there is no memory for the sentence about it";
+
+  static bool is_fixed(const char* text) { return text == nullptr || text == kNoMemory; }
+  static void release(void* text) {
+    if (!is_fixed(static_cast<const char*>(text))) std::free(text);
+  }
+  char* own() {
+    auto* made = static_cast<char*>(std::calloc(1, kSize));
+    if (made != nullptr && ::pthread_setspecific(key_, made) != 0) {
+      std::free(made);
+      return nullptr;
+    }
+    return made;
+  }
+  // `text` is a constant.
+  void set_short(const char* text) {
+    if (!usable_) return;
+    auto* mine = static_cast<char*>(::pthread_getspecific(key_));
+    if (!is_fixed(mine)) {
+      mine[0] = '\0';
+    } else if (mine != nullptr || *text != '\0') {
+      static_cast<void>(::pthread_setspecific(key_, *text != '\0' ? text : nullptr));
+    }
+  }
+
+  pthread_key_t key_{};
+  bool usable_;
+};
+
+// Never destroyed: other threads may fail while the process exits.
+LastError& last_error() {
+  static auto* const made = new LastError;
+  return *made;
+}
 
 cw_status fail(cw_status status, const std::string& what) {
-  const std::size_t n = std::min(what.size(), sizeof last_error - 1);
-  std::memcpy(last_error, what.data(), n);
-  last_error[n] = '\0';
+  last_error().set(what.data(), what.size());
   return status;
 }
 
 cw_status fail(const Error& error) { return fail(error.status, error.what); }
 
 cw_status fail_plain(cw_status status) {
-  std::strncpy(last_error, status_message(status), sizeof last_error - 1);
+  last_error().set(status_message(status), std::strlen(status_message(status)));
   return status;
 }
 
 template <class Body>
 cw_status guarded(Body&& body) noexcept {
-  last_error[0] = '\0';
+  last_error().clear();
   const int callers_errno = errno;
   cw_status status;
   try {
@@ -99,12 +157,12 @@ bool hand_out(const T& made, T* out, std::size_t first) {
   return true;
 }
 
-cw_pool to_c(const Pool& pool) {
+cw_pool to_c(const Pool& pool, std::optional<int> threads) {
   cw_pool out{};
   out.id = pool.id;
   out.api = pool.runtime->api;
   out.scope = pool.scope;
-  out.threads = pool.runtime->get != nullptr ? std::max(0, pool.runtime->get(pool)) : 0;
+  out.threads = threads.value_or(0);
   out.ceiling = pool.ceiling;
   out.caller_slots = pool.caller_slots;
   out.api_name = kApiNames[static_cast<std::size_t>(pool.runtime->api)];
@@ -114,8 +172,17 @@ cw_pool to_c(const Pool& pool) {
   out.version = pool.version.c_str();
   out.layer = pool.layer.c_str();
   out.architecture = pool.architecture.c_str();
-  out.detail = pool.detail.c_str();
+  out.detail = pool.shown_detail();
   return out;
+}
+
+cw_status no_such_pool(std::uint32_t id) {
+  return fail(CW_UNKNOWN_NAME, "there is no pool with id " + std::to_string(id));
+}
+
+cw_status hand_out_pool(const Pool& pool, std::optional<int> threads, cw_pool* out) {
+  if (hand_out(to_c(pool, threads), out, kFirstPool)) return CW_OK;
+  return fail(CW_BAD_ARGUMENT, "out is null, or its size was not set to sizeof(cw_pool)");
 }
 
 cw_status known(const cw_status& status) {
@@ -193,7 +260,7 @@ const char* cw_status_name(cw_status status) { return status_name(known(status))
 
 const char* cw_status_message(cw_status status) { return status_message(known(status)); }
 
-const char* cw_last_error(void) { return last_error; }
+const char* cw_last_error(void) { return last_error().text(); }
 
 cw_status cw_refresh(int* changed) {
   return guarded([&] {
@@ -221,13 +288,17 @@ size_t cw_pool_count(void) {
 cw_status cw_pool_get(uint32_t id, cw_pool* out) {
   return guarded([&] {
     catch_up();
-    if (id >= pool_count()) {
-      return fail(CW_UNKNOWN_NAME, "there is no pool with id " + std::to_string(id));
-    }
-    if (!hand_out(to_c(pool_at(id)), out, kFirstPool)) {
-      return fail(CW_BAD_ARGUMENT, "out is null, or its size was not set to sizeof(cw_pool)");
-    }
-    return CW_OK;
+    if (id >= pool_count()) return no_such_pool(id);
+    return hand_out_pool(pool_at(id), pool_at(id).threads(), out);
+  });
+}
+
+cw_status cw_pool_ask(uint32_t id, cw_pool* out) {
+  return guarded([&] {
+    catch_up();
+    if (id >= pool_count()) return no_such_pool(id);
+    const Pool& pool = pool_asked(id);
+    return hand_out_pool(pool, pool.ask_threads(), out);
   });
 }
 

@@ -94,8 +94,9 @@ std::unique_ptr<Pool> describe(const os::LoadedModule& module, os::Held& held) {
   pool->loader_path = module.name;
   pool->base = module.base;
   runtime->describe(*pool);
-  for (std::size_t id = 0; runtime->same != nullptr && id < pool_count(); ++id) {
-    if (pool_at(id).runtime == runtime && runtime->same(*pool, pool_at(id))) return nullptr;
+  for (std::size_t id = 0; runtime->same && id < pool_count(); ++id) {
+    const Pool& known = pool_at(id);
+    if (known.runtime == runtime && runtime->same(*pool, known).value_or(false)) return nullptr;
   }
   return pool;
 }

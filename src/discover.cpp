@@ -30,6 +30,9 @@ struct State {
   std::uint64_t newest = 0;
   std::array<std::atomic<Pool*>, kMostPools> pools{};
   std::atomic<std::size_t> count{0};
+  // Pools with more to tell that have not been asked.
+  std::atomic<std::size_t> silent{0};
+  std::vector<std::unique_ptr<Pool>> replaced;  // by fuller ones; others may still read them
   // adds + subs of the loader when it was last looked at: grows with every load and unload.
   std::atomic<std::uint64_t> looked_at{0};
 };
@@ -56,15 +59,33 @@ bool publish(State& s, std::unique_ptr<Pool> pool) {
   const std::size_t id = s.count.load(std::memory_order_relaxed);
   if (id == kMostPools) return false;
   pool->id = static_cast<std::uint32_t>(id);
+  if (pool->runtime->ask) ++s.silent;
   s.pools[id].store(pool.release(), std::memory_order_release);
   s.count.store(id + 1, std::memory_order_release);
   return true;
 }
 
-}  // namespace
+void ask(State& s, Pool& pool) {
+  auto fuller = std::make_unique<Pool>(pool);
+  fuller->asked = true;
+  pool.runtime->ask(*fuller);
+  const std::lock_guard guard(s.lock);
+  if (s.pools[pool.id].load() != &pool) return;  // another thread has asked meanwhile
+  s.replaced.emplace_back(&pool);
+  s.pools[pool.id].store(fuller.release(), std::memory_order_release);
+  --s.silent;
+}
 
-bool discover() {
-  State& s = state();
+bool has_more_to_tell(const Pool& pool) { return pool.runtime->ask && !pool.asked; }
+
+void ask_what_is_used_by_now(State& s) {
+  for (std::size_t id = 0; s.silent.load() != 0 && id < pool_count(); ++id) {
+    Pool& pool = pool_at(id);
+    if (has_more_to_tell(pool) && pool.may_be_asked()) ask(s, pool);
+  }
+}
+
+bool find_new(State& s) {
   const std::uint64_t now = stamp(os::generation());
   if (now == s.looked_at.load(std::memory_order_acquire)) return false;
 
@@ -88,7 +109,7 @@ bool discover() {
     }
   }
 
-  // Outside the lock: describing calls into the libraries, which may wait for the loader. One at a
+  // Outside the lock: describing may call into the libraries and wait for the loader. One at a
   // time, since telling two faces of one pool apart needs the first to be known.
   bool grew = false;
   for (const os::LoadedModule* module : fresh) {
@@ -106,6 +127,20 @@ bool discover() {
     s.looked_at.store(stamp(at), std::memory_order_release);
   }
   return grew;
+}
+
+}  // namespace
+
+bool discover() {
+  State& s = state();
+  const bool grew = find_new(s);
+  ask_what_is_used_by_now(s);
+  return grew;
+}
+
+Pool& pool_asked(std::size_t id) {
+  if (Pool& pool = pool_at(id); has_more_to_tell(pool)) ask(state(), pool);
+  return pool_at(id);
 }
 
 std::size_t pool_count() { return state().count.load(std::memory_order_acquire); }

@@ -37,7 +37,7 @@ void write_pool(Json& json, const Pool& pool, int threads) {
   text_or_null("version", pool.version);
   text_or_null("layer", pool.layer);
   text_or_null("architecture", pool.architecture);
-  text_or_null("detail", pool.detail);
+  text_or_null("detail", pool.shown_detail());
 }
 
 std::string info_json() {
@@ -46,7 +46,7 @@ std::string info_json() {
   for (std::size_t id = 0; id < pool_count(); ++id) {
     const Pool& pool = pool_at(id);
     json.open('{');
-    write_pool(json, pool, pool.runtime->get != nullptr ? pool.runtime->get(pool) : 0);
+    write_pool(json, pool, pool.threads().value_or(0));
     json.close('}');
   }
   json.close(']').close('}');

@@ -119,12 +119,7 @@ Pool& counted_by(Pool& pool) {
 }
 
 bool settable(const Pool& pool) {
-  return pool.scope != CW_SCOPE_NONE && pool.runtime->set != nullptr &&
-         pool.runtime->get != nullptr;
-}
-
-int threads_of(const Pool& pool) {
-  return pool.runtime->get != nullptr ? pool.runtime->get(pool) : 0;
+  return pool.scope != CW_SCOPE_NONE && pool.runtime->set && pool.runtime->get;
 }
 
 // Room for all pools, so that later steps need no memory.
@@ -174,8 +169,8 @@ const CountListener* listener_for(const Pool& pool) {
 // Setters cost, and grow pools, so equal counts are left alone; but where getting tells what is in
 // force rather than what was set (MKL, oneTBB), only a set says that it must stay so.
 void set_to(Pool& pool, int threads) {
-  const bool tells = pool.runtime->hold == nullptr && pool.runtime->release == nullptr;
-  if (!tells || pool.runtime->get(pool) != threads) pool.runtime->set(pool, threads);
+  const bool tells = !pool.runtime->hold && !pool.runtime->release;
+  if (!tells || pool.ask_threads() != threads) pool.runtime->set(pool, threads);
 }
 
 // Makes the pool what the open limits say, or what it was before them.
@@ -189,22 +184,18 @@ void settle(World& w, ThreadState* thread, Pool& pool) {
     set_to(pool, threads);
     return;
   }
-  if (pool.runtime->release != nullptr) {
-    pool.runtime->release(pool, hold->what);
-  } else {
-    set_to(pool, hold->what);
-  }
+  if (!pool.runtime->release(pool, hold->what)) set_to(pool, hold->what);
   hold->held = false;
 }
 
 // False if the library's getter answers nonsense, so that nothing could be restored.
 bool take_hold(Hold& hold, Pool& pool) {
   if (hold.held) return true;
-  const int now = pool.runtime->get(pool);
-  if (now < 1) return false;
+  const std::optional<int> now = pool.ask_threads();
+  if (!now) return false;
   const CountListener* const told = listener_for(pool);
-  const int own = told != nullptr ? told->own(pool, now) : now;
-  hold.what = pool.runtime->hold != nullptr ? pool.runtime->hold(pool) : own;
+  const int own = told != nullptr ? told->own(pool, *now) : *now;
+  hold.what = pool.runtime->hold(pool).value_or(own);
   hold.held = true;
   return true;
 }
@@ -213,7 +204,7 @@ bool take_hold(Hold& hold, Pool& pool) {
 void leave_behind(World& w, ThreadState* thread, Pool& pool, int threads) {
   Hold* hold = hold_of(w, thread, pool);
   if (hold == nullptr || !take_hold(*hold, pool)) return;
-  (pool.runtime->release != nullptr ? hold->baseline : hold->what) = threads;
+  (pool.runtime->release ? hold->baseline : hold->what) = threads;
   settle(w, thread, pool);
 }
 
@@ -246,7 +237,7 @@ std::optional<Error> want(Limits& limits, std::size_t first, std::size_t count, 
     Pool& pool = pool_at(id);
     const int asked = wanted_by(limits.rules, pool);
     if (asked == 0) continue;
-    outcomes.push_back({pool.id, here(limits, pool) ? threads_of(pool) : 0, asked, 0,
+    outcomes.push_back({pool.id, here(limits, pool) ? pool.ask_threads().value_or(0) : 0, asked, 0,
                         "waits for the thread that opened the limit", false});
     if (!settable(pool)) continue;
     int threads = asked;
@@ -272,7 +263,7 @@ void read_back(World& w, Limits& limits) {
     Pool& pool = pool_at(outcome.pool);
     if (outcome.read || !here(limits, pool)) continue;
     outcome.read = true;
-    outcome.effective = threads_of(pool);
+    outcome.effective = pool.ask_threads().value_or(0);
     outcome.reason =
         reason_for(limits, pool, outcome, in_force(w, counted_by(pool), limits.thread.get()));
   }
@@ -307,7 +298,7 @@ void welcome_pools(World& w) {
   for (const LimitsHandle& limits : w.open) {
     for (Outcome& outcome : limits->outcomes) {
       const Pool& pool = pool_at(outcome.pool);
-      if (!outcome.read && here(*limits, pool)) outcome.before = threads_of(pool);
+      if (!outcome.read && here(*limits, pool)) outcome.before = pool.ask_threads().value_or(0);
     }
   }
   // All pools and not the new ones alone: a new one may share the count of one long known.
@@ -357,6 +348,13 @@ bool covers(const std::vector<Rule>& rules, const Rule& rule) {
   });
 }
 
+// No lock may be held: libraries load others at their first call.
+void ask_what_is_wanted(const std::vector<Rule>& rules, std::size_t first) {
+  for (std::size_t id = first; id < pool_count(); ++id) {
+    if (wanted_by(rules, pool_at(id)) != 0) static_cast<void>(pool_asked(id));
+  }
+}
+
 }  // namespace
 
 void catch_up() {
@@ -366,8 +364,31 @@ void catch_up() {
   take_news(w);
 }
 
+namespace {
+
+// Limits that are open set the pools that arrive, and what sets a pool must know it in full.
+void ask_what_limits_reach() {
+  World& w = world();
+  const std::size_t first = w.pools_seen.load();
+  if (first == pool_count()) return;
+  std::vector<Rule> rules;
+  {
+    const std::lock_guard guard(w.lock);
+    for (const auto* list : {&w.open, &w.abandoned}) {
+      for (const LimitsHandle& limits : *list) {
+        if ((limits->flags & CW_LIMITS_NOT_STICKY) != 0) continue;
+        rules.insert(rules.end(), limits->rules.begin(), limits->rules.end());
+      }
+    }
+  }
+  ask_what_is_wanted(rules, first);
+}
+
+}  // namespace
+
 bool synchronise() {
   const bool grew = discover();
+  ask_what_limits_reach();
   catch_up();
   return grew;
 }
@@ -376,6 +397,7 @@ Result<LimitsHandle> open_limits(std::vector<Rule> rules, std::uint32_t flags,
                                  std::uint64_t owner) {
   synchronise();
   if (auto error = settle_names(rules)) return *std::move(error);
+  ask_what_is_wanted(rules, 0);
   const ThreadHandle& mine = this_thread_made();
   ThreadState* thread = mine.get();
   auto limits = std::make_shared<Limits>();
@@ -459,7 +481,7 @@ void abandon_limits(Limits& limits) {
     Hold* hold = hold_of(w, limits.thread.get(), pool);
     if (hold == nullptr || !hold->held) continue;
     limits.left[id] = true;
-    (pool.runtime->release != nullptr ? hold->baseline : hold->what) = limits.wanted[id];
+    (pool.runtime->release ? hold->baseline : hold->what) = limits.wanted[id];
     limits.thread->stale.store(true);
   }
   // An older one has nothing left to say if its every rule is repeated here, and the thread that it

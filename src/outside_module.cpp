@@ -118,8 +118,9 @@ Result<std::optional<SeenPool>> see(const MappedModule& module, const elf::Symbo
   seen.pool.prefix = name_prefix(*runtime, lookup);
   seen.pool.path = seen.pool.loader_path = module.path;
   seen.pool.base = base;
-  if (runtime->look != nullptr)
-    seen.look = runtime->look(seen.pool, View(symbols, file, base, around));
+  if (auto look = runtime->look(seen.pool, View(symbols, file, base, around))) {
+    seen.look = *std::move(look);
+  }
   if (module.deleted) {
     seen.pool.detail += seen.pool.detail.empty() ? "" : "; ";
     seen.pool.detail += "its file was deleted or replaced since";

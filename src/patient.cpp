@@ -59,32 +59,27 @@ std::vector<std::string> libgomps(const Patient& patient) {
   return paths;
 }
 
-// As OMP_NUM_THREADS says, else one for each CPU of the main thread, or that it had before OpenMP
-// bound it.
-int initial_team(const Patient& patient, const outside::Process& process,
-                 const os::Machine& machine) {
+// As OMP_NUM_THREADS says, else one for each of the CPUs that it may run on.
+int initial_team(const Patient& patient, int cpus) {
   const auto asked = patient.environment.find("OMP_NUM_THREADS");
   if (asked != patient.environment.end()) {
     const auto first = first_count(asked->second);
     if (first && *first >= 1 && *first <= CW_MAX_THREADS) return *first;
   }
-  CpuSet cpus = parse_cpulist(process.cpus).value_or(CpuSet());
-  if (!binding_request(machine).empty()) cpus |= masks_of_threads(machine);
-  return cpus.count();
+  return cpus;
+}
+
+// What is not told yet, an OpenMP runtime makes of the environment when it is first used.
+PoolFacts facts_now(const Patient& patient, const Pool& pool) {
+  const bool starts = pool.runtime->api == CW_API_OPENMP && !pool.may_be_asked();
+  return facts_of(pool,
+                  starts ? initial_team(patient, os::usable_cpus()) : pool.threads().value_or(0));
 }
 
 }  // namespace
 
 Patient this_patient() {
   Patient patient;
-  for (std::size_t id = 0; id < pool_count(); ++id) {
-    const Pool& pool = pool_at(id);
-    patient.pools.push_back(
-        facts_of(pool, pool.runtime->get != nullptr ? pool.runtime->get(pool) : 0));
-  }
-  for (const std::uint32_t governed : govern::governed_pools()) {
-    if (governed < patient.pools.size()) patient.pools[governed].governed = true;
-  }
   const OwnMachine machine;
   add_budget(patient, machine);
   // As it was started, so that what the program removed since explains a count; and as it is now,
@@ -93,6 +88,12 @@ Patient this_patient() {
   for (std::string_view rest = started; !rest.empty();) add_variable(patient, cut(rest, '\0'));
   for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
     add_variable(patient, *entry);
+  }
+  for (std::size_t id = 0; id < pool_count(); ++id) {
+    patient.pools.push_back(facts_now(patient, pool_at(id)));
+  }
+  for (const std::uint32_t governed : govern::governed_pools()) {
+    if (governed < patient.pools.size()) patient.pools[governed].governed = true;
   }
   patient.corewise_limits_open = limits_in_force();
   patient.forked_after_openmp = forked_after_openmp("/proc", ::getpid(), libgomps(patient));
@@ -105,7 +106,10 @@ Patient patient_from(const outside::Process& process, const std::string& folder)
   for (const std::string& entry : process.environment) add_variable(patient, entry);
   const bool live = process.pid > 0;
   const os::ProcessMachine machine(folder, process.environment, live);
-  const int team = initial_team(patient, process, machine);
+  // Its main thread's CPUs, or those that it had before OpenMP bound it.
+  CpuSet cpus = parse_cpulist(process.cpus).value_or(CpuSet());
+  if (!binding_request(machine).empty()) cpus |= masks_of_threads(machine);
+  const int team = initial_team(patient, cpus.count());
   for (const outside::SeenPool& seen : process.pools) {
     const bool starts = seen.look.threads == 0 && seen.pool.runtime->api == CW_API_OPENMP;
     patient.pools.push_back(facts_of(seen.pool, starts ? team : seen.look.threads));

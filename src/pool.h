@@ -12,7 +12,9 @@
 
 #include "corewise.h"
 #include "cpuset.h"
+#include "entry.h"
 #include "error.h"
+#include "first_use.h"
 #include "govern/spin_word.h"
 
 namespace corewise {
@@ -25,14 +27,15 @@ inline constexpr std::array<const char*, 5> kApiNames = {"openmp", "blas", "tbb"
 // Where a runtime was recognised: the addresses of the functions that prove and control it.
 // What slot i means is the runtime's own business (each file in runtimes/ names its slots).
 struct Proof {
-  std::array<std::uintptr_t, 12> at{};
+  std::array<std::uintptr_t, 13> at{};
   std::string affix_prefix;  // "scipy_" of scipy_openblas_set_num_threads64_
   std::string affix_suffix;  // "64_"
 };
 
 struct Runtime;
 
-// One runtime found in one loaded module. Created by describe, then immutable but for `state`.
+// One runtime found in one loaded module. Created by describe, then immutable but for `state`: a
+// pool that has more to tell once it is used is replaced by a fuller one (discover.h).
 struct Pool {
   std::uint32_t id = 0;
   const Runtime* runtime = nullptr;
@@ -56,6 +59,21 @@ struct Pool {
 
   // What the runtime needs to undo a set (oneTBB's control object); guarded by limit.cpp's lock.
   void* state = nullptr;
+
+  // Where the library keeps whether it was used; 0 if that is nowhere, or not known.
+  std::uintptr_t used_at = 0;
+  // What only the library itself can tell has been asked (Runtime::ask).
+  bool asked = false;
+
+  // The program has used the library, or asking changes nothing in it at any time.
+  bool may_be_asked() const;
+  // The count now, as the calling thread sees it, at least 1; nothing where the library does not
+  // tell, or where to ask would be its first use. Changes nothing.
+  std::optional<int> threads() const;
+  // The same without that care: for who is going to set it.
+  std::optional<int> ask_threads() const;
+  // `detail`, or where there is none why threads() is nothing.
+  const char* shown_detail() const;
 
   template <class Function>
   Function* call(std::size_t slot) const {
@@ -126,28 +144,38 @@ struct Runtime {
 
   // Fills proof if the module holds this runtime. Calls nothing in it, so it works from outside.
   bool (*prove)(const SymbolLookup& symbols, Proof& proof);
-  // Fills scope, ceiling, version... by asking the live library.
+  // Fills what is known without using the library: it may call functions that only return what
+  // the library was built with, or that its constructors have prepared.
   void (*describe)(Pool& pool);
-  // Threads now, as the calling thread sees it; below 1 when it does not tell.
-  int (*get)(const Pool& pool);
-  // Sets; the caller has checked the range and reads back after. Null: cannot be set.
-  void (*set)(Pool& pool, int threads);
-  // What release() needs to know, taken before the first set. Null: get() tells it.
-  int (*hold)(Pool& pool);
-  // Undoes all sets since hold(), which returned `held`. Null: set(held) does it.
-  void (*release)(Pool& pool, int held);
-  // Fills what shows of a pool of another process, and its count. Null: only that it is there.
-  Look (*look)(Pool& pool, const ModuleView& view) = nullptr;
-  // True if both are faces of one pool, so that it must be listed once. Null: never.
-  bool (*same)(const Pool& pool, const Pool& known) = nullptr;
 
-  // Nothing, or null, of an OpenMP runtime: it may bind the thread that starts its first region,
+  // What follows a runtime may lack.
+
+  // Whether the program has used the library yet. Calls nothing in it. Without it, asking changes
+  // nothing at any time.
+  Entry<Use(const Pool& pool)> used = nullptr;
+  // Fills what only the library, once used, can tell. Never called under a lock.
+  Entry<void(Pool& pool)> ask = nullptr;
+  // Threads now, as the calling thread sees it; below 1 when it does not tell.
+  Entry<int(const Pool& pool)> get = nullptr;
+  // Sets; the caller has checked the range and reads back after.
+  Entry<void(Pool& pool, int threads)> set = nullptr;
+  // What release() needs to know, taken before the first set. Without it get() tells it.
+  Entry<int(Pool& pool)> hold = nullptr;
+  // Undoes all sets since hold(), which returned `held`. Without it set(held) does it.
+  Entry<void(Pool& pool, int held)> release = nullptr;
+  // Fills what shows of a pool of another process, and its count. Without it: only that it is
+  // there.
+  Entry<Look(Pool& pool, const ModuleView& view)> look = nullptr;
+  // True if both are faces of one pool, so that it must be listed once. Without it: never.
+  Entry<bool(const Pool& pool, const Pool& known)> same = nullptr;
+
+  // Nothing, or missing, of an OpenMP runtime: it may bind the thread that starts its first region,
   // and the question where would start it.
-  std::optional<Places> (*places)(const Pool& pool) = nullptr;
+  Entry<std::optional<Places>(const Pool& pool)> places = nullptr;
 
   // Finds where the loaded library keeps how long its idle threads spin. CW_OK as an error: it has
-  // none that do. Null: not known for this runtime.
-  Result<govern::SpinWord> (*spin_word)(const Pool& pool) = nullptr;
+  // none that do. Without it: not known for this runtime.
+  Entry<Result<govern::SpinWord>(const Pool& pool)> spin_word = nullptr;
 };
 
 // Every runtime, in order of precedence (runtimes/table.cpp).

@@ -107,7 +107,8 @@ std::vector<cw_rule> to_rules(const Wishes& wishes) {
 int read_threads(std::uint32_t id) {
   cw_pool raw;
   raw.size = sizeof raw;
-  return cw_pool_get(id, &raw) == CW_OK ? raw.threads : 0;
+  // threadpoolctl asks every library that is loaded, used or not.
+  return cw_pool_ask(id, &raw) == CW_OK ? raw.threads : 0;
 }
 
 // Without the GIL.

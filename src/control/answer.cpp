@@ -18,13 +18,9 @@
 namespace corewise::control {
 namespace {
 
-int threads_of(const Pool& pool) {
-  return pool.runtime->get != nullptr ? std::max(0, pool.runtime->get(pool)) : 0;
-}
-
 // The count that the next region or call finds: the pool's own, or what its gate lowers it to.
 int effective(const Pool& pool) {
-  const int own = threads_of(pool);
+  const int own = pool.threads().value_or(0);
   const int cap = govern::gate::cap_of(pool.id);
   return cap == 0 ? own : std::min(own, cap);
 }
@@ -176,7 +172,7 @@ std::string info() {
   for (std::size_t id = 0; id < pool_count(); ++id) {
     const Pool& pool = pool_at(id);
     json.open('{');
-    write_pool(json, pool, threads_of(pool));
+    write_pool(json, pool, pool.threads().value_or(0));
     const auto cap = std::ranges::find(caps, pool.id, &govern::Capped::pool);
     count_or_null(json, "limit", cap != caps.end() && cap->finding.empty() ? cap->most : 0);
     json.close('}');

@@ -275,7 +275,7 @@ std::string prepare(Copy& copy, const Pool& pool, const ModuleNames& names) {
     return "its blas_cpu_number is in no symbol table";
   }
   copy.count = reinterpret_cast<int*>(count.address);
-  if (*copy.count != pool.runtime->get(pool)) return "its blas_cpu_number is not its thread count";
+  if (*copy.count != pool.threads()) return "its blas_cpu_number is not its thread count";
   return {};
 }
 

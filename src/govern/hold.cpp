@@ -90,7 +90,7 @@ void Hold::hook_tbb(const Pool& pool) {
 }
 
 void Hold::hook_none(const Pool& pool) {
-  if (pool.scope == CW_SCOPE_NONE || pool.runtime->set == nullptr) {
+  if (pool.scope == CW_SCOPE_NONE || !pool.runtime->set) {
     note(pool, "none", "it cannot be set from here");
     return;
   }
@@ -161,9 +161,11 @@ void Hold::limit(Held& held) {
   int most = held.by_limit == Held::ByLimit::kAlways ? most_ : kMaxBudget;
   if (cap != 0) most = std::min(most, cap);
   if (held.by_limit == Held::ByLimit::kNever || held.most == most) return;
+  // What the program has not used is left alone until a later pass, but for a cap: somebody asked.
+  if (cap == 0 && !pool.may_be_asked()) return;
   held.most = most;
   if (held.limit != nullptr) close_limits(*std::exchange(held.limit, nullptr));
-  if (pool.scope == CW_SCOPE_NONE || pool.runtime->get(pool) <= most) return;
+  if (pool.scope == CW_SCOPE_NONE || pool.ask_threads().value_or(0) <= most) return;
   auto opened = open_limits({{CW_MATCH_ID, {}, pool.id, most}}, CW_LIMITS_NOT_STICKY,
                             reinterpret_cast<std::uintptr_t>(this));
   if (!opened) {
@@ -195,7 +197,7 @@ std::vector<Capped> Hold::caps() const {
     if (most == 0) continue;
     const bool gate =
         held.by_limit == Held::ByLimit::kNever && held.how != std::string_view("none");
-    const bool settable = pool.scope == CW_SCOPE_PROCESS && pool.runtime->set != nullptr;
+    const bool settable = pool.scope == CW_SCOPE_PROCESS && static_cast<bool>(pool.runtime->set);
     std::string finding;
     if (!gate) finding = settable ? held.not_limited : held.finding;
     if (!gate && pool.scope == CW_SCOPE_THREAD) {

@@ -52,12 +52,11 @@ Held& entry_of(const Pool& pool) {
   if (known != held().end()) return *known;
   Held& entry = held().emplace_back();
   entry.pool = &pool;
-  if (pool.runtime->spin_word != nullptr) {
-    if (const auto word = pool.runtime->spin_word(pool)) {
-      entry.word = *word;
-    } else if (word.error().status != CW_OK) {
-      entry.why = word.error().what;
-    }
+  const std::optional<Result<SpinWord>> word = pool.runtime->spin_word(pool);
+  if (word && *word) {
+    entry.word = **word;
+  } else if (word && word->error().status != CW_OK) {
+    entry.why = word->error().what;
   }
   return entry;
 }

@@ -223,7 +223,7 @@ void write_pools(Json& json, const Groups& groups, bool idle) {
   json.key("pools").open('[');
   for (std::size_t id = 0; id < groups.pools.size(); ++id) {
     const Pool& pool = pool_at(id);
-    const int threads = pool.runtime->get != nullptr ? pool.runtime->get(pool) : 0;
+    const int threads = pool.threads().value_or(0);
     const auto cap = std::ranges::find(caps, pool.id, &govern::Capped::pool);
     const bool holds = cap != caps.end() && cap->finding.empty();
     json.open('{');

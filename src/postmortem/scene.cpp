@@ -23,7 +23,7 @@ ScenePool draw(const Pool& pool) {
   Json json;
   json.field("runtime", pool.runtime->name).field("path", pool.path);
   json.field("version", pool.version).field("layer", pool.layer);
-  json.field("threads_before", std::max(0, pool.runtime->get(pool)));
+  json.field("threads_before", pool.threads().value_or(0));
   json.field("caller_slots", pool.caller_slots);
   drawn.fields = json.text();
   for (const os::Segment& segment : names.module().segments) {

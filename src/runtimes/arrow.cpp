@@ -7,7 +7,7 @@
 namespace corewise {
 namespace {
 
-enum Slot : std::size_t { kGet, kSet };
+enum Slot : std::size_t { kGet, kSet, kPool };
 
 constexpr const char* kPrefixes[] = {"libarrow"};
 
@@ -19,10 +19,16 @@ struct Status {
 bool prove(const SymbolLookup& symbols, Proof& proof) {
   proof.at[kGet] = symbols.address("_ZN5arrow24GetCpuThreadPoolCapacityEv");
   proof.at[kSet] = symbols.address("_ZN5arrow24SetCpuThreadPoolCapacityEi");
+  proof.at[kPool] = symbols.address("_ZN5arrow8internal16GetCpuThreadPoolEv");
   return proof.at[kGet] != 0 && proof.at[kSet] != 0;
 }
 
-void describe(Pool& pool) { pool.scope = CW_SCOPE_PROCESS; }
+// The pool is made, as large as OMP_NUM_THREADS says, when it is first wanted: its function begins
+// with the guard of that static object.
+void describe(Pool& pool) {
+  pool.scope = CW_SCOPE_PROCESS;
+  pool.used_at = first_word_of(pool.proof.at[kPool]);
+}
 
 int get(const Pool& pool) { return pool.call<int()>(kGet)(); }
 
@@ -37,10 +43,9 @@ const Runtime kArrow = {
     .environment = {},
     .prove = prove,
     .describe = describe,
+    .used = use_by_word,
     .get = get,
     .set = set,
-    .hold = nullptr,
-    .release = nullptr,
     .look = private_count<CW_SCOPE_PROCESS>,
 };
 

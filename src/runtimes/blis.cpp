@@ -18,6 +18,7 @@ using Dim = std::int64_t;
 
 enum Slot : std::size_t {
   kGet,
+  kInit,
   kSet,
   kVersion,
   kOpenmp,
@@ -37,6 +38,7 @@ constexpr EnvVariable kEnvironment[] = {{"BLIS_NUM_THREADS", CW_API_BLAS}};
 bool prove(const SymbolLookup& symbols, Proof& proof) {
   proof.at[kGet] = symbols.address("bli_thread_get_num_threads");
   proof.at[kSet] = symbols.address("bli_thread_set_num_threads");
+  proof.at[kInit] = symbols.address("bli_init");
   proof.at[kVersion] = symbols.address("bli_info_get_version_str");
   proof.at[kOpenmp] = symbols.address("bli_info_get_enable_openmp");
   proof.at[kPthreads] = symbols.address("bli_info_get_enable_pthreads");
@@ -72,7 +74,10 @@ int ways(const Pool& pool) {
   return static_cast<int>(std::min<Dim>(product, CW_MAX_THREADS));
 }
 
+// All functions but those that tell how it was built begin with bli_init, which reads the variables
+// the first time; it goes by a pthread_once_t.
 void describe(Pool& pool) {
+  pool.used_at = first_word_of(pool.proof.at[kInit]);
   if (const char* version = pool.call<const char*()>(kVersion)()) pool.version = version;
   pool.layer = enabled(pool, kOpenmp)     ? "openmp"
                : enabled(pool, kPthreads) ? "pthreads"
@@ -80,6 +85,9 @@ void describe(Pool& pool) {
   pool.scope = pool.layer == "disabled"   ? CW_SCOPE_NONE
                : thread_local_count(pool) ? CW_SCOPE_THREAD
                                           : CW_SCOPE_PROCESS;
+}
+
+void ask(Pool& pool) {
   if (pool.proof.at[kArchId] != 0 && pool.proof.at[kArchName] != 0) {
     const int id = pool.call<int()>(kArchId)();
     if (const char* name = pool.call<const char*(int)>(kArchName)(id)) pool.architecture = name;
@@ -109,10 +117,11 @@ const Runtime kBlis = {
     .environment = kEnvironment,
     .prove = prove,
     .describe = describe,
+    .used = use_by_word,
+    .ask = ask,
     .get = get,
     .set = set,
     .hold = hold,
-    .release = nullptr,
     .look = look,
 };
 

@@ -1,5 +1,6 @@
 // FlexiBLAS: a switch in front of other BLAS libraries. It exports their control functions under
 // their names too, so it is recognised before them; its backend shows as a pool of its own.
+#include "../discover.h"
 #include "table.h"
 
 namespace corewise {
@@ -33,6 +34,16 @@ void describe(Pool& pool) {
   }
 }
 
+// It asks its backend, whichever of the others that is.
+Use used(const Pool& pool) {
+  for (std::size_t id = 0; id < pool_count(); ++id) {
+    const Pool& other = pool_at(id);
+    const bool backend = other.runtime->api == CW_API_BLAS && other.runtime != pool.runtime;
+    if (backend && !other.may_be_asked()) return Use::kNotYet;
+  }
+  return Use::kUsed;
+}
+
 int get(const Pool& pool) {
   const int threads = pool.call<int()>(kGet)();
   return threads == -1 ? 1 : threads;
@@ -51,10 +62,10 @@ const Runtime kFlexiblas = {
     .environment = kEnvironment,
     .prove = prove,
     .describe = describe,
+    .used = used,
     .get = get,
     .set = set,
     .hold = hold,
-    .release = nullptr,
     .look = private_count<CW_SCOPE_PROCESS>,
 };
 

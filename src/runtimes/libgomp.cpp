@@ -70,6 +70,12 @@ Result<govern::SpinWord> spin_word(const Pool& pool) {
                                      "GOMP_SPINCOUNT=30000, or with 0 where it shares its CPUs"};
 }
 
+// Its constructor has read the variables: asking changes nothing.
+void describe(Pool& pool) {
+  openmp::describe(pool);
+  openmp::ask(pool);
+}
+
 }  // namespace
 
 const Runtime kLibgomp = {
@@ -78,11 +84,9 @@ const Runtime kLibgomp = {
     .prefixes = kPrefixes,
     .environment = openmp::kEnvironment,
     .prove = prove,
-    .describe = openmp::describe,
+    .describe = describe,
     .get = openmp::get,
     .set = openmp::set,
-    .hold = nullptr,
-    .release = nullptr,
     .look = openmp::look,
     .places = places,
     .spin_word = spin_word,

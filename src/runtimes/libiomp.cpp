@@ -1,5 +1,6 @@
 // Intel's build of LLVM's OpenMP runtime. The two export the same control functions; only Intel's
-// is built with statistics and debugger support, which a copy keeps that lost even its DT_SONAME.
+// is always built with statistics and debugger support, which a copy keeps that lost even its
+// DT_SONAME; LLVM's may be (Debian's since 19), and then its DT_SONAME says so.
 #include "openmp_icv.h"
 
 namespace corewise {
@@ -9,8 +10,8 @@ constexpr const char* kPrefixes[] = {"libiomp"};
 
 bool prove(const SymbolLookup& symbols, Proof& proof) {
   return openmp::prove(symbols, proof) && openmp::is_llvm(symbols) &&
-         (symbols.address("__kmp_reset_stats") != 0 || symbols.soname().starts_with("libiomp") ||
-          symbols.file_name().starts_with("libiomp"));
+         ((symbols.address("__kmp_reset_stats") != 0 && !symbols.soname().starts_with("libomp")) ||
+          symbols.soname().starts_with("libiomp") || symbols.file_name().starts_with("libiomp"));
 }
 
 }  // namespace
@@ -21,11 +22,11 @@ const Runtime kLibiomp = {
     .prefixes = kPrefixes,
     .environment = openmp::kEnvironment,
     .prove = prove,
-    .describe = openmp::describe,
+    .describe = openmp::describe_llvm,
+    .used = use_by_word,
+    .ask = openmp::ask,
     .get = openmp::get,
     .set = openmp::set,
-    .hold = nullptr,
-    .release = nullptr,
     .look = openmp::look,
 };
 

@@ -18,11 +18,11 @@ const Runtime kLibomp = {
     .prefixes = kPrefixes,
     .environment = openmp::kEnvironment,
     .prove = prove,
-    .describe = openmp::describe,
+    .describe = openmp::describe_llvm,
+    .used = use_by_word,
+    .ask = openmp::ask,
     .get = openmp::get,
     .set = openmp::set,
-    .hold = nullptr,
-    .release = nullptr,
     .look = openmp::look,
 };
 

@@ -6,17 +6,27 @@
 //
 // libmkl_rt loads the interface libraries (libmkl_intel_lp64...), which export the same functions
 // over the same counts: one pool with several faces, listed by the face found first.
+#include <atomic>
 #include <cstring>
+#include <optional>
 
+#include "../elf_reader.h"
+#include "../os/os.h"
+#include "../os/patch.h"
+#include "../text.h"
 #include "table.h"
 
 namespace corewise {
 namespace {
 
-enum Slot : std::size_t { kGet, kSetLocal, kVersion, kSetLayer, kDynamic };
+enum Slot : std::size_t { kGet, kSetLocal, kVersion, kSetLayer, kDynamic, kCount };
 
 constexpr const char* kPrefixes[] = {"libmkl_rt", "mkl_rt", "libmkl"};
 constexpr EnvVariable kEnvironment[] = {{"MKL_NUM_THREADS", CW_API_BLAS}};
+
+// The function of the part that counts threads (libmkl_intel_thread...): it begins by looking
+// whether MKL has read its variables, as it does at the first call of anything.
+constexpr const char* kCounter = "mkl_serv_domain_get_max_threads";
 
 bool prove(const SymbolLookup& symbols, Proof& proof) {
   proof.at[kGet] = symbols.address("MKL_Get_Max_Threads");
@@ -24,11 +34,52 @@ bool prove(const SymbolLookup& symbols, Proof& proof) {
   proof.at[kVersion] = symbols.address("MKL_Get_Version_String");
   proof.at[kSetLayer] = symbols.address("MKL_Set_Threading_Layer");
   proof.at[kDynamic] = symbols.address("MKL_Get_Dynamic");
+  proof.at[kCount] = symbols.address(kCounter);  // inside a static copy
   return proof.at[kGet] != 0 && proof.at[kSetLocal] != 0 && proof.at[kVersion] != 0;
+}
+
+std::string_view folder(std::string_view path) { return path.substr(0, path.rfind('/') + 1); }
+
+// libmkl_rt loads the parts at its first call: looked for again after each load.
+struct Part {
+  std::atomic<std::uint64_t> looked_at{0};
+  std::atomic<std::uintptr_t> word{0};
+  std::atomic<bool> constant{false};  // it answers 1: it has no threads, or oneTBB counts them
+};
+
+void find_part(const Pool& pool, Part& part) {
+  const os::Generation now = os::generation();
+  if (part.looked_at.exchange(now.adds + now.subs) == now.adds + now.subs) return;
+  std::uintptr_t counter = 0;
+  os::visit_modules([&](const os::LoadedModule& module) {
+    const std::string_view file = file_name(module.path);
+    if (!file.starts_with("libmkl_") || folder(module.path) != folder(pool.loader_path)) return;
+    const elf::LiveBytes bytes(module);
+    const auto symbols = elf::Symbols::from_dynamic(bytes, module.dynamic, module.base);
+    const auto found = symbols ? symbols->find(kCounter) : std::nullopt;
+    if (!found) return;
+    for (const char* name : {"libmkl_sequential", "libmkl_tbb_thread"}) {
+      if (file.starts_with(name)) part.constant.store(true);
+    }
+    counter = module.base + found->value;
+  });
+  part.word.store(first_word_of(counter));
+}
+
+Use used(const Pool& pool) {
+  if (pool.used_at != 0) return use_by_word(pool.used_at);
+  static Part part;
+  if (part.word.load() == 0) find_part(pool, part);
+  if (part.constant.load()) return Use::kUsed;
+  return part.word.load() != 0 ? use_by_word(part.word.load()) : Use::kNotYet;
 }
 
 void describe(Pool& pool) {
   pool.scope = CW_SCOPE_THREAD;
+  pool.used_at = first_word_of(pool.proof.at[kCount]);
+}
+
+void ask(Pool& pool) {
   char text[256] = {};
   pool.call<void(char*, int)>(kVersion)(text, sizeof text - 1);
   // "Intel(R) oneAPI Math Kernel Library Version 2024.2-Product Build 20240605 for ..."
@@ -61,17 +112,10 @@ int hold(Pool& pool) {
   return local;
 }
 
-// Sets through the one and looks through the other: a set returns what was set before. The calling
-// thread's own count is all that moves, and only for that moment.
+// libmkl_rt and the parts that it loads, or several parts of one folder.
 bool same(const Pool& pool, const Pool& known) {
-  const auto set_local = [](const Pool& face, int threads) {
-    return face.call<int(int)>(kSetLocal)(threads);
-  };
-  const int before = set_local(pool, 1);
-  const int known_before = set_local(known, 2);
-  const bool moved = set_local(pool, before) == 2;
-  if (!moved) set_local(known, known_before);
-  return moved;
+  const auto is_part = [](const Pool& of) { return file_name(of.path).starts_with("libmkl_"); };
+  return is_part(pool) && is_part(known) && folder(pool.path) == folder(known.path);
 }
 
 }  // namespace
@@ -83,10 +127,11 @@ const Runtime kMkl = {
     .environment = kEnvironment,
     .prove = prove,
     .describe = describe,
+    .used = used,
+    .ask = ask,
     .get = get,
     .set = set,
     .hold = hold,
-    .release = nullptr,
     .look = private_count<CW_SCOPE_THREAD>,
     .same = same,
 };

@@ -39,10 +39,6 @@ const Runtime kNumba = {
     .environment = kEnvironment,
     .prove = prove,
     .describe = describe,
-    .get = nullptr,
-    .set = nullptr,
-    .hold = nullptr,
-    .release = nullptr,
     .look = private_count<CW_SCOPE_NONE>,
 };
 

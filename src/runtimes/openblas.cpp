@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "../discover.h"
 #include "../os/machine.h"
 #include "../text.h"
 #include "table.h"
@@ -83,6 +84,18 @@ void describe(Pool& pool) {
     }
   }
   if (pool.ceiling > 0) pool.caller_slots = std::max(50, 2 * pool.ceiling);
+}
+
+// Its constructor has counted its threads; but over OpenMP that runtime is asked, which may be
+// idle.
+Use used(const Pool& pool) {
+  if (pool.counter == 0) return Use::kUsed;
+  for (std::size_t id = 0; id < pool_count(); ++id) {
+    const Pool& other = pool_at(id);
+    if (other.runtime->api != CW_API_OPENMP || other.counter != pool.counter) continue;
+    return other.may_be_asked() ? Use::kUsed : Use::kNotYet;
+  }
+  return Use::kUnknown;
 }
 
 int get(const Pool& pool) { return pool.call<int()>(pool.counter != 0 ? kOmpGet : kGet)(); }
@@ -182,10 +195,9 @@ const Runtime kOpenblas = {
     .environment = kEnvironment,
     .prove = prove,
     .describe = describe,
+    .used = used,
     .get = get,
     .set = set,
-    .hold = nullptr,
-    .release = nullptr,
     .look = look,
     .spin_word = spin_word,
 };

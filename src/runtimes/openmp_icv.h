@@ -27,6 +27,16 @@ inline bool is_llvm(const SymbolLookup& symbols) {
 inline void describe(Pool& pool) {
   pool.scope = CW_SCOPE_THREAD;
   pool.counter = pool.proof.at[kSet];
+}
+
+// LLVM's runtime and Intel's set themselves up at the first call of any function, and read their
+// variables only then; of two copies, the second to do so ends the program (OMP: Error #15).
+inline void describe_llvm(Pool& pool) {
+  describe(pool);
+  pool.used_at = first_word_of(pool.proof.at[kGet]);  // __kmp_init_middle
+}
+
+inline void ask(Pool& pool) {
   if (pool.proof.at[kThreadLimit] == 0) return;
   const int limit = pool.call<int()>(kThreadLimit)();
   if (limit > 0 && limit < CW_MAX_THREADS) pool.ceiling = limit;

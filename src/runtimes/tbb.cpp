@@ -4,8 +4,10 @@
 //
 // Layout: oneapi/tbb/global_control.h, class d1::global_control: { size_t my_value;
 // std::intptr_t my_reserved; parameter my_param; }, stable since oneTBB 2021.
+#include <cstdint>
 #include <new>
 
+#include "../os/patch.h"
 #include "table.h"
 
 namespace corewise {
@@ -30,8 +32,40 @@ bool prove(const SymbolLookup& symbols, Proof& proof) {
   return proof.at[kCreate] != 0 && proof.at[kDestroy] != 0 && proof.at[kActive] != 0;
 }
 
+// The default is counted once, from the CPUs that the process may run on when somebody first wants
+// it; the function that does so begins with that number's guard. It is a virtual one of the object
+// that keeps the limit, three before the one that global_control_active_value goes to.
+std::uintptr_t default_value_of(std::uintptr_t active) {
+  constexpr std::size_t kBefore = 3;
+  const auto space = os::AddressSpace::read();
+  if (!space) return 0;
+  const auto pointer_at = [&](std::uintptr_t at) -> std::uintptr_t {
+    const auto rights = space->rights(at, sizeof(at));
+    if (at % sizeof(at) != 0 || !rights || !rights->readable()) return 0;
+    return *reinterpret_cast<const std::uintptr_t*>(at);
+  };
+  const auto functions_of = [&](std::uintptr_t at) { return pointer_at(pointer_at(at)); };
+  const std::uintptr_t controls = first_reference(*space, active, [&](std::uintptr_t at) {
+    const auto rights = space->rights(pointer_at(functions_of(at)), 1);
+    return rights && rights->executable();
+  });
+  if (controls == 0) return 0;
+#if defined(__x86_64__)
+  const auto* code = reinterpret_cast<const std::uint8_t*>(active);
+  for (std::size_t i = 0; i < 60; ++i) {
+    const bool jumps = code[i] == 0xff && code[i + 1] == 0x60;  // jmp *offset(%rax)
+    const bool loads = code[i] == 0x48 && code[i + 1] == 0x8b && code[i + 2] == 0x40;
+    const std::size_t slot = code[i + (jumps ? 2 : 3)] / sizeof(void*);
+    if ((!jumps && !loads) || slot < kBefore) continue;
+    return pointer_at(functions_of(controls) + (slot - kBefore) * sizeof(void*));
+  }
+#endif
+  return 0;
+}
+
 void describe(Pool& pool) {
   pool.scope = CW_SCOPE_PROCESS;
+  pool.used_at = first_word_of(default_value_of(pool.proof.at[kActive]));
   if (pool.proof.at[kVersion] != 0) {
     if (const char* version = pool.call<const char*()>(kVersion)()) pool.version = version;
   }
@@ -70,9 +104,9 @@ const Runtime kTbb = {
     .environment = {},
     .prove = prove,
     .describe = describe,
+    .used = use_by_word,
     .get = get,
     .set = set,
-    .hold = nullptr,
     .release = release,
     .look = private_count<CW_SCOPE_PROCESS>,
 };

@@ -84,6 +84,8 @@ TEST_CASE("BLIS over pthreads") {
   CHECK(only("blis").layer == "pthreads");
   CHECK(only("blis").scope == CW_SCOPE_PROCESS);
   CHECK(only("blis").version.starts_with("0.9"));
+  CHECK(only("blis").architecture.empty());
+  check_idle("blis", [&] { symbol<void()>(handle, "bli_init")(); });
   CHECK_FALSE(only("blis").architecture.empty());
   auto* raw = symbol<std::int64_t()>(handle, "bli_thread_get_num_threads");
   const std::int64_t fresh = raw();
@@ -92,13 +94,14 @@ TEST_CASE("BLIS over pthreads") {
 }
 
 TEST_CASE("BLIS over OpenMP") {
-  load(library());
+  void* handle = load(library());
   CHECK(only("blis").layer == "openmp");
+  check_idle("blis", [&] { symbol<void()>(handle, "bli_init")(); });
   exercise("blis");
 }
 
 TEST_CASE("BLIS with ways set") {
-  load(library());
+  symbol<void()>(load(library()), "bli_init")();
   CHECK(only("blis").threads == 4);
   const corewise::limits guard({.blas = 2});
   CHECK(guard.outcomes().at(0).effective == 4);
@@ -106,6 +109,7 @@ TEST_CASE("BLIS with ways set") {
 
 TEST_CASE("MKL") {
   void* handle = load(library());
+  check_idle("mkl", [&] { symbol<int()>(handle, "MKL_Get_Max_Threads")(); });
   const corewise::pool pool = only("mkl");
   CHECK(pool.prefix == "libmkl_rt");
   CHECK(pool.layer == "intel");
@@ -133,7 +137,8 @@ TEST_CASE("MKL") {
 }
 
 TEST_CASE("MKL inside torch") {
-  load(library());
+  void* handle = load(library());
+  check_idle("mkl", [&] { symbol<int()>(handle, "MKL_Get_Max_Threads")(); });
   const corewise::pool pool = only("mkl");
   CHECK(pool.prefix == "libtorch_cpu");
   CHECK(pool.version.starts_with("2024"));

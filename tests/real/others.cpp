@@ -6,17 +6,20 @@ using namespace real;
 namespace {
 
 // Loads a copy that lost its name, and keeps its soname.
-void load_renamed(const std::string& path) {
+void* load_renamed(const std::string& path) {
   std::string folder = (std::filesystem::temp_directory_path() / "corewise-XXXXXX").string();
   REQUIRE(mkdtemp(folder.data()) != nullptr);
   const std::string copy = folder + "/renamed.bin";
   std::filesystem::copy_file(path, copy);
-  load(copy);
+  void* handle = load(copy);
   std::filesystem::remove_all(folder);
+  return handle;
 }
 
-void check_openmp(std::string_view runtime) {
+// `idle`: of a runtime that sets itself up when it is first used.
+void check_openmp(std::string_view runtime, void* idle = nullptr) {
   CHECK(corewise::pools().size() == 1);
+  if (idle != nullptr) check_idle(runtime, [&] { symbol<int()>(idle, "omp_get_max_threads")(); });
   const corewise::pool pool = only(runtime);
   CHECK(pool.api == CW_API_OPENMP);
   CHECK(pool.scope == CW_SCOPE_THREAD);
@@ -29,6 +32,11 @@ void check_tbb() {
   void* handle = load(library());
   CHECK(only("tbb").scope == CW_SCOPE_PROCESS);
   CHECK(only("tbb").version.starts_with("202"));
+  const auto max_concurrency = [&] {
+    symbol<int(const void*)>(
+        handle, "_ZN3tbb6detail2r115max_concurrencyEPKNS0_2d115task_arena_baseE")(nullptr);
+  };
+  check_idle("tbb", max_concurrency);
   exercise("tbb");
 
   // The program's own control is a bound that our limits do not lift.
@@ -76,31 +84,20 @@ TEST_CASE("libgomp of torch's wheel") {
   check_openmp("libgomp");
 }
 
-TEST_CASE("libomp") {
-  load(library());
-  check_openmp("libomp");
-}
+TEST_CASE("libomp") { check_openmp("libomp", load(library())); }
 
-TEST_CASE("libomp under another name") {
-  load_renamed(library());
-  check_openmp("libomp");
-}
+TEST_CASE("libomp under another name") { check_openmp("libomp", load_renamed(library())); }
 
-TEST_CASE("libiomp5") {
-  load(library());
-  check_openmp("libiomp");
-}
+TEST_CASE("libiomp5") { check_openmp("libiomp", load(library())); }
 
-TEST_CASE("libiomp5 under another name") {
-  load_renamed(library());
-  check_openmp("libiomp");
-}
+TEST_CASE("libiomp5 under another name") { check_openmp("libiomp", load_renamed(library())); }
 
 TEST_CASE("oneTBB of Debian") { check_tbb(); }
 TEST_CASE("oneTBB of PyPI") { check_tbb(); }
 
 TEST_CASE("Arrow") {
-  load(library());
+  void* handle = load(library());
+  check_idle("arrow", [&] { symbol<void*()>(handle, "_ZN5arrow8internal16GetCpuThreadPoolEv")(); });
   const corewise::pool pool = only("arrow");
   CHECK(pool.api == CW_API_ARROW);
   CHECK(pool.scope == CW_SCOPE_PROCESS);

@@ -67,6 +67,21 @@ inline cw_status try_limit(std::uint32_t id, int threads) {
   return guard.error().status();
 }
 
+// Looking at a library that the program has not used tells no count and changes nothing: what the
+// program sets before its first use still counts.
+template <class Use>
+void check_idle(std::string_view runtime, Use&& use) {
+  CHECK(only(runtime).threads == 0);
+  CHECK(only(runtime).detail == "not used yet");
+  const char* before = std::getenv("OMP_NUM_THREADS");
+  const std::string kept = before != nullptr ? before : "";
+  setenv("OMP_NUM_THREADS", "5", 1);
+  CHECK(only(runtime).threads == 0);
+  before != nullptr ? setenv("OMP_NUM_THREADS", kept.c_str(), 1) : unsetenv("OMP_NUM_THREADS");
+  use();
+  CHECK(only(runtime).threads > 0);
+}
+
 // Get, set, scope, nesting, undo and refusals of the one pool of a runtime.
 inline void exercise(std::string_view runtime) {
   const corewise::pool pool = only(runtime);

@@ -2,6 +2,12 @@
 int (*face_get)(void);
 int (*face_set)(int);
 
+int mkl_serv_domain_get_max_threads(int domain) {
+  static char has_read;
+  (void)domain;
+  if (!has_read) has_read = 1;
+  return face_get();
+}
 int MKL_Get_Max_Threads(void) { return face_get(); }
 int MKL_Set_Num_Threads_Local(int threads) { return face_set(threads); }
 void MKL_Get_Version_String(char* text, int size) {

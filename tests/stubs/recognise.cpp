@@ -82,20 +82,89 @@ TEST_CASE("FlexiBLAS is not taken for the libraries whose names it answers to") 
   CHECK(pool.detail == "passes calls to NETLIB");
 }
 
-TEST_CASE("MKL inside another library, and a second face of it") {
-  const Library inside = load("libanalysis");
-  CHECK(only("mkl").version == "2099.1-Product");
+TEST_CASE("MKL inside another library") {
+  const Library library = load("libanalysis");
   CHECK(only("mkl").prefix == "libanalysis");
+  CHECK(only("mkl").version.empty());
+  library.symbol<int()>("MKL_Get_Max_Threads")();
+  CHECK(only("mkl").version == "2099.1-Product");
+}
 
-  const Library face = load("libanalysis_face");
+TEST_CASE("parts of one MKL are one pool") {
+  const Library inside = load("libmkl_stub");
+  const Library face = load("libmkl_stub_face");
   *face.symbol<int (*)()>("face_get") = inside.symbol<int()>("MKL_Get_Max_Threads");
   *face.symbol<int (*)(int)>("face_set") = inside.symbol<int(int)>("MKL_Set_Num_Threads_Local");
   CHECK(pools_of("mkl").size() == 1);
   CHECK(inside.symbol<int(int)>("MKL_Set_Num_Threads_Local")(0) == 0);
 
   const Scratch scratch;
-  load_copy("libanalysis", scratch.path / "libother.so");
+  load_copy("libmkl_stub", scratch.path / "libmkl_other.so");
   CHECK(pools_of("mkl").size() == 2);
+}
+
+namespace {
+
+// Shown, but not called until the program has.
+void check_idle(std::string_view runtime, const Library& library, const char* is_set_up) {
+  INFO(std::string(runtime));
+  for (int look = 0; look < 2; ++look) {
+    const corewise::pool pool = only(runtime);
+    CHECK(pool.threads == 0);
+    CHECK(pool.detail == "not used yet");
+    std::size_t size = cw_info_json(nullptr, 0);
+    std::string json(size, 0);
+    cw_info_json(json.data(), size);
+    CHECK(json.find(R"("threads":null)") != std::string::npos);
+    CHECK(cw_doctor_json(nullptr, 0, &size) == CW_OK);
+    CHECK(cw_sample_json(0, nullptr, 0, &size) == CW_OK);
+    CHECK(cw_watch_death() == CW_OK);
+    CHECK(cw_govern(nullptr) == CW_OK);
+    CHECK(cw_ungovern() == CW_OK);
+  }
+  CHECK(library.symbol<int()>(is_set_up)() == 0);
+}
+
+}  // namespace
+
+TEST_CASE("an idle LLVM runtime is not called by who only looks, and tells all once it is used") {
+  const Library library = load("libomp-stub");
+  check_idle("libomp", library, "stub_is_set_up");
+  CHECK(only("libomp").ceiling == 0);
+  library.symbol<int()>("omp_get_max_threads")();
+  CHECK(only("libomp").threads == 6);
+  CHECK(only("libomp").ceiling == 64);
+  CHECK(only("libomp").detail.empty());
+}
+
+TEST_CASE("an idle MKL is not called by who only looks") {
+  const Library library = load("libanalysis");
+  check_idle("mkl", library, "stub_has_read");
+  library.symbol<int()>("MKL_Get_Max_Threads")();
+  CHECK(only("mkl").threads == 8);
+}
+
+TEST_CASE("an idle BLIS is not called by who only looks") {
+  const Library library = load("libblis");
+  check_idle("blis", library, "stub_is_set_up");
+  CHECK(only("blis").version == "0.9.0");
+  library.symbol<void()>("bli_init")();
+  CHECK(only("blis").threads == 1);
+  CHECK(only("blis").architecture == "stub");
+}
+
+TEST_CASE("who sets an idle library may ask it: limits, and the drop-in") {
+  const Library library = load("libomp-stub");
+  const cw_rule rule{CW_MATCH_ID, nullptr, only("libomp").id, 65};
+  CHECK(corewise::limits({&rule, 1}).error().status() == CW_ABOVE_CEILING);
+  CHECK(library.symbol<int()>("stub_is_set_up")() == 1);
+
+  load("libblis");
+  cw_pool raw;
+  raw.size = sizeof raw;
+  REQUIRE(cw_pool_ask(only("blis").id, &raw) == CW_OK);
+  CHECK(raw.threads == 1);
+  CHECK(raw.architecture == std::string("stub"));
 }
 
 TEST_CASE("LLVM's OpenMP is not taken for libgomp") {
@@ -107,6 +176,7 @@ TEST_CASE("LLVM's OpenMP is not taken for libgomp") {
 
 TEST_CASE("BLIS before and after its count became the thread's") {
   const Library old = load("libblis");
+  old.symbol<void()>("bli_init")();
   CHECK(only("blis").scope == CW_SCOPE_PROCESS);
   CHECK(only("blis").threads == 1);
   CHECK(only("blis").architecture == "stub");
@@ -120,7 +190,7 @@ TEST_CASE("BLIS before and after its count became the thread's") {
 }
 
 TEST_CASE("ways set for BLIS's loops are what runs, and are said to beat the limit") {
-  load("libblis-ways");
+  load("libblis-ways").symbol<void()>("bli_init")();
   CHECK(only("blis").threads == 6);
   const corewise::limits guard({.blas = 2});
   REQUIRE(guard.outcomes().size() == 1);

@@ -26,7 +26,7 @@ TEST_CASE("a recognised module stays loaded when its owner lets it go") {
   const Pool& pool = pool_at(pool_count() - 1);
   CHECK(pool.proof.affix_suffix == "_64");
   dlclose(handle);
-  CHECK(pool.runtime->get(pool) == 8);
+  CHECK(pool.threads() == 8);
 }
 
 namespace {

@@ -1,0 +1,54 @@
+// An entry of a table that a row may lack. What is missing cannot be called: a call answers
+// "nothing" instead, so that no caller has to remember to look first.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+
+namespace corewise {
+
+template <class Signature>
+class Entry;
+
+template <class R, class... Args>
+class Entry<R(Args...)> {
+ public:
+  using Function = R (*)(Args...);
+
+  constexpr Entry(std::nullptr_t = nullptr) {}
+  constexpr Entry(Function function) : function_(function) {}
+
+  constexpr explicit operator bool() const { return function_ != nullptr; }
+
+  // What the function returns; nothing if the row lacks it.
+  std::optional<R> operator()(Args... args) const {
+    return function_ != nullptr ? std::optional<R>(function_(static_cast<Args>(args)...))
+                                : std::nullopt;
+  }
+
+ private:
+  Function function_ = nullptr;
+};
+
+template <class... Args>
+class Entry<void(Args...)> {
+ public:
+  using Function = void (*)(Args...);
+
+  constexpr Entry(std::nullptr_t = nullptr) {}
+  constexpr Entry(Function function) : function_(function) {}
+
+  constexpr explicit operator bool() const { return function_ != nullptr; }
+
+  // False if the row lacks it: nothing was done.
+  bool operator()(Args... args) const {
+    if (function_ == nullptr) return false;
+    function_(static_cast<Args>(args)...);
+    return true;
+  }
+
+ private:
+  Function function_ = nullptr;
+};
+
+}  // namespace corewise
