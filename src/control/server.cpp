@@ -25,7 +25,9 @@
 #include <vector>
 
 #include "../govern/ledger_clock.h"
+#include "../os/confined.h"
 #include "../os/os.h"
+#include "../os/own_descriptor.h"
 #include "conversation.h"
 #include "sockets.h"
 
@@ -37,59 +39,6 @@ constexpr std::int64_t kPatienceMs = 10'000;
 constexpr std::size_t kStack = std::size_t{512} << 10;
 
 std::int64_t now_ms() { return static_cast<std::int64_t>(govern::now_ms()); }
-
-// A socket of ours in a table that belongs to the program. The program may close the number and get
-// it back for a file of its own, so the number counts only while the same file is behind it.
-class Descriptor {
- public:
-  // Takes over a new socket. False with errno if it cannot be kept; it is closed then.
-  bool adopt(int fd) {
-    // Below are the standard streams, and the numbers that a program gives out by hand.
-    constexpr int kLikedFloor = 48;
-    constexpr int kFloor = 3;
-    if (fd >= 0 && fd < kLikedFloor) {
-      const int low = fd;
-      fd = ::fcntl(low, F_DUPFD_CLOEXEC, kLikedFloor);
-      if (fd < 0) fd = low >= kFloor ? low : ::fcntl(low, F_DUPFD_CLOEXEC, kFloor);
-      const int reason = errno;
-      if (fd != low) ::close(low);
-      errno = reason;
-    }
-    struct stat seen{};
-    if (fd < 0 || ::fstat(fd, &seen) != 0) return false;
-    device_ = seen.st_dev;
-    inode_ = seen.st_ino;
-    // Last: the child of a fork reads what the thread has stored so far.
-    fd_.store(fd);
-    return true;
-  }
-
-  bool is_open() const { return fd_.load() >= 0; }
-
-  // The number, for poll() alone, which does nothing to a file.
-  int number() const { return fd_.load(); }
-
-  // The number, if the socket is still behind it; else -1, which every call refuses with EBADF.
-  int own() const {
-    const int fd = fd_.load();
-    struct stat seen{};
-    const bool same = fd >= 0 && ::fstat(fd, &seen) == 0 && S_ISSOCK(seen.st_mode) &&
-                      seen.st_dev == device_ && seen.st_ino == inode_;
-    return same ? fd : -1;
-  }
-
-  // Lets go of it, and closes it if it is ours to close.
-  void close() {
-    const int fd = own();
-    fd_.store(-1);
-    if (fd >= 0) ::close(fd);
-  }
-
- private:
-  std::atomic<int> fd_{-1};
-  dev_t device_ = 0;
-  ino_t inode_ = 0;
-};
 
 struct Client {
   std::unique_ptr<Conversation> talk;
@@ -104,8 +53,8 @@ enum class Ending { none, awaited, unattended };
 struct Session {
   std::atomic<Ending> ending{Ending::none};
   pthread_t thread{};
-  Descriptor listener;
-  std::array<Descriptor, kMostClients> sockets;
+  os::OwnDescriptor listener;
+  std::array<os::OwnDescriptor, kMostClients> sockets;
   std::array<Client, kMostClients> clients;
 };
 
@@ -126,6 +75,7 @@ void forget_parent();
 // Never destroyed: its thread runs until the process is gone.
 Server& server() {
   static auto* const kMade = [] {
+    os::watch_confinement();
     os::at_fork([] { server().lock.lock(); }, [] { server().lock.unlock(); }, forget_parent);
     return new Server;
   }();
@@ -137,12 +87,12 @@ void forget_parent() {
   Server& s = server();
   for (Session* session : s.all) {
     session->listener.close();
-    for (Descriptor& socket : session->sockets) socket.close();
+    for (os::OwnDescriptor& socket : session->sockets) socket.close();
     // The rest was perhaps being changed when the parent forked: it is left behind, not destroyed.
   }
   s.all.clear();
   s.serving = nullptr;
-  const bool again = s.is_wanted.exchange(false) && s.serves_children;
+  const bool again = s.is_wanted.exchange(false) && s.serves_children && !os::is_confined();
   s.lock.unlock();
   if (!again) return;
   try {
@@ -500,6 +450,7 @@ namespace {
 [[gnu::destructor]] void at_exit() {
   if (owner.load() != ::getpid()) return;
   leave();
+  if (os::is_confined()) return;
   try {
     remove_left();
   } catch (const std::exception&) {

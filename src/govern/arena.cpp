@@ -77,17 +77,15 @@ void* hooked_alloc(int procpos, Served* copy) {
   constexpr int kForWorker = 2;
   if (procpos == kForWorker) return copy->original_alloc(procpos);
   const Listener* told = listener.load(std::memory_order_acquire);
-  bool serving = false;
   buffers::Buffer* buffer = nullptr;
   {
     buffers::Inside inside;
     // A thread may come here after the removal, stopped on its way until now.
-    serving = copy->serving.load();
-    if (serving) buffer = inside.take(*copy->shelf, copy);
+    if (copy->serving.load()) buffer = inside.take(*copy->shelf, copy);
     if (buffer != nullptr) buffer->entered = told != nullptr;
   }
-  if (!serving) return copy->original_alloc(procpos);
-  if (buffer == nullptr) return nullptr;
+  // Where the system refuses us memory the copy may still have some; it never checks for null.
+  if (buffer == nullptr) return copy->original_alloc(procpos);
   if (buffer->entered) told->enter(copy, procpos);
   return buffer->address;
 }

@@ -144,15 +144,20 @@ bool may_keep(Cache& cache) {
   return cache.permit;
 }
 
-Buffer* cut(Slab& slab) {
+// `refused`: the system has no memory for it.
+Buffer* cut(Slab& slab, bool& refused) {
   for (std::uint32_t i = slab.used.load(); i < slab.count;) {
-    if (!os::commit(slab.buffers[i].address, slab.shelf->size)) return nullptr;
+    if (!os::commit(slab.buffers[i].address, slab.shelf->size)) {
+      refused = true;
+      return nullptr;
+    }
     if (slab.used.compare_exchange_weak(i, i + 1)) return &slab.buffers[i];
   }
   return nullptr;
 }
 
-// Address space for `count` buffers, on the list of slabs; false if there is none.
+// Address space for `count` buffers, on the list of slabs, unless another thread has put some there
+// meanwhile; false if there is none.
 bool add_slab(Shelf& shelf, std::uint32_t count) {
   const std::size_t stride = (shelf.size + kHugePage - 1) / kHugePage * kHugePage;
   // One stride for the slab itself, so that buffers begin where huge pages can.
@@ -174,7 +179,8 @@ bool add_slab(Shelf& shelf, std::uint32_t count) {
       slab->buffers[k].id = i * kSlabBuffers + k;
     }
     Slab* expected = nullptr;
-    if (slabs[i].compare_exchange_strong(expected, slab)) return true;
+    if (!slabs[i].compare_exchange_strong(expected, slab)) os::release(memory, size);
+    return true;
   }
   os::release(memory, size);
   return false;
@@ -189,20 +195,30 @@ void each_slab(Visit visit) {
   }
 }
 
-Buffer* cut_from_any(Shelf& shelf) {
+Buffer* cut_from_any(Shelf& shelf, bool& refused) {
   Buffer* found = nullptr;
   each_slab([&](Slab& slab) {
-    if (found == nullptr && slab.shelf == &shelf) found = cut(slab);
+    if (found == nullptr && slab.shelf == &shelf) found = cut(slab, refused);
   });
   return found;
 }
 
+// As many as the shelf has already: 2 GB at once would be missed by a program whose address space
+// is limited (ulimit -v).
+std::uint32_t next_count(const Shelf& shelf) {
+  std::uint32_t count = 0;
+  each_slab([&](const Slab& slab) {
+    if (slab.shelf == &shelf) count = std::min(kSlabBuffers, count + slab.count);
+  });
+  return std::max<std::uint32_t>(1, count);
+}
+
 Buffer* make(Shelf& shelf) {
-  if (Buffer* buffer = cut_from_any(shelf)) return buffer;
-  // Less and less, for processes whose address space is limited.
-  for (std::uint32_t count = kSlabBuffers; count != 0; count /= 4) {
-    if (!add_slab(shelf, count)) continue;
-    if (Buffer* buffer = cut_from_any(shelf)) return buffer;
+  for (bool refused = false; !refused;) {
+    if (Buffer* buffer = cut_from_any(shelf, refused)) return buffer;
+    std::uint32_t count = next_count(shelf);
+    while (count != 0 && !add_slab(shelf, count)) count /= 4;
+    if (count == 0) return nullptr;
   }
   return nullptr;
 }

@@ -256,6 +256,7 @@ bool refresh(std::uint64_t budget_ms) {
   if (!is_hooked(s)) return true;
   const std::size_t before = s.pools_seen;
   hook_what_is_loaded(s);
+  keep_loadavg_open();
   // A new runtime may have bound the main thread.
   follow_budget(s, s.pools_seen != before ? 0 : budget_ms);
   return true;

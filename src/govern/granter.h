@@ -23,7 +23,10 @@ class Granter {
   const Grants* grants() const { return &grants_; }
 
   // How many CPUs the machine has, whoever may use them; 0: other people's work does not count.
-  void share_machine(int cpus) { machine_cpus_.store(cpus); }
+  void share_machine(int cpus) {
+    machine_cpus_.store(cpus);
+    if (cpus != 0) keep_loadavg_open();
+  }
 
   // From now on this process gets at most so many, whatever the ledger's budget is.
   void bound(int most) { most_.store(most, std::memory_order_relaxed); }

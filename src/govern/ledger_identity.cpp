@@ -11,6 +11,8 @@
 #include <charconv>
 #include <cstddef>
 
+#include "../os/confined.h"
+
 namespace corewise::govern {
 namespace {
 
@@ -54,6 +56,7 @@ class StatPath {
 };
 
 ProcessStat read_stat(const char* path) {
+  if (os::is_confined()) return {};
   const int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return {};
   std::array<char, kStatBytes> text;

@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <charconv>
 
+#include "../os/own_descriptor.h"
+
 namespace corewise::govern {
 
 std::optional<int> runnable_in(std::string_view loadavg) {
@@ -40,15 +42,24 @@ int RunQueue::others(std::uint64_t now_ms) const noexcept {
   return looks[1];
 }
 
+namespace {
+os::OwnDescriptor& loadavg() {
+  static constinit os::OwnDescriptor file;
+  return file;
+}
+}  // namespace
+
+void keep_loadavg_open() noexcept {
+  if (loadavg().own() < 0) {
+    loadavg().adopt(::open("/proc/loadavg", O_RDONLY | O_CLOEXEC));
+  }
+}
+
 std::optional<int> runnable_now() noexcept {
   const int before = errno;
   std::array<char, 128> text;
-  ssize_t got = -1;
-  const int file = ::open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
-  if (file >= 0) {
-    got = ::read(file, text.data(), text.size());
-    ::close(file);
-  }
+  const int file = loadavg().own();
+  const ssize_t got = file < 0 ? -1 : ::pread(file, text.data(), text.size(), 0);
   errno = before;
   if (got <= 0) return std::nullopt;
   return runnable_in({text.data(), static_cast<std::size_t>(got)});

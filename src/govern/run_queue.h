@@ -81,6 +81,10 @@ class Neighbours {
   RunQueue queue_;
 };
 
+// To be called before runnable_now(), and again from time to time: the program may have closed the
+// file. Hooks only read it, for a program that has confined itself may be killed for opening one.
+void keep_loadavg_open() noexcept;
+
 // Threads that are runnable on this machine now; nothing where the kernel does not tell. Leaves
 // errno alone.
 std::optional<int> runnable_now() noexcept;

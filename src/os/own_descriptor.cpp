@@ -1,0 +1,47 @@
+#include "own_descriptor.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace corewise::os {
+
+bool OwnDescriptor::adopt(int fd) noexcept {
+  // Below are the standard streams, and the numbers that shells and daemons choose.
+  constexpr int kLikedFloor = 48;
+  constexpr int kFloor = 3;
+  if (fd >= 0 && fd < kLikedFloor) {
+    const int low = fd;
+    fd = ::fcntl(low, F_DUPFD_CLOEXEC, kLikedFloor);
+    // A process may have fewer descriptors than that.
+    if (fd < 0) fd = low >= kFloor ? low : ::fcntl(low, F_DUPFD_CLOEXEC, kFloor);
+    const int reason = errno;
+    if (fd != low) ::close(low);
+    errno = reason;
+  }
+  struct stat seen{};
+  if (fd < 0 || ::fstat(fd, &seen) != 0) return false;
+  device_.store(seen.st_dev);
+  inode_.store(seen.st_ino);
+  // Last: whoever reads the number compares it with these.
+  fd_.store(fd);
+  return true;
+}
+
+int OwnDescriptor::own() const noexcept {
+  const int fd = fd_.load();
+  struct stat seen{};
+  const bool same = fd >= 0 && ::fstat(fd, &seen) == 0 && seen.st_dev == device_.load() &&
+                    seen.st_ino == inode_.load();
+  return same ? fd : -1;
+}
+
+void OwnDescriptor::close() noexcept {
+  const int fd = own();
+  fd_.store(-1);
+  if (fd >= 0) ::close(fd);
+}
+
+}  // namespace corewise::os

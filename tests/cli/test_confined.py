@@ -1,0 +1,116 @@
+"""Programs that deny themselves something, or were denied it, end as they do ungoverned."""
+
+import platform
+import resource
+import subprocess
+
+import pytest
+from conftest import CLEAN
+
+pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="numbers of x86-64")
+
+# For all threads: the calls with these numbers are refused (EPERM) or fatal from now on.
+CONFINE = """
+import ctypes, struct, sys
+def confine(numbers, verdict):
+    libc = ctypes.CDLL(None)
+    code = [(0x20, 0, 0, 0)]
+    code += [(0x15, len(numbers) - i, 0, n) for i, n in enumerate(numbers)]
+    code += [(0x06, 0, 0, 0x7FFF0000), (0x06, 0, 0, verdict)]
+    held = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *each) for each in code))
+    program = ctypes.create_string_buffer(
+        struct.pack("HxxxxxxQ", len(code), ctypes.addressof(held))
+    )
+    libc.prctl(38, 1, 0, 0, 0)
+    assert libc.syscall(317, 1, 1, program) == 0
+DENY, KILL = 0x50001, 0x80000000
+OPEN = [2, 85, 257, 437]
+"""
+
+# A thread is there before, and computes for the first time afterwards.
+LATER = """
+import threading, numpy as np
+a = np.ones((300, 300)); a @ a
+go, out = threading.Event(), []
+def product():
+    go.wait()
+    for _ in range(100): value = (a @ a)[0, 0]
+    out.append(value)
+threads = [threading.Thread(target=product) for _ in range(3)]
+for each in threads: each.start()
+confine(%s)
+go.set()
+for each in threads: each.join()
+print(out, flush=True)
+"""
+CALLS = {
+    "mprotect": "[10], DENY",
+    "mmap": "[9], DENY",
+    "mprotect and mmap": "[9, 10], DENY",
+    "madvise": "[28], DENY",
+    "open": "OPEN, DENY",
+    "open, or die": "OPEN, KILL",
+}
+
+
+# As a server that confines itself and then forks its workers.
+FORKS = """
+import os, numpy as np
+a = np.ones((300, 300)); a @ a
+confine(OPEN, KILL)
+for _ in range(3):
+    pid = os.fork()
+    if pid == 0:
+        (a @ a)
+        os._exit(7)
+    print(os.waitpid(pid, 0)[1])
+"""
+
+
+@pytest.fixture
+def both(program, numpy_python):
+    def run(code, *how, **options):
+        words = [numpy_python, "-c", code]
+        ends = []
+        for command in (words, [program, "run", "-q", *how, "--", *words]):
+            done = subprocess.run(
+                command,
+                env=CLEAN | {"OPENBLAS_NUM_THREADS": "2"},
+                capture_output=True,
+                text=True,
+                timeout=300,
+                **options,
+            )
+            ends.append((done.returncode, done.stdout))
+        return ends
+
+    return run
+
+
+@pytest.mark.parametrize("calls", CALLS)
+def test_what_is_refused_later(both, calls):
+    plain, governed = both(CONFINE + LATER % CALLS[calls])
+    assert governed == plain
+    assert plain[0] == 0
+
+
+@pytest.mark.parametrize("how", [[], ["--report"]], ids=["", "report"])
+def test_children_of_a_confined_process(both, how):
+    plain, governed = both(CONFINE + FORKS, *how)
+    assert governed == plain
+    assert plain[0] == 0
+
+
+def test_an_array_that_just_fits(both):
+    """`ulimit -v`, as batch systems have it: the first call of BLAS reserves no gigabytes."""
+    limit = 3_000_000 << 10
+    code = """
+import numpy as np
+a = np.ones((300, 300)); a @ a
+try: b = np.ones(1_500_000_000 // 8); print("fits")
+except MemoryError: print("too large")
+"""
+    plain, governed = both(
+        code, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    )
+    assert governed == plain == (0, "fits\n")
