@@ -6,6 +6,8 @@
 // Into COREWISE_REPORT_FILE, where that is set, every process writes when it starts, is forked and
 // ends. What is killed leaves no line, but its counts, in a file beside.
 //
+// Programs that it starts and that cannot load it are started without (children.h).
+//
 // Processes that end by _exit, as Python's forked workers do, run no destructor, and those that
 // change their user may not remove the socket afterwards: the slots of these calls are rewritten.
 #include <dlfcn.h>
@@ -17,6 +19,8 @@
 #include <exception>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "../binding.h"
 #include "../control/server.h"
@@ -25,8 +29,10 @@
 #include "../govern/gate.h"
 #include "../govern/govern.h"
 #include "../json.h"
+#include "../os/confined.h"
 #include "../os/os.h"
 #include "../postmortem/watch.h"
+#include "children.h"
 #include "other_copy.h"
 #include "report_line.h"
 
@@ -54,23 +60,24 @@ std::string variable(const char* name) {
   return value != nullptr ? value : "";
 }
 
-bool is_preloaded() {
+// This library as LD_PRELOAD names it; empty if it does not.
+std::string own_entry() {
   Dl_info here{};
-  if (::dladdr(reinterpret_cast<void*>(&is_preloaded), &here) == 0) return false;
+  if (::dladdr(reinterpret_cast<void*>(&own_entry), &here) == 0) return {};
   const std::string own = os::real_path(here.dli_fname);
   const std::string list = variable("LD_PRELOAD");
   for (std::size_t at = 0; at < list.size();) {
     const std::size_t end = std::min(list.find_first_of(" :", at), list.size());
-    const std::string entry = list.substr(at, end - at);
-    if (!entry.empty() && (entry == here.dli_fname || os::real_path(entry) == own)) return true;
+    std::string entry = list.substr(at, end - at);
+    if (!entry.empty() && (entry == here.dli_fname || os::real_path(entry) == own)) return entry;
     at = end + 1;
   }
-  return false;
+  return {};
 }
 
 void write_line() {
   pid_t self = ::getpid();
-  if (!owes_line.compare_exchange_strong(self, 0)) return;
+  if (!owes_line.compare_exchange_strong(self, 0) || os::is_confined()) return;
   const std::string* known = fields.load(std::memory_order_acquire);
   write_end(agent->writer, govern::gate::counts(),
             known != nullptr ? std::string_view(*known) : std::string_view());
@@ -106,11 +113,6 @@ int hooked_setresuid(uid_t real, uid_t effective, uid_t saved) {
   return change_user([&] { return ::setresuid(real, effective, saved); });
 }
 
-template <class Function>
-govern::SlotRequest slot(const char* symbol, Function* replacement) {
-  return {symbol, reinterpret_cast<const void*>(replacement)};
-}
-
 void told(const std::string& now) {
   fields.store(new std::string(now), std::memory_order_release);
   // A thread of its own may be too much for a program that has nothing to control: whoever is to
@@ -120,19 +122,19 @@ void told(const std::string& now) {
 }
 
 void begin_line() {
+  if (os::is_confined()) return;
   agent->writer.since_ns = now_ns();
   agent->writer.page = share_counts(agent->counts.c_str());
   owes_line.store(::getpid());
   write_start(agent->writer);
 }
 
-void govern_from_now_on() {
+// False: the slots are left to us.
+bool govern_from_now_on(const std::vector<govern::SlotRequest>& slots) {
   agent = new Agent;
   govern::Resident& resident = agent->resident;
   resident.told = told;
-  resident.slots = {slot("_exit", hooked_exit), slot("_Exit", hooked_exit),
-                    slot("setuid", hooked_setuid), slot("setreuid", hooked_setreuid),
-                    slot("setresuid", hooked_setresuid)};
+  resident.slots = slots;
   agent->file = variable("COREWISE_REPORT_FILE");
   if (!agent->file.empty()) {
     const std::string command = os::own_command();
@@ -149,11 +151,12 @@ void govern_from_now_on() {
   options.resident = &resident;
   std::optional<Error> error = another_copy_governs();
   if (!error) error = govern::govern(options);
-  if (!error) return;
+  if (!error) return true;
   Json json;
   json.field("budget", 0).key("pools").open('[').close(']');
   json.key("findings").open('[').value(error->what).close(']');
   told(json.text());
+  return false;
 }
 
 [[gnu::constructor]] void start() {
@@ -167,11 +170,19 @@ void govern_from_now_on() {
   }
   const bool governs = variable("COREWISE_GOVERN") == "1";
   const bool serves = variable("COREWISE_CONTROL") == "on";
-  if ((!governs && !serves) || !is_preloaded()) return;
+  if (!governs && !serves) return;
   try {
+    const std::string entry = own_entry();
+    if (entry.empty()) return;
     control::serve_children();
     if (serves) static_cast<void>(control::start());
-    if (governs) govern_from_now_on();
+    std::vector<govern::SlotRequest> slots = hook_children(entry.c_str());
+    slots.insert(slots.end(), {slot("_exit", hooked_exit), slot("_Exit", hooked_exit),
+                               slot("setuid", hooked_setuid), slot("setreuid", hooked_setreuid),
+                               slot("setresuid", hooked_setresuid)});
+    if (governs && govern_from_now_on(slots)) return;
+    // Nobody looks at what is loaded later. Lives on for good, as what it changed does.
+    static_cast<void>((new govern::Slots(std::move(slots)))->rewrite());
   } catch (const std::exception&) {
     // Of memory there is none left. The program goes on as far as it can.
     return;

@@ -1,0 +1,198 @@
+#include "children.h"
+
+#include <alloca.h>
+#include <limits.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <charconv>
+#include <cstdarg>
+#include <cstring>
+#include <string_view>
+
+#include "../os/loadable.h"
+
+namespace corewise::agent {
+namespace {
+
+constexpr std::string_view kPreload = "LD_PRELOAD=";
+
+// As LD_PRELOAD names this library.
+constinit std::array<char, PATH_MAX> own_name{};
+
+// The library list without ours; `to` has room for all of it.
+void drop_own(std::string_view list, char* to) noexcept {
+  while (!list.empty()) {
+    const std::size_t end = std::min(list.find_first_of(" :"), list.size());
+    const std::string_view entry = list.substr(0, end);
+    if (entry != own_name.data()) {
+      to = std::copy(entry.begin(), entry.end(), to);
+      if (end < list.size()) *to++ = list[end];
+    }
+    list.remove_prefix(std::min(end + 1, list.size()));
+  }
+  *to = '\0';
+}
+
+const char* preload_in(char* const* environment) noexcept {
+  for (; environment != nullptr && *environment != nullptr; ++environment) {
+    if (std::strncmp(*environment, kPreload.data(), kPreload.size()) == 0) return *environment;
+  }
+  return nullptr;
+}
+
+// A statically linked program has no loader to take offence, and its children may be governed.
+bool must_go_without(const char* path) noexcept {
+  os::Started started;
+  os::look_at_file(path, started);
+  return started.obstacle != os::Obstacle::none && started.obstacle != os::Obstacle::no_loader;
+}
+
+// Calls start(environment) with one that the program at the path can live with. On the stack: the
+// child of vfork has its parent's heap.
+template <class Start>
+int start_with(const char* path, char* const* environment, Start start) noexcept {
+  const char* const preload = preload_in(environment);
+  if (preload == nullptr || std::strstr(preload, own_name.data()) == nullptr ||
+      !must_go_without(path)) {
+    return start(environment);
+  }
+  std::size_t count = 0;
+  while (environment[count] != nullptr) ++count;
+  auto** const changed = static_cast<char**>(::alloca((count + 1) * sizeof(char*)));
+  auto* const entry = static_cast<char*>(::alloca(std::strlen(preload) + 1));
+  std::copy(kPreload.begin(), kPreload.end(), entry);
+  drop_own(preload + kPreload.size(), entry + kPreload.size());
+  char** to = changed;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (environment[i] != preload) {
+      *to++ = environment[i];
+    } else if (entry[kPreload.size()] != '\0') {
+      *to++ = entry;
+    }
+  }
+  *to = nullptr;
+  return start(changed);
+}
+
+bool can_start(const char* path) noexcept {
+  struct stat status{};
+  return ::stat(path, &status) == 0 && S_ISREG(status.st_mode) && ::access(path, X_OK) == 0;
+}
+
+// The file that execvp() finds; the name itself where it finds none.
+const char* find_in_path(const char* name, std::array<char, PATH_MAX>& path) noexcept {
+  if (std::strchr(name, '/') != nullptr) return name;
+  const char* const set = ::getenv("PATH");  // NOLINT(concurrency-mt-unsafe): as execvp() does
+  std::string_view folders = set != nullptr ? set : "/bin:/usr/bin";
+  const std::size_t size = std::strlen(name);
+  while (true) {
+    const std::string_view folder = folders.substr(0, folders.find(':'));
+    if (folder.size() + size + 2 <= path.size()) {
+      char* at = std::copy(folder.begin(), folder.end(), path.data());
+      if (!folder.empty()) *at++ = '/';
+      std::memcpy(at, name, size + 1);
+      if (can_start(path.data())) return path.data();
+    }
+    if (folder.size() == folders.size()) return name;
+    folders.remove_prefix(folder.size() + 1);
+  }
+}
+
+int hooked_execve(const char* path, char* const* words, char* const* environment) {
+  return start_with(path, environment,
+                    [&](char* const* with) { return ::execve(path, words, with); });
+}
+
+int hooked_execv(const char* path, char* const* words) {
+  return hooked_execve(path, words, environ);
+}
+
+int hooked_execvpe(const char* name, char* const* words, char* const* environment) {
+  std::array<char, PATH_MAX> path;
+  return start_with(find_in_path(name, path), environment,
+                    [&](char* const* with) { return ::execvpe(name, words, with); });
+}
+
+int hooked_execvp(const char* name, char* const* words) {
+  return hooked_execvpe(name, words, environ);
+}
+
+int hooked_fexecve(int fd, char* const* words, char* const* environment) {
+  constexpr std::string_view kFolder = "/proc/self/fd/";
+  std::array<char, 32> path{};
+  char* const digits = std::copy(kFolder.begin(), kFolder.end(), path.data());
+  std::to_chars(digits, path.data() + path.size() - 1, fd);
+  return start_with(path.data(), environment,
+                    [&](char* const* with) { return ::fexecve(fd, words, with); });
+}
+
+// The words of execl() and its kin: the first, and those that follow up to the null.
+// NOLINTBEGIN(cert-dcl50-cpp): these are variadic in C
+#define COREWISE_GATHER_WORDS(first, list, words)                                      \
+  std::size_t count = 0;                                                               \
+  va_list list;                                                                        \
+  va_start(list, first);                                                               \
+  for (const char* word = first; word != nullptr; word = va_arg(list, char*)) ++count; \
+  va_end(list);                                                                        \
+  auto** const words = static_cast<char**>(::alloca((count + 1) * sizeof(char*)));     \
+  words[0] = const_cast<char*>(first);                                                 \
+  va_start(list, first);                                                               \
+  for (std::size_t i = 1; i <= count; ++i) words[i] = va_arg(list, char*)
+
+int hooked_execl(const char* path, const char* first, ...) {
+  COREWISE_GATHER_WORDS(first, list, words);
+  va_end(list);
+  return hooked_execv(path, words);
+}
+
+int hooked_execlp(const char* name, const char* first, ...) {
+  COREWISE_GATHER_WORDS(first, list, words);
+  va_end(list);
+  return hooked_execvp(name, words);
+}
+
+int hooked_execle(const char* path, const char* first, ...) {
+  COREWISE_GATHER_WORDS(first, list, words);
+  char* const* const environment = va_arg(list, char* const*);
+  va_end(list);
+  return hooked_execve(path, words, environment);
+}
+#undef COREWISE_GATHER_WORDS
+// NOLINTEND(cert-dcl50-cpp)
+
+int hooked_spawn(pid_t* pid, const char* path, const posix_spawn_file_actions_t* actions,
+                 const posix_spawnattr_t* attributes, char* const* words,
+                 char* const* environment) {
+  return start_with(path, environment, [&](char* const* with) {
+    return ::posix_spawn(pid, path, actions, attributes, words, with);
+  });
+}
+
+int hooked_spawnp(pid_t* pid, const char* name, const posix_spawn_file_actions_t* actions,
+                  const posix_spawnattr_t* attributes, char* const* words,
+                  char* const* environment) {
+  std::array<char, PATH_MAX> path;
+  return start_with(find_in_path(name, path), environment, [&](char* const* with) {
+    return ::posix_spawnp(pid, name, actions, attributes, words, with);
+  });
+}
+
+}  // namespace
+
+std::vector<govern::SlotRequest> hook_children(const char* library) {
+  const std::size_t size = std::strlen(library);
+  if (size == 0 || size >= own_name.size()) return {};
+  std::memcpy(own_name.data(), library, size + 1);
+  os::prepare_to_look();
+  return {slot("execve", hooked_execve),     slot("execv", hooked_execv),
+          slot("execvpe", hooked_execvpe),   slot("execvp", hooked_execvp),
+          slot("fexecve", hooked_fexecve),   slot("execl", hooked_execl),
+          slot("execlp", hooked_execlp),     slot("execle", hooked_execle),
+          slot("posix_spawn", hooked_spawn), slot("posix_spawnp", hooked_spawnp)};
+}
+
+}  // namespace corewise::agent

@@ -1,0 +1,21 @@
+// The programs that this one starts. What the loader cannot put the agent into is started without
+// it: musl's loader ends a program over a library that it cannot link, AddressSanitizer one whose
+// library is not the first, and 32-bit programs complain.
+#pragma once
+
+#include <vector>
+
+#include "../govern/hook.h"
+
+namespace corewise::agent {
+
+template <class Function>
+govern::SlotRequest slot(const char* symbol, Function* replacement) {
+  return {symbol, reinterpret_cast<const void*>(replacement)};
+}
+
+// The exec and posix_spawn functions, to be hooked. `library`: this one, as LD_PRELOAD names it.
+// The replacements may be called in the child of vfork.
+std::vector<govern::SlotRequest> hook_children(const char* library);
+
+}  // namespace corewise::agent

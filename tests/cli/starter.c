@@ -1,0 +1,60 @@
+// Starts a program in one of the ways that C has, and ends as it ended.
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char** environ;
+
+static int ended(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : 128; }
+
+int main(int count, char** words) {
+  if (count != 3) return 100;
+  char* how = words[1];
+  char* path = words[2];
+  char* name = strrchr(path, '/') + 1;  // its folder is in PATH
+  char* all[] = {name, "a", "b", NULL};
+  pid_t child = 0;
+  int status = 0;
+  if (strcmp(how, "execve") == 0) execve(path, all, environ);
+  if (strcmp(how, "execv") == 0) execv(path, all);
+  if (strcmp(how, "execvp") == 0) execvp(name, all);
+  if (strcmp(how, "execvpe") == 0) execvpe(name, all, environ);
+  if (strcmp(how, "execl") == 0) execl(path, name, "a", "b", (char*)NULL);
+  if (strcmp(how, "execlp") == 0) execlp(name, name, "a", "b", (char*)NULL);
+  if (strcmp(how, "execle") == 0) execle(path, name, "a", "b", (char*)NULL, environ);
+  if (strcmp(how, "fexecve") == 0) fexecve(open(path, O_RDONLY), all, environ);
+  if (strcmp(how, "vfork") == 0) {
+    child = vfork();
+    if (child == 0) {
+      execve(path, all, environ);
+      _exit(101);
+    }
+    waitpid(child, &status, 0);
+    return ended(status);
+  }
+  if (strcmp(how, "posix_spawn") == 0 || strcmp(how, "posix_spawnp") == 0) {
+    const int failed = how[11] == 'p' ? posix_spawnp(&child, name, NULL, NULL, all, environ)
+                                      : posix_spawn(&child, path, NULL, NULL, all, environ);
+    if (failed) return 102;
+    waitpid(child, &status, 0);
+    return ended(status);
+  }
+  if (strcmp(how, "system") == 0) {
+    char line[4096];
+    snprintf(line, sizeof line, "%s a b; exit $?", path);
+    return ended(system(line));
+  }
+  if (strcmp(how, "popen") == 0) {
+    char line[4096];
+    snprintf(line, sizeof line, "%s a b; exit $?", path);
+    FILE* pipe = popen(line, "r");
+    while (fgets(line, sizeof line, pipe) != NULL) fputs(line, stdout);
+    return ended(pclose(pipe));
+  }
+  return 103;
+}

@@ -1,0 +1,147 @@
+"""A governed program starts whatever it wants: what cannot load the agent runs without it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import CLEAN
+
+SOURCE = """
+#include <stdio.h>
+#include <stdlib.h>
+int main(int count, char** words) {
+  const char* preload = getenv("LD_PRELOAD");
+  printf("%s %d\\n", preload && preload[0] ? preload : "-", count);
+  return 5;
+}
+"""
+KINDS = {
+    "musl": ["musl-gcc"],
+    "ASan": ["gcc", "-fsanitize=address"],
+    "ASan of clang": ["clang-19", "-fsanitize=address", "-shared-libasan"],
+    "32 bits": ["gcc", "-m32"],
+}
+FINE = {"static": ["gcc", "-static"], "dynamic": ["gcc"], "TSan": ["gcc", "-fsanitize=thread"]}
+HOWS = [
+    *("execve", "execv", "execvp", "execvpe", "execl", "execlp", "execle", "fexecve"),
+    *("vfork", "posix_spawn", "posix_spawnp", "system", "popen"),
+]
+
+
+@pytest.fixture(scope="module")
+def make(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("children")
+    (folder / "child.c").write_text(SOURCE)
+    made = {}
+
+    def make(kind):
+        if kind not in made:
+            built = folder / kind.replace(" ", "-").lower()
+            words = [*(KINDS | FINE)[kind], "-w", folder / "child.c", "-o", built]
+            if not shutil.which(words[0]) or subprocess.run(words, capture_output=True).returncode:
+                pytest.skip(f"cannot build for {kind}")
+            # A compiler may be there whose library is not.
+            if subprocess.run([built], env=CLEAN, capture_output=True).returncode != 5:
+                pytest.skip(f"what is built for {kind} does not run here")
+            made[kind] = built
+        return made[kind]
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def starter(tmp_path_factory):
+    built = tmp_path_factory.mktemp("starter") / "starter"
+    source = Path(__file__).with_name("starter.c")
+    subprocess.run(["gcc", "-O1", "-w", source, "-o", built], check=True)
+    return built
+
+
+@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_is_started_without(corewise, starter, make, kind, how):
+    child = make(kind)
+    env = {"PATH": f"{child.parent}:{CLEAN['PATH']}"}
+    done = corewise("run", "-q", "--", starter, how, child, env=env)
+    assert (done.returncode, done.stdout, done.stderr) == (5, "- 3\n", "")
+
+
+@pytest.mark.parametrize("how", HOWS)
+def test_what_can_load_it_is_governed(corewise, starter, make, how):
+    child = make("dynamic")
+    env = {"PATH": f"{child.parent}:{CLEAN['PATH']}"}
+    done = corewise("run", "-q", "--", starter, how, child, env=env)
+    assert done.returncode == 5 and done.stderr == ""
+    assert "libcorewise" in done.stdout and done.stdout.endswith(" 3\n")
+
+
+def test_other_libraries_stay(corewise, make):
+    child = make("ASan")
+    other = "libm.so.6"
+    done = corewise("run", "-q", "--", "sh", "-c", f"{child}; exit $?", env={"LD_PRELOAD": other})
+    # Only ours is in the way of nobody now: what the user put there is the user's.
+    assert "libcorewise" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("kind", ["musl", "ASan"])
+def test_a_script_that_it_runs(corewise, make, tmp_path, kind):
+    script = tmp_path / "script"
+    script.write_text(f"#!{make(kind)} word\n")
+    script.chmod(0o755)
+    done = corewise("run", "-q", "--", "sh", "-c", f"{script}; exit $?")
+    assert (done.returncode, done.stdout) == (5, "- 3\n")
+
+
+@pytest.mark.parametrize("kind", ["musl", "ASan", "static", "TSan"])
+@pytest.mark.parametrize("start", ["subprocess.run", "subprocess.Popen", "os.system", "os.spawnv"])
+def test_children_of_python(corewise, make, kind, start):
+    child = str(make(kind))
+    code = {
+        "subprocess.run": f"r = subprocess.run([{child!r}]).returncode",
+        "subprocess.Popen": f"r = subprocess.Popen([{child!r}], start_new_session=True).wait()",
+        "os.system": f"r = os.system({child!r}) >> 8",
+        "os.spawnv": f"r = os.spawnv(os.P_WAIT, {child!r}, [{child!r}])",
+    }[start]
+    words = [sys.executable, "-c", f"import os, subprocess, sys\n{code}\nsys.exit(r)"]
+    assert corewise("run", "-q", "--", *words).returncode == 5
+
+
+@pytest.mark.parametrize("kind", ["ASan"])
+def test_it_cannot_be_governed_itself(corewise, make, kind):
+    done = corewise("run", "--", make(kind))
+    assert done.returncode == 5 and done.stdout == "- 1\n"
+    assert "is built with AddressSanitizer" in done.stderr and "cannot be governed" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["java", "-version"],
+        ["node", "-e", "process.exit(0)"],
+        ["rustc", "--version"],
+        ["go", "version"],
+        ["perl", "-e", "exit 0"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_other_languages(corewise, words):
+    if shutil.which(words[0]) is None:
+        pytest.skip(f"needs {words[0]}")
+    plain = subprocess.run(words, env=CLEAN, capture_output=True, text=True, check=False)
+    for command in (words, ["sh", "-c", f"{' '.join(map(repr, words))}; exit $?"]):
+        done = corewise("run", "-q", "--", *command)
+        assert (done.returncode, done.stdout) == (plain.returncode, plain.stdout), done.stderr
+
+
+def test_setuid_programs_start(corewise, make, tmp_path):
+    if os.geteuid() != 0:
+        pytest.skip("only root can make a program that is another's")
+    program = tmp_path / "rights"
+    shutil.copy(make("dynamic"), program)
+    os.chown(program, 12345, 12345)
+    program.chmod(0o4755)
+    done = corewise("run", "-q", "--", "sh", "-c", f"{program}; exit $?")
+    assert done.returncode == 5 and done.stderr == ""
