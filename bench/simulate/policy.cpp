@@ -23,8 +23,8 @@ namespace {
 constexpr std::uint64_t kBootedMs = 1000;
 }  // namespace
 
-bool Governed::World::gone(Word word, bool) const noexcept {
-  return processes[identity(word).pid - 1].ended;
+Life Governed::World::life(Word word, bool) const noexcept {
+  return (processes[identity(word).pid - 1].ended) ? Life::gone : Life::runs;
 }
 
 Governed::Governed(const Options& options, const Spin& spin)

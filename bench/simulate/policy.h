@@ -69,7 +69,7 @@ class Governed : public Policy {
   struct Process;
   struct World {
     static void step() noexcept {}
-    bool gone(govern::Word word, bool closely) const noexcept;
+    govern::Life life(govern::Word word, bool closely) const noexcept;
     std::uint64_t now_ms() const noexcept { return now; }
     std::uint64_t now = 0;
     const Process* processes = nullptr;

@@ -12,6 +12,7 @@
 #include "../binding.h"
 #include "../discover.h"
 #include "../json.h"
+#include "../os/confined.h"
 #include "../postmortem/watch.h"
 #include "arena.h"
 #include "bends.h"
@@ -231,7 +232,7 @@ bool is_hooked(const State& s) { return s.users > 0 || s.hold.has_caps() || thre
 // Looks whether the budget is still what it was, unless that was done less than so long ago. A
 // changed mask is always seen.
 void follow_budget(State& s, std::uint64_t unless_ms) {
-  if (s.users == 0) return;
+  if (s.users == 0 || os::is_confined()) return;
   s.granter->mask().look();
   const std::uint64_t now = now_ms();
   const bool stale = s.granter->mask().is_stale();

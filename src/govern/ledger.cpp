@@ -12,7 +12,7 @@ namespace {
 
 struct LiveWorld {
   static void step() noexcept {}
-  static bool gone(Word word, bool closely) noexcept { return process_gone(word, closely); }
+  static Life life(Word word, bool closely) noexcept { return life_of(word, closely); }
   static std::uint64_t now_ms() noexcept { return govern::now_ms(); }
 };
 

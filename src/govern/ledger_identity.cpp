@@ -112,6 +112,7 @@ ProcessStat parse_stat(std::string_view text) noexcept {
   // The state is the first thread's; others may live on after it.
   const bool zombie = fields[kFieldState] == "Z" || fields[kFieldState] == "X";
   stat.ended = zombie && number(fields[kFieldThreads]) <= 1;
+  stat.stopped = fields[kFieldState] == "T" || fields[kFieldState] == "t";
   return stat;
 }
 
@@ -124,15 +125,17 @@ Identity own_identity() noexcept {
   return own;
 }
 
-bool process_gone(Word word, bool closely) noexcept {
+Life life_of(Word word, bool closely) noexcept {
   const KeepErrno keep;
   const Identity who = identity(word);
-  if (who.pid == 0) return true;
-  if (kill(static_cast<pid_t>(who.pid), 0) != 0 && errno == ESRCH) return true;
-  if (!closely) return false;
+  if (who.pid == 0) return Life::gone;
+  if (kill(static_cast<pid_t>(who.pid), 0) != 0 && errno == ESRCH) return Life::gone;
+  if (!closely) return Life::runs;
   const ProcessStat now = read_stat(StatPath(who.pid).c_str());
-  if (now.identity.pid != who.pid) return false;
-  return now.ended || contradict(now.identity, who);
+  if (now.identity.pid != who.pid) return Life::runs;
+  const bool nobodys = who.start == 0 && now.identity.start != 0;
+  if (now.ended || nobodys || contradict(now.identity, who)) return Life::gone;
+  return now.stopped ? Life::stopped : Life::runs;
 }
 
 std::uint64_t pid_namespace() noexcept { return namespace_of("/proc/self/ns/pid"); }

@@ -47,6 +47,9 @@ constexpr bool contradict(const Identity& a, const Identity& b) {
   return start || image;
 }
 
+// What is known of the process that a word names. A stopped one runs on no CPU, whatever it holds.
+enum class Life { runs, stopped, gone };
+
 constexpr int tokens(Word word) { return static_cast<int>(word & kTokenMask); }
 constexpr Word owner(Word word) { return word & ~kTokenMask; }
 

@@ -4,7 +4,9 @@
 // own: World tells time and death, and is told before every access to a word.
 //
 // Who may write a word: the process it names, while it lives; anybody, to zero and by one swap,
-// once that process is gone. The dead write nothing, so that swap cannot hit a newer value.
+// once that process is gone. The dead write nothing, so that swap cannot hit a newer value. While a
+// process is stopped anybody may take its tokens, by one swap too: when it goes on, the regions
+// that it was in end without any, and what they return stops at zero.
 //
 // Every access that a promise rests on is sequentially consistent: take() publishes, then looks,
 // and of two that do so at once at least one must see the other.
@@ -27,7 +29,7 @@ constexpr std::uint32_t slot_of(Claim claim) {
   return static_cast<std::uint32_t>(claim & kTokenMask);
 }
 
-// World: void step(); bool gone(Word, bool closely); std::uint64_t now_ms().
+// World: void step(); Life life(Word, bool closely); std::uint64_t now_ms().
 template <class World>
 class Protocol {
  public:
@@ -102,8 +104,9 @@ class Protocol {
 
   enum class Depth { kQuick, kThorough };
 
-  // Frees the slots of the dead. Asking whether a pid exists is cheap; whether it is still the
-  // same program run is not, so a quick pass asks that of a few token holders, in turn.
+  // Frees the slots of the dead, and the tokens of the stopped. Asking whether a pid exists is
+  // cheap; whether it is still the same program run is not, so a quick pass asks that of a few
+  // token holders, in turn.
   void reap(Depth depth) noexcept {
     const std::uint32_t count = used_count(shared_.used.load());
     const std::uint32_t first = shared_.reap_cursor.load(std::memory_order_relaxed);
@@ -117,7 +120,9 @@ class Protocol {
         closely = true;
         if (++close_looks == kCloseLooks) shared_.reap_cursor.store(slot + 1);
       }
-      if (world_.gone(word, closely)) swap(slot, word, 0);
+      const Life life = world_.life(word, closely);
+      if (life == Life::gone) swap(slot, word, 0);
+      if (life == Life::stopped && tokens(word) > 0) swap(slot, word, owner(word));
     }
     trim();
   }

@@ -8,12 +8,16 @@
 #include <array>
 #include <atomic>
 #include <chrono>
+#include <fstream>
+#include <iterator>
+#include <memory>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "govern/ledger.h"
 #include "govern/ledger_identity.h"
+#include "govern/ledger_protocol.h"
 #include "ledger_fixture.h"
 
 using namespace corewise::govern;
@@ -176,15 +180,15 @@ TEST_CASE("a process that runs another program gives its tokens back") {
 }
 
 TEST_CASE("a live process is never taken for a dead one") {
-  CHECK_FALSE(process_gone(pack(own_identity()), true));
+  CHECK(life_of(pack(own_identity()), true) == Life::runs);
   Identity earlier = own_identity();
   REQUIRE(earlier.start != 0);
   REQUIRE(earlier.image != 0);
   earlier.start = earlier.start == 1 ? 2 : 1;
-  CHECK(process_gone(pack(earlier), true));
-  CHECK_FALSE(process_gone(pack(earlier), false));
+  CHECK(life_of(pack(earlier), true) == Life::gone);
+  CHECK(life_of(pack(earlier), false) == Life::runs);
   earlier.start = 0;
-  CHECK_FALSE(process_gone(pack(earlier), true));
+  CHECK(life_of(pack(earlier), true) == Life::runs);
 }
 
 TEST_CASE("a process whose first thread ended lives on in the others") {
@@ -226,6 +230,63 @@ TEST_CASE("stat lines are read whatever the program is called") {
   for (const char* broken : {"", "42", "42 (x", "42 (x) R", "()", ")", "42 (x) R 1 1 1 0 -1"}) {
     CHECK(parse_stat(broken).identity.pid == 0);
   }
+}
+
+TEST_CASE("a stopped process and a word of nobody's lose their tokens, at the next short region") {
+  const pid_t child = ::fork();
+  if (child == 0) {
+    for (;;) ::pause();
+  }
+  const auto shared = std::make_unique<Shared>();
+  struct World {
+    static void step() {}
+    static Life life(Word word, bool closely) { return life_of(word, closely); }
+    std::uint64_t now = 1000;
+    std::uint64_t now_ms() const { return now; }
+  } world;
+  Protocol<World> table(*shared, world);
+  shared->budget.store(4);
+  const Claim mine = table.claim(pack(own_identity()));
+  REQUIRE(mine != 0);
+  ProcessStat stat;
+  stat.identity = own_identity();
+  const auto read = [&] {
+    std::ifstream file("/proc/" + std::to_string(child) + "/stat");
+    stat = parse_stat(std::string(std::istreambuf_iterator<char>(file), {}));
+    return stat;
+  };
+  const Claim theirs = table.claim(pack(read().identity));
+  REQUIRE(theirs != 0);
+  CHECK(table.take(theirs, 3) == 3);
+  world.now += 100;
+  CHECK(table.take(mine, 4) == 1);
+  table.give_back(mine, 1);
+
+  ::kill(child, SIGSTOP);
+  ::waitpid(child, nullptr, WUNTRACED);
+  CHECK(read().stopped);
+  CHECK(table.take(mine, 4) == 1);  // the last reaping is too recent
+  table.give_back(mine, 1);
+  world.now += 100;
+  CHECK(table.take(mine, 4) == 4);
+  table.give_back(mine, 4);
+  ::kill(child, SIGCONT);
+  table.give_back(theirs, 3);  // the region that it was in
+  CHECK(table.total() == 0);
+  CHECK(table.take(theirs, 3) == 3);
+  table.give_back(theirs, 3);
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+
+  // A stray write that names a living process.
+  Identity stray = own_identity();
+  stray.pid = static_cast<std::uint32_t>(::getppid());
+  stray.start = 0;
+  stray.image = 0;
+  shared->words[2].store(pack(stray) | 3);
+  shared->used.store(shared->used.load() + 1);
+  world.now += 100;
+  CHECK(table.take(mine, 4) == 4);
 }
 
 TEST_CASE("recent callers share the budget for two epochs") {

@@ -25,7 +25,7 @@ Schedule* schedule = nullptr;
 // Virtual processes are named by pid 1, 2, ...
 struct SteppedWorld {
   void step() const;
-  bool gone(Word word, bool closely) const;
+  Life life(Word word, bool closely) const;
   static std::uint64_t now_ms() { return 1000; }
 };
 
@@ -162,7 +162,9 @@ class Schedule {
 };
 
 void SteppedWorld::step() const { schedule->step(); }
-bool SteppedWorld::gone(Word word, bool) const { return schedule->ended(identity(word).pid); }
+Life SteppedWorld::life(Word word, bool) const {
+  return schedule->ended(identity(word).pid) ? Life::gone : Life::runs;
+}
 
 // Depth first over all choices; the number of runs, negative if one broke a promise.
 int explore(const Size& size, const Body& body) {
