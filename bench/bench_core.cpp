@@ -39,7 +39,7 @@ void gets_alone(benchmark::State& state) {
   for (auto _ : state) {
     for (std::size_t id = 0; id < corewise::pool_count(); ++id) {
       const corewise::Pool& pool = corewise::pool_at(id);
-      if (pool.runtime->get != nullptr) benchmark::DoNotOptimize(pool.runtime->get(pool));
+      benchmark::DoNotOptimize(pool.runtime->get(pool));
     }
   }
 }
@@ -66,10 +66,10 @@ void sets_alone(benchmark::State& state) {
   for (auto _ : state) {
     for (std::size_t id = 0; id < corewise::pool_count(); ++id) {
       corewise::Pool& pool = corewise::pool_at(id);
-      if (pool.runtime->set == nullptr || pool.runtime->release != nullptr) continue;
-      const int before = pool.runtime->get(pool);
+      const auto before = pool.runtime->get(pool);
+      if (!before || pool.runtime->release) continue;
       pool.runtime->set(pool, 1);
-      pool.runtime->set(pool, before);
+      pool.runtime->set(pool, *before);
     }
   }
 }
