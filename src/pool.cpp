@@ -6,9 +6,7 @@ bool Pool::may_be_asked() const {
   return asked || runtime->used(*this).value_or(Use::kUsed) == Use::kUsed;
 }
 
-std::optional<int> Pool::threads() const {
-  return may_be_asked() ? ask_threads() : std::nullopt;
-}
+std::optional<int> Pool::threads() const { return may_be_asked() ? ask_threads() : std::nullopt; }
 
 std::optional<int> Pool::ask_threads() const {
   const std::optional<int> told = runtime->get(*this);

@@ -12,7 +12,7 @@ wheels=(build demo)
 if [ "$what" = test ]; then
   packages+=(doctest-dev libbenchmark-dev libhwloc-dev libelf-dev clang-19 libclang-rt-19-dev
     libopenblas-pthread-dev libopenblas0-pthread libopenblas0-openmp libopenblas0-serial
-    libblis4-pthread libblis4-openmp libomp-19-dev libtbb-dev pkg-config scdoc tmux gcc-aarch64-linux-gnu
+    libblis4-pthread libblis4-openmp musl-tools libomp-19-dev libtbb-dev pkg-config scdoc tmux gcc-aarch64-linux-gnu
     g++-aarch64-linux-gnu qemu-user-static spin chromium fonts-dejavu-core openmpi-bin libopenmpi-dev
     r-base-core jq)
   wheels+=(test)

@@ -74,7 +74,8 @@ def processes(tmp_path):
     return file
 
 
-FOUR = {"OMP_NUM_THREADS": "4", "OPENBLAS_NUM_THREADS": "4"}
+# The program of these tests bends, so that it is seen whether a process is governed.
+FOUR = {"OMP_NUM_THREADS": "4", "OPENBLAS_NUM_THREADS": "4", "COREWISE_BEND": "regions"}
 
 
 def test_a_cpp_program_and_its_report(program, regions):

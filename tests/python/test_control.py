@@ -187,7 +187,10 @@ ask("restore")
 print(workers())
 """
     capped, restored = run(code, env={**os.environ, "OMP_NUM_THREADS": "2"}).splitlines()
-    assert capped == "[0, 0] 0 2 every thread, from its next region or call on"
+    assert capped == (
+        "[0, 0] 0 1 every thread, from its next region without a num_threads clause on, until the "
+        "thread sets a count itself; in libraries that bend, every region"
+    )
     assert int(restored) >= 1
 
 

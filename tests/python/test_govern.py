@@ -77,7 +77,7 @@ team = library.team_size()
 report = corewise.govern_report()
 print(json.dumps([team, [[p["runtime"], p["how"]] for p in report["pools"]], report["widest"]]))
 """,
-        env=os.environ | {"OMP_NUM_THREADS": "4"},
+        env=os.environ | {"OMP_NUM_THREADS": "4", "COREWISE_BEND": "libregions"},
     )
     team, pools, widest = json.loads(out)
     assert team == 1 and ["libgomp", "gate"] in pools and widest == 4
@@ -100,7 +100,7 @@ slow.go()
 begins.join()
 print(team_size(), slow.has_given_up())
 """,
-        env=os.environ | {"OMP_NUM_THREADS": "4"},
+        env=os.environ | {"OMP_NUM_THREADS": "4", "COREWISE_BEND": "libregions"},
     )
     assert out == "1 0\n"
 

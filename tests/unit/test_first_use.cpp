@@ -32,12 +32,12 @@ std::uintptr_t arm(const std::vector<std::uint32_t>& words) {
 TEST_CASE("the word that a function of x86-64 tests first") {
   // push %rax; cmpl $0, 0x10000(%rip)
   CHECK(x86({0x50, 0x83, 0x3d, 0, 0, 1, 0, 0}) == kCode + 8 + 0x10000);
-  CHECK(x86({0x80, 0x3d, 0, 0, 1, 0, 0}) == kCode + 7 + 0x10000);              // cmpb
-  CHECK(x86({0x0f, 0xb6, 0x05, 0, 0, 1, 0}) == kCode + 7 + 0x10000);           // movzbl
-  CHECK(x86({0x8b, 0x0d, 0, 0, 1, 0}) == kCode + 6 + 0x10000);                 // mov, 32 bits
-  CHECK(x86({0x48, 0x8d, 0x3d, 0, 0, 1, 0}) == kCode + 7 + 0x10000);           // lea
-  CHECK(x86({0x48, 0x8b, 0x05, 0, 0, 1, 0}) == 0);                             // a pointer
-  CHECK(x86({0xb8, 1, 0, 0, 0, 0xc3}) == 0);                                   // a constant
+  CHECK(x86({0x80, 0x3d, 0, 0, 1, 0, 0}) == kCode + 7 + 0x10000);     // cmpb
+  CHECK(x86({0x0f, 0xb6, 0x05, 0, 0, 1, 0}) == kCode + 7 + 0x10000);  // movzbl
+  CHECK(x86({0x8b, 0x0d, 0, 0, 1, 0}) == kCode + 6 + 0x10000);        // mov, 32 bits
+  CHECK(x86({0x48, 0x8d, 0x3d, 0, 0, 1, 0}) == kCode + 7 + 0x10000);  // lea
+  CHECK(x86({0x48, 0x8b, 0x05, 0, 0, 1, 0}) == 0);                    // a pointer
+  CHECK(x86({0xb8, 1, 0, 0, 0, 0xc3}) == 0);                          // a constant
   // What is no data is passed over: lea of code, then of the word.
   CHECK(x86({0x48, 0x8d, 0x35, 0, 0, 0, 0, 0x48, 0x8d, 0x3d, 0, 0, 1, 0}) == kCode + 14 + 0x10000);
   const std::vector<std::uint8_t> whole = {0x80, 0x3d, 0, 0, 1, 0, 0};
@@ -47,7 +47,7 @@ TEST_CASE("the word that a function of x86-64 tests first") {
 }
 
 TEST_CASE("the word that a function of aarch64 tests first") {
-  constexpr std::uint32_t kAdrp = 0x90000088;  // adrp x8, +16 pages
+  constexpr std::uint32_t kAdrp = 0x90000088;                      // adrp x8, +16 pages
   CHECK(arm({0xa9bf7bfd, kAdrp, 0xb9430908}) == 0x20000 + 0x308);  // ldr w8, [x8, #0x308]
   CHECK(arm({kAdrp, 0x39430908}) == 0x20000 + 0xc2);               // ldrb w8, [x8, #0xc2]
   CHECK(arm({kAdrp, 0x91030900}) == 0x20000 + 0xc2);               // add x0, x8, #0xc2

@@ -74,9 +74,9 @@ class Status:
         reaches: set[str] = set()
         for o in outcomes:
             reach = o["reach"] + (f" ({o['reason']})" if o["reason"] else "")
-            counts = f"{o['before'] or '?'} -> {o['after'] or '?'}"
+            change = f"{o['before'] or '?'} -> {o['after'] or '?'}"
             whom = "likewise" if reach in reaches else reach
-            said.append(f"{o['api']} {short_name(o['path'])}: {counts}, {whom}")
+            said.append(f"{o['api']} {short_name(o['path'])}: {change}, {whom}")
             reaches.add(reach)
         return "\n".join(said)
 
