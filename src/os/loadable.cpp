@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <string_view>
 
@@ -85,6 +86,13 @@ bool is_sanitizer(std::string_view library) noexcept {
   return library.starts_with("libasan.so") || library.starts_with("libclang_rt.asan");
 }
 
+// The user allows others before it, so that its checks and the governor go together.
+bool sanitizer_may_be_second() noexcept {
+  const char* const options = std::getenv("ASAN_OPTIONS");  // NOLINT(concurrency-mt-unsafe)
+  return options != nullptr &&
+         std::string_view(options).find("verify_asan_link_order=0") != std::string_view::npos;
+}
+
 // Whether the program itself names the library that insists on being first.
 bool needs_sanitizer(const File& file, const Elf64_Ehdr& header,
                      const Elf64_Phdr& dynamic) noexcept {
@@ -124,7 +132,7 @@ Obstacle obstacle_in(const File& file, const Elf64_Ehdr& header, Line& loader) n
   if (own_loader[0] != '\0' && file_name(loader.data()) != own_loader.data()) {
     return Obstacle::other_library;
   }
-  return sanitized ? Obstacle::sanitizer : Obstacle::none;
+  return sanitized && !sanitizer_may_be_second() ? Obstacle::sanitizer : Obstacle::none;
 }
 
 // The interpreter of a script's first line, in place.
