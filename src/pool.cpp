@@ -1,8 +1,21 @@
 #include "pool.h"
 
+#include <utility>
+
 namespace corewise {
+namespace {
+
+[[gnu::tls_model("initial-exec")]] constinit thread_local bool amid_call = false;
+
+}  // namespace
+
+AmidCall::AmidCall() : outer_(std::exchange(amid_call, true)) {}
+AmidCall::~AmidCall() { amid_call = outer_; }
+
+bool is_amid_call() { return amid_call; }
 
 bool Pool::may_be_asked() const {
+  if (amid_call && runtime->locks) return false;
   return asked || runtime->used(*this).value_or(Use::kUsed) == Use::kUsed;
 }
 

@@ -81,6 +81,21 @@ struct Pool {
   }
 };
 
+// For the life of the object the calling thread may be inside any library's call: one that holds a
+// lock of its own there is not asked, since it would wait for itself.
+class AmidCall {
+ public:
+  AmidCall();
+  ~AmidCall();
+  AmidCall(const AmidCall&) = delete;
+  AmidCall& operator=(const AmidCall&) = delete;
+
+ private:
+  bool outer_;
+};
+
+bool is_amid_call();
+
 // Looks names up in a module that may be live, on disk, or in another process.
 class SymbolLookup {
  public:
@@ -150,6 +165,8 @@ struct Runtime {
 
   // What follows a runtime may lack.
 
+  // Its functions may wait for a lock that it holds itself while it calls the loader.
+  bool locks = false;
   // Whether the program has used the library yet. Calls nothing in it. Without it, asking changes
   // nothing at any time.
   Entry<Use(const Pool& pool)> used = nullptr;

@@ -162,7 +162,7 @@ void Hold::limit(Held& held) {
   if (cap != 0) most = std::min(most, cap);
   if (held.by_limit == Held::ByLimit::kNever || held.most == most) return;
   // What the program has not used is left alone until a later pass, but for a cap: somebody asked.
-  if (cap == 0 && !pool.may_be_asked()) return;
+  if (!pool.may_be_asked() && (cap == 0 || is_amid_call())) return;
   held.most = most;
   if (held.limit != nullptr) close_limits(*std::exchange(held.limit, nullptr));
   if (pool.scope == CW_SCOPE_NONE || pool.ask_threads().value_or(0) <= most) return;

@@ -3,6 +3,7 @@
 #include <atomic>
 
 #include "../os/os.h"
+#include "../pool.h"
 
 namespace corewise::govern::loads {
 namespace {
@@ -16,6 +17,8 @@ void look_if_changed() {
   const os::Generation now = os::generation();
   const std::uint64_t stamp = now.adds + now.subs;
   if (looked_at.exchange(stamp, std::memory_order_relaxed) == stamp) return;
+  // MKL, for one, calls dlsym with its lock held.
+  const AmidCall amid;
   if (!look()) looked_at.store(0, std::memory_order_relaxed);
 }
 

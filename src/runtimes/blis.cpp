@@ -117,6 +117,7 @@ const Runtime kBlis = {
     .environment = kEnvironment,
     .prove = prove,
     .describe = describe,
+    .locks = true,
     .used = use_by_word,
     .ask = ask,
     .get = get,

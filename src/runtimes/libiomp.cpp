@@ -23,6 +23,7 @@ const Runtime kLibiomp = {
     .environment = openmp::kEnvironment,
     .prove = prove,
     .describe = openmp::describe_llvm,
+    .locks = true,
     .used = use_by_word,
     .ask = openmp::ask,
     .get = openmp::get,

@@ -127,6 +127,7 @@ const Runtime kMkl = {
     .environment = kEnvironment,
     .prove = prove,
     .describe = describe,
+    .locks = true,
     .used = used,
     .ask = ask,
     .get = get,

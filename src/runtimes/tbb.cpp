@@ -104,6 +104,7 @@ const Runtime kTbb = {
     .environment = {},
     .prove = prove,
     .describe = describe,
+    .locks = true,
     .used = use_by_word,
     .get = get,
     .set = set,
