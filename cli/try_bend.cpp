@@ -86,9 +86,9 @@ std::string said_sizes(std::uint64_t bits) {
   constexpr std::size_t kFew = 5;
   const std::vector<int> sizes = sizes_in(bits);
   if (sizes.empty()) return "none";
-  const std::string last = sizes.back() == govern::gate::kLastSize
-                               ? fmt::format("{} or more", sizes.back())
-                               : std::to_string(sizes.back());
+  std::string last = sizes.back() == govern::gate::kLastSize
+                         ? fmt::format("{} or more", sizes.back())
+                         : std::to_string(sizes.back());
   if (sizes.size() == 1) return last;
   if (sizes.size() > kFew) return fmt::format("{} to {}", sizes.front(), last);
   return fmt::format("{} and {}", fmt::join(sizes.begin(), sizes.end() - 1, ", "), last);

@@ -36,9 +36,7 @@ std::optional<std::uintptr_t> first_word_x86_64(std::span<const std::uint8_t> co
       immediate = 1;
     } else if (code[i] == 0x0f && code[i + 1] == 0xb6 && relative(i + 2)) {  // movzbl word, %reg
       modrm = i + 2;
-    } else if (code[i] == 0x8b && relative(i + 1) && !wide) {  // mov word, %reg32
-      modrm = i + 1;
-    } else if (code[i] == 0x8d && relative(i + 1) && wide) {  // lea word, %reg
+    } else if (code[i] == (wide ? 0x8d : 0x8b) && relative(i + 1)) {  // lea or mov word, %reg
       modrm = i + 1;
     } else {
       continue;

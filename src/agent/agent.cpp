@@ -97,7 +97,8 @@ int change_user(Call call) {
   try {
     if (had_socket) control::return_as_other_user();
   } catch (const std::exception&) {
-    // Out of memory: it goes on without a socket.
+    errno = reason;  // out of memory: it goes on without a socket
+    return result;
   }
   errno = reason;
   return result;

@@ -131,7 +131,7 @@ int hooked_fexecve(int fd, char* const* words, char* const* environment) {
 }
 
 // The words of execl() and its kin: the first, and those that follow up to the null.
-// NOLINTBEGIN(cert-dcl50-cpp): these are variadic in C
+// NOLINTBEGIN(cert-dcl50-cpp,bugprone-macro-parentheses): variadic in C; names are declared
 #define COREWISE_GATHER_WORDS(first, list, words)                                      \
   std::size_t count = 0;                                                               \
   va_list list;                                                                        \
@@ -162,7 +162,7 @@ int hooked_execle(const char* path, const char* first, ...) {
   return hooked_execve(path, words, environment);
 }
 #undef COREWISE_GATHER_WORDS
-// NOLINTEND(cert-dcl50-cpp)
+// NOLINTEND(cert-dcl50-cpp,bugprone-macro-parentheses)
 
 int hooked_spawn(pid_t* pid, const char* path, const posix_spawn_file_actions_t* actions,
                  const posix_spawnattr_t* attributes, char* const* words,
