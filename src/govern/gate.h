@@ -19,8 +19,8 @@ namespace corewise::govern {
 
 // What was granted, and by which note of the granter.
 struct Permit {
-  int threads = 1;
   std::uint64_t note = 0;  // 0: nothing to give back
+  int threads = 1;
   bool hungry = false;     // the granter's
   bool contended = false;  // others want the CPUs too: less than what the budget would allow
 };
@@ -126,7 +126,7 @@ class TeamMember {
 };
 
 // Visits whose way in and way out are separate calls of a library, nested in one another: which of
-// them count. Those deeper than 64 do not.
+// them count. Those deeper than 32 do not.
 class Nest {
  public:
   void push(const Visit& visit) {
@@ -144,8 +144,8 @@ class Nest {
   bool empty() const { return depth_ == 0; }
 
  private:
-  static constexpr unsigned kDeepest = 64;
-  std::uint64_t counted_ = 0;
+  static constexpr unsigned kDeepest = 32;
+  std::uint32_t counted_ = 0;
   unsigned depth_ = 0;
 };
 

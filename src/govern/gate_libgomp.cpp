@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <climits>
 #include <cstring>
 #include <utility>
@@ -186,13 +187,34 @@ void parallel_loop_runtime(Outlined* function, void* data, unsigned asked, long 
   });
 }
 
-// The pairs. The workers read the region until GOMP_parallel_end, so it lies with the thread; it is
-// only used by the outermost one.
-struct Open {
-  gate::Nest nest;
+// The pairs. The workers read the region until GOMP_parallel_end, and each thread may have one: the
+// outermost. Threads take turns with these, as thread-local room is scarce. In the child of a fork
+// those of the parent's other threads stay claimed.
+struct OpenRegion {
+  std::atomic<bool> claimed{false};
   Region region;
 };
+constinit std::array<OpenRegion, kMostOpenRegions> open_regions;
+
+struct Open {
+  gate::Nest nest;
+  OpenRegion* region = nullptr;
+};
 [[gnu::tls_model("initial-exec")]] constinit thread_local Open opened;
+
+// Null: all are claimed, and then the workers do not know that they are a team's.
+OpenRegion* claim_region() {
+  for (OpenRegion& each : open_regions) {
+    if (!each.claimed.exchange(true)) return &each;
+  }
+  return nullptr;
+}
+
+void end_region() {
+  if (opened.region == nullptr || !opened.nest.empty()) return;
+  opened.region->claimed.store(false);
+  opened.region = nullptr;
+}
 
 template <class Go>
 void start(std::size_t copy, Outlined* function, void* data, unsigned asked, Go go) {
@@ -200,11 +222,12 @@ void start(std::size_t copy, Outlined* function, void* data, unsigned asked, Go 
   waiting::turn_word(copy, passage.visit);
   opened.nest.push(passage.visit);
   // An outer one's workers may still have to read theirs.
-  if (!passage.visit.counted || !has_workers(passage)) {
-    return go(function, data, passage.threads);
-  }
-  opened.region = {nullptr, function, data, &copies[copy], {}};
-  go(run_as_member, static_cast<void*>(&opened.region), passage.threads);
+  const bool is_outermost = passage.visit.counted && has_workers(passage);
+  if (is_outermost && opened.region == nullptr) opened.region = claim_region();
+  if (!is_outermost || opened.region == nullptr) return go(function, data, passage.threads);
+  Region& region = opened.region->region;
+  region = {nullptr, function, data, &copies[copy], {}};
+  go(run_as_member, static_cast<void*>(&region), passage.threads);
 }
 
 template <std::size_t copy>
@@ -245,6 +268,7 @@ template <std::size_t copy>
 void parallel_end() {
   original<kEnd, void()>(copy)();
   gate::leave(opened.nest.pop());
+  end_region();
 }
 
 template <class Function>

@@ -17,6 +17,9 @@ namespace corewise::govern::libgomp {
 
 inline constexpr std::size_t kMostCopies = 8;
 
+// Threads that may be in a GOMP_parallel_start region at once and have workers that know of it.
+inline constexpr std::size_t kMostOpenRegions = 128;
+
 // The address of a function of the runtime's module; null if it has none of that name.
 using Symbol = thread_caps::Symbol;
 

@@ -76,7 +76,7 @@ std::mutex& govern_lock() {
 }
 
 // For a process that is only capped.
-Permit grant_all(void*, const Request& request) noexcept { return {request.wanted, 0}; }
+Permit grant_all(void*, const Request& request) noexcept { return {.threads = request.wanted}; }
 void take_nothing_back(void*, const Permit&) noexcept {}
 constexpr Grants kUnbounded = {grant_all, take_nothing_back, nullptr};
 

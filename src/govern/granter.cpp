@@ -39,7 +39,7 @@ Permit Granter::acquire(void* self, const Request& request) noexcept {
   const int team = request.whole ? request.wanted : grant.threads;
   // Where others want the CPUs its workers sleep after it (waiting.h), and only the caller runs.
   granter.neighbours_.got(contended || team > grant.threads ? 1 : team);
-  return {grant.threads, grant.claim, grant.hungry, contended};
+  return {grant.claim, grant.threads, grant.hungry, contended};
 }
 
 void Granter::release(void* self, const Permit& permit) noexcept {

@@ -32,12 +32,22 @@ constinit std::array<Copy, kMostCopies> copies;
 
 constinit std::atomic<int> threads_lowered{0};
 
+// Small, because the loader has little room for thread-local variables of this kind.
 struct Mine {
-  std::uint32_t seen = 0;  // the cap_change() that this thread went by last
-  int cap = 0;             // that it goes by; 0: none, or the program has set a count since
-  int before = 0;          // the count that we lowered to the cap; 0: it is not lowered
-  bool counted = false;    // it has asked for its count, or set it, since its last region
+  int before = 0;               // the count that we lowered to the cap; 0: it is not lowered
+  std::uint32_t cap : 16 = 0;   // that it goes by; 0: none, or the program has set a count since
+  std::uint32_t seen : 15 = 0;  // low bits of the cap_change() that this thread went by last
+  bool counted : 1 = false;     // it has asked for its count, or set it, since its last region
+
+  int most() const { return static_cast<int>(cap); }
+
+  // The bits wrap: a thread that starts no region during exactly 32,768 changes, or a multiple,
+  // keeps the cap that it had until the next change.
+  static constexpr std::uint32_t kSeen = (1U << 15U) - 1;
+  bool has_seen(std::uint32_t change) const { return seen == (change & kSeen); }
+  void see(std::uint32_t change) { seen = change & kSeen; }
 };
+static_assert(sizeof(Mine) == 8 && CW_MAX_THREADS < 1 << 16);
 [[gnu::tls_model("initial-exec")]] constinit thread_local std::array<Mine, kMostCopies> mine;
 
 void forget_lowered(Mine& me) {
@@ -47,10 +57,10 @@ void forget_lowered(Mine& me) {
 }
 
 void take_new_cap(Mine& me, const Copy& copy, std::uint32_t change) {
-  me.seen = change;
-  if (me.before != 0 && copy.max_threads() == me.cap) copy.set_threads(me.before);
+  me.see(change);
+  if (me.before != 0 && copy.max_threads() == me.most()) copy.set_threads(me.before);
   forget_lowered(me);
-  me.cap = gate::cap_of(copy.pool);
+  me.cap = static_cast<std::uint16_t>(gate::cap_of(copy.pool));
 }
 
 // What is set inside a region ends with it.
@@ -59,16 +69,16 @@ bool is_in_region(const Copy& copy) { return copy.level() > 0; }
 void follow(std::size_t index) {
   Mine& me = mine[index];
   const std::uint32_t change = gate::cap_change();
-  if (me.seen == change && me.cap == 0) return;
+  if (me.has_seen(change) && me.cap == 0) return;
   const Copy& copy = copies[index];
   if (is_in_region(copy)) return;
-  if (me.seen != change) take_new_cap(me, copy, change);
+  if (!me.has_seen(change)) take_new_cap(me, copy, change);
   if (me.cap == 0) return;
   const int threads = copy.max_threads();
-  if (threads <= me.cap) return;
+  if (threads <= me.most()) return;
   if (me.before == 0) threads_lowered.fetch_add(1);
   me.before = threads;
-  copy.set_threads(me.cap);
+  copy.set_threads(me.most());
 }
 
 template <std::size_t N>
@@ -91,7 +101,7 @@ int own_count(const Pool& pool, int now) {
   const std::size_t index = copy_of(pool);
   if (index == kMostCopies) return now;
   const Mine& me = mine[index];
-  return me.before != 0 && now == me.cap ? me.before : now;
+  return me.before != 0 && now == me.most() ? me.before : now;
 }
 
 void limits_set(const Pool& pool) {
@@ -126,7 +136,7 @@ void after_set(const void* setter) {
   if (index == kMostCopies || is_in_region(copies[index])) return;
   Mine& me = mine[index];
   forget_lowered(me);
-  me.seen = gate::cap_change();
+  me.see(gate::cap_change());
   me.cap = 0;
   me.counted = true;
 }

@@ -26,10 +26,10 @@ std::uint64_t draw() {
 }
 
 Permit acquire(void*, const Request& request) noexcept {
-  if (request.kind != gate::Kind::kRegion || request.whole) return {request.wanted, 0};
+  if (request.kind != gate::Kind::kRegion || request.whole) return {.threads = request.wanted};
   const int most = fixed.load(std::memory_order_relaxed);
-  if (most != 0) return {std::min(most, request.wanted), 0};
-  return {1 + static_cast<int>(draw() % static_cast<std::uint64_t>(request.wanted)), 0};
+  if (most != 0) return {.threads = std::min(most, request.wanted)};
+  return {.threads = 1 + static_cast<int>(draw() % static_cast<std::uint64_t>(request.wanted))};
 }
 
 void release(void*, const Permit&) noexcept {}

@@ -1,5 +1,6 @@
 /* Calls the entries of libgomp that compilers of today reach seldom or no more. */
 #include <omp.h>
+#include <pthread.h>
 
 typedef void (*Outlined)(void*);
 #define LOOP(kind)                                                                             \
@@ -141,4 +142,32 @@ int probe_entry(int entry, unsigned threads) {
       return 0;
   }
   return seen.sum == want ? seen.team : -1;
+}
+
+static void with_one_inside(void* data) {
+#pragma omp parallel num_threads(2)
+  __atomic_fetch_add((int*)data, 1, __ATOMIC_RELAXED);
+}
+
+static pthread_barrier_t all_open;
+
+static void* open_pair(void* data) {
+  GOMP_parallel_start(with_one_inside, data, 2);
+  pthread_barrier_wait(&all_open);
+  with_one_inside(data);
+  GOMP_parallel_end();
+  return 0;
+}
+
+/* `callers` threads have a region by GOMP_parallel_start open at once. Each has two threads, and
+   each of these runs a region inside it. How often these ran. */
+int probe_pairs_at_once(int callers) {
+  pthread_t threads[1000];
+  int ran = 0;
+  omp_set_max_active_levels(1);
+  pthread_barrier_init(&all_open, 0, (unsigned)callers);
+  for (int i = 0; i < callers; ++i) pthread_create(&threads[i], 0, open_pair, &ran);
+  for (int i = 0; i < callers; ++i) pthread_join(threads[i], 0);
+  pthread_barrier_destroy(&all_open);
+  return ran;
 }

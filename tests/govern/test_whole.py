@@ -159,3 +159,29 @@ def test_the_gradient_of_a_convolution_ends():
         check=True,
     )
     assert json.loads(done.stdout) == [pytest.approx(-5.5624, rel=1e-3), 4]
+
+
+PAIRS = """
+import json, sys, cw
+p = cw.probe("gomp")
+cw.govern(2)
+def asked(callers):
+    before = cw.report()
+    ran = p.probe_pairs_at_once(callers)
+    after = cw.report()
+    return [ran, after["regions"] - before["regions"], after["nested"] - before["nested"]]
+print(json.dumps([asked(n) for n in (100, 100, 140, 100)]))
+"""
+
+
+def test_regions_of_old_compilers_are_marked_as_long_as_there_is_room():
+    # Of each region the caller and its worker run one inside it; a worker that is not marked asks.
+    def marked(n):
+        return [2 * n, n, 2 * n]
+
+    assert run(PAIRS, COREWISE_BEND="") == [
+        marked(100),
+        marked(100),
+        [280, 140 + 12, 280 - 12],
+        marked(100),
+    ]

@@ -36,7 +36,7 @@ thread_local Mine mine;
 int level = 0;
 int level_now() { return level; }
 
-Permit grant(void*, const Request& request) noexcept { return {request.wanted, 0}; }
+Permit grant(void*, const Request& request) noexcept { return {.threads = request.wanted}; }
 void take(void*, const Permit&) noexcept {}
 constexpr Grants kGrants = {grant, take, nullptr};
 

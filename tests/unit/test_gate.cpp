@@ -30,7 +30,7 @@ struct Table {
     const int granted = std::clamp(table.free.load(), 1, request.wanted);
     table.free -= granted;
     ++table.open;
-    return {granted, 1};
+    return {.note = 1, .threads = granted};
   }
   static void give(void* self, const Permit& permit) noexcept {
     auto& table = *static_cast<Table*>(self);
@@ -295,11 +295,11 @@ TEST_CASE("counts add up") {
   CHECK(after.not_needed_s > before.not_needed_s);
 }
 
-TEST_CASE("a nest remembers which visits count, to a depth of 64") {
+TEST_CASE("a nest remembers which visits count, to a depth of 32") {
   gate::Nest nest;
   CHECK(nest.empty());
   CHECK_FALSE(nest.pop().counted);
-  for (int i = 0; i < 70; ++i) nest.push({1, i % 2 == 0});
-  for (int i = 69; i >= 0; --i) CHECK(nest.pop().counted == (i < 64 && i % 2 == 0));
+  for (int i = 0; i < 38; ++i) nest.push({1, i % 2 == 0});
+  for (int i = 37; i >= 0; --i) CHECK(nest.pop().counted == (i < 32 && i % 2 == 0));
   CHECK(nest.empty());
 }
