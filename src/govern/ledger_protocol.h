@@ -6,7 +6,8 @@
 // Who may write a word: the process it names, while it lives; anybody, to zero and by one swap,
 // once that process is gone. The dead write nothing, so that swap cannot hit a newer value. While a
 // process is stopped anybody may take its tokens, by one swap too: when it goes on, the regions
-// that it was in end without any, and what they return stops at zero.
+// that it was in end without any, and what they return stops at zero. A reaper that stalls before
+// that swap may take those of a region begun since, which heals in the same way.
 //
 // Every access that a promise rests on is sequentially consistent: take() publishes, then looks,
 // and of two that do so at once at least one must see the other.

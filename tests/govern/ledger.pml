@@ -3,14 +3,16 @@
  * P processes claim a slot, take tokens and give them back, ROUNDS times each. Any of them may be
  * killed (and, the same to the ledger, replaced by exec) before any access to shared memory. A
  * killed one comes back once as another process, so that slots are used again while a reaper that
- * stalled still means their former owner. REAPERS processes reap at any time, stall anywhere, or
- * never go on. Each access to a word is one step, as in the code; memory is sequentially
+ * stalled still means their former owner. STOPS of them are stopped before an access, and go on at
+ * any later time. REAPERS processes reap at any time, stall anywhere, or never go on. Each access to a word is one step, as in the code; memory is sequentially
  * consistent, as the code asks of it.
  *
  * Left out: the clock, recent callers, the count of used slots (a sum reads all slots here).
  *
  * Who holds what is kept in `held`, which the processes under test never read: the grants that
- * regions run with, as against what the words say.
+ * regions run with, as against what the words say. Who was ever stopped is left out: a reaper may
+ * have taken its tokens, also those of a region begun since if the reaper stalled. Then the budget
+ * is that of the others.
  */
 #ifndef P
 #define P 3
@@ -27,6 +29,9 @@
 #ifndef DEATHS
 #define DEATHS 2
 #endif
+#ifndef STOPS
+#define STOPS 0
+#endif
 #define SLOTS P
 #define IDS (P + DEATHS + 1)
 #define NOBODY 0
@@ -36,17 +41,27 @@ byte owner[SLOTS];
 byte token[SLOTS];
 
 bool dead[IDS];
+bool stopped[IDS];
+bool was_stopped[IDS];
 byte held[IDS];
 byte deaths;
+byte stops;
 byte running = P;
 byte next_id = P + 1;
 
-/* kill -9 here: the region ends with the process, its tokens stay in the word. */
+/* kill -9 here: the region ends with the process, its tokens stay in the word. Or SIGSTOP: this
+ * step waits for Waker. */
 #define MAY_DIE \
   if \
   :: deaths < DEATHS -> deaths++; dead[me] = true; held[me] = 0; goto killed \
+  :: stops < STOPS -> \
+     stops++; stopped[me] = true; was_stopped[me] = true; held[me] = 0; \
+     !stopped[me] \
   :: true \
   fi
+
+/* add(): never below zero. */
+#define RETURN(less) token[slot] = (token[slot] >= (less) -> token[slot] - (less) : 0)
 
 /* total(): one load a step. */
 inline look() {
@@ -112,22 +127,22 @@ born:
              sum > BUDGET ->
              MAY_DIE;
              assert(owner[slot] == me);
-             token[slot] = token[slot] - grant;
              sum = sum - BUDGET;
              sum = (sum >= grant -> 1 : grant - sum);
-             grant = (sum > grant / 2 -> sum : grant / 2);
-             token[slot] = token[slot] + grant;
+             sum = (sum > grant / 2 -> sum : grant / 2);
+             RETURN(grant - sum);
+             grant = sum;
              sum = 0
            }
         fi
      od;
-     atomic { held[me] = grant; check_budget() }
+     atomic { held[me] = (was_stopped[me] -> 0 : grant); check_budget() }
      /* Here the region runs. */
      atomic { MAY_DIE; held[me] = 0 }
      atomic {
        MAY_DIE;
-       assert(owner[slot] == me && token[slot] >= grant);
-       token[slot] = token[slot] - grant;
+       assert(owner[slot] == me && (token[slot] >= grant || was_stopped[me]));
+       RETURN(grant);
        grant = 0;
        round++
      }
@@ -176,10 +191,37 @@ proctype Reaper() {
           fi;
           slot = 0; seen_owner = 0; seen_token = 0
         }
-     :: atomic { !dead[seen_owner] -> slot = 0; seen_owner = 0; seen_token = 0 }
+     :: stopped[seen_owner] ->
+        atomic {
+          if
+          :: owner[slot] == seen_owner && token[slot] == seen_token -> token[slot] = 0
+          :: else
+          fi;
+          slot = 0; seen_owner = 0; seen_token = 0
+        }
+     :: atomic {
+          !dead[seen_owner] && !stopped[seen_owner] -> slot = 0; seen_owner = 0; seen_token = 0
+        }
      fi
   :: running == 0 -> break
   :: true -> break
+  od
+}
+
+/* SIGCONT, at any time. */
+proctype Waker() {
+  byte i;
+  do
+  :: atomic {
+       i = 1;
+       do
+       :: i < IDS - 1 && !stopped[i] -> i++
+       :: stopped[i] -> stopped[i] = false; break
+       :: i == IDS - 1 && !stopped[i] -> break
+       od;
+       i = 0
+     }
+  :: running == 0 -> break
   od
 }
 
@@ -188,6 +230,10 @@ init {
   byte i;
   atomic {
     for (i : 1 .. P) { run Process(i) }
+    if
+    :: STOPS > 0 -> run Waker()
+    :: else
+    fi;
     i = 0;
     do
     :: i < REAPERS -> run Reaper(); i++

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Checks the ledger's model exhaustively: every interleaving, every death, no state dropped.
+# Checks the ledger's model exhaustively: every interleaving, every death and stop, no state dropped.
 # usage: run_spin.sh [full | sizes, e.g. -DP=2 -DBUDGET=4]
 # Without arguments: what CI checks, within a minute. Needs spin and a C compiler; exits 77 (skipped)
 # without them.
@@ -39,5 +39,6 @@ full)
   check -DP=3 -DBUDGET=3 -DROUNDS=1 -DDEATHS=0 -DREAPERS=0
   check -DP=2 -DBUDGET=4 -DROUNDS=1 -DDEATHS=1 -DREAPERS=1
   check -DP=2 -DBUDGET=4 -DROUNDS=2 -DDEATHS=1 -DREAPERS=1
+  check -DP=2 -DBUDGET=4 -DROUNDS=2 -DDEATHS=0 -DREAPERS=1 -DSTOPS=1
   ;;
 esac

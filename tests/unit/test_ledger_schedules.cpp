@@ -1,6 +1,7 @@
 // The protocol itself under a scheduler: virtual processes run the real code, which yields before
-// every access to a shared word; the test decides who goes on and who dies there. Every schedule
-// with at most so many preemptions is run, and with deaths every step is a place to die.
+// every access to a shared word; the test decides who goes on, and who dies or is stopped there.
+// Every schedule with at most so many preemptions is run, and with deaths or stops every step is a
+// place for one. Who was stopped goes on at any later time.
 #include <doctest/doctest.h>
 #include <ucontext.h>
 
@@ -43,7 +44,8 @@ struct Size {
   int processes;
   int budget;
   int preemptions;
-  int deaths;
+  int deaths = 0;
+  int stops = 0;
 };
 
 std::size_t index(int i) { return static_cast<std::size_t>(i); }
@@ -72,6 +74,7 @@ class Schedule {
     body(*this, table_, kBefore);
     for (int next = pick(); next >= 0; next = pick()) {
       current_ = next;
+      processes_[index(next)].stopped = false;
       swapcontext(&back_, &processes_[index(next)].context);
     }
     // What the dead left goes in one pass, and then everything is free.
@@ -91,12 +94,15 @@ class Schedule {
   bool ended(std::uint32_t pid) const {
     return pid < 1 || pid > processes_.size() || processes_[pid - 1].ended;
   }
+  bool stopped(std::uint32_t pid) const { return processes_[pid - 1].stopped; }
 
+  // Whose tokens were taken while it was stopped runs on without: the others keep the budget.
   void hold(int threads) {
     processes_[index(current_)].held = threads;
     int several = 0;
     int ones = 0;
     for (const Process& process : processes_) {
+      if (process.was_stopped) continue;
       if (process.held > 1) several += process.held;
       if (process.held == 1) ++ones;
     }
@@ -111,6 +117,8 @@ class Schedule {
     std::unique_ptr<std::array<char, 64 * 1024>> stack =
         std::make_unique_for_overwrite<std::array<char, 64 * 1024>>();
     bool ended = false;
+    bool stopped = false;
+    bool was_stopped = false;
     int held = 0;
   };
 
@@ -120,9 +128,16 @@ class Schedule {
     run.processes_[index(i)].ended = true;
   }
 
-  // Who goes on; the one who ran may die instead, its stack never to be entered again. -1: nobody.
+  // Who goes on; the one who ran may die instead, its stack never to be entered again, or be
+  // stopped. -1: nobody.
   int pick() {
-    const bool running = current_ >= 0 && !processes_[index(current_)].ended;
+    bool running = current_ >= 0 && !processes_[index(current_)].ended;
+    if (running && size_.stops > 0 && choose(2) == 1) {
+      --size_.stops;
+      processes_[index(current_)].stopped = true;
+      processes_[index(current_)].was_stopped = true;
+      running = false;
+    }
     if (running && size_.deaths > 0 && choose(2) == 1) {
       --size_.deaths;
       processes_[index(current_)].ended = true;
@@ -133,7 +148,7 @@ class Schedule {
     if (running) ready.push_back(current_);
     if (!running || size_.preemptions > 0) {
       for (int i = 0; i < size_.processes; ++i) {
-        if (i != current_ && !processes_[index(i)].ended) ready.push_back(i);
+        if ((i != current_ || !running) && !processes_[index(i)].ended) ready.push_back(i);
       }
     }
     if (ready.empty()) return -1;
@@ -163,7 +178,9 @@ class Schedule {
 
 void SteppedWorld::step() const { schedule->step(); }
 Life SteppedWorld::life(Word word, bool) const {
-  return schedule->ended(identity(word).pid) ? Life::gone : Life::runs;
+  const std::uint32_t pid = identity(word).pid;
+  if (schedule->ended(pid)) return Life::gone;
+  return schedule->stopped(pid) ? Life::stopped : Life::runs;
 }
 
 // Depth first over all choices; the number of runs, negative if one broke a promise.
@@ -183,17 +200,22 @@ int explore(const Size& size, const Body& body) {
 
 Word name(int process) { return pack({static_cast<std::uint32_t>(process) + 1, 7, 7}); }
 
+void regions(Schedule& run, Table& table, int process, int count) {
+  const Claim claim = table.claim(name(process));
+  for (int i = 0; i < count; ++i) {
+    const int granted = table.take(claim, 4);
+    if (granted < 1 || granted > 4) run.broken();
+    run.hold(granted);
+    run.step();
+    run.hold(0);
+    table.give_back(claim, granted);
+  }
+  table.give_up(claim);
+}
+
 // A process's life: one region.
 void region(Schedule& run, Table& table, int process) {
-  if (process == kBefore) return;
-  const Claim claim = table.claim(name(process));
-  const int granted = table.take(claim, 4);
-  if (granted < 1 || granted > 4) run.broken();
-  run.hold(granted);
-  run.step();
-  run.hold(0);
-  table.give_back(claim, granted);
-  table.give_up(claim);
+  if (process != kBefore) regions(run, table, process, 1);
 }
 
 // Looks for the dead meanwhile, and may be stopped anywhere in it.
@@ -202,6 +224,15 @@ void region_or_reaper(Schedule& run, Table& table, int process) {
     table.reap(Table::Depth::kThorough);
   } else {
     region(run, table, process);
+  }
+}
+
+// Somebody with two regions is looked for by the first, and may be stopped anywhere in them.
+void two_regions_or_reaper(Schedule& run, Table& table, int process) {
+  if (process == 0) {
+    table.reap(Table::Depth::kThorough);
+  } else if (process > 0) {
+    regions(run, table, process, 3 - process);
   }
 }
 
@@ -238,7 +269,7 @@ void region_while_trimming(Schedule& run, Table& table, int process) {
 }  // namespace
 
 TEST_CASE("two processes, four preemptions anywhere") {
-  const int runs = explore({.processes = 2, .budget = 4, .preemptions = 4, .deaths = 0}, region);
+  const int runs = explore({.processes = 2, .budget = 4, .preemptions = 4}, region);
   MESSAGE(runs << " schedules");
   CHECK(runs > 1000);
 }
@@ -250,7 +281,7 @@ TEST_CASE("two processes, two preemptions and a death at any step") {
 }
 
 TEST_CASE("three processes, two preemptions anywhere") {
-  const int runs = explore({.processes = 3, .budget = 4, .preemptions = 2, .deaths = 0}, region);
+  const int runs = explore({.processes = 3, .budget = 4, .preemptions = 2}, region);
   MESSAGE(runs << " schedules");
   CHECK(runs > 1000);
 }
@@ -262,16 +293,34 @@ TEST_CASE("a reaper that stalls, two processes, two preemptions and a death at a
   CHECK(runs > 1000);
 }
 
-TEST_CASE("a reaper that stalls while the slot it means is used again") {
+TEST_CASE("two processes, two preemptions and a stop at any step") {
+  const int runs = explore({.processes = 2, .budget = 4, .preemptions = 2, .stops = 1}, region);
+  MESSAGE(runs << " schedules");
+  CHECK(runs > 1000);
+}
+
+TEST_CASE("a reaper that stalls, two processes, a preemption and a stop at any step") {
   const int runs =
-      explore({.processes = 3, .budget = 4, .preemptions = 2, .deaths = 0}, region_after_reaping);
+      explore({.processes = 3, .budget = 4, .preemptions = 1, .stops = 1}, two_regions_or_reaper);
+  MESSAGE(runs << " schedules");
+  CHECK(runs > 1000);
+}
+
+TEST_CASE("a reaper that stalls, a stop and a death at any step") {
+  const int runs = explore({.processes = 3, .budget = 4, .preemptions = 0, .deaths = 1, .stops = 1},
+                           region_or_reaper);
+  MESSAGE(runs << " schedules");
+  CHECK(runs > 1000);
+}
+
+TEST_CASE("a reaper that stalls while the slot it means is used again") {
+  const int runs = explore({.processes = 3, .budget = 4, .preemptions = 2}, region_after_reaping);
   MESSAGE(runs << " schedules");
   CHECK(runs > 1000);
 }
 
 TEST_CASE("a slot claimed while sums are about to skip it") {
-  const int runs =
-      explore({.processes = 3, .budget = 4, .preemptions = 2, .deaths = 0}, region_while_trimming);
+  const int runs = explore({.processes = 3, .budget = 4, .preemptions = 2}, region_while_trimming);
   MESSAGE(runs << " schedules");
   CHECK(runs > 500);
 }
