@@ -6,32 +6,52 @@ with a guess of what the one before leaves, which is quick to make. Each fit ret
 it left; where a guess was wrong, that restart is run again from the true state. A right result
 depends on no guess, and on nothing in scikit-learn that is private. Where a fit fails in a worker
 it is run again too, so that scikit-learn's error rises here.
+
+The caller's generator and warnings end up as scikit-learn leaves them, also where a fit fails or a
+filter turns a warning into an error.
 """
 
 from __future__ import annotations
 
+import copy
+import inspect
+import sys
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
+from numbers import Integral
 from typing import Any, NamedTuple
 
-import joblib
 import numpy as np
 from sklearn.base import clone
 from sklearn.cluster import KMeans
-from sklearn.mixture import GaussianMixture
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import BayesianGaussianMixture, GaussianMixture
 from sklearn.utils import check_random_state
+from sklearn.utils.parallel import Parallel, delayed
 
 Advance = Callable[[np.random.RandomState], object]
 
 
+class _Warned(NamedTuple):
+    """A warning of a fit; `drawn`: random numbers had been drawn by then."""
+
+    message: Any
+    category: type[Warning]
+    filename: str
+    lineno: int
+    drawn: bool
+
+
 class _Restart(NamedTuple):
-    """One of the fits, and the states of the generator before and after."""
+    """One of the fits, or its error, and the states of the generator before and after."""
 
     fitted: Any
+    error: Exception | None
     before: Any
     after: Any
-    warned: list[warnings.WarningMessage]
+    warned: list[_Warned]
 
 
 class _Kind(NamedTuple):
@@ -40,18 +60,26 @@ class _Kind(NamedTuple):
     count: Callable[[Any], int]  # its restarts; 0 or 1: nothing to run side by side
     draws: Callable[..., Advance]  # what one restart takes from the generator
     better: Callable[[Any, Any], bool]  # is a fit better than the best so far?
+    concludes: Callable[[_Warned], bool]  # is it a warning about the best fit, after all restarts?
 
 
 def _kmeans_count(kmeans: Any) -> int:
     if not isinstance(kmeans.init, str):
         return 1
-    if kmeans.n_init == "auto":
+    if isinstance(kmeans.n_init, str) and kmeans.n_init == "auto":
         return 1 if kmeans.init == "k-means++" else 10
-    return int(kmeans.n_init)
+    return _whole(kmeans.n_init)
+
+
+def _whole(n_init: Any) -> int:
+    """A count that scikit-learn takes. Its own fit says so of any other."""
+    return int(n_init) if isinstance(n_init, Integral) else 0
 
 
 def _plusplus(clusters: int, weights: Any, generator: np.random.RandomState) -> None:
     """As many draws as k-means++ makes: one, then some for each further centre."""
+    if clusters > len(weights):
+        raise ValueError("more centres than rows")
     generator.choice(len(weights), p=weights)
     generator.uniform(size=(clusters - 1) * (2 + int(np.log(clusters))))
 
@@ -78,8 +106,12 @@ def _kmeans_better(new: Any, best: Any) -> bool:
     return not np.array_equal(names[new.labels_], best.labels_)
 
 
+def _kmeans_concludes(warned: _Warned) -> bool:
+    return issubclass(warned.category, ConvergenceWarning)
+
+
 def _mixture_count(mixture: Any) -> int:
-    return 1 if mixture.warm_start else int(mixture.n_init)
+    return 1 if mixture.warm_start else _whole(mixture.n_init)
 
 
 def _mixture_draws(mixture: Any, X: Any, y: Any = None) -> Advance:
@@ -95,81 +127,176 @@ def _mixture_better(new: Any, best: Any) -> bool:
     return bool(new.lower_bound_ > best.lower_bound_ or best.lower_bound_ == -np.inf)
 
 
+def _mixture_concludes(warned: _Warned) -> bool:
+    """Not those of the KMeans that each restart begins with: they come from another file."""
+    own = inspect.unwrap(GaussianMixture.fit_predict).__code__.co_filename
+    return issubclass(warned.category, ConvergenceWarning) and warned.filename == own
+
+
+_MIXTURE = _Kind(_mixture_count, _mixture_draws, _mixture_better, _mixture_concludes)
 _KINDS = {
-    KMeans: _Kind(_kmeans_count, _kmeans_draws, _kmeans_better),
-    GaussianMixture: _Kind(_mixture_count, _mixture_draws, _mixture_better),
+    KMeans: _Kind(_kmeans_count, _kmeans_draws, _kmeans_better, _kmeans_concludes),
+    GaussianMixture: _MIXTURE,
+    BayesianGaussianMixture: _MIXTURE,
 }
+
+
+def known(estimator: Any) -> bool:
+    """Whether it has restarts at all, though perhaps one, or such that run one after another."""
+    return "n_init" in estimator.get_params(deep=False)
 
 
 def possible(estimator: Any) -> bool:
     """Whether it has restarts that can run side by side. Subclasses may have changed the rules."""
     kind = _KINDS.get(type(estimator))
-    try:
-        return kind is not None and kind.count(estimator) > 1
-    except (TypeError, ValueError):
-        return False  # its own fit says what is wrong
+    return kind is not None and kind.count(estimator) > 1 and _seeds(estimator.random_state)
 
 
-def _one(estimator: Any, state: Any, args: Any, kwargs: Any) -> _Restart:
-    generator = np.random.RandomState()
-    generator.set_state(state)
-    with warnings.catch_warnings(record=True) as warned:
+def _seeds(random_state: Any) -> bool:
+    """Whether scikit-learn takes it. check_random_state takes more, and has other errors."""
+    if isinstance(random_state, Integral):
+        return 0 <= int(random_state) < 2**32
+    return random_state is None or isinstance(random_state, np.random.RandomState)
+
+
+def _state(generator: np.random.RandomState) -> dict[str, Any]:
+    """Its whole state, whichever bit generator it has."""
+    return generator.get_state(legacy=False)
+
+
+def _same_state(one: Any, other: Any) -> bool:
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same_state(one[k], other[k]) for k in one)
+    return bool(np.array_equal(one, other))
+
+
+@contextmanager
+def _recorded(generator: np.random.RandomState) -> Iterator[list[_Warned]]:
+    """The warnings until its end, all of them, in place of being shown."""
+    warned: list[_Warned] = []
+    before, shown = _state(generator), warnings.showwarning
+
+    def note(message: Any, category: Any, filename: str, lineno: int, *_: Any) -> None:
+        drawn = not _same_state(before, _state(generator))
+        warned.append(_Warned(message, category, filename, lineno, drawn))
+
+    with warnings.catch_warnings():
         warnings.simplefilter("always")
-        fitted = clone(estimator).set_params(random_state=generator).fit(*args, **kwargs)
+        warnings.showwarning = note  # type: ignore[assignment]
+        try:
+            yield warned
+        finally:
+            # A free-threaded Python's catch_warnings does not.
+            warnings.showwarning = shown
+
+
+def _show(warned: _Warned) -> None:
+    """As the fit itself would have: filters go by the module, and count in its registry."""
+    modules = list(sys.modules.values())
+    module = next((m for m in modules if getattr(m, "__file__", None) == warned.filename), None)
+    there = {} if module is None else vars(module)
+    registry = there.setdefault("__warningregistry__", {})
+    warnings.warn_explicit(*warned[:4], module=there.get("__name__"), registry=registry)
+
+
+def _one(
+    single: Any, generator: np.random.RandomState, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> _Restart:
+    """A fit that draws from this generator."""
+    before, error = _state(generator), None
+    fitted = clone(single).set_params(random_state=generator)
+    with _recorded(generator) as warned:
+        try:
+            fitted.fit(*args, **kwargs)
+        except Exception as caught:
+            error = caught
     # What is sent back and kept has no generator in it.
     fitted.random_state = None
-    return _Restart(fitted, state, generator.get_state(), warned)
+    return _Restart(fitted, error, before, _state(generator), warned)
 
 
-def _beside(*args: Any) -> _Restart | None:
+def _beside(errors: dict[str, Any], *args: Any) -> _Restart | None:
+    """In a worker: None where it has to run in the caller's process, since it fails."""
     try:
-        return _one(*args)
+        with np.errstate(**errors):
+            restart = _one(*args)
+        return restart if restart.error is None else None
     except Exception:
         return None
 
 
-def _same_state(one: Any, other: Any) -> bool:
-    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+def _float_errors() -> dict[str, Any]:
+    """What floating-point errors do here. What only this process can do fails in a worker."""
+    return {k: v if v in ("ignore", "warn") else "raise" for k, v in np.geterr().items()}
 
 
-def _guesses(generator: np.random.RandomState, advance: Advance, count: int) -> Iterator[Any]:
-    ahead = np.random.RandomState()
-    ahead.set_state(generator.get_state())
+def _guesses(
+    generator: np.random.RandomState, advance: Advance, count: int
+) -> Iterator[np.random.RandomState]:
+    ahead = copy.deepcopy(generator)
     for _ in range(count):
-        yield ahead.get_state()
+        yield copy.deepcopy(ahead)
         advance(ahead)
+
+
+def _ahead(
+    kind: _Kind, estimator: Any, processes: int, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> list[_Restart | None]:
+    """Restarts from where the generator is expected to be. None if that cannot be told."""
+    generator = check_random_state(estimator.random_state)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            advance = kind.draws(estimator, *args, **kwargs)
+            guesses = list(_guesses(generator, advance, kind.count(estimator)))
+    except Exception:
+        return []  # bad data: the fit that follows tells
+    single, errors = _single(estimator), _float_errors()
+    return list(
+        Parallel(n_jobs=processes, backend="loky")(
+            delayed(_beside)(errors, single, guess, args, kwargs) for guess in guesses
+        )
+    )
+
+
+def _single(estimator: Any) -> Any:
+    """It with one restart, that leaves X as it is, because the processes may share it."""
+    changes: dict[str, Any] = {"n_init": 1, "random_state": None}
+    if isinstance(getattr(estimator, "copy_x", None), bool | np.bool_):
+        changes["copy_x"] = True
+    return clone(estimator).set_params(**changes)
 
 
 def fit(estimator: Any, processes: int, *args: Any, **kwargs: Any) -> None:
     """Fits it as its own fit does; its restarts run in so many processes."""
-    kind = _KINDS[type(estimator)]
-    count = kind.count(estimator)
-    changes: dict[str, Any] = {"n_init": 1}
-    if "copy_x" in estimator.get_params():
-        changes["copy_x"] = True  # X may be shared by the processes
-    single = clone(estimator).set_params(**changes)
+    kind, single = _KINDS[type(estimator)], _single(estimator)
     generator = check_random_state(estimator.random_state)
-    run = joblib.delayed(_beside)
-    try:
-        states = list(_guesses(generator, kind.draws(estimator, *args, **kwargs), count))
-    except (TypeError, ValueError):
-        states = []  # bad data: the fit that follows tells
-    restarts = joblib.Parallel(n_jobs=processes, backend="loky")(
-        run(single, state, args, kwargs) for state in states
-    )
+    restarts = _ahead(kind, estimator, processes, args, kwargs)
     best: _Restart | None = None
-    state = generator.get_state()
-    for number in range(count):
+    for number in range(kind.count(estimator)):
         restart = restarts[number] if number < len(restarts) else None
-        if restart is None or not _same_state(restart.before, state):
-            restart = _one(single, state, args, kwargs)
-        state = restart.after
+        if restart is None or not _same_state(restart.before, _state(generator)):
+            restart = _one(single, generator, args, kwargs)
+        generator.set_state(restart.after)
+        with warnings.catch_warnings():
+            pass  # scikit-learn makes Python forget here, too, what it has shown
+        try:
+            for warned in restart.warned:
+                # What comes before the first draw is about the data: scikit-learn says it once.
+                if not kind.concludes(warned) and (warned.drawn or number == 0):
+                    _show(warned)
+        except Warning:
+            # A filter made it an error: scikit-learn stops there, and draws no further.
+            generator.set_state(restart.before)
+            clone(single).set_params(random_state=generator).fit(*args, **kwargs)
+            raise
+        if restart.error is not None:
+            raise restart.error
         if best is None or kind.better(restart.fitted, best.fitted):
             best = restart
-    generator.set_state(state)
     assert best is not None
-    for warning in best.warned:
-        warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    for warned in filter(kind.concludes, best.warned):
+        _show(warned)
     parameters = estimator.get_params(deep=False)
     vars(estimator).update({k: v for k, v in vars(best.fitted).items() if k not in parameters})
 

@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from inspect import ismethod
 from typing import Any, SupportsFloat, SupportsIndex
 
+import numpy as np
 import sklearn
 from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
 from sklearn.exceptions import NotFittedError
@@ -50,8 +51,8 @@ class Limited(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
     be a model that is fitted already.
 
     estimator  what is to be limited
-    processes  how many restarts (of KMeans and GaussianMixture) or tasks of joblib run side by
-               side, each in a process of its own, at most as many as the budget has CPUs
+    processes  how many restarts (of KMeans and the Gaussian mixtures) or tasks of joblib run side
+               by side, each in a process of its own, at most as many as the budget has CPUs
     openmp     the most threads of an OpenMP region
     blas       the most threads of a BLAS call
     budget     the most threads in all; at most the CPUs that are really ours, which is also what
@@ -105,7 +106,7 @@ class Limited(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
             )
         if getattr(self.estimator, "warm_start", False) and "estimator_" in vars(self):
             return self.estimator_.set_params(**self.estimator.get_params(deep=False))
-        return clone(self.estimator)
+        return _fresh(self.estimator)
 
     def _run(self, method: str, *args: Any, **kwargs: Any) -> Any:
         fitted = self._begin()
@@ -114,10 +115,10 @@ class Limited(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
                 _restarts.fit(fitted, processes, *args, **kwargs)
                 result = _restarts.result_of(method, fitted, args[0])
             else:
-                if processes > 1 and not _starts_tasks(fitted):
+                if processes > 1 and not (_restarts.known(fitted) or _starts_tasks(fitted)):
                     raise BadValue(
-                        f"processes={self.processes}: {fitted!r} has no restarts and starts no "
-                        "tasks through joblib: leave processes out"
+                        f"processes={self.processes}: {fitted!r} has no restarts (n_init) and "
+                        "starts no tasks through joblib: leave processes out"
                     )
                 result = getattr(fitted, method)(*args, **kwargs)
         self.estimator_ = fitted
@@ -186,6 +187,24 @@ class Limited(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
     def get_metadata_routing(self) -> Any:
         """The estimator's own requests: what it asks for goes through."""
         return get_routing_for_object(self.estimator)
+
+
+def _fresh(estimator: Any) -> Any:
+    """A clone that draws from the estimator's own generators, not from copies: the next fit goes on
+    in their streams, as scikit-learn's does."""
+    made = clone(estimator)
+    if hasattr(made, "get_params"):
+        given = estimator.get_params(deep=True).items()
+        made.set_params(**{name: value for name, value in given if _draws(value)})
+    return made
+
+
+def _draws(value: Any) -> bool:
+    """Whether it is a generator, or has one, as what splits data may."""
+    kinds = (np.random.RandomState, np.random.Generator)
+    if isinstance(value, type) or hasattr(value, "get_params"):
+        return False
+    return isinstance(value, kinds) or isinstance(getattr(value, "random_state", None), kinds)
 
 
 def _starts_tasks(estimator: Any) -> bool:
