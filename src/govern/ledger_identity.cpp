@@ -38,15 +38,15 @@ constexpr std::uint64_t scramble(std::uint64_t x) {
   return x ^ x >> 29;
 }
 
-// The folder's name in /proc is written by hand: snprintf may lock and allocate.
-class StatPath {
+// The path of a process's file in /proc is written by hand: snprintf may lock and allocate.
+class ProcPath {
  public:
-  explicit StatPath(std::uint32_t pid) {
+  ProcPath(std::uint32_t pid, std::string_view file) {
     constexpr std::string_view kBefore = "/proc/";
-    constexpr std::string_view kAfter = "/stat";
     char* at = std::copy(kBefore.begin(), kBefore.end(), path_.data());
     at = std::to_chars(at, path_.data() + path_.size(), pid).ptr;
-    at = std::copy(kAfter.begin(), kAfter.end(), at);
+    *at++ = '/';
+    at = std::copy(file.begin(), file.end(), at);
     *at = '\0';
   }
   const char* c_str() const { return path_.data(); }
@@ -55,15 +55,30 @@ class StatPath {
   std::array<char, 32> path_{};
 };
 
-ProcessStat read_stat(const char* path) {
+// What fits of a file; empty where it cannot be read.
+template <std::size_t most>
+std::string_view read_file(const char* path, std::array<char, most>& text) {
   if (os::is_confined()) return {};
   const int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return {};
-  std::array<char, kStatBytes> text;
   const ssize_t n = read(fd, text.data(), text.size());
   close(fd);
-  if (n <= 0) return {};
-  return parse_stat({text.data(), static_cast<std::size_t>(n)});
+  return {text.data(), static_cast<std::size_t>(std::max<ssize_t>(0, n))};
+}
+
+ProcessStat read_stat(const char* path) {
+  std::array<char, kStatBytes> text;
+  return parse_stat(read_file(path, text));
+}
+
+// Where the kernel keeps the threads of a frozen cgroup (version 2, as it is inlined, and 1). Their
+// state in stat is that of sleep. The name is 0 for those who may not know it.
+bool is_frozen(std::uint32_t pid) {
+  constexpr std::array<std::string_view, 3> kPlaces = {"get_signal", "do_freezer_trap",
+                                                       "__refrigerator"};
+  std::array<char, 64> text;
+  const std::string_view place = read_file(ProcPath(pid, "wchan").c_str(), text);
+  return std::ranges::find(kPlaces, place) != kPlaces.end();
 }
 
 // A hook must not change what the program finds in errno.
@@ -113,6 +128,7 @@ ProcessStat parse_stat(std::string_view text) noexcept {
   const bool zombie = fields[kFieldState] == "Z" || fields[kFieldState] == "X";
   stat.ended = zombie && number(fields[kFieldThreads]) <= 1;
   stat.stopped = fields[kFieldState] == "T" || fields[kFieldState] == "t";
+  stat.asleep = fields[kFieldState] == "S" || fields[kFieldState] == "D";
   return stat;
 }
 
@@ -131,11 +147,12 @@ Life life_of(Word word, bool closely) noexcept {
   if (who.pid == 0) return Life::gone;
   if (kill(static_cast<pid_t>(who.pid), 0) != 0 && errno == ESRCH) return Life::gone;
   if (!closely) return Life::runs;
-  const ProcessStat now = read_stat(StatPath(who.pid).c_str());
+  const ProcessStat now = read_stat(ProcPath(who.pid, "stat").c_str());
   if (now.identity.pid != who.pid) return Life::runs;
   const bool nobodys = who.start == 0 && now.identity.start != 0;
   if (now.ended || nobodys || contradict(now.identity, who)) return Life::gone;
-  return now.stopped ? Life::stopped : Life::runs;
+  const bool stopped = now.stopped || (now.asleep && tokens(word) > 0 && is_frozen(who.pid));
+  return stopped ? Life::stopped : Life::runs;
 }
 
 std::uint64_t pid_namespace() noexcept { return namespace_of("/proc/self/ns/pid"); }

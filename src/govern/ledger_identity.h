@@ -13,9 +13,10 @@ namespace corewise::govern {
 // The calling process.
 Identity own_identity() noexcept;
 
-// Whether the process a word names has ended, or runs another program by now, or is stopped. Asks
-// only whether the pid exists, unless told to look closely. A word that does not say when its
-// process began, though the system would have told, is nobody's.
+// Whether the process a word names has ended, or runs another program by now, or is stopped (or
+// frozen, which is looked for only where the word has tokens). Asks only whether the pid exists,
+// unless told to look closely. A word that does not say when its process began, though the system
+// would have told, is nobody's.
 Life life_of(Word word, bool closely) noexcept;
 
 // The pid namespace of the calling process; 0 if the system does not tell.
@@ -27,6 +28,7 @@ struct ProcessStat {
   Identity identity;
   bool ended = false;    // a zombie, all of whose threads have ended
   bool stopped = false;  // by a signal or a debugger
+  bool asleep = false;   // its first thread
 };
 ProcessStat parse_stat(std::string_view text) noexcept;
 

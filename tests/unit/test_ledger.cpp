@@ -1,6 +1,8 @@
 // The ledger within one process: grants, slots, forks, the policy, what people see.
 #include <doctest/doctest.h>
 #include <signal.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -191,6 +193,42 @@ TEST_CASE("a live process is never taken for a dead one") {
   earlier.start = 0;
   CHECK(life_of(pack(earlier), true) == Life::gone);
   CHECK(life_of(pack(earlier), false) == Life::runs);
+}
+
+TEST_CASE("a process in a frozen cgroup is stopped, for as long") {
+  std::string mounted = "/tmp/corewise-cgroup-XXXXXX";
+  REQUIRE(::mkdtemp(mounted.data()) != nullptr);
+  if (::mount("none", mounted.c_str(), "cgroup2", 0, nullptr) != 0) {
+    ::rmdir(mounted.c_str());
+    MESSAGE("skipped: cgroup2 cannot be mounted here");
+    return;
+  }
+  const std::string group = mounted + "/corewise-test-" + std::to_string(::getpid());
+  const auto write_to = [&](const char* file, int value) { std::ofstream(group + file) << value; };
+  REQUIRE(::mkdir(group.c_str(), 0700) == 0);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    for (;;) ::pause();
+  }
+  write_to("/cgroup.procs", child);
+  std::ifstream file("/proc/" + std::to_string(child) + "/stat");
+  const Word word =
+      pack(parse_stat(std::string(std::istreambuf_iterator<char>(file), {})).identity) | 2;
+  const auto becomes = [&](Life life) {
+    for (int i = 0; i < 1000 && life_of(word, true) != life; ++i) ::usleep(10'000);
+    return life_of(word, true) == life;
+  };
+  CHECK(life_of(word, true) == Life::runs);
+  write_to("/cgroup.freeze", 1);
+  CHECK(becomes(Life::stopped));
+  CHECK(life_of(word, false) == Life::runs);
+  write_to("/cgroup.freeze", 0);
+  CHECK(becomes(Life::runs));
+  ::kill(child, SIGKILL);
+  ::waitpid(child, nullptr, 0);
+  ::rmdir(group.c_str());
+  ::umount(mounted.c_str());
+  ::rmdir(mounted.c_str());
 }
 
 TEST_CASE("a process whose first thread ended lives on in the others") {
