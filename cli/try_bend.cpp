@@ -11,6 +11,7 @@
 
 #include "captured_run.h"
 #include "exit_codes.h"
+#include "govern/bends.h"
 #include "json.h"
 #include "output_difference.h"
 #include "run_child.h"
@@ -71,27 +72,6 @@ std::string grouped(std::uint64_t number) {
 std::string regions_cut(const Counts& counts) {
   return fmt::format("{} of {} region{} cut", grouped(counts.bent), grouped(counts.bending),
                      counts.bending == 1 ? "" : "s");
-}
-
-std::vector<int> sizes_in(std::uint64_t bits) {
-  std::vector<int> sizes;
-  for (int size = 1; size <= govern::gate::kLastSize; ++size) {
-    if ((bits >> static_cast<unsigned>(size) & 1U) != 0) sizes.push_back(size);
-  }
-  return sizes;
-}
-
-// "2, 4 and 8"; many of them as "2 to 16".
-std::string said_sizes(std::uint64_t bits) {
-  constexpr std::size_t kFew = 5;
-  const std::vector<int> sizes = sizes_in(bits);
-  if (sizes.empty()) return "none";
-  std::string last = sizes.back() == govern::gate::kLastSize
-                         ? fmt::format("{} or more", sizes.back())
-                         : std::to_string(sizes.back());
-  if (sizes.size() == 1) return last;
-  if (sizes.size() > kFew) return fmt::format("{} to {}", sizes.front(), last);
-  return fmt::format("{} and {}", fmt::join(sizes.begin(), sizes.end() - 1, ", "), last);
 }
 
 std::string shown_line(const std::string& line) {
@@ -261,9 +241,10 @@ Finding nothing_tried(const Trial& trial, const Tries& tries) {
 // What every verdict on runs that were the same adds.
 std::vector<std::string> how_far(const Tries& tries) {
   const Counts counts = tries.counts();
-  std::vector<std::string> lines = {
-      fmt::format("Teams of {} threads ran on {}; seeds {} to {}.", said_sizes(counts.bent_from),
-                  said_sizes(counts.bent_to), tries.cut.front().seed, tries.cut.back().seed)};
+  std::vector<std::string> lines = {fmt::format("Teams of {} threads ran on {}; seeds {} to {}.",
+                                                govern::team_sizes_in_words(counts.bent_from),
+                                                govern::team_sizes_in_words(counts.bent_to),
+                                                tries.cut.front().seed, tries.cut.back().seed)};
   if (counts.bent_from >> 3U == 0) {
     lines.emplace_back(
         "Larger teams were not tried: --openmp 8 makes them, where the program takes "
@@ -358,7 +339,7 @@ void write_end(Json& json, const Tried& run) {
 
 void write_sizes(Json& json, const char* key, std::uint64_t bits) {
   json.key(key).open('[');
-  for (const int size : sizes_in(bits)) json.value(size);
+  for (const int size : govern::team_sizes(bits)) json.value(size);
   json.close(']');
 }
 

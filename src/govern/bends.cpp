@@ -15,25 +15,20 @@
 #include "../os/patch.h"
 #include "../os/program.h"
 #include "bend_table.h"
-#include "code_ranges.h"
+#include "gate.h"
 #include "installed_version.h"
 
 namespace corewise::govern {
 namespace {
 
-struct Found {
-  Bending what;
-  CodeRange code;
-};
-
 // Read by hooks while another is published, so that none is ever freed. There is a new one only
 // when a library that bends comes or goes.
-using Ranges = std::vector<CodeRange>;
-constinit std::atomic<const Ranges*> published{nullptr};
+using Found = std::vector<Bending>;
+constinit std::atomic<const Found*> published{nullptr};
 
 struct State {
   os::KnownModules seen;
-  std::vector<Found> found;
+  Found found;
   std::vector<std::string> matched;  // names in COREWISE_BEND
   std::string asked;                 // by the variables, at the last look
 };
@@ -149,7 +144,7 @@ struct Look {
   Names bend{trial ? kTryBend : kBend};
   Names exact{kExact};
   std::string program = os::program_path();
-  std::vector<Found> found;
+  Found found;
   std::vector<std::string> matched;
 
   // Under the loader's lock, so that the module stays while its memory is read. A few reads of
@@ -161,11 +156,11 @@ struct Look {
     if (named != nullptr) matched.push_back(*named);
     if (!trial && exact.in(path) != nullptr) return;
     if (named != nullptr) {
-      found.push_back({{path, trial ? kTryBend : kBend}, CodeRange(module)});
+      found.push_back({path, trial ? kTryBend : kBend, CodeRange(module)});
     } else if (trial) {
       return;
     } else if (auto library = proven(module, path)) {
-      found.push_back({{path, std::move(*library)}, CodeRange(module)});
+      found.push_back({path, std::move(*library), CodeRange(module)});
     }
   }
 };
@@ -173,10 +168,8 @@ struct Look {
 }  // namespace
 
 bool bends(std::uintptr_t function) {
-  const Ranges* const ranges = published.load(std::memory_order_acquire);
-  return ranges != nullptr && std::ranges::any_of(*ranges, [&](const CodeRange& range) {
-           return range.holds(function);
-         });
+  return std::ranges::any_of(bending_now(),
+                             [&](const Bending& bending) { return bending.code.holds(function); });
 }
 
 void find_bending() {
@@ -199,17 +192,35 @@ void find_bending() {
   }
   std::ranges::move(look.found, std::back_inserter(s.found));
   std::ranges::move(look.matched, std::back_inserter(s.matched));
-  Ranges ranges;
-  for (const Found& found : s.found) ranges.push_back(found.code);
-  const Ranges* const before = published.load(std::memory_order_relaxed);
-  if (before != nullptr ? ranges == *before : ranges.empty()) return;
-  published.store(new Ranges(std::move(ranges)), std::memory_order_release);
+  if (std::ranges::equal(s.found, bending_now(), {}, &Bending::code, &Bending::code)) return;
+  published.store(new Found(s.found), std::memory_order_release);
 }
 
-std::vector<Bending> bending_now() {
-  std::vector<Bending> all;
-  for (const Found& found : state().found) all.push_back(found.what);
-  return all;
+std::span<const Bending> bending_now() {
+  const Found* const found = published.load(std::memory_order_acquire);
+  return found != nullptr ? std::span<const Bending>(*found) : std::span<const Bending>();
+}
+
+std::vector<int> team_sizes(std::uint64_t bits) {
+  std::vector<int> sizes;
+  for (int size = 1; size <= gate::kLastSize; ++size) {
+    if ((bits >> static_cast<unsigned>(size) & 1U) != 0) sizes.push_back(size);
+  }
+  return sizes;
+}
+
+std::string team_sizes_in_words(std::uint64_t bits) {
+  constexpr std::size_t kFew = 5;
+  const std::vector<int> sizes = team_sizes(bits);
+  if (sizes.empty()) return "none";
+  std::string text;
+  for (std::size_t i = 0; i < sizes.size(); ++i) {
+    const bool last = i + 1 == sizes.size();
+    if (sizes.size() > kFew && i > 0 && !last) continue;
+    if (i > 0) text += sizes.size() > kFew ? " to " : last ? " and " : ", ";
+    text += std::to_string(sizes[i]);
+  }
+  return sizes.back() == gate::kLastSize ? text + " or more" : text;
 }
 
 std::vector<std::string> unmatched_bends() {

@@ -9,8 +9,11 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
+
+#include "code_ranges.h"
 
 namespace corewise::govern {
 
@@ -21,14 +24,21 @@ bool bends(std::uintptr_t function);
 struct Bending {
   std::string path;
   std::string why;  // the row's library and its version, or the variable that names it
+  CodeRange code;
 };
+
+// The sizes of teams that gate::Counts holds, from the smallest; and in words: "2, 4 and 8", many
+// of them as "2 to 16".
+std::vector<int> team_sizes(std::uint64_t bits);
+std::string team_sizes_in_words(std::uint64_t bits);
 
 // Looks at the modules that were loaded or unloaded since the last time. Not at the same time as
 // itself.
 void find_bending();
 
-// As of the last find_bending(); under the lock of its caller.
-std::vector<Bending> bending_now();
+// As of the last find_bending(); takes no lock. What it refers to stays, so that a signal handler
+// may read it.
+std::span<const Bending> bending_now();
 
 // Of the same look: names in the variable that are in no loaded library's path, and what to say of
 // one. Under `corewise run` only the command line can say it, which knows every process.

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "../govern/bends.h"
 #include "../json.h"
 #include "../json_reader.h"
 #include "../os/os.h"
@@ -25,11 +26,9 @@ int whole_at(const JsonValue& object, std::string_view key) {
 std::string file(const std::string& path) { return std::string(file_name(path)); }
 
 std::string signal_name(int signal) {
-  constexpr std::pair<int, const char*> kNames[] = {{SIGSEGV, "SIGSEGV"},
-                                                    {SIGBUS, "SIGBUS"},
-                                                    {SIGILL, "SIGILL"},
-                                                    {SIGFPE, "SIGFPE"},
-                                                    {SIGABRT, "SIGABRT"}};
+  constexpr std::pair<int, const char*> kNames[] = {{SIGSEGV, "SIGSEGV"}, {SIGBUS, "SIGBUS"},
+                                                    {SIGILL, "SIGILL"},   {SIGFPE, "SIGFPE"},
+                                                    {SIGABRT, "SIGABRT"}, {SIGTERM, "SIGTERM"}};
   for (const auto& [number, name] : kNames) {
     if (number == signal) return name;
   }
@@ -88,6 +87,128 @@ bool looks_exhausted(const Death& death, const DeadPool& pool) {
          !death.governed;
 }
 
+// LLVM's OpenMP runtime and Intel's are builds of one, and read each other's mark.
+bool is_llvm_openmp(const DeadPool& pool) {
+  return pool.runtime == "libomp" || pool.runtime == "libiomp";
+}
+
+// Where the second copy was loaded and used at once, it is no pool that was known before.
+bool is_llvm_openmp(std::string_view path) {
+  const std::string_view name = file_name(path);
+  return name.starts_with("libomp") || name.starts_with("libiomp");
+}
+
+bool said(const Death& death, std::string_view words) {
+  return death.last_words.find(words) != death.last_words.npos;
+}
+
+// "OMP: Error #15": a copy that is used for the first time finds the mark that another has left for
+// this process (kmp_runtime.cpp, __kmp_register_library_startup), and aborts before it has set
+// itself up.
+std::optional<Finding> two_openmps(const Death& death) {
+  if (death.signal != SIGABRT) return std::nullopt;
+  const DeadPool* refused = nullptr;
+  const DeadPool* first = nullptr;
+  for (const DeadPool& pool : death.pools) {
+    if (!is_llvm_openmp(pool)) continue;
+    if (pool.path == death.module) {
+      refused = &pool;
+    } else if (first == nullptr || (pool.used == true && first->used != true)) {
+      first = &pool;
+    }
+  }
+  const bool told = said(death, "OMP: Error #15");
+  const bool here = refused != nullptr ? refused->used != true : is_llvm_openmp(death.module);
+  if (first == nullptr || (!here && !told)) return std::nullopt;
+  const bool proven = told || (refused != nullptr && refused->used == false && first->used == true);
+  const std::string second = is_llvm_openmp(death.module) || here ? death.module : "another copy";
+  return Finding{
+      "death-two-openmps", Severity::kDanger,
+      second + (proven ? " refused to start beside " : " probably refused to start beside ") +
+          first->path + " (OMP: Error #15)",
+      "Both are builds of one OpenMP runtime, LLVM's libomp or Intel's libiomp5. A copy that is "
+      "used "
+      "for the first time ends the process if another copy is in use in it.",
+      "Have one copy: install the packages that bring them from one channel, or start with "
+      "MKL_THREADING_LAYER=GNU if MKL brings libiomp5. KMP_DUPLICATE_LIB_OK=TRUE only hides it: "
+      "programs were seen to hang, crash and give wrong results."};
+}
+
+std::optional<Finding> numba_concurrent(const Death& death) {
+  for (const DeadPool& pool : death.pools) {
+    if (pool.runtime != "numba" || pool.layer != "workqueue") continue;
+    if (death.signal != SIGABRT || pool.path != death.module) continue;
+    return Finding{
+        "death-numba-concurrent", Severity::kDanger,
+        "Numba ended it: two threads were in parallel functions at once, and its workqueue layer "
+        "(" +
+            file(pool.path) + ") admits one",
+        "Numba takes that layer where it finds neither oneTBB nor OpenMP. It aborts where a second "
+        "thread of the program calls a function with parallel=True, or such a function calls "
+        "another.",
+        "Take a layer that admits several: `pip install tbb` and NUMBA_THREADING_LAYER=tbb, or "
+        "NUMBA_THREADING_LAYER=omp. Or hold a lock of your own around the calls."};
+  }
+  return std::nullopt;
+}
+
+std::optional<Finding> numba_fork(const Death& death) {
+  for (const DeadPool& pool : death.pools) {
+    if (pool.runtime != "numba" || pool.layer != "omp" || death.signal != SIGTERM) continue;
+    return Finding{
+        "death-numba-fork", Severity::kDanger,
+        "Numba ended it (SIGTERM): a forked child called a parallel function, and its parent had "
+        "run one before the fork, over GNU OpenMP (" +
+            file(pool.path) + ")",
+        "libgomp's threads do not survive a fork, so Numba refuses to start them again in the "
+        "child, governed or not.",
+        "Start workers with the 'spawn' or 'forkserver' method, or use loky; or run with "
+        "NUMBA_THREADING_LAYER=tbb or workqueue; or call no parallel function before the fork."};
+  }
+  return std::nullopt;
+}
+
+// Beside what else is known: a team that was cut explains any death in the code that divided its
+// work by the size it had asked for.
+std::optional<Finding> bent_team(const Bent& bent) {
+  if (bent.bent == 0 || bent.libraries.empty()) return std::nullopt;
+  std::string names;
+  std::string reasons;
+  bool inside = false;
+  for (const DeadBending& library : bent.libraries) {
+    names += (names.empty() ? "" : ", ") + file(library.path);
+    reasons += (reasons.empty() ? "" : ", ") + library.why;
+    inside = inside || library.inside;
+  }
+  return Finding{
+      "death-bent-team", inside ? Severity::kDanger : Severity::kWarning,
+      "teams of " + names + " had been cut: they asked for " +
+          govern::team_sizes_in_words(bent.from) + " threads and got " +
+          govern::team_sizes_in_words(bent.to) + ", in " + std::to_string(bent.bent) + " of " +
+          std::to_string(bent.regions) + " regions",
+      "They bend by " + reasons +
+          ". Code that divides its work by the size that it asked for, and not by the one it got, "
+          "leaves work undone or writes past its memory." +
+          (inside ? " The thread that died was in such code." : ""),
+      "Run it again with COREWISE_EXACT_TEAMS=" + file(bent.libraries.front().path) +
+          ", which keeps its teams whole. If it lives then, take the library out of `--bend`, "
+          "COREWISE_BEND or corewise.toml; if corewise's own table names it, send `corewise doctor "
+          "--last --json`."};
+}
+
+void write(Json& json, const Bent& bent) {
+  json.open('{').field("regions", bent.regions).field("bent", bent.bent).key("from").open('[');
+  for (const int size : govern::team_sizes(bent.from)) json.value(size);
+  json.close(']').key("to").open('[');
+  for (const int size : govern::team_sizes(bent.to)) json.value(size);
+  json.close(']').key("libraries").open('[');
+  for (const DeadBending& library : bent.libraries) {
+    json.open('{').field("path", library.path).field("why", library.why);
+    json.field("inside", library.inside).close('}');
+  }
+  json.close(']').close('}');
+}
+
 void write(Json& json, const Death& death) {
   json.open('{').field("pid", death.pid).field("program", death.program);
   json.field("folder", death.folder).field("time", death.time);
@@ -96,10 +217,29 @@ void write(Json& json, const Death& death) {
   json.field("stderr", death.last_words).key("pools").open('[');
   for (const DeadPool& pool : death.pools) {
     json.open('{').field("runtime", pool.runtime).field("path", pool.path);
+    json.field("layer", pool.layer).key("used");
+    pool.used ? json.value(*pool.used) : json.null();
     json.field("threads", pool.threads).field("caller_slots", pool.caller_slots);
     json.field("ran_out", pool.ran_out).field("inside", pool.inside).close('}');
   }
-  json.close(']').close('}');
+  write(json.close(']').key("bent"), death.bent);
+  json.close('}');
+}
+
+std::uint64_t count_at(const JsonValue& object, std::string_view key) {
+  return static_cast<std::uint64_t>(std::clamp(object.number_at(key), 0.0, 0x1p53));
+}
+
+Bent read_bent(const JsonValue& told) {
+  Bent bent{count_at(told, "regions"),
+            count_at(told, "bent"),
+            count_at(told, "from"),
+            count_at(told, "to"),
+            {}};
+  for (const JsonValue& each : told.items_at("libraries")) {
+    bent.libraries.push_back({each.text_at("path"), each.text_at("why"), each.truth_at("inside")});
+  }
+  return bent;
 }
 
 }  // namespace
@@ -124,19 +264,28 @@ Result<Death> read_death(std::string_view report) {
   death.last_words = top.text_at("stderr");
   for (const JsonValue& each : top.items_at("pools")) {
     const int now = whole_at(each, "threads");
-    death.pools.push_back({each.text_at("runtime"), each.text_at("path"),
-                           now > 0 ? now : whole_at(each, "threads_before"),
-                           whole_at(each, "caller_slots"), each.truth_at("ran_out"), false});
+    const JsonValue* const used = each.find("used");
+    death.pools.push_back({.runtime = each.text_at("runtime"),
+                           .path = each.text_at("path"),
+                           .layer = each.text_at("layer"),
+                           .threads = now > 0 ? now : whole_at(each, "threads_before"),
+                           .caller_slots = whole_at(each, "caller_slots"),
+                           .ran_out = each.truth_at("ran_out"),
+                           .used = used != nullptr ? std::optional(used->truth) : std::nullopt});
   }
   for (const JsonValue& each : top.items_at("inside")) {
     const auto id = static_cast<std::size_t>(each.whole().value_or(-1));
     if (id < death.pools.size()) death.pools[id].inside = true;
   }
+  if (const JsonValue* const bent = top.find("bent")) death.bent = read_bent(*bent);
   return death;
 }
 
 std::vector<Finding> explain(const Death& death) {
   std::vector<Finding> findings;
+  for (const auto known : {two_openmps, numba_concurrent, numba_fork}) {
+    if (auto finding = known(death)) findings.push_back(*std::move(finding));
+  }
   for (const DeadPool& pool : death.pools) {
     if (pool.ran_out) findings.push_back(ran_out(death, pool, true));
   }
@@ -149,6 +298,7 @@ std::vector<Finding> explain(const Death& death) {
     if (findings.empty() && pool.inside) findings.push_back(inside(death, pool));
   }
   if (findings.empty()) findings.push_back(elsewhere(death));
+  if (auto finding = bent_team(death.bent)) findings.push_back(*std::move(finding));
   return findings;
 }
 

@@ -14,10 +14,28 @@ namespace corewise::postmortem {
 struct DeadPool {
   std::string runtime;
   std::string path;
+  std::string layer;
   int threads = 0;
   int caller_slots = 0;
   bool ran_out = false;
-  bool inside = false;  // the thread that died was in its code, as far as its stack tells
+  bool inside = false;       // the thread that died was in its code, as far as its stack tells
+  std::optional<bool> used;  // whether the program had used it; none: the library does not tell
+};
+
+// A library whose regions bend.
+struct DeadBending {
+  std::string path;
+  std::string why;
+  bool inside = false;  // the thread that died was in its code
+};
+
+// Teams that got fewer threads than they asked for, because their regions bend.
+struct Bent {
+  std::uint64_t regions = 0;  // that bend
+  std::uint64_t bent = 0;     // of these, with fewer threads
+  std::uint64_t from = 0;     // sizes, as gate::Counts has them
+  std::uint64_t to = 0;
+  std::vector<DeadBending> libraries;
 };
 
 struct Death {
@@ -31,6 +49,7 @@ struct Death {
   bool governed = false;
   std::string last_words;  // of standard error, where that was a file
   std::vector<DeadPool> pools;
+  Bent bent;
 };
 
 // CW_BAD_ARGUMENT if the text is no such report.

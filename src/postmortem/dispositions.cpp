@@ -30,7 +30,7 @@ struct Program {
 
 constinit std::array<Program, kDeadly.size()> programs{};
 constinit std::atomic<Handler*> our_handler{nullptr};
-constinit std::atomic<Abort*> on_abort{nullptr};
+constinit std::atomic<Ending*> on_end{nullptr};
 // Whose kernel and memory these are: in a child of vfork the memory is its parent's.
 constinit std::atomic<pid_t> owner{0};
 constinit std::atomic_flag changing{};
@@ -140,17 +140,39 @@ sighandler_t hooked_sysv_signal(int signal, sighandler_t handler) noexcept {
   return set_handler(signal, handler, static_cast<int>(SA_RESETHAND | SA_NODEFER));
 }
 
-[[noreturn]] void hooked_abort() noexcept {
-  const Program* const program = find(SIGABRT);
+// Whether nothing in the program handles the signal, so that it ends the process.
+bool would_end(int signal) noexcept {
+  const Program* const program = find(signal);
   struct sigaction kernel{};
-  if (owner.load() == ::getpid() && ::sigaction(SIGABRT, nullptr, &kernel) == 0 &&
-      is_ours(kernel) && is_default(latest(*program))) {
-    on_abort.load()({reinterpret_cast<std::uintptr_t>(__builtin_return_address(0)),
-                     reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0))});
-    struct sigaction none{};
-    ::sigaction(SIGABRT, &none, nullptr);
-  }
+  if (owner.load() != ::getpid() || ::sigaction(signal, nullptr, &kernel) != 0) return false;
+  return program != nullptr ? is_ours(kernel) && is_default(latest(*program)) : is_default(kernel);
+}
+
+void tell_end(int signal, const MachineState& caller) noexcept {
+  on_end.load()(signal, caller);
+  struct sigaction none{};
+  if (find(signal) != nullptr) ::sigaction(signal, &none, nullptr);
+}
+
+[[noreturn]] void hooked_abort() noexcept {
+  const MachineState caller{reinterpret_cast<std::uintptr_t>(__builtin_return_address(0)),
+                            reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0))};
+  if (would_end(SIGABRT)) tell_end(SIGABRT, caller);
   ::abort();
+}
+
+bool is_blocked(int signal) noexcept {
+  sigset_t blocked;
+  return ::pthread_sigmask(SIG_SETMASK, nullptr, &blocked) == 0 &&
+         ::sigismember(&blocked, signal) == 1;
+}
+
+int hooked_raise(int signal) noexcept {
+  const MachineState caller{reinterpret_cast<std::uintptr_t>(__builtin_return_address(0)),
+                            reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0))};
+  const bool watched = signal == SIGTERM || find(signal) != nullptr;
+  if (watched && would_end(signal) && !is_blocked(signal)) tell_end(signal, caller);
+  return ::raise(signal);
 }
 
 // Where a sanitizer or a JVM's libjsig keeps handlers of its own, it must hear of them.
@@ -177,6 +199,7 @@ govern::Slots& slots() {
     request(all, "sysv_signal", hooked_sysv_signal);
     request(all, "__sysv_signal", hooked_sysv_signal);
     request(all, "abort", hooked_abort);
+    request(all, "raise", hooked_raise);
     return new govern::Slots(std::move(all));
   }();
   return *kSlots;
@@ -184,12 +207,12 @@ govern::Slots& slots() {
 
 }  // namespace
 
-void take_over(Handler* ours, Abort* aborts) {
+void take_over(Handler* ours, Ending* ending) {
   os::at_fork(nullptr, nullptr, [] {
     owner.store(::getpid());
     changing.clear();
   });
-  on_abort.store(aborts);
+  on_end.store(ending);
   our_handler.store(ours);
   owner.store(::getpid());
   for (std::size_t i = 0; i < kDeadly.size(); ++i) {

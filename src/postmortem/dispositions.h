@@ -17,12 +17,14 @@
 namespace corewise::postmortem {
 
 using Handler = void(int, siginfo_t*, void*);
-using Abort = void(const MachineState& caller);
+using Ending = void(int signal, const MachineState& caller);
 
-// From now on, for the signals that end a process by a fault of its own. Once. `aborts` is called
-// where a module calls abort() and nothing handles SIGABRT: in a handler on an alternate stack,
-// where many an abort() is, there may be no room for another signal's frame.
-void take_over(Handler* ours, Abort* aborts);
+// From now on, for the signals that end a process by a fault of its own. Once. `ending` is called
+// where a module is about to end the process by abort() or raise(), SIGTERM included, and nothing
+// handles the signal. It knows the module, where a handler would find the C library; and in a
+// handler on an alternate stack, where many an abort() is, there may be no room for another
+// signal's frame.
+void take_over(Handler* ours, Ending* ending);
 
 // Rewrites the slots of what was loaded since; skipped while another thread is at it.
 void hook_new_modules();

@@ -15,6 +15,7 @@
 #include <string_view>
 
 #include "../fixed_text.h"
+#include "../govern/bends.h"
 #include "../govern/code.h"
 #include "../govern/gate.h"
 #include "../os/private_folder.h"
@@ -160,9 +161,36 @@ void list_pools(const Scene& scene) noexcept {
       text.add(",\"ran_out\":");
       text.add(*pool.ran_out != 0 ? "true" : "false");
     }
+    if (pool.used != nullptr) {
+      text.add(",\"used\":");
+      text.add(*pool.used != 0 ? "true" : "false");
+    }
     text.add("}");
   }
   text.add("]");
+}
+
+// Teams that got fewer threads than they asked for, and the libraries whose regions bend.
+void list_bent(const MachineState& state) noexcept {
+  const govern::gate::Counts counts = govern::gate::counts();
+  if (counts.bent == 0) return;
+  text.add(",\"bent\":{\"regions\":");
+  text.digits(counts.bending);
+  field("bent", counts.bent);
+  field("from", counts.bent_from);
+  field("to", counts.bent_to);
+  text.add(",\"libraries\":[");
+  bool first = true;
+  for (const govern::Bending& bending : govern::bending_now()) {
+    text.add(first ? "{\"path\":" : ",{\"path\":");
+    first = false;
+    text.quoted(bending.path);
+    field("why", bending.why);
+    text.add(",\"inside\":");
+    text.add(bending.code.holds(state.code) ? "true" : "false");
+    text.add("}");
+  }
+  text.add("]}");
 }
 
 // The last of what was printed, where that went to a file.
@@ -193,6 +221,22 @@ File create(const std::vector<Folder>& folders) noexcept {
 
 }  // namespace
 
+bool is_ended_by_a_pool(const Scene& scene, const MachineState& caller) noexcept {
+  bool by_some = false;
+  for (const ScenePool& pool : scene.pools) {
+    if (!pool.raises_sigterm) continue;
+    by_some = true;
+    if (caller.code >= pool.begin && caller.code < pool.end) return true;
+  }
+  bool in_a_file = !by_some;
+  if (!in_a_file) {
+    each_mapping([&](std::uintptr_t begin, std::uintptr_t end, std::string_view path) {
+      in_a_file = in_a_file || (caller.code >= begin && caller.code < end && !path.empty());
+    });
+  }
+  return !in_a_file;
+}
+
 bool write_report(const Scene& scene, int signal, const Place& place) noexcept {
   text.clear();
   text.add("{\"schema_version\":1");
@@ -212,6 +256,7 @@ bool write_report(const Scene& scene, int signal, const Place& place) noexcept {
   name_module(place.state.code);
   list_inside(scene, place.state);
   list_pools(scene);
+  list_bent(place.state);
   quote_stderr();
   text.add("}\n");
   if (!text.fits()) return false;

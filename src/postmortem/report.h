@@ -16,6 +16,11 @@ struct Place {
   std::optional<std::uintptr_t> address;  // none: that is not what it died of
 };
 
+// Whether the code that raises SIGTERM in its own process is a pool's library. It may have left the
+// call to its own caller (a jump in place of a call), which is then code that was made at run time.
+// One caller at a time, as write_report().
+bool is_ended_by_a_pool(const Scene& scene, const MachineState& caller) noexcept;
+
 // One line of JSON, docs/json.md, "death". False if it could not be written. One caller at a time.
 bool write_report(const Scene& scene, int signal, const Place& place) noexcept;
 

@@ -1,5 +1,6 @@
-// Fact (driver/others/memory.c): memory_overflowed is 0 until all buffers were taken at once; then
-// the warning is printed and auxiliary ones are made.
+// Facts. driver/others/memory.c: memory_overflowed is 0 until all buffers were taken at once; then
+// the warning is printed and auxiliary ones are made. numba/np/ufunc/omppool.cpp: over GNU OpenMP,
+// a parallel function in a forked child of a process that had run one raises SIGTERM.
 #include "scene.h"
 
 #include <algorithm>
@@ -34,6 +35,8 @@ ScenePool draw(const Pool& pool) {
     drawn.threads = number(names, "blas_cpu_number");
     drawn.ran_out = number(names, "memory_overflowed");
   }
+  drawn.used = reinterpret_cast<const std::uint8_t*>(pool.used_at);
+  drawn.raises_sigterm = pool.runtime == &kNumba && pool.layer == "omp";
   return drawn;
 }
 

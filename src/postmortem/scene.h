@@ -17,6 +17,9 @@ struct ScenePool {
   // In the library's own memory, which stays loaded; null where it keeps no such number.
   const int* threads = nullptr;
   const int* ran_out = nullptr;
+  const std::uint8_t* used = nullptr;  // its lowest bits are 0 until the library is first used
+  // The library raises SIGTERM where it refuses to go on.
+  bool raises_sigterm = false;
 };
 
 struct Scene {

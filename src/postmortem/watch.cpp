@@ -87,7 +87,11 @@ constinit Writing writing{};
 
 void write_there() {
   // A program that has confined itself would die of our system calls, and look so.
-  if (!os::is_confined()) write_report(*scene.load(), writing.signal, writing.place);
+  if (os::is_confined()) return;
+  const Scene& now = *scene.load();
+  // A program may well end itself by SIGTERM, as a handler of its own does at last.
+  if (writing.signal == SIGTERM && !is_ended_by_a_pool(now, writing.place.state)) return;
+  write_report(now, writing.signal, writing.place);
 }
 
 void report(int signal, const Place& here, bool sent) noexcept {
@@ -164,7 +168,9 @@ void on_signal(int signal, siginfo_t* info, void* context) {
   errno = before;
 }
 
-void on_abort(const MachineState& caller) { report(SIGABRT, {caller, std::nullopt}, true); }
+void on_end(int signal, const MachineState& caller) {
+  report(signal, {caller, std::nullopt}, true);
+}
 
 }  // namespace
 
@@ -177,7 +183,7 @@ std::optional<Error> watch() {
   if (!folders) return folders.error();
   remove_old_reports(*folders);
   scene.store(draw_scene({os::own_command(), *std::move(folders), {}}));
-  take_over(on_signal, on_abort);
+  take_over(on_signal, on_end);
   return std::nullopt;
 }
 
