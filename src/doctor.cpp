@@ -8,6 +8,7 @@
 #include <optional>
 #include <string_view>
 
+#include "caller_slots.h"
 #include "kernels.h"
 #include "text.h"
 
@@ -15,7 +16,6 @@ namespace corewise {
 namespace {
 
 // Slots OpenBLAS adds, once, after its warning (driver/others/memory.c, NEW_BUFFERS).
-constexpr int kAuxiliarySlots = 512;
 // OPENBLAS_THREAD_TIMEOUT where an idle worker sleeps soon enough not to be felt: 2^16 cycles.
 constexpr int kShortTimeout = 20;
 
@@ -67,24 +67,22 @@ bool has_runtime(const Patient& patient, std::string_view name) {
                      [&](const PoolFacts& pool) { return pool.runtime == name; });
 }
 
-// Each call in flight takes one slot, and each worker of the pool keeps one for good; past
-// slots + 512 blas_memory_alloc returns NULL (research/openblas-and-governor.md).
 void slots(const Patient& patient, Findings& out) {
   const int callers = openmp_threads(patient);
   for (const PoolFacts& pool : patient.pools) {
     if (pool.caller_slots == 0 || callers == 0 || pool.governed) continue;
     const int workers = std::max(0, pool.threads - 1);
+    const int safe = callers_that_fit(pool.caller_slots, workers);
+    if (callers <= safe) continue;
     const int needed = callers + workers;
-    if (needed <= pool.caller_slots) continue;
-    const int last = pool.caller_slots + kAuxiliarySlots;
-    const bool dies = needed > last;
-    const int safe = std::max(1, pool.caller_slots - workers);
+    const int last = pool.caller_slots + kReserveSlots;
+    const bool dies = callers > callers_that_fit(last, workers);
     out.push_back({"openblas-slots", dies ? Severity::kDanger : Severity::kWarning,
                    plural(callers, "OpenMP thread") + " can call " + file(pool) +
                        " at once, which has " + n(pool.caller_slots) + " slots for calls",
                    n(callers) + " callers + " + plural(workers, "worker") + " = " + n(needed) +
                        " slots; it was built with " + n(pool.caller_slots) + " (+ " +
-                       n(kAuxiliarySlots) + " after a warning). " +
+                       n(kReserveSlots) + " after a warning). " +
                        (dies ? "Past " + n(last) + " it has no memory to give and the process dies"
                              : "It will warn \"precompiled NUM_THREADS exceeded\"; past " +
                                    n(last) + " the process dies") +

@@ -7,6 +7,7 @@
 #include <limits>
 #include <utility>
 
+#include "caller_slots.h"
 #include "text.h"
 
 namespace corewise {
@@ -37,7 +38,7 @@ struct Pools {
   bool blas = true;
   Bound openmp_ceiling;
   Bound blas_ceiling;
-  const PlanPool* narrowest = nullptr;  // the OpenBLAS with the fewest caller slots
+  std::vector<const PlanPool*> with_slots;  // the copies of OpenBLAS
 };
 
 Pools survey(const std::vector<PlanPool>& pools) {
@@ -53,10 +54,7 @@ Pools survey(const std::vector<PlanPool>& pools) {
     // The level is as wide as its widest pool; the others are limited one by one.
     int& most = is_blas ? blas_most : openmp_most;
     most = std::max(most, pool.ceiling > 0 ? pool.ceiling : kNoLimit);
-    if (pool.caller_slots > 0 &&
-        (result.narrowest == nullptr || pool.caller_slots < result.narrowest->caller_slots)) {
-      result.narrowest = &pool;
-    }
+    if (pool.caller_slots > 0) result.with_slots.push_back(&pool);
   }
   if (result.openmp) {
     result.openmp_ceiling.tighten(openmp_most, "the most its pools were built for");
@@ -109,14 +107,28 @@ std::string share_words(int share, int floor, const PlanLevel& processes) {
          count_of(processes.count, "process", "processes");
 }
 
-// Slots that `taken` others leave for callers or workers; always one, since a call cannot be
-// refused.
-void fit_slots(Bound& bound, const Pools& pools, int taken, const char* what) {
-  if (pools.narrowest == nullptr) return;
-  const int slots = pools.narrowest->caller_slots;
-  bound.tighten(std::max(1, slots - taken), pools.narrowest->name + " holds " +
-                                                count_of(slots, "call", "calls") + " at once, " +
-                                                what + " included");
+std::string slots_words(const PlanPool& pool, const std::string& included) {
+  return pool.name + " holds " + count_of(pool.caller_slots, "call", "calls") + " at once, " +
+         included + " included";
+}
+
+// The OpenMP threads that may all call, beside so many workers, or those that run already.
+void fit_callers(Bound& openmp, const Pools& pools, int workers) {
+  for (const PlanPool* pool : pools.with_slots) {
+    const int held = std::max(workers, pool->workers);
+    openmp.tighten(callers_that_fit(pool->caller_slots, held),
+                   slots_words(*pool, held == 0 ? "one of each OpenMP thread"
+                                                : "its " + count_of(held, "worker", "workers")));
+  }
+}
+
+// A pool of so many threads that `callers` may all call it.
+void fit_workers(Bound& blas, const Pools& pools, int callers) {
+  for (const PlanPool* pool : pools.with_slots) {
+    blas.tighten(
+        std::max(1, pool->caller_slots - callers + 1),
+        slots_words(*pool, callers == 1 ? "one of each worker" : "one of each OpenMP thread"));
+  }
 }
 
 struct Inner {
@@ -130,7 +142,7 @@ Inner openmp_first(const PlanInput& input, const Pools& pools, int share, std::s
   openmp.tighten(share, std::move(words));
   if (input.wishes.openmp) openmp.tighten(*input.wishes.openmp, kWish);
   openmp.tighten(pools.openmp_ceiling.most, pools.openmp_ceiling.reason);
-  fit_slots(openmp, pools, 0, "one of each OpenMP thread");
+  fit_callers(openmp, pools, 0);
 
   Bound blas;
   if (!pools.blas) {
@@ -141,7 +153,7 @@ Inner openmp_first(const PlanInput& input, const Pools& pools, int share, std::s
     blas.tighten(*input.wishes.blas, kWish);
     blas.tighten(share / openmp.most, "what OpenMP leaves of the share");
     blas.tighten(pools.blas_ceiling.most, pools.blas_ceiling.reason);
-    fit_slots(blas, pools, openmp.most - 1, "one of each OpenMP thread");
+    fit_workers(blas, pools, openmp.most);
   }
   return {{"openmp", openmp.most, std::move(openmp.reason)},
           {"blas", blas.most, std::move(blas.reason)}};
@@ -153,7 +165,7 @@ Inner blas_first(const PlanInput& input, const Pools& pools, int share, std::str
   blas.tighten(share, std::move(words));
   if (input.wishes.blas) blas.tighten(*input.wishes.blas, kWish);
   blas.tighten(pools.blas_ceiling.most, pools.blas_ceiling.reason);
-  fit_slots(blas, pools, 0, "one of each worker");
+  fit_workers(blas, pools, 1);
 
   Bound openmp;
   if (!pools.openmp) {
@@ -161,7 +173,7 @@ Inner blas_first(const PlanInput& input, const Pools& pools, int share, std::str
   } else {
     openmp.tighten(share / blas.most, "what BLAS leaves of the share");
     openmp.tighten(pools.openmp_ceiling.most, pools.openmp_ceiling.reason);
-    fit_slots(openmp, pools, blas.most - 1, "one of each BLAS worker");
+    fit_callers(openmp, pools, blas.most - 1);
   }
   return {{"openmp", openmp.most, std::move(openmp.reason)},
           {"blas", blas.most, std::move(blas.reason)}};

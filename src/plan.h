@@ -3,9 +3,11 @@
 // A pure function of its input: nothing is read, nothing is set. What it promises, and the tests
 // check on random input:
 //   - processes x openmp x blas <= floor(budget), and no factor is 0;
-//   - the callers of one OpenBLAS stay within its slots: a process's OpenMP threads may all be
-//     inside it at once, and each BLAS worker beyond the caller holds a slot too. A caller is never
-//     refused, so a copy with no slot to spare still gets one;
+//   - the callers of one OpenBLAS stay within its slots (caller_slots.h): a process's OpenMP
+//   threads
+//     may all be inside it at once, and each worker holds a slot too, be it one that the plan
+//     starts or one that runs already. A caller is never refused, so a copy with no slot to spare
+//     still gets one;
 //   - what the user wishes is an upper bound, and no factor falls when the budget rises.
 //
 // Who gets the share of one process (floor(budget) / processes): OpenMP, with BLAS at 1 inside it,
@@ -30,6 +32,7 @@ struct PlanPool {
   int ceiling = 0;       // most threads it can be set to; 0: no limit known
   int caller_slots = 0;  // calls in flight it can hold; 0: no limit known
   std::string path;      // the library file, by which limits name it
+  int workers = 0;       // that run already; 0: those that the plan has
 };
 
 struct Wishes {

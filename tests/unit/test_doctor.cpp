@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "doctor.h"
+#include "plan.h"
 
 using namespace corewise;
 
@@ -59,6 +60,29 @@ TEST_CASE("the seed's machine: 128 OpenMP threads against 128 slots") {
   CHECK(slots->severity == Severity::kWarning);
   CHECK(slots->why.find("128 callers + 31 workers = 159") != std::string::npos);
   CHECK(slots->remedy.find("openmp=97") != std::string::npos);
+}
+
+TEST_CASE("the plan and the doctor agree about who fits into the slots") {
+  for (const int threads : {1, 2, 32, 64, 128, 200}) {
+    for (const int slots : {50, 128, 640}) {
+      PoolFacts blas = openblas("/n/x.so", threads);
+      blas.caller_slots = slots;
+      PlanInput input;
+      input.cpus = 2000;
+      input.pools = {{"libgomp", "libgomp", CW_API_OPENMP, 0, 0, "", 0},
+                     {"x.so", "openblas", CW_API_BLAS, 64, slots, "", threads - 1}};
+      const auto plan = make_plan(input);
+      REQUIRE(plan);
+      const auto found_with = [&](int callers) {
+        return find(examine(patient(2000, {blas, openmp("libgomp", callers)})), "openblas-slots") !=
+               nullptr;
+      };
+      CAPTURE(threads);
+      CAPTURE(slots);
+      CHECK_FALSE(found_with(plan->openmp.count));
+      CHECK(found_with(plan->openmp.count + 1));
+    }
+  }
 }
 
 TEST_CASE("what is governed has slots for all, and stays inside the budget") {

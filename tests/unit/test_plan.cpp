@@ -4,6 +4,7 @@
 #include <limits>
 #include <random>
 
+#include "caller_slots.h"
 #include "plan.h"
 #include "read_json.h"
 
@@ -12,10 +13,10 @@ using namespace corewise;
 namespace {
 
 PlanPool openblas(int slots = 128, int ceiling = 64) {
-  return {"libscipy_openblas", "openblas", CW_API_BLAS, ceiling, slots, ""};
+  return {"libscipy_openblas", "openblas", CW_API_BLAS, ceiling, slots, "", 0};
 }
 
-PlanPool openmp() { return {"libgomp", "openmp", CW_API_OPENMP, 0, 0, ""}; }
+PlanPool openmp() { return {"libgomp", "openmp", CW_API_OPENMP, 0, 0, "", 0}; }
 
 Plan plan_of(const PlanInput& input) {
   auto plan = make_plan(input);
@@ -65,6 +66,7 @@ class RandomInput {
     PlanPool pool = below(2) == 0 ? openblas(0, 0) : openmp();
     if (below(2) == 0) pool.ceiling = 1 + below(130);
     if (pool.api == CW_API_BLAS && below(2) == 0) pool.caller_slots = 1 + below(200);
+    if (pool.caller_slots > 0 && below(2) == 0) pool.workers = below(130);
     if (below(6) == 0) pool.api = CW_API_TBB;
     return pool;
   }
@@ -95,6 +97,9 @@ void check_promises(const PlanInput& input, const Plan& plan) {
   if (input.wishes.openmp) REQUIRE(openmp <= *input.wishes.openmp);
   if (input.wishes.blas) REQUIRE(blas <= *input.wishes.blas);
   REQUIRE(openmp + blas - 1 <= narrowest(input));
+  for (const PlanPool& pool : input.pools) {
+    if (pool.caller_slots > 0) REQUIRE(openmp <= callers_that_fit(pool.caller_slots, pool.workers));
+  }
   for (const PlanLevel* level : {&plan.processes, &plan.openmp, &plan.blas}) {
     REQUIRE_FALSE(level->reason.empty());
   }
@@ -164,6 +169,12 @@ TEST_CASE("the seed's machine: 128 cores, callers within OpenBLAS's slots") {
   // BLAS workers hold slots too.
   CHECK(shape(input_of(1024, 0, {{}, {}, 4}, stock)) == "1x125x4");
   CHECK(plan_of(input_of(256, 0, {}, stock)).openmp.reason.find("128 calls") != std::string::npos);
+  // Those that run already too: what the doctor says of them.
+  std::vector<PlanPool> loaded = stock;
+  loaded[1].workers = 31;
+  CHECK(shape(input_of(128, 0, {}, loaded)) == "1x97x1");
+  CHECK(plan_of(input_of(128, 0, {}, loaded)).openmp.reason.find("its 31 workers included") !=
+        std::string::npos);
 }
 
 TEST_CASE("wishes are bounds, and the one named is served first") {
