@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -17,9 +18,11 @@
 #include "exit_codes.h"
 #include "govern/idle_pools.h"
 #include "govern/own_budget.h"
+#include "govern/start_bound.h"
 #include "json.h"
 #include "library.h"
 #include "os/machine.h"
+#include "os/os.h"
 #include "project.h"
 #include "ranks.h"
 #include "run_child.h"
@@ -101,6 +104,20 @@ bool lowers(const std::optional<std::string>& budget) {
   return own && !(inherited && *inherited < *own);
 }
 
+bool sets(const Changes& changes, std::string_view name) {
+  return std::ranges::any_of(changes.set, [&](const Variable& v) { return v.name == name; });
+}
+
+// What OpenBLAS starts by itself. Counts that were asked for say that too.
+void bound_what_starts(int budget, const Changes& counts, Changes& to) {
+  namespace bound = govern::start_bound;
+  if (sets(counts, bound::kName) || sets(counts, "OMP_NUM_THREADS")) return;
+  const auto value = bound::value_for(budget, os::usable_cpus(), os::LiveMachine());
+  if (!value) return;
+  to.set.push_back({bound::kName, *value});
+  to.set.push_back({bound::kMarker, *value});
+}
+
 std::optional<Error> add_agent(const Options& options, Changes& to) {
   auto list = preload_list();
   if (!list) return list.error();
@@ -149,6 +166,7 @@ Result<Start> prepare(const Options& options, Changes counts, const std::string&
     return start;
   }
   if (const auto error = add_agent(options, start.agent)) return *error;
+  bound_what_starts(budget, start.counts, start.agent);
   start.budget = budget;
   start.division = division_among_ranks(*found);
   return start;
@@ -311,8 +329,7 @@ Action declare(CLI::App& app) {
   app.add_option_function<std::string>(
          "--budget", [options](const std::string& text) { options->budget = text; },
          "Threads that may run at a time: a number, rounded down, at most the machine's CPUs "
-         "(default: "
-         "the CPUs that are really ours)")
+         "(default: the CPUs that are really ours). OpenBLAS starts no more either")
       ->type_name("N");
   app.add_option_function<std::string>(
          "--group", [options](const std::string& text) { options->group = text; },
@@ -361,7 +378,11 @@ const Command kRun = {
         "\n"
         "Counts set the environment variables that the known runtimes of a kind read when they "
         "load, and are upper bounds. Without --blas, BLAS libraries follow OMP_NUM_THREADS where "
-        "none of their own variables is set. Variables that would overrule a limit "
+        "none of their own variables is set. With neither, and fewer threads in the budget than "
+        "CPUs, "
+        "GOTO_NUM_THREADS is set to the budget unless the user has set that, OMP_NUM_THREADS or a "
+        "variable of OpenBLAS's: it would start a thread per CPU when it is loaded. Variables that "
+        "would overrule a limit "
         "(MKL_DOMAIN_NUM_THREADS, BLIS_JC_NT and their like) are removed. What the program itself "
         "sets later wins.\n"
         "\n"

@@ -11,11 +11,15 @@
 #include <span>
 #include <utility>
 
+#include "../discover.h"
+#include "../os/machine.h"
+#include "../os/os.h"
 #include "code_ranges.h"
 #include "gate.h"
 #include "idle_pools.h"
 #include "module_names.h"
 #include "spin_token.h"
+#include "start_bound.h"
 #include "thread_caps.h"
 
 namespace corewise::govern::openblas {
@@ -260,6 +264,13 @@ std::vector<std::string> remove_entries(Copy& copy) {
   return left;
 }
 
+// A program that sets OMP_NUM_THREADS before it loads OpenBLAS finds the number there.
+void follow_program(Pool& pool) {
+  if (pool.layer != "pthreads") return;
+  const auto asked = start_bound::asked_beside(os::usable_cpus(), os::LiveMachine());
+  if (asked) pool.runtime->set(pool, std::min(*asked, std::max(1, pool.ceiling)));
+}
+
 // Empty, or why the copy cannot be governed at all.
 std::string prepare(Copy& copy, const Pool& pool, const ModuleNames& names) {
   copy.ceiling = pool.ceiling;
@@ -306,6 +317,7 @@ Attached attach(const Pool& pool, const arena::Copy& served) {
     const std::size_t at = known.load();
     if (at == kMostCopies) return {false, "there are too many copies"};
     copy = &copies[at];
+    follow_program(pool_at(pool.id));
     if (std::string reason = prepare(*copy, pool, names); !reason.empty()) return {false, reason};
     copy->served = served.id;
     copy->pool = pool.id;

@@ -1,0 +1,41 @@
+#include "start_bound.h"
+
+#include <algorithm>
+#include <cstdlib>
+
+namespace corewise::govern::start_bound {
+namespace {
+
+// As OpenBLAS reads numbers: "4,2" is 4; 0 and less are none.
+int number(const char* name, const os::Machine& machine) {
+  const auto text = machine.variable(name);
+  return text ? std::max(0, std::atoi(text->c_str())) : 0;
+}
+
+bool ours(const os::Machine& machine) {
+  const auto value = machine.variable(kName);
+  return value && value == machine.variable(kMarker);
+}
+
+bool asked_of_openblas(const os::Machine& machine) {
+  return number("OPENBLAS_NUM_THREADS", machine) > 0 ||
+         number("OPENBLAS_DEFAULT_NUM_THREADS", machine) > 0 ||
+         (number(kName, machine) > 0 && !ours(machine));
+}
+
+}  // namespace
+
+std::optional<std::string> value_for(int budget, int cpus, const os::Machine& machine) {
+  if (budget >= cpus || asked_of_openblas(machine)) return std::nullopt;
+  if (number("OMP_NUM_THREADS", machine) > 0) return std::nullopt;
+  return std::to_string(budget);
+}
+
+std::optional<int> asked_beside(int cpus, const os::Machine& machine) {
+  if (!ours(machine) || asked_of_openblas(machine)) return std::nullopt;
+  const int openmp = std::min(number("OMP_NUM_THREADS", machine), cpus);
+  if (openmp == 0 || openmp == number(kName, machine)) return std::nullopt;
+  return openmp;
+}
+
+}  // namespace corewise::govern::start_bound
