@@ -356,12 +356,11 @@ const arena::Listener& listener() {
 
 std::vector<SlotRequest> slot_requests() {
   const auto* get = reinterpret_cast<const void*>(&hooked_max_threads);
+  const auto* set = reinterpret_cast<const void*>(&hooked_set_threads);
   const auto* set_at = reinterpret_cast<const void*>(&hooked_set_threads_at);
-  return {{"omp_get_max_threads", get, 0},
-          {"omp_get_max_threads_", get, 0},
-          {"omp_set_num_threads", reinterpret_cast<const void*>(&hooked_set_threads), 1},
-          {"omp_set_num_threads_", set_at, 1},
-          {"omp_set_num_threads_8_", set_at, 1}};
+  return {{"omp_get_max_threads", get, 0},     {"omp_get_max_threads_", get, 0},
+          {"omp_set_num_threads", set, 1},     {"ompc_set_num_threads", set, 1},
+          {"omp_set_num_threads_", set_at, 1}, {"omp_set_num_threads_8_", set_at, 1}};
 }
 
 }  // namespace corewise::govern::openblas

@@ -5,15 +5,16 @@
 #include <atomic>
 
 #include "../limit.h"
+#include "../os/os.h"
 #include "gate.h"
 
 namespace corewise::govern::thread_caps {
 namespace {
 
-// Fortran has names of its own for both.
+// Fortran has names of its own for both, and LLVM's runtime one more.
 constexpr std::array kGetters = {"omp_get_max_threads", "omp_get_max_threads_"};
 constexpr std::array kSetters = {"omp_set_num_threads", "omp_set_num_threads_",
-                                 "omp_set_num_threads_8_"};
+                                 "omp_set_num_threads_8_", "ompc_set_num_threads"};
 
 // Filled before the copy's first hook runs, then constant.
 struct Copy {
@@ -56,6 +57,17 @@ void forget_lowered(Mine& me) {
   threads_lowered.fetch_sub(1);
 }
 
+// The thread's next region decides anew whether its count is above the cap. A count that the
+// program set stays.
+void look_again(Mine& me) {
+  if (me.cap != 0) me.see(gate::cap_change() - 1);
+}
+
+// LLVM's runtime begins anew in the child: nobody set the count that its thread has there.
+void in_child() {
+  for (Mine& me : mine) look_again(me);
+}
+
 void take_new_cap(Mine& me, const Copy& copy, std::uint32_t change) {
   me.see(change);
   if (me.before != 0 && copy.max_threads() == me.most()) copy.set_threads(me.before);
@@ -72,10 +84,19 @@ void follow(std::size_t index) {
   if (me.has_seen(change) && me.cap == 0) return;
   const Copy& copy = copies[index];
   if (is_in_region(copy)) return;
-  if (!me.has_seen(change)) take_new_cap(me, copy, change);
+  const bool known = me.has_seen(change);
+  if (!known) take_new_cap(me, copy, change);
   if (me.cap == 0) return;
   const int threads = copy.max_threads();
   if (threads <= me.most()) return;
+  // The thread was below its cap before, so that the program has set the count, by a way that has
+  // no hook (dlsym). But what was set in a league of teams ends with it, in LLVM's runtime: the
+  // count from before the cap is back then, and nobody set it.
+  if (known && threads != me.before) {
+    forget_lowered(me);
+    me.cap = 0;
+    return;
+  }
   if (me.before == 0) threads_lowered.fetch_add(1);
   me.before = threads;
   copy.set_threads(me.most());
@@ -106,7 +127,9 @@ int own_count(const Pool& pool, int now) {
 
 void limits_set(const Pool& pool) {
   const std::size_t index = copy_of(pool);
-  if (index != kMostCopies) forget_lowered(mine[index]);
+  if (index == kMostCopies) return;
+  forget_lowered(mine[index]);
+  look_again(mine[index]);
 }
 
 constexpr CountListener kListener = {own_count, limits_set};
@@ -122,11 +145,13 @@ void add(std::size_t index, std::uint32_t pool, const Symbol& symbol) {
   copy.set_threads = reinterpret_cast<void (*)(int)>(symbol(kSetters[0]));
   copy.max_threads = reinterpret_cast<int (*)()>(symbol(kGetters[0]));
   listen_to_counts(&kListener);
+  [[maybe_unused]] static const bool kRegistered = (os::at_fork(nullptr, nullptr, in_child), true);
 }
 
 void before_count(const void* getter) {
   const std::size_t index = copy_with(&Copy::getters, getter);
-  if (index == kMostCopies) return;
+  // The answer inside a region says nothing about the thread's next region outside of it.
+  if (index == kMostCopies || is_in_region(copies[index])) return;
   follow(index);
   mine[index].counted = true;
 }

@@ -185,6 +185,30 @@ void probe_set_blocktime(int milliseconds) {
   if (kmp_set_blocktime) kmp_set_blocktime(milliseconds);
 }
 
+extern void ompc_set_num_threads(int threads) __attribute__((weak));
+int probe_set_threads_llvm(int threads) {
+  if (ompc_set_num_threads) ompc_set_num_threads(threads);
+  return ompc_set_num_threads != 0;
+}
+
+/* The largest count that a thread of a region is told by its runtime. */
+int probe_max_inside(void) {
+  int most = 0;
+#pragma omp parallel reduction(max : most)
+  most = omp_get_max_threads();
+  return most;
+}
+
+/* The team of a region in a league of one. */
+int probe_team_in_league(void) {
+  int team = 0;
+#pragma omp teams num_teams(1) shared(team)
+#pragma omp parallel
+#pragma omp single
+  team = omp_get_num_threads();
+  return team;
+}
+
 /* By the names that Fortran calls. */
 int omp_get_max_threads_(void);
 void omp_set_num_threads_(int* threads);

@@ -183,6 +183,115 @@ print(json.dumps(out))
     assert out[2] in (2, 5) and out[3:] == [2, 2]
 
 
+def test_a_cap_reaches_a_thread_that_asks_inside_its_regions(tried):
+    out = tried(
+        """
+p.probe_max_inside()
+cap(2)
+out = [p.probe_max_inside(), p.probe_max_inside(), team()]
+lift()
+print(json.dumps(out + [p.probe_max_inside(), p.probe_max_inside(), team()]))
+"""
+    )
+    assert out == [2, 2, 2, 5, 5, 5]
+
+
+UNHOOKED = """
+(path,) = {q["path"] for q in cw.ask({"request": "info"})["pools"] if q["api"] == "openmp"}
+runtime = ctypes.CDLL(path)
+"""
+
+
+def test_a_number_set_by_a_way_without_a_hook_holds_and_stays(tried):
+    out = tried(
+        UNHOOKED
+        + """
+out = []
+for name in "omp_set_num_threads", "ompc_set_num_threads":
+    unhooked = getattr(runtime, name, runtime.omp_set_num_threads)
+    for before in 5, 2:
+        set_count(before)
+        team()
+        cap(3)
+        out.append(team())
+        unhooked(7)
+        out += [team(), count(), team()]
+        cap(4)
+        out.append(team())
+        unhooked(6)
+        lift()
+        out += [team(), count()]
+print(json.dumps(out))
+"""
+    )
+    assert out == [3, 7, 7, 7, 4, 6, 6, 2, 7, 7, 7, 4, 6, 6] * 2
+
+
+def test_the_extra_name_of_llvm_is_told_the_same(tried, runtime):
+    script = """
+cap(2)
+out = [team(), p.probe_set_threads_llvm(2)]
+lift()
+print(json.dumps(out + [team(), count()]))
+"""
+    assert tried(script) == ([2, 0, 5, 5] if runtime == "gomp" else [2, 1, 2, 2])
+
+
+def test_numbers_below_the_cap_do_not_end_it(tried):
+    # What threadpoolctl does around a call: it reads the count, sets another, and the first again.
+    out = tried(
+        UNHOOKED
+        + """
+cap(3)
+out = [team()]
+was = runtime.omp_get_max_threads()
+runtime.omp_set_num_threads(1)
+out.append(team())
+runtime.omp_set_num_threads(was)
+out.append(team())
+lift()
+print(json.dumps(out + [team()]))
+"""
+    )
+    assert out == [3, 1, 3, 5]
+
+
+def test_a_league_of_teams_does_not_end_a_cap(tried):
+    # LLVM's runtime puts the count back at the end of the league that it was lowered in.
+    out = tried(
+        """
+league = p.probe_team_in_league
+out = [league()]
+cap(2)
+out += [league(), team(), league(), team()]
+lift()
+print(json.dumps(out + [team(), league()]))
+"""
+    )
+    # It gives a league no more threads than there are CPUs.
+    own = out[0]
+    assert out == [own, min(own, 2), 2, min(own, 2), 2, 5, own]
+
+
+def test_a_child_goes_by_the_cap_of_its_parent(tried):
+    # LLVM's runtime begins anew in a child, with the count that the process began with.
+    out = tried(
+        """
+import os
+cap(2)
+team()
+read, write = os.pipe()
+if (child := os.fork()) == 0:
+    os.write(write, bytes([count(), team()]))
+    os._exit(0)
+os.waitpid(child, 0)
+print(json.dumps(list(os.read(read, 2))))
+""",
+        OMP_NUM_THREADS="7",
+    )
+    assert out == [2, 2]
+
+
 def test_what_bends_is_held_at_once(tried):
     out = tried(
         """
