@@ -25,6 +25,7 @@
 #include "govern/govern.h"
 #include "limit.h"
 #include "observe/sample.h"
+#include "os/uncancelled.h"
 #include "patient.h"
 #include "plan_input.h"
 #include "postmortem/death.h"
@@ -111,6 +112,7 @@ cw_status fail_plain(cw_status status) {
 
 template <class Body>
 cw_status guarded(Body&& body) noexcept {
+  const os::Uncancelled uncancelled;
   last_error().clear();
   const int callers_errno = errno;
   cw_status status;

@@ -31,6 +31,7 @@
 #include "../json.h"
 #include "../os/confined.h"
 #include "../os/os.h"
+#include "../os/uncancelled.h"
 #include "../postmortem/watch.h"
 #include "children.h"
 #include "other_copy.h"
@@ -84,6 +85,7 @@ void write_line() {
 }
 
 [[noreturn]] void hooked_exit(int status) {
+  const os::Uncancelled uncancelled;
   write_line();
   control::leave();
   ::_exit(status);
@@ -91,6 +93,7 @@ void write_line() {
 
 template <class Call>
 int change_user(Call call) {
+  const os::Uncancelled uncancelled;
   const bool had_socket = control::leave_for_other_user();
   const int result = call();
   const int reason = errno;
@@ -123,6 +126,7 @@ void told(const std::string& now) {
 }
 
 void begin_line() {
+  const os::Uncancelled uncancelled;
   if (os::is_confined()) return;
   agent->writer.since_ns = now_ns();
   agent->writer.page = share_counts(agent->counts.c_str());

@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "../os/loadable.h"
+#include "../os/uncancelled.h"
 
 namespace corewise::agent {
 namespace {
@@ -46,6 +47,7 @@ const char* preload_in(char* const* environment) noexcept {
 
 // A statically linked program has no loader to take offence, and its children may be governed.
 bool must_go_without(const char* path) noexcept {
+  const os::Uncancelled uncancelled;
   os::Started started;
   os::look_at_file(path, started);
   return started.obstacle != os::Obstacle::none && started.obstacle != os::Obstacle::no_loader;

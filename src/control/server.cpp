@@ -28,6 +28,7 @@
 #include "../os/confined.h"
 #include "../os/os.h"
 #include "../os/own_descriptor.h"
+#include "../os/uncancelled.h"
 #include "conversation.h"
 #include "sockets.h"
 
@@ -84,6 +85,7 @@ Server& server() {
 
 // The thread is not here, and its clients are the parent's. What they had asked for half is lost.
 void forget_parent() {
+  const os::Uncancelled uncancelled;
   Server& s = server();
   for (Session* session : s.all) {
     session->listener.close();

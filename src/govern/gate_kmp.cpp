@@ -13,11 +13,13 @@
 #include <array>
 #include <cstdarg>
 #include <cstdint>
+#include <optional>
 #include <utility>
 
 #include "../os/machine.h"
 #include "bends.h"
 #include "gate.h"
+#include "team_bounds.h"
 #include "thread_caps.h"
 #include "waiting.h"
 
@@ -49,6 +51,7 @@ struct Copy {
   std::int32_t (*thread_number)(void* location) = nullptr;
   int (*max_threads)() = nullptr;
   int (*team)() = nullptr;  // how strong the calling thread's team is
+  TeamBounds bounds;
   int (*invoke)(Microtask*, int, int, int, void**, void**) = nullptr;
   waiting::GetBlocktime* get_blocktime = nullptr;
   waiting::SetBlocktime* set_blocktime = nullptr;
@@ -72,6 +75,7 @@ struct Region {
   bool governed;
   const Copy* copy;
   waiting::Blocktime blocktime;
+  os::Uncancelled* uncancelled;
 };
 
 template <std::size_t... i>
@@ -106,6 +110,8 @@ void run_as_member(std::int32_t* global, std::int32_t* bound, ...) {
   // The runtime may start fewer threads than were asked for, and then says so.
   const gate::TeamMember member(region.copy->team());
   const waiting::Member waits(region.blocktime);
+  std::optional<os::Uncancelled::Program> forking;
+  if (region.uncancelled != nullptr && *bound == 0) forking.emplace(*region.uncancelled);
   run(region, global, bound);
 }
 
@@ -115,7 +121,7 @@ class Passage {
   Passage(const Copy& copy, void* location, Microtask* task) {
     const Clause asked = std::exchange(clause, {});
     const std::int32_t before = std::exchange(left_over, 0);
-    if (asked.threads == 1 || !gate::is_open()) return;
+    if (asked.threads == 1 || !gate::is_open() || copy.bounds.is_serial()) return;
     const bool whole = asked.strict || !bends(reinterpret_cast<std::uintptr_t>(task));
     if (whole && asked.threads == 0) {
       thread_caps::before_region(static_cast<std::size_t>(&copy - copies.data()));
@@ -124,6 +130,7 @@ class Passage {
     // Not every runtime still has it: one that bends is told what to go by.
     const bool overrule = !whole && asked.threads == 0 && before != 0;
     if (overrule) wanted = std::min(wanted, before);
+    wanted = copy.bounds.within_limit(wanted);
     visit_ = gate::enter(gate::Kind::kRegion, wanted, whole, copy.pool);
     // What the program said stays where all was granted.
     if (visit_.threads < wanted || overrule) {
@@ -155,8 +162,14 @@ void fork_call(void* location, std::int32_t argc, Microtask* task, ...) {
   for (std::size_t i = 0; i < count; ++i) arguments[i] = va_arg(rest, void*);
   va_end(rest);
   const Passage passage(runtime, location, task);
-  const waiting::Region waits(copy, passage.visit());
-  Region region{task, arguments, argc, passage.has_workers(), &runtime, waits.blocktime()};
+  waiting::Region waits(copy, passage.visit());
+  Region region{task,
+                arguments,
+                argc,
+                passage.has_workers(),
+                &runtime,
+                waits.blocktime(),
+                waits.uncancelled()};
   runtime.fork(location, 1, run_as_member, &region);
 }
 
@@ -170,8 +183,14 @@ void fork_call_if(void* location, std::int32_t argc, Microtask* task, std::int32
   }
   std::array<void*, kMostByCall> arguments{argument};
   const Passage passage(runtime, location, task);
-  const waiting::Region waits(copy, passage.visit());
-  Region region{task, arguments.data(), 1, passage.has_workers(), &runtime, waits.blocktime()};
+  waiting::Region waits(copy, passage.visit());
+  Region region{task,
+                arguments.data(),
+                1,
+                passage.has_workers(),
+                &runtime,
+                waits.blocktime(),
+                waits.uncancelled()};
   runtime.fork_if(location, 1, run_as_member, condition, &region);
 }
 
@@ -220,6 +239,11 @@ void set_blocktime(int milliseconds) {
   copies[copy].set_blocktime(milliseconds);
 }
 
+template <std::size_t copy>
+void set_blocktime_of_fortran(const int* milliseconds) {
+  set_blocktime<copy>(*milliseconds);
+}
+
 struct Replaced {
   const char* symbol;
   const void* replacement;
@@ -230,7 +254,7 @@ Replaced replaced(const char* symbol, Function* replacement) {
   return {symbol, reinterpret_cast<const void*>(replacement)};
 }
 
-using Replacements = std::array<Replaced, 9>;
+using Replacements = std::array<Replaced, 12>;
 
 template <std::size_t copy>
 Replacements replacements() {
@@ -242,7 +266,10 @@ Replacements replacements() {
           replaced("__kmpc_push_num_threads_list_strict", push_list_strict<copy>),
           replaced("__kmpc_serialized_parallel", serialized_parallel<copy>),
           replaced("kmp_get_blocktime", get_blocktime<copy>),
-          replaced("kmp_set_blocktime", set_blocktime<copy>)};
+          replaced("kmp_get_blocktime_", get_blocktime<copy>),
+          replaced("kmp_set_blocktime", set_blocktime<copy>),
+          replaced("kmp_set_blocktime_", set_blocktime_of_fortran<copy>),
+          replaced("kmpc_set_blocktime", set_blocktime<copy>)};
 }
 
 template <std::size_t... copy>
@@ -258,14 +285,17 @@ void find(const libgomp::Symbol& symbol, const char* name, Function*& out) {
 }
 
 // Where the user has not said how threads wait.
-void follow_load(std::size_t copy) {
+void follow_load(std::size_t copy, const libgomp::Symbol& symbol) {
   const os::LiveMachine machine;
   for (const char* said : {"KMP_BLOCKTIME", "KMP_LIBRARY", "OMP_WAIT_POLICY"}) {
     if (machine.variable(said)) return;
   }
   const Copy& mine = copies[copy];
   if (mine.get_blocktime == nullptr || mine.set_blocktime == nullptr) return;
-  waiting::add_blocktime(copy, mine.get_blocktime, mine.set_blocktime);
+  int (*processors)() = nullptr;
+  find(symbol, "omp_get_num_procs", processors);
+  if (processors == nullptr) return;
+  waiting::add_blocktime(copy, {mine.get_blocktime, mine.set_blocktime, processors});
 }
 
 }  // namespace
@@ -293,7 +323,8 @@ std::vector<SlotRequest> slot_requests(std::size_t copy, std::uint32_t pool,
       mine.max_threads == nullptr || mine.team == nullptr || mine.invoke == nullptr) {
     return all;
   }
-  follow_load(copy);
+  mine.bounds = TeamBounds(symbol);
+  follow_load(copy, symbol);
   for (const Replaced& each : replacements_of(copy, std::make_index_sequence<kMostCopies>())) {
     void* const original = symbol(each.symbol);
     if (original != nullptr) all.push_back({each.symbol, each.replacement, -1, original});

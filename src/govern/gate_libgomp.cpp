@@ -17,6 +17,7 @@
 #include "bends.h"
 #include "dead_workers.h"
 #include "gate.h"
+#include "team_bounds.h"
 #include "thread_caps.h"
 #include "waiting.h"
 
@@ -73,6 +74,7 @@ struct Copy {
   std::array<void*, kNames> original{};
   int (*max_threads)() = nullptr;
   int (*team)() = nullptr;  // how strong the calling thread's team is
+  TeamBounds bounds;
   std::uint32_t pool = gate::kNoPool;
 };
 constinit std::array<Copy, kMostCopies> copies;
@@ -109,16 +111,18 @@ Passage enter(std::size_t copy, Outlined* function, unsigned asked) {
   Passage passage{asked, {}};
   if (asked == 1 || !gate::is_open()) return passage;
   dead_workers::before_region(copy);
+  const TeamBounds& bounds = copies[copy].bounds;
+  if (bounds.is_serial()) return passage;
   const bool whole = !bends(reinterpret_cast<std::uintptr_t>(function));
   if (whole && asked == 0) thread_caps::before_region(copy);
-  const unsigned wanted =
-      std::min(asked != 0 ? asked : static_cast<unsigned>(std::max(1, copies[copy].max_threads())),
-               static_cast<unsigned>(INT_MAX));
-  passage.visit =
-      gate::enter(gate::Kind::kRegion, static_cast<int>(wanted), whole, copies[copy].pool);
-  const auto threads = static_cast<unsigned>(passage.visit.threads);
+  const int number = asked != 0 ? static_cast<int>(std::min(asked, unsigned{INT_MAX}))
+                                : std::max(1, copies[copy].max_threads());
+  const int wanted = bounds.within_limit(number);
+  passage.visit = gate::enter(gate::Kind::kRegion, wanted, whole, copies[copy].pool);
   // Where all was granted, what the program said stays: 0 leaves the runtime its own say.
-  if (threads < wanted) passage.threads = threads;
+  if (passage.visit.threads < wanted) {
+    passage.threads = static_cast<unsigned>(passage.visit.threads);
+  }
   return passage;
 }
 
@@ -126,7 +130,7 @@ bool has_workers(const Passage& passage) {
   return passage.visit.governed && passage.visit.threads > 1;
 }
 
-// The way out at the end of a scope, also for an exception.
+// The way out at the end of a scope.
 struct Leave {
   const gate::Visit& visit;
   ~Leave() { gate::leave(visit); }
@@ -318,6 +322,7 @@ std::vector<SlotRequest> slot_requests(std::size_t copy, std::uint32_t pool, con
   mine.team = reinterpret_cast<int (*)()>(symbol("omp_get_num_threads"));
   std::vector<SlotRequest> all;
   if (mine.max_threads == nullptr || mine.team == nullptr) return all;
+  mine.bounds = TeamBounds(symbol);
   thread_caps::add(copy, pool, symbol);
   const Replacements ours = replacements_of(copy, std::make_index_sequence<kMostCopies>());
   for (std::size_t name = 0; name < kNames; ++name) {

@@ -12,6 +12,7 @@
 #include <cstddef>
 
 #include "../os/confined.h"
+#include "../os/uncancelled.h"
 
 namespace corewise::govern {
 namespace {
@@ -59,6 +60,7 @@ class ProcPath {
 template <std::size_t most>
 std::string_view read_file(const char* path, std::array<char, most>& text) {
   if (os::is_confined()) return {};
+  const os::Uncancelled uncancelled;
   const int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return {};
   const ssize_t n = read(fd, text.data(), text.size());

@@ -3,6 +3,7 @@
 #include <atomic>
 
 #include "../os/os.h"
+#include "../os/uncancelled.h"
 #include "../pool.h"
 
 namespace corewise::govern::loads {
@@ -19,6 +20,7 @@ void look_if_changed() {
   if (looked_at.exchange(stamp, std::memory_order_relaxed) == stamp) return;
   // MKL, for one, calls dlsym with its lock held.
   const AmidCall amid;
+  const os::Uncancelled uncancelled;
   if (!look()) looked_at.store(0, std::memory_order_relaxed);
 }
 

@@ -9,6 +9,7 @@
 #include <charconv>
 
 #include "../os/own_descriptor.h"
+#include "../os/uncancelled.h"
 
 namespace corewise::govern {
 
@@ -56,6 +57,7 @@ void keep_loadavg_open() noexcept {
 }
 
 std::optional<int> runnable_now() noexcept {
+  const os::Uncancelled uncancelled;
   const int before = errno;
   std::array<char, 128> text;
   const int file = loadavg().own();

@@ -17,8 +17,8 @@ constexpr std::uint64_t kCrowded = 0;
 struct Copy {
   SpinWord word;  // at 0: none
   std::atomic<bool> active{false};
-  GetBlocktime* get = nullptr;
-  SetBlocktime* set = nullptr;
+  BlocktimeCalls blocktime;
+  std::atomic<bool> lowered_once{false};
 };
 constinit std::array<Copy, kMostCopies> copies;
 
@@ -32,9 +32,8 @@ void add_word(std::size_t copy, const SpinWord& word) {
   copies[copy].active.store(true);
 }
 
-void add_blocktime(std::size_t copy, GetBlocktime* get, SetBlocktime* set) {
-  copies[copy].get = get;
-  copies[copy].set = set;
+void add_blocktime(std::size_t copy, const BlocktimeCalls& calls) {
+  copies[copy].blocktime = calls;
 }
 
 void give_back() {
@@ -54,17 +53,24 @@ void turn_word(std::size_t number, const gate::Visit& visit) {
   if (visit.crowded && !copy.active.load()) copy.word.exchange(kCrowded, copy.word.brief);
 }
 
-void Region::lower() {
-  const Copy& copy = copies[copy_];
-  if (copy.set == nullptr) return;
-  const int now = copy.get();
-  lowered_ = now > 0;
+void Region::lower(int threads) {
+  Copy& copy = copies[copy_];
+  const BlocktimeCalls& calls = copy.blocktime;
+  if (calls.set == nullptr) return;
+  const int now = calls.get();
+  // With more threads than CPUs LLVM's runtimes do not spin, and say so, unless a number was set:
+  // by the program, or by us.
+  const bool spins = threads <= calls.processors() || copy.lowered_once.load();
+  lowered_ = now > 0 && spins;
   // An outer region may have lowered it.
   blocktime_ = lowered_ ? Blocktime{.lowered = true, .own = now} : mine;
-  if (lowered_) copy.set(0);
+  if (!lowered_) return;
+  copy.lowered_once.store(true);
+  calls.set(0);
+  uncancelled_.emplace();
 }
 
-void Region::raise() const { copies[copy_].set(blocktime_.own); }
+void Region::raise() const { copies[copy_].blocktime.set(blocktime_.own); }
 
 Member::Member(const Blocktime& team) : before_(std::exchange(mine, team)) {}
 Member::~Member() { mine = before_; }

@@ -14,7 +14,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
+#include "../os/uncancelled.h"
 #include "gate.h"
 #include "spin_word.h"
 
@@ -29,7 +31,12 @@ using SetBlocktime = void(int);
 // How copy number `copy` of the runtimes is told; without either, it waits as it likes. Before its
 // first hook runs, and not at the same time as give_back(). Again for a copy: the same.
 void add_word(std::size_t copy, const SpinWord& word);
-void add_blocktime(std::size_t copy, GetBlocktime* get, SetBlocktime* set);
+struct BlocktimeCalls {
+  GetBlocktime* get = nullptr;
+  SetBlocktime* set = nullptr;
+  int (*processors)() = nullptr;  // as the runtime counts them
+};
+void add_blocktime(std::size_t copy, const BlocktimeCalls& calls);
 
 // All words hold what they hold for a program that is alone; no region changes them any more.
 void give_back();
@@ -48,7 +55,7 @@ class Region {
  public:
   Region(std::size_t copy, const gate::Visit& visit) : copy_(copy) {
     turn_word(copy, visit);
-    if (visit.governed && visit.crowded && visit.threads > 1) lower();
+    if (visit.governed && visit.crowded && visit.threads > 1) lower(visit.threads);
   }
   ~Region() {
     if (lowered_) raise();
@@ -59,13 +66,18 @@ class Region {
   // For each thread of the team.
   const Blocktime& blocktime() const { return blocktime_; }
 
+  // LLVM's runtimes sleep in a cancellation point, where the forking thread would have spun: for
+  // the program's part of the region. Null: the thread waits as ever.
+  os::Uncancelled* uncancelled() { return uncancelled_ ? &*uncancelled_ : nullptr; }
+
  private:
-  void lower();
+  void lower(int threads);
   void raise() const;
 
   std::size_t copy_;
   bool lowered_ = false;
   Blocktime blocktime_;
+  std::optional<os::Uncancelled> uncancelled_;
 };
 
 // For the life of the object its thread is in a team that waits so.

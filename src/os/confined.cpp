@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "os.h"
+#include "uncancelled.h"
 #include "own_descriptor.h"
 
 namespace corewise::os {
@@ -37,6 +38,7 @@ int number_after(std::string_view text, std::string_view name) noexcept {
 
 // False if the program has closed the file.
 bool read(Filters& filters) noexcept {
+  const Uncancelled uncancelled;
   std::array<char, 4096> text;
   const int reason = errno;
   const ssize_t size = ::pread(status.own(), text.data(), text.size(), 0);
@@ -49,6 +51,7 @@ bool read(Filters& filters) noexcept {
 
 // Of the calling process: /proc/self is resolved when it is opened.
 void open_own() noexcept {
+  const Uncancelled uncancelled;
   if (!status.adopt(::open("/proc/self/status", O_RDONLY | O_CLOEXEC))) return;
   watched.store(read(before));
 }

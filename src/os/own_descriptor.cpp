@@ -6,6 +6,8 @@
 
 #include <cerrno>
 
+#include "uncancelled.h"
+
 namespace corewise::os {
 
 bool OwnDescriptor::adopt(int fd) noexcept {
@@ -39,6 +41,7 @@ int OwnDescriptor::own() const noexcept {
 }
 
 void OwnDescriptor::close() noexcept {
+  const Uncancelled uncancelled;
   const int fd = own();
   fd_.store(-1);
   if (fd >= 0) ::close(fd);

@@ -18,6 +18,7 @@ constexpr Visit kUngoverned = {.threads = 2};
 
 // Copies of other tests have other numbers.
 constexpr std::size_t kWordCopy = 0;
+constexpr std::size_t kFreshCopy = 5;
 constexpr std::size_t kNumberCopy = 1;
 
 // One for the process: a word must live on.
@@ -37,6 +38,8 @@ struct Word {
 int number = 200;
 int get() { return number; }
 void set(int milliseconds) { number = milliseconds; }
+int processors() { return 2; }
+constexpr waiting::BlocktimeCalls kCalls = {get, set, processors};
 
 }  // namespace
 
@@ -68,9 +71,42 @@ TEST_CASE("waiting: given back, and then left alone until it is added again") {
   CHECK(Word::after(kCrowded) == 0);
 }
 
+TEST_CASE("waiting: a team wider than the machine does not spin, unless a number was set") {
+  number = 200;
+  constexpr Visit kWide = {.threads = 3, .governed = true, .crowded = true};
+  waiting::add_blocktime(kFreshCopy, kCalls);
+  CHECK_FALSE(waiting::Region(kFreshCopy, kWide).blocktime().lowered);
+  CHECK(waiting::Region(kFreshCopy, kCrowded).blocktime().lowered);
+  CHECK(waiting::Region(kFreshCopy, kWide).blocktime().lowered);
+}
+
+TEST_CASE("waiting: whoever sleeps for the crowd is not cancelled there, and its program is") {
+  number = 200;
+  waiting::add_blocktime(kNumberCopy, kCalls);
+  const auto state = [] {
+    int now = -1;
+    pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &now);
+    pthread_setcancelstate(now, nullptr);
+    return now;
+  };
+  {
+    waiting::Region region(kNumberCopy, kCrowded);
+    REQUIRE(region.uncancelled() != nullptr);
+    CHECK(state() == PTHREAD_CANCEL_DISABLE);
+    {
+      const corewise::os::Uncancelled::Program program(*region.uncancelled());
+      CHECK(state() == PTHREAD_CANCEL_ENABLE);
+    }
+    CHECK(state() == PTHREAD_CANCEL_DISABLE);
+  }
+  CHECK(state() == PTHREAD_CANCEL_ENABLE);
+  waiting::Region free(kNumberCopy, kFree);
+  CHECK(free.uncancelled() == nullptr);
+}
+
 TEST_CASE("waiting: the number is lowered for a region, and its threads are shown the program's") {
   number = 200;
-  waiting::add_blocktime(kNumberCopy, get, set);
+  waiting::add_blocktime(kNumberCopy, kCalls);
   {
     const waiting::Region region(kNumberCopy, kFree);
     CHECK(number == 200);
@@ -93,7 +129,7 @@ TEST_CASE("waiting: the number is lowered for a region, and its threads are show
 }
 
 TEST_CASE("waiting: a program that never waits is left so, and so is a region of one thread") {
-  waiting::add_blocktime(kNumberCopy, get, set);
+  waiting::add_blocktime(kNumberCopy, kCalls);
   number = 0;
   CHECK_FALSE(waiting::Region(kNumberCopy, kCrowded).blocktime().lowered);
   CHECK(number == 0);
