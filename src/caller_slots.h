@@ -7,7 +7,8 @@
 
 namespace corewise {
 
-// What OpenBLAS adds, with a warning, when all slots are taken; past these it has no memory to give.
+// What OpenBLAS adds, with a warning, when all slots are taken; past these it has no memory to
+// give.
 inline constexpr int kReserveSlots = 512;
 
 // Threads that may call a copy with so many slots at once without a warning. At least 1, since a

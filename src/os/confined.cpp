@@ -10,8 +10,8 @@
 #include <string_view>
 
 #include "os.h"
-#include "uncancelled.h"
 #include "own_descriptor.h"
+#include "uncancelled.h"
 
 namespace corewise::os {
 namespace {
