@@ -121,9 +121,9 @@ std::optional<std::uintptr_t> word_by_symbol(const Pool& pool, const char* symbo
   return value && plausible(*value) ? std::optional(at) : std::nullopt;
 }
 
+#if defined(__x86_64__)
 std::optional<std::uintptr_t> word_by_store(const Pool& pool, const char* code,
                                             const Plausible& plausible) {
-#if defined(__x86_64__)
   const auto module = module_of(pool);
   const auto space = os::AddressSpace::read();
   if (!module || !space) return std::nullopt;
@@ -139,10 +139,13 @@ std::optional<std::uintptr_t> word_by_store(const Pool& pool, const char* code,
     const auto value = data_at(*space, at, 4);
     return value && plausible(*value);
   });
-#else
-  return std::nullopt;
-#endif
 }
+#else
+// stored_word() reads the code of x86-64 alone.
+std::optional<std::uintptr_t> word_by_store(const Pool&, const char*, const Plausible&) {
+  return std::nullopt;
+}
+#endif
 
 std::optional<std::uintptr_t> word_by_value(const Pool& pool, std::uint64_t value,
                                             const Plausible& companion) {

@@ -36,7 +36,6 @@ bool prove(const SymbolLookup& symbols, Proof& proof) {
 // it; the function that does so begins with that number's guard. It is a virtual one of the object
 // that keeps the limit, three before the one that global_control_active_value goes to.
 std::uintptr_t default_value_of(std::uintptr_t active) {
-  constexpr std::size_t kBefore = 3;
   const auto space = os::AddressSpace::read();
   if (!space) return 0;
   const auto pointer_at = [&](std::uintptr_t at) -> std::uintptr_t {
@@ -51,6 +50,7 @@ std::uintptr_t default_value_of(std::uintptr_t active) {
   });
   if (controls == 0) return 0;
 #if defined(__x86_64__)
+  constexpr std::size_t kBefore = 3;
   const auto* code = reinterpret_cast<const std::uint8_t*>(active);
   for (std::size_t i = 0; i < 60; ++i) {
     const bool jumps = code[i] == 0xff && code[i + 1] == 0x60;  // jmp *offset(%rax)

@@ -1,0 +1,25 @@
+# Unit tests that do not run under the emulator.
+cmake_policy(VERSION 3.25)
+set(COREWISE_NOT_EMULATED
+  # They ask of the kernel what qemu-user answers itself, and wrongly. It makes up /proc/self/stat: a
+  # process does not start when others see it start, so that each takes the others for dead. A budget
+  # shared between processes is therefore not tested on arm64.
+  "the child of a fork has a slot of its own and cannot return its parent's grants"
+  "a process whose first thread ended lives on in the others"
+  # It has no seccomp, and does not pass limits of memory on.
+  "limits and filters of the system"
+  # The schedules: one thread tries every order of steps, of which the processor knows nothing, and
+  # under the emulator that takes minutes.
+  "two processes, four preemptions anywhere"
+  "two processes, two preemptions and a death at any step"
+  "three processes, two preemptions anywhere"
+  "a reaper that stalls, two processes, two preemptions and a death at any step"
+  "two processes, two preemptions and a stop at any step"
+  "a reaper that stalls, two processes, a preemption and a stop at any step"
+  "a reaper that stalls, a stop and a death at any step"
+)
+foreach(test IN LISTS COREWISE_NOT_EMULATED)
+  if(test IN_LIST corewise_unit_TESTS)
+    set_tests_properties("${test}" PROPERTIES DISABLED ON)
+  endif()
+endforeach()
