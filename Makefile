@@ -54,6 +54,17 @@ setup-same:
 test-same: setup-test setup-same install  ## real programs, governed and not: no difference (25 minutes)
 	@$(PYTHON) -m pytest -q tests/same/test_same.py
 
+.PHONY: setup-smoke
+setup-smoke:
+	@tools/setup.sh smoke
+
+.PHONY: test-smoke
+test-smoke: setup-test setup-smoke install  ## 30 popular wheels used once, plain, with `import corewise`, governed (5 GB)
+	@$(PYTHON) -m pytest -q tests/same/test_smoke.py
+
+.PHONY: test-all
+test-all: test test-bend test-same test-smoke  ## all of these, one after another (hours)
+
 .PHONY: test-sklearn
 test-sklearn: setup-test install  ## scikit-learn's own tests under `corewise run` (half an hour)
 	@tests/govern/run_sklearn_suite.sh $(abspath $(PYTHON))

@@ -21,6 +21,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Iterator
@@ -68,6 +69,8 @@ class Mode:
     copies: int = 1
     # The run, of the two in a process, during which another job holds the budget.
     held: int | None = None
+    # Not governed: Python imports corewise "before" or "after" it uses the package.
+    imports: str = ""
 
     def __str__(self) -> str:
         return self.name
@@ -78,6 +81,9 @@ ALONE += [Mode(f"{b}x{t}", threads=t, budget=b) for b in (1, 2) for t in (2, 5, 
 CROWDED = [Mode("two", threads=2, copies=2), Mode("four", threads=5, copies=4)]
 HELD = [Mode("grow", threads=2, held=0), Mode("shrink", threads=2, held=1)]
 MODES = ALONE + CROWDED + HELD
+# Of `make test-smoke`, with teams as most programs have them.
+SMOKE = [Mode("before", threads=0, imports="before"), Mode("after", threads=0, imports="after")]
+SMOKE += [Mode("run", threads=0), Mode("1xall", threads=0, budget=1)]
 # For `make test`: a small and a larger share of a team, and each way to change it; packages that it
 # has an environment for, one a kind of loop.
 QUICK = ("1xall", "1x5", "2x8", "two", "grow", "shrink")
@@ -137,6 +143,17 @@ def corewise() -> str:
     return os.environ.get("COREWISE") or str(Path(sys.executable).with_name("corewise"))
 
 
+@functools.cache
+def corewise_alone() -> Path:
+    """A folder with our package and no other, for environments that it is not installed in."""
+    folder = BUILT / "corewise-alone"
+    folder.mkdir(parents=True, exist_ok=True)
+    link = folder / "corewise"
+    link.unlink(missing_ok=True)
+    link.symlink_to(Path(sysconfig.get_path("platlib")) / "corewise")
+    return folder
+
+
 def governed(command: tuple[str | Path, ...], budget: int) -> tuple[str | Path, ...]:
     chosen = ("--budget", str(budget), "--group", GROUP)
     return (corewise(), "run", "-q", *chosen, "--", *command)
@@ -154,8 +171,11 @@ def ungoverned(program: Program, threads: int) -> tuple[Ended, Ended]:
 
 
 def run(program: Program, mode: Mode, patience: float = PATIENCE) -> list[Ended]:
-    """The program governed, each copy."""
+    """The program governed, each copy, or beside an imported corewise."""
     command, env = governed(program.command, mode.budget), teams_of(mode.threads)
+    if mode.imports:
+        env = env | {"SAME_IMPORT": mode.imports, "PYTHONPATH": str(corewise_alone())}
+        return [Running(program.command, env).end(patience)]
     if mode.held is not None:
         return [run_held(command, env, mode, patience)]
     copies = []
@@ -315,8 +335,8 @@ def idioms() -> list[tuple[str, str]]:
 # The packages.
 
 
-def packages() -> list[Program]:
-    """Those of programs/*.py whose environment is there."""
+def packages(smoke: bool = False) -> list[Program]:
+    """Those of programs/*.py whose environment is there; `smoke`: what `make test-smoke` adds."""
     sys.path.insert(0, str(HERE))
     import same
 
@@ -324,6 +344,8 @@ def packages() -> list[Program]:
         importlib.import_module(f"programs.{file.stem}")
     found = []
     for entry in same.ENTRIES:
+        if entry.target.startswith("smoke.") != smoke:
+            continue
         python = ROOT / "-".join(filter(None, (".venv", entry.environment))) / "bin/python"
         command = (str(python), str(HERE / "same.py"), entry.target)
         if python.exists():

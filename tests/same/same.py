@@ -76,11 +76,21 @@ def middle() -> None:
             time.sleep(0.005)
 
 
+def beside_corewise(when: str) -> None:
+    """Where the harness asks for it: the program imports corewise now, and looks at its pools."""
+    if os.environ.get("SAME_IMPORT") == when:
+        import corewise
+
+        corewise.info()
+
+
 def main(target: str) -> None:
     file, function = target.split(".")
+    beside_corewise("before")
     work = getattr(importlib.import_module(f"programs.{file}"), function)
     threads = int(os.environ.get("OMP_NUM_THREADS") or os.cpu_count() or 1)
     print(json.dumps(work(threads)), flush=True)
+    beside_corewise("after")
     middle()
     print(json.dumps(work(threads)), flush=True)
 
