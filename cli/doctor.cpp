@@ -5,15 +5,20 @@
 #include <fmt/format.h>
 #include <sys/wait.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <ctime>
+#include <map>
 #include <optional>
+#include <thread>
 
 #include "commands.h"
 #include "control_client.h"
 #include "exit_codes.h"
 #include "finding_list.h"
 #include "govern/hold.h"
+#include "govern/ledger_holders.h"
 #include "import_modules.h"
 #include "library.h"
 #include "patient.h"
@@ -39,6 +44,29 @@ int of_modules(const ImportChoice& choice, const Context& context) {
                       });
 }
 
+// Workers that ran though nobody was inside, by pool; nothing where the process cannot tell.
+std::map<std::string, int> ask_who_spins(int pid) {
+  std::map<std::string, int> spinning;
+  const auto answer = ask_process(pid, R"({"request":"sample"})", 500);
+  if (!answer) return spinning;
+  for (const JsonValue& pool : answer->value.items_at("pools")) {
+    const int running = static_cast<int>(pool.number_at("spinning"));
+    if (running > 0) spinning[pool.text_at("path")] = running;
+  }
+  return spinning;
+}
+
+// Twice, so that those that are about to fall asleep do not count.
+void ask_what_spins(int pid, Patient& patient) {
+  std::map<std::string, int> spinning = ask_who_spins(pid);
+  if (spinning.empty()) return;
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  std::map<std::string, int> again = ask_who_spins(pid);
+  for (PoolFacts& pool : patient.pools) {
+    pool.spinning = std::min(spinning[pool.path], again[pool.path]);
+  }
+}
+
 // What only the process itself knows; nothing if it does not answer.
 void ask_what_is_governed(int pid, Patient& patient) {
   const auto answer = ask_process(pid, R"({"request":"report"})", 500);
@@ -59,7 +87,10 @@ int of_process(const ProcessChoice& choice, const Context& context) {
         const std::string about =
             process.pid > 0 ? fmt::format("process {}", process.pid) : "the recording";
         Patient patient = patient_from(process, folder);
-        if (process.pid > 0) ask_what_is_governed(process.pid, patient);
+        if (process.pid > 0) {
+          ask_what_is_governed(process.pid, patient);
+          ask_what_spins(process.pid, patient);
+        }
         const int code = show_findings(examine(patient), about, context);
         if (!context.settings.quiet && !context.settings.json) say_notes(process);
         // Without counts most rules have nothing to go by.
@@ -128,7 +159,9 @@ int doctor(const Options& options, const Context& context) {
   if (imports) return of_modules(*options.import, context);
   if (process) return of_process(*options.process, context);
   if (!context.words.empty()) return of_command(context);
-  return show_findings(examine(this_patient()), "the variables that are set here", context);
+  Patient here = this_patient();
+  here.ledgers = govern::held_ledgers();
+  return show_findings(examine(here), "the variables that are set here", context);
 }
 
 Action declare(CLI::App& app) {

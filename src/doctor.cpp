@@ -4,9 +4,11 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <initializer_list>
 #include <iterator>
 #include <optional>
 #include <string_view>
+#include <utility>
 
 #include "caller_slots.h"
 #include "kernels.h"
@@ -143,6 +145,220 @@ void two_openmps(const Patient& patient, Findings& out) {
                  "MKL, MKL_THREADING_LAYER=GNU avoids libiomp5"});
 }
 
+// MKL's layer shows inside the process alone, once MKL was used: before, or from outside, an Intel
+// runtime beside MKL's own files is taken for it.
+void mkl_beside_libgomp(const Patient& patient, Findings& out) {
+  const auto libgomp = std::ranges::find(patient.pools, "libgomp", &PoolFacts::runtime);
+  if (libgomp == patient.pools.end()) return;
+  for (const PoolFacts& pool : patient.pools) {
+    if (pool.runtime != "mkl") continue;
+    const bool likely =
+        pool.layer.empty() && file(pool).starts_with("libmkl") && has_runtime(patient, "libiomp");
+    if (pool.layer != "intel" && !likely) continue;
+    out.push_back(
+        {"mkl-intel-beside-libgomp", Severity::kWarning,
+         "MKL (" + file(pool) + ") runs on Intel's OpenMP, its INTEL layer, and GNU's " +
+             file(*libgomp) + " is loaded too",
+         "each of the two has threads of its own and knows nothing of the other's regions: "
+         "an MKL call inside a region of libgomp starts a team for each of its threads, "
+         "and idle threads of one spin while the other works. mkl-service switches MKL "
+         "to its GNU layer in such a process, as MKL does not work right in it",
+         "start with MKL_THREADING_LAYER=GNU, so that both share libgomp, or import what brings "
+         "libgomp first: libmkl_rt then takes it by itself. Where a library is linked to "
+         "libmkl_intel_thread, neither helps: install all from one channel"});
+    return;
+  }
+}
+
+// Numba refuses it (omppool.cpp), also where a governed child could have new teams.
+void numba_after_fork(const Patient& patient, Findings& out) {
+  if (!patient.forked_after_openmp || !has_runtime(patient, "libgomp")) return;
+  for (const PoolFacts& pool : patient.pools) {
+    if (pool.runtime != "numba" || pool.layer != "omp") continue;
+    out.push_back(
+        {"numba-after-fork", Severity::kDanger,
+         "Numba will end this process at its next parallel function (" + file(pool) + ")",
+         "it was forked from one that had used OpenMP, and over GNU OpenMP Numba ends "
+         "such a child by SIGTERM, governed or not",
+         "start workers with the 'spawn' or 'forkserver' method, or use loky; or run with "
+         "NUMBA_THREADING_LAYER=tbb or workqueue"});
+  }
+}
+
+bool same_word(std::string_view a, std::string_view b) {
+  return std::ranges::equal(a, b, [](char x, char y) {
+    return (x >= 'A' && x <= 'Z' ? x + 32 : x) == (y >= 'A' && y <= 'Z' ? y + 32 : y);
+  });
+}
+
+// A number with a unit, where it is none nothing; `most` for "infinite" and "infinity".
+std::optional<double> amount(std::string_view text,
+                             std::initializer_list<std::pair<std::string_view, double>> units) {
+  text = trim(text);
+  if (same_word(text, "infinite") || same_word(text, "infinity")) return HUGE_VAL;
+  const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+  const auto count = parse_integer(text.substr(0, digits));
+  const std::string_view unit = trim(text.substr(digits));
+  if (!count) return std::nullopt;
+  if (unit.empty()) return static_cast<double>(*count);
+  for (const auto& [name, factor] : units) {
+    if (same_word(unit, name)) return static_cast<double>(*count) * factor;
+  }
+  return std::nullopt;
+}
+
+// The variables that make idle OpenMP threads spin for longer than anybody waits: as NAME=value.
+// libgomp's own number is 300,000 turns, some milliseconds; LLVM's 200 ms.
+std::vector<std::string> variables_that_spin(const Patient& patient) {
+  constexpr double kManyTurns = 1e8;
+  constexpr double kLongMs = 1000;
+  std::vector<std::string> found;
+  const auto check = [&](const char* name, const auto& spins) {
+    const std::string* const text = variable(patient, name);
+    if (text != nullptr && spins(*text)) found.push_back(std::string(name) + "=" + *text);
+  };
+  check("OMP_WAIT_POLICY", [](std::string_view text) { return same_word(trim(text), "active"); });
+  check("GOMP_SPINCOUNT", [](std::string_view text) {
+    return amount(text, {{"k", 1e3}, {"m", 1e6}, {"g", 1e9}, {"t", 1e12}}).value_or(0) >=
+           kManyTurns;
+  });
+  check("KMP_BLOCKTIME", [](std::string_view text) {
+    return amount(text, {{"us", 1e-3}, {"ms", 1}, {"s", 1e3}}).value_or(0) >= kLongMs;
+  });
+  check("KMP_LIBRARY", [](std::string_view text) { return same_word(trim(text), "turnaround"); });
+  return found;
+}
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (std::size_t i = 0; i < words.size(); ++i) {
+    text += (i == 0 ? "" : i + 1 == words.size() ? " and " : ", ") + words[i];
+  }
+  return text;
+}
+
+void wait_policy(const Patient& patient, Findings& out) {
+  // With no pools yet, an OpenMP runtime may be what is loaded next.
+  const bool openmp =
+      std::ranges::find(patient.pools, CW_API_OPENMP, &PoolFacts::api) != patient.pools.end();
+  if (!patient.pools.empty() && !openmp) return;
+  const std::vector<std::string> names = variables_that_spin(patient);
+  if (names.empty()) return;
+  out.push_back(
+      {"wait-policy-active", Severity::kWarning,
+       joined(names) + (names.size() == 1 ? " keeps" : " keep") + " idle OpenMP threads spinning",
+       "a worker that waits for the next region busy-waits for seconds or for ever: it "
+       "takes a CPU from other pools and processes, and spins under 'corewise run' too, "
+       "which leaves alone what you set yourself",
+       "unset it unless one OpenMP program has these CPUs to itself; OMP_WAIT_POLICY=passive "
+       "lets idle threads sleep at once"});
+}
+
+void workers_spin(const Patient& patient, Findings& out) {
+  const std::vector<std::string> names = variables_that_spin(patient);
+  for (const PoolFacts& pool : patient.pools) {
+    if (pool.spinning < 1) continue;
+    out.push_back({"workers-spin", Severity::kWarning,
+                   plural(pool.spinning, "idle worker") + " of " + file(pool) +
+                       (pool.spinning == 1 ? " spins" : " spin"),
+                   "nobody was in a parallel region or BLAS call, seen twice, and they ran all the "
+                   "same: each keeps a CPU busy" +
+                       (names.empty() ? std::string() : " (" + joined(names) + ")"),
+                   names.empty()
+                       ? "OMP_WAIT_POLICY=passive or OPENBLAS_THREAD_TIMEOUT=16 before the "
+                         "start lets them sleep"
+                       : "unset " + joined(names) + ", or set OMP_WAIT_POLICY=passive"});
+  }
+}
+
+void dynamic_teams(const Patient& patient, Findings& out) {
+  const std::string* const asked = variable(patient, "OMP_DYNAMIC");
+  const bool by_user = asked != nullptr && (same_word(trim(*asked), "true") || *asked == "1");
+  for (const PoolFacts& pool : patient.pools) {
+    if (!pool.dynamic) continue;
+    std::vector<std::string> callers;
+    bool opencv = false;
+    for (const std::string& path : patient.sets_dynamic) {
+      callers.emplace_back(file_name(path));
+      opencv = opencv || path.find("opencv") != path.npos || path.find("cv2") != path.npos;
+    }
+    const std::string by = by_user           ? "OMP_DYNAMIC=" + *asked + " says so"
+                           : callers.empty() ? "A library or the program called omp_set_dynamic"
+                                             : "omp_set_dynamic is called by " + joined(callers);
+    out.push_back(
+        {"openmp-dynamic", by_user ? Severity::kNote : Severity::kWarning,
+         file(pool) + " may make teams smaller than the program asks for: its dynamic mode is on",
+         by + ". " +
+             (pool.runtime == "libgomp"
+                  ? "libgomp takes the machine's load of the last 15 minutes off each team, even "
+                    "with a num_threads clause: a program that starts after a busy quarter of an "
+                    "hour runs on one thread"
+                  : "the runtime sizes each team by the machine's load, even with a num_threads "
+                    "clause") +
+             (opencv || callers.empty()
+                  ? std::string(". OpenCV does it as it is loaded, since 3.4.4, where it was built "
+                                "with OpenMP")
+                  : std::string()),
+         by_user ? "unset OMP_DYNAMIC if your teams are to have the size you ask for"
+                 : "call omp_set_dynamic(0) after the imports, in each thread that starts regions; "
+                   "for OpenCV, start with OPENCV_FOR_OPENMP_DYNAMIC_DISABLE=1"});
+  }
+}
+
+std::string for_how_long(const Holder& holder) {
+  if (!holder.idle_s || *holder.idle_s < 1) return {};
+  const double s = *holder.idle_s;
+  if (s < 120) return " for " + n(static_cast<int>(s)) + " s";
+  if (s < 7200) return " for " + n(static_cast<int>(s / 60)) + " min";
+  return " for " + n(static_cast<int>(s / 3600)) + " h";
+}
+
+std::string named(const Holder& holder) {
+  return "process " + n(holder.pid) +
+         (holder.program.empty() ? std::string() : " (" + holder.program + ")");
+}
+
+// Who holds what of a ledger that has nothing left, and what of it nobody uses.
+void ledger_holders(const Patient& patient, Findings& out) {
+  for (const HeldLedger& ledger : patient.ledgers) {
+    int sum = 0;
+    std::vector<std::string> all;
+    for (const Holder& holder : ledger.holders) {
+      sum += holder.tokens;
+      all.push_back(named(holder) + " " + n(holder.tokens));
+      const std::string held = " holds " + n(holder.tokens) + " of the " +
+                               plural(ledger.budget, "thread") + " of the ledger";
+      const bool frozen = holder.state == Holder::State::kFrozen;
+      if (frozen || holder.state == Holder::State::kStopped) {
+        out.push_back(
+            {"ledger-stopped", Severity::kNote,
+             named(holder) + held + ", and has been " + (frozen ? "frozen" : "stopped") +
+                 for_how_long(holder),
+             std::string(frozen ? "its cgroup was frozen (docker pause, systemctl freeze)"
+                                : "Ctrl-Z or a debugger stopped it") +
+                 " amid a region. The next region of another process that comes out short "
+                 "takes the threads back",
+             frozen ? "nothing; or thaw it: docker unpause, systemctl thaw, or 0 into its "
+                      "cgroup.freeze"
+                    : "nothing; or kill -CONT " + n(holder.pid) + " to let it go on"});
+      } else if (holder.state == Holder::State::kGone) {
+        out.push_back(
+            {"ledger-ended", Severity::kNote, named(holder) + held + ", and has ended",
+             "it was killed amid a region. The next region that comes out short takes the "
+             "threads back",
+             "nothing; or remove " + ledger.path + " while no process uses it"});
+      }
+    }
+    if (sum < ledger.budget || all.empty()) continue;
+    out.push_back(
+        {"ledger-full", Severity::kNote,
+         "all " + plural(ledger.budget, "thread") + " of the ledger are held: " + joined(all),
+         "a region or BLAS call gets what is free as it starts, at least one thread",
+         "nothing if they are to share. To part them: corewise limit --pid, or "
+         "corewise run --group NAME with a budget of its own"});
+  }
+}
+
 // A governed child has teams of new threads (govern/dead_workers.h).
 void fork_after_openmp(const Patient& patient, Findings& out) {
   const bool governed = std::ranges::all_of(patient.pools, [](const PoolFacts& pool) {
@@ -273,10 +489,16 @@ void leaked(const Patient& patient, Findings& out) {
   }
 }
 
-constexpr std::array<void (*)(const Patient&, Findings&), 11> kRules = {
+constexpr std::array<void (*)(const Patient&, Findings&), 17> kRules = {
     slots,
     two_openmps,
+    mkl_beside_libgomp,
     fork_after_openmp,
+    numba_after_fork,
+    dynamic_teams,
+    wait_policy,
+    workers_spin,
+    ledger_holders,
     spinning,
     above_budget,
     core_type,

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,6 +39,26 @@ struct PoolFacts {
   int caller_slots = 0;  // 0: unbounded or unknown
   bool mkl_dynamic = false;
   bool governed = false;  // its regions and calls are granted; OpenBLAS's slots are the arena's
+  bool dynamic = false;   // OpenMP may make the teams of the calling thread smaller (dyn-var)
+  int spinning = 0;  // workers that ran though nobody was in a region or call; 0 also if not known
+};
+
+// A process in a ledger (govern/ledger_holders.h).
+struct Holder {
+  enum class State { kRuns, kStopped, kFrozen, kGone };
+  int pid = 0;
+  int tokens = 0;
+  State state = State::kRuns;
+  std::string program;
+  std::optional<double> idle_s;  // since a thread of it was last on a CPU; none: not known
+};
+
+// One ledger, and who holds threads of it now.
+struct HeldLedger {
+  std::string path;
+  int budget = 0;
+  std::vector<int> members;  // processes that have a place in it
+  std::vector<Holder> holders;
 };
 
 // Everything the rules look at.
@@ -50,6 +71,8 @@ struct Patient {
   bool corewise_limits_open = false;
   bool from_outside = false;  // limits that are open inside cannot be told from leaked ones
   bool forked_after_openmp = false;
+  std::vector<std::string> sets_dynamic;  // files that call omp_set_dynamic
+  std::vector<HeldLedger> ledgers;
 };
 
 // In order of severity, then of the rule table. Empty: nothing to say.

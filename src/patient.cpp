@@ -8,10 +8,15 @@
 #include "binding.h"
 #include "budget.h"
 #include "discover.h"
+#include "elf_reader.h"
 #include "forked.h"
 #include "govern/govern.h"
+#include "govern/ledger_holders.h"
+#include "govern/module_names.h"
 #include "kernels.h"
 #include "limit.h"
+#include "observe/sample.h"
+#include "os/patch.h"
 #include "text.h"
 
 namespace corewise {
@@ -76,6 +81,38 @@ PoolFacts facts_now(const Patient& patient, const Pool& pool) {
                   starts ? initial_team(patient, os::usable_cpus()) : pool.threads().value_or(0));
 }
 
+// The dyn-var of the calling thread.
+bool is_dynamic(const Pool& pool) {
+  if (pool.runtime->api != CW_API_OPENMP || !pool.may_be_asked()) return false;
+  const std::uintptr_t at = govern::ModuleNames(pool).exported("omp_get_dynamic").address;
+  return at != 0 && reinterpret_cast<int (*)()>(at)() != 0;
+}
+
+std::vector<std::string> modules_that_call(std::string_view function) {
+  std::vector<std::string> paths;
+  os::visit_modules([&](const os::LoadedModule& module) {
+    if (module.dynamic == 0) return;
+    const elf::LiveBytes bytes(module);
+    const auto symbols = elf::Symbols::from_dynamic(bytes, module.dynamic, module.base);
+    if (!symbols || !symbols->import_slot(function)) return;
+    paths.push_back(module.path.empty() ? "the program" : module.path);
+  });
+  return paths;
+}
+
+void add_what_goes_on(Patient& patient) {
+  for (std::size_t id = 0; id < patient.pools.size(); ++id) {
+    patient.pools[id].dynamic = is_dynamic(pool_at(id));
+  }
+  if (std::ranges::any_of(patient.pools, &PoolFacts::dynamic)) {
+    patient.sets_dynamic = modules_that_call("omp_set_dynamic");
+  }
+  const std::vector<int> spinning = observe::spinning_workers();
+  for (std::size_t id = 0; id < std::min(spinning.size(), patient.pools.size()); ++id) {
+    patient.pools[id].spinning = spinning[id];
+  }
+}
+
 }  // namespace
 
 Patient this_patient() {
@@ -94,6 +131,12 @@ Patient this_patient() {
   }
   for (const std::uint32_t governed : govern::governed_pools()) {
     if (governed < patient.pools.size()) patient.pools[governed].governed = true;
+  }
+  add_what_goes_on(patient);
+  if (const auto own = govern::ledger_now()) {
+    patient.ledgers = govern::held_ledgers();
+    std::erase_if(patient.ledgers,
+                  [&](const HeldLedger& ledger) { return ledger.path != own->path; });
   }
   patient.corewise_limits_open = limits_in_force();
   patient.forked_after_openmp = forked_after_openmp("/proc", ::getpid(), libgomps(patient));
@@ -117,6 +160,10 @@ Patient patient_from(const outside::Process& process, const std::string& folder)
   add_budget(patient, machine);
   if (live) {
     patient.forked_after_openmp = forked_after_openmp("/proc", process.pid, libgomps(patient));
+    patient.ledgers = govern::held_ledgers();
+    std::erase_if(patient.ledgers, [&](const HeldLedger& ledger) {
+      return std::ranges::find(ledger.members, process.pid) == ledger.members.end();
+    });
   }
   return patient;
 }

@@ -1,6 +1,7 @@
 #include "ledger_shm.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -13,6 +14,7 @@
 #include <cstring>
 #include <system_error>
 
+#include "ledger_holders.h"
 #include "ledger_identity.h"
 
 namespace corewise::govern {
@@ -100,6 +102,19 @@ Shared* map_fd(int fd, int protection) {
   return at == MAP_FAILED ? nullptr : static_cast<Shared*>(at);
 }
 
+// A sweep that is about to remove the file has it locked (ledger_holders.h): it takes milliseconds,
+// but its process may be stopped amid it, and nobody waits for that for long. The lock goes with
+// the descriptor.
+void wait_for_sweep(int fd) {
+  constexpr int kTries = 20;
+  for (int i = 0; i < kTries && flock(fd, LOCK_SH | LOCK_NB) != 0; ++i) usleep(5000);
+}
+
+bool is_removed(int fd) {
+  struct stat info{};
+  return fstat(fd, &info) == 0 && info.st_nlink == 0;
+}
+
 // Makes the file complete under a name of its own, then gives it the real one, unless another
 // process did first. 0, or what the system said.
 int create(const std::string& path, const Header& header, int budget) {
@@ -175,6 +190,7 @@ SharedMemory map_ledger(const std::string& directory, std::string_view key, int 
                      ledger + "cannot be made: " + system_says(error) + ". Make " + directory +
                          " writable for this user, with 40 kB free.");
       }
+      sweep_ledgers(directory, path);
       continue;
     }
     if (file.fd() < 0) {
@@ -182,6 +198,7 @@ SharedMemory map_ledger(const std::string& directory, std::string_view key, int 
       return alone(header, budget,
                    ledger + "cannot be opened: " + why + ". Remove it if no process uses it.");
     }
+    wait_for_sweep(file.fd());
     std::string what = objection(file.fd());
     if (what.empty()) {
       Shared* shared = map_fd(file.fd(), PROT_READ | PROT_WRITE);
@@ -189,8 +206,10 @@ SharedMemory map_ledger(const std::string& directory, std::string_view key, int 
         return alone(header, budget, ledger + "cannot be mapped: " + system_says(errno) + ".");
       }
       what = objection(shared->header, header.key_hash);
-      if (what.empty()) return {shared, path, {}};
+      const bool removed = is_removed(file.fd());
+      if (what.empty() && !removed) return {shared, path, {}};
       unmap(shared);
+      if (removed) continue;
     }
     return alone(header, budget,
                  ledger + what + " and is left alone. Remove it when no process uses it any more.");

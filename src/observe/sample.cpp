@@ -267,22 +267,44 @@ void write_each(Json& json, const Sampler& s, const std::vector<Task>& tasks) {
   json.close(']');
 }
 
+struct Seen {
+  std::vector<Task> tasks;
+  bool idle = false;  // for certain nobody was in a region or call
+};
+
+Seen look_at_tasks() {
+  const bool gated = govern::gate::is_open();
+  const govern::gate::Counts before = govern::gate::counts();
+  const bool idle_before = !govern::gate::is_busy();
+  Seen seen{read_tasks("/proc/self"), false};
+  const govern::gate::Counts after = govern::gate::counts();
+  seen.idle = gated && idle_before && !govern::gate::is_busy() &&
+              before.regions + before.calls == after.regions + after.calls;
+  // Who looks would always be seen running.
+  const auto looker = std::ranges::find(seen.tasks, ::gettid(), &Task::tid);
+  if (looker != seen.tasks.end()) looker->state = 'S';
+  return seen;
+}
+
+// Empty where somebody was inside, or that is not known.
+std::vector<int> workers_that_run() {
+  Sampler& s = sampler();
+  const std::lock_guard guard(s.lock);
+  const auto [tasks, idle] = look_at_tasks();
+  if (!idle) return {};
+  learn_origins(s, tasks);
+  std::vector<int> running;
+  for (const Group& pool : group(s, tasks).pools) running.push_back(pool.running);
+  return running;
+}
+
 }  // namespace
 
 std::string sample_json(bool each) {
   synchronise();
   Sampler& s = sampler();
   const std::lock_guard guard(s.lock);
-  const bool gated = govern::gate::is_open();
-  const govern::gate::Counts before = govern::gate::counts();
-  const bool idle_before = !govern::gate::is_busy();
-  std::vector<Task> tasks = read_tasks("/proc/self");
-  const govern::gate::Counts after = govern::gate::counts();
-  const bool idle = gated && idle_before && !govern::gate::is_busy() &&
-                    before.regions + before.calls == after.regions + after.calls;
-  // Who looks would always be seen running.
-  const auto looker = std::ranges::find(tasks, ::gettid(), &Task::tid);
-  if (looker != tasks.end()) looker->state = 'S';
+  const auto [tasks, idle] = look_at_tasks();
   learn_origins(s, tasks);
   const Groups groups = group(s, tasks);
 
@@ -299,6 +321,18 @@ std::string sample_json(bool each) {
   if (each) write_each(json, s, tasks);
   json.close('}');
   return json.text();
+}
+
+std::vector<int> spinning_workers() {
+  constexpr timespec kPause{0, 100'000'000};
+  std::vector<int> running = workers_that_run();
+  if (std::ranges::all_of(running, [](int count) { return count == 0; })) return running;
+  ::nanosleep(&kPause, nullptr);
+  const std::vector<int> again = workers_that_run();
+  running.resize(std::min(running.size(), again.size()));
+  for (std::size_t id = 0; id < running.size(); ++id)
+    running[id] = std::min(running[id], again[id]);
+  return running;
 }
 
 }  // namespace corewise::observe

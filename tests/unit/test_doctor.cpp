@@ -260,3 +260,119 @@ TEST_CASE("findings as JSON") {
   CHECK(json.find("\"id\":\"fork-after-openmp\"") != std::string::npos);
   CHECK(json.find("\"severity\":\"danger\"") != std::string::npos);
 }
+
+TEST_CASE("MKL's INTEL layer beside libgomp") {
+  PoolFacts mkl;
+  mkl.runtime = "mkl";
+  mkl.path = "/v/libmkl_rt.so.2";
+  mkl.layer = "intel";
+  const auto beside = [&](std::vector<PoolFacts> others) {
+    others.push_back(mkl);
+    return examine(patient(8, std::move(others)));
+  };
+  const auto found = beside({openmp("libgomp", 8)});
+  const Finding* both = find(found, "mkl-intel-beside-libgomp");
+  REQUIRE(both != nullptr);
+  CHECK(both->severity == Severity::kWarning);
+  CHECK(both->what ==
+        "MKL (libmkl_rt.so.2) runs on Intel's OpenMP, its INTEL layer, and GNU's libgomp.so is "
+        "loaded too");
+  CHECK(find(beside({openmp("libiomp", 8)}), "mkl-intel-beside-libgomp") == nullptr);
+  mkl.layer = "gnu";
+  CHECK(beside({openmp("libgomp", 8)}).empty());
+  // Before MKL was used, and from outside, the layer is not known.
+  mkl.layer = "";
+  CHECK(beside({openmp("libgomp", 8)}).empty());
+  CHECK(find(beside({openmp("libgomp", 8), openmp("libiomp", 8)}), "mkl-intel-beside-libgomp"));
+  // A static copy does not bring libiomp5.
+  mkl.path = "/t/libtorch_cpu.so";
+  CHECK(beside({openmp("libgomp", 8), openmp("libiomp", 8)}).empty());
+}
+
+TEST_CASE("Numba over GNU OpenMP in a forked child, governed or not") {
+  PoolFacts layer;
+  layer.api = CW_API_NUMBA;
+  layer.runtime = "numba";
+  layer.path = "/n/omppool.so";
+  layer.layer = "omp";
+  PoolFacts teams = openmp("libgomp", 8);
+  teams.governed = true;
+  Patient p = patient(8, {layer, teams});
+  CHECK(find(examine(p), "numba-after-fork") == nullptr);
+  p.forked_after_openmp = true;
+  REQUIRE(find(examine(p), "numba-after-fork") != nullptr);
+  CHECK(find(examine(p), "fork-after-openmp") == nullptr);
+  p.pools[0].layer = "workqueue";
+  CHECK(find(examine(p), "numba-after-fork") == nullptr);
+}
+
+TEST_CASE("variables that make idle threads spin") {
+  const auto said = [](const char* name, const char* value, std::vector<PoolFacts> pools = {}) {
+    Patient p = patient(8, std::move(pools));
+    p.environment[name] = value;
+    const auto findings = examine(p);
+    const Finding* found = find(findings, "wait-policy-active");
+    return found == nullptr ? std::string() : found->what;
+  };
+  CHECK(said("OMP_WAIT_POLICY", "Active") ==
+        "OMP_WAIT_POLICY=Active keeps idle OpenMP threads spinning");
+  CHECK(said("OMP_WAIT_POLICY", "passive").empty());
+  for (const char* turns : {"infinite", "INFINITY", "30000000000", "1G", "200 M"}) {
+    CHECK(!said("GOMP_SPINCOUNT", turns).empty());
+  }
+  for (const char* turns : {"0", "300000", "30000", "1k", "x", "-1"}) {
+    CHECK(said("GOMP_SPINCOUNT", turns).empty());
+  }
+  for (const char* time : {"infinite", "5000", "10s", "2000000us"}) {
+    CHECK(!said("KMP_BLOCKTIME", time).empty());
+  }
+  for (const char* time : {"0", "200", "200ms", "500us"})
+    CHECK(said("KMP_BLOCKTIME", time).empty());
+  CHECK(!said("KMP_LIBRARY", "turnaround").empty());
+  CHECK(said("KMP_LIBRARY", "throughput").empty());
+  CHECK(!said("OMP_WAIT_POLICY", "active", {openmp("libgomp", 8)}).empty());
+  CHECK(said("OMP_WAIT_POLICY", "active", {openblas("/a/libopenblas.so", 8)}).empty());
+}
+
+TEST_CASE("workers that spin are counted, with the variable that says so") {
+  Patient p = patient(8, {openmp("libgomp", 8)});
+  p.pools[0].spinning = 3;
+  CHECK(find(examine(p), "workers-spin")->what == "3 idle workers of libgomp.so spin");
+  p.environment["OMP_WAIT_POLICY"] = "active";
+  CHECK(find(examine(p), "workers-spin")->remedy.find("unset OMP_WAIT_POLICY=active") == 0);
+}
+
+TEST_CASE("teams that the runtime may cut, and by whose word") {
+  Patient p = patient(8, {openmp("libgomp", 8)});
+  p.pools[0].dynamic = true;
+  p.sets_dynamic = {"/c/libopencv_core.so.406"};
+  const auto findings = examine(p);
+  const Finding* found = find(findings, "openmp-dynamic");
+  REQUIRE(found != nullptr);
+  CHECK(found->severity == Severity::kWarning);
+  CHECK(found->why.find("omp_set_dynamic is called by libopencv_core.so.406.") == 0);
+  CHECK(found->why.find("OpenCV") != std::string::npos);
+  p.environment["OMP_DYNAMIC"] = "TRUE";
+  CHECK(find(examine(p), "openmp-dynamic")->severity == Severity::kNote);
+}
+
+TEST_CASE("who holds the threads of a ledger") {
+  Patient p = patient(4, {});
+  p.ledgers = {
+      {"/dev/shm/corewise-0-1", 4, {7}, {{7, 1, Holder::State::kRuns, "python a.py", {}}}}};
+  CHECK(examine(p).empty());
+  p.ledgers[0].holders.push_back({8, 3, Holder::State::kStopped, "python b.py", 600.0});
+  const auto findings = examine(p);
+  REQUIRE(findings.size() == 2);
+  CHECK(findings[0].what ==
+        "process 8 (python b.py) holds 3 of the 4 threads of the ledger, and has been stopped for "
+        "10 min");
+  CHECK(findings[0].remedy.find("kill -CONT 8") != std::string::npos);
+  CHECK(findings[1].what ==
+        "all 4 threads of the ledger are held: process 7 (python a.py) 1 and process 8 (python "
+        "b.py) 3");
+  p.ledgers[0].holders[1].state = Holder::State::kFrozen;
+  CHECK(examine(p)[0].what.find("frozen for 10 min") != std::string::npos);
+  p.ledgers[0].holders[1].state = Holder::State::kGone;
+  CHECK(examine(p)[0].id == "ledger-ended");
+}

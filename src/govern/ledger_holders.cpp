@@ -1,0 +1,151 @@
+// Fact: se.exec_start of /proc/PID/sched, where the kernel has it, is when the thread last ran, in
+// milliseconds since the machine was started.
+#include "ledger_holders.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <system_error>
+
+#include "../os/machine.h"
+#include "../os/os.h"
+#include "../text.h"
+#include "ledger_identity.h"
+#include "ledger_shm.h"
+
+namespace corewise::govern {
+namespace {
+
+std::string folder_of(int pid) { return "/proc/" + std::to_string(pid); }
+
+std::optional<double> number_after(std::string_view text, std::string_view name) {
+  const std::size_t at = text.find(name);
+  if (at == text.npos) return std::nullopt;
+  std::string_view rest = text.substr(text.find_first_not_of(" :", at + name.size()));
+  return parse_cpus(trim(cut(rest, '\n')));
+}
+
+std::optional<double> idle_of(const os::Machine& machine, int pid) {
+  std::string uptime = machine.read("/proc/uptime").text;
+  uptime = uptime.substr(0, uptime.find(' '));
+  const auto now_s = parse_cpus(uptime);
+  const auto ran_ms = number_after(machine.read(folder_of(pid) + "/sched").text, "se.exec_start");
+  if (!now_s || !ran_ms) return std::nullopt;
+  return std::max(0.0, *now_s - 1e-3 * *ran_ms);
+}
+
+std::string program_of(const os::Machine& machine, int pid) {
+  constexpr std::size_t kMost = 60;
+  std::string text = machine.read(folder_of(pid) + "/cmdline").text;
+  std::ranges::replace(text, '\0', ' ');
+  text = std::string(trim(text));
+  return text.size() > kMost ? text.substr(0, kMost - 3) + "..." : text;
+}
+
+Holder describe(const os::Machine& machine, Word word) {
+  const int pid = static_cast<int>(identity(word).pid);
+  const Life life = life_of(word, true);
+  Holder holder{pid, tokens(word), Holder::State::kRuns, {}, {}};
+  if (life == Life::gone) {
+    holder.state = Holder::State::kGone;
+    return holder;
+  }
+  holder.program = program_of(machine, pid);
+  if (life == Life::stopped) {
+    const bool stopped = parse_stat(machine.read(folder_of(pid) + "/stat").text).stopped;
+    holder.state = stopped ? Holder::State::kStopped : Holder::State::kFrozen;
+    holder.idle_s = idle_of(machine, pid);
+  }
+  return holder;
+}
+
+// Files of the calling user's ledgers.
+std::vector<std::string> ledger_files(const std::string& directory) {
+  std::vector<std::string> paths;
+  std::error_code gone;
+  std::filesystem::directory_iterator file(directory, gone);
+  for (; !gone && file != std::filesystem::directory_iterator(); file.increment(gone)) {
+    const std::string name = file->path().filename().string();
+    if (name.starts_with(ledger_prefix()) && !name.ends_with(".new")) {
+      paths.push_back(file->path().string());
+    }
+  }
+  std::ranges::sort(paths);
+  return paths;
+}
+
+struct Unmap {
+  void operator()(const Shared* shared) const { unmap(shared); }
+};
+using Mapped = std::unique_ptr<const Shared, Unmap>;
+
+bool has_living(const Shared& shared) {
+  return std::ranges::any_of(shared.words, [](const std::atomic<Word>& word) {
+    return word.load() != 0 && life_of(word.load(), true) != Life::gone;
+  });
+}
+
+// Whether a process of this user has the file mapped. One that may not be looked at (ssh-agent, and
+// the like, is on every desktop) shows by its word once it has run a region; before, it does not.
+bool is_mapped(std::string_view name) {
+  std::error_code gone;
+  std::filesystem::directory_iterator process("/proc", gone);
+  for (; !gone && process != std::filesystem::directory_iterator(); process.increment(gone)) {
+    struct stat info{};
+    const std::string folder = process->path().string();
+    if (!parse_integer(process->path().filename().string())) continue;
+    if (::stat(folder.c_str(), &info) != 0 || info.st_uid != ::geteuid()) continue;
+    const auto maps = os::read_file(folder + "/maps");
+    if (maps && maps->find(name) != maps->npos) return true;
+  }
+  return gone != std::error_code{};
+}
+
+}  // namespace
+
+std::vector<HeldLedger> held_ledgers(const std::string& directory) {
+  const os::LiveMachine machine;
+  std::vector<HeldLedger> ledgers;
+  for (const std::string& path : ledger_files(directory)) {
+    const Mapped shared(map_for_reading(path));
+    if (!shared || shared->header.pid_namespace != pid_namespace()) continue;
+    HeldLedger ledger;
+    ledger.path = path;
+    ledger.budget =
+        static_cast<int>(std::clamp(shared->budget.load(), 1U, std::uint32_t{kMaxBudget}));
+    for (const std::atomic<Word>& each : shared->words) {
+      const Word word = each.load();
+      if (word == 0) continue;
+      ledger.members.push_back(static_cast<int>(identity(word).pid));
+      if (tokens(word) == 0) continue;
+      ledger.holders.push_back(describe(machine, word));
+    }
+    ledgers.push_back(std::move(ledger));
+  }
+  return ledgers;
+}
+
+void sweep_ledgers(const std::string& directory, std::string_view keep) {
+  for (const std::string& path : ledger_files(directory)) {
+    if (path == keep) continue;
+    Mapped shared(map_for_reading(path));
+    if (!shared || shared->header.pid_namespace != pid_namespace() || has_living(*shared)) continue;
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0) continue;
+    if (::flock(fd, LOCK_EX | LOCK_NB) == 0) {
+      // Our own mapping would be found: it goes first.
+      const bool used = has_living(*shared);
+      shared.reset();
+      if (!used && !is_mapped(file_name(path))) ::unlink(path.c_str());
+    }
+    ::close(fd);
+  }
+}
+
+}  // namespace corewise::govern
