@@ -129,7 +129,7 @@ class Reader {
     }
     if (good) return;
     refuse(key.source(),
-           "govern.bend: expected a list of parts of library paths in quotes, without ':'");
+           "govern.bend: expected a list of names of libraries in quotes, without ':'");
   }
 
   std::string path_;

@@ -17,7 +17,7 @@ struct Project {
   std::optional<bool> govern;  // what it does not say has no value
   std::optional<double> budget;
   std::optional<std::string> group;
-  std::vector<std::string> bend;  // parts of the paths of libraries
+  std::vector<std::string> bend;  // names of libraries, as in COREWISE_BEND
 };
 
 // The nearest corewise.toml, from `folder` upwards; no value if there is none. CW_BAD_ARGUMENT

@@ -16,6 +16,7 @@
 #include "budget.h"
 #include "commands.h"
 #include "exit_codes.h"
+#include "govern/bend_name.h"
 #include "govern/idle_pools.h"
 #include "govern/own_budget.h"
 #include "govern/start_bound.h"
@@ -39,7 +40,7 @@ struct Options {
   std::optional<std::string> budget;
   std::string budget_from = "--budget";
   std::optional<std::string> group;
-  std::vector<std::string> bend;  // of the project's file
+  std::vector<std::string> bend;  // of the project's file, whether or not the environment wins
   std::string report;
   Trial trial;  // asked for if it names a library
   bool no_govern = false;
@@ -125,7 +126,7 @@ std::optional<Error> add_agent(const Options& options, Changes& to) {
   to.set.push_back({"COREWISE_GOVERN", "1"});
   if (lowers(options.budget)) to.set.push_back({"COREWISE_BUDGET", *options.budget});
   if (options.group) to.set.push_back({"COREWISE_GROUP", *options.group});
-  if (!options.bend.empty()) {
+  if (!options.bend.empty() && std::getenv("COREWISE_BEND") == nullptr) {
     to.set.push_back({"COREWISE_BEND", fmt::format("{}", fmt::join(options.bend, ":"))});
   }
   for (const auto& idle : govern::idle_pools::variables()) {
@@ -211,9 +212,17 @@ int become_program(const Start& start, const Context& context) {
   return become(context.words, start.target);
 }
 
+// Waits for the program, too, where the person is to hear that a name in `bend` matched nothing:
+// only who reads what all processes report knows.
+bool says_what_matches_nothing(const Context& context) {
+  return !variable("COREWISE_BEND").empty() && variable("COREWISE_REPORT_FILE").empty() &&
+         !context.settings.quiet && !context.settings.json && speaks_for_ranks();
+}
+
 // What waitpid says of the program.
 Result<int> start_and_report(const Options& options, const Start& start, const Context& context) {
   const auto file = ReportFile::make();
+  if (!file && options.report.empty()) return become_program(start, context);
   if (!file) return file.error();
   ::setenv("COREWISE_REPORT_FILE", file->path().c_str(), 1);
   const auto begin = std::chrono::steady_clock::now();
@@ -226,10 +235,14 @@ Result<int> start_and_report(const Options& options, const Start& start, const C
   run.words = context.words;
   run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   run.budget = start.budget;
-  const bool json = options.report == "json" || context.settings.json;
   // How the program ended is to be passed on, whoever reads.
   ::signal(SIGPIPE, SIG_IGN);
-  write_err((json ? report_json : report_text)(file->read(), run));
+  const bool json = options.report == "json" || context.settings.json;
+  if (!options.report.empty()) {
+    write_err((json ? report_json : report_text)(file->read(), run));
+  } else if (const std::string line = unmatched_line(file->read()); !line.empty()) {
+    note(context.settings, printable(line, false));
+  }
   return run.status;
 }
 
@@ -260,14 +273,14 @@ std::optional<Error> add_project(Options& options) {
   if (project.group && variable("COREWISE_GROUP").empty() && !options.group) {
     options.group = project.group;
   }
-  if (std::getenv("COREWISE_BEND") == nullptr) options.bend = project.bend;
+  options.bend = project.bend;
   return std::nullopt;
 }
 
 std::optional<std::string> refuse_trial(const Options& options) {
   const std::string& library = options.trial.library;
   if (library.find(':') != library.npos) {
-    return fmt::format("--try-bend wants a part of one library's path, without ':', not '{}'",
+    return fmt::format("--try-bend wants one library's name, without ':', not '{}'",
                        printable(library, false));
   }
   if (library.empty() && (options.trial.tries || options.trial.seed || options.trial.verbose)) {
@@ -285,9 +298,13 @@ int run_trial(const Options& options, const Start& start, const Context& context
                 fmt::format("run: '{}' {}: it cannot be governed, so nothing can be tried",
                             printable(context.words.front(), false), start.target.obstacle));
   }
+  Trial trial = options.trial;
+  // The variable may be our own copy of what the file says by now.
+  trial.named_by.push_back({options.project, options.bend});
+  trial.named_by.push_back(
+      {"COREWISE_BEND", govern::names_between_colons(variable("COREWISE_BEND"))});
   return try_bend(
-      options.trial, context.words, [&] { return become_program(start, context); },
-      context.settings);
+      trial, context.words, [&] { return become_program(start, context); }, context.settings);
 }
 
 int run(Options options, const Context& context) {
@@ -319,7 +336,8 @@ int run(Options options, const Context& context) {
   apply(start->counts);
   apply(start->agent);
   if (tries) return run_trial(options, *start, context);
-  if (options.report.empty() || start->budget == 0) return become_program(*start, context);
+  const bool waits = !options.report.empty() || says_what_matches_nothing(context);
+  if (!waits || start->budget == 0) return become_program(*start, context);
   const auto status = start_and_report(options, *start, context);
   return status ? end_like(*status) : fail(kFailed, "run: " + status.error().what);
 }
@@ -340,14 +358,12 @@ Action declare(CLI::App& app) {
                "Wait for the program and say on standard error what its processes wanted, got and "
                "were spared; --report=json for JSON")
       ->check(CLI::IsMember({"text", "json"}).description(""));
-  app.add_option(
-         "--try-bend", options->trial.library,
-         "Try whether the library whose path holds this gives the same results from smaller "
-         "teams: run the program whole, then with its teams cut at random, and compare "
-         "standard output and exit code")
+  app.add_option("--try-bend", options->trial.library,
+                 "Try whether the library of this name gives the same results from smaller "
+                 "teams: run the program whole, then with its teams cut at random, and compare "
+                 "standard output and exit code")
       ->type_name("NAME")
-      ->check([](const std::string& name) { return name.empty() ? "give a part of its path" : ""; },
-              "");
+      ->check([](const std::string& name) { return name.empty() ? "give its name" : ""; }, "");
   app.add_option_function<int>(
          "--tries", [options](const int& tries) { options->trial.tries = tries; },
          "Runs with cut teams (default: 5)")

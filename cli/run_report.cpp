@@ -92,16 +92,34 @@ struct Process {
   bool has_pools = false;
 };
 
+// What a name in COREWISE_BEND matched.
+struct Named {
+  std::string name;
+  std::vector<std::string> paths;
+};
+
 struct Report {
   std::vector<Process> processes;  // in order of their start
   Counts sum;
   std::vector<std::string> findings;
   std::vector<std::string> region_modules;
   std::vector<std::string> bending;
+  std::vector<Named> named;
+  std::vector<std::string> unmatched;  // findings: names that matched nothing
 };
 
 void add_new(const std::string& text, std::vector<std::string>& to) {
   if (!text.empty() && std::ranges::find(to, text) == to.end()) to.push_back(text);
+}
+
+void collect_bending(const JsonValue& bending, Report& to) {
+  const std::string path = bending.text_at("path");
+  add_new(path, to.bending);
+  for (const JsonValue& name : bending.items_at("names")) {
+    auto named = std::ranges::find(to.named, name.text, &Named::name);
+    if (named == to.named.end()) named = to.named.insert(named, Named{name.text, {}});
+    add_new(path, named->paths);
+  }
 }
 
 void collect(const JsonValue& line, Report& to) {
@@ -110,17 +128,19 @@ void collect(const JsonValue& line, Report& to) {
   for (const JsonValue& finding : line.items_at("findings")) add_new(finding.text, to.findings);
   for (const JsonValue& path : line.items_at("region_modules"))
     add_new(path.text, to.region_modules);
-  for (const JsonValue& each : line.items_at("bending")) add_new(each.text_at("path"), to.bending);
+  for (const JsonValue& each : line.items_at("bending")) collect_bending(each, to);
 }
 
 // A name that one process does not know may be another's: only what none of them matched is one.
+// What a process loaded that was killed, or still runs, is not known.
 void find_unmatched_bends(Report& report) {
   std::vector<std::string> unmatched;
   bool first = true;
+  bool all = true;
   for (const Process& process : report.processes) {
-    if (!process.ended) return;
-    const auto line = read_json(process.line);
-    if (!line) return;
+    const auto line = process.ended ? read_json(process.line) : Result<JsonValue>(Error{});
+    all = all && line;
+    if (!line) continue;
     std::vector<std::string> here;
     for (const JsonValue& name : line->items_at("unmatched_bends")) here.push_back(name.text);
     if (std::exchange(first, false)) unmatched = here;
@@ -129,7 +149,9 @@ void find_unmatched_bends(Report& report) {
     });
   }
   for (const std::string& name : unmatched) {
-    add_new(govern::unmatched_finding(name), report.findings);
+    report.unmatched.push_back(govern::unmatched_finding(name) +
+                               (all ? "" : " by the processes that reported"));
+    add_new(report.unmatched.back(), report.findings);
   }
 }
 
@@ -220,6 +242,15 @@ std::string plural(std::size_t count, const char* what) {
   return fmt::format("{} {}{}", count, what, count == 1 ? "" : "es");
 }
 
+std::string matches(const Report& report) {
+  std::string out;
+  for (const Named& named : report.named) {
+    out += fmt::format("'{}' bends: {}.\n", printable(named.name, false),
+                       in_words(named.paths, report.region_modules));
+  }
+  return out;
+}
+
 // Of those that are not in the table.
 std::string rest(const Report& report) {
   std::size_t without_pools = 0;
@@ -302,12 +333,33 @@ Sum sum_of(const Collected& collected) {
   return {report.sum, std::move(report.region_modules), std::move(report.bending)};
 }
 
+std::string in_words(const std::vector<std::string>& paths,
+                     const std::vector<std::string>& region_modules) {
+  std::vector<std::string> shown;
+  std::size_t without = 0;
+  for (const std::string& path : paths) {
+    const bool has_regions = std::ranges::find(region_modules, path) != region_modules.end();
+    has_regions ? shown.push_back(printable(path, false)) : void(++without);
+  }
+  if (shown.empty()) {
+    for (const std::string& path : paths) shown.push_back(printable(path, false));
+    without = 0;
+  }
+  const std::string more =
+      without > 0 ? fmt::format(" and {} without parallel regions", without) : "";
+  return fmt::format("{}{}", fmt::join(shown, ", "), more);
+}
+
+std::string unmatched_line(const Collected& collected) {
+  return fmt::format("{}", fmt::join(read(collected).unmatched, "; "));
+}
+
 std::string report_text(const Collected& collected, const Run& run) {
   const Report report = read(collected);
   std::string out = fmt::format("corewise: report: {:.1f} s, {}, budget {}: {}\n", run.seconds,
                                 ending(run.status), run.budget,
                                 cut(fmt::format("{}", fmt::join(run.words, " ")), 60));
-  out += table(report) + rest(report);
+  out += table(report) + rest(report) + matches(report);
   for (const std::string& finding : report.findings) {
     out += fmt::format("Finding: {}\n", printable(finding, false));
   }

@@ -50,6 +50,13 @@ struct Run {
 // "exit code 3", or "killed by signal 11 (Segmentation fault)"; `status` as waitpid has it.
 std::string ending(int status);
 
+// The paths with parallel regions, and how many more there are; all of them where none has any.
+std::string in_words(const std::vector<std::string>& paths,
+                     const std::vector<std::string>& region_modules);
+
+// What to say where a name in COREWISE_BEND matched nothing, in one line; "" if all did.
+std::string unmatched_line(const Collected& collected);
+
 std::string report_text(const Collected& collected, const Run& run);
 std::string report_json(const Collected& collected, const Run& run);
 

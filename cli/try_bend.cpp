@@ -11,6 +11,7 @@
 
 #include "captured_run.h"
 #include "exit_codes.h"
+#include "govern/bend_name.h"
 #include "govern/bends.h"
 #include "json.h"
 #include "output_difference.h"
@@ -178,6 +179,33 @@ Result<std::optional<Finding>> run_whole(const Program& program, Tries& tries) {
                                      lines_that_differ(where, "first", "second"), where});
 }
 
+// Where a name stands that has the library bend already, and that name; none if it is whole.
+std::optional<Trial::Source> named_already(const Trial& trial,
+                                           const std::vector<std::string>& paths) {
+  for (const Trial::Source& source : trial.named_by) {
+    for (const std::string& name : source.names) {
+      const bool same = name == trial.library || std::ranges::any_of(paths, [&](const auto& path) {
+                          return govern::names_library(name, path);
+                        });
+      if (same) return Trial::Source{source.where, {name}};
+    }
+  }
+  return std::nullopt;
+}
+
+std::string leave_it_whole(const Trial& trial, const std::vector<std::string>& paths) {
+  const auto named = named_already(trial, paths);
+  if (!named) return "Leave it whole, as it is unless you name it.";
+  return fmt::format("{} names it: take '{}' out of {}, so that it stays whole.",
+                     printable(named->where, false), printable(named->names.front(), false),
+                     named->where == "COREWISE_BEND" ? "that variable" : "bend there");
+}
+
+std::string what_was_matched(const Trial& trial, const Sum& sum) {
+  return fmt::format("'{}' is the name of {}.", printable(trial.library, false),
+                     in_words(sum.bending, sum.region_modules));
+}
+
 // Nothing if the run did what the whole one did.
 std::optional<Finding> refutation(const Trial& trial, Tries& tries) {
   const Tried& run = tries.cut.back();
@@ -199,7 +227,8 @@ std::optional<Finding> refutation(const Trial& trial, Tries& tries) {
                                printable(trial.library, false), tries.cut.size(), run.seed, what,
                                regions_cut(run.sum.counts))};
   append(finding.lines, std::move(more));
-  finding.lines.emplace_back("Leave it whole, as it is unless you name it.");
+  if (!run.sum.bending.empty()) finding.lines.push_back(what_was_matched(trial, run.sum));
+  finding.lines.push_back(leave_it_whole(trial, run.sum.bending));
   finding.lines.push_back(
       fmt::format("The same run again: the same command with --seed {} --tries 1.", run.seed));
   return finding;
@@ -217,7 +246,7 @@ Finding nothing_tried(const Trial& trial, const Tries& tries) {
     why = fmt::format("chance left all {} of them as they were; give more --tries",
                       grouped(tries.counts().bending));
   } else if (sum.bending.empty()) {
-    why = "no library was loaded whose path holds that";
+    why = "no library of that name was loaded";
   } else if (std::ranges::none_of(sum.bending, has_regions)) {
     why = fmt::format("{} calls no OpenMP runtime that is known", printable(sum.bending[0], false));
   } else {
@@ -262,9 +291,13 @@ std::vector<std::string> how_far(const Tries& tries) {
   return lines;
 }
 
-std::vector<std::string> what_next(const std::string& library) {
-  return {"That speaks for what this program did with it. To let it bend, in corewise.toml:",
-          "  [govern]", "  bend = [\"" + printable(library, false) + "\"]"};
+std::vector<std::string> what_next(const Trial& trial, const std::vector<std::string>& paths) {
+  const std::string first = "That speaks for what this program did with it.";
+  if (const auto named = named_already(trial, paths)) {
+    return {fmt::format("{} {} has it bend already.", first, printable(named->where, false))};
+  }
+  return {first + " To let it bend, in corewise.toml:", "  [govern]",
+          "  bend = [\"" + printable(trial.library, false) + "\"]"};
 }
 
 Finding bends(const Trial& trial, const Tries& tries) {
@@ -278,7 +311,8 @@ Finding bends(const Trial& trial, const Tries& tries) {
                                regions_cut(tries.counts()), rounded)},
                   {}};
   append(finding.lines, how_far(tries));
-  append(finding.lines, what_next(trial.library));
+  finding.lines.push_back(what_was_matched(trial, tries.cut.front().sum));
+  append(finding.lines, what_next(trial, tries.cut.front().sum.bending));
   return finding;
 }
 
@@ -292,6 +326,7 @@ Finding unsure(const Trial& trial, const Tries& tries, Finding whole) {
                   printable(trial.library, false), tries.cut.size(), tries.cut.size(),
                   regions_cut(tries.counts())));
   append(whole.lines, how_far(tries));
+  whole.lines.push_back(what_was_matched(trial, tries.cut.front().sum));
   whole.lines.emplace_back(
       "Have it print the same each time: no times, and random numbers from a "
       "fixed seed.");
@@ -376,6 +411,10 @@ std::string in_json(const Program& program, const Tries& tries, const Finding& f
     json.field("regions", run.sum.counts.bending).field("cut", run.sum.counts.bent);
     write_end(json, run);
     json.close('}');
+  }
+  json.close(']').key("libraries").open('[');
+  if (!tries.cut.empty()) {
+    for (const std::string& path : tries.cut.front().sum.bending) json.value(path);
   }
   json.close(']').key("difference");
   if (finding.where.line == 0) {

@@ -17,10 +17,17 @@ namespace corewise::cli {
 inline constexpr int kTries = 5;
 
 struct Trial {
-  std::string library;                // part of its path, as in COREWISE_BEND
+  std::string library;                // a name of it, as in COREWISE_BEND
   std::optional<int> tries;           // with cut teams; else kTries
   std::optional<std::uint32_t> seed;  // of the first run with cut teams; the next one's is one more
   bool verbose = false;               // what the program prints goes to standard error
+
+  // Where names stand that bend without the trial: a file or a variable.
+  struct Source {
+    std::string where;
+    std::vector<std::string> names;
+  };
+  std::vector<Source> named_by;
 };
 
 // Runs the program in this environment, which has the agent in it, and says what it found on

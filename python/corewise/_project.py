@@ -153,6 +153,6 @@ class _Reader:
             raise self._refuse("govern", "group", "govern.group: expected a name in quotes")
         bend = govern.get("bend", [])
         if type(bend) is not list or not all(map(_is_name, bend)):
-            what = "govern.bend: expected a list of parts of library paths in quotes, without ':'"
+            what = "govern.bend: expected a list of names of libraries in quotes, without ':'"
             raise self._refuse("govern", "bend", what)
         return Project(self._path, limits, on, budget, group, tuple(bend))

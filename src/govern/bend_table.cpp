@@ -3,7 +3,6 @@
 // here, and docs/govern.md shows them.
 #include "bend_table.h"
 
-#include <algorithm>
 #include <array>
 
 namespace corewise::govern {
@@ -73,10 +72,6 @@ constexpr std::array kRows = {
 };
 
 }  // namespace
-
-std::size_t BendRow::folders() const {
-  return static_cast<std::size_t>(std::ranges::count(module, '.'));
-}
 
 std::span<const BendRow> bend_table() { return kRows; }
 

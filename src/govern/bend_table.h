@@ -1,7 +1,6 @@
 // The libraries that are proven to bend.
 #pragma once
 
-#include <cstddef>
 #include <span>
 #include <string_view>
 
@@ -10,8 +9,8 @@ namespace corewise::govern {
 // What results from a smaller team have in common with those from a whole one.
 enum class Same { kToTheBit, kToRounding };
 
-// A library is recognised by what it holds, not by its file's name, and believed only in versions
-// that were tried. What is not recognised is whole.
+// A library is recognised by what it holds, and believed only where it was installed as this
+// module, in versions that were tried. What is not recognised is whole.
 struct BendRow {
   std::string_view library;   // as people call it
   std::string_view module;    // the full name that Python gives it
@@ -20,9 +19,6 @@ struct BendRow {
   std::string_view metadata;  // what its NAME-VERSION.dist-info is called
   std::span<const std::string_view> versions;  // that were tried
   Same same;
-
-  // From the module's file up to the one that its package was installed into.
-  std::size_t folders() const;
 };
 
 std::span<const BendRow> bend_table();

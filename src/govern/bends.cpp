@@ -4,7 +4,6 @@
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <iterator>
 #include <optional>
 #include <string_view>
@@ -14,6 +13,7 @@
 #include "../os/os.h"
 #include "../os/patch.h"
 #include "../os/program.h"
+#include "bend_name.h"
 #include "bend_table.h"
 #include "gate.h"
 #include "installed_version.h"
@@ -29,7 +29,7 @@ constinit std::atomic<const Found*> published{nullptr};
 struct State {
   os::KnownModules seen;
   Found found;
-  std::vector<std::string> matched;  // names in COREWISE_BEND
+  std::vector<std::string> matched;  // names in COREWISE_BEND, also of what was unloaded since
   std::string asked;                 // by the variables, at the last look
 };
 
@@ -60,14 +60,7 @@ std::string asked_by_variables() {
 
 std::vector<std::string> names_in(const char* name_of_variable) {
   const char* const value = variable(name_of_variable);
-  std::string_view rest = value != nullptr ? value : "";
-  std::vector<std::string> names;
-  while (!rest.empty()) {
-    const std::string_view name = rest.substr(0, rest.find(':'));
-    if (!name.empty()) names.emplace_back(name);
-    rest.remove_prefix(std::min(rest.size(), name.size() + 1));
-  }
-  return names;
+  return names_between_colons(value != nullptr ? value : "");
 }
 
 bool holds_constant(const os::LoadedModule& module, std::string_view constant) {
@@ -106,13 +99,16 @@ bool is_file_at(const os::LoadedModule& module, const std::string& path) {
          here == there;
 }
 
-// The version that a row's library was installed as.
+// The version that a row's library was installed as. Whatever lies beside another module, say one
+// that a program took over from the library into a package of its own, does not speak for it.
 std::optional<std::string> version_of(const BendRow& row, const os::LoadedModule& module,
                                       const std::string& path) {
+  std::string in_package = "/" + std::string(row.module) + ".";
+  std::replace(in_package.begin(), in_package.end() - 1, '.', '/');
+  const std::size_t at = path.rfind(in_package);
+  if (at == path.npos || path.find('/', at + in_package.size()) != path.npos) return std::nullopt;
   if (!is_file_at(module, path)) return std::nullopt;
-  std::filesystem::path folder = std::filesystem::path(path).parent_path();
-  for (std::size_t i = 0; i < row.folders(); ++i) folder = folder.parent_path();
-  return installed_version(folder, row.metadata);
+  return installed_version(path.substr(0, at), row.metadata, path.substr(at + 1));
 }
 
 // The library and its version, if that was tried.
@@ -126,41 +122,70 @@ std::optional<std::string> proven(const os::LoadedModule& module, const std::str
   return std::string(row->library) + " " + *version;
 }
 
-// Between the colons of a variable.
-struct Names {
-  std::vector<std::string> all;
-  explicit Names(const char* variable) : all(names_in(variable)) {}
-  // The first that the path holds; null if it holds none.
-  const std::string* in(const std::string& path) const {
-    const auto at = std::ranges::find_if(
-        all, [&](const std::string& name) { return path.find(name) != path.npos; });
-    return at != all.end() ? &*at : nullptr;
-  }
+// Where a module is: as the loader has it, and from the root.
+struct Paths {
+  std::string own;
+  std::string absolute;
 };
+
+// A library that was loaded by a relative path has that as its name, though the program may have
+// changed its folder since. The kernel knows its file.
+std::string absolute_path(const os::LoadedModule& module) {
+  const auto text = os::read_file("/proc/self/maps");
+  if (!text || module.segments.empty()) return module.path;
+  const std::uintptr_t address = module.segments.front().begin;
+  for (os::Mapping& mapping : os::parse_maps(*text)) {
+    if (address < mapping.begin || address >= mapping.end) continue;
+    if (mapping.path.starts_with("/")) return std::move(mapping.path);
+  }
+  return module.path;
+}
+
+Paths paths_of(const os::LoadedModule& module, const std::string& program) {
+  // The loader gives the program itself no name.
+  const std::string& path = module.path.empty() ? program : module.path;
+  // The kernel's own module has a name without folders.
+  const bool relative = !path.starts_with("/") && path.find('/') != path.npos;
+  return {path, relative ? absolute_path(module) : path};
+}
 
 // What one look found.
 struct Look {
   bool trial = is_trial();
-  Names bend{trial ? kTryBend : kBend};
-  Names exact{kExact};
+  std::vector<std::string> bend = names_in(trial ? kTryBend : kBend);
+  std::vector<std::string> exact = names_in(kExact);
   std::string program = os::program_path();
   Found found;
   std::vector<std::string> matched;
 
+  std::vector<std::string> names_of(const Paths& paths) const {
+    std::vector<std::string> names;
+    std::ranges::copy_if(bend, std::back_inserter(names), [&](const std::string& name) {
+      return names_library(name, paths.own) || names_library(name, paths.absolute);
+    });
+    return names;
+  }
+
+  bool is_exact(const Paths& paths) const {
+    return std::ranges::any_of(exact, [&](const std::string& part) {
+      return paths.own.find(part) != paths.own.npos ||
+             paths.absolute.find(part) != paths.absolute.npos;
+    });
+  }
+
   // Under the loader's lock, so that the module stays while its memory is read. A few reads of
   // files are the most that is done under it: the loader does the same.
   void visit(const os::LoadedModule& module) {
-    // The loader gives the program itself no name.
-    const std::string& path = module.path.empty() ? program : module.path;
-    const std::string* const named = bend.in(path);
-    if (named != nullptr) matched.push_back(*named);
-    if (!trial && exact.in(path) != nullptr) return;
-    if (named != nullptr) {
-      found.push_back({path, trial ? kTryBend : kBend, CodeRange(module)});
+    const Paths paths = paths_of(module, program);
+    std::vector<std::string> names = names_of(paths);
+    matched.insert(matched.end(), names.begin(), names.end());
+    if (!trial && is_exact(paths)) return;
+    if (!names.empty()) {
+      found.push_back({paths.own, trial ? kTryBend : kBend, std::move(names), CodeRange(module)});
     } else if (trial) {
       return;
-    } else if (auto library = proven(module, path)) {
-      found.push_back({path, std::move(*library), CodeRange(module)});
+    } else if (auto library = proven(module, paths.absolute)) {
+      found.push_back({paths.own, std::move(*library), {}, CodeRange(module)});
     }
   }
 };
@@ -186,10 +211,7 @@ void find_bending() {
   const std::uint64_t unloads = s.seen.subs;
   os::visit_new_modules(s.seen, [&](const os::LoadedModule& module) { look.visit(module); });
   // Where a library went, another may have come: then all were visited.
-  if (s.seen.subs != unloads) {
-    s.found.clear();
-    s.matched.clear();
-  }
+  if (s.seen.subs != unloads) s.found.clear();
   std::ranges::move(look.found, std::back_inserter(s.found));
   std::ranges::move(look.matched, std::back_inserter(s.matched));
   if (std::ranges::equal(s.found, bending_now(), {}, &Bending::code, &Bending::code)) return;
@@ -233,7 +255,7 @@ std::vector<std::string> unmatched_bends() {
 
 std::string unmatched_finding(const std::string& name) {
   return std::string(is_trial() ? kTryBend : kBend) + " names '" + name +
-         "', which is in the path of no library that was loaded";
+         "', which matches no library that was loaded";
 }
 
 }  // namespace corewise::govern

@@ -3,9 +3,9 @@
 //
 // No call or variable of OpenMP says so; it is a property of a library's code. So it takes a proof,
 // a row of bend_table.cpp for this version of the library, or the word of the user: COREWISE_BEND
-// names libraries between colons by a part of their path. COREWISE_EXACT_TEAMS names such that
-// never bend, and wins. Where COREWISE_TRY_BEND is set, as `corewise run --try-bend` has it, those
-// it names bend, and nothing else.
+// names libraries between colons (bend_name.h). COREWISE_EXACT_TEAMS names, by a part of their
+// path, such that never bend, and wins. Where COREWISE_TRY_BEND is set, as `corewise run
+// --try-bend` has it, those it names bend, and nothing else.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +24,7 @@ bool bends(std::uintptr_t function);
 struct Bending {
   std::string path;
   std::string why;  // the row's library and its version, or the variable that names it
+  std::vector<std::string> names;  // in that variable; none where a row speaks for it
   CodeRange code;
 };
 
@@ -40,7 +41,7 @@ void find_bending();
 // may read it.
 std::span<const Bending> bending_now();
 
-// Of the same look: names in the variable that are in no loaded library's path, and what to say of
+// Of the same look: names in the variable that no library loaded so far has, and what to say of
 // one. Under `corewise run` only the command line can say it, which knows every process.
 std::vector<std::string> unmatched_bends();
 std::string unmatched_finding(const std::string& name);

@@ -103,7 +103,9 @@ void write_fields(Json& json, const State& s) {
   }
   json.close(']').key("bending").open('[');
   for (const Bending& bending : bending_now()) {
-    json.open('{').field("path", bending.path).field("why", bending.why).close('}');
+    json.open('{').field("path", bending.path).field("why", bending.why).key("names").open('[');
+    for (const std::string& name : bending.names) json.value(name);
+    json.close(']').close('}');
   }
   json.close(']').key("unmatched_bends").open('[');
   for (const std::string& name : unmatched_bends()) json.value(name);

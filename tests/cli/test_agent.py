@@ -231,6 +231,43 @@ def test_the_report_as_text(corewise, regions):
     assert max(map(len, lines[1:9])) <= 100
 
 
+def test_what_a_name_matched_is_listed(corewise, regions):
+    done = corewise("run", "--report", "--", regions, env=FOUR)
+    assert f"'regions' bends: {regions}.\n" in done.stderr
+    done = corewise("run", "--report", "--", regions, env=FOUR | {"COREWISE_BEND": "regions:libm"})
+    assert f"'regions' bends: {regions}.\n'libm' bends: /" in done.stderr
+
+
+NONE = "COREWISE_BEND names 'libnone', which matches no library that was loaded"
+
+
+def test_a_name_without_a_library_is_said_though_a_process_was_killed(corewise, regions):
+    words = ("sh", "-c", f"{regions}; {regions} k; true")
+    env = FOUR | {"COREWISE_BEND": "regions:libnone"}
+    said = corewise("run", "--report", "--", *words, env=env).stderr
+    assert f"Finding: {NONE} by the processes that reported\n" in said
+    assert said.count("Finding: COREWISE_BEND") == 1
+    # Where none reported, nothing is known.
+    assert NONE not in corewise("run", "--report", "--", regions, "k", env=env).stderr
+
+
+def test_a_name_without_a_library_is_said_without_a_report(corewise, program, regions, tmp_path):
+    env = FOUR | {"COREWISE_BEND": "libnone", "TMPDIR": str(tmp_path)}
+    done = corewise("run", "--", regions, "7", env=env)
+    assert done.returncode == 7 and done.stdout == "4 of 4\n"
+    assert done.stderr.splitlines()[1:] == [f"corewise: {NONE}"]
+    assert list(tmp_path.iterdir()) == []
+    assert corewise("run", "-q", "--", regions, env=env).stderr == ""
+    done = corewise("run", "--", regions, env=FOUR)
+    assert len(done.stderr.splitlines()) == 1
+    # One inside another says it once.
+    done = corewise("run", "--", program, "run", "--", regions, env=env)
+    assert done.stderr.count(NONE) == 1
+    # A report that cannot be made keeps nobody from running.
+    done = corewise("run", "--", regions, env=env | {"TMPDIR": str(tmp_path / "none")})
+    assert done.returncode == 0 and NONE not in done.stderr
+
+
 def test_a_report_that_nobody_can_write(corewise, regions, tmp_path):
     done = corewise("run", "--report", "--", regions, env={"TMPDIR": str(tmp_path / "none")})
     assert done.returncode == 1 and "cannot make a file for the report" in done.stderr

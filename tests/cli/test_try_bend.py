@@ -105,11 +105,12 @@ def tried(corewise, folder):
 
 def test_one_that_bends(tried):
     done = tried("b", "--seed", "7")
-    first, sizes, _next, *toml = done.stdout.splitlines()
+    first, sizes, matched, _next, *toml = done.stdout.splitlines()
     assert done.returncode == 0, done.stdout + done.stderr
     assert first.startswith("libmine bends: 5 of 5 runs with ")
     assert first.endswith(" of 100 regions cut gave the same output.")
     assert sizes == "Teams of 4 threads ran on 1, 2 and 3; seeds 7 to 11."
+    assert matched.startswith("'libmine' is the name of /") and matched.endswith("/libmine.so.")
     assert toml == ["  [govern]", '  bend = ["libmine"]']
     # What the program prints is not mixed with it.
     assert "sum" not in done.stdout + done.stderr
@@ -165,8 +166,7 @@ def test_a_library_that_is_not_loaded(tried):
     done = tried("b", name="libelse")
     assert done.returncode == 11
     assert done.stdout.splitlines()[0] == (
-        "No region of libelse was cut: nothing was tried, as no library was loaded whose path "
-        "holds that."
+        "No region of libelse was cut: nothing was tried, as no library of that name was loaded."
     )
     assert "libmine.so" in done.stdout
     told = json.loads(tried("b", "--json", name="libelse").stdout)
@@ -233,6 +233,35 @@ def test_small_teams_and_silence_are_said(tried):
     assert done.returncode == 0 and "Larger teams were not tried: --openmp 8" in done.stdout
     done = tried("b", "--openmp", "8")
     assert "Teams of 8 threads" in done.stdout and "Larger" not in done.stdout
+
+
+@pytest.mark.parametrize("name", ["libmine", "libmine.so"])
+@pytest.mark.parametrize("file", [True, False])
+def test_one_that_bends_without_the_trial(tried, folder, name, file):
+    toml = folder / "corewise.toml"
+    env = {} if file else {"COREWISE_BEND": f"other:{name}"}
+    where, what = (toml, "bend there") if file else ("COREWISE_BEND", "that variable")
+    if file:
+        toml.write_text(f'[govern]\nbend = ["other", "{name}"]\n')
+    try:
+        done = tried("d", env=env)
+        assert f"{where} names it: take '{name}' out of {what}" in done.stdout
+        assert "as it is unless" not in done.stdout
+        assert f"{where} has it bend already." in tried("b", env=env).stdout
+    finally:
+        toml.unlink(missing_ok=True)
+
+
+def test_the_libraries_that_it_matched_are_listed(tried, folder):
+    told = json.loads(tried("b", "--json").stdout)
+    assert told["libraries"] == [f"{folder}/libmine.so"]
+    assert json.loads(tried("b", "--json", name="libelse").stdout)["libraries"] == []
+
+
+def test_a_name_is_no_folder(tried, folder):
+    # With a slash it is a part of the path.
+    assert tried("b", name=folder.name).returncode == 11
+    assert tried("b", name=f"{folder.name}/").returncode == 0
 
 
 def test_what_the_program_prints_on_request(tried):

@@ -303,7 +303,7 @@ out += [team(), count()]
 lift()
 print(json.dumps(out + [clause(2), count()]))
 """,
-        bend="libprobe_",
+        bend="/libprobe_",
     )
     assert out == [2, 2, 2, 2, 5, 2, 5]
 

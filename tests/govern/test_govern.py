@@ -19,7 +19,7 @@ ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith(("OPENBLA
 
 def run(script, *arguments, **environment):
     """What the script, in a fresh process, prints last: JSON."""
-    bending = {"COREWISE_BEND": "libprobe_"} if ".probe(" in script else {}
+    bending = {"COREWISE_BEND": "/libprobe_"} if ".probe(" in script else {}
     env = ENVIRONMENT | bending | environment | {"PYTHONPATH": str(HERE)}
     done = subprocess.run(
         [sys.executable, "-c", script, *arguments],

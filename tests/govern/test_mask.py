@@ -162,7 +162,7 @@ def test_calls_are_bounded_by_a_mask_that_somebody_else_narrowed():
         print(json.dumps(out))
         """,
         runtime,
-        COREWISE_BEND="libprobe",
+        COREWISE_BEND="/libprobe",
     )
     assert got == [2, 1, 2]
 

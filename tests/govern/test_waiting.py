@@ -50,7 +50,7 @@ print(json.dumps([out, cw.report()["findings"]]))
 )
 
 
-@pytest.mark.parametrize("bend", ["", "libprobe_"])
+@pytest.mark.parametrize("bend", ["", "/libprobe_"])
 @pytest.mark.parametrize("by_run", [False, True])
 def test_libgomp_spins_only_while_nobody_else_wants_the_cpus(by_run, bend):
     before = 30000 if by_run else 300000
@@ -136,7 +136,7 @@ print(json.dumps(out))
 """
 
 
-@pytest.mark.parametrize("bend", ["", "libprobe_"])
+@pytest.mark.parametrize("bend", ["", "/libprobe_"])
 @pytest.mark.parametrize("runtime", [r for r in RUNTIMES if "omp" in r and r != "gomp"])
 def test_llvms_runtimes_wait_only_while_nobody_else_wants_the_cpus(runtime, bend):
     out = run(BLOCKTIME, runtime, COREWISE_BEND=bend)

@@ -67,10 +67,10 @@ print(json.dumps([teams, [b["why"] for b in report["bending"]], report["findings
     ("bend", "exact", "teams"),
     [
         ("", "", [5, 6]),
-        ("libprobe_", "", [2, 2]),
-        (":libelse:libprobe_:", "", [2, 2]),
-        ("libprobe_", "libprobe_", [5, 6]),
-        ("libprobe_", "/", [5, 6]),
+        ("/libprobe_", "", [2, 2]),
+        (":libelse:/libprobe_:", "", [2, 2]),
+        ("/libprobe_", "libprobe_", [5, 6]),
+        ("/libprobe_", "/", [5, 6]),
         ("libelse", "", [5, 6]),
     ],
 )
@@ -79,9 +79,7 @@ def test_libraries_that_the_user_names_bend(runtime, bend, exact, teams):
     out = run(NAMED, runtime, COREWISE_BEND=bend, COREWISE_EXACT_TEAMS=exact)
     assert out[0] == teams
     assert out[1] == (["COREWISE_BEND"] if teams == [2, 2] else [])
-    unmatched = [
-        "COREWISE_BEND names 'libelse', which is in the path of no library that was loaded"
-    ]
+    unmatched = ["COREWISE_BEND names 'libelse', which matches no library that was loaded"]
     assert out[2] == (unmatched if "libelse" in bend else [])
 
 

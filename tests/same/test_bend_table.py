@@ -125,14 +125,21 @@ def loaded(folder, file="sklearn/cluster/_k_means_lloyd.so", source=LLOYD, then=
     path = folder / file
     path.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(source, path)
+    record(folder, file, path.stat().st_size)
     # Its libgomp, which the module looks for from its own place.
     environment = {"LD_LIBRARY_PATH": str(SITE / "scikit_learn.libs")} | environment
     return run(sys.executable, ["-c", LOADED], path, then, **environment)
 
 
+def record(folder, file, size):
+    for note in folder.glob("*.*-info"):
+        if not (note / "RECORD").exists():
+            (note / "RECORD").write_text(f"sklearn/__init__.py,,0\n{file},sha256=x,{size}\n")
+
+
 def with_metadata(folder, *names):
     for name in names:
-        (folder / name).mkdir()
+        (folder / name).mkdir(parents=True)
     return folder
 
 
@@ -140,7 +147,7 @@ def with_metadata(folder, *names):
     ("metadata", "bends"),
     [
         (["scikit_learn-1.9.1.dist-info"], ["scikit-learn 1.9.1"]),
-        (["scikit_learn-1.5.2-py3.11.egg-info"], ["scikit-learn 1.5.2"]),
+        (["scikit_learn-1.5.2-py3.11.egg-info"], []),
         (["scikit_learn-1.4.2.dist-info"], []),
         (["scikit_learn-1.9.2.dist-info"], []),
         (["scikit_learn-1.10.dev0.dist-info"], []),
@@ -153,13 +160,43 @@ def test_a_version_that_was_not_tried_is_whole(tmp_path, metadata, bends):
     assert loaded(with_metadata(tmp_path, *metadata)) == bends
 
 
-def test_a_module_is_recognised_by_what_it_holds(tmp_path):
+def test_a_module_is_recognised_where_it_was_installed(tmp_path):
     with_metadata(tmp_path, "scikit_learn-1.9.1.dist-info")
-    assert loaded(tmp_path, "sklearn/cluster/renamed.so") == ["scikit-learn 1.9.1"]
-    # Not where its package is, so that nothing says which version it is.
-    assert loaded(tmp_path, "elsewhere/_k_means_lloyd.so") == []
+    tagged = "sklearn/cluster/_k_means_lloyd.cpython-311-x86_64-linux-gnu.so"
+    assert loaded(tmp_path, tagged) == ["scikit-learn 1.9.1"]
     others = next(SITE.glob("sklearn/cluster/_dbscan_inner.*.so"))
     assert loaded(tmp_path, source=others) == []
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "sklearn/cluster/renamed.so",
+        "foo/_k_means_lloyd.so",
+        "foo/cluster/_k_means_lloyd.so",
+        "foo/sklearn/cluster/_k_means_lloyd.so",
+        "sklearn/cluster/more/_k_means_lloyd.so",
+        "sklearn/cluster/_k_means_lloyd.d/x.so",
+    ],
+)
+def test_a_package_beside_a_module_of_another_is_no_proof(tmp_path, file):
+    """A project that took the module over: its own RECORD may be as good as you please."""
+    assert loaded(with_metadata(tmp_path, "scikit_learn-1.9.1.dist-info"), file) == []
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("RECORD", ""),
+        ("RECORD", "sklearn/cluster/_k_means_lloyd.so,sha256=x,4711\n"),
+        ("direct_url.json", '{"url": "file:///src/scikit-learn", "dir_info": {}}'),
+        ("direct_url.json", '{"url": "https://x/y", "vcs_info": {"vcs": "git"}}'),
+    ],
+)
+def test_a_release_that_does_not_have_the_module_is_no_proof(tmp_path, file, text):
+    with_metadata(tmp_path, "scikit_learn-1.9.1.dist-info")
+    (tmp_path / "scikit_learn-1.9.1.dist-info" / file).write_text(text)
+    assert loaded(tmp_path) == []
 
 
 @pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
@@ -183,9 +220,40 @@ def test_a_module_whose_file_was_replaced_is_whole(tmp_path, then, bends):
 
 def test_exact_teams_win(tmp_path):
     with_metadata(tmp_path, "scikit_learn-1.9.1.dist-info")
-    both = {"COREWISE_BEND": "_k_means", "COREWISE_EXACT_TEAMS": "_k_means"}
-    assert loaded(tmp_path, COREWISE_BEND="_k_means") == ["COREWISE_BEND"]
+    both = {"COREWISE_BEND": "_k_means_lloyd", "COREWISE_EXACT_TEAMS": "_k_means"}
+    assert loaded(tmp_path, COREWISE_BEND="_k_means_lloyd") == ["COREWISE_BEND"]
     assert loaded(tmp_path, **both) == []
+
+
+@pytest.mark.parametrize("bend", ["_k_means_lloyd", "_k_means_lloyd.so", "/cluster/_k"])
+def test_a_name_is_no_folder_of_the_users(tmp_path, bend):
+    # It names the file; with a slash, a part of the path.
+    project = tmp_path / "_k_means_lloyd" / "_k_means_lloyd.so"
+    own = loaded(project, "x/mine.so", COREWISE_BEND=bend)
+    assert own == []
+    assert loaded(tmp_path / "y", COREWISE_BEND=bend) == ["COREWISE_BEND"]
+
+
+RELATIVE = """
+import cw, ctypes, json, os, sys
+path, bend = sys.argv[1:]
+os.chdir(os.path.dirname(path))
+os.environ["COREWISE_BEND"] = bend
+ctypes.CDLL("./" + os.path.basename(path))
+os.chdir("/")
+cw.govern(2)
+print(json.dumps([[b["names"] for b in cw.report()["bending"]], cw.report()["unmatched_bends"]]))
+"""
+
+
+def test_every_name_is_matched_also_of_a_library_with_a_relative_path(tmp_path):
+    path = tmp_path / "mine" / "lib.so"
+    path.parent.mkdir()
+    shutil.copy(LLOYD, path)
+    names = [f"{tmp_path}/mine/", "lib", "./lib"]
+    environment = {"LD_LIBRARY_PATH": str(SITE / "scikit_learn.libs")}
+    out = run(sys.executable, ["-c", RELATIVE], path, ":".join([*names, "mine"]), **environment)
+    assert out == [[names], ["mine"]]
 
 
 AFTER_ANOTHER = """
