@@ -182,8 +182,9 @@ void conclude(Budget& budget) {
 }  // namespace
 
 const char* source_name(Source source) {
-  constexpr std::array kNames = {"machine", "affinity", "cpuset",     "quota", "slurm",  "mpi",
-                                 "lsf",     "pbs",      "kubernetes", "loky",  "joblib", "user"};
+  constexpr std::array kNames = {"machine", "affinity", "cpuset", "quota", "slurm",
+                                 "mpi",     "lsf",      "pbs",    "sge",   "kubernetes",
+                                 "loky",    "joblib",   "user"};
   return kNames[static_cast<std::size_t>(source)];
 }
 

@@ -30,6 +30,7 @@ enum class Source {
   kMpi,  // the node shared by local ranks
   kLsf,
   kPbs,
+  kSge,         // Grid Engine
   kKubernetes,  // a downward-API variable
   kLoky,        // LOKY_MAX_CPU_COUNT
   kJoblib,      // a joblib worker's share

@@ -135,6 +135,30 @@ void read_pbs(Survey& survey, const Ranks& mpi) {
   }
 }
 
+// Names as common as these are Grid Engine's only inside one of its jobs. NSLOTS counts the slots
+// of all hosts, the file those of each.
+void read_grid_engine(Survey& survey, const Ranks& mpi) {
+  const auto file = survey.variable("PE_HOSTFILE");
+  if (!survey.variable("JOB_ID") || !(file || survey.variable("SGE_ROOT"))) return;
+  if (file) {
+    const auto name = survey.file("/proc/sys/kernel/hostname");
+    const auto lines = survey.file(*file);
+    std::string_view rest = lines ? std::string_view(*lines) : std::string_view();
+    while (!rest.empty()) {
+      std::string_view line = cut(rest, '\n');
+      const std::string host(cut(line, ' '));
+      const std::string entry = host + " " + std::string(cut(line, ' '));
+      if (const auto slots = parse_lsf_hosts(entry, trim(name.value_or("")))) {
+        constrain_share(survey, Source::kSge, "PE_HOSTFILE", *slots, "slots on this host", mpi);
+        return;
+      }
+    }
+  }
+  if (const auto count = count_of(survey, "NSLOTS")) {
+    constrain_share(survey, Source::kSge, "NSLOTS", *count, "slots of the job", mpi);
+  }
+}
+
 // A pod's limit, where the pod's author passes it on through the downward API.
 void read_kubernetes(Survey& survey) {
   const int online = survey.online.count();
@@ -230,6 +254,7 @@ void survey_schedulers(Survey& survey) {
   read_slurm(survey, mpi);
   read_lsf(survey, mpi);
   read_pbs(survey, mpi);
+  read_grid_engine(survey, mpi);
   read_kubernetes(survey);
   read_joblib(survey);
 }

@@ -14,7 +14,7 @@ from ._rich import Rich
 class Constraint(NamedTuple):
     """Something that bounds the budget, and where that was read (docs/budget.md)."""
 
-    #: machine, affinity, cpuset, quota, slurm, mpi, lsf, pbs, kubernetes, loky, user...
+    #: machine, affinity, cpuset, quota, slurm, mpi, lsf, pbs, sge, kubernetes, loky, user...
     source: str
     where: str  #: the file or variable; "argument"
     cpus: float  #: the most CPUs that it allows

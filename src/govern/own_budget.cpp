@@ -9,14 +9,14 @@ namespace corewise::govern {
 namespace {
 
 // What tells one rank of a job from another, and one job from another.
-constexpr const char* kRank[] = {"SLURM_JOB_ID",   "SLURM_STEP_ID",      "SLURM_PROCID",
-                                 "LSB_JOBID",      "PBS_JOBID",          "OMPI_COMM_WORLD_RANK",
-                                 "PMIX_RANK",      "PMI_RANK",           "MPI_LOCALRANKID",
-                                 "PMI_LOCAL_RANK", "MV2_COMM_WORLD_RANK"};
+constexpr const char* kRank[] = {
+    "SLURM_JOB_ID",         "SLURM_STEP_ID", "SLURM_PROCID", "LSB_JOBID",       "PBS_JOBID",
+    "OMPI_COMM_WORLD_RANK", "PMIX_RANK",     "PMI_RANK",     "MPI_LOCALRANKID", "PMI_LOCAL_RANK",
+    "MV2_COMM_WORLD_RANK",  "JOB_ID",        "SGE_TASK_ID"};
 
 bool of_one_rank(Source source) {
   return source == Source::kSlurm || source == Source::kMpi || source == Source::kLsf ||
-         source == Source::kPbs;
+         source == Source::kPbs || source == Source::kSge;
 }
 
 }  // namespace

@@ -296,6 +296,32 @@ def others(m):
         answer=node(10, binding=["pbs PBS_NUM_PPN"]),
     )
     m(
+        "grid-engine-slots",
+        "Grid Engine",
+        NODE,
+        v2(),
+        env="JOB_ID=7\nSGE_ROOT=/sge\nNSLOTS=4\n",
+        answer=node(4, binding=["sge NSLOTS"]),
+    )
+    m(
+        "grid-engine-hosts",
+        "a parallel environment over two hosts; ours is beta",
+        NODE,
+        v2(),
+        host,
+        {"spool/pe": "alpha.example.org 16 all.q UNDEFINED\nbeta.example.org 6 all.q UNDEFINED\n"},
+        env="JOB_ID=7\nPE_HOSTFILE=/spool/pe\nNSLOTS=22\n",
+        answer=node(6, binding=["sge PE_HOSTFILE"]),
+    )
+    m(
+        "nslots-outside-of-a-job",
+        "somebody's own NSLOTS means nothing to us",
+        NODE,
+        v2(),
+        env="NSLOTS=4\n",
+        answer=node(32, binding=[ONLINE]),
+    )
+    m(
         "ncpus-without-pbs",
         "somebody's own NCPUS means nothing to us",
         NODE,
