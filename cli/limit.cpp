@@ -60,9 +60,12 @@ std::string request_for(const std::vector<AskedCount>& counts, const Options& op
   return json.field("dry_run", options.dry_run).close('}').text();
 }
 
-std::string count_at(const JsonValue& pool, const char* key) {
+// `limited`: the limit holds there. Where each thread has a count of its own, it alone is known.
+std::string count_at(const JsonValue& pool, const char* key, bool limited) {
   const double count = pool.number_at(key);
-  return count > 0 ? fmt::format("{:.0f}", count) : "?";
+  if (count > 0) return fmt::format("{:.0f}", count);
+  const double most = limited ? pool.number_at("at_most") : 0;
+  return most > 0 ? fmt::format("at most {:.0f}", most) : "?";
 }
 
 std::string name_of(const JsonValue& pool) { return std::string(file_name(pool.text_at("path"))); }
@@ -96,8 +99,9 @@ bool show(const Answer& answer, const std::vector<AskedCount>& asked, const Opti
   std::vector<std::pair<std::string, std::string>> reaches;  // and the runtimes
   bool taken = true;
   for (const JsonValue& pool : pools) {
-    rows.push_back({pool.text_at("api"), count_at(pool, "before"), count_at(pool, "after"),
-                    pool.text_at("runtime"), printable(name_of(pool), style.unicode)});
+    rows.push_back({pool.text_at("api"), count_at(pool, "before", options.restore),
+                    count_at(pool, "after", !options.restore), pool.text_at("runtime"),
+                    printable(name_of(pool), style.unicode)});
     std::string reach = pool.text_at("reach");
     const std::string reason = pool.text_at("reason");
     taken = taken && reason.empty();

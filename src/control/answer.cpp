@@ -18,8 +18,10 @@
 namespace corewise::control {
 namespace {
 
-// The count that the next region or call finds: the pool's own, or what its gate lowers it to.
+// The count that the next region or call finds: the pool's own, or what its gate lowers it to. 0:
+// each thread has a count of its own, which only that thread can read.
 int effective(const Pool& pool) {
+  if (pool.scope == CW_SCOPE_THREAD) return 0;
   const int own = pool.threads().value_or(0);
   const int cap = govern::gate::cap_of(pool.id);
   return cap == 0 ? own : std::min(own, cap);
@@ -42,6 +44,19 @@ void count_or_null(Json& json, const char* key, int count) {
   count > 0 ? json.value(count) : json.null();
 }
 
+int at(const std::vector<int>& counts, std::uint32_t pool) {
+  return pool < counts.size() ? counts[pool] : 0;
+}
+
+// `before` and `after`: what the next region or call gets, by pool.
+void write_counts(Json& json, const govern::Capped& capped, const std::vector<int>& before,
+                  const std::vector<int>& after) {
+  count_or_null(json, "before", at(before, capped.pool));
+  count_or_null(json, "after", at(after, capped.pool));
+  const bool by_thread = pool_at(capped.pool).scope == CW_SCOPE_THREAD;
+  count_or_null(json, "at_most", by_thread && capped.finding.empty() ? capped.most : 0);
+}
+
 const char* reach_of(const govern::Capped& capped) {
   if (capped.by_thread) {
     return "every thread, from its next region without a num_threads clause on, until the thread "
@@ -51,23 +66,19 @@ const char* reach_of(const govern::Capped& capped) {
   return capped.finding.empty() ? "the whole process, until the program sets it" : "nothing";
 }
 
-// `before` and `after`: what the next region or call gets, by pool.
 std::string say_caps(const std::vector<govern::Capped>& all, const std::vector<int>& before,
                      const std::vector<int>& after, bool dry_run) {
   Json json = begin();
   json.field("dry_run", dry_run).key("outcomes").open('[');
   for (const govern::Capped& capped : all) {
     const Pool& pool = pool_at(capped.pool);
-    const int old = capped.pool < before.size() ? before[capped.pool] : 0;
-    const int now = capped.pool < after.size() ? after[capped.pool] : 0;
     json.open('{').field("pool", static_cast<int>(capped.pool));
     json.field("api", kApiNames[static_cast<std::size_t>(pool.runtime->api)]);
     json.field("runtime", pool.runtime->name).field("path", pool.path);
     json.field("asked", capped.most);
-    count_or_null(json, "before", old);
-    count_or_null(json, "after", now);
+    write_counts(json, capped, before, after);
     json.field("reach", reach_of(capped));
-    const bool refused = !dry_run && capped.finding.empty() && now > capped.most;
+    const bool refused = !dry_run && capped.finding.empty() && at(after, capped.pool) > capped.most;
     json.field("reason", refused ? "the library kept another count" : capped.finding).close('}');
   }
   json.close(']').close('}');
@@ -123,8 +134,7 @@ std::string restore() {
     json.open('{').field("pool", static_cast<int>(capped.pool));
     json.field("api", kApiNames[static_cast<std::size_t>(pool.runtime->api)]);
     json.field("runtime", pool.runtime->name).field("path", pool.path);
-    count_or_null(json, "before", before[capped.pool]);
-    count_or_null(json, "after", after[capped.pool]);
+    write_counts(json, capped, before, after);
     json.close('}');
   }
   json.close(']').close('}');

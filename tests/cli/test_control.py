@@ -81,6 +81,25 @@ def test_limit_and_restore(corewise, busy):
     assert answer["outcomes"][0]["after"] == 1
 
 
+OPENMP = """
+import corewise, ctypes, sys
+ctypes.CDLL("libgomp.so.1").omp_set_num_threads(8)
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_counts_of_threads_are_said_as_bounds(corewise):
+    with started(sys.executable, "-c", OPENMP, env={"OMP_NUM_THREADS": "2"}) as child:
+        say = ("limit", "--pid", str(child.pid))
+        for words in (["4", "--dry-run"], ["4"], ["3"]):
+            done = corewise(*say, "--openmp", *words)
+            assert done.returncode == 0, done.stderr
+            assert re.search(rf"^openmp +[?] +at most {words[0]} +libgomp ", done.stdout, re.M)
+        restored = corewise(*say, "--restore").stdout
+        assert re.search(r"^openmp +at most 3 +[?] +libgomp ", restored, re.M)
+
+
 def test_counts_that_no_pool_has_are_said(corewise, busy):
     later = "no such pool is loaded yet; those to come"
     done = corewise("limit", "--pid", busy, "--tbb", "4")

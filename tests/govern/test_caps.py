@@ -15,8 +15,9 @@ p = cw.probe(sys.argv[1])
 if sys.argv[2] == "governed": cw.govern(3)
 def cap(threads, name="limits", key="openmp"):
     answer = cw.ask({"request": "limit", name: {key: threads}})
-    return [(o["before"], o["after"], o["reach"], o["reason"]) for o in answer["outcomes"]]
-def lift(): cw.ask({"request": "restore"})
+    keys = "before", "after", "at_most", "reach", "reason"
+    return [[o[key] for key in keys] for o in answer["outcomes"]]
+def lift(): return cw.ask({"request": "restore"})["restored"]
 team, clause, count, set_count = (
     p.probe_team, p.probe_team_clause, p.probe_max_threads, p.probe_set_threads)
 def in_thread(function):
@@ -59,11 +60,24 @@ print(json.dumps([out, told]))
     )
     assert out[0] == [[5, 5, 6], [2, 6, 2, 2], [5, 6, 5]]
     (told,) = out[1]
-    assert told[1] == 2 and told[3] == ""
-    assert told[2] == (
+    assert told[:3] == [None, None, 2] and told[4] == ""
+    assert told[3] == (
         "every thread, from its next region without a num_threads clause on, until the thread sets "
         "a count itself; in libraries that bend, every region"
     )
+
+
+def test_the_answer_tells_no_count_of_its_own_thread(tried):
+    out = tried(
+        """
+told = [cap(4)[0][:3], cap(3)[0][:3]]
+told += [[o[key] for key in ("before", "after", "at_most")] for o in lift()]
+print(json.dumps(told))
+""",
+        OMP_NUM_THREADS="2",
+    )
+    # Only the program's threads can read theirs; the thread that answers has OMP_NUM_THREADS.
+    assert out == [[None, None, 4], [None, None, 3], [None, None, 3]]
 
 
 def test_the_count_agrees_with_the_next_team(tried):
@@ -361,7 +375,7 @@ def test_a_dry_run_changes_nothing(tried):
     out = tried(
         """
 told = cw.ask({"request": "limit", "limits": {"openmp": 2}, "dry_run": True})["outcomes"]
-print(json.dumps([team(), count(), told[0]["after"], told[0]["reach"]]))
+print(json.dumps([team(), count(), told[0]["at_most"], told[0]["reach"]]))
 """
     )
     assert out[:3] == [5, 5, 2] and "num_threads clause" in out[3]

@@ -74,7 +74,8 @@ class Status:
         reaches: set[str] = set()
         for o in outcomes:
             reach = o["reach"] + (f" ({o['reason']})" if o["reason"] else "")
-            change = f"{o['before'] or '?'} -> {o['after'] or '?'}"
+            most = f"at most {o['at_most']}" if o["at_most"] else "?"
+            change = f"{o['before'] or '?'} -> {o['after'] or most}"
             whom = "likewise" if reach in reaches else reach
             said.append(f"{o['api']} {short_name(o['path'])}: {change}, {whom}")
             reaches.add(reach)
