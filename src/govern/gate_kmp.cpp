@@ -235,7 +235,7 @@ int get_blocktime() {
 
 template <std::size_t copy>
 void set_blocktime(int milliseconds) {
-  waiting::blocktime() = {};
+  waiting::number_set(copy);
   copies[copy].set_blocktime(milliseconds);
 }
 

@@ -18,7 +18,7 @@ struct Copy {
   SpinWord word;  // at 0: none
   std::atomic<bool> active{false};
   BlocktimeCalls blocktime;
-  std::atomic<bool> lowered_once{false};
+  std::atomic<bool> number_set{false};  // by the program, or by us
 };
 constinit std::array<Copy, kMostCopies> copies;
 
@@ -58,14 +58,13 @@ void Region::lower(int threads) {
   const BlocktimeCalls& calls = copy.blocktime;
   if (calls.set == nullptr) return;
   const int now = calls.get();
-  // With more threads than CPUs LLVM's runtimes do not spin, and say so, unless a number was set:
-  // by the program, or by us.
-  const bool spins = threads <= calls.processors() || copy.lowered_once.load();
+  // With more threads than CPUs LLVM's runtimes do not spin, and say so, unless a number was set.
+  const bool spins = threads <= calls.processors() || copy.number_set.load();
   lowered_ = now > 0 && spins;
   // An outer region may have lowered it.
   blocktime_ = lowered_ ? Blocktime{.lowered = true, .own = now} : mine;
   if (!lowered_) return;
-  copy.lowered_once.store(true);
+  copy.number_set.store(true);
   calls.set(0);
   uncancelled_.emplace();
 }
@@ -75,6 +74,11 @@ void Region::raise() const { copies[copy_].blocktime.set(blocktime_.own); }
 Member::Member(const Blocktime& team) : before_(std::exchange(mine, team)) {}
 Member::~Member() { mine = before_; }
 
-Blocktime& blocktime() { return mine; }
+const Blocktime& blocktime() { return mine; }
+
+void number_set(std::size_t copy) {
+  mine = {};
+  copies[copy].number_set.store(true);
+}
 
 }  // namespace corewise::govern::waiting

@@ -92,7 +92,10 @@ class Member {
   Blocktime before_;
 };
 
-// The calling thread's; one that sets its number itself is shown the true one from then on.
-Blocktime& blocktime();
+// The calling thread's.
+const Blocktime& blocktime();
+
+// The program sets the calling thread's number, and is shown the true one from then on.
+void number_set(std::size_t copy);
 
 }  // namespace corewise::govern::waiting

@@ -173,13 +173,14 @@ print(json.dumps([asked(n) for n in (100, 100, 140, 100)]))
 
 
 def test_regions_of_old_compilers_are_marked_as_long_as_there_is_room():
-    # Of each region the caller and its worker run one inside it; a worker that is not marked asks.
+    # Of each region the caller and its worker run one of two threads inside it; a worker that is not
+    # marked asks.
     def marked(n):
-        return [2 * n, n, 2 * n]
+        return [4 * n, n, 2 * n]
 
-    assert run(PAIRS, COREWISE_BEND="") == [
+    assert run(PAIRS, COREWISE_BEND="", OMP_MAX_ACTIVE_LEVELS="2") == [
         marked(100),
         marked(100),
-        [280, 140 + 12, 280 - 12],
+        [560, 140 + 12, 280 - 12],
         marked(100),
     ]

@@ -74,10 +74,13 @@ TEST_CASE("waiting: given back, and then left alone until it is added again") {
 TEST_CASE("waiting: a team wider than the machine does not spin, unless a number was set") {
   number = 200;
   constexpr Visit kWide = {.threads = 3, .governed = true, .crowded = true};
-  waiting::add_blocktime(kFreshCopy, kCalls);
-  CHECK_FALSE(waiting::Region(kFreshCopy, kWide).blocktime().lowered);
-  CHECK(waiting::Region(kFreshCopy, kCrowded).blocktime().lowered);
-  CHECK(waiting::Region(kFreshCopy, kWide).blocktime().lowered);
+  static std::size_t copy = kFreshCopy;
+  const std::size_t fresh = copy++;
+  waiting::add_blocktime(fresh, kCalls);
+  CHECK_FALSE(waiting::Region(fresh, kWide).blocktime().lowered);
+  SUBCASE("by us") { CHECK(waiting::Region(fresh, kCrowded).blocktime().lowered); }
+  SUBCASE("by the program") { waiting::number_set(fresh); }
+  CHECK(waiting::Region(fresh, kWide).blocktime().lowered);
 }
 
 TEST_CASE("waiting: whoever sleeps for the crowd is not cancelled there, and its program is") {
