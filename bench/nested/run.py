@@ -227,8 +227,10 @@ def verdict(chosen: Sequence[Workload], table: Table) -> None:
     print()
     for name in (BEFORE, GOVERNED):
         if name in columns_of(table):
-            ratios = [cells[name].wall / best_tuned(cells) for cells in table.values()]
-            print(f"- {name}: {geometric_mean(ratios):.3f} of the best tuned column, all rows")
+            both = [(cells[name].wall, best_tuned(cells)) for cells in table.values()]
+            ratios = [ours / best for ours, best in both if max(ours, best) < math.inf]
+            mean = f"{geometric_mean(ratios):.3f}" if ratios else "unknown"
+            print(f"- {name}: {mean} of the best tuned column, in {len(ratios)} rows that ended")
     for says, losers in (
         ("more than 5 % behind the best tuned column", late),
         ("slower than default (3 %; 1 % where nothing nests)", slower),
@@ -301,11 +303,6 @@ def main() -> int:
     print_tables(chosen, columns, table, "wall")
     print("\nCPU time, children included:")
     print_tables(chosen, columns, table, "cpu")
-    if any(column.name == GOVERNED for column in columns) and len(columns) > 1:
-        verdict(chosen, table)
-    if wrong := [name for name, cells in table.items() if checksums_differ(cells)]:
-        print(f"\nCHECKSUMS DIFFER between columns: {', '.join(wrong)}")
-
     options.json.parent.mkdir(parents=True, exist_ok=True)
     found = {
         "machine": about,
@@ -320,6 +317,11 @@ def main() -> int:
         },
     }
     options.json.write_text(json.dumps(found, indent=1) + "\n")
+    if any(column.name == GOVERNED for column in columns) and len(columns) > 1:
+        verdict(chosen, table)
+    if wrong := [name for name, cells in table.items() if checksums_differ(cells)]:
+        print(f"\nCHECKSUMS DIFFER between columns: {', '.join(wrong)}")
+
     return 1 if wrong else 0
 
 
