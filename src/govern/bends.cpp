@@ -136,7 +136,7 @@ std::string absolute_path(const os::LoadedModule& module) {
   const std::uintptr_t address = module.segments.front().begin;
   for (os::Mapping& mapping : os::parse_maps(*text)) {
     if (address < mapping.begin || address >= mapping.end) continue;
-    if (mapping.path.starts_with("/")) return std::move(mapping.path);
+    if (mapping.path.starts_with('/')) return std::move(mapping.path);
   }
   return module.path;
 }
@@ -145,7 +145,7 @@ Paths paths_of(const os::LoadedModule& module, const std::string& program) {
   // The loader gives the program itself no name.
   const std::string& path = module.path.empty() ? program : module.path;
   // The kernel's own module has a name without folders.
-  const bool relative = !path.starts_with("/") && path.find('/') != path.npos;
+  const bool relative = !path.starts_with('/') && path.find('/') != path.npos;
   return {path, relative ? absolute_path(module) : path};
 }
 

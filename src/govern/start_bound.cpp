@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <limits>
 
 namespace corewise::govern::start_bound {
 namespace {
@@ -9,7 +10,9 @@ namespace {
 // As OpenBLAS reads numbers: "4,2" is 4; 0 and less are none.
 int number(const char* name, const os::Machine& machine) {
   const auto text = machine.variable(name);
-  return text ? std::max(0, std::atoi(text->c_str())) : 0;
+  if (!text) return 0;
+  constexpr long kMost = std::numeric_limits<int>::max();
+  return static_cast<int>(std::clamp(std::strtol(text->c_str(), nullptr, 10), 0L, kMost));
 }
 
 bool ours(const os::Machine& machine) {
