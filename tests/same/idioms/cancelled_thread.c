@@ -8,7 +8,7 @@
 #include "idiom.h"
 
 extern char** environ;
-static volatile int asked;
+static volatile int ready, asked;
 static int regions, symbols, forked, spawned;
 
 static void region(void) {
@@ -31,6 +31,7 @@ static void* body(void* unused) {
   char* words[] = {"true", NULL};
   pid_t child = 0;
   region();
+  ready = 1;
   while (!asked) {
   }
 #ifndef __clang__ /* LLVM's runtime waits in a cancellation point, once it has spun enough */
@@ -51,7 +52,10 @@ static void* body(void* unused) {
 void idiom(void) {
   pthread_t thread;
   void* how = NULL;
+  ready = asked = 0;
   pthread_create(&thread, NULL, body, &how);
+  while (!ready) {
+  }
   pthread_cancel(thread);
   asked = 1;
   pthread_join(thread, &how);
