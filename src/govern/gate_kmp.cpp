@@ -148,6 +148,17 @@ class Passage {
   gate::Visit visit_;
 };
 
+Region region_of(Microtask* task, void** arguments, std::int32_t argc, const Passage& passage,
+                 const Copy& runtime, waiting::Region& waits) {
+  return {task,
+          arguments,
+          argc,
+          passage.has_workers(),
+          &runtime,
+          waits.blocktime(),
+          waits.uncancelled()};
+}
+
 template <std::size_t copy>
 void fork_call(void* location, std::int32_t argc, Microtask* task, ...) {
   const Copy& runtime = copies[copy];
@@ -163,13 +174,7 @@ void fork_call(void* location, std::int32_t argc, Microtask* task, ...) {
   va_end(rest);
   const Passage passage(runtime, location, task);
   waiting::Region waits(copy, passage.visit());
-  Region region{task,
-                arguments,
-                argc,
-                passage.has_workers(),
-                &runtime,
-                waits.blocktime(),
-                waits.uncancelled()};
+  Region region = region_of(task, arguments, argc, passage, runtime, waits);
   runtime.fork(location, 1, run_as_member, &region);
 }
 
@@ -184,13 +189,7 @@ void fork_call_if(void* location, std::int32_t argc, Microtask* task, std::int32
   std::array<void*, kMostByCall> arguments{argument};
   const Passage passage(runtime, location, task);
   waiting::Region waits(copy, passage.visit());
-  Region region{task,
-                arguments.data(),
-                1,
-                passage.has_workers(),
-                &runtime,
-                waits.blocktime(),
-                waits.uncancelled()};
+  Region region = region_of(task, arguments.data(), 1, passage, runtime, waits);
   runtime.fork_if(location, 1, run_as_member, condition, &region);
 }
 

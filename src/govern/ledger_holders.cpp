@@ -2,7 +2,6 @@
 // milliseconds since the machine was started.
 #include "ledger_holders.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -65,21 +64,6 @@ Holder describe(const os::Machine& machine, Word word) {
   return holder;
 }
 
-// Files of the calling user's ledgers.
-std::vector<std::string> ledger_files(const std::string& directory) {
-  std::vector<std::string> paths;
-  std::error_code gone;
-  std::filesystem::directory_iterator file(directory, gone);
-  for (; !gone && file != std::filesystem::directory_iterator(); file.increment(gone)) {
-    const std::string name = file->path().filename().string();
-    if (name.starts_with(ledger_prefix()) && !name.ends_with(".new")) {
-      paths.push_back(file->path().string());
-    }
-  }
-  std::ranges::sort(paths);
-  return paths;
-}
-
 struct Unmap {
   void operator()(const Shared* shared) const { unmap(shared); }
 };
@@ -117,8 +101,7 @@ std::vector<HeldLedger> held_ledgers(const std::string& directory) {
     if (!shared || shared->header.pid_namespace != pid_namespace()) continue;
     HeldLedger ledger;
     ledger.path = path;
-    ledger.budget =
-        static_cast<int>(std::clamp(shared->budget.load(), 1U, std::uint32_t{kMaxBudget}));
+    ledger.budget = budget_in(*shared);
     for (const std::atomic<Word>& each : shared->words) {
       const Word word = each.load();
       if (word == 0) continue;

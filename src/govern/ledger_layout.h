@@ -8,6 +8,7 @@
 // Everything here may be overwritten by a stranger with the same user id, so readers clamp.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstddef>
@@ -88,6 +89,12 @@ struct Shared {
   alignas(64) std::array<std::atomic<Word>, kSlots> words;
   std::array<Record, kSlots> records;
 };
+
+// What stands there may be anything: within 1 and kMaxBudget.
+inline int budget_in(const Shared& shared) noexcept {
+  const std::uint32_t stored = shared.budget.load(std::memory_order_relaxed);
+  return static_cast<int>(std::clamp(stored, 1U, std::uint32_t{kMaxBudget}));
+}
 
 inline constexpr std::array<char, 8> kMagic = {'c', 'o', 'r', 'e', 'w', 'i', 's', 'e'};
 inline constexpr std::uint32_t kVersion = 1;

@@ -98,10 +98,7 @@ class Protocol {
     return sum;
   }
 
-  int budget() const noexcept {
-    const std::uint32_t stored = shared_.budget.load(std::memory_order_relaxed);
-    return static_cast<int>(std::clamp(stored, 1U, std::uint32_t{kMaxBudget}));
-  }
+  int budget() const noexcept { return budget_in(shared_); }
 
   enum class Depth { kQuick, kThorough };
 

@@ -8,10 +8,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <filesystem>
 #include <system_error>
 
 #include "ledger_holders.h"
@@ -171,6 +173,21 @@ std::uint64_t checksum(const Header& header) noexcept {
 }
 
 std::string ledger_prefix() { return "corewise-" + std::to_string(geteuid()) + "-"; }
+
+std::vector<std::string> ledger_files(const std::string& directory) {
+  const std::string prefix = ledger_prefix();
+  std::vector<std::string> paths;
+  std::error_code gone;
+  std::filesystem::directory_iterator file(directory, gone);
+  for (; !gone && file != std::filesystem::directory_iterator(); file.increment(gone)) {
+    const std::string name = file->path().filename().string();
+    if (name.starts_with(prefix) && !name.ends_with(".new")) {
+      paths.push_back(file->path().string());
+    }
+  }
+  std::ranges::sort(paths);
+  return paths;
+}
 
 void unmap(const Shared* shared) noexcept {
   if (shared) munmap(const_cast<Shared*>(shared), kSize);

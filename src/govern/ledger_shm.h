@@ -6,6 +6,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ledger_layout.h"
 
@@ -28,6 +29,9 @@ void unmap(const Shared* shared) noexcept;
 
 // The files of the calling user begin with this.
 std::string ledger_prefix();
+
+// The calling user's ledgers in a directory, sorted by path; none that is still being made.
+std::vector<std::string> ledger_files(const std::string& directory);
 
 std::uint64_t checksum(const Header& header) noexcept;
 

@@ -1,6 +1,4 @@
 // What people see of a ledger: `corewise top` and the report at exit.
-#include <dirent.h>
-
 #include <algorithm>
 #include <string_view>
 
@@ -13,8 +11,7 @@ LedgerSnapshot read_ledger(const Shared& shared, const RecentCallersPolicy& rece
   LedgerSnapshot snapshot;
   const auto& key = shared.header.key;
   snapshot.key.assign(key.begin(), std::find(key.begin(), key.end(), '\0'));
-  snapshot.budget = static_cast<int>(
-      std::clamp(shared.budget.load(std::memory_order_relaxed), 1U, std::uint32_t{kMaxBudget}));
+  snapshot.budget = budget_in(shared);
   const std::uint64_t epoch = now_ms() / std::max(1U, recent.epoch_ms) + 1;
   snapshot.recent_callers = std::max(shared.recent.at(epoch), shared.recent.at(epoch - 1));
   for (std::size_t slot = 0; slot < kSlots; ++slot) {
@@ -32,20 +29,8 @@ LedgerSnapshot read_ledger(const Shared& shared, const RecentCallersPolicy& rece
 }
 
 std::vector<LedgerSnapshot> read_ledgers(const std::string& directory) {
-  std::vector<std::string> paths;
-  const std::string prefix = ledger_prefix();
-  if (DIR* entries = opendir(directory.c_str())) {
-    // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody else reads this stream
-    while (const dirent* entry = readdir(entries)) {
-      const std::string_view name = entry->d_name;
-      if (name.starts_with(prefix)) paths.push_back(directory + "/" + std::string(name));
-    }
-    closedir(entries);
-  }
-  std::sort(paths.begin(), paths.end());
-
   std::vector<LedgerSnapshot> ledgers;
-  for (const std::string& path : paths) {
+  for (const std::string& path : ledger_files(directory)) {
     const Shared* shared = map_for_reading(path);
     if (!shared) continue;
     ledgers.push_back(read_ledger(*shared, {}));

@@ -134,38 +134,41 @@ std::optional<Finding> two_openmps(const Death& death) {
       "programs were seen to hang, crash and give wrong results."};
 }
 
+// Null if none was there.
+const DeadPool* numba_layer(const Death& death, std::string_view layer) {
+  const auto pool = std::ranges::find_if(death.pools, [&](const DeadPool& each) {
+    return each.runtime == "numba" && each.layer == layer;
+  });
+  return pool != death.pools.end() ? &*pool : nullptr;
+}
+
 std::optional<Finding> numba_concurrent(const Death& death) {
-  for (const DeadPool& pool : death.pools) {
-    if (pool.runtime != "numba" || pool.layer != "workqueue") continue;
-    if (death.signal != SIGABRT || pool.path != death.module) continue;
-    return Finding{
-        "death-numba-concurrent", Severity::kDanger,
-        "Numba ended it: two threads were in parallel functions at once, and its workqueue layer "
-        "(" +
-            file(pool.path) + ") admits one",
-        "Numba takes that layer where it finds neither oneTBB nor OpenMP. It aborts where a second "
-        "thread of the program calls a function with parallel=True, or such a function calls "
-        "another.",
-        "Take a layer that admits several: `pip install tbb` and NUMBA_THREADING_LAYER=tbb, or "
-        "NUMBA_THREADING_LAYER=omp. Or hold a lock of your own around the calls."};
-  }
-  return std::nullopt;
+  const DeadPool* const pool = numba_layer(death, "workqueue");
+  if (pool == nullptr || death.signal != SIGABRT || pool->path != death.module) return std::nullopt;
+  return Finding{
+      "death-numba-concurrent", Severity::kDanger,
+      "Numba ended it: two threads were in parallel functions at once, and its workqueue layer "
+      "(" +
+          file(pool->path) + ") admits one",
+      "Numba takes that layer where it finds neither oneTBB nor OpenMP. It aborts where a second "
+      "thread of the program calls a function with parallel=True, or such a function calls "
+      "another.",
+      "Take a layer that admits several: `pip install tbb` and NUMBA_THREADING_LAYER=tbb, or "
+      "NUMBA_THREADING_LAYER=omp. Or hold a lock of your own around the calls."};
 }
 
 std::optional<Finding> numba_fork(const Death& death) {
-  for (const DeadPool& pool : death.pools) {
-    if (pool.runtime != "numba" || pool.layer != "omp" || death.signal != SIGTERM) continue;
-    return Finding{
-        "death-numba-fork", Severity::kDanger,
-        "Numba ended it (SIGTERM): a forked child called a parallel function, and its parent had "
-        "run one before the fork, over GNU OpenMP (" +
-            file(pool.path) + ")",
-        "libgomp's threads do not survive a fork, so Numba refuses to start them again in the "
-        "child, governed or not.",
-        "Start workers with the 'spawn' or 'forkserver' method, or use loky; or run with "
-        "NUMBA_THREADING_LAYER=tbb or workqueue; or call no parallel function before the fork."};
-  }
-  return std::nullopt;
+  const DeadPool* const pool = numba_layer(death, "omp");
+  if (pool == nullptr || death.signal != SIGTERM) return std::nullopt;
+  return Finding{
+      "death-numba-fork", Severity::kDanger,
+      "Numba ended it (SIGTERM): a forked child called a parallel function, and its parent had "
+      "run one before the fork, over GNU OpenMP (" +
+          file(pool->path) + ")",
+      "libgomp's threads do not survive a fork, so Numba refuses to start them again in the "
+      "child, governed or not.",
+      "Start workers with the 'spawn' or 'forkserver' method, or use loky; or run with "
+      "NUMBA_THREADING_LAYER=tbb or workqueue; or call no parallel function before the fork."};
 }
 
 // Beside what else is known: a team that was cut explains any death in the code that divided its
