@@ -509,4 +509,15 @@ bool limits_in_force() {
   return !w.open.empty() || !w.abandoned.empty();
 }
 
+std::vector<int> limited_counts() {
+  World& w = world();
+  const ThreadState* const thread = this_thread();
+  const std::lock_guard guard(w.lock);
+  std::vector<int> counts(pool_count());
+  for (std::size_t id = 0; id < counts.size(); ++id) {
+    counts[id] = in_force(w, counted_by(pool_at(id)), thread);
+  }
+  return counts;
+}
+
 }  // namespace corewise

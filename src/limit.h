@@ -71,4 +71,8 @@ void listen_to_counts(const CountListener* listener);
 // Whether any limit of corewise is open, or was left in force for good.
 bool limits_in_force();
 
+// By pool id, the count that the open limits make of the pool for the calling thread; 0 where none
+// reaches it.
+std::vector<int> limited_counts();
+
 }  // namespace corewise

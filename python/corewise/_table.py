@@ -94,6 +94,25 @@ def short_name(path: str) -> str:
     return "/".join(shown(path).split("/")[-2:])
 
 
+def pool_names(pools: Sequence[tuple[str, str]]) -> list[str]:
+    """Of pools, given as runtime and path: the runtime and the package that brought it, as in
+    `openblas (numpy)`; where two would be called alike, with their files."""
+    short = [f"{runtime} ({_package(path)})" for runtime, path in pools]
+    return [
+        name if short.count(name) == 1 else f"{name[:-1]}: {shown(path).rsplit('/', 1)[-1]})"
+        for name, (_, path) in zip(short, pools, strict=True)
+    ]
+
+
+def _package(path: str) -> str:
+    """The Python package that the file was installed with, else its folder."""
+    folders = shown(path).split("/")[:-1]
+    for i in range(len(folders) - 2, -1, -1):
+        if folders[i] in ("site-packages", "dist-packages"):
+            return folders[i + 1].removesuffix(".libs")
+    return folders[-1] if folders else "?"
+
+
 def _library(path: str) -> str:
     """The short name; the whole path when pointed at."""
     from html import escape

@@ -220,6 +220,7 @@ Groups group(const Sampler& s, const std::vector<Task>& tasks) {
 // `idle`: for certain nobody was in a region or call, so that workers that ran did so for nothing.
 void write_pools(Json& json, const Groups& groups, bool idle) {
   const std::vector<govern::Capped> caps = govern::caps();
+  const std::vector<int> limited = limited_counts();
   json.key("pools").open('[');
   for (std::size_t id = 0; id < groups.pools.size(); ++id) {
     const Pool& pool = pool_at(id);
@@ -230,6 +231,8 @@ void write_pools(Json& json, const Groups& groups, bool idle) {
     write_pool(json, pool, threads);
     json.key("limit");
     holds ? json.value(cap->most) : json.null();
+    json.key("limited");
+    id < limited.size() && limited[id] > 0 ? json.value(limited[id]) : json.null();
     json.key("allowed");
     if (threads < 1) {
       json.null();

@@ -14,7 +14,7 @@ NOW = "now()"
 def test_what_is_there_is_shown_with_its_text_twin(kernel: Kernel) -> None:
     (shown,) = kernel("%threads").shown
     text, html = shown["text/plain"], shown["text/html"]
-    for part in ("No limits of this notebook", "libscipy_openblas", "libgomp", "Budget: 2 CPUs"):
+    for part in ("This notebook limits nothing", "libscipy_openblas", "libgomp", "Budget: 2 CPUs"):
         assert part in text and part in html
     assert "2 copies of OpenBLAS" in text and "2 copies of OpenBLAS" in html
     assert 'role="img"' in html and "<script" not in html
@@ -22,22 +22,77 @@ def test_what_is_there_is_shown_with_its_text_twin(kernel: Kernel) -> None:
 
 def test_a_limit_holds_for_all_cells_until_off(kernel: Kernel) -> None:
     said = kernel("%threads openmp=8 blas=1").text
-    assert "openmp=8 blas=1 for every cell" in said and "MainThread" in said
-    assert "openmp libgomp: 2 -> 8, thread scope" in said
-    assert "blas libscipy_openblas: 2 -> 1, process scope" in said
+    assert said.splitlines() == [
+        "corewise: openmp=8 blas=1 for every cell of this notebook",
+        "  blas: openblas (numpy) 1 thread (was 2), in the whole process",
+        "  blas: openblas (scipy) 1 thread (was 2), in the whole process",
+        "  openmp: libgomp (scikit_learn) 8 threads (was 2), on the thread that runs cells",
+    ]
     for _ in range(2):
         cell = kernel(NOW)
         assert cell.result == "[['blas', 1], ['blas', 1], ['openmp', 8]]" and cell.text == ""
     assert "openmp=8 blas=1" in kernel("%threads").shown[0]["text/plain"]
-    kernel("%threads blas=2")
+    assert kernel("%threads off").text == "corewise: this notebook limits nothing now\n"
     assert kernel(NOW).result == "[['blas', 2], ['blas', 2], ['openmp', 2]]"
-    assert kernel("%threads off").text == "corewise: no limits\n"
+
+
+def test_limits_add_up(kernel: Kernel) -> None:
+    kernel("%threads openmp=8")
+    said = kernel("%threads blas=1").text
+    assert "openmp=8 blas=1 for every cell" in said
+    assert "libgomp (scikit_learn) 8 threads, on the thread" in said
+    assert said.count("1 thread (was 2)") == 2
+    kernel("%threads blas=2  # again: in place of the first")
+    assert kernel(NOW).result == "[['blas', 2], ['blas', 2], ['openmp', 8]]"
+    kernel("%threads libgomp=3")  # one pool of those
+    assert kernel(NOW).result == "[['blas', 2], ['blas', 2], ['openmp', 3]]"
+    said = kernel("%threads openmp=1").text  # all of them, by whatever name it was
+    assert "blas=2 openmp=1 for" in said or "openmp=1 blas=2 for" in said
+    assert "libgomp=" not in said and "1 thread (was 3)" in said
+    said = kernel("%threads off openmp").text
+    assert said.startswith("corewise: blas=2 for every cell") and "libgomp" not in said
+    assert kernel(NOW).result == "[['blas', 2], ['blas', 2], ['openmp', 2]]"
+    refused = kernel("%threads off openmp")
+    assert "no limit called 'openmp'; limited here: blas=2" in refused.text + refused.error
+    kernel("%threads off blas")
+    refused = kernel("%threads off blas")
+    assert "limits nothing" in refused.text + refused.error
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "openmp=1 blas=1", "openmp=1, blas=1", "openmp=1,blas=1", "openmp = 1, blas = 1",
+        "--openmp 1 --blas 1", "--openmp=1 --blas=1", "--openmp 1, blas=1  # three",
+        "--pool libgomp=1 --blas 1",
+    ],
+)  # fmt: skip
+def test_one_thing_in_every_spelling(kernel: Kernel, typed: str) -> None:
+    one = "[['blas', 1], ['blas', 1], ['openmp', 1]]"
+    assert kernel(f"%%threads {typed}\n{NOW}").result == one
+    assert "for every cell" in kernel(f"%threads {typed}").text
+    assert kernel(NOW).result == one
+
+
+def test_limits_of_others_are_told(kernel: Kernel) -> None:
+    cell = kernel("with corewise.limits(openmp=1, blas=1):\n    get_ipython().run_line_magic('threads', '')")
+    told = cell.shown[0]["text/plain"].replace("\n", " ")
+    assert told.startswith("This notebook limits nothing. corewise.limits limits openblas (numpy)")
+    assert "openblas (scipy) to 1 thread, libgomp (scikit_learn) to 1 thread." in told
+    kernel("%threads blas=1\nopen = corewise.limits(blas=2, openmp=2)")
+    told = kernel("%threads").shown[0]["text/plain"]
+    assert "notebook: blas=1. corewise.limits limits libgomp (scikit_learn) to 2 threads." in told
+    assert "limits libgomp (scikit_learn) to 2" in kernel("%threads off").text
+    kernel("open.restore()")
+    assert "limits libgomp" not in kernel("%threads").shown[0]["text/plain"]
 
 
 def test_all_pools_and_pools_by_name(kernel: Kernel) -> None:
     kernel("%threads 1")
     assert kernel(NOW).result == "[['blas', 1], ['blas', 1], ['openmp', 1]]"
     kernel("%threads libgomp=3  # of one pool")
+    assert kernel(NOW).result == "[['blas', 1], ['blas', 1], ['openmp', 3]]"
+    kernel("%threads off blas")
     assert kernel(NOW).result == "[['blas', 2], ['blas', 2], ['openmp', 3]]"
 
 
@@ -95,7 +150,7 @@ def test_what_a_cell_does_not_speak_of_is_as_in_the_notebook(kernel: Kernel) -> 
     kernel("%threads 1")
     assert kernel(f"%%threads blas=2\n{NOW}").result == "[['blas', 2], ['blas', 2], ['openmp', 1]]"
     # What it speaks of by another name is its own.
-    kernel("%threads libgomp=1 libscipy_openblas=1")
+    kernel("%threads off\n%threads libgomp=1 libscipy_openblas=1")
     assert (
         kernel(f"%%threads openmp=2\n{NOW}").result == "[['blas', 1], ['blas', 1], ['openmp', 2]]"
     )
@@ -132,17 +187,24 @@ def test_a_cell_is_itself_below_its_limits(kernel: Kernel) -> None:
         ("%threads " + "9" * 5000, "expected a whole number"),
         ("%threads blas=" + "9" * 5000, "expected a whole number"),
         ("%threads opnmp=2", "did you mean openmp?"),
-        ("%threads openmp", "blas=4; openmp wants a number"),
-        ("%threads 2 3", "given twice: 2 and 3"),
+        ("%threads openmp", "blas=4; openmp needs a number"),
+        ("%threads --openmp", "blas=4; openmp needs a number"),
+        ("%threads --openmp --blas 4", "blas=4; openmp needs a number"),
+        ("%threads --openmp -1", "expected a whole number"),
+        ("%threads openmp=1, blas=x", "'blas=x'"),
+        ("%threads 2 3", "2 and 3 name the same pools"),
         ("%threads blas=1 openmp=x", "'openmp=x'"),
-        ("%threads blas=1 blas=2", "given twice"),
-        ("%threads 4 blas=2", "for every pool"),
-        ("%threads off now", "takes nothing more"),
+        ("%threads blas=1 blas=2", "name the same pools"),
+        ("%threads 4 blas=2", "for all pools"),
+        ("%threads off now", "no limit called 'now'"),
+        ("%threads reset now", "without 'now'"),
         ("%threads blas=1000", "built for at most"),
-        ("%%threads\n1", "wants the limits of the cell"),
-        ("%%threads off\n1", "write it as in"),
-        ("%govern maybe", "on, on BUDGET or off"),
-        ("%govern on lots", "expected a number of threads"),
+        ("%%threads\n1", "needs the limits of the cell"),
+        ("%%threads off\n1", "write openmp=8"),
+        ("%govern maybe", "does not know 'maybe'"),
+        ("%govern on 1 2", "does not know 'on 1 2'"),
+        ("%govern on lots", "'lots' is not a number of threads"),
+        ("%govern on budget=lots", "'lots' is not a number of threads"),
         ("%govern on 0", "budget=0: give a number above 0"),
         ("%govern on 4096", "above the machine"),
     ],
@@ -169,9 +231,10 @@ def test_what_may_kill_the_kernel_is_said_once_and_before(kernel: Kernel) -> Non
 
 
 def test_governing(kernel: Kernel) -> None:
-    assert kernel("%govern off").text == "corewise: was not governed by %govern\n"
-    assert kernel("%govern on").text == "corewise: governed, budget 2\n"
-    assert kernel("%govern on 1").text == "corewise: governed, budget 1\n"
+    assert kernel("%govern off").text == "corewise: %govern was not on; nothing changed\n"
+    for on in ("on 1", "on --budget 1", "on --budget=1", "on budget=1", "on, budget = 1"):
+        assert kernel("%govern on").text == "corewise: governed, budget 2\n"
+        assert kernel(f"%govern {on}").text == "corewise: governed, budget 1\n"
     assert "above the machine" in kernel("%govern on 4096").text
     kernel("numpy.linalg.svd(numpy.ones((200, 200)));")
     for magic in ("%govern", "%threads report"):
@@ -186,12 +249,13 @@ def test_the_tab_key_and_the_question_mark(kernel: Kernel) -> None:
     assert kernel.complete("%threads bl") == ["blas="]
     assert set(kernel.complete("%threads blas=1 lib")) == {"libgomp=", "libscipy_openblas="}
     assert kernel.complete("%threads rep") == ["report"]
+    kernel("%threads libgomp=2 blas=2")
+    assert set(kernel.complete("%threads off ")) >= {"libgomp", "blas"}
     assert kernel.complete("%%threads ope") == ["openmp=", "openblas="]
     assert kernel.complete("%govern of") == ["off"]
-    assert (
-        "A limit sets the count of a pool"
-        in kernel("print(get_ipython().magics_manager.magics['line']['threads'].__doc__)").text
-    )
+    for asked in ("help", "--help", "?"):
+        assert "%threads off blas " in kernel(f"%threads {asked}").text
+    assert "%govern on budget=8" in kernel("%govern help").text
 
 
 def test_notebooks_that_share_a_kernel_are_told(kernel: Kernel) -> None:

@@ -48,7 +48,7 @@ def test_limits_reach_the_thread_that_runs_a_cell(kernel: Kernel) -> None:
     [
         ("blas=0", "expected a whole number"),
         ("blas=99999", "from 1 to 32768"),
-        ("lots", "write it as in"),
+        ("lots", "write openmp=8"),
         ("opnmp=1", "did you mean openmp?"),
     ],
 )

@@ -53,6 +53,20 @@ TEST_CASE("a refused limit changes nothing, also where an earlier rule was right
   CHECK(now() == 8);
 }
 
+TEST_CASE("what the open limits make of each pool can be told") {
+  const auto now = count();
+  static_cast<void>(now());
+  auto a = open_limits({by_path(kPath, 4)}, 0, 0);
+  auto b = open_limits({by_path(kPath, 6)}, 0, 0);
+  REQUIRE((a && b));
+  const std::size_t id = outcomes(**a)[0].pool;
+  CHECK(limited_counts().at(id) == 4);
+  close_limits(**a);
+  CHECK(limited_counts().at(id) == 6);
+  close_limits(**b);
+  CHECK(limited_counts().at(id) == 0);
+}
+
 TEST_CASE("a limit over no pool opens and closes") {
   auto none = open_limits({{CW_MATCH_API, "arrow", 0, 2}}, 0, 0);
   REQUIRE(none);

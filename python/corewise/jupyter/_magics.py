@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import os
-import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +12,14 @@ from IPython.core.error import UsageError
 from IPython.core.inputtransformer2 import cell_magic
 from IPython.display import display
 
+from .._control import sample
 from .._death import last_death
 from .._errors import BadFile, Error
 from .._govern import govern_report
 from .._info import Info, info
 from .._limits import limits
 from .._project import NAME, project
+from .._table import pool_names
 from . import _words
 from ._dangers import Dangers
 from ._frontends import Frontends
@@ -31,6 +33,11 @@ if TYPE_CHECKING:
     from ._live import Live
 
 
+# Before the limits of a cell, where %%threads was rewritten.
+_CELL = "--cell "
+_HELP = ("help", "h", "?")
+
+
 def _cell_lines(lines: list[str]) -> list[str]:
     """A cell that begins with %%threads runs as itself, after a first line that opens its limits:
     so that await, tracebacks and what a cell shows are as without it."""
@@ -38,7 +45,7 @@ def _cell_lines(lines: list[str]) -> list[str]:
         return lines
     words = lines[0].removeprefix("%%threads ").strip()
     return [
-        f"get_ipython().run_line_magic('threads', {'--cell ' + words!r})\n",
+        f"get_ipython().run_line_magic('threads', {_CELL + words!r})\n",
         *cell_magic(lines[1:]),  # type: ignore[no-untyped-call]
     ]
 
@@ -50,7 +57,7 @@ class Magics:
         self.session = Session()
         self._shell: Any = shell
         self._commands: dict[str, Callable[[], None]] = {
-            "off": self._off,
+            "help": lambda: _print_help(self.threads),
             "reset": self._reset,
             "report": self._report,
             "why": self._why,
@@ -86,58 +93,71 @@ class Magics:
     def threads(self, line: str, cell: str | None = None) -> None:
         """Thread limits of this notebook, or of a cell.
 
-        %threads                    the pools, the CPUs that are really ours, and what is wrong
-        %threads openmp=8 blas=4    limits from now on, for every cell of this kernel, in place of
-                                    earlier ones; also tbb, arrow, numba, or a pool by its name
-                                    (libgomp=2); a lone number is for all
-        %%threads blas=1            the first line of a cell: limits of this cell; where the
-                                    notebook's speak of the same pool, the cell's hold
-        %threads off                no limits
-        %threads reset              the limits of corewise.toml, if there is one, else none
-        %threads report             what governing did (see %govern)
-        %threads why                what the last process died of that had corewise loaded
-        %threads live               what each pool's threads do now, once a second; needs anywidget
+        %threads                    show the pools, your CPUs, and what is wrong
+        %threads openmp=8 blas=4    limit these pools in every cell from now on; also tbb, arrow,
+                                    numba, or one pool by its name (libgomp=2)
+        %threads blas=2             change one limit; the others stay
+        %threads 4                  limit every pool to 4 threads
+        %threads off blas           end the limits of these pools
+        %threads off                end all limits of this notebook
+        %%threads blas=1            first line of a cell: a limit for this cell only; it overrides
+                                    the notebook's limit of the same pool
+        %threads reset              apply corewise.toml; without one, end all limits
+        %threads report             show what governing did (see %govern)
+        %threads why                say why this notebook's kernel died
+        %threads live               show once a second what the threads do; needs anywidget
+        %threads help               show this text
 
-        A limit sets the count of a pool; of several that are open, the tightest counts. BLAS is
-        limited in the whole process. OpenMP counts belong to a thread: they are set on the one that
-        runs cells, again before each cell if needed.
+        `openmp=8, blas=4` and `--openmp 8 --blas 4` are read as well. If several limits apply to a
+        pool, the lowest wins. A BLAS limit applies to the whole process. OpenMP counts belong to a
+        thread: corewise sets them on the thread that runs cells, before each cell if needed.
         """
-        words = line.partition("#")[0].split()
         with _refusals():
-            if words[:1] == ["--cell"]:
-                self._begin_cell(words[1:])
-            elif cell is not None:
+            if line.startswith(_CELL):
+                self._begin_cell(_words.split(line.removeprefix(_CELL)))
+                return
+            words = _words.split(line)
+            if cell is not None:
                 self._run_cell(words, cell)
             elif not words:
                 _show(Overview(self._settings()))
-            elif words[0] in self._commands:
+            elif words[0] == "off":
+                self._off(words[1:])
+            elif words[0] in self._commands or words[0] in _HELP:
                 if len(words) > 1:
-                    raise UsageError(f"%threads {words[0]} takes nothing more: {words[1]!r}")
-                self._commands[words[0]]()
+                    raise UsageError(f"write %threads {words[0]} without {words[1]!r}")
+                self._commands["help" if words[0] in _HELP else words[0]]()
             else:
                 self._set(words)
 
     def govern(self, line: str) -> None:
         """Keeps this kernel, and the processes that it starts, inside one thread budget.
 
-        %govern on [BUDGET]    each OpenMP region and BLAS call gets the threads that are free;
-                               BUDGET is the most at a time (default: the CPUs really ours)
-        %govern off            as before
-        %govern                what it did so far
+        %govern on             each OpenMP region and BLAS call gets the threads that are free, on
+                               your CPUs
+        %govern on budget=8    the same with at most 8 threads at a time; `on 8` and `on --budget 8`
+                               are read as well
+        %govern off            stop governing
+        %govern                show what it did so far
         """
-        words = line.partition("#")[0].split()
+        words = _words.split(line)
         with _refusals():
             if not words:
                 self._report()
             elif words == ["off"]:
                 ended = self.session.ungovern()
-                _say("not governed any more" if ended else "was not governed by %govern")
+                _say("not governed any more" if ended else "%govern was not on; nothing changed")
+            elif words[0] in _HELP and len(words) == 1:
+                _print_help(self.govern)
             elif words[0] == "on" and len(words) < 3:
-                budget = _number(words[1]) if len(words) == 2 else None
+                budget = _number(words[1].removeprefix("budget=")) if len(words) == 2 else None
                 self.session.govern(budget)
                 _say(f"governed, budget {govern_report()['budget']}{self._shared()}")
             else:
-                raise UsageError(f"%govern takes on, on BUDGET or off, not {line.strip()!r}")
+                raise UsageError(
+                    f"%govern does not know {line.strip()!r}: write %govern on, "
+                    "%govern on budget=8 or %govern off"
+                )
 
     def apply_project(self) -> bool:
         """The limits and the governing of the nearest corewise.toml in place of what holds, and
@@ -163,9 +183,8 @@ class Magics:
         _say(f"{', '.join(parts) or 'nothing to apply'} ({found.path})")
         return True
 
-    def _off(self) -> None:
-        self.session.set({})
-        _say("no limits")
+    def _off(self, names: list[str]) -> None:
+        self._apply(_words.without(self.session.counts, names) if names else {})
 
     def _reset(self) -> None:
         if not self.apply_project():
@@ -196,14 +215,20 @@ class Magics:
         _show(self._live)
 
     def _set(self, words: list[str]) -> None:
-        counts = _words.counts(words)
+        self._apply(_words.together(self.session.counts, _words.counts(words)))
+        self._warn()
+
+    def _apply(self, counts: _words.Counts) -> None:
+        """Makes these the notebook's limits, and lists what is limited now."""
         before = info()
         held = self.session.set(counts)
-        where = f"every cell of this notebook (thread {threading.current_thread().name})"
-        _say(f"{_words.text(counts)} for {where}{self._shared()}")
-        if held is not None:
+        if held is None:
+            _say("this notebook limits nothing now" + self._shared())
+        else:
+            _say(f"{_words.text(counts)} for every cell of this notebook{self._shared()}")
             _say_reach(before, held)
-        self._warn()
+        for other in _limits_of_others(self.session):
+            _say(other)
 
     def _begin_cell(self, words: list[str]) -> None:
         self.session.begin_cell(_cell_counts(words))
@@ -226,24 +251,31 @@ class Magics:
 
     def _settings(self) -> str:
         """What holds, as sentences."""
-        counts = _words.text(self.session.counts)
-        limited = f"Limits of this notebook: {counts}." if counts else "No limits of this notebook."
-        return limited + self._shared()
+        counts = self.session.counts
+        limited = (
+            f"Limits of this notebook: {_words.text(counts)}."
+            if counts
+            else "This notebook limits nothing."
+        )
+        others = "".join(f" {other}." for other in _limits_of_others(self.session))
+        return limited + others + self._shared()
 
     def _shared(self) -> str:
         if not self._frontends.several:
             return ""
-        return " Another notebook or console uses this kernel too: it holds for all of them."
+        return " Another notebook or console uses this kernel too, with the same limits."
 
     def _complete(self, _: object, event: Any) -> list[str]:
         """Words for the tab key."""
+        if event.line.split()[1:2] == ["off"]:
+            return list(self.session.counts)
         counts = [f"{name}=" for name in _words.names()]
-        return counts if event.line.startswith("%%") else [*counts, *self._commands]
+        return counts if event.line.startswith("%%") else [*counts, "off", *self._commands]
 
 
 def _cell_counts(words: list[str]) -> _words.Counts:
     if not words:
-        raise UsageError("%%threads wants the limits of the cell, as in %%threads blas=1")
+        raise UsageError("%%threads needs the limits of the cell: write %%threads blas=1")
     return _words.counts(words)
 
 
@@ -263,7 +295,7 @@ def _number(word: str) -> float:
         number = float(word)
         return int(number) if number.is_integer() else number
     except ValueError:
-        raise UsageError(f"%govern on {word}: expected a number of threads") from None
+        raise UsageError(f"%govern on {word}: {word!r} is not a number of threads") from None
 
 
 @contextlib.contextmanager
@@ -280,12 +312,46 @@ def _say(text: str) -> None:
     print(f"corewise: {text}")
 
 
+def _print_help(magic: Callable[..., None]) -> None:
+    print(inspect.getdoc(magic))
+
+
+# Whom a count reaches.
+_REACH = {"thread": "on the thread that runs cells", "process": "in the whole process"}
+
+
 def _say_reach(before: Info, held: limits) -> None:
-    """What each pool that the limits reach had, and what it has, read back."""
+    """What each pool that the limits reach has now, read back, and what it had."""
     if not held.outcomes:
-        print("corewise: no pool of that kind is loaded yet; it is limited when it arrives")
-    for pool, _, asked, _, reason in held.outcomes:
+        print("  no such pool is loaded yet; the limit applies when one is loaded")
+    names = pool_names([(o.pool.runtime, o.pool.path) for o in held.outcomes])
+    for name, (pool, _, asked, _, reason) in zip(names, held.outcomes, strict=True):
         was = before[pool.id].threads if pool.id < len(before) else None
-        why = f" ({reason})" if pool.threads != asked and reason else ""
-        change = f"{was or '?'} -> {pool.threads or '?'}"
-        print(f"  {pool.api} {pool.prefix}: {change}, {pool.scope} scope{why}")
+        changed = "" if was == pool.threads else f" (was {was or '?'})"
+        why = f", not {asked}: {reason}" if pool.threads != asked and reason else ""
+        reach = f", {_REACH[pool.scope]}" if pool.scope in _REACH else ""
+        print(f"  {pool.api}: {name} {_threads(pool.threads)}{changed}{reach}{why}")
+
+
+def _threads(count: int | None) -> str:
+    return f"{count or '?'} thread{'' if count == 1 else 's'}"
+
+
+def _limits_of_others(session: Session) -> list[str]:
+    """Sentences about pools that are limited to fewer threads than the session limits them to: by
+    corewise.limits in the notebook's code, and from outside."""
+    pools = sample()["pools"]
+    names = pool_names([(pool["runtime"], pool["path"]) for pool in pools])
+    told: list[str] = []
+    for key, who in (
+        ("limited", "corewise.limits"),
+        ("limit", "The status bar or `corewise limit`"),
+    ):
+        found = []
+        for name, pool in zip(names, pools, strict=True):
+            own = session.count_for(pool)
+            if pool[key] and (own is None or pool[key] < own):
+                found.append(f"{name} to {_threads(pool[key])}")
+        if found:
+            told.append(f"{who} limits {', '.join(found)}")
+    return told

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Mapping
+from typing import Any
 
 from .._errors import Error
 from .._govern import govern, ungovern
@@ -28,7 +30,7 @@ class Session:
         self._counts: Counts = {}
         self._version = 0
         self._open: dict[int, tuple[int, limits]] = {}  # by thread: of which version, what
-        self._cells: dict[int, limits] = {}
+        self._cells: dict[int, tuple[Counts, limits]] = {}  # by thread: the cell that runs on it
         self._governed: tuple[float | None, str | None] | None = None
         self._bend: str | None = None  # that this session put into the environment
 
@@ -41,6 +43,26 @@ class Session:
     def governed(self) -> bool:
         """Whether this session governs the process."""
         return self._governed is not None
+
+    def count_for(self, pool: Mapping[str, Any]) -> int | None:
+        """What the limits of the cell that runs, else the notebook's, give to this pool of a
+        sample; None: they do not speak of it."""
+        with self._lock:
+            counts = next((counts for counts, _ in self._cells.values()), self._counts)
+        wanted = [_words.count_for(counts, pool["api"], pool["runtime"], pool["prefix"])]
+        if pool["layer"] == "openmp":  # it shares the count of OpenMP
+            wanted.append(counts.get("openmp"))
+        if not any(wanted):
+            return None
+        return min(filter(None, [*wanted, pool["ceiling"]]))
+
+    def allowed(self, pool: Mapping[str, Any]) -> int | None:
+        """The count of a pool of a sample on the thread that runs cells: another thread that takes
+        the sample reads a count of its own where the pool is of thread scope."""
+        wanted = self.count_for(pool) if pool["scope"] == "thread" else None
+        if wanted is None:
+            return pool["allowed"]
+        return min(wanted, pool["limit"] or wanted)
 
     def set(self, counts: Counts) -> limits | None:
         """Makes these the notebook's limits, in place of earlier ones; empty: none.
@@ -87,10 +109,11 @@ class Session:
         the notebook's where both speak of a pool. A failure changes nothing."""
         me = threading.get_ident()
         with self._lock:
-            fresh = _words.applied(_words.together(self._counts, counts))
+            both = _words.together(self._counts, counts)
+            fresh = _words.applied(both)
             _, held = self._open.pop(me, (0, None))
-            outer = self._cells.pop(me, None)
-            self._cells[me] = fresh
+            _, outer = self._cells.pop(me, ({}, None))
+            self._cells[me] = both, fresh
             for old in (held, outer):
                 if old is not None:
                     old.restore()
@@ -100,7 +123,7 @@ class Session:
         """Ends the limits of the cell on this thread; the notebook's hold again."""
         me = threading.get_ident()
         with self._lock:
-            ended = self._cells.pop(me, None)
+            _, ended = self._cells.pop(me, ({}, None))
             if ended is None:
                 return
             try:

@@ -62,7 +62,7 @@ class Status:
         """Over the control socket: limits from there reach every thread, amid a cell too."""
         if words is None:
             return ""
-        counts = _words.counts(str(words).split())
+        counts = _words.counts(_words.split(str(words)))
         if not counts:
             control(os.getpid(), {"request": "restore"})
             return "limits that were set here or by `corewise limit` are ended"
@@ -85,13 +85,10 @@ class Status:
         """What holds now. OpenMP counts are those of the thread that runs cells, as limited."""
         now = sample()
         ledger, own = now["ledger"], now["budget"]
-        counts = self._session.counts
         pools = []
         for pool in now["pools"]:
-            allowed = pool["allowed"]
-            if pool["scope"] == "thread" and (wanted := counts.get(pool["api"])):
-                allowed = min(wanted, pool["limit"] or wanted)
             names = {"api": pool["api"], "name": short_name(pool["path"])}
+            allowed = self._session.allowed(pool)
             pools.append(names | {"threads": allowed, "limit": pool["limit"]})
         return {
             "governed": now["governed"],

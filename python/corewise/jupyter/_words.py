@@ -1,8 +1,13 @@
-"""What stands behind %threads: counts such as `openmp=8 blas=4`, `libgomp=2` or a lone `4`."""
+"""What stands behind %threads: counts such as `openmp=8 blas=4`, `libgomp=2` or a lone `4`.
+
+Also read: commas (`openmp=8, blas=4`), spaces around "=", and options as the command line has them
+(`--openmp 8`, `--openmp=8`, `--pool libgomp=2`).
+"""
 
 from __future__ import annotations
 
 import difflib
+import re
 
 from .. import _core
 from .._errors import BadCount, UnknownName
@@ -12,6 +17,24 @@ from .._project import APIS
 
 ALL = "all"  # a lone number: every pool
 Counts = dict[str, int]
+
+
+def split(line: str) -> list[str]:
+    """The words of a line in one spelling: counts as `openmp=8`, without a comment."""
+    text = re.sub(r"\s*=\s*", "=", line.partition("#")[0].replace(",", " "))
+    words: list[str] = []
+    wants_number = False  # the word before is an option such as --openmp
+    for word in text.split():
+        if wants_number and re.match(r"[+-]?\d", word):
+            words[-1] += f"={word}"
+            wants_number = False
+            continue
+        option = re.fullmatch(r"--?([A-Za-z_].*)", word)
+        wants_number = option is not None and "=" not in word
+        name = option[1] if option else word
+        if name != "pool":
+            words.append(name)
+    return words
 
 
 def names() -> list[str]:
@@ -30,14 +53,16 @@ def counts(words: list[str]) -> Counts:
         if not equals:
             name, text = (ALL, word) if word.lstrip("+-").isdigit() else (word, "")
         if not equals and not text:
-            near = f"; {name} wants a number" if name in names() else _near(name)
-            raise UnknownName(f"'{word}' is no limit: write it as in openmp=8 or blas=4{near}")
+            near = f"; {name} needs a number" if name in names() else _near(name)
+            raise UnknownName(f"'{word}' is not a limit: write openmp=8 or blas=4{near}")
         if name != ALL and name not in names():
             raise UnknownName(
                 f"no pool is called '{name}'{_near(name)}; known here: {', '.join(names())}"
             )
         if name in asked:
-            raise BadCount(f"given twice: {_written(name, asked[name])} and {word}")
+            raise BadCount(
+                f"{_written(name, asked[name])} and {word} name the same pools: give one number"
+            )
         # Of thousands of digits Python makes no number.
         threads = int(text) if text.isdecimal() and len(text) < 10 else 0
         if not 1 <= threads <= _core.MAX_THREADS:
@@ -47,7 +72,7 @@ def counts(words: list[str]) -> Counts:
         asked[name] = threads
     if ALL in asked and len(asked) > 1:
         raise BadCount(
-            "a number that stands alone is for every pool: give it alone, or each a name"
+            f"{asked[ALL]} without a name is for all pools: give only that number, or name each"
         )
     return asked
 
@@ -70,16 +95,43 @@ def together(outer: Counts, inner: Counts) -> Counts:
     """The inner counts for the pools that they speak of, for others the outer ones."""
     if ALL in inner:
         return inner
-    if ALL in outer:
-        outer = dict.fromkeys(APIS, outer[ALL])
-    # Of two names of a pool the more specific would count, also where it is the notebook's.
-    hidden: set[str] = set()
+    hidden = _spoken_of(set(inner)) - set(inner)
+    return {name: n for name, n in _named(outer).items() if name not in hidden} | inner
+
+
+def without(asked: Counts, ended: list[str]) -> Counts:
+    """The counts but those for the pools of these names. Raises UnknownName if one of the names has
+    none."""
+    left = _named(asked)
+    for name in ended:
+        under = _spoken_of({name})
+        if not under & set(left):
+            limited = f"limited here: {text(asked)}" if asked else "this notebook limits nothing"
+            raise UnknownName(f"this notebook has no limit called '{name}'; {limited}")
+        left = {other: threads for other, threads in left.items() if other not in under}
+    return left
+
+
+def count_for(asked: Counts, api: str, runtime: str, prefix: str) -> int | None:
+    """The count for such a pool; None: nothing speaks of it."""
+    found = (asked[name] for name in (prefix, runtime, api, ALL) if name in asked)
+    return next(found, None)
+
+
+def _named(asked: Counts) -> Counts:
+    """A number for all pools as one for each API."""
+    return dict.fromkeys(APIS, asked[ALL]) if ALL in asked else asked
+
+
+def _spoken_of(asked: set[str]) -> set[str]:
+    """The names, and those of pools under them: of two names of a pool the more specific counts."""
+    found = set(asked)
     for pool in info():
-        if pool.api in inner:
-            hidden |= {pool.runtime, pool.prefix}
-        elif pool.runtime in inner:
-            hidden.add(pool.prefix)
-    return {name: threads for name, threads in outer.items() if name not in hidden} | inner
+        if pool.api in asked:
+            found |= {pool.runtime, pool.prefix}
+        elif pool.runtime in asked:
+            found.add(pool.prefix)
+    return found
 
 
 def applied(asked: Counts) -> limits:
