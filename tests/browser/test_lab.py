@@ -21,20 +21,20 @@ while time.monotonic() < end and seen[-1:] != [1]:
 print('teams of', seen)"""
 
 
-def contrast(output: Locator) -> float:
-    """Of the text of the first table with what is behind it, by WCAG's formula."""
+def contrast(text: Locator) -> float:
+    """Of the text with what is behind it, by WCAG's formula."""
     return float(
-        output.locator("table").first.evaluate(
-            """table => {
+        text.evaluate(
+            """text => {
   const parts = (colour) => colour.match(/[\\d.]+/g).map(Number);
   const light = (colour) => parts(colour).slice(0, 3).map((c) => c / 255)
     .map((c) => (c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4))
     .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-  let behind = table;
+  let behind = text;
   while (behind.parentElement && (parts(getComputedStyle(behind).backgroundColor)[3] === 0)) {
     behind = behind.parentElement;
   }
-  const [a, b] = [light(getComputedStyle(table.querySelector('td')).color),
+  const [a, b] = [light(getComputedStyle(text).color),
                   light(getComputedStyle(behind).backgroundColor)].sort((x, y) => y - x);
   return (a + 0.05) / (b + 0.05);
 }"""
@@ -53,7 +53,7 @@ def test_the_picture_in_both_themes(open_notebook: Open) -> None:
     for theme in ("JupyterLab Light", "JupyterLab Dark"):
         notebook.theme(theme)
         notebook.page.wait_for_timeout(300)
-        assert contrast(output) >= 4.5
+        assert contrast(output.locator("td").first) >= 4.5
         notebook.picture(f"threads-{theme.split()[1].lower()}")
     notebook.theme("JupyterLab Light")
 
@@ -91,7 +91,7 @@ def test_limits_are_changed_while_a_cell_runs(open_notebook: Open) -> None:
     notebook.dialog.get_by_role("button", name="Limit", exact=True).click()
     said = notebook.dialog.get_by_role("status")
     expect(said).to_contain_text(
-        re.compile("openmp scikit_learn.libs/libgomp.*: [?] -> at most 1, every thread, from")
+        "libgomp (scikit_learn): at most 1, every thread, from"
     )
     expect(output).to_contain_text("teams of [2, 1]")
     notebook.dialog.get_by_role("button", name="Close").click()
@@ -130,6 +130,48 @@ def test_bad_numbers_change_nothing(open_notebook: Open) -> None:
     notebook.page.keyboard.press("Escape")
     expect(notebook.dialog).to_have_count(0)
     expect(notebook.item).to_contain_text("blas 2")
+
+
+def test_the_dialog_by_keyboard(open_notebook: Open) -> None:
+    notebook = open_notebook(LOAD, BUSY, "%threads blas=8")
+    notebook.run(0)
+    expect(notebook.item).to_contain_text("on 2 CPUs")
+    expect(notebook.item).to_have_attribute("aria-haspopup", "dialog")
+    output = notebook.run(1, wait=False)
+    notebook.item.click()
+    dialog = notebook.page.get_by_role("dialog", name=re.compile("Threads of the_dialog"))
+    number = dialog.locator("input[name=openmp]")
+    said = dialog.get_by_role("status")
+    limit = dialog.get_by_role("button", name="Limit", exact=True)
+    number.fill("1")
+    number.press("Enter")
+    expect(said).to_contain_text("at most 1, every thread")
+    expect(output).to_contain_text("teams of [2, 1]")
+    # Neither an empty field nor what is no number ends that limit.
+    for typed in ("", "e"):
+        number.fill("")
+        number.press_sequentially(typed)
+        for act in (limit.click, lambda: number.press("Enter")):
+            act()
+            expect(said).to_contain_text("nothing was changed: type a")
+    expect(dialog.locator("tbody tr", has_text="libgomp").locator("td").nth(3)).to_have_text("1")
+    dialog.get_by_role("button", name="Undo").click()
+    expect(said).to_contain_text("ended the limits")
+    dialog.get_by_role("button", name="Close").click()
+    expect(dialog).to_have_count(0)
+    notebook.run(2)
+    expect(notebook.item).to_have_text(re.compile("blas 8 on 2 CPUs: too many"))
+    try:
+        for theme in ("JupyterLab Dark", "JupyterLab Light"):
+            notebook.theme(theme)
+            notebook.page.wait_for_timeout(300)
+            assert contrast(notebook.item) >= 4.5
+        notebook.page.set_viewport_size({"width": 480, "height": 800})
+        notebook.page.wait_for_timeout(500)
+        expect(notebook.item).to_be_in_viewport()
+        notebook.picture("status-narrow")
+    finally:
+        notebook.page.set_viewport_size({"width": 1100, "height": 900})
 
 
 def test_the_live_view(open_notebook: Open) -> None:

@@ -54,15 +54,14 @@ class Session:
             wanted.append(counts.get("openmp"))
         if not any(wanted):
             return None
-        return min(filter(None, [*wanted, pool["ceiling"]]))
+        return int(min(filter(None, [*wanted, pool["ceiling"]])))
 
     def allowed(self, pool: Mapping[str, Any]) -> int | None:
         """The count of a pool of a sample on the thread that runs cells: another thread that takes
         the sample reads a count of its own where the pool is of thread scope."""
         wanted = self.count_for(pool) if pool["scope"] == "thread" else None
-        if wanted is None:
-            return pool["allowed"]
-        return min(wanted, pool["limit"] or wanted)
+        seen: int | None = pool["allowed"]
+        return seen if wanted is None else min(wanted, int(pool["limit"] or wanted))
 
     def set(self, counts: Counts) -> limits | None:
         """Makes these the notebook's limits, in place of earlier ones; empty: none.

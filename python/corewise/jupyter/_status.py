@@ -15,7 +15,7 @@ from typing import Any
 from .._control import control, sample
 from .._errors import Error
 from .._project import APIS
-from .._table import short_name
+from .._table import pool_names, short_name
 from . import _words
 from ._frontends import Frontends
 from ._session import Session
@@ -65,19 +65,20 @@ class Status:
         counts = _words.counts(_words.split(str(words)))
         if not counts:
             control(os.getpid(), {"request": "restore"})
-            return "limits that were set here or by `corewise limit` are ended"
+            return "ended the limits that were set here or by `corewise limit`"
         apis = {name: threads for name, threads in counts.items() if name in APIS}
         pools = {name: threads for name, threads in counts.items() if name not in APIS}
         request = {"request": "limit", "limits": apis, "pools": pools}
         outcomes = control(os.getpid(), request)["outcomes"]
+        names = pool_names([(o["runtime"], o["path"]) for o in outcomes])
         said: list[str] = []
         reaches: set[str] = set()
-        for o in outcomes:
+        for name, o in zip(names, outcomes, strict=True):
             reach = o["reach"] + (f" ({o['reason']})" if o["reason"] else "")
             most = f"at most {o['at_most']}" if o["at_most"] else "?"
-            change = f"{o['before'] or '?'} -> {o['after'] or most}"
-            whom = "likewise" if reach in reaches else reach
-            said.append(f"{o['api']} {short_name(o['path'])}: {change}, {whom}")
+            change = f"{o['after']} (was {o['before'] or '?'})" if o["after"] else most
+            whom = "the same" if reach in reaches else reach
+            said.append(f"{name}: {change}, {whom}")
             reaches.add(reach)
         return "\n".join(said)
 

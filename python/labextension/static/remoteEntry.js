@@ -65,7 +65,8 @@
   function summary(state) {
     if (!state) return { text: 'threads: -', title: 'Run %load_ext corewise in a cell to see and limit the threads of this kernel' };
     if (state.governed && state.granted !== null) {
-      return { text: `threads: ${state.granted} of ${state.budget} granted`, title: 'Threads that are granted now to the programs that share the budget of this kernel' };
+      const above = state.granted > state.budget ? '. It may be above the budget: each call gets at least one thread, and most teams are never cut' : '';
+      return { text: `threads: ${state.granted} of ${state.budget} granted`, title: `Threads that are granted now to the programs that share the budget of this kernel${above}` };
     }
     const counts = APIS.flatMap((api) => {
       const threads = state.pools.filter((pool) => pool.api === api).map((pool) => pool.threads || 0);
@@ -88,6 +89,14 @@
         element('td', { textContent: pool.threads ?? '?', className: 'corewise-count' }),
         element('td', { textContent: pool.limit ?? '-', className: 'corewise-count' }))));
     };
+    // Nothing is sent where nothing, or no number, was typed: no words would end all limits.
+    const limit = () => {
+      const wrong = APIS.find((api) => inputs[api].validity.badInput);
+      const words = APIS.filter((api) => inputs[api].value !== '').map((api) => `${api}=${inputs[api].value}`);
+      if (wrong) message.textContent = `nothing was changed: type a whole number for ${wrong}`;
+      else if (!words.length) message.textContent = 'nothing was changed: type a number of threads first';
+      else apply(words.join(' '));
+    };
     const apply = async (words) => {
       message.textContent = 'asking the kernel ...';
       try {
@@ -103,8 +112,10 @@
         message.textContent = `nothing was changed: ${error.message}`;
       }
     };
-    const form = element('form', { method: 'dialog' },
-      element('h2', { textContent: `Threads of ${panel.title.label}` }),
+    const close = element('button', { type: 'button', textContent: 'Close', onclick: () => dialog.close() });
+    // The kernel judges the numbers, and says more than a browser would.
+    const form = element('form', { noValidate: true, onsubmit: (event) => { event.preventDefault(); limit(); } },
+      element('h2', { id: 'corewise-dialog-title', textContent: `Threads of ${panel.title.label}` }),
       element('table', {},
         element('caption', { textContent: `The budget is ${state.budget ?? 'unknown'}${state.governed ? '; the kernel is governed' : ''}.` }),
         element('thead', {}, element('tr', {}, ...heads.map(
@@ -112,23 +123,24 @@
       element('p', {}, ...APIS.map((api) => {
         inputs[api] = element('input', { type: 'number', min: 1, max: 32768, name: api });
         return element('label', {}, `${api} `, inputs[api]);
-      }), element('button', { type: 'button', textContent: 'Limit', onclick: () => apply(
-        APIS.filter((api) => inputs[api].value !== '').map((api) => `${api}=${inputs[api].value}`).join(' ')) }),
-      element('button', { type: 'button', textContent: 'Undo', title: 'End the limits that were set here or by corewise limit', onclick: () => {
+      }), element('button', { textContent: 'Limit' }), element('button', { type: 'button', textContent: 'Undo', title: 'End the limits that were set here or by corewise limit', onclick: () => {
         APIS.forEach((api) => { inputs[api].value = ''; });
         apply('');
       } })),
-      message, element('p', {}, element('button', { textContent: 'Close' })));
+      message, element('p', {}, close));
     const dialog = element('dialog', { className: 'corewise-dialog', onclose: () => dialog.remove() }, form);
+    dialog.setAttribute('aria-labelledby', 'corewise-dialog-title');
     show(state);
     document.body.append(dialog);
     dialog.showModal();
   }
 
   const STYLE = `
-    .corewise-item { cursor: pointer; border: 0; background: none; color: inherit; font: inherit; padding: 0 6px; height: 100%; }
-    .corewise-item:hover { background: var(--jp-layout-color3); }
-    .corewise-item.corewise-over { color: var(--jp-warn-color0); font-weight: bold; }
+    .corewise-item { cursor: pointer; border: 0; background: none; color: inherit; font: inherit; padding: 0 6px; height: 100%;
+      max-width: 60vw; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+    .corewise-item:hover { text-decoration: underline; }
+    .corewise-item.corewise-over { color: #a84300; font-weight: bold; }
+    [data-jp-theme-light="false"] .corewise-item.corewise-over { color: #ffb74d; }
     .corewise-dialog { color: var(--jp-ui-font-color1); background: var(--jp-layout-color1);
       border: 1px solid var(--jp-border-color1); border-radius: 4px; font-family: var(--jp-ui-font-family);
       font-size: var(--jp-ui-font-size1); max-width: 46em; }
@@ -151,6 +163,7 @@
       this.timer = 0;
       this.asking = false;
       this.button = element('button', { type: 'button', className: 'corewise-item', onclick: () => this.click() });
+      this.button.setAttribute('aria-haspopup', 'dialog');
       document.addEventListener('visibilitychange', () => this.soon(0));
     }
 
@@ -210,7 +223,10 @@
       this.button.title = title + (state && state.shared ? '. Another notebook or console uses this kernel too.' : '');
       const over = !!state && !state.governed && state.pools.some((pool) => (pool.threads || 0) > (state.budget ?? Infinity));
       this.button.classList.toggle('corewise-over', over);
-      if (over) this.button.title += '. More threads than CPUs: they wait for one another.';
+      if (over) {
+        this.button.textContent += ': too many';
+        this.button.title += '. More threads than CPUs: they wait for one another.';
+      }
     }
 
     click() {
@@ -238,7 +254,8 @@
         document.head.append(element('style', { textContent: STYLE }));
         const item = new Item();
         const node = element('div', {}, item.button);
-        bar.registerStatusItem(`${NAME}:status`, { item: new widgets.Widget({ node }), align: 'left', rank: 100 });
+        // JupyterLab takes items without a priority out of a narrow window.
+        bar.registerStatusItem(`${NAME}:status`, { item: new widgets.Widget({ node }), align: 'left', rank: 100, priority: 1 });
         tracker.currentChanged.connect((__, panel) => item.follow(panel));
         item.follow(tracker.currentWidget);
       }
