@@ -132,12 +132,18 @@ int of_last_death(const Context& context) {
     write_out(postmortem::death_json(death) + "\n");
     return death ? kFailed : kOk;
   }
-  if (!death) return show_findings({}, "the processes before: none left a report", context);
+  if (!death) {
+    write_out("No process left a report of its death.\n");
+    return kOk;
+  }
   const std::time_t when = death->time;
+  std::vector<Finding> findings = postmortem::explain(*death);
+  findings.front().what = postmortem::headline(*death);
   return show_findings(
-      postmortem::explain(*death),
-      fmt::format("process {}, which died {:%d %B %Y, %H:%M:%S} with {} threads ({})", death->pid,
-                  fmt::localtime(when), death->threads, death->program),
+      findings,
+      fmt::format("{}, process {}, which died on {:%d %B %Y, %H:%M:%S} with {} threads ({})",
+                  postmortem::name_of(*death), death->pid, fmt::localtime(when), death->threads,
+                  death->program),
       context);
 }
 
@@ -171,8 +177,7 @@ Action declare(CLI::App& app) {
   options->process =
       declare_process(app, "Examine a running process, from outside",
                       "Examine a process recorded in a folder laid out like /proc/PID");
-  app.add_flag("--last", options->last,
-               "Say what the last process died of that had corewise loaded");
+  app.add_flag("--last", options->last, "Say why the last process died that had corewise loaded");
   return [options](const Context& context) { return doctor(*options, context); };
 }
 
@@ -188,7 +193,9 @@ const Command kDoctor = {
         "\n"
         "A process that imported corewise or runs under 'corewise run' leaves a report when it "
         "dies "
-        "of a signal like SIGSEGV; --last explains the newest.\n"
+        "of a signal like SIGSEGV. --last explains the newest: in a notebook's kernel that of the "
+        "notebook, else that of the working directory, if it died within an hour of the newest of "
+        "all.\n"
         "\n"
         "The exit code is 0 where nothing is wrong or there are only notes, and 1 where there is a "
         "warning or a danger.\n"

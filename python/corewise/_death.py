@@ -36,6 +36,18 @@ class Death(Rich):
         return str(self._told["program"])
 
     @property
+    def notebook(self) -> str | None:
+        """The path of the notebook whose kernel it was, or that had started it; None: none had, or
+        that is not known. Jupyter's server tells kernels their notebook."""
+        path: str | None = self._told["notebook"]
+        return path
+
+    @property
+    def headline(self) -> str:
+        """Who died of what, in a sentence: "fit.ipynb died: 1,015 threads called OpenBLAS, ..."."""
+        return str(self._told["headline"])
+
+    @property
     def folder(self) -> str:
         """Its working directory."""
         return str(self._told["folder"])
@@ -73,20 +85,29 @@ class Death(Rich):
     def __repr__(self) -> str:
         said = "\n".join(shown(line) for line in self.stderr.rstrip().splitlines())
         words = f"\n\nIts last words:\n{said}" if said else ""
-        return f"{self._headline()}\n\n{self.findings!r}{words}"
+        return f"{self._shown_findings()!r}\n\n{self._details()}{words}"
 
     def _repr_html_(self) -> str:
         from . import _html
 
         words = _html.paragraph(f"Its last words: {self.stderr}") if self.stderr else ""
-        return _html.page(_html.paragraph(self._headline()), self.findings._repr_html_(), words)
+        return _html.page(
+            self._shown_findings()._repr_html_(),
+            words,
+            _html.paragraph(self._details()),
+        )
 
-    def _headline(self) -> str:
+    def _shown_findings(self) -> Findings:
+        """The first one says who died."""
+        first, *others = self.findings
+        return Findings([first._replace(what=shown(self.headline)), *others])
+
+    def _details(self) -> str:
         import time
 
         when = time.strftime("%d %B %Y, %H:%M:%S", time.localtime(self.time))
         return (
-            f"Process {self.pid} died by {self.signal}, {when}, with {self.threads} threads: "
+            f"Process {self.pid} ended by {self.signal} on {when}. It had {self.threads} threads: "
             f"{shown(self.program)}"
         )
 
@@ -98,8 +119,13 @@ class Death(Rich):
 
 
 def last_death() -> Death | None:
-    """The last of this user's processes that died of SIGSEGV, SIGABRT or the like after it had
-    imported corewise, or under `corewise run`; None where there is none. Safe from any thread."""
+    """How a process of this user died of SIGSEGV, SIGABRT or the like after it had imported
+    corewise, or under `corewise run`; None if none did. Safe from any thread.
+
+    In a notebook's kernel that is the last death of the same notebook, elsewhere the last in the
+    working directory; where there is none, or a later one died more than an hour after it, the last
+    of all.
+    """
     document = json.loads(_core.last_death_json())
     if document["death"] is None:
         return None

@@ -56,9 +56,9 @@ def _sentences(finding: Finding) -> str:
 
 
 def _paragraphs(finding: Finding) -> str:
-    from html import escape
+    from ._html import words
 
-    what, why, remedy = map(escape, finding[2:])
+    what, why, remedy = map(words, finding[2:])
     return f"<strong>{what}</strong><br/>Why: {why}<br/>What to do: {remedy}"
 
 

@@ -39,8 +39,21 @@ def page(*parts: str) -> str:
     return f'{_STYLE}<div class="corewise">{"".join(parts)}</div>'
 
 
+def words(text: str) -> str:
+    """Text in a page; what is between backticks is code."""
+    pieces = escape(text).split("`")
+    if len(pieces) % 2 == 0:  # a lone one
+        return escape(text)
+    return "".join(f"<code>{piece}</code>" if i % 2 else piece for i, piece in enumerate(pieces))
+
+
 def paragraph(text: str) -> str:
-    return f"<p>{escape(text)}</p>"
+    return f"<p>{words(text)}</p>"
+
+
+def verdict(text: str) -> str:
+    """What all below it comes to, in a sentence."""
+    return f"<p><strong>{words(text)}</strong></p>"
 
 
 class Markup(str):

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "../govern/bends.h"
@@ -25,6 +27,14 @@ int whole_at(const JsonValue& object, std::string_view key) {
 
 std::string file(const std::string& path) { return std::string(file_name(path)); }
 
+// What a notebook's kernel is started as; a child that it forks has the same command line.
+constexpr std::string_view kKernel = "ipykernel_launcher";
+
+bool is_of(const Asker& asker, const Death& death) {
+  if (!asker.notebook.empty()) return death.notebook == asker.notebook;
+  return !asker.folder.empty() && death.folder == asker.folder;
+}
+
 std::string signal_name(int signal) {
   constexpr std::pair<int, const char*> kNames[] = {{SIGSEGV, "SIGSEGV"}, {SIGBUS, "SIGBUS"},
                                                     {SIGILL, "SIGILL"},   {SIGFPE, "SIGFPE"},
@@ -35,25 +45,36 @@ std::string signal_name(int signal) {
   return "signal " + std::to_string(signal);
 }
 
-std::string threads_in_words(const Death& death) {
-  return std::to_string(death.threads) + (death.threads == 1 ? " thread" : " threads");
+// "1,015": thousands apart.
+std::string grouped(int number) {
+  std::string digits = std::to_string(number);
+  for (std::size_t at = digits.size(); at > 3;) digits.insert(at -= 3, ",");
+  return digits;
 }
 
-Finding ran_out(const Death& death, const DeadPool& pool, bool proven) {
-  const std::string slots = std::to_string(pool.caller_slots);
-  return {"death-openblas-slots", Severity::kDanger,
-          file(pool.path) +
-              (proven ? " ran out of work buffers: " : " probably ran out of work buffers: ") +
-              "it has room for " + slots + " calls at the same time, and the process had " +
-              threads_in_words(death),
-          "Every thread that is inside OpenBLAS needs a buffer of its own, also where BLAS is "
-          "limited to one "
-          "thread. Past the last one OpenBLAS writes outside its tables, and the process dies "
-          "there or later.",
-          "Keep it from happening: `corewise run -- ...`, `corewise.govern()` or `%govern on` "
-          "replace the table. Or have "
-          "fewer callers: OMP_NUM_THREADS=" +
-              slots + ", `%threads openmp=" + slots + "`."};
+// Of copies that ran out, or probably did; one cause, however many there are.
+Finding ran_out(const Death& death, const std::vector<const DeadPool*>& pools, bool proven) {
+  const int slots = (*std::ranges::min_element(pools, {}, &DeadPool::caller_slots))->caller_slots;
+  const std::string room = grouped(slots);
+  std::string files;
+  for (const DeadPool* pool : pools) files += (files.empty() ? "" : ", ") + file(pool->path);
+  const std::string what =
+      death.threads > slots
+          ? grouped(death.threads) + " threads " + (proven ? "" : "probably ") +
+                "called OpenBLAS, which has room for " + room
+          : "OpenBLAS ran out of work buffers: it has room for " + room + " calls at once";
+  const std::string cure =
+      death.kernel ? "Start the notebook with `%load_ext corewise` and `%govern on`: corewise then "
+                     "replaces the table. Or use fewer callers: `%threads openmp=" +
+                         std::to_string(slots) + "`."
+                   : "Start it as `corewise run -- ...`, which replaces the table; in Python "
+                     "corewise.govern() does so too. Or use fewer callers: OMP_NUM_THREADS=" +
+                         std::to_string(slots) + ".";
+  return {"death-openblas-slots", Severity::kDanger, what,
+          "Every thread that is inside OpenBLAS (" + files +
+              ") needs a buffer of its own, even if BLAS is limited to one thread. When none is "
+              "left, OpenBLAS writes outside its tables, and the process dies there or later.",
+          cure};
 }
 
 // Its code was running, or only stood on the stack: there an address may also be left from before.
@@ -214,6 +235,10 @@ void write(Json& json, const Bent& bent) {
 
 void write(Json& json, const Death& death) {
   json.open('{').field("pid", death.pid).field("program", death.program);
+  json.field("name", name_of(death)).field("headline", headline(death));
+  json.key("notebook");
+  death.notebook.empty() ? json.null() : json.value(death.notebook);
+  json.field("kernel", death.kernel);
   json.field("folder", death.folder).field("time", death.time);
   json.field("signal", signal_name(death.signal)).field("module", death.module);
   json.field("threads", death.threads).field("governed", death.governed);
@@ -259,6 +284,8 @@ Result<Death> read_death(std::string_view report) {
     return Error{CW_BAD_ARGUMENT, "it is no report of a death"};
   }
   death.program = top.text_at("program");
+  death.notebook = top.text_at("notebook");
+  death.kernel = top.truth_at("kernel") && !death.notebook.empty();
   death.folder = top.text_at("folder");
   death.time = static_cast<std::int64_t>(std::clamp(top.number_at("time"), 0.0, 1e15));
   death.module = top.text_at("module");
@@ -289,13 +316,14 @@ std::vector<Finding> explain(const Death& death) {
   for (const auto known : {two_openmps, numba_concurrent, numba_fork}) {
     if (auto finding = known(death)) findings.push_back(*std::move(finding));
   }
-  for (const DeadPool& pool : death.pools) {
-    if (pool.ran_out) findings.push_back(ran_out(death, pool, true));
-  }
-  for (const DeadPool& pool : death.pools) {
-    if (findings.empty() && looks_exhausted(death, pool)) {
-      findings.push_back(ran_out(death, pool, false));
+  for (const bool proven : {true, false}) {
+    std::vector<const DeadPool*> exhausted;
+    for (const DeadPool& pool : death.pools) {
+      if (proven ? pool.ran_out : findings.empty() && looks_exhausted(death, pool)) {
+        exhausted.push_back(&pool);
+      }
     }
+    if (!exhausted.empty()) findings.push_back(ran_out(death, exhausted, proven));
   }
   for (const DeadPool& pool : death.pools) {
     if (findings.empty() && pool.inside) findings.push_back(inside(death, pool));
@@ -305,14 +333,62 @@ std::vector<Finding> explain(const Death& death) {
   return findings;
 }
 
+std::string name_of(const Death& death) {
+  if (death.kernel) return file(death.notebook);
+  std::string_view rest = death.program;
+  const std::string_view program = file_name(cut(rest, ' '));
+  if (program.starts_with("python")) {
+    const std::string_view script = cut(rest, ' ');
+    if (script == "-m") {
+      const std::string_view module = cut(rest, ' ');
+      return module == kKernel ? "a notebook's kernel" : std::string(module);
+    }
+    if (!script.empty() && !script.starts_with('-')) return std::string(file_name(script));
+  }
+  return program.empty() ? "it" : std::string(program);
+}
+
+std::string headline(const Death& death) {
+  constexpr std::string_view kIt = "it died";
+  std::string subject = name_of(death);
+  if (!death.notebook.empty() && !death.kernel) {
+    const std::string notebook = file(death.notebook);
+    subject = death.program.find(kKernel) != death.program.npos
+                  ? "a process that " + notebook + " forked"
+                  : "a process that " + notebook + " started (" + subject + ")";
+  }
+  std::string what = explain(death).front().what;
+  return subject + (what.starts_with(kIt) ? what.substr(2) : " died: " + what);
+}
+
+const Death* death_for(const Asker& asker, const std::vector<Death>& deaths) {
+  constexpr std::int64_t kHour = 3600;
+  if (deaths.empty()) return nullptr;
+  const Death& newest = deaths.front();
+  const auto found = std::ranges::find_if(deaths, [&](const Death& death) {
+    const bool counts = !asker.notebook.empty() || newest.time - death.time < kHour;
+    return counts && is_of(asker, death);
+  });
+  return found != deaths.end() ? &*found : &newest;
+}
+
 Result<std::optional<Death>> last_death() {
-  const std::string path = newest_report();
-  if (path.empty()) return std::optional<Death>();
-  const auto text = os::read_file(path, kLargest);
-  if (!text) return text.error();
-  auto death = read_death(*text);
-  if (!death) return Error{death.error().status, path + ": " + death.error().what};
-  return std::optional<Death>(*std::move(death));
+  std::vector<Death> deaths;
+  std::optional<Error> damaged;  // where the newest cannot be read
+  for (const std::string& path : reports_by_age()) {
+    const auto text = os::read_file(path, kLargest);
+    auto death = text ? read_death(*text) : Result<Death>(text.error());
+    if (death) {
+      deaths.push_back(*std::move(death));
+    } else if (deaths.empty() && !damaged) {
+      damaged = Error{death.error().status, path + ": " + death.error().what};
+    }
+  }
+  std::error_code gone;
+  const Asker asker{own_notebook(), std::filesystem::current_path(gone).string()};
+  const Death* const found = death_for(asker, deaths);
+  if (damaged && (found == nullptr || !is_of(asker, *found))) return *damaged;
+  return found != nullptr ? std::optional<Death>(*found) : std::nullopt;
 }
 
 std::string death_json(const std::optional<Death>& death) {

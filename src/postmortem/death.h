@@ -41,6 +41,8 @@ struct Bent {
 struct Death {
   int pid = 0;
   std::string program;
+  std::string notebook;  // its path, where a notebook's kernel died or a process that one started
+  bool kernel = false;   // it was that notebook's kernel itself
   std::string folder;
   std::int64_t time = 0;  // seconds since 1970
   int signal = 0;
@@ -58,7 +60,26 @@ Result<Death> read_death(std::string_view report);
 // What happened, why, and what to do; at least one finding.
 std::vector<Finding> explain(const Death& death);
 
-// From the newest report; none if there is no report, an Error that names the file if it is none.
+// What a person calls it: the notebook or the script, not the interpreter that ran it. "it" where
+// nothing is known.
+std::string name_of(const Death& death);
+
+// "crash4.ipynb died: 1,015 threads called OpenBLAS, which has room for 128"
+std::string headline(const Death& death);
+
+// Of whom a question about the last death is: a notebook, or who stands in a folder.
+struct Asker {
+  std::string notebook;
+  std::string folder;
+};
+
+// The one of these, newest first, that such a question is about: in a notebook the newest of that
+// notebook; elsewhere the newest of that folder, unless another one died an hour later. Without
+// such a one, the newest. Null: none.
+const Death* death_for(const Asker& asker, const std::vector<Death>& deaths);
+
+// For this process; none if there is no report, an Error that names the newest file if that is no
+// report and no other one is of this notebook or folder.
 Result<std::optional<Death>> last_death();
 
 // A death and its findings, docs/postmortem.md; null and none where nothing died.

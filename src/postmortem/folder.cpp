@@ -7,12 +7,15 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <iterator>
 #include <memory>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
 
 #include "../os/private_folder.h"
+#include "../text.h"
 
 namespace corewise::postmortem {
 namespace {
@@ -42,6 +45,12 @@ struct Report {
   timespec at{};
 };
 
+void newest_first(std::vector<Report>& all) {
+  std::ranges::stable_sort(all, [](const Report& a, const Report& b) {
+    return std::pair(a.at.tv_sec, a.at.tv_nsec) > std::pair(b.at.tv_sec, b.at.tv_nsec);
+  });
+}
+
 // Newest first: of files that are this user's alone.
 std::vector<Report> reports(const Folder& folder) {
   std::vector<Report> found;
@@ -59,9 +68,7 @@ std::vector<Report> reports(const Folder& folder) {
     report.at = seen.st_mtim;
     found.push_back(std::move(report));
   }
-  std::ranges::sort(found, [](const Report& a, const Report& b) {
-    return std::pair(a.at.tv_sec, a.at.tv_nsec) > std::pair(b.at.tv_sec, b.at.tv_nsec);
-  });
+  newest_first(found);
   return found;
 }
 
@@ -92,18 +99,21 @@ void remove_old_reports(const std::vector<Folder>& folders) {
   }
 }
 
-std::string newest_report() {
-  Report newest;
-  for (const Folder& folder : candidates()) {
-    for (Report& report : reports(folder)) {
-      if (newest.path.empty() || std::pair(report.at.tv_sec, report.at.tv_nsec) >
-                                     std::pair(newest.at.tv_sec, newest.at.tv_nsec)) {
-        newest = std::move(report);
-      }
-      break;
-    }
-  }
-  return newest.path;
+std::vector<std::string> reports_by_age() {
+  std::vector<Report> all;
+  for (const Folder& folder : candidates())
+    std::ranges::move(reports(folder), std::back_inserter(all));
+  newest_first(all);
+  std::vector<std::string> paths;
+  for (Report& report : all) paths.push_back(std::move(report.path));
+  return paths;
+}
+
+std::string own_notebook() {
+  const char* path = std::getenv("JPY_SESSION_NAME");  // NOLINT(concurrency-mt-unsafe)
+  constexpr std::size_t kLongest = 1024;               // a report has room for so much
+  if (path == nullptr || std::string_view(path).size() > kLongest) return {};
+  return file_name(path).empty() ? std::string() : path;
 }
 
 }  // namespace corewise::postmortem

@@ -24,7 +24,11 @@ Result<std::vector<Folder>> death_folders();
 // Removes all but the newest reports.
 void remove_old_reports(const std::vector<Folder>& folders);
 
-// The newest report of them all; empty if there is none.
-std::string newest_report();
+// All reports, the newest first.
+std::vector<std::string> reports_by_age();
+
+// The path of the notebook whose kernel this process is, or belongs to, as Jupyter's server says it
+// (JPY_SESSION_NAME); empty: not known.
+std::string own_notebook();
 
 }  // namespace corewise::postmortem

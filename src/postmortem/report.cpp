@@ -242,6 +242,11 @@ bool write_report(const Scene& scene, int signal, const Place& place) noexcept {
   text.add("{\"schema_version\":1");
   field("pid", static_cast<std::uint64_t>(::getpid()));
   field("program", scene.program);
+  if (!scene.notebook.empty()) {
+    field("notebook", scene.notebook);
+    text.add(",\"kernel\":");
+    text.add(scene.kernel == ::getpid() ? "true" : "false");
+  }
   if (::syscall(SYS_getcwd, working_folder.data(), working_folder.size()) > 0) {
     field("folder", std::string_view(working_folder.data()));
   }

@@ -24,6 +24,10 @@ struct ScenePool {
 
 struct Scene {
   std::string program;
+  // Of the Jupyter notebook that started this process, or one above it; empty: none did.
+  std::string notebook;
+  // The process that is the kernel of that notebook; 0: none. Forked children keep the number.
+  int kernel = 0;
   std::vector<Folder> folders;
   std::vector<ScenePool> pools;
   // A handler may still read it; and what nothing points to, a leak checker reports to the host.

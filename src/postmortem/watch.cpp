@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <mutex>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -42,6 +43,15 @@ struct Handled {
 };
 constinit Handled handled{};
 constinit std::atomic<std::uint64_t> marks{0x9e3779b97f4a7c15};
+
+// Whether this process is a notebook's kernel, and not one that a kernel started: those have the
+// same variables.
+bool is_kernel(const std::string& program) {
+  if (own_notebook().empty()) return false;
+  const char* parent = std::getenv("JPY_PARENT_PID");  // NOLINT(concurrency-mt-unsafe)
+  return program.find("ipykernel_launcher") != program.npos ||
+         (parent != nullptr && parent == std::to_string(::getppid()));
+}
 
 std::mutex& watch_lock() {
   static auto* lock = [] {
@@ -182,7 +192,10 @@ std::optional<Error> watch() {
   auto folders = death_folders();
   if (!folders) return folders.error();
   remove_old_reports(*folders);
-  scene.store(draw_scene({os::own_command(), *std::move(folders), {}}));
+  std::string program = os::own_command();
+  const int kernel = is_kernel(program) ? ::getpid() : 0;
+  scene.store(
+      draw_scene({std::move(program), own_notebook(), kernel, *std::move(folders), {}, nullptr}));
   take_over(on_signal, on_end);
   return std::nullopt;
 }

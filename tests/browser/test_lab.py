@@ -220,9 +220,48 @@ def test_a_kernel_restart_and_a_kernel_without_corewise(open_notebook: Open) -> 
     expect(notebook.item).to_have_text("threads: -")
     notebook.run(1)
     expect(notebook.item).to_have_text("threads: -")
-    expect(notebook.item).to_have_attribute("title", re.compile("Run %load_ext corewise"))
+    expect(notebook.item).to_have_attribute("title", re.compile("run %load_ext corewise"))
     notebook.run(0)
     expect(notebook.item).to_contain_text("on 2 CPUs")
+
+
+def test_the_moment_of_death(open_notebook: Open) -> None:
+    crash = "import ctypes; ctypes.string_at(16)"
+    notebook = open_notebook(LOAD, crash, "corewise.govern_report()['governed']")
+    notebook.run(0)
+    expect(notebook.item).to_contain_text("on 2 CPUs")
+    notebook.run(1, wait=False)
+    page = notebook.page
+    page.get_by_role("dialog").get_by_role("button", name="Ok").click()
+    died = "the_moment_of_death.ipynb died by SIGSEGV in libc.so.6"
+    expect(notebook.item).to_contain_text(died)
+    notebook.picture("death-item")
+    page.get_by_role("button", name="Why?").click()
+    dialog = page.get_by_role("dialog", name=re.compile(died))
+    expect(dialog).to_contain_text("Why: Nothing on the stack")
+    expect(dialog).to_contain_text("What to do: ")
+    notebook.picture("death-dialog")
+    dialog.get_by_role("button", name="Close").click()
+    page.get_by_role("button", name="Restart governed").click()
+    expect(notebook.item).to_have_text("threads: 0 of 2 granted")
+    expect(page.get_by_role("button", name="Why?")).to_be_hidden()
+    page.evaluate(
+        "code => window.jupyterapp.shell.currentWidget.content.widgets[2]"
+        ".model.sharedModel.setSource(code)",
+        "import corewise\ncorewise.govern_report()['governed']",
+    )
+    expect(notebook.run(2)).to_contain_text("True")
+
+
+def test_corewise_is_loaded_by_a_click(open_notebook: Open) -> None:
+    notebook = open_notebook("import numpy", "%threads off")
+    notebook.run(0)
+    expect(notebook.item).to_have_text("threads: -")
+    notebook.item.click()
+    notebook.dialog.get_by_role("button", name="Load corewise").click()
+    expect(notebook.dialog).to_have_count(0)
+    expect(notebook.item).to_contain_text("blas 2 on 2 CPUs")
+    expect(notebook.run(1)).to_contain_text("limits nothing")
 
 
 def test_a_closed_notebook_is_asked_no_more(open_notebook: Open) -> None:

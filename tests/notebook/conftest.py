@@ -104,10 +104,11 @@ class Kernel:
 
 
 @contextmanager
-def started(folder: Path) -> Iterator[Kernel]:
-    """A kernel of its own."""
+def started(folder: Path, notebook: str = "") -> Iterator[Kernel]:
+    """A kernel of its own; of that notebook in the folder, as Jupyter's server tells kernels."""
     manager = KernelManager(kernel_name="python3")
-    manager.start_kernel(cwd=str(folder), env=ENVIRONMENT)
+    own = {"JPY_SESSION_NAME": str(folder / notebook)} if notebook else {}
+    manager.start_kernel(cwd=str(folder), env=ENVIRONMENT | own)
     client = manager.blocking_client()
     client.start_channels()
     client.wait_for_ready(timeout=60)

@@ -77,7 +77,7 @@ def test_one_thing_in_every_spelling(kernel: Kernel, typed: str) -> None:
 def test_limits_of_others_are_told(kernel: Kernel) -> None:
     cell = kernel("with corewise.limits(openmp=1, blas=1):\n    get_ipython().run_line_magic('threads', '')")
     told = cell.shown[0]["text/plain"].replace("\n", " ")
-    assert told.startswith("This notebook limits nothing. corewise.limits limits openblas (numpy)")
+    assert "This notebook limits nothing. corewise.limits limits openblas (numpy) to" in told
     assert "openblas (scipy) to 1 thread, libgomp (scikit_learn) to 1 thread." in told
     kernel("%threads blas=1\nopen = corewise.limits(blas=2, openmp=2)")
     told = kernel("%threads").shown[0]["text/plain"]
@@ -289,19 +289,35 @@ def test_loading_twice_and_unloading(kernel: Kernel) -> None:
     kernel("%load_ext corewise")
 
 
-def test_the_next_kernel_says_what_killed_the_one_before(tmp_path: Path) -> None:
-    with started(tmp_path) as dying:
+def _die(kernel: Kernel) -> None:
+    kernel.send("import ctypes; ctypes.string_at(16)")
+    for _ in range(300):
+        if not kernel.manager.is_alive():
+            break
+        time.sleep(0.1)
+    assert not kernel.manager.is_alive()
+
+
+@pytest.mark.parametrize("notebook", ["fit.ipynb", ""])
+def test_the_next_kernel_says_what_killed_the_one_before(tmp_path: Path, notebook: str) -> None:
+    with started(tmp_path, notebook) as dying:
         assert dying("%load_ext corewise").text == ""
-        assert "no process" in dying("%threads why").text
-        dying.send("import ctypes; ctypes.string_at(16)")
-        for _ in range(300):
-            if not dying.manager.is_alive():
-                break
-            time.sleep(0.1)
-        assert not dying.manager.is_alive()
-    with started(tmp_path) as after:
+        _die(dying)
+    who = notebook or "a notebook's kernel"
+    with started(tmp_path, notebook) as after:
         said = after("%load_ext corewise").text
-        assert "died here less than a minute ago" in said and "%threads why" in said
-        (shown,) = after("%threads why").shown
-        for part in ("died by SIGSEGV", "faulthandler"):
-            assert part in shown["text/plain"] and part in shown["text/html"]
+        assert said.startswith(f"corewise: less than a minute ago {who} died by SIGSEGV")
+        assert said.endswith("See %threads why\n")
+        cell = after("%threads why")
+        assert cell.text == ""
+        for part in (f"{who} died by SIGSEGV in libc.so.6", "faulthandler"):
+            assert part in cell.shown[0]["text/plain"] and part in cell.shown[0]["text/html"]
+        told = after("corewise.jupyter._deaths.just_died()").shown[0]
+        assert told["application/json"]["headline"].startswith(f"{who} died by SIGSEGV")  # type: ignore[index]
+    if notebook:  # another one in the same folder did not die
+        with started(tmp_path, "other.ipynb") as other:
+            assert other("%load_ext corewise").text == ""
+            assert "application/json" not in other("corewise.jupyter._deaths.just_died()").shown[0]
+            cell = other("%threads why")
+            assert "this notebook left no report" in cell.text
+            assert "fit.ipynb died" in cell.shown[0]["text/plain"]

@@ -179,13 +179,44 @@ sklearn.cluster.KMeans(1024, init=X[:1024], n_init=1, max_iter=1).fit(X)
     assert done.returncode < 0
     found = last(state)["findings"][0]
     assert found["id"] == "death-openblas-slots"
-    assert "room for 128 calls at the same time" in found["what"]
-    assert "%govern on" in found["remedy"]
+    assert "threads called OpenBLAS, which has room for 128" in found["what"]
+    assert "corewise run" in found["remedy"]
     shown = subprocess.run(
         ["corewise", "doctor", "--last"], env=state, capture_output=True, text=True, check=False
     )
     assert shown.returncode == 1
     assert found["what"] in " ".join(shown.stdout.split())
+
+
+def test_a_notebook_is_told_of_its_own_deaths(state, tmp_path):
+    def shown(notebook, cwd=tmp_path):
+        env = {**state, "JPY_SESSION_NAME": notebook} if notebook else state
+        told = run("print(corewise.last_death().headline)", env, cwd=cwd)
+        said = subprocess.run(
+            ["corewise", "doctor", "--last"], env=env, cwd=cwd, capture_output=True, text=True
+        )
+        assert told.stdout.strip() in " ".join(said.stdout.split())
+        return told.stdout
+
+    def die(notebook, **more):
+        dead = {**state, "JPY_SESSION_NAME": notebook, "JPY_PARENT_PID": str(os.getpid())}
+        assert run(CRASH, dead, cwd=tmp_path, **more).returncode == -signal.SIGSEGV
+
+    a, b = str(tmp_path / "a.ipynb"), str(tmp_path / "b.ipynb")
+    die(a)
+    assert shown(a).startswith("a.ipynb died by SIGSEGV in libc.so.6")
+    assert shown("").startswith("a.ipynb died")
+    die(b)
+    assert shown(a).startswith("a.ipynb died")
+    assert shown(b).startswith("b.ipynb died")
+    assert shown("").startswith("b.ipynb died")
+    # What a kernel starts has its variables, and is not the kernel.
+    dies = "import corewise, os; os.abort()"
+    child = f"import subprocess\nsubprocess.run([sys.executable, '-c', '{dies}'])"
+    run(
+        "import sys\n" + child, {**state, "JPY_SESSION_NAME": a, "JPY_PARENT_PID": str(os.getpid())}
+    )
+    assert shown(a).startswith("a process that a.ipynb started (python")
 
 
 def test_off(state):

@@ -2,11 +2,15 @@
 #include <doctest/doctest.h>
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "postmortem/death.h"
 
 using namespace corewise;
 using postmortem::explain;
+using postmortem::headline;
+using postmortem::name_of;
 using postmortem::read_death;
 
 namespace {
@@ -35,15 +39,95 @@ std::string told(const std::string& text) {
 }  // namespace
 
 TEST_CASE("death: buffers that ran out are named, with the arithmetic") {
-  CHECK(
-      told(report(openblas(",\"ran_out\":true"))) ==
-      "death-openblas-slots: libopenblas.so ran out of work buffers: it has room for 128 calls at "
-      "the same time, and the process had 1001 threads");
+  CHECK(told(report(openblas(",\"ran_out\":true"))) ==
+        "death-openblas-slots: 1,001 threads called OpenBLAS, which has room for 128");
+  // By the time of the report most of the threads may be gone.
+  CHECK(told(report(openblas(",\"ran_out\":true"), "", "\"threads\":3,\"governed\":false")) ==
+        "death-openblas-slots: OpenBLAS ran out of work buffers: it has room for 128 calls at "
+        "once");
+}
+
+TEST_CASE("death: two copies that ran out are one cause") {
+  const std::string one = openblas(",\"ran_out\":true");
+  const auto death = read_death(report(
+      one +
+      R"(,{"runtime":"openblas","path":"/w/libscipy.so","caller_slots":128,"ran_out":true})"));
+  REQUIRE(death);
+  const auto findings = explain(*death);
+  REQUIRE(findings.size() == 1);
+  CHECK(findings[0].why.find("(libopenblas.so, libscipy.so)") != std::string::npos);
+}
+
+namespace {
+
+postmortem::Death of(const std::string& fields) {
+  const auto death = read_death(report("", "", "\"threads\":2" + fields));
+  REQUIRE(death);
+  return *death;
+}
+
+const std::string kNotebook = R"(,"notebook":"/home/me/fit.ipynb")";
+
+}  // namespace
+
+TEST_CASE("death: it is called what a person calls it") {
+  CHECK(headline(of(kNotebook + ",\"kernel\":true")).starts_with("fit.ipynb died by SIGSEGV in"));
+  CHECK(headline(of(kNotebook)).starts_with("a process that fit.ipynb started (t.py) died by"));
+  CHECK(headline(of("")).starts_with("t.py died by SIGSEGV in libx.so"));
+  CHECK(of(",\"kernel\":true").kernel == false);  // of no notebook
+  postmortem::Death death = of(kNotebook);
+  for (const auto& [program, name] :
+       {std::pair("/usr/bin/python3 /home/me/train.py 4", "train.py"),
+        std::pair("python -m pytest -q", "pytest"),
+        std::pair("python -m ipykernel_launcher -f x", "a notebook's kernel"),
+        std::pair("python3.11 -c x", "python3.11"), std::pair("/opt/bin/R --no-echo", "R"),
+        std::pair("", "it")}) {
+    death.program = program;
+    CHECK(name_of(death) == name);
+  }
+  death.program = "python -m ipykernel_launcher -f kernel.json";
+  CHECK(headline(death).starts_with("a process that fit.ipynb forked died"));
+  death = of(kNotebook + ",\"kernel\":true");
+  postmortem::DeadPool pool;
+  pool.runtime = "openblas";
+  pool.path = "/w/lib.so";
+  pool.caller_slots = 128;
+  pool.ran_out = true;
+  death.pools.push_back(pool);
+  death.threads = 1015;
+  CHECK(headline(death) == "fit.ipynb died: 1,015 threads called OpenBLAS, which has room for 128");
+  CHECK(explain(death)[0].remedy.find("%govern on") < explain(death)[0].remedy.find("%threads"));
+  CHECK(explain(death)[0].remedy.find("corewise run") == std::string::npos);
+}
+
+TEST_CASE("death: the one that a question is about") {
+  std::vector<postmortem::Death> deaths(3);
+  deaths[0].folder = "/elsewhere";
+  deaths[0].time = 10'000;
+  deaths[1].folder = "/home/me";
+  deaths[1].notebook = "/home/me/a.ipynb";
+  deaths[1].time = 9'000;
+  deaths[2].folder = "/home/me";
+  deaths[2].notebook = "/home/me/b.ipynb";
+  deaths[2].time = 1'000;
+  const auto asked = [&](const char* notebook, const char* folder) {
+    return death_for({notebook, folder}, deaths) - deaths.data();
+  };
+  CHECK(asked("/home/me/a.ipynb", "/home/me") == 1);
+  CHECK(asked("/home/me/b.ipynb", "/home/me") == 2);
+  CHECK(asked("/home/me/c.ipynb", "/home/me") == 0);
+  CHECK(asked("", "/home/me") == 1);
+  CHECK(asked("", "/nowhere") == 0);
+  deaths[1].time = 6'000;  // more than an hour before the newest
+  CHECK(asked("", "/home/me") == 0);
+  CHECK(asked("/home/me/a.ipynb", "/home/me") == 1);
+  deaths.clear();
+  CHECK(death_for({"", "/home/me"}, deaths) == nullptr);
 }
 
 TEST_CASE("death: where the library does not tell, more threads than buffers make it probable") {
-  CHECK(
-      told(report(openblas(""), "0")).starts_with("death-openblas-slots: libopenblas.so probably"));
+  CHECK(told(report(openblas(""), "0")) ==
+        "death-openblas-slots: 1,001 threads probably called OpenBLAS, which has room for 128");
   CHECK(told(report(openblas(""), "0", "\"threads\":128,\"governed\":false"))
             .starts_with("death-inside-pool"));
   CHECK(told(report(openblas(""), "0", "\"threads\":1001,\"governed\":true"))

@@ -2,7 +2,7 @@
 
 _words reads what stands behind %threads; _session knows what holds for this kernel and applies it;
 _magics are the commands; _overview is what `%threads` shows; _status answers JupyterLab's item;
-_dangers warns before a cell that may kill the kernel; _live is the live view.
+_dangers warns before a cell that may kill the kernel; _deaths knows of the kernel before; _live is the live view.
 """
 
 from __future__ import annotations
@@ -25,44 +25,18 @@ def load(shell: InteractiveShell) -> None:
     if _loaded is not None:
         return
     from .._errors import Error
+    from . import _deaths
     from ._magics import Magics
 
     _loaded = Magics(shell)
     _loaded.register()
-    _tell_of_the_one_before()
+    if told := _deaths.of_the_kernel_before():
+        print(f"corewise: {told}")
     try:
         _loaded.apply_project()
     except Error as error:
         what = str(error).removesuffix(".")
         print(f"corewise: error: {what}; nothing of it was applied", file=sys.stderr)
-
-
-def _tell_of_the_one_before() -> None:
-    """One sentence if a process of this folder died within the hour before this kernel began."""
-    import os
-    import time
-
-    from .._death import last_death
-
-    death = last_death()
-    if death is None:
-        return
-    try:
-        if death.folder != os.getcwd():
-            return
-    except FileNotFoundError:  # the working directory was removed
-        return
-    age = time.time() - death.time
-    if age < 3600 and death.pid != os.getpid():
-        what = death.findings[0].what
-        print(f"corewise: process {death.pid} died here {_ago(age)} ago: {what}. See %threads why")
-
-
-def _ago(seconds: float) -> str:
-    minutes = int(seconds / 60)
-    if minutes < 1:
-        return "less than a minute"
-    return "a minute" if minutes == 1 else f"{minutes} minutes"
 
 
 def unload(shell: InteractiveShell) -> None:

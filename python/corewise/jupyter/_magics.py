@@ -22,6 +22,7 @@ from .._project import NAME, project
 from .._table import pool_names
 from . import _words
 from ._dangers import Dangers
+from ._deaths import is_of_this_notebook
 from ._frontends import Frontends
 from ._overview import Overview
 from ._session import Session
@@ -198,9 +199,11 @@ class Magics:
     def _why(self) -> None:
         death = last_death()
         if death is None:
-            _say("no process that had corewise loaded died and left a report")
-        else:
-            _show(death)
+            _say("no process left a report of its death")
+            return
+        if not is_of_this_notebook(death):
+            _say("this notebook left no report of a death; this is the last one of all")
+        _show(death)
 
     def _show_live(self) -> None:
         try:

@@ -50,6 +50,24 @@
     });
   }
 
+  // Runs code in the kernel without a trace in the notebook, once the cell that runs has ended, and
+  // evaluates an expression; what the expression is, as JSON, or null. Rejects if one of them fails.
+  async function runQuietly(kernel, code, expression = 'None') {
+    const content = {
+      code, silent: true, store_history: false, allow_stdin: false, stop_on_error: false,
+      user_expressions: { [NAME]: expression }
+    };
+    const reply = (await kernel.requestExecute(content, true).done).content;
+    const value = reply.status === 'ok' ? reply.user_expressions[NAME] : reply;
+    if (value.status !== 'ok') throw new Error(value.evalue || 'the kernel could not run it');
+    return value.data['application/json'] || null;
+  }
+
+  const LOAD = `get_ipython().extension_manager.load_extension('${NAME}')`;
+  const GOVERN = `${LOAD}\nget_ipython().run_line_magic('govern', 'on')`;
+  // Of the kernel before this one, if it died just now.
+  const DEATH = `__import__('${NAME}.jupyter._deaths', fromlist=['']).just_died()`;
+
   function kernelOf(panel) {
     const session = panel.sessionContext.session;
     const kernel = session && session.kernel;
@@ -63,7 +81,7 @@
   }
 
   function summary(state) {
-    if (!state) return { text: 'threads: -', title: 'Run %load_ext corewise in a cell to see and limit the threads of this kernel' };
+    if (!state) return { text: 'threads: -', title: 'Click, or run %load_ext corewise in a cell, to see and limit the threads of this kernel' };
     if (state.governed && state.granted !== null) {
       const above = state.granted > state.budget ? '. It may be above the budget: each call gets at least one thread, and most teams are never cut' : '';
       return { text: `threads: ${state.granted} of ${state.budget} granted`, title: `Threads that are granted now to the programs that share the budget of this kernel${above}` };
@@ -76,7 +94,64 @@
     return { text: `threads: ${what} on ${state.budget ?? '?'} CPUs`, title: 'Threads that each pool of this kernel may use, and the CPUs that are really its own' };
   }
 
-  // The dialog: the pools, and a number for each API.
+  // A dialog with a title, these parts and a button that closes it.
+  function showDialog(title, parts, buttons, onsubmit) {
+    const close = element('button', { type: 'button', textContent: 'Close', onclick: () => dialog.close() });
+    const form = element('form', { noValidate: true, onsubmit: (event) => { event.preventDefault(); onsubmit(); } },
+      element('h2', { id: 'corewise-dialog-title', textContent: title }), ...parts, element('p', {}, ...buttons, close));
+    const dialog = element('dialog', { className: 'corewise-dialog', onclose: () => dialog.remove() }, form);
+    dialog.setAttribute('aria-labelledby', 'corewise-dialog-title');
+    document.body.append(dialog);
+    dialog.showModal();
+    return dialog;
+  }
+
+  // Sentences with `code` in them.
+  function sentence(head, text) {
+    const pieces = text.split('`').map((piece, i) => (i % 2 ? element('code', { textContent: piece }) : piece));
+    return element('p', {}, element('b', { textContent: head }), ...pieces);
+  }
+
+  // Why the kernel died, and how it is started again.
+  function openDeath(item) {
+    const { death } = item;
+    const message = element('p', { role: 'status', className: 'corewise-message' });
+    const again = element('button', { textContent: 'Restart governed' });
+    // The title says what the first one says.
+    const parts = death.findings.flatMap((finding, i) => [
+      ...(i ? [sentence('', `${finding.what}.`)] : []), sentence('Why: ', finding.why), sentence('What to do: ', finding.remedy)]);
+    const dialog = showDialog(`${death.headline}.`, [...parts, message], [again], async () => {
+      message.textContent = 'asking the kernel ...';
+      try {
+        await item.govern();
+        dialog.close();
+      } catch (error) {
+        message.textContent = `the kernel is not governed: ${error.message}`;
+      }
+    });
+  }
+
+  // Where the kernel has no corewise yet.
+  function openOffer(item) {
+    const { panel } = item;
+    const message = element('p', { role: 'status', className: 'corewise-message' });
+    const load = element('button', { textContent: 'Load corewise' });
+    const text = 'To see and limit the threads of this kernel, load corewise into it. A cell with `%load_ext corewise` does the same.';
+    const dialog = showDialog(`Threads of ${panel.title.label}`, [sentence('', text), message], [load], async () => {
+      const kernel = kernelOf(panel);
+      message.textContent = kernel && kernel.status === 'busy' ? 'waiting for the cell that runs ...' : 'asking the kernel ...';
+      try {
+        if (!kernel) throw new Error('the notebook has no kernel now');
+        await runQuietly(kernel, LOAD);
+        dialog.close();
+        item.soon(0);
+      } catch (error) {
+        message.textContent = `corewise was not loaded: ${error.message}`;
+      }
+    });
+  }
+
+  // The pools, and a number for each API.
   function openDialog(item) {
     const { panel, state } = item;
     const message = element('p', { role: 'status', className: 'corewise-message' });
@@ -112,10 +187,8 @@
         message.textContent = `nothing was changed: ${error.message}`;
       }
     };
-    const close = element('button', { type: 'button', textContent: 'Close', onclick: () => dialog.close() });
     // The kernel judges the numbers, and says more than a browser would.
-    const form = element('form', { noValidate: true, onsubmit: (event) => { event.preventDefault(); limit(); } },
-      element('h2', { id: 'corewise-dialog-title', textContent: `Threads of ${panel.title.label}` }),
+    const parts = [
       element('table', {},
         element('caption', { textContent: `The budget is ${state.budget ?? 'unknown'}${state.governed ? '; the kernel is governed' : ''}.` }),
         element('thead', {}, element('tr', {}, ...heads.map(
@@ -127,17 +200,16 @@
         APIS.forEach((api) => { inputs[api].value = ''; });
         apply('');
       } })),
-      message, element('p', {}, close));
-    const dialog = element('dialog', { className: 'corewise-dialog', onclose: () => dialog.remove() }, form);
-    dialog.setAttribute('aria-labelledby', 'corewise-dialog-title');
+      message];
     show(state);
-    document.body.append(dialog);
-    dialog.showModal();
+    showDialog(`Threads of ${panel.title.label}`, parts, [], limit);
   }
 
   const STYLE = `
-    .corewise-item { cursor: pointer; border: 0; background: none; color: inherit; font: inherit; padding: 0 6px; height: 100%;
+    .corewise-item, .corewise-act { cursor: pointer; border: 0; background: none; color: inherit; font: inherit; padding: 0 6px; height: 100%;
       max-width: 60vw; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+    .corewise-status { display: flex; align-items: stretch; height: 100%; }
+    .corewise-act { text-decoration: underline; flex: none; }
     .corewise-item:hover { text-decoration: underline; }
     .corewise-item.corewise-over { color: #a84300; font-weight: bold; }
     [data-jp-theme-light="false"] .corewise-item.corewise-over { color: #ffb74d; }
@@ -160,35 +232,79 @@
     constructor() {
       this.panel = null;
       this.state = null;
+      this.known = new WeakSet(); // panels whose kernel had corewise
+      this.lost = new WeakSet(); // panels whose kernel died; why is not asked yet
+      this.deaths = new WeakMap();
       this.timer = 0;
       this.asking = false;
       this.button = element('button', { type: 'button', className: 'corewise-item', onclick: () => this.click() });
       this.button.setAttribute('aria-haspopup', 'dialog');
+      this.why = element('button', { type: 'button', className: 'corewise-act', textContent: 'Why?', onclick: () => this.click() });
+      this.again = element('button', { type: 'button', className: 'corewise-act', textContent: 'Restart governed', onclick: () => this.click(true) });
+      this.node = element('div', { className: 'corewise-status' }, this.button, this.why, this.again);
       document.addEventListener('visibilitychange', () => this.soon(0));
     }
 
+    // A kernel may die while another notebook is in front.
+    watch(panel) {
+      panel.sessionContext.statusChanged.connect((_, status) => this.changed(panel, status));
+      panel.disposed.connect(() => this.panel === panel && this.follow(null));
+    }
+
     follow(panel) {
-      if (this.panel) {
-        this.panel.sessionContext.statusChanged.disconnect(this.changed, this);
-        this.panel.disposed.disconnect(this.closed, this);
-      }
       this.panel = panel;
       this.update(null);
-      if (panel) {
-        panel.sessionContext.statusChanged.connect(this.changed, this);
-        panel.disposed.connect(this.closed, this);
-        this.soon(0);
+      if (panel) this.soon(0);
+    }
+
+    get death() {
+      return (this.panel && this.deaths.get(this.panel)) || null;
+    }
+
+    changed(panel, status) {
+      if (status === 'restarting') { // somebody asked for it
+        this.known.delete(panel);
+        this.lost.delete(panel);
+        this.deaths.delete(panel);
       }
-    }
-
-    closed() {
-      this.panel = null;
-      this.update(null);
-    }
-
-    changed(_, status) {
+      if (status === 'autorestarting') this.lost.add(panel);
+      if (panel !== this.panel) return;
       if (['restarting', 'autorestarting', 'starting', 'dead', 'terminating'].includes(status)) this.update(null);
       else this.soon(50);
+    }
+
+    // Asked once, as soon as the kernel that came after answers.
+    async learnOfDeath(panel, kernel) {
+      this.lost.delete(panel);
+      let death = null;
+      try {
+        death = await runQuietly(kernel, '', DEATH);
+      } catch (error) {
+        // This kernel's Python has no corewise.
+      }
+      if (!death && this.known.has(panel)) {
+        death = {
+          headline: `${panel.title.label} died and left no report`,
+          findings: [{
+            what: 'The kernel ended without a signal that leaves a report',
+            why: 'It ran out of memory, somebody killed it, or a library ended it by exit.',
+            remedy: 'Look at the console of the Jupyter server. `%govern on` and fewer threads need less memory.'
+          }]
+        };
+      }
+      this.known.delete(panel);
+      if (death) this.deaths.set(panel, death);
+    }
+
+    // The kernel that came after the one that died.
+    async govern() {
+      const panel = this.panel;
+      const kernel = panel && panel.sessionContext.session && panel.sessionContext.session.kernel;
+      if (!kernel) throw new Error('the notebook has no kernel now');
+      if (kernel.status === 'dead') await kernel.restart();
+      await runQuietly(kernel, GOVERN);
+      this.deaths.delete(panel);
+      this.soon(0);
     }
 
     soon(ms) {
@@ -205,6 +321,13 @@
         this.asking = true;
         try {
           const state = await ask(kernel, {});
+          if (state) {
+            this.known.add(panel);
+            this.lost.delete(panel);
+            this.deaths.delete(panel);
+          } else if (this.lost.has(panel)) {
+            await this.learnOfDeath(panel, kernel);
+          }
           if (panel === this.panel) this.update(state);
         } catch (error) {
           if (panel === this.panel) this.button.title = String(error.message);
@@ -217,21 +340,32 @@
 
     update(state) {
       this.state = state;
-      const { text, title } = summary(state);
+      const death = state ? null : this.death;
+      const { text, title } = death ? { text: death.headline, title: death.headline } : summary(state);
+      this.why.hidden = this.again.hidden = !death;
       this.button.hidden = !this.panel;
       this.button.textContent = text;
       this.button.title = title + (state && state.shared ? '. Another notebook or console uses this kernel too.' : '');
       const over = !!state && !state.governed && state.pools.some((pool) => (pool.threads || 0) > (state.budget ?? Infinity));
-      this.button.classList.toggle('corewise-over', over);
+      this.button.classList.toggle('corewise-over', over || !!death);
       if (over) {
         this.button.textContent += ': too many';
         this.button.title += '. More threads than CPUs: they wait for one another.';
       }
     }
 
-    click() {
-      if (this.state) openDialog(this);
-      else this.soon(0);
+    async click(again = false) {
+      if (this.state) {
+        openDialog(this);
+      } else if (this.death && again) {
+        this.again.disabled = true;
+        await this.govern().catch(() => openDeath(this));
+        this.again.disabled = false;
+      } else if (this.death) {
+        openDeath(this);
+      } else if (this.panel) {
+        openOffer(this);
+      }
     }
   }
 
@@ -253,9 +387,11 @@
         if (!bar) return;
         document.head.append(element('style', { textContent: STYLE }));
         const item = new Item();
-        const node = element('div', {}, item.button);
+        const node = item.node;
         // JupyterLab takes items without a priority out of a narrow window.
         bar.registerStatusItem(`${NAME}:status`, { item: new widgets.Widget({ node }), align: 'left', rank: 100, priority: 1 });
+        tracker.forEach((panel) => item.watch(panel));
+        tracker.widgetAdded.connect((__, panel) => item.watch(panel));
         tracker.currentChanged.connect((__, panel) => item.follow(panel));
         item.follow(tracker.currentWidget);
       }
