@@ -30,6 +30,7 @@ background:transparent!important;white-space:normal}
 .corewise .off{fill:none;stroke:var(--cw-off)}
 .corewise .high{fill:var(--cw-high);stroke:var(--cw-high)}
 .corewise .box{fill:none;stroke:var(--cw-line)}
+.corewise .line{fill:none;stroke:currentColor;stroke-dasharray:4 3}
 .corewise p{margin:.2em 0 .6em}
 </style>"""
 

@@ -7,7 +7,7 @@ from ._html import Markup, ornament, picture
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from ._budget import Budget
     from ._plan import Plan
@@ -116,6 +116,37 @@ def plan_boxes(plan: Plan) -> Markup:
             for c in range(calls):
                 body += _rect(x + gap, 1 + 2 * gap + c * (cell + gap), cell, cell, "own")
     return picture(plan_words(plan), processes * (wide + 2 * gap), high + 2, body)
+
+
+def minute_words(samples: Sequence[tuple[float, int, int | None]]) -> str:
+    """What `minute` shows, as a sentence."""
+    _, running, budget = samples[-1]
+    over = sum(1 for _, ran, cpus in samples if cpus and ran > cpus)
+    threads = f"{running} thread{'' if running == 1 else 's'} ran"
+    return (
+        f"{threads} in the last of {len(samples)} samples, on {budget or '?'} CPUs; "
+        f"more than that ran in {over} of them"
+    )
+
+
+def minute(samples: Sequence[tuple[float, int, int | None]]) -> Markup:
+    """Threads that ran, by sample: when in seconds, how many, and how many CPUs there were. The
+    newest is at the right, a minute ago at the left."""
+    width, height, bar = 420, 90, 7
+    newest, _, budget = samples[-1]
+    scale = (height - 14) / max(2, budget or 0, *(running for _, running, _ in samples))
+    body = ""
+    for when, running, cpus in samples:
+        x = width - (min(59, round(newest - when)) + 1) * bar
+        inside = min(running, cpus or running)
+        body += _rect(x, height - inside * scale, bar - 1, inside * scale, "own")
+        if running > inside:
+            over = (running - inside) * scale
+            body += _rect(x, height - running * scale, bar - 1, over, "high")
+    body += f'<path class="box" d="M0 {height}h{width}"/>'
+    if budget:
+        body += f'<path class="line" d="M0 {height - budget * scale:g}h{width}"/>'
+    return picture(minute_words(samples), width, height + 2, body)
 
 
 def threads_bar(threads: int, cpus: int) -> Markup:

@@ -175,8 +175,9 @@ def test_the_dialog_by_keyboard(open_notebook: Open) -> None:
 
 
 def test_the_live_view(open_notebook: Open) -> None:
+    load = LOAD + "\nimport corewise.jupyter._live as view\nview._IDLE = 600"
     work = "import time\nend = time.monotonic() + 4\nwhile time.monotonic() < end: a @ a"
-    notebook = open_notebook(LOAD + "\na = numpy.ones((1500, 1500))", "%threads live", work)
+    notebook = open_notebook(load + "\na = numpy.ones((1500, 1500))", "%threads live", work)
     notebook.run(0)
     output = notebook.run(1)
     picture = output.locator(".corewise-live svg[role=img]")
@@ -209,6 +210,22 @@ def test_the_live_view(open_notebook: Open) -> None:
 }"""
     )
     expect(notebook.run(2)).to_contain_text("False now")
+
+
+def test_a_saved_live_view_is_a_picture(open_notebook: Open, lab: tuple[str, Path]) -> None:
+    load = LOAD + "\nimport corewise.jupyter._live as view\nview._IDLE = 1"
+    notebook = open_notebook(load, "%threads live")
+    notebook.run(0)
+    output = notebook.run(1)
+    expect(output.get_by_role("img", name="on 2 CPUs")).to_be_visible()
+    expect(output.locator(".corewise-live")).to_have_count(0)
+    notebook.page.evaluate("window.jupyterapp.shell.currentWidget.context.save()")
+    saved = nbformat.read(next(lab[1].glob("a_saved_live*.ipynb")), as_version=4)
+    notebook = open_notebook(saved)
+    output = notebook.output(1)
+    expect(output).to_contain_text("The last sample")
+    expect(output).not_to_contain_text("Error")
+    notebook.picture("live-saved")
 
 
 def test_a_kernel_restart_and_a_kernel_without_corewise(open_notebook: Open) -> None:

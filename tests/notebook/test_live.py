@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from conftest import Kernel
-from corewise.jupyter import _live
+from corewise.jupyter import _live, _session
 
 
 class Shell:
@@ -28,7 +29,7 @@ class Shell:
 def test_it_samples_while_somebody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = [1000.0]
     shell = Shell()
-    live = _live.Live(shell)
+    live = _live.Live(shell, _session.Session())
     monkeypatch.setattr(time, "monotonic", lambda: clock[0])
     live.looks += 1
     assert live.period() == 1
@@ -50,6 +51,45 @@ def test_it_samples_while_somebody_looks(monkeypatch: pytest.MonkeyPatch) -> Non
     live.close()
     live.stop()
     assert shell.registered == []
+
+
+def test_it_tells_the_counts_of_the_thread_that_runs_cells(kernel: Kernel) -> None:
+    kernel("%threads openmp=7\n%threads live\nimport time\nlive = corewise.jupyter.loaded()._live")
+    seen = kernel(
+        "end, first = time.monotonic() + 30, live.now['time']\n"
+        "while live.now['time'] == first and time.monotonic() < end: time.sleep(.1)\n"
+        "[(p['name'], p['allowed']) for p in live.now['pools'] if 'openmp' in p['name']]"
+    )
+    assert seen.result == "[('openmp: libgomp (scikit_learn)', 7)]"
+
+
+def updates(kernel: Kernel) -> Iterator[dict[str, Any]]:
+    """What takes the place of outputs, as it comes."""
+    while True:
+        message = kernel.client.get_iopub_msg(timeout=60)
+        if message["msg_type"] == "update_display_data":
+            yield message["content"]
+
+
+def test_it_stands_still_while_no_cell_runs(kernel: Kernel) -> None:
+    kernel("import time, corewise.jupyter._live as live_view\nlive_view._IDLE = 1")
+    kernel("%threads live")
+    came = updates(kernel)
+    still = next(came)
+    assert "application/vnd.jupyter.widget-view+json" not in still["data"]
+    assert 'role="img"' in still["data"]["text/html"]
+    assert "openblas (numpy)" in still["data"]["text/html"]
+    kernel.send("time.sleep(5)")
+    moving = next(came)
+    assert moving["transient"] == still["transient"]
+    assert "application/vnd.jupyter.widget-view+json" in moving["data"]
+    assert "text/html" in next(came)["data"]
+    kernel.send("time.sleep(3)")
+    next(came)
+    kernel.send("%unload_ext corewise")  # and at its end
+    assert "text/html" in next(came)["data"]
+    kernel.drain()
+    kernel("live_view._IDLE = 10\n%load_ext corewise")
 
 
 def test_samples_come_while_a_cell_runs(kernel: Kernel) -> None:

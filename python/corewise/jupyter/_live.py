@@ -3,6 +3,9 @@
 The numbers are `corewise.sample()`'s, taken and sent by a thread of its own, so that they come also
 while a cell runs. What the page sends back waits for the end of that cell; so the page cannot
 steer, and only says from time to time that it is looked at.
+
+A saved notebook has no widget any more. So when no cell has run for a while, a still picture takes
+the widget's place in the output, until a cell runs again.
 """
 
 from __future__ import annotations
@@ -14,10 +17,18 @@ from typing import Any
 
 import anywidget
 import traitlets
+from IPython.display import DisplayHandle, display
 
+from .. import _html
 from .._control import sample
-from .._table import short_name
+from .._pictures import minute, minute_words
+from .._rich import Rich
+from .._table import pool_names
+from ._session import Session
 
+_MINUTE = 60.0
+_IDLE = 10.0  # seconds without a cell, after which the picture stands still
+_SOON = 1.0  # seconds of a cell, after which it moves again
 _PERIOD = 1.0  # seconds
 _SLOW_PERIOD = 10.0  # while a cell runs, and nobody was heard of for long
 _LONG = 600.0
@@ -32,9 +43,13 @@ class Live(anywidget.AnyWidget):
     looks = traitlets.Int(0).tag(sync=True)  # counted up by a page that is visible
     hidden = traitlets.Bool(False).tag(sync=True)
 
-    def __init__(self, shell: Any) -> None:
-        super().__init__(now=_short(sample()))
-        self._heard = time.monotonic()
+    def __init__(self, shell: Any, session: Session) -> None:
+        super().__init__(now=_short(sample(), session))
+        self._session = session
+        self._history = [self.now]
+        self._handle: DisplayHandle | None = None  # of the output that it is shown in
+        self._still = False
+        self._heard = self._changed = time.monotonic()
         self._busy = False
         self._ended = threading.Event()
         self._shell = shell
@@ -43,10 +58,15 @@ class Live(anywidget.AnyWidget):
         shell.events.register("post_execute", self._end)
         threading.Thread(target=self._run, name="corewise-live", daemon=True).start()
 
+    def show(self) -> None:
+        """In the output of the cell that runs."""
+        self._handle = display(self, display_id=True)  # type: ignore[no-untyped-call]
+
     def stop(self) -> None:
-        """Ends the sampling; what was shown last stays."""
+        """Ends the sampling; what was shown last stays, as a picture."""
         if not self._ended.is_set():
             self._ended.set()
+            self._be_still(True)
             self._shell.events.unregister("pre_execute", self._begin)
             self._shell.events.unregister("post_execute", self._end)
 
@@ -55,11 +75,7 @@ class Live(anywidget.AnyWidget):
         super().close()
 
     def __repr__(self) -> str:
-        pools = ", ".join(
-            f"{p['name']} {p['running']}/{'-' if p['allowed'] is None else p['allowed']}"
-            for p in self.now["pools"]
-        )
-        return f"<corewise live view: threads running/allowed: {pools or 'no pools'}>"
+        return repr(Still([self.now]))
 
     def period(self) -> float | None:
         """Seconds until the next sample is due; None: nobody looks."""
@@ -73,31 +89,72 @@ class Live(anywidget.AnyWidget):
 
     def _begin(self) -> None:
         self._busy = True
+        self._changed = time.monotonic()
 
     def _end(self) -> None:
         # What the page said meanwhile is heard from here on.
         self._busy = False
-        self._heard = time.monotonic()
+        self._heard = self._changed = time.monotonic()
+
+    def _be_still(self, still: bool) -> None:
+        if self._handle is not None and still != self._still:
+            self._still = still
+            self._handle.update(Still(self._history) if still else self)  # type: ignore[no-untyped-call]
 
     def _run(self) -> None:
         due = time.monotonic()
         while not self._ended.wait(_PERIOD):
             period = self.period()
             if period is not None and time.monotonic() >= due:
-                self.now = _short(sample())
+                now = _short(sample(), self._session)
+                recent = [old for old in self._history if now["time"] - old["time"] < _MINUTE]
+                self._history = [*recent, now]
+                self.now = now
                 due = time.monotonic() + period - _PERIOD / 2
+            unchanged = time.monotonic() - self._changed
+            if unchanged > (_SOON if self._busy else _IDLE) and not self._ended.is_set():
+                self._be_still(not self._busy)
 
 
-def _short(full: dict[str, Any]) -> dict[str, Any]:
+class Still(Rich):
+    """What the view showed last, for a page without a kernel."""
+
+    def __init__(self, history: list[dict[str, Any]]) -> None:
+        self._history = history
+
+    def __repr__(self) -> str:
+        pools = ", ".join(
+            f"{p['name']} {p['running']}/{'-' if p['allowed'] is None else p['allowed']}"
+            for p in self._history[-1]["pools"]
+        )
+        return f"<corewise live view: threads running/allowed: {pools or 'no pools'}>"
+
+    def _repr_html_(self) -> str:
+        drawn = [(s["time"], s["running"], s["budget"]) for s in self._history]
+        keys = ("name", "allowed", "running", "waiting", "spinning")
+        rows = [
+            ["-" if pool[key] is None else str(pool[key]) for key in keys]
+            for pool in self._history[-1]["pools"]
+        ]
+        heads = ["Threads", "Allowed", "Running", "Idle", "Spinning"]
+        return _html.page(
+            minute(drawn),
+            _html.paragraph(minute_words(drawn) + "."),
+            _html.table("The last sample", heads, rows, right=(1, 2, 3, 4)),
+        )
+
+
+def _short(full: dict[str, Any], session: Session) -> dict[str, Any]:
     """What the page draws, of a sample."""
     ledger, budget = full["ledger"], full["budget"]
+    names = pool_names([(pool["runtime"], pool["path"]) for pool in full["pools"]])
     rows = [
         {
-            "name": f"{pool['api']}: {short_name(pool['path'])}",
-            "allowed": pool["allowed"],
+            "name": f"{pool['api']}: {name}",
+            "allowed": session.allowed(pool),
             **{key: pool[key] for key in ("running", "waiting", "spinning")},
         }
-        for pool in full["pools"]
+        for name, pool in zip(names, full["pools"], strict=True)
     ]
     for key, name in (("program", "the program's own"), ("unknown", "of unknown origin")):
         if full[key]["total"]:

@@ -214,8 +214,8 @@ class Magics:
             ) from None
         if self._live is not None:
             self._live.stop()  # one at a time; the earlier one keeps what it showed last
-        self._live = Live(self._shell)
-        _show(self._live)
+        self._live = Live(self._shell, self.session)
+        self._live.show()
 
     def _set(self, words: list[str]) -> None:
         self._apply(_words.together(self.session.counts, _words.counts(words)))

@@ -45,7 +45,7 @@ function chart(history) {
   const bar = WIDTH / MINUTE;
   const over = history.filter((sample) => sample.budget && sample.running > sample.budget).length;
   const words = `${last.running} threads run now, of a budget of ${budget || 'unknown size'}; in the last ` +
-    `${history.length} s there were more than that ${over} times`;
+    `${history.length} s more than that ran ${over} times`;
   const svg = drawn('svg', { role: 'img', width: WIDTH + 70, height: HEIGHT + 16, viewBox: `0 0 ${WIDTH + 70} ${HEIGHT + 16}` });
   svg.append(drawn('title', {}, words));
   for (const sample of history) {
@@ -70,7 +70,7 @@ function chart(history) {
 function table(now) {
   const count = (value) => element('td', { className: 'n', textContent: value === null ? '-' : value });
   const granted = now.granted === null ? '' : `, ${now.granted} granted`;
-  const heads = ['Threads', 'Allowed', 'Running', 'Waiting', 'Spinning'].map((text, i) =>
+  const heads = ['Threads', 'Allowed', 'Running', 'Idle', 'Spinning'].map((text, i) =>
     element('th', { scope: 'col', className: i ? 'n' : '', textContent: text }));
   return element('table', {},
     element('caption', { textContent: `${now.running} threads run; the budget is ${now.budget ?? 'unknown'}${granted}` }),
