@@ -21,7 +21,7 @@ class Finding(NamedTuple):
 
 class Findings(Rich, tuple[Finding, ...]):
     """An immutable sequence of Finding, most severe first, that prints as sentences and in
-    notebooks as a table. Empty, and so false, where nothing is wrong."""
+    notebooks as paragraphs. Empty, and so false, where nothing is wrong."""
 
     __slots__ = ()
 
@@ -35,8 +35,7 @@ class Findings(Rich, tuple[Finding, ...]):
 
         if not self:
             return _html.page(_html.paragraph(repr(self)))
-        rows = [[f.severity, _html.Markup(_paragraphs(f))] for f in self]
-        return _html.page(_html.table("What is wrong", ["Severity", "Finding"], rows))
+        return _html.page(*map(_paragraph, self))
 
     def to_json(self) -> str:
         """The document that `corewise doctor --json` prints."""
@@ -55,11 +54,12 @@ def _sentences(finding: Finding) -> str:
     return "\n".join(head.ljust(indent) + folded(text, width, indent) for head, text in heads)
 
 
-def _paragraphs(finding: Finding) -> str:
+def _paragraph(finding: Finding) -> str:
     from ._html import words
 
     what, why, remedy = map(words, finding[2:])
-    return f"<strong>{what}</strong><br/>Why: {why}<br/>What to do: {remedy}"
+    said = f"<strong>{finding.severity}: {what}</strong><br/>Why: {why}<br/>What to do: {remedy}"
+    return f"<p>{said}</p>"
 
 
 def doctor() -> Findings:

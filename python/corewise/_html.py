@@ -12,10 +12,16 @@ from html import escape
 _STYLE = """<style>
 .corewise{--cw-line:var(--jp-border-color1,#8a8a8a);--cw-dim:var(--jp-content-font-color2,inherit);
 --cw-own:var(--jp-brand-color1,#1565c0);--cw-off:var(--jp-layout-color3,#c4c4c4);
---cw-high:var(--jp-warn-color0,#c25e00);color:var(--jp-content-font-color1,inherit);
+--cw-high:var(--jp-warn-color0,#c25e00);--cw-blas:#b7791f;--cw-openmp:#2f855a;--cw-other:#805ad5;
+--cw-over:#c62f2f;color:var(--jp-content-font-color1,inherit);
 font-size:var(--jp-code-font-size,13px);line-height:1.4;max-width:60em}
 @media (prefers-color-scheme:dark){.corewise{--cw-own:var(--jp-brand-color1,#64b5f6);
---cw-off:var(--jp-layout-color3,#5a5a5a);--cw-high:var(--jp-warn-color0,#ffb74d)}}
+--cw-off:var(--jp-layout-color3,#5a5a5a);--cw-high:var(--jp-warn-color0,#ffb74d);
+--cw-blas:#f6ad55;--cw-openmp:#68d391;--cw-other:#b794f4;--cw-over:#ff6b6b}}
+[data-jp-theme-light="true"] .corewise{--cw-blas:#b7791f;--cw-openmp:#2f855a;--cw-other:#805ad5;
+--cw-over:#c62f2f}
+[data-jp-theme-light="false"] .corewise{--cw-blas:#f6ad55;--cw-openmp:#68d391;--cw-other:#b794f4;
+--cw-over:#ff6b6b}
 .corewise table{border-collapse:collapse;margin:.3em 0 .8em;font-size:inherit}
 .corewise caption{text-align:left;font-weight:bold;padding:.2em 0;color:inherit}
 .corewise th,.corewise td{padding:.2em .7em .2em 0!important;text-align:left!important;
@@ -31,6 +37,14 @@ background:transparent!important;white-space:normal}
 .corewise .high{fill:var(--cw-high);stroke:var(--cw-high)}
 .corewise .box{fill:none;stroke:var(--cw-line)}
 .corewise .line{fill:none;stroke:currentColor;stroke-dasharray:4 3}
+.corewise .blas{fill:var(--cw-blas)}
+.corewise .openmp{fill:var(--cw-openmp)}
+.corewise .other{fill:var(--cw-other)}
+.corewise .over{fill:var(--cw-over)}
+.corewise .mark{fill:none;stroke:currentColor;stroke-width:2}
+.corewise span.key{white-space:nowrap;margin-right:1.4em}
+.corewise svg.bar.swatch{margin:0 .4em 0 0}
+.corewise summary{cursor:pointer;padding:.15em 0}
 .corewise p{margin:.2em 0 .6em}
 </style>"""
 
@@ -95,9 +109,14 @@ def picture(words: str, width: float, height: float, body: str) -> Markup:
     return _svg(f'role="img" aria-label="{escape(words)}"', width, height, body)
 
 
-def ornament(width: float, height: float, body: str) -> Markup:
+def folded(summary: str, html: str) -> str:
+    """What is shown when its summary is clicked."""
+    return f"<details><summary>{words(summary)}</summary>{html}</details>"
+
+
+def ornament(width: float, height: float, body: str, kind: str = "bar") -> Markup:
     """A small SVG in a line of text that says all that it shows."""
-    return _svg('class="bar" aria-hidden="true"', width, height, body)
+    return _svg(f'class="{kind}" aria-hidden="true"', width, height, body)
 
 
 def _svg(attributes: str, width: float, height: float, body: str) -> Markup:

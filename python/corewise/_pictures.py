@@ -118,6 +118,49 @@ def plan_boxes(plan: Plan) -> Markup:
     return picture(plan_words(plan), processes * (wide + 2 * gap), high + 2, body)
 
 
+def _kind(api: str) -> str:
+    return api if api in ("blas", "openmp") else "other"
+
+
+def pools_words(pools: Sequence[tuple[str, str, int]], cpus: int) -> str:
+    """What `pools_bar` shows, as a sentence."""
+    total = sum(threads for _, _, threads in pools)
+    parts = ", ".join(f"{threads} {name}" for _, name, threads in pools)
+    return f"Threads by pool: {parts}; {total} in all, for {cpus} CPU{'' if cpus == 1 else 's'}"
+
+
+def pools_bar(pools: Sequence[tuple[str, str, int]], cpus: int) -> Markup:
+    """Pools, given as API, name and threads, side by side in one bar, with a line where the CPUs
+    end. Where a pool alone has more threads than CPUs, what is beyond the line is underlined."""
+    width, height = 460, 22
+    total = sum(threads for _, _, threads in pools)
+    scale = (width - 2) / max(total, cpus)
+    body, x = "", 1.0
+    for api, _, threads in pools:
+        body += _rect(x, 5, max(1.0, threads * scale - 1.5), height, _kind(api))
+        x += threads * scale
+    end = 1 + cpus * scale
+    if any(threads > cpus for _, _, threads in pools):
+        body += _rect(end, height + 8, (total - cpus) * scale - 1.5, 4, "over")
+    body += f'<rect class="box" x="1" y="5" width="{cpus * scale:g}" height="{height}"/>'
+    body += f'<path class="mark" d="M{min(end, width - 1):g} 0v{height + 14}"/>'
+    return picture(pools_words(pools, cpus), width, height + 14, body)
+
+
+def pools_key(pools: Sequence[tuple[str, str, int]], cpus: int) -> Markup:
+    """The colours of `pools_bar` in words."""
+    from html import escape
+
+    total = sum(threads for _, _, threads in pools)
+    keys = "".join(
+        f'<span class="key">{ornament(10, 10, _rect(0, 0, 10, 10, _kind(api)), "bar swatch")}'
+        f"{threads} {escape(name)}</span>"
+        for api, name, threads in pools
+    )
+    line = f"{total} threads in all; the line is your {cpus} CPU{'' if cpus == 1 else 's'}"
+    return Markup(f"<p>{keys}{line}</p>")
+
+
 def minute_words(samples: Sequence[tuple[float, int, int | None]]) -> str:
     """What `minute` shows, as a sentence."""
     _, running, budget = samples[-1]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from importlib import metadata
 from pathlib import Path
 
+import chromium
 import nbformat
 import pytest
 from conftest import Open
-from playwright.sync_api import Locator, expect
+from playwright.sync_api import Browser, Locator, expect
 
 LOAD = "import corewise, numpy, scipy.linalg, sklearn.cluster\n%load_ext corewise"
 # Prints the sizes that its OpenMP teams had; ends when they were limited, or after a minute.
@@ -46,16 +48,52 @@ def test_the_picture_in_both_themes(open_notebook: Open) -> None:
     notebook = open_notebook(LOAD, "%threads", "corewise.plan(processes=2)")
     notebook.run(0)
     output = notebook.run(1)
-    expect(output.locator("caption").first).to_contain_text("Native thread pools of process")
+    bar = output.get_by_role("img", name="2 openblas (numpy), 2 openblas (scipy), 2 libgomp")
+    expect(bar).to_be_visible()
+    assert bar.locator("rect.blas").count() == 2 and bar.locator("rect.openmp").count() == 1
+    expect(output.locator("strong").first).to_contain_text("fits your 2 CPUs, but 2 copies of")
+    expect(output).to_contain_text("What to do: %govern on, or %threads blas=1.")
+    tables = output.locator("summary")
+    assert tables.all_inner_texts()[0] == "3 thread pools"
     cells = output.get_by_role("img", name="2 of 2 CPUs are ours (filled)")
+    expect(cells).to_be_hidden()
+    notebook.picture("threads-folded")
+    for i in range(tables.count()):
+        tables.nth(i).click()
     expect(cells).to_be_visible()
-    expect(output).to_contain_text("2 copies of OpenBLAS")
+    expect(output.locator("caption").first).to_contain_text("Native thread pools of process")
     for theme in ("JupyterLab Light", "JupyterLab Dark"):
         notebook.theme(theme)
         notebook.page.wait_for_timeout(300)
         assert contrast(output.locator("td").first) >= 4.5
         notebook.picture(f"threads-{theme.split()[1].lower()}")
     notebook.theme("JupyterLab Light")
+
+
+def test_too_many_threads_are_one_picture(open_notebook: Open) -> None:
+    notebook = open_notebook(LOAD, "%threads openmp=8 blas=4", "%threads")
+    notebook.run(0)
+    notebook.run(1)
+    output = notebook.run(2)
+    verdict = output.locator("strong").first
+    expect(verdict).to_contain_text(
+        "Too many threads: openblas (numpy) may use 4, openblas (scipy)"
+    )
+    expect(verdict).to_contain_text(
+        "may use 4 and libgomp (scikit_learn) may use 8, and you have 2"
+    )
+    expect(output).to_contain_text("What to do: %govern on, or %threads blas=2 openmp=2.")
+    try:
+        for theme in ("JupyterLab Dark", "JupyterLab Light"):
+            notebook.theme(theme)
+            notebook.page.wait_for_timeout(300)
+            assert contrast(verdict) >= 4.5
+            notebook.picture(f"too-many-{theme.split()[1].lower()}")
+        notebook.page.set_viewport_size({"width": 560, "height": 800})
+        notebook.page.wait_for_timeout(500)
+        notebook.picture("too-many-narrow")
+    finally:
+        notebook.page.set_viewport_size({"width": 1100, "height": 900})
 
 
 def test_a_saved_picture_is_readable_where_nothing_is_trusted(
@@ -65,7 +103,7 @@ def test_a_saved_picture_is_readable_where_nothing_is_trusted(
     for cell in range(3):
         notebook.run(cell)
     notebook.page.evaluate("window.jupyterapp.shell.currentWidget.context.save()")
-    saved = nbformat.read(next(lab[1].glob("a_saved*.ipynb")), as_version=4)
+    saved = nbformat.read(next(lab[1].glob("a_saved_picture*.ipynb")), as_version=4)
     saved.metadata["copied"] = "so that the server has not signed it"
     notebook = open_notebook(saved)
     output = notebook.output(1)
@@ -90,9 +128,7 @@ def test_limits_are_changed_while_a_cell_runs(open_notebook: Open) -> None:
     expect(notebook.indicator).to_have_attribute("data-status", "busy")
     notebook.dialog.get_by_role("button", name="Limit", exact=True).click()
     said = notebook.dialog.get_by_role("status")
-    expect(said).to_contain_text(
-        "libgomp (scikit_learn): at most 1, every thread, from"
-    )
+    expect(said).to_contain_text("libgomp (scikit_learn): at most 1, every thread, from")
     expect(output).to_contain_text("teams of [2, 1]")
     notebook.dialog.get_by_role("button", name="Close").click()
     expect(notebook.dialog).to_have_count(0)
@@ -306,3 +342,28 @@ def test_another_jupyterlab_gets_no_item_and_no_trouble(open_notebook: Open, bro
 }}"""
     )
     assert brought == [0, 1]
+
+
+def has_notebook_7() -> bool:
+    try:
+        return int(metadata.version("notebook").split(".")[0]) >= 7
+    except metadata.PackageNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(not has_notebook_7(), reason="needs Notebook 7: pip install notebook")
+def test_notebook_7_has_the_item_in_its_toolbar(lab: tuple[str, Path], browser: Browser) -> None:
+    cells = [nbformat.v4.new_code_cell(LOAD)]
+    notebook = nbformat.v4.new_notebook(
+        cells=cells, metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    )
+    nbformat.write(notebook, lab[1] / "seven.ipynb")
+    page = browser.new_context(viewport={"width": 1100, "height": 900}).new_page()
+    page.goto(f"{lab[0]}/notebooks/seven.ipynb?token=corewise")
+    item = page.locator(".jp-NotebookPanel-toolbar .corewise-item")
+    expect(item).to_have_text("threads: -")
+    item.click()
+    page.get_by_role("button", name="Load corewise").click()
+    expect(item).to_contain_text("no pools yet on 2 CPUs")
+    page.screenshot(path=chromium.SCREENSHOTS / "notebook-7.png")
+    page.close()

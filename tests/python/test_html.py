@@ -8,8 +8,19 @@ from html.parser import HTMLParser
 import pytest
 from corewise import Budget, Finding, Findings, Info, Plan, budget, plan
 from corewise._budget import Constraint
-from corewise._html import page, table
-from corewise._pictures import budget_cells, budget_words, listed_cpus, plan_boxes, threads_bar
+from corewise._html import page, table, words
+from corewise._pictures import (
+    budget_cells,
+    budget_words,
+    listed_cpus,
+    minute,
+    minute_words,
+    plan_boxes,
+    pools_bar,
+    pools_key,
+    pools_words,
+    threads_bar,
+)
 from corewise._plan import Level, PlannedLimit
 from corewise._report import Report
 from corewise._rich import Rich
@@ -149,6 +160,36 @@ def test_boxes_are_as_many_as_the_plan_says() -> None:
     assert "1 process, in each 1 OpenMP thread, in each 1 BLAS thread: 1 thread" in plan_boxes(
         a_plan(1, 1, 1)
     )
+
+
+def test_pools_are_stacked_against_the_cpus() -> None:
+    pools = [("blas", f"openblas ({EVIL})", 4), ("openmp", "libgomp (x)", 6), ("tbb", "tbb (y)", 1)]
+    bar = pools_bar(pools, 2)
+    assert [kind for kind in Page(bar).kinds if kind in ("blas", "openmp", "other")] == [
+        "blas", "openmp", "other",
+    ]  # fmt: skip
+    widths = [
+        float(w) for w in re.findall(r'class="(?:blas|openmp|other)"[^>]* width="([\d.]+)"', bar)
+    ]
+    assert widths[1] / widths[0] == pytest.approx(1.5, rel=0.02)
+    assert 'class="over"' in bar and 'class="over"' not in pools_bar(pools[2:] * 4, 2)
+    assert "6 libgomp (x), 1 tbb (y); 11 in all, for 2 CPUs" in pools_words(pools, 2)
+    key = Page(pools_key(pools, 2)).text
+    assert "6 libgomp (x)" in key and "11 threads in all; the line is your 2 CPUs" in key
+
+
+def test_a_minute_of_threads() -> None:
+    samples = [(0.0, 1, 2), (1.0, 5, 2), (2.0, 2, None)]
+    kinds = Page(minute(samples)).kinds
+    assert kinds.count("own") == 3 and kinds.count("high") == 1
+    assert minute_words(samples) == (
+        "2 threads ran in the last of 3 samples, on ? CPUs; more than that ran in 1 of them"
+    )
+
+
+def test_code_in_sentences() -> None:
+    assert words("type `%govern on`") == "type <code>%govern on</code>"
+    assert words("a ` alone <") == "a ` alone &lt;"
 
 
 def test_a_bar_tells_too_many_in_words_too() -> None:

@@ -1,8 +1,9 @@
 """`%load_ext corewise`: thread limits of a notebook and of a cell, governing, and what is there.
 
 _words reads what stands behind %threads; _session knows what holds for this kernel and applies it;
-_magics are the commands; _overview is what `%threads` shows; _status answers JupyterLab's item;
-_dangers warns before a cell that may kill the kernel; _deaths knows of the kernel before; _live is the live view.
+_magics are the commands; _overview is what `%threads` shows, with what to type from _cures and the
+processes that multiply threads from _workers; _status answers JupyterLab's item; _dangers warns
+before a cell that may kill the kernel; _deaths knows of the kernel before; _live is the live view.
 """
 
 from __future__ import annotations

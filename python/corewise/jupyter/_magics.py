@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 # Before the limits of a cell, where %%threads was rewritten.
 _CELL = "--cell "
-_HELP = ("help", "h", "?")
+_HELP = ("help", "h")
 
 
 def _cell_lines(lines: list[str]) -> list[str]:
@@ -121,7 +121,8 @@ class Magics:
             if cell is not None:
                 self._run_cell(words, cell)
             elif not words:
-                _show(Overview(self._settings()))
+                report = govern_report()
+                _show(Overview(self._settings(), report["budget"] if report["governed"] else None))
             elif words[0] == "off":
                 self._off(words[1:])
             elif words[0] in self._commands or words[0] in _HELP:

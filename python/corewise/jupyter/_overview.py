@@ -1,25 +1,108 @@
-"""What `%threads` shows: the notebook's settings, the pools, the budget and what is wrong."""
+"""What `%threads` shows: a verdict, one picture, what to do; and folded below it the pools, what is
+wrong, and the CPUs that are ours."""
 
 from __future__ import annotations
 
 from .. import _html
-from .._budget import budget
-from .._doctor import doctor
-from .._info import info
+from .._budget import Budget, budget
+from .._doctor import Finding, Findings, doctor
+from .._info import Info, info
+from .._pictures import pools_bar, pools_key
 from .._rich import Rich
+from .._table import pool_names
+from ._cures import in_notebook, limits_to
+from ._workers import workers
 
 
 class Overview(Rich):
-    """Of the moment it was made."""
+    """Of the moment it was made. `settings`: sentences about what this notebook limits; `governed`:
+    the budget that it is governed with, None where it is not."""
 
-    def __init__(self, settings: str) -> None:
+    def __init__(self, settings: str, governed: float | None) -> None:
         self._settings = settings
-        self._parts: tuple[Rich, ...] = (info(), doctor(), budget())
+        self._governed = governed
+        self._pools: Info = info()
+        self._budget: Budget = budget()
+        self._cpus = self._budget.ceil
+        self._findings: Findings = in_notebook(doctor(), self._pools, self._cpus)
+        self._workers = workers()
+        names = pool_names([(pool.runtime, pool.path) for pool in self._pools])
+        self._rows = [
+            (pool.api, name, pool.threads)
+            for pool, name in zip(self._pools, names, strict=True)
+            if pool.threads
+        ]
+
+    def verdict(self) -> str:  # noqa: PLR0911: a sentence each
+        """What all of it comes to, in a sentence."""
+        cpus = _cpus(self._cpus)
+        worst = self._worst()
+        if worst is not None and worst.severity == "danger":
+            return f"Danger: {worst.what}."
+        if self._governed is not None:
+            return f"Governed: at most {self._governed:g} threads run at a time, on {cpus}."
+        if self._workers is not None and self._workers.threads > self._cpus:
+            return f"Too many threads: {self._workers.product(cpus)}."
+        above = [
+            f"{name} may use {threads}" for _, name, threads in self._rows if threads > self._cpus
+        ]
+        if above:
+            return f"Too many threads: {_joined(above)}, and you have {cpus}."
+        if not self._rows:
+            return f"No thread pool is loaded yet. You have {cpus}."
+        if worst is not None and worst.severity == "warning":
+            return f"Each pool fits your {cpus}, but {worst.what}."
+        return f"All fits: no pool may use more threads than your {cpus}."
+
+    def cure(self) -> str:
+        """What to type; "" where there is nothing to do."""
+        worst = self._worst()
+        if self._workers is not None and self._workers.threads > self._cpus:
+            return "" if self._governed is not None else self._workers.cure(self._cpus)
+        if worst is not None and worst.severity == "danger":
+            return worst.remedy
+        if self._governed is not None:
+            return ""
+        if lower := limits_to(self._pools, self._cpus):
+            return f"`%govern on`, or `{lower}`"
+        return worst.remedy if worst is not None and worst.severity == "warning" else ""
+
+    def _worst(self) -> Finding | None:
+        return self._findings[0] if self._findings else None
 
     def __repr__(self) -> str:
-        return "\n\n".join([self._settings, *map(repr, self._parts)])
+        cure = self.cure().replace("`", "")
+        lines = [self.verdict(), *([f"What to do: {cure}."] if cure else []), self._settings]
+        parts = [self._pools, self._findings, self._budget]
+        return "\n\n".join(["\n".join(lines), *map(repr, parts)])
 
     def _repr_html_(self) -> str:
-        return _html.page(_html.paragraph(self._settings)) + "".join(
-            part._repr_html_() for part in self._parts
-        )
+        top = [_html.verdict(self.verdict())]
+        if self._rows:
+            top += [pools_bar(self._rows, self._cpus), pools_key(self._rows, self._cpus)]
+        if cure := self.cure():
+            top.append(_html.paragraph(f"What to do: {cure}."))
+        top.append(_html.paragraph(self._settings))
+        count = len(self._pools)
+        tables = [
+            (f"{count} thread pool{'' if count == 1 else 's'}", self._pools._repr_html_()),
+            (_tally(self._findings), self._findings._repr_html_()),
+            (f"Where the {_cpus(self._cpus)} come from", self._budget._repr_html_()),
+        ]
+        return _html.page(*top, *(_html.folded(*each) for each in tables))
+
+
+def _cpus(count: int) -> str:
+    return f"{count} CPU{'' if count == 1 else 's'}"
+
+
+def _joined(parts: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
+
+
+def _tally(findings: Findings) -> str:
+    """ "1 danger, 2 warnings" """
+    kinds = [finding.severity for finding in findings]
+    counts = [(kind, kinds.count(kind)) for kind in dict.fromkeys(kinds)]
+    said = ", ".join(f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in counts)
+    return f"What is wrong: {said}" if said else "Nothing is wrong"

@@ -375,21 +375,27 @@
   }
 
   async function extension() {
-    const [notebook, statusbar, widgets] = await Promise.all(
-      ['@jupyterlab/notebook', '@jupyterlab/statusbar', '@lumino/widgets'].map(shared));
+    const [notebook, widgets] = await Promise.all(['@jupyterlab/notebook', '@lumino/widgets'].map(shared));
+    // Notebook 7 has no status bar; there the item is in the notebook's toolbar.
+    const statusbar = await shared('@jupyterlab/statusbar').catch(() => null);
     return {
       id: `${NAME}:status`,
       description: 'Threads of the kernel in the status bar.',
       autoStart: true,
       requires: [notebook.INotebookTracker],
-      optional: [statusbar.IStatusBar],
+      optional: statusbar ? [statusbar.IStatusBar] : [],
       activate: (_, tracker, bar) => {
-        if (!bar) return;
         document.head.append(element('style', { textContent: STYLE }));
         const item = new Item();
-        const node = item.node;
-        // JupyterLab takes items without a priority out of a narrow window.
-        bar.registerStatusItem(`${NAME}:status`, { item: new widgets.Widget({ node }), align: 'left', rank: 100, priority: 1 });
+        const widget = new widgets.Widget({ node: item.node });
+        if (bar) {
+          // JupyterLab takes items without a priority out of a narrow window.
+          bar.registerStatusItem(`${NAME}:status`, { item: widget, align: 'left', rank: 100, priority: 1 });
+        } else { // one notebook a page
+          const place = (panel) => panel && !widget.parent && panel.toolbar.addItem(NAME, widget);
+          tracker.widgetAdded.connect((__, panel) => place(panel));
+          place(tracker.currentWidget);
+        }
         tracker.forEach((panel) => item.watch(panel));
         tracker.widgetAdded.connect((__, panel) => item.watch(panel));
         tracker.currentChanged.connect((__, panel) => item.follow(panel));

@@ -1,0 +1,35 @@
+"""What to do about a finding in a notebook: a magic to type, in place of the doctor's words for
+programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from .._doctor import Finding, Findings
+from .._info import PoolInfo
+
+
+def limits_to(pools: Sequence[PoolInfo], cpus: int) -> str:
+    """`%threads` with a count for each API that has more threads than CPUs; "" if none has."""
+    apis = dict.fromkeys(pool.api for pool in pools if (pool.threads or 0) > cpus)
+    return f"%threads {' '.join(f'{api}={cpus}' for api in apis)}" if apis else ""
+
+
+def in_notebook(found: Iterable[Finding], pools: Sequence[PoolInfo], cpus: int) -> Findings:
+    """The findings, with what to type in this notebook first where that cures them."""
+    lower = limits_to(pools, cpus)
+    cures = {
+        "openblas-slots": f"%threads openmp={cpus}",
+        "openblas-spinning": "%threads blas=1",
+        "above-budget": lower,
+        "blas-limited-alone": f"%threads openmp={cpus}",
+        "variable-above-budget": lower,
+    }
+
+    def cured(finding: Finding) -> Finding:
+        typed = cures.get(finding.id)
+        if not typed:
+            return finding
+        return finding._replace(remedy=f"`%govern on`, or `{typed}`")
+
+    return Findings(map(cured, found))
