@@ -54,6 +54,11 @@ setup-same:
 test-same: setup-test setup-same install  ## real programs, governed and not: no difference (25 minutes)
 	@$(PYTHON) -m pytest -q tests/same/test_same.py
 
+.PHONY: test-seed
+test-seed: setup-test install  ## the crash of the story with its own wheels (300 MB, five minutes)
+	@tools/setup.sh seed
+	@$(PYTHON) -m pytest -q tests/seed tests/python/test_spare_slots.py
+
 .PHONY: setup-smoke
 setup-smoke:
 	@tools/setup.sh smoke

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Installs what a target needs: Debian packages (as root, only the missing ones) and wheels into
-# the project's own virtual environment. Usage: tools/setup.sh demo|docs|test|bench|bend|same|smoke
+# the project's own virtual environment. Usage: tools/setup.sh demo|docs|test|bench|bend|same|smoke|seed
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-what=${1:?usage: tools/setup.sh demo|docs|test|bench|bend|same|smoke}
+what=${1:?usage: tools/setup.sh demo|docs|test|bench|bend|same|smoke|seed}
 venv=.venv
 
 packages=(cmake make g++ git libcli11-dev libfmt-dev libtomlplusplus-dev)
@@ -71,6 +71,10 @@ fi
 if [ "$what" = same ]; then
   install_wheels .venv-same same
   install_wheels .venv-same-old same-old
+  exit
+fi
+if [ "$what" = seed ]; then
+  install_wheels .venv-seed seed
   exit
 fi
 if [ "$what" = smoke ]; then
