@@ -47,7 +47,7 @@ std::string screen_of(const std::vector<Finding>& findings, const std::string& a
   for (const Finding& finding : findings) {
     line(severity_name(finding.severity), paint_of(finding.severity), finding.what);
     line("  why", Paint::kDim, finding.why);
-    line("  do", Paint::kDim, finding.remedy);
+    line("  do", Paint::kDim, finding.cures.shell.empty() ? finding.remedy : finding.cures.shell);
     out += '\n';
   }
   const std::string who = printable(about, style.unicode);

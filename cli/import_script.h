@@ -3,7 +3,7 @@
 // They answer with records: strings that end in NUL, the first naming the kind and the number of
 // those that follow (records.h reads them):
 //   I module | F module reason | E reason | P and the 11 columns of a pool | J pools as JSON
-//   X id severity what why remedy | D
+//   X findings as JSON | D
 #pragma once
 
 namespace corewise::cli {
@@ -36,7 +36,7 @@ def pools(library):
 
 
 def findings(library):
-    import ctypes, json
+    import ctypes
 
     ask = ctypes.CDLL(library).cw_doctor_json
     needed = ctypes.c_size_t(1 << 16)
@@ -45,11 +45,7 @@ def findings(library):
         text = ctypes.create_string_buffer(needed.value)
         if ask(text, ctypes.c_size_t(len(text)), ctypes.byref(needed)) != 0:
             raise RuntimeError("the doctor has nothing to say")
-    told = b""
-    for finding in json.loads(text.value.decode("utf-8"))["findings"]:
-        keys = ("id", "severity", "what", "why", "remedy")
-        told += record("X", *[finding[key] for key in keys])
-    return told
+    return record("X", text.value.decode("utf-8"))
 )python";
 
 // Arguments: file descriptor, libcorewise.so, "pools" or "findings", modules.

@@ -11,8 +11,6 @@ std::size_t fields_of(char kind) {
   switch (kind) {
     case 'P':
       return 12;
-    case 'X':
-      return 6;
     case 'F':
       return 3;
     case 'D':
@@ -76,8 +74,11 @@ bool Records::take() {
       if (fields[3] != "none" || !fields[10].empty()) told.plan_pools.push_back(plan_pool(fields));
       break;
     case 'X':
-      told.findings.push_back(
-          {fields[1], severity_named(fields[2]), fields[3], fields[4], fields[5]});
+      if (auto findings = findings_from_json(fields[1])) {
+        told.findings = *std::move(findings);
+      } else {
+        told.broke = findings.error().what;
+      }
       break;
     default:
       break;

@@ -11,13 +11,13 @@
 #include <utility>
 
 #include "caller_slots.h"
+#include "json_reader.h"
 #include "kernels.h"
 #include "text.h"
 
 namespace corewise {
 namespace {
 
-// Slots OpenBLAS adds, once, after its warning (driver/others/memory.c, NEW_BUFFERS).
 // OPENBLAS_THREAD_TIMEOUT where an idle worker sleeps soon enough not to be felt: 2^16 cycles.
 constexpr int kShortTimeout = 20;
 
@@ -26,7 +26,7 @@ using Findings = std::vector<Finding>;
 std::string n(int number) { return std::to_string(number); }
 
 std::string plural(int count, const char* noun) {
-  return n(count) + " " + noun + (count == 1 ? "" : "s");
+  return grouped(count) + " " + noun + (count == 1 ? "" : "s");
 }
 
 std::string cpus(double count) {
@@ -35,6 +35,8 @@ std::string cpus(double count) {
   const auto [end, error] = std::to_chars(text.data(), text.data() + text.size(), rounded);
   return error == std::errc{} ? std::string(text.data(), end) : "?";
 }
+
+std::string in_cpus(double count) { return cpus(count) + (count == 1 ? " CPU" : " CPUs"); }
 
 int whole(double count) { return std::max(1, static_cast<int>(std::floor(count + 1e-9))); }
 
@@ -59,6 +61,32 @@ int openmp_threads(const Patient& patient) {
   return most;
 }
 
+using Pools = std::vector<const PoolFacts*>;
+
+template <class Name>
+std::string names(const Pools& pools, Name name_of) {
+  std::vector<std::string> all;
+  all.reserve(pools.size());
+  for (const PoolFacts* pool : pools) all.push_back(name_of(*pool));
+  return listed(all);
+}
+
+std::vector<std::string> paths(const Pools& pools) {
+  std::vector<std::string> all;
+  all.reserve(pools.size());
+  for (const PoolFacts* pool : pools) all.push_back(pool->path);
+  return all;
+}
+
+std::string copy(const PoolFacts& pool) { return copy_name(pool.path); }
+
+std::string name(const PoolFacts& pool) { return copy_name(pool.path, "OpenBLAS"); }
+
+std::string each_runs(const Pools& pools) {
+  return names(pools, name) + (pools.size() == 1 ? " runs " : " run ") +
+         plural(pools.front()->threads, "thread") + (pools.size() == 1 ? "" : " each");
+}
+
 // What is read from outside is then what the last call was granted, not what the program set.
 bool is_grant(const Patient& patient, const PoolFacts& pool) {
   return patient.from_outside && pool.governed;
@@ -69,70 +97,166 @@ bool has_runtime(const Patient& patient, std::string_view name) {
                      [&](const PoolFacts& pool) { return pool.runtime == name; });
 }
 
+// Copies that have no room for so many callers; the one with the least room first.
+Pools too_small_for(int callers, const Patient& patient) {
+  Pools small;
+  const auto room = [](const PoolFacts* pool) {
+    return callers_that_fit(pool->caller_slots, std::max(0, pool->threads - 1));
+  };
+  for (const PoolFacts& pool : patient.pools) {
+    if (pool.caller_slots > 0 && !pool.governed && callers > room(&pool)) small.push_back(&pool);
+  }
+  std::ranges::stable_sort(small, {}, room);
+  return small;
+}
+
 void slots(const Patient& patient, Findings& out) {
   const int callers = openmp_threads(patient);
-  for (const PoolFacts& pool : patient.pools) {
-    if (pool.caller_slots == 0 || callers == 0 || pool.governed) continue;
-    const int workers = std::max(0, pool.threads - 1);
-    const int safe = callers_that_fit(pool.caller_slots, workers);
-    if (callers <= safe) continue;
-    const int needed = callers + workers;
-    const int last = pool.caller_slots + kReserveSlots;
-    const bool dies = callers > callers_that_fit(last, workers);
-    out.push_back({"openblas-slots", dies ? Severity::kDanger : Severity::kWarning,
-                   plural(callers, "OpenMP thread") + " can call " + file(pool) +
-                       " at once, which has " + n(pool.caller_slots) + " slots for calls",
-                   n(callers) + " callers + " + plural(workers, "worker") + " = " + n(needed) +
-                       " slots; it was built with " + n(pool.caller_slots) + " (+ " +
-                       n(kReserveSlots) + " after a warning). " +
-                       (dies ? "Past " + n(last) + " it has no memory to give and the process dies"
-                             : "It will warn \"precompiled NUM_THREADS exceeded\"; past " +
-                                   n(last) + " the process dies") +
-                       ". Limiting BLAS threads does not help: the callers are what counts",
-                   "limit OpenMP to " + n(std::min(safe, whole(patient.budget))) +
-                       ": OMP_NUM_THREADS before the start, or corewise.limits(openmp=" +
-                       n(std::min(safe, whole(patient.budget))) + ")"});
-  }
+  const Pools small = too_small_for(callers, patient);
+  if (small.empty()) return;
+  const PoolFacts& least = *small.front();
+  const int workers = std::max(0, least.threads - 1);
+  const int room = callers_that_fit(least.caller_slots, workers);
+  const std::string fewer = n(std::min(room, whole(patient.budget)));
+  Finding finding{"openblas-slots",
+                  Severity::kDanger,
+                  plural(callers, "thread") + " may call OpenBLAS at once, which has room for " +
+                      grouped(room) + " (" + names(small, copy) + ")",
+                  "Each call takes a slot while it runs, each BLAS worker one for good: " +
+                      plural(callers, "call") + " + " + plural(workers, "worker") + " = " +
+                      grouped(std::int64_t{callers} + workers) + " slots, and there are " +
+                      grouped(least.caller_slots) + ". " +
+                      past_the_slots(spares_of(least.version)) +
+                      (callers > least.caller_slots
+                           ? ". Fewer BLAS threads do not help: each of the " +
+                                 plural(callers, "thread") + " makes a call of its own"
+                           : ". Limiting BLAS in the program does not help: its workers keep "
+                             "their slots"),
+                  {},
+                  {},
+                  paths(small)};
+  govern_first(
+      finding, "which gives OpenBLAS room for all",
+      {"fewer callers: OMP_NUM_THREADS=" + fewer, "fewer callers: %threads openmp=" + fewer,
+       "fewer callers: corewise.limits(openmp=" + fewer + ")"});
+  out.push_back(std::move(finding));
 }
 
 void spinning(const Patient& patient, Findings& out) {
   const auto timeout = number(patient, "OPENBLAS_THREAD_TIMEOUT");
   if (timeout && *timeout <= kShortTimeout) return;
-  std::string names;
-  int pools = 0;
+  Pools pools;
   for (const PoolFacts& pool : patient.pools) {
     if (pool.runtime != "openblas" || pool.layer != "pthreads" || pool.threads < 2) continue;
     if (pool.governed) continue;  // its idle workers sleep soon
-    names += (pools++ == 0 ? "" : " and ") + file(pool);
+    pools.push_back(&pool);
   }
-  if (pools < 2) return;
-  out.push_back({"openblas-spinning", Severity::kWarning,
-                 n(pools) + " copies of OpenBLAS have pools of their own: " + names,
-                 "an idle worker busy-waits 2^26 cycles before it sleeps, so a program that "
-                 "alternates between the copies (LogisticRegression, KMeans) runs up to 13 times "
-                 "slower than it should",
-                 "start with OPENBLAS_THREAD_TIMEOUT=16, or limit BLAS to 1 around such code: "
-                 "corewise.limits(blas=1)"});
+  if (pools.size() < 2) return;
+  Finding finding{"openblas-spinning",
+                  Severity::kWarning,
+                  n(static_cast<int>(pools.size())) +
+                      " copies of OpenBLAS have threads of their own: " + names(pools, copy),
+                  "An idle worker keeps a CPU busy for up to a tenth of a second before it sleeps. "
+                  "So a program that alternates between the copies (LogisticRegression, KMeans) "
+                  "runs up to 13 times slower than it should",
+                  {},
+                  {},
+                  paths(pools)};
+  govern_first(finding, "under which idle workers sleep soon",
+               {"OPENBLAS_THREAD_TIMEOUT=16", "%threads blas=1",
+                "corewise.limits(blas=1) around such code"});
+  out.push_back(std::move(finding));
+}
+
+// A variable that asks for threads, and the pools that listen to it.
+struct Asking {
+  const char* variable;
+  bool (*is_heard_by)(const PoolFacts& pool);
+};
+
+constexpr std::array<Asking, 5> kAsking = {{
+    {"OMP_NUM_THREADS",
+     [](const PoolFacts& pool) { return pool.api == CW_API_OPENMP || pool.layer == "openmp"; }},
+    {"OPENBLAS_NUM_THREADS", [](const PoolFacts& pool) { return pool.runtime == "openblas"; }},
+    {"MKL_NUM_THREADS", [](const PoolFacts& pool) { return pool.runtime == "mkl"; }},
+    {"BLIS_NUM_THREADS", [](const PoolFacts& pool) { return pool.runtime == "blis"; }},
+    {"NUMBA_NUM_THREADS", [](const PoolFacts& pool) { return pool.api == CW_API_NUMBA; }},
+}};
+
+Pools above_budget_of(const Patient& patient) {
+  const int most = std::max(1, static_cast<int>(std::ceil(patient.budget - 1e-9)));
+  Pools above;
+  for (const PoolFacts& pool : patient.pools) {
+    if (pool.threads > most && !pool.governed) above.push_back(&pool);
+  }
+  return above;
+}
+
+bool explains(const Asking& asking, const Patient& patient, const Pools& pools) {
+  const auto asked = number(patient, asking.variable);
+  return asked && std::ranges::any_of(pools, [&](const PoolFacts* pool) {
+           return asking.is_heard_by(*pool) && pool->threads == *asked;
+         });
+}
+
+// "openmp=2 blas=2": `count` for the API of each of the pools, told by `one`.
+template <class One>
+std::string counts_for(const Pools& pools, const char* between, One one) {
+  std::string text;
+  for (int api = 0; api < static_cast<int>(kApiNames.size()); ++api) {
+    const bool there = std::ranges::any_of(
+        pools, [&](const PoolFacts* pool) { return static_cast<int>(pool->api) == api; });
+    const std::string word = there ? one(static_cast<Api>(api)) : std::string();
+    if (!word.empty()) text += (text.empty() ? "" : between) + word;
+  }
+  return text;
+}
+
+Cures fixed_counts(const Pools& pools, const std::string& count) {
+  const auto with = [&](Api api) {
+    return std::string(kApiNames[static_cast<std::size_t>(api)]) + "=" + count;
+  };
+  // oneTBB and Arrow have no variable of their own that `run` could set.
+  const std::string options = counts_for(pools, " ", [&](Api api) {
+    const bool runs = api != CW_API_TBB && api != CW_API_ARROW;
+    return runs ? "--" + std::string(kApiNames[static_cast<std::size_t>(api)]) + " " + count
+                : std::string();
+  });
+  return {options.empty() ? std::string() : "corewise run --no-govern " + options + " -- ...",
+          "%threads " + counts_for(pools, " ", with),
+          "corewise.limits(" + counts_for(pools, ", ", with) + ")"};
 }
 
 void above_budget(const Patient& patient, Findings& out) {
-  const int most = static_cast<int>(std::ceil(patient.budget - 1e-9));
-  for (const PoolFacts& pool : patient.pools) {
-    if (pool.threads <= std::max(1, most) || pool.governed) continue;
-    const std::string api = kApiNames[static_cast<std::size_t>(pool.api)];
-    const std::string count = n(whole(patient.budget));
-    // oneTBB and Arrow have no variable of their own that `run` could set.
-    const bool runs = pool.api != CW_API_TBB && pool.api != CW_API_ARROW;
-    out.push_back({"above-budget", Severity::kWarning,
-                   file(pool) + " would run " + plural(pool.threads, "thread") + " on " +
-                       cpus(patient.budget) + " CPUs",
-                   "the budget is " + cpus(patient.budget) +
-                       (patient.budget_reason.empty() ? "" : " (" + patient.budget_reason + ")") +
-                       "; the threads above it wait for one another, and under a quota all are "
-                       "stopped together",
-                   "corewise.limits(" + api + "=" + count + ")" +
-                       (runs ? ", or corewise run --" + api + " " + count + " -- ..." : "")});
+  const Pools above = above_budget_of(patient);
+  if (above.empty()) return;
+  const auto with_count = [](const PoolFacts& pool) {
+    return name(pool) + " " + grouped(pool.threads);
+  };
+  std::vector<std::string> because;
+  for (const Asking& asking : kAsking) {
+    if (!explains(asking, patient, above)) continue;
+    because.push_back(std::string(asking.variable) + "=" + *variable(patient, asking.variable));
   }
+  Finding finding{
+      "above-budget",
+      Severity::kWarning,
+      above.size() == 1
+          ? name(*above.front()) + " would run " + plural(above.front()->threads, "thread") +
+                " on " + in_cpus(patient.budget)
+          : n(static_cast<int>(above.size())) + " pools would run more threads than the " +
+                in_cpus(patient.budget) + ": " + names(above, with_count),
+      "You may use " + in_cpus(patient.budget) +
+          (patient.budget_reason.empty() ? "" : " (" + patient.budget_reason + ")") +
+          (because.empty() ? "" : ", and the environment has " + listed(because)) +
+          ". Extra threads only take turns on the same CPUs; under a CPU quota the kernel then "
+          "stops all of them for a while",
+      {},
+      {},
+      paths(above)};
+  govern_first(finding, "which keeps all pools together within them",
+               fixed_counts(above, n(whole(patient.budget))));
+  out.push_back(std::move(finding));
 }
 
 void two_openmps(const Patient& patient, Findings& out) {
@@ -229,14 +353,6 @@ std::vector<std::string> variables_that_spin(const Patient& patient) {
   return found;
 }
 
-std::string joined(const std::vector<std::string>& words) {
-  std::string text;
-  for (std::size_t i = 0; i < words.size(); ++i) {
-    text += (i == 0 ? "" : i + 1 == words.size() ? " and " : ", ") + words[i];
-  }
-  return text;
-}
-
 void wait_policy(const Patient& patient, Findings& out) {
   // With no pools yet, an OpenMP runtime may be what is loaded next.
   const bool openmp =
@@ -246,7 +362,7 @@ void wait_policy(const Patient& patient, Findings& out) {
   if (names.empty()) return;
   out.push_back(
       {"wait-policy-active", Severity::kWarning,
-       joined(names) + (names.size() == 1 ? " keeps" : " keep") + " idle OpenMP threads spinning",
+       listed(names) + (names.size() == 1 ? " keeps" : " keep") + " idle OpenMP threads spinning",
        "a worker that waits for the next region busy-waits for seconds or for ever: it "
        "takes a CPU from other pools and processes, and spins under 'corewise run' too, "
        "which leaves alone what you set yourself",
@@ -255,20 +371,28 @@ void wait_policy(const Patient& patient, Findings& out) {
 }
 
 void workers_spin(const Patient& patient, Findings& out) {
-  const std::vector<std::string> names = variables_that_spin(patient);
+  Pools pools;
   for (const PoolFacts& pool : patient.pools) {
-    if (pool.spinning < 1) continue;
-    out.push_back({"workers-spin", Severity::kWarning,
-                   plural(pool.spinning, "idle worker") + " of " + file(pool) +
-                       (pool.spinning == 1 ? " spins" : " spin"),
-                   "nobody was in a parallel region or BLAS call, seen twice, and they ran all the "
-                   "same: each keeps a CPU busy" +
-                       (names.empty() ? std::string() : " (" + joined(names) + ")"),
-                   names.empty()
-                       ? "OMP_WAIT_POLICY=passive or OPENBLAS_THREAD_TIMEOUT=16 before the "
-                         "start lets them sleep"
-                       : "unset " + joined(names) + ", or set OMP_WAIT_POLICY=passive"});
+    if (pool.spinning > 0) pools.push_back(&pool);
   }
+  if (pools.empty()) return;
+  const auto idle = [](const PoolFacts& pool) {
+    return plural(pool.spinning, "idle worker") + " of " + name(pool);
+  };
+  const bool one = pools.size() == 1 && pools.front()->spinning == 1;
+  const std::vector<std::string> variables = variables_that_spin(patient);
+  out.push_back({"workers-spin",
+                 Severity::kWarning,
+                 names(pools, idle) + (one ? " spins" : " spin"),
+                 "nobody was in a parallel region or BLAS call, seen twice, and they ran all the "
+                 "same: each keeps a CPU busy" +
+                     (variables.empty() ? std::string() : " (" + listed(variables) + ")"),
+                 variables.empty()
+                     ? "OMP_WAIT_POLICY=passive or OPENBLAS_THREAD_TIMEOUT=16 before the "
+                       "start lets them sleep"
+                     : "unset " + listed(variables) + ", or set OMP_WAIT_POLICY=passive",
+                 {},
+                 paths(pools)});
 }
 
 void dynamic_teams(const Patient& patient, Findings& out) {
@@ -284,7 +408,7 @@ void dynamic_teams(const Patient& patient, Findings& out) {
     }
     const std::string by = by_user           ? "OMP_DYNAMIC=" + *asked + " says so"
                            : callers.empty() ? "A library or the program called omp_set_dynamic"
-                                             : "omp_set_dynamic is called by " + joined(callers);
+                                             : "omp_set_dynamic is called by " + listed(callers);
     out.push_back(
         {"openmp-dynamic", by_user ? Severity::kNote : Severity::kWarning,
          file(pool) + " may make teams smaller than the program asks for: its dynamic mode is on",
@@ -352,7 +476,7 @@ void ledger_holders(const Patient& patient, Findings& out) {
     if (sum < ledger.budget || all.empty()) continue;
     out.push_back(
         {"ledger-full", Severity::kNote,
-         "all " + plural(ledger.budget, "thread") + " of the ledger are held: " + joined(all),
+         "all " + plural(ledger.budget, "thread") + " of the ledger are held: " + listed(all),
          "a region or BLAS call gets what is free as it starts, at least one thread",
          "nothing if they are to share. To part them: corewise limit --pid, or "
          "corewise run --group NAME with a budget of its own"});
@@ -395,42 +519,56 @@ void core_type(const Patient& patient, Findings& out) {
 }
 
 void variables_above_budget(const Patient& patient, Findings& out) {
-  for (const char* name : {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS",
-                           "BLIS_NUM_THREADS", "NUMBA_NUM_THREADS"}) {
-    const std::string* text = variable(patient, name);
+  const Pools above = above_budget_of(patient);
+  const std::string most = n(whole(patient.budget));
+  std::vector<std::string> too_many;
+  std::vector<std::string> instead;
+  for (const Asking& asking : kAsking) {
+    const std::string name = asking.variable;
+    const std::string* const text = variable(patient, asking.variable);
     if (text == nullptr) continue;
-    const auto asked = number(patient, name);
+    const auto asked = number(patient, asking.variable);
     if (!asked || *asked < 1) {
       out.push_back({"variable-not-a-count", Severity::kWarning,
-                     std::string(name) + "=" + *text + " is no thread count",
+                     name + "=" + *text + " is not a thread count",
                      "the libraries ignore it, each in its own way",
-                     std::string("set ") + name + " to a whole number from 1, or unset it"});
-    } else if (*asked > std::ceil(patient.budget - 1e-9)) {
-      out.push_back({"variable-above-budget", Severity::kWarning,
-                     std::string(name) + "=" + *text + ", and the budget is " +
-                         cpus(patient.budget) + " CPUs",
-                     "more threads than CPUs wait for one another",
-                     std::string(name) + "=" + n(whole(patient.budget))});
+                     "set " + name + " to a whole number from 1, or unset it"});
+    } else if (*asked > std::ceil(patient.budget - 1e-9) && !explains(asking, patient, above)) {
+      too_many.push_back(name + "=" + *text);
+      instead.push_back(name + "=" + most);
     }
   }
+  if (too_many.empty()) return;
+  out.push_back({"variable-above-budget", Severity::kWarning,
+                 listed(too_many) + (too_many.size() == 1 ? " asks" : " ask") +
+                     " for more threads than the " + in_cpus(patient.budget) + " you may use",
+                 "extra threads only take turns on the same CPUs", listed(instead)});
 }
 
 void variable_without_effect(const Patient& patient, Findings& out) {
   const auto asked = number(patient, "OPENBLAS_NUM_THREADS");
   if (!asked || *asked < 1 || patient.corewise_limits_open) return;
+  std::map<std::pair<bool, int>, Pools> alike;  // by whether OpenMP rules, and the count
   for (const PoolFacts& pool : patient.pools) {
     if (pool.runtime != "openblas" || pool.threads == 0 || pool.threads == *asked) continue;
     if (is_grant(patient, pool)) continue;
-    const bool openmp = pool.layer == "openmp";
-    out.push_back(
-        {"variable-without-effect", Severity::kNote,
-         "OPENBLAS_NUM_THREADS=" + n(*asked) + ", but " + file(pool) + " runs " +
-             plural(pool.threads, "thread"),
-         openmp ? "this build takes its threads from OpenMP, so OMP_NUM_THREADS rules"
-                : "the variable is read once, when the library loads, and capped at the "
-                  "CPUs of the process; a setter may have changed the count since",
-         openmp ? "set OMP_NUM_THREADS instead"
-                : "set it before Python starts, or use corewise.limits(blas=" + n(*asked) + ")"});
+    alike[{pool.layer == "openmp", pool.threads}].push_back(&pool);
+  }
+  for (const auto& [kind, pools] : alike) {
+    const bool openmp = kind.first;
+    Finding finding{
+        "variable-without-effect",
+        Severity::kNote,
+        "OPENBLAS_NUM_THREADS=" + n(*asked) + ", but " + each_runs(pools),
+        openmp ? "this build takes its threads from OpenMP, so OMP_NUM_THREADS rules"
+               : "the variable is read once, when the library loads, and capped at the "
+                 "CPUs of the process; a setter may have changed the count since",
+        openmp ? "set OMP_NUM_THREADS instead"
+               : "set it before Python starts, or use corewise.limits(blas=" + n(*asked) + ")",
+        {},
+        paths(pools)};
+    if (!openmp) finding.cures.notebook = "%threads blas=" + n(*asked);
+    out.push_back(std::move(finding));
   }
 }
 
@@ -444,11 +582,16 @@ void blas_alone(const Patient& patient, Findings& out) {
         return pool.api == CW_API_BLAS && pool.threads > 0 && pool.threads < whole(patient.budget);
       });
   if (!blas_low || callers <= whole(patient.budget)) return;
-  out.push_back({"blas-limited-alone", Severity::kNote,
+  out.push_back({"blas-limited-alone",
+                 Severity::kNote,
                  "BLAS is limited, OpenMP is not (" + plural(callers, "thread") + ")",
                  "regions of OpenMP threads that each call BLAS run as many threads as OpenMP has, "
                  "whatever BLAS's own limit",
-                 "limit both: corewise.limits(openmp=" + n(whole(patient.budget)) + ", blas=1)"});
+                 "limit both: corewise.limits(openmp=" + n(whole(patient.budget)) + ", blas=1)",
+                 {.shell = "limit both: corewise run --openmp " + n(whole(patient.budget)) +
+                           " --blas 1 -- ...",
+                  .notebook = "limit both: %threads openmp=" + n(whole(patient.budget)) + " blas=1",
+                  .python = {}}});
 }
 
 void mkl_dynamic(const Patient& patient, Findings& out) {
@@ -468,25 +611,42 @@ void mkl_dynamic(const Patient& patient, Findings& out) {
 // threadpool_limits(1) of threadpoolctl leave OpenBLAS at 1 for good.
 void leaked(const Patient& patient, Findings& out) {
   if (patient.corewise_limits_open || whole(patient.budget) < 2) return;
+  for (const char* name : {"OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS"}) {
+    if (variable(patient, name) != nullptr) return;
+  }
+  Pools pools;
   for (const PoolFacts& pool : patient.pools) {
     if (pool.runtime != "openblas" || pool.layer != "pthreads" || pool.threads != 1) continue;
-    if (is_grant(patient, pool)) continue;
-    if (variable(patient, "OPENBLAS_NUM_THREADS") != nullptr ||
-        variable(patient, "GOTO_NUM_THREADS") != nullptr ||
-        variable(patient, "OMP_NUM_THREADS") != nullptr) {
-      continue;
-    }
-    out.push_back(
-        {"limit-leaked", patient.from_outside ? Severity::kNote : Severity::kWarning,
-         file(pool) + " runs 1 thread, and neither a variable nor a limit of corewise "
-                      "says so",
-         std::string("another library set it and did not set it back; overlapping "
-                     "threadpoolctl limits from two threads do that") +
-             (patient.from_outside ? ". A limit that is open just now looks the same from outside"
-                                   : ""),
-         "corewise.limits(blas=" + n(whole(patient.budget)) +
-             ") sets it right; corewise.install_as_threadpoolctl() stops the leak"});
+    if (!is_grant(patient, pool)) pools.push_back(&pool);
   }
+  if (pools.empty()) return;
+  const std::string all = n(whole(patient.budget));
+  out.push_back(
+      {"limit-leaked",
+       patient.from_outside ? Severity::kNote : Severity::kWarning,
+       each_runs(pools) + ", and neither a variable nor a limit of corewise says so",
+       std::string("another library set it and did not set it back; overlapping "
+                   "threadpoolctl limits from two threads do that") +
+           (patient.from_outside ? ". A limit that is open just now looks the same from outside"
+                                 : ""),
+       "corewise.limits(blas=" + all +
+           ") sets it right; corewise.install_as_threadpoolctl() stops the leak",
+       {.shell = {},
+        .notebook = "%threads blas=" + all +
+                    " sets it right; corewise.install_as_threadpoolctl() stops the leak",
+        .python = {}},
+       paths(pools)});
+}
+
+void write(Json& json, const Cures& cures) {
+  const auto in = [&](const char* place, const std::string& text) {
+    if (!text.empty()) json.field(place, text);
+  };
+  json.open('{');
+  in("shell", cures.shell);
+  in("notebook", cures.notebook);
+  in("python", cures.python);
+  json.close('}');
 }
 
 constexpr std::array<void (*)(const Patient&, Findings&), 17> kRules = {
@@ -526,6 +686,27 @@ std::vector<Finding> by_severity(const std::vector<Finding>& findings) {
   return sorted;
 }
 
+void govern_first(Finding& finding, const std::string& does, const Cures& others) {
+  const auto or_else = [](std::string text, const std::string& other) {
+    return other.empty() ? text : std::move(text) + "; or " + other;
+  };
+  finding.cures = {or_else("start it as corewise run -- ..., " + does, others.shell),
+                   or_else("%govern on, " + does, others.notebook),
+                   or_else("corewise.govern(), " + does, others.python)};
+  finding.remedy =
+      or_else("corewise run -- ..., in a notebook %govern on, in Python corewise.govern(), " + does,
+              others.python);
+}
+
+std::string copy_name(std::string_view path, const char* noun) {
+  constexpr std::string_view kFolder = ".libs";  // where auditwheel puts a wheel's libraries
+  const std::string_view name = file_name(path);
+  const std::string_view folder =
+      file_name(path.substr(0, path.size() - std::min(path.size(), name.size() + 1)));
+  if (name.find("openblas") == name.npos || !folder.ends_with(kFolder)) return std::string(name);
+  return std::string(folder.substr(0, folder.size() - kFolder.size())) + "'s " + noun;
+}
+
 const char* severity_name(Severity severity) {
   switch (severity) {
     case Severity::kNote:
@@ -553,7 +734,11 @@ void write_findings(Json& json, const std::vector<Finding>& findings) {
         .field("what", finding.what)
         .field("why", finding.why)
         .field("remedy", finding.remedy)
-        .close('}');
+        .key("cures");
+    write(json, finding.cures);
+    json.key("pools").open('[');
+    for (const std::string& path : finding.pools) json.value(path);
+    json.close(']').close('}');
   }
   json.close(']');
 }
@@ -564,6 +749,23 @@ std::string findings_json(const std::vector<Finding>& findings) {
   write_findings(json, findings);
   json.close('}');
   return json.text();
+}
+
+Result<std::vector<Finding>> findings_from_json(std::string_view text) {
+  const auto document = read_json(text);
+  if (!document) return document.error();
+  std::vector<Finding> findings;
+  for (const JsonValue& told : document->items_at("findings")) {
+    Finding finding{told.text_at("id"), severity_named(told.text_at("severity")),
+                    told.text_at("what"), told.text_at("why"), told.text_at("remedy")};
+    if (const JsonValue* const cures = told.find("cures")) {
+      finding.cures = {cures->text_at("shell"), cures->text_at("notebook"),
+                       cures->text_at("python")};
+    }
+    for (const JsonValue& path : told.items_at("pools")) finding.pools.push_back(path.text);
+    findings.push_back(std::move(finding));
+  }
+  return findings;
 }
 
 }  // namespace corewise

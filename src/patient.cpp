@@ -28,6 +28,7 @@ PoolFacts facts_of(const Pool& pool, int threads) {
   facts.runtime = pool.runtime->name;
   facts.prefix = pool.prefix;
   facts.path = pool.path;
+  facts.version = pool.version;
   facts.layer = pool.layer;
   facts.architecture = pool.architecture;
   facts.threads = std::max(0, threads);

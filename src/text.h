@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace corewise {
 
@@ -28,6 +29,12 @@ std::optional<double> parse_cpus(std::string_view text);
 
 // "1.5", "8": at most three decimals, no trailing zeros.
 std::string format_cpus(double cpus);
+
+// "1,015": thousands apart.
+std::string grouped(std::int64_t number);
+
+// "a, b and c"
+std::string listed(const std::vector<std::string>& words);
 
 // In quotes, at most 40 bytes, with everything that is not printable ASCII as \xNN.
 std::string quote(std::string_view text);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import NamedTuple
 
 from . import _core
@@ -16,7 +17,19 @@ class Finding(NamedTuple):
     severity: str  #: danger, warning or note
     what: str  #: what is wrong, in a sentence
     why: str  #: how it comes and what it costs
-    remedy: str  #: what to do
+    remedy: str  #: what to do, for a reader in any place
+    #: The remedy as it is typed in one place: `shell`, `notebook`, `python`. A place that is not
+    #: there has `remedy`.
+    cures: dict[str, str] = {}  # noqa: RUF012 (as JSON has it; a named tuple's default)
+    pools: list[str] = []  #: paths of the pools that it is about  # noqa: RUF012
+
+    def cure(self) -> str:
+        """What to do here: in a notebook the magic, else the function."""
+        here = _place()
+        if here not in self.cures:
+            return self.remedy
+        later = here == "notebook" and not _has_magics()
+        return ("%load_ext corewise, then " if later else "") + self.cures[here]
 
 
 class Findings(Rich, tuple[Finding, ...]):
@@ -50,16 +63,28 @@ def _sentences(finding: Finding) -> str:
 
     indent = 9
     width = shutil.get_terminal_size((80, 24)).columns - indent
-    heads = (finding.severity, finding.what), ("  why", finding.why), ("  do", finding.remedy)
+    heads = (finding.severity, finding.what), ("  why", finding.why), ("  do", finding.cure())
     return "\n".join(head.ljust(indent) + folded(text, width, indent) for head, text in heads)
 
 
 def _paragraph(finding: Finding) -> str:
     from ._html import words
 
-    what, why, remedy = map(words, finding[2:])
-    said = f"<strong>{finding.severity}: {what}</strong><br/>Why: {why}<br/>What to do: {remedy}"
+    what, why, cure = map(words, (finding.what, finding.why, finding.cure()))
+    said = f"<strong>{finding.severity}: {what}</strong><br/>Why: {why}<br/>What to do: {cure}"
     return f"<p>{said}</p>"
+
+
+def _place() -> str:
+    """Where the reader types; IPython in a terminal is no notebook."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return "notebook" if shell is not None and hasattr(shell, "kernel") else "python"
+
+
+def _has_magics() -> bool:
+    jupyter = sys.modules.get("corewise.jupyter")
+    return jupyter is not None and jupyter.loaded() is not None
 
 
 def doctor() -> Findings:

@@ -8,6 +8,7 @@
 #include <system_error>
 #include <utility>
 
+#include "../caller_slots.h"
 #include "../govern/bends.h"
 #include "../json.h"
 #include "../json_reader.h"
@@ -36,45 +37,48 @@ bool is_of(const Asker& asker, const Death& death) {
 }
 
 std::string signal_name(int signal) {
-  constexpr std::pair<int, const char*> kNames[] = {{SIGSEGV, "SIGSEGV"}, {SIGBUS, "SIGBUS"},
-                                                    {SIGILL, "SIGILL"},   {SIGFPE, "SIGFPE"},
-                                                    {SIGABRT, "SIGABRT"}, {SIGTERM, "SIGTERM"}};
+  constexpr std::pair<int, const char*> kNames[] = {
+      {0, "exit"},        {SIGSEGV, "SIGSEGV"}, {SIGBUS, "SIGBUS"},  {SIGILL, "SIGILL"},
+      {SIGFPE, "SIGFPE"}, {SIGABRT, "SIGABRT"}, {SIGTERM, "SIGTERM"}};
   for (const auto& [number, name] : kNames) {
     if (number == signal) return name;
   }
   return "signal " + std::to_string(signal);
 }
 
-// "1,015": thousands apart.
-std::string grouped(int number) {
-  std::string digits = std::to_string(number);
-  for (std::size_t at = digits.size(); at > 3;) digits.insert(at -= 3, ",");
-  return digits;
-}
-
 // Of copies that ran out, or probably did; one cause, however many there are.
 Finding ran_out(const Death& death, const std::vector<const DeadPool*>& pools, bool proven) {
   const int slots = (*std::ranges::min_element(pools, {}, &DeadPool::caller_slots))->caller_slots;
   const std::string room = grouped(slots);
+  const DeadPool& first = *pools.front();
   std::string files;
-  for (const DeadPool* pool : pools) files += (files.empty() ? "" : ", ") + file(pool->path);
+  std::vector<std::string> paths;
+  for (const DeadPool* pool : pools) {
+    files += (files.empty() ? "" : ", ") + file(pool->path);
+    paths.push_back(pool->path);
+  }
+  const std::string fewer = std::to_string(callers_that_fit(slots, first.workers));
   const std::string what =
       death.threads > slots
           ? grouped(death.threads) + " threads " + (proven ? "" : "probably ") +
                 "called OpenBLAS, which has room for " + room
-          : "OpenBLAS ran out of work buffers: it has room for " + room + " calls at once";
+          : "OpenBLAS ran out of slots: it has room for " + room + " calls at once";
   const std::string cure =
       death.kernel ? "Start the notebook with `%load_ext corewise` and `%govern on`: corewise then "
                      "replaces the table. Or use fewer callers: `%threads openmp=" +
-                         std::to_string(slots) + "`."
+                         fewer + "`."
                    : "Start it as `corewise run -- ...`, which replaces the table; in Python "
                      "corewise.govern() does so too. Or use fewer callers: OMP_NUM_THREADS=" +
-                         std::to_string(slots) + ".";
-  return {"death-openblas-slots", Severity::kDanger, what,
+                         fewer + ".";
+  return {"death-openblas-slots",
+          Severity::kDanger,
+          what,
           "Every thread that is inside OpenBLAS (" + files +
-              ") needs a buffer of its own, even if BLAS is limited to one thread. When none is "
-              "left, OpenBLAS writes outside its tables, and the process dies there or later.",
-          cure};
+              ") needs a slot of its own, even if BLAS is limited to one thread. " +
+              past_the_slots(spares_of(first.version)) + ".",
+          cure,
+          {},
+          std::move(paths)};
 }
 
 // Its code was running, or only stood on the stack: there an address may also be left from before.
@@ -192,6 +196,24 @@ std::optional<Finding> numba_fork(const Death& death) {
       "NUMBA_THREADING_LAYER=tbb or workqueue; or call no parallel function before the fork."};
 }
 
+// memory.c, since 0.3.31: after ten refusals it prints "Memory allocation still failed" and calls
+// exit(1).
+std::optional<Finding> no_memory(const Death& death) {
+  if (death.signal != 0) return std::nullopt;
+  return Finding{
+      "death-openblas-memory",
+      Severity::kDanger,
+      copy_name(death.module, "OpenBLAS") +
+          " ended it: the kernel refused memory for one more call",
+      "Every thread that is inside OpenBLAS needs a buffer of its own. OpenBLAS asks the kernel "
+      "ten "
+      "times, then it calls exit(1). A limit on address space (ulimit -v) and strict overcommit "
+      "refuse memory.",
+      "Raise ulimit -v, or use fewer callers: `corewise run -- ...`, in a notebook `%govern on`.",
+      {},
+      {death.module}};
+}
+
 // Beside what else is known: a team that was cut explains any death in the code that divided its
 // work by the size it had asked for.
 std::optional<Finding> bent_team(const Bent& bent) {
@@ -279,8 +301,8 @@ Result<Death> read_death(std::string_view report) {
   Death death;
   death.signal = whole_at(top, "signal");
   death.pid = whole_at(top, "pid");
-  if (whole_at(top, "schema_version") != 1 || death.signal < 1 || death.signal > 64 ||
-      death.pid < 1) {
+  if (whole_at(top, "schema_version") != 1 || top.find("signal") == nullptr || death.signal < 0 ||
+      death.signal > 64 || death.pid < 1) {
     return Error{CW_BAD_ARGUMENT, "it is no report of a death"};
   }
   death.program = top.text_at("program");
@@ -294,11 +316,14 @@ Result<Death> read_death(std::string_view report) {
   death.last_words = top.text_at("stderr");
   for (const JsonValue& each : top.items_at("pools")) {
     const int now = whole_at(each, "threads");
+    const int before = whole_at(each, "threads_before");
     const JsonValue* const used = each.find("used");
     death.pools.push_back({.runtime = each.text_at("runtime"),
                            .path = each.text_at("path"),
+                           .version = each.text_at("version"),
                            .layer = each.text_at("layer"),
-                           .threads = now > 0 ? now : whole_at(each, "threads_before"),
+                           .threads = now > 0 ? now : before,
+                           .workers = std::max({0, now - 1, before - 1}),
                            .caller_slots = whole_at(each, "caller_slots"),
                            .ran_out = each.truth_at("ran_out"),
                            .used = used != nullptr ? std::optional(used->truth) : std::nullopt});
@@ -313,13 +338,14 @@ Result<Death> read_death(std::string_view report) {
 
 std::vector<Finding> explain(const Death& death) {
   std::vector<Finding> findings;
-  for (const auto known : {two_openmps, numba_concurrent, numba_fork}) {
+  for (const auto known : {two_openmps, numba_concurrent, numba_fork, no_memory}) {
     if (auto finding = known(death)) findings.push_back(*std::move(finding));
   }
   for (const bool proven : {true, false}) {
     std::vector<const DeadPool*> exhausted;
     for (const DeadPool& pool : death.pools) {
-      if (proven ? pool.ran_out : findings.empty() && looks_exhausted(death, pool)) {
+      if (proven ? pool.ran_out && death.signal != 0
+                 : findings.empty() && looks_exhausted(death, pool)) {
         exhausted.push_back(&pool);
       }
     }

@@ -14,8 +14,10 @@ namespace corewise::postmortem {
 struct DeadPool {
   std::string runtime;
   std::string path;
+  std::string version;
   std::string layer;
   int threads = 0;
+  int workers = 0;  // that it had, also where it was told to use fewer later
   int caller_slots = 0;
   bool ran_out = false;
   bool inside = false;       // the thread that died was in its code, as far as its stack tells
@@ -45,7 +47,7 @@ struct Death {
   bool kernel = false;   // it was that notebook's kernel itself
   std::string folder;
   std::int64_t time = 0;  // seconds since 1970
-  int signal = 0;
+  int signal = 0;         // 0: a library ended it by exit()
   std::string module;
   int threads = 0;
   bool governed = false;

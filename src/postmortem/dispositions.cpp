@@ -175,6 +175,15 @@ int hooked_raise(int signal) noexcept {
   return ::raise(signal);
 }
 
+// Not noexcept: what it calls runs the handlers of atexit(), which may leave it in ways of their
+// own.
+[[noreturn]] void hooked_exit(int code) {
+  const MachineState caller{reinterpret_cast<std::uintptr_t>(__builtin_return_address(0)),
+                            reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0))};
+  if (code != 0 && owner.load() == ::getpid()) on_end.load()(kExit, caller);
+  std::exit(code);  // NOLINT(concurrency-mt-unsafe): as its caller would have
+}
+
 // Where a sanitizer or a JVM's libjsig keeps handlers of its own, it must hear of them.
 bool is_the_c_librarys(void* function) {
   Dl_info at{};
@@ -200,6 +209,7 @@ govern::Slots& slots() {
     request(all, "__sysv_signal", hooked_sysv_signal);
     request(all, "abort", hooked_abort);
     request(all, "raise", hooked_raise);
+    request(all, "exit", hooked_exit);
     return new govern::Slots(std::move(all));
   }();
   return *kSlots;

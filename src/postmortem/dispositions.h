@@ -16,14 +16,17 @@
 
 namespace corewise::postmortem {
 
+// In place of a signal's number: the process ends by exit() with a code that is not 0.
+inline constexpr int kExit = 0;
+
 using Handler = void(int, siginfo_t*, void*);
 using Ending = void(int signal, const MachineState& caller);
 
 // From now on, for the signals that end a process by a fault of its own. Once. `ending` is called
 // where a module is about to end the process by abort() or raise(), SIGTERM included, and nothing
-// handles the signal. It knows the module, where a handler would find the C library; and in a
-// handler on an alternate stack, where many an abort() is, there may be no room for another
-// signal's frame.
+// handles the signal, or by exit(). It knows the module, where a handler would find the C library;
+// and in a handler on an alternate stack, where many an abort() is, there may be no room for
+// another signal's frame.
 void take_over(Handler* ours, Ending* ending);
 
 // Rewrites the slots of what was loaded since; skipped while another thread is at it.

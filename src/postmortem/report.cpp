@@ -237,6 +237,12 @@ bool is_ended_by_a_pool(const Scene& scene, const MachineState& caller) noexcept
   return !in_a_file;
 }
 
+bool is_exit_of_a_pool(const Scene& scene, const MachineState& caller) noexcept {
+  return std::ranges::any_of(scene.pools, [&](const ScenePool& pool) {
+    return pool.exits && caller.code >= pool.begin && caller.code < pool.end;
+  });
+}
+
 bool write_report(const Scene& scene, int signal, const Place& place) noexcept {
   text.clear();
   text.add("{\"schema_version\":1");

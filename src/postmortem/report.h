@@ -21,7 +21,11 @@ struct Place {
 // One caller at a time, as write_report().
 bool is_ended_by_a_pool(const Scene& scene, const MachineState& caller) noexcept;
 
-// One line of JSON, docs/json.md, "death". False if it could not be written. One caller at a time.
+// Whether the code that calls exit() is a library that does so where it has no memory.
+bool is_exit_of_a_pool(const Scene& scene, const MachineState& caller) noexcept;
+
+// One line of JSON, docs/json.md, "death". Signal 0 is kExit. False if it could not be
+// written. One caller at a time.
 bool write_report(const Scene& scene, int signal, const Place& place) noexcept;
 
 }  // namespace corewise::postmortem

@@ -36,6 +36,7 @@ ScenePool draw(const Pool& pool) {
     drawn.ran_out = number(names, "memory_overflowed");
   }
   drawn.used = reinterpret_cast<const std::uint8_t*>(pool.used_at);
+  drawn.exits = pool.runtime == &kOpenblas;
   drawn.raises_sigterm = pool.runtime == &kNumba && pool.layer == "omp";
   return drawn;
 }

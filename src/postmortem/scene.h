@@ -20,6 +20,8 @@ struct ScenePool {
   const std::uint8_t* used = nullptr;  // its lowest bits are 0 until the library is first used
   // The library raises SIGTERM where it refuses to go on.
   bool raises_sigterm = false;
+  // It calls exit() where it has no memory.
+  bool exits = false;
 };
 
 struct Scene {

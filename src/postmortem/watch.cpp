@@ -31,6 +31,8 @@ namespace {
 constinit std::atomic<const Scene*> scene{nullptr};
 // The thread that writes; 0: none.
 constinit std::atomic<pid_t> writer{0};
+// A library has called exit(): what faults while the process ends is no cause of its end.
+constinit std::atomic<bool> exiting{false};
 
 // The fault that a program's handler is about, in case it decides to die: by then the thread stands
 // somewhere in that handler. Of several threads the latest, and only a hint.
@@ -105,6 +107,7 @@ void write_there() {
 }
 
 void report(int signal, const Place& here, bool sent) noexcept {
+  if (exiting.load()) return;
   const pid_t self = own_thread();
   pid_t nobody = 0;
   if (writer.compare_exchange_strong(nobody, self)) {
@@ -179,7 +182,10 @@ void on_signal(int signal, siginfo_t* info, void* context) {
 }
 
 void on_end(int signal, const MachineState& caller) {
+  // Programs end by exit() all the time.
+  if (signal == kExit && !is_exit_of_a_pool(*scene.load(), caller)) return;
   report(signal, {caller, std::nullopt}, true);
+  if (signal == kExit) exiting.store(true);
 }
 
 }  // namespace

@@ -37,7 +37,7 @@ def test_the_seeds_story() -> None:
     crash, pools, danger, limited, one, cure, report, off = run("seed_story.ipynb")
     assert "SIG" in crash or "exit code" in crash
     assert "libgomp" in pools and "2 copies of OpenBLAS" in pools
-    assert "danger: 1000 OpenMP threads can call" in danger
+    assert "danger: 1,000 threads may call OpenBLAS at once" in danger
     assert "openmp=8 blas=4 for every cell" in limited
     assert "('blas', 1)" in one and "('openmp', 1)" in one
     assert "lives, inertia" in cure and "exit code 0" in cure

@@ -227,17 +227,19 @@ def test_bad_input_is_one_line_and_changes_nothing(kernel: Kernel, typed: str, w
 
 
 def test_what_may_kill_the_kernel_is_said_once_and_before(kernel: Kernel) -> None:
-    danger = "corewise: danger: 1000 OpenMP threads can call libscipy_openblas"
+    danger = "corewise: danger: 1,000 threads may call OpenBLAS at once, which has room for 127 ("
     said = kernel("%threads openmp=1000").text
-    assert danger in said and "What to do: %govern on, or %threads openmp=2" in said
+    assert said.count(danger) == 1
+    assert "What to do: %govern on, or %threads openmp=2" in said
     assert "OMP_NUM_THREADS" not in said
-    assert "corewise: warning: 200 OpenMP threads can call" in kernel("%threads openmp=200").text
+    assert "corewise: danger: 200 threads may call" in kernel("%threads openmp=200").text
     assert kernel(NOW).text == ""
     kernel("%threads off\nctypes.CDLL(openmp().path).omp_set_num_threads(999)")
-    assert danger.replace("1000", "999") in kernel("None").text
+    assert danger.replace("1,000", "999") in kernel("None").text
     kernel("ctypes.CDLL(openmp().path).omp_set_num_threads(2)\n%govern on")
     assert "danger" not in kernel("%threads openmp=998").text
     kernel("%govern off")
+    assert "danger: 191 threads may call" in kernel("%threads openmp=191").text
 
 
 def test_governing(kernel: Kernel) -> None:

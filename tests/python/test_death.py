@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from conftest import need_numpy_wheel
 
 IMPORTS = "import corewise, os, signal, ctypes\n"
 CRASH = "ctypes.string_at(16)\n"
@@ -217,6 +218,34 @@ def test_a_notebook_is_told_of_its_own_deaths(state, tmp_path):
         "import sys\n" + child, {**state, "JPY_SESSION_NAME": a, "JPY_PARENT_PID": str(os.getpid())}
     )
     assert shown(a).startswith("a process that a.ipynb started (python")
+
+
+REFUSED = """
+import numpy, resource
+lines = open("/proc/self/maps").read().splitlines()
+[path] = {line.split()[-1] for line in lines if "numpy.libs/libscipy_open" in line}
+blas = ctypes.CDLL(path)
+size = int(open("/proc/self/statm").read().split()[0]) * 4096
+resource.setrlimit(resource.RLIMIT_AS, (size + (16 << 20), resource.RLIM_INFINITY))
+for _ in range(9):
+    blas.blas_memory_alloc(0)
+"""
+
+
+def test_an_openblas_that_exits_leaves_a_report(state):
+    need_numpy_wheel()
+    done = run(REFUSED, state)
+    if "Memory allocation still failed" not in done.stderr:
+        pytest.skip("this OpenBLAS does not give up")
+    assert done.returncode == 1
+    found = last(state)
+    assert found["death"]["signal"] == "exit"
+    assert found["findings"][0]["id"] == "death-openblas-memory"
+    assert found["findings"][0]["what"].startswith("numpy's OpenBLAS ended it")
+    # The program's own exit is no death, and neither are other libraries' exits.
+    before = reports(state)
+    assert run("ctypes.CDLL(None).exit(3)", state).returncode == 3
+    assert reports(state) == before
 
 
 def test_off(state):

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
+import sys
+from types import SimpleNamespace
 
 import corewise
 import pytest
@@ -87,12 +90,13 @@ import ctypes, corewise
 blas = ctypes.CDLL(f"{NATIVE}/stub/libopenblas_stub.so"); blas.openblas_set_num_threads(2)
 regions = ctypes.CDLL(f"{NATIVE}/libregions.so")
 first = corewise.doctor()[0]
-print(first.id, first.severity); print(first.why)
+print(first.id, first.severity, first.pools); print(first.what); print(first.why)
 """
-    for threads, severity in ((200, "warning"), (900, "danger")):
+    for threads in (200, 900):
         told = run(code, env=CLEAN | {"OMP_NUM_THREADS": str(threads)}).splitlines()
-        assert told[0] == f"openblas-slots {severity}"
-        assert told[1].startswith(f"{threads} callers + 1 worker = {threads + 1} slots")
+        assert re.fullmatch(r"openblas-slots danger \['/.*/libopenblas_stub.so'\]", told[0])
+        assert told[1].startswith(f"{threads} threads may call OpenBLAS at once, which has room")
+        assert f"{threads} calls + 1 worker = {threads + 1} slots" in told[2]
 
 
 def test_two_copies_of_openblas_that_spin(run: Run) -> None:
@@ -181,6 +185,25 @@ def test_findings_are_a_value_that_shows_itself(monkeypatch: pytest.MonkeyPatch)
     assert "<b>" not in findings._repr_html_() and "&lt;b&gt;" in findings._repr_html_()
     assert "<p>nothing wrong" in Findings()._repr_html_()
     assert json.loads(findings.to_json())["findings"] == [findings[0]._asdict()]
+
+
+def test_the_cure_is_said_in_the_words_of_the_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    cures = {"shell": "corewise run", "notebook": "%govern on", "python": "corewise.govern()"}
+    finding = Finding("an-id", "danger", "what", "why", "everywhere", cures)
+    monkeypatch.setitem(sys.modules, "IPython", None)
+    assert finding.cure() == "corewise.govern()"
+    assert finding._replace(cures={}).cure() == "everywhere"
+    for shell, cure in (
+        (SimpleNamespace(), "corewise.govern()"),  # IPython in a terminal
+        (SimpleNamespace(kernel=1), "%load_ext corewise, then %govern on"),
+    ):
+        ipython = SimpleNamespace(get_ipython=lambda shell=shell: shell)
+        monkeypatch.setitem(sys.modules, "IPython", ipython)
+        assert finding.cure() == cure and cure in repr(Findings([finding]))
+    loaded = SimpleNamespace(loaded=lambda: True)
+    monkeypatch.setitem(sys.modules, "corewise.jupyter", loaded)
+    assert finding.cure() == "%govern on"
+    assert "What to do: %govern on" in Findings([finding])._repr_html_()
 
 
 def test_json_is_the_document_of_the_core(run: Run) -> None:

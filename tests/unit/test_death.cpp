@@ -43,7 +43,7 @@ TEST_CASE("death: buffers that ran out are named, with the arithmetic") {
         "death-openblas-slots: 1,001 threads called OpenBLAS, which has room for 128");
   // By the time of the report most of the threads may be gone.
   CHECK(told(report(openblas(",\"ran_out\":true"), "", "\"threads\":3,\"governed\":false")) ==
-        "death-openblas-slots: OpenBLAS ran out of work buffers: it has room for 128 calls at "
+        "death-openblas-slots: OpenBLAS ran out of slots: it has room for 128 calls at "
         "once");
 }
 
@@ -136,6 +136,27 @@ TEST_CASE("death: where the library does not tell, more threads than buffers mak
             .find("in libx.so, perhaps called by libopenblas.so") != std::string::npos);
   CHECK(
       told(report(openblas(""), "")).starts_with("death-elsewhere: it died by SIGSEGV in libx.so"));
+}
+
+TEST_CASE("death: the advice counts the workers that OpenBLAS had before it was limited") {
+  const auto death = read_death(report(
+      R"({"runtime":"openblas","path":"/v/numpy.libs/libopenblas.so","version":"0.3.27","threads":1,)"
+      R"("threads_before":64,"caller_slots":128,"ran_out":true})"));
+  REQUIRE(death);
+  const Finding finding = explain(*death).front();
+  CHECK(finding.what == "1,001 threads called OpenBLAS, which has room for 128");
+  CHECK(finding.remedy.ends_with("OMP_NUM_THREADS=65."));
+  CHECK(finding.why.find("number 513 writes past their table") != std::string::npos);
+}
+
+TEST_CASE("death: an OpenBLAS that calls exit is named") {
+  const std::string full = openblas(",\"ran_out\":true");
+  CHECK(told(R"({"schema_version":1,"pid":7,"signal":0,"threads":9,"module":"/w/libopenblas.so",)"
+             R"("pools":[)" +
+             full + "]}") ==
+        "death-openblas-memory: libopenblas.so ended it: the kernel refused memory for one more "
+        "call");
+  CHECK_FALSE(read_death(R"({"schema_version":1,"pid":7})"));
 }
 
 TEST_CASE("death: a number of the moment goes before one from earlier") {

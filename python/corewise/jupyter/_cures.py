@@ -30,6 +30,6 @@ def in_notebook(found: Iterable[Finding], pools: Sequence[PoolInfo], cpus: int) 
         typed = cures.get(finding.id)
         if not typed:
             return finding
-        return finding._replace(remedy=f"`%govern on`, or `{typed}`")
+        return finding._replace(remedy=f"`%govern on`, or `{typed}`", cures={})
 
     return Findings(map(cured, found))
