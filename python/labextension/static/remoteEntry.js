@@ -74,6 +74,16 @@
     return kernel && kernel.connectionStatus === 'connected' ? kernel : null;
   }
 
+  // A notebook that was just opened has its kernel a moment later.
+  async function kernelSoon(panel) {
+    for (let i = 0; i < 50; i += 1) {
+      const kernel = kernelOf(panel);
+      if (kernel) return kernel;
+      await new Promise((resolve) => { setTimeout(resolve, 200); });
+    }
+    throw new Error('the notebook has no kernel now');
+  }
+
   function element(tag, properties = {}, ...children) {
     const made = Object.assign(document.createElement(tag), properties);
     made.append(...children);
@@ -138,10 +148,10 @@
     const load = element('button', { textContent: 'Load corewise' });
     const text = 'To see and limit the threads of this kernel, load corewise into it. A cell with `%load_ext corewise` does the same.';
     const dialog = showDialog(`Threads of ${panel.title.label}`, [sentence('', text), message], [load], async () => {
-      const kernel = kernelOf(panel);
-      message.textContent = kernel && kernel.status === 'busy' ? 'waiting for the cell that runs ...' : 'asking the kernel ...';
+      message.textContent = 'waiting for the kernel ...';
       try {
-        if (!kernel) throw new Error('the notebook has no kernel now');
+        const kernel = await kernelSoon(panel);
+        if (kernel.status === 'busy') message.textContent = 'waiting for the cell that runs ...';
         await runQuietly(kernel, LOAD);
         dialog.close();
         item.soon(0);
