@@ -33,6 +33,6 @@ class Dangers:
         for finding in in_notebook(found, pools, budget().floor) if found else ():
             if finding.what not in self._said:
                 self._said.add(finding.what)
-                cure = finding.remedy.replace("`", "")
+                cure = finding.cure().replace("`", "")
                 sentences.append(f"{finding.severity}: {finding.what}. What to do: {cure}")
         return sentences

@@ -45,7 +45,10 @@ class JustDied:
     def _repr_mimebundle_(self, **_: object) -> dict[str, object]:
         if self._death is None:
             return {"text/plain": "this notebook did not die"}
-        findings = [finding._asdict() for finding in self._death.findings]
+        findings = [
+            {"what": finding.what, "why": finding.why, "remedy": finding.cure()}
+            for finding in self._death.findings
+        ]
         told = {"headline": self._death.headline, "findings": findings}
         return {"text/plain": self._death.headline, "application/json": told}
 

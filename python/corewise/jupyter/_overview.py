@@ -33,7 +33,7 @@ class Overview(Rich):
             if pool.threads
         ]
 
-    def verdict(self) -> str:  # noqa: PLR0911: a sentence each
+    def verdict(self) -> str:  # noqa: PLR0911 (a sentence each)
         """What all of it comes to, in a sentence."""
         cpus = _cpus(self._cpus)
         worst = self._worst()
@@ -60,12 +60,12 @@ class Overview(Rich):
         if self._workers is not None and self._workers.threads > self._cpus:
             return "" if self._governed is not None else self._workers.cure(self._cpus)
         if worst is not None and worst.severity == "danger":
-            return worst.remedy
+            return worst.cure()
         if self._governed is not None:
             return ""
         if lower := limits_to(self._pools, self._cpus):
             return f"`%govern on`, or `{lower}`"
-        return worst.remedy if worst is not None and worst.severity == "warning" else ""
+        return worst.cure() if worst is not None and worst.severity == "warning" else ""
 
     def _worst(self) -> Finding | None:
         return self._findings[0] if self._findings else None
