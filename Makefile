@@ -101,6 +101,11 @@ simulate: setup-test  ## machines of 128 to 1,024 cores under each policy: docs/
 	@$(PYTHON) tools/run_tests.py build-gcc
 	$(PYTHON) bench/simulate/report.py --write
 
+.PHONY: test-arm64
+test-arm64: setup-test install  ## real wheels of arm64, among them the story's own OpenBLAS, under qemu
+	@tests/emulated/root.sh
+	@$(PYTHON) -m pytest -q tests/emulated
+
 .PHONY: format
 format: setup-test  ## let clang-format and ruff write the sources
 	@tools/format.sh --write
