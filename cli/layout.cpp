@@ -73,6 +73,16 @@ std::string shortened(const std::string& text, int width, bool unicode) {
   return text.substr(0, head) + dots + text.substr(tail);
 }
 
+std::string cut_off(const std::string& text, int width, bool unicode) {
+  std::string line = text;
+  if (width_of(line) <= width) return line;
+  while (!line.empty() && width_of(line) > width - 1) {
+    do line.pop_back();
+    while (!line.empty() && (static_cast<unsigned char>(line.back()) & 0xc0u) == 0x80u);
+  }
+  return line + (unicode ? "…" : ">");
+}
+
 std::string table(const std::vector<Column>& columns,
                   const std::vector<std::vector<std::string>>& rows, const Style& style) {
   const std::vector<int> widths = widths_of(columns, rows);

@@ -18,6 +18,9 @@ std::string folded(const std::string& text, int first_column, int indent, int wi
 // The middle of a text left out, so that it takes at most `width` columns.
 std::string shortened(const std::string& text, int width, bool unicode);
 
+// The end left out, so that it takes at most `width` columns.
+std::string cut_off(const std::string& text, int width, bool unicode);
+
 struct Column {
   std::string head;
   bool right = false;

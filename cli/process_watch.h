@@ -4,12 +4,15 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "govern/ledger.h"
 #include "observe/tasks.h"
+#include "question.h"
 
 namespace corewise::cli {
 
@@ -36,7 +39,11 @@ struct WatchedPool {
 struct WatchedProcess {
   int pid = 0;
   std::string command;
+  std::string name;      // what a person calls it (process_name.h)
   bool answers = false;  // over its control socket: else the pools are not known
+  bool stopped = false;  // by a signal: it cannot answer
+  double silent_s = 0;   // it was asked so long ago, and has not answered yet
+  double time_s = 0;     // of the numbers below
   bool governed = false;
   std::optional<int> granted;  // by the ledger, now
   int threads = 0;
@@ -51,27 +58,48 @@ struct WatchedProcess {
 struct View {
   double time_s = 0;
   double budget = 0;  // CPUs that are ours
+  int ledgers = 0;    // with a process of ours
   int ledger_budget = 0;
   int granted = 0;
+  bool has_rates = false;
+  std::optional<double> others_ready;     // threads of other programs that run or are ready to
+  double throttled_share = 0;             // of the time since the last look, the quota paused us
   std::vector<WatchedProcess> processes;  // by pid
 
   int running() const;
   double throttled_s() const;
+  // Threads that ran or were ready to since the last look, on average; before there are rates, now.
+  double ready() const;
+  // Of those, the ones that had no CPU.
+  double delayed() const;
 };
 
 class ProcessWatch {
  public:
-  // Rates are since the last look; none at the first.
+  // Rates are since the last look; none at the first. Asks all processes at once and waits together
+  // for their answers, half a second at most. A process that has not answered is shown as the
+  // kernel sees it; later looks take its answer when it comes, and do not wait for it again.
   View look();
 
  private:
+  using Questions = std::map<int, std::unique_ptr<Question>>;
+
+  void ask(const std::set<int>& pids);
+  void take_answers(View& view);
+  void set_others(View& view);
+
   std::optional<View> last_;
+  Questions asked_;  // by pid, those without an answer yet
+  std::optional<double> others_;
 };
 
 // The view as JSON (docs/json.md).
 std::string view_json(const View& view);
 
 bool is_there(int pid);
+
+// Threads on this machine that run or are ready to, the caller included; nothing if not told.
+std::optional<double> machine_ready();
 
 // The arguments of a process, separated by spaces; its short name where it has none.
 std::string command_of(int pid);

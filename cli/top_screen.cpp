@@ -3,151 +3,183 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "layout.h"
 #include "text.h"
+#include "top_advice.h"
+#include "top_tables.h"
+#include "top_verdict.h"
 
 namespace corewise::cli {
 namespace {
 
-constexpr const char* kKeys = "up/down select   l limit   u undo limits   g govern   q quit";
+// A screen with fewer rows has no room for facts, and none for a chart.
+constexpr int kFewRows = 10;
+constexpr int kChartFrom = 22;
+constexpr std::size_t kFoot = 2;  // lines: the message, and the keys
 
-std::string cut_to(const std::string& text, int width, bool unicode) {
-  std::string line = text;
-  if (width_of(line) <= width) return line;
-  while (!line.empty() && width_of(line) > width - 1) {
-    do line.pop_back();
-    while (!line.empty() && (static_cast<unsigned char>(line.back()) & 0xc0u) == 0x80u);
-  }
-  return line + (unicode ? "…" : ">");
+// The first that fits.
+constexpr std::array<const char*, 3> kKeys = {
+    "up/down select  / filter  s sort  l limit  u undo  g govern  ? help  q quit",
+    "s sort  l limit  g govern  ?help  q quit", "? help  q quit"};
+
+constexpr std::array<const char*, 20> kHelp = {
+    "up down, k j    select a process            PgUp PgDn, Home End  by pages, to an end",
+    "/               show only some processes: type a part of the name or the number",
+    "s               sort by threads ready, CPU time, threads, name, pid",
+    "l               limit the selected process: blas=2 openmp=4",
+    "u               undo such limits",
+    "g               govern the process, or end that",
+    "q               quit",
+    "",
+    "RUN      threads that run now, or would if there were a free CPU",
+    "CPU%     CPUs used; 100 is one",
+    "DELAY%   threads that were ready to run and had no CPU; 100 is one",
+    "GRANTED  threads that the process may use now, where it is governed",
+    "LIMITS   set from outside, here or by `corewise limit`",
+    "ALLOWED  threads that the next region or call of the pool gets at most",
+    "IDLE     workers of the pool that sleep",
+    "SPIN     workers that run though the pool has nothing to do; -: cannot be told",
+    "",
+    "Others: programs that are not in this list.",
+    "",
+    "Any key goes back."};
+
+std::string dim(const std::string& text, const Style& style) {
+  return painted(cut_off(text, style.width, style.unicode), Paint::kDim, style);
 }
 
-std::string percent(double share) { return fmt::format("{:.0f}", 100 * share); }
-
-std::string head(const View& view, const Style& style) {
-  const int running = view.running();
-  std::string line = fmt::format("corewise top   budget {} CPUs   {} thread{} running",
-                                 format_cpus(view.budget), running, running == 1 ? "" : "s");
-  if (view.ledger_budget > 0) {
-    line += fmt::format("   granted {} of {}", view.granted, view.ledger_budget);
+void add_folded(std::vector<std::string>& lines, const std::string& text, Paint paint,
+                const Style& style) {
+  const std::string all = folded(text, 0, 0, style.width);
+  for (std::string_view rest = all; !rest.empty();) {
+    const std::string line = cut_off(std::string(cut(rest, '\n')), style.width, style.unicode);
+    lines.push_back(painted(line, paint, style));
   }
-  if (view.throttled_s() > 0) line += fmt::format("   throttled {:.1f} s", view.throttled_s());
-  return painted(cut_to(line, style.width, style.unicode), Paint::kBold, style);
 }
 
-// In words, since colour alone tells nobody.
-std::string verdict(const View& view, const Style& style) {
-  const double over = view.running() - view.budget;
-  const bool none = view.processes.empty();
-  std::string text = "within the budget";
-  if (none) text = "No process of yours has a control socket or is governed.";
-  if (over >= 1) {
-    text = fmt::format("OVERSUBSCRIBED: {:.0f} more thread{} than there are CPUs", over,
-                       over < 1.5 ? " runs" : "s run");
+std::string facts_of(const View& view, const TopState& state, const Style& style,
+                     std::size_t shown) {
+  std::string text = "corewise top";
+  const std::string grants = grants_in_words(view);
+  if (!grants.empty()) text += "   " + grants;
+  if (view.throttled_s() > 0) {
+    text += fmt::format("   paused by the quota: {:.1f} s", view.throttled_s());
   }
-  text = cut_to(text, style.width, style.unicode);
-  return none ? text : painted(text, over >= 1 ? Paint::kRed : Paint::kGreen, style);
+  if (!state.filter.empty()) {
+    text += fmt::format("   '{}': {} of {}", printable(state.filter, style.unicode), shown,
+                        view.processes.size());
+  }
+  if (state.order != Order::ready) text += fmt::format("   by {}", words_for(state.order));
+  return text;
 }
 
-std::string limits_of(const WatchedProcess& process) {
-  std::vector<std::pair<std::string, int>> tightest;  // by API
-  for (const WatchedPool& pool : process.pools) {
-    if (pool.limit == 0) continue;
-    auto known = std::ranges::find(tightest, pool.api, &std::pair<std::string, int>::first);
-    if (known == tightest.end()) known = tightest.insert(known, {pool.api, pool.limit});
-    known->second = std::min(known->second, pool.limit);
-  }
-  std::string text;
-  for (const auto& [api, limit] : tightest) {
-    text += fmt::format("{}{}={}", text.empty() ? "" : " ", api, limit);
-  }
-  return text.empty() ? "-" : text;
-}
-
-// `limits` is how wide their column is.
-std::string process_line(const WatchedProcess& process, bool selected, int limits,
-                         const Style& style) {
-  const std::string granted = process.granted    ? std::to_string(*process.granted)
-                              : process.governed ? "0"
-                                                 : "-";
-  const std::string line = fmt::format(
-      "{} {:>7} {:>7} {:>4} {:>5} {:>6} {:>7}  {:<{}}  {}", selected ? ">" : " ", process.pid,
-      process.threads, process.running, percent(process.rate.cpu), percent(process.rate.delay),
-      granted, limits_of(process), limits, printable(process.command, style.unicode));
-  const std::string shown = cut_to(line, style.width, style.unicode);
-  return selected ? painted(shown, Paint::kBold, style) : shown;
-}
-
-std::vector<std::string> pool_lines(const WatchedProcess& process, const Style& style) {
-  if (!process.answers) {
-    return {cut_to(fmt::format("Process {} does not answer: its pools are not known.", process.pid),
-                   style.width, style.unicode)};
-  }
-  if (process.pools.empty()) {
-    return {cut_to(fmt::format("Process {} has no thread pools.", process.pid), style.width,
-                   style.unicode)};
-  }
+// The verdict, the cause and the cure, the picture, and facts: as much as the rows allow.
+std::vector<std::string> head(const View& view, const TopState& state, const Style& style,
+                              std::size_t shown, int rows) {
+  const Verdict verdict = verdict_of(view);
+  const bool good = verdict.situation == Situation::fits || verdict.situation == Situation::idle;
+  const Paint paint = verdict.situation == Situation::too_many ? Paint::kRed
+                      : good                                   ? Paint::kGreen
+                                                               : Paint::kYellow;
   std::vector<std::string> lines;
-  lines.push_back(fmt::format("Pools of {:<8} {:>7} {:>4} {:>5} {:>5} {:>5} {:>6}  LIBRARY",
-                              process.pid, "ALLOWED", "RUN", "WAIT", "SPIN", "CPU%", "DELAY%"));
-  lines.back() = painted(cut_to(lines.back(), style.width, style.unicode), Paint::kBold, style);
-  for (const WatchedPool& pool : process.pools) {
-    const std::string allowed = pool.allowed > 0 ? std::to_string(pool.allowed) : "?";
-    const std::string spinning = pool.spinning ? std::to_string(*pool.spinning) : "-";
-    const std::string line =
-        fmt::format("  {:<15} {:>7} {:>4} {:>5} {:>5} {:>5} {:>6}  {}", pool.runtime, allowed,
-                    pool.running, pool.workers - pool.running, spinning, percent(pool.rate.cpu),
-                    percent(pool.rate.delay), printable(pool.library, style.unicode));
-    lines.push_back(cut_to(line, style.width, style.unicode));
+  add_folded(lines, verdict.text, paint, style);
+  if (rows > 0 && rows < kFewRows) {
+    lines.resize(1);
+    return lines;
   }
+  const Advice advice = advice_for(view, style.unicode);
+  if (!advice.cause.empty()) {
+    const std::string key = rows > 0 ? fmt::format(" (key {})", advice.key) : "";
+    add_folded(lines, fmt::format("{} Do: {}{}", advice.cause, advice.cure, key), Paint::kBold,
+               style);
+  }
+  if (!view.processes.empty()) lines.push_back(load_bar(load_of(view), view.budget, style));
+  if (rows >= kChartFrom) {
+    const auto chart = load_chart(state.history, view.budget, rows < 36 ? 3 : 6, style);
+    lines.insert(lines.end(), chart.begin(), chart.end());
+  }
+  lines.push_back(dim(facts_of(view, state, style, shown), style));
+  lines.emplace_back();
   return lines;
+}
+
+// The rows around the selected one, and how many are above and below.
+std::vector<std::string> list(const std::vector<const WatchedProcess*>& all, const TopState& state,
+                              const Style& style, std::size_t room) {
+  std::vector<std::string> lines = process_table(all, state.selected, style);
+  if (all.size() <= room) return lines;
+  const std::size_t visible = std::max<std::size_t>(room, 2) - 1;
+  const auto at = std::ranges::find(all, state.selected, &WatchedProcess::pid) - all.begin();
+  const std::size_t chosen = std::min(static_cast<std::size_t>(at), all.size() - 1);
+  const std::size_t first = chosen >= visible ? chosen - visible + 1 : 0;
+  const std::size_t below = all.size() - first - std::min(visible, all.size() - first);
+  std::vector<std::string> some = {lines.front()};
+  const auto begin = lines.begin() + static_cast<std::ptrdiff_t>(first) + 1;
+  some.insert(some.end(), begin, begin + static_cast<std::ptrdiff_t>(all.size() - first - below));
+  std::string more = first > 0 ? fmt::format("{} more above", first) : "";
+  if (below > 0) more += fmt::format("{}{} more below", more.empty() ? "" : ", ", below);
+  some.push_back(dim("  " + more, style));
+  return some;
+}
+
+std::string prompt_of(const TopState& state) {
+  if (state.typing == TopState::Typing::filter) return "show only: " + state.typed + "_";
+  if (state.typing == TopState::Typing::limit) {
+    return fmt::format("limit {} (blas=N openmp=N): {}_", state.selected, state.typed);
+  }
+  return state.message;
+}
+
+void add_foot(std::vector<std::string>& lines, const TopState& state, const Style& style,
+              int rows) {
+  const auto all = static_cast<std::size_t>(rows);
+  lines.resize(all > kFoot ? all - kFoot : 0);
+  lines.push_back(cut_off(printable(prompt_of(state), style.unicode), style.width, style.unicode));
+  const auto keys =
+      std::ranges::find_if(kKeys, [&](const char* text) { return width_of(text) <= style.width; });
+  lines.push_back(dim(keys != kKeys.end() ? *keys : kKeys.back(), style));
+  lines.resize(all);
 }
 
 }  // namespace
 
 std::vector<std::string> top_screen(const View& view, const TopState& state, const Style& style,
                                     int rows) {
-  std::vector<std::string> lines = {head(view, style), verdict(view, style), ""};
-  const auto chosen = std::ranges::find(view.processes, state.selected, &WatchedProcess::pid);
+  std::vector<std::string> lines;
+  if (state.help) {
+    for (const char* line : kHelp) lines.push_back(cut_off(line, style.width, style.unicode));
+    add_foot(lines, state, style, rows);
+    return lines;
+  }
+  const auto all = listed(view, state.order, state.filter);
+  lines = head(view, state, style, all.size(), rows);
+  const auto chosen = std::ranges::find(all, state.selected, &WatchedProcess::pid);
   std::vector<std::string> below;
-  if (chosen != view.processes.end()) {
-    below = pool_lines(*chosen, style);
+  if (chosen != all.end()) {
+    below = pool_table_of(**chosen, style);
     below.insert(below.begin(), "");
   }
-  int limits = 6;
-  for (const WatchedProcess& process : view.processes) {
-    limits = std::max(limits, width_of(limits_of(process)));
-  }
-  const std::string columns =
-      fmt::format("  {:>7} {:>7} {:>4} {:>5} {:>6} {:>7}  {:<{}}  {}", "PID", "THREADS", "RUN",
-                  "CPU%", "DELAY%", "GRANTED", "LIMITS", limits, "COMMAND");
-  if (!view.processes.empty()) {
-    lines.push_back(painted(cut_to(columns, style.width, style.unicode), Paint::kBold, style));
-  }
   // The list gets what the head, the pools, a message and the keys leave.
-  constexpr std::size_t kFoot = 2;
-  std::size_t room = view.processes.size();
+  std::size_t room = all.size();
   if (rows > 0) {
-    const auto all = static_cast<std::size_t>(rows);
-    if (below.size() > all / 2) below.resize(all / 2);
-    const std::size_t taken = lines.size() + below.size() + kFoot;
-    room = std::min(room, all > taken + 1 ? all - taken : 1);
+    const auto height = static_cast<std::size_t>(rows);
+    if (below.size() > height / 2) below.resize(height / 2);
+    const std::size_t taken = lines.size() + 1 + below.size() + kFoot;
+    room = height > taken + 1 ? height - taken : 1;
   }
-  const auto at = static_cast<std::size_t>(chosen - view.processes.begin());
-  const std::size_t first = chosen != view.processes.end() && at >= room ? at - room + 1 : 0;
-  for (std::size_t i = first; i < std::min(first + room, view.processes.size()); ++i) {
-    const WatchedProcess& process = view.processes[i];
-    lines.push_back(process_line(process, process.pid == state.selected, limits, style));
+  if (!all.empty()) {
+    const std::vector<std::string> processes = list(all, state, style, room);
+    lines.insert(lines.end(), processes.begin(), processes.end());
+  } else if (!state.filter.empty()) {
+    lines.push_back("No process matches.");
   }
   lines.insert(lines.end(), below.begin(), below.end());
-  if (rows == 0) return lines;
-  const auto all = static_cast<std::size_t>(rows);
-  lines.resize(all > kFoot ? all - kFoot : 0);
-  const std::string last = state.prompt.empty() ? state.message : state.prompt + state.typed + "_";
-  lines.push_back(cut_to(printable(last, style.unicode), style.width, style.unicode));
-  lines.push_back(painted(cut_to(kKeys, style.width, style.unicode), Paint::kDim, style));
-  lines.resize(all);
+  if (rows > 0) add_foot(lines, state, style, rows);
   return lines;
 }
+
+int page_of(int rows) { return std::max(1, rows / 2 - 2); }
 
 }  // namespace corewise::cli

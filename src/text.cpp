@@ -84,6 +84,11 @@ std::string listed(const std::vector<std::string>& words) {
   return text;
 }
 
+std::string cpus_in_words(double cpus) {
+  const std::string number = format_cpus(cpus);
+  return number + (number == "1" ? " CPU" : " CPUs");
+}
+
 std::string quote(std::string_view text) {
   constexpr std::size_t kMost = 40;
   std::string quoted = "\"";

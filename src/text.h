@@ -36,6 +36,9 @@ std::string grouped(std::int64_t number);
 // "a, b and c"
 std::string listed(const std::vector<std::string>& words);
 
+// "1.5 CPUs", "1 CPU".
+std::string cpus_in_words(double cpus);
+
 // In quotes, at most 40 bytes, with everything that is not printable ASCII as \xNN.
 std::string quote(std::string_view text);
 

@@ -1,6 +1,7 @@
 #include "sockets.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -138,21 +139,26 @@ bool is_left(const std::string& path) {
   return false;
 }
 
-Result<int> connect_to(int pid) {
+Result<int> connect_to(int pid, FullQueue full) {
   const std::string name = "process " + std::to_string(pid);
   const std::optional<uid_t> user = user_of(pid);
   if (!user) return Error{CW_NO_SUCH_PROCESS, "there is no " + name};
+  const bool at_once = full == FullQueue::give_up;
+  bool is_full = false;
   bool refused = ::geteuid() != 0 && *user != ::geteuid();
   for (const std::string& folder : folders_of(pid, *user)) {
     if (!is_folder_of(folder, *user)) continue;
-    const int fd = connect_path(socket_in(folder, pid));
+    const int fd = connect_by(socket_in(folder, pid), at_once ? SOCK_NONBLOCK : 0);
     if (fd < 0) {
       refused = refused || errno == EACCES;
+      is_full = is_full || errno == EAGAIN;
       continue;
     }
-    if (is_at_the_end(fd, pid, *user)) return fd;
+    const bool blocks = !at_once || ::fcntl(fd, F_SETFL, 0) == 0;
+    if (blocks && is_at_the_end(fd, pid, *user)) return fd;
     ::close(fd);
   }
+  if (is_full) return Error{CW_IO_ERROR, name + " does not answer: its queue of callers is full"};
   if (refused) {
     return Error{CW_NOT_PERMITTED, name + " belongs to user " + std::to_string(*user) +
                                        ": only that user and root may control it"};

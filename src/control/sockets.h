@@ -13,10 +13,14 @@ namespace corewise::control {
 // not plainly ours: a link, somebody else's, or open to others.
 Result<std::string> own_socket();
 
-// Connects to the process's socket, in half a second at most, after it made sure that the process
-// itself and its user are at the other end. The socket is a blocking one, and the caller closes it.
-// CW_NO_SUCH_PROCESS, CW_NOT_PERMITTED, or CW_NOT_AVAILABLE if it has none.
-Result<int> connect_to(int pid);
+// What to do where a process has as many callers waiting as its queue takes: it is stopped, or
+// busy.
+enum class FullQueue { wait_half_a_second, give_up };
+
+// Connects to the process's socket, and checks that the process itself and its user are at the
+// other end. The socket is a blocking one; the caller closes it. CW_NO_SUCH_PROCESS,
+// CW_NOT_PERMITTED, CW_NOT_AVAILABLE if it has no socket, CW_IO_ERROR if its queue stays full.
+Result<int> connect_to(int pid, FullQueue full = FullQueue::wait_half_a_second);
 
 // Connects to a path, in half a second at most; below 0 with errno.
 int connect_path(const std::string& path);

@@ -1,7 +1,11 @@
 """`corewise top` in a real terminal, with a process whose answers never change."""
 
+import contextlib
+import json
 import os
 import re
+import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,19 +21,22 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root to be alone as somebody else"),
 ]
 
-# A process with a control socket of its own making, of a user who has no other.
+# A process with a control socket of its own making, of a user who has no other. It says that it
+# used so many CPUs, and that so many threads were delayed, all the time.
 SERVER = r"""
-import json, os, socket, sys
-folder = sys.argv[1] + "/corewise"
-os.mkdir(folder, 0o700)
+import json, os, socket, sys, time
+folder, cpu, delay, kind = sys.argv[1] + "/corewise", *map(float, sys.argv[2:4]), sys.argv[4]
+os.makedirs(folder, 0o700, exist_ok=True)
 server = socket.socket(socket.AF_UNIX)
 server.bind(f"{folder}/{os.getpid()}.sock")
-server.listen()
+server.listen(1 if kind == "silent" else 128)
 state = {"limit": None, "governed": False}
+def times(share=1):
+    return {"cpu_s": cpu * share * time.monotonic(), "delay_s": delay * share * time.monotonic()}
 def pool(id, runtime, path, limit):
     return {"id": id, "api": "blas" if id else "openmp", "runtime": runtime, "path": path,
             "allowed": limit or 4, "limit": limit, "workers": 3, "running": 1, "spinning": None,
-            "cpu_s": 5.0, "delay_s": 1.0}
+            **times(0.5)}
 def answer(request):
     name = request["request"]
     if name == "limit":
@@ -43,11 +50,12 @@ def answer(request):
     if name == "restore": state["limit"] = None
     if name in ("govern", "ungovern"): state["governed"] = name == "govern"
     return {"schema_version": 1, "pid": os.getpid(), "governed": state["governed"],
-            "outcomes": [], "throttled": None,
-            "threads": {"total": 9, "running": 64, "cpu_s": 20.0, "delay_s": 2.0},
+            "time_s": time.monotonic(), "outcomes": [], "throttled": None,
+            "threads": {"total": 9, "running": round(cpu + delay), **times()},
             "pools": [pool(0, "libgomp", "/opt/lib/libgomp.so.1", None),
                       pool(1, "openblas", "/opt/lib/libopenblas.so.0", state["limit"])]}
 print("ready", flush=True)
+while kind == "silent": time.sleep(60)
 while True:
     peer, _ = server.accept()
     with peer, peer.makefile("rw") as lines:
@@ -59,20 +67,40 @@ NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 
 
 @pytest.fixture
-def fake(tmp_path):
+def folder():
     folder = Path("/tmp") / f"corewise-top-{uuid.uuid4().hex[:12]}"
     folder.mkdir(mode=0o755)
     os.chown(folder, 65534, 65534)
-    words = [*NOBODY, sys.executable, "-c", SERVER, str(folder)]
-    child = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
-    try:
-        assert child.stdout.readline() == "ready\n"
-        yield child.pid, folder
-    finally:
+    yield folder
+    subprocess.run(["rm", "-rf", str(folder)], check=True)
+
+
+@pytest.fixture
+def start(folder):
+    """Starts a process, of a script of that name; gives its pid."""
+    children = []
+
+    def start_one(cpu=4.0, delay=60.0, *, kind="answers", script="train.py", env=None, more=()):
+        (folder / script).write_text(SERVER)
+        words = [*NOBODY, sys.executable, str(folder / script), str(folder), str(cpu), str(delay)]
+        children.append(
+            subprocess.Popen(
+                [*words, kind, *more], stdout=subprocess.PIPE, text=True, env=CLEAN | (env or {})
+            )
+        )
+        assert children[-1].stdout.readline() == "ready\n"
+        return children[-1].pid
+
+    yield start_one
+    for child in children:
         child.kill()
         child.wait()
         child.stdout.close()
-        subprocess.run(["rm", "-rf", str(folder)], check=True)
+
+
+@pytest.fixture
+def fake(start, folder):
+    return start(), folder
 
 
 class Terminal:
@@ -108,11 +136,11 @@ class Terminal:
 
 
 @pytest.fixture
-def open_top(program, fake):
+def open_top(program, folder):
     opened = []
 
     def open_one(columns=80, rows=24):
-        opened.append(Terminal(program, fake[1], columns, rows))
+        opened.append(Terminal(program, folder, columns, rows))
         return opened[-1]
 
     yield open_one
@@ -122,21 +150,22 @@ def open_top(program, fake):
 
 def stable(screen, pid):
     """Without what differs between machines and moments."""
-    screen = screen.replace(f"{pid:>7}", "    PID").replace(f"{pid:<8}", "PID     ")
-    screen = re.sub(r"budget [\d.]+ CPUs", "budget N CPUs", screen)
-    screen = re.sub(r"\d+ more threads? runs?", "N more threads run", screen)
-    return re.sub(r"(?m)^(>.* )/.*$", r"\1COMMAND", screen)
+    screen = screen.replace(f"{pid:>7}", "    PID").replace(f"Pools of {pid}", "Pools of PID")
+    screen = re.sub(r"/tmp/corewise-top-\w+", "/tmp/FOLDER", screen)
+    screen = re.sub(r"(?m)^[█·]*┃[█·]*  ", "BAR  ", screen)
+    screen = re.sub(rf"--pid {pid}\b", "--pid PID", screen)
+    return re.sub(r"you have [\d.]+ CPUs?\.", "you have N CPUs.", screen)
 
 
-@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize("columns", [40, 80, 120])
 def test_the_screen(open_top, fake, golden, columns):
-    seen = open_top(columns).wait("OVERSUBSCRIBED", "libopenblas.so.0")
-    assert len(seen.splitlines()) == 24
+    seen = open_top(columns, 20).wait("TOO MANY: 64 threads are", "libop", " 6000 ")
+    assert len(seen.splitlines()) == 20
     assert all(len(line) <= columns for line in seen.splitlines())
     golden(f"top-{columns}.txt", stable(seen, fake[0]))
 
 
-def test_keys(open_top):
+def test_keys(open_top, fake):
     top = open_top()
     top.wait("libopenblas.so.0")
     top.keys("l")
@@ -146,11 +175,13 @@ def test_keys(open_top):
     top.keys("l", "blas=13", "Enter")
     top.wait("thirteen is bad luck")
     top.keys("l", "tbb=2", "Enter")
-    top.wait("tbb=2: no such pool is loaded yet, those to come get it")
+    top.wait("tbb=2: no such pool is loaded now; applies when one loads")
     top.keys("l", "numba=2", "Enter")
     top.wait("numba: it cannot be set from outside")
     top.keys("l", "nonsense", "Enter")
-    top.wait("'nonsense' is no NAME=N")
+    top.wait("'nonsense' is not NAME=N")
+    top.keys("l", "blas=3x", "Enter")
+    top.wait("'blas=3x': blas takes a whole number from 1 to")
     top.keys("l", "blas=1", "Escape")
     top.keys("u")
     assert " blas=" not in top.wait("undid the limits").replace("(blas=", "")
@@ -159,34 +190,180 @@ def test_keys(open_top):
     top.keys("g")
     top.wait("is not governed")
     top.keys("j", "k", "Up", "Down", "x")
+    top.keys("F2")  # ends in a Q
+    top.keys("?")
+    top.wait("SPIN     workers that run", "Any key goes back")
+    top.keys("q")
+    top.wait("libopenblas.so.0")
     top.keys("q")
     assert "ended 0" in top.wait("ended 0")
     assert "corewise top" not in top.screen()
 
 
-def test_another_size(open_top):
+def test_a_stopped_process_holds_nothing_up(open_top, start, corewise, folder):
+    """Nor one that runs and does not answer: each was enough to freeze the screen."""
+    stopped, silent = start(script="stopped.py"), start(kind="silent", script="silent.py")
+    start(script="lively.py")
+    os.kill(stopped, signal.SIGSTOP)
+    top = open_top(120)
+    top.wait("[stopped] stopped.py", "[no answer for ", " s] silent.py", " lively.py")
+    top.keys("End", "g")
+    top.keys("q")
+    top.wait("ended 0")
+    env = {"XDG_RUNTIME_DIR": str(folder)}
+    for pid, says in ((stopped, f"is stopped. It answers after: kill -CONT {stopped}"),):
+        done = corewise("limit", "--pid", str(pid), "--blas", "1", env=env, timeout=20)
+        assert done.returncode == 1 and says in done.stderr, done.stderr
+        assert corewise("info", "--pid", str(pid), env=env, timeout=20).returncode == 0
+    assert corewise("info", "--pid", str(silent), env=env, timeout=20).returncode == 0
+
+
+def test_who_calls_never_waits_at_a_full_queue(start, corewise, folder):
+    silent = start(kind="silent")
+    path = str(folder / "corewise" / f"{silent}.sock")
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                caller = stack.enter_context(socket.socket(socket.AF_UNIX))
+                caller.setblocking(False)
+                caller.connect(path)
+        env = {"XDG_RUNTIME_DIR": str(folder)}
+        done = corewise("limit", "--pid", str(silent), "--blas", "1", env=env, timeout=20)
+    assert done.returncode == 1 and "does not answer: its queue of callers is full" in done.stderr
+
+
+def rows_of(screen):
+    """The names in the list, in order, and the selected one."""
+    rows = re.findall(r"(?m)^([> ]) +\d+ .* (\w+\.py) ", screen)
+    return [name for _, name in rows], [name for mark, name in rows if mark == ">"]
+
+
+def test_the_busiest_comes_first(open_top, start):
+    start(0, 0, script="idle.py")
+    start(0.5, 0.1, script="calm.py")
+    start(0.4, 5, script="busy.py")
+    top = open_top(120)
+    top.wait("500 ", " 40 ")
+    seen = rows_of(top.wait("idle.py"))
+    assert seen == (["busy.py", "calm.py", "idle.py"], ["busy.py"])
+    top.keys("s")
+    top.wait("sorted by CPU time")
+    for name, words in (("calm.py", "by CPU time"), ("busy.py", "by name")):
+        while f"by {words[3:]}" not in top.screen():
+            top.keys("s")
+            time.sleep(0.3)
+        assert rows_of(top.screen())[0][0] == name
+
+
+def test_filter_and_scroll(open_top, start):
+    for number in range(12):
+        start(12 - number, 0, script=f"job{number}.py")
+    top = open_top(80, 16)
+    top.wait("more below", "job0.py")
+    assert "job11.py" not in top.screen()
+    top.keys("End")
+    assert rows_of(top.wait("more above", "job11.py"))[1] == ["job11.py"]
+    top.keys("PgUp")
+    top.wait("> ", "more above, ")
+    top.keys("Home")
+    assert rows_of(top.wait("job0.py"))[1] == ["job0.py"]
+    top.keys("/", "JOB11", "Enter")
+    seen = top.wait("'JOB11': 1 of 12")
+    assert rows_of(seen) == (["job11.py"], ["job11.py"]) and "more below" not in seen
+    top.keys("/", "x")
+    top.wait("No process matches")
+    top.keys("Escape")
+    top.wait("more below")
+
+
+def test_notebooks_have_names(open_top, start, folder):
+    env = {"JPY_SESSION_NAME": "/home/me/analysis.ipynb"}
+    start(script="kernel.py", env=env, more=["-f", str(folder / "kernel-1.json")])
+    start(script="child.py", env=env)
+    top = open_top(120)
+    seen = top.wait("analysis.ipynb\n", "child.py ")
+    assert " analysis.ipynb: child.py /tmp" in seen
+
+
+def test_others_take_the_cpus(open_top, start):
+    """One thread that is ready and has no CPU half of the time: too many is what it is not."""
+    start(0.5, 0.5)
+    work = "while True: pass"
+    busy = [subprocess.Popen([sys.executable, "-c", work]) for _ in range(os.cpu_count() + 1)]
+    try:
+        seen = open_top().wait("Others take the CPUs: they keep", "wait 50 % of the time")
+        assert "TOO MANY" not in seen and "All fits" not in seen
+    finally:
+        for child in busy:
+            child.kill()
+            child.wait()
+
+
+def test_the_picture_names_cause_and_cure(program, start, folder):
+    pids = [start(0.5, 3.5) for _ in range(os.cpu_count() + 1)]
+    words = [*NOBODY, program, "top", "--once"]
+    env = CLEAN | {"XDG_RUNTIME_DIR": str(folder)}
+    seen = subprocess.run(words, env=env, capture_output=True, text=True, timeout=60).stdout
+    count = len(pids)
+    says = rf"{count} processes . 4 Open(MP|BLAS) threads = {4 * count} threads for"
+    assert re.search(says, seen), seen
+    cure = f"Do: corewise govern --pid {pids[0]} and so on, or start them with corewise run"
+    assert cure in " ".join(seen.split())
+    # A letter for each thread, and the line of the CPUs among them.
+    each = 2 * count
+    assert re.search(rf"(?m)^[BO]*┃[BO]*  B BLAS {each}.0  O OpenMP {each}.0$", seen), seen
+    env = env | {"LC_ALL": "C"}
+    plain = subprocess.run(words, env=env, capture_output=True, text=True, timeout=60).stdout
+    assert plain.isascii() and f"{count} processes x 4 Open" in plain
+
+
+def test_the_last_minute_is_drawn(open_top, start):
+    start(0.5, 7.5)
+    top = open_top(100, 40)
+    for _ in range(100):
+        seen = top.wait("a minute ago", "now")
+        bottom = re.search(r"(?m)^ *(?:\d+ CPUs? )?([ ▁-█┄]*)\n *a minute ago", seen).group(1)
+        if bottom.endswith("███"):
+            break
+        time.sleep(0.1)
+    assert bottom.endswith("███") and re.search(r"(?m)^\d+ CPUs? +[┄▁-█]", seen)
+
+
+def test_json_names_and_marks(program, start, folder):
+    pid = start(kind="silent")
+    words = [*NOBODY, program, "top", "--json"]
+    env = CLEAN | {"XDG_RUNTIME_DIR": str(folder)}
+    done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=60)
+    view = json.loads(done.stdout)
+    (one,) = view["processes"]
+    assert (one["pid"], one["answers"], one["stopped"]) == (pid, False, False)
+    assert one["name"].startswith("train.py /tmp") and one["silent_s"] > 0.4
+    assert view["others_ready"] >= 0 and view["ready"] < 1
+
+
+def test_another_size(open_top, fake):
     top = open_top()
     top.wait("libopenblas.so.0")
     top.resize(50, 12)
-    seen = top.wait("corewise top")
     for _ in range(100):
         seen = top.screen()
-        if max(map(len, seen.splitlines())) <= 50 and "q quit" not in seen:
+        if max(map(len, seen.splitlines())) <= 50 and "up/down" not in seen:
             break
         time.sleep(0.05)
-    assert len(seen.splitlines()) == 12 and "PID" in seen
+    assert len(seen.splitlines()) == 12 and "PID" in seen and "q quit" in seen
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(20, 5), (30, 8)])
-def test_a_tiny_terminal(open_top, columns, rows):
+def test_a_tiny_terminal(open_top, fake, columns, rows):
     top = open_top(columns, rows)
     for _ in range(200):
         seen = top.screen()
-        if seen.startswith("core"):
+        if seen.startswith("TOO MANY"):
             break
         time.sleep(0.05)
     lines = seen.splitlines()
-    assert re.fullmatch("corewise top   budg.*…", lines[0]) and len(lines[0]) == columns
+    assert lines[0].startswith("TOO MANY: 64 thread") and len(lines[0]) <= columns
+    assert "q quit" in lines[-1]
     assert len(lines) == rows
     top.keys("l", "q")  # typed, as a limit
     top.wait("limit ")
@@ -209,4 +386,4 @@ def test_no_colour_where_it_is_not_wanted(program, fake):
     coloured = subprocess.run(
         [*words, "--color=always"], env=env, capture_output=True, text=True
     ).stdout
-    assert "\x1b[1;31mOVERSUBSCRIBED" in coloured
+    assert "\x1b[1;31mTOO MANY" in coloured
