@@ -9,21 +9,14 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <cstring>
-#include <optional>
 #include <string_view>
 #include <utility>
 
-#include "govern/bends.h"
-#include "govern/gate.h"
 #include "json.h"
-#include "json_reader.h"
 #include "os/os.h"
 #include "output.h"
-#include "process_choice.h"
-#include "text.h"
+#include "report_reading.h"
 
 namespace corewise::cli {
 namespace {
@@ -33,173 +26,6 @@ constexpr const char* kCounts = ".counts";
 std::string text_of(const std::string& path) {
   auto text = os::read_file(path);
   return text ? *std::move(text) : std::string();
-}
-
-using govern::gate::Counts;
-
-std::uint64_t asked(const Counts& counts) { return counts.regions + counts.calls; }
-
-struct Member {
-  const char* name;
-  std::uint64_t Counts::* value;
-};
-constexpr Member kSums[] = {{"regions", &Counts::regions},
-                            {"calls", &Counts::calls},
-                            {"nested", &Counts::nested},
-                            {"granted", &Counts::granted},
-                            {"shortened", &Counts::shortened},
-                            {"withheld", &Counts::withheld},
-                            {"abandoned", &Counts::abandoned},
-                            {"bending_regions", &Counts::bending},
-                            {"bent", &Counts::bent}};
-
-Counts counts_of(const JsonValue& line) {
-  Counts counts;
-  for (const Member& member : kSums) {
-    counts.*member.value = static_cast<std::uint64_t>(line.number_at(member.name));
-  }
-  counts.widest = static_cast<std::uint64_t>(line.number_at("widest"));
-  counts.not_needed_s = line.number_at("not_needed_s");
-  counts.bent_from = static_cast<std::uint64_t>(line.number_at("bent_from"));
-  counts.bent_to = static_cast<std::uint64_t>(line.number_at("bent_to"));
-  return counts;
-}
-
-// Of a process that counts on this page, and came to write no other line.
-Counts counts_left(std::optional<std::size_t> page, const std::string& pages) {
-  constexpr std::size_t kPage = govern::gate::kCountsPage;
-  if (!page || *page >= pages.size() / kPage) return {};
-  alignas(kPage) std::array<char, kPage> copy;
-  std::memcpy(copy.data(), pages.data() + *page * kPage, kPage);
-  return govern::gate::counts_in(copy.data());
-}
-
-void add(const Counts& counts, Counts& to) {
-  for (const Member& member : kSums) to.*member.value += counts.*member.value;
-  to.widest = std::max(to.widest, counts.widest);
-  to.not_needed_s += counts.not_needed_s;
-  to.bent_from |= counts.bent_from;
-  to.bent_to |= counts.bent_to;
-}
-
-struct Process {
-  long pid = 0;
-  std::string command;
-  bool ended = false;
-  std::string_view line;  // its last
-  std::optional<std::size_t> page;
-  Counts counts;
-  bool has_pools = false;
-};
-
-// What a name in COREWISE_BEND matched.
-struct Named {
-  std::string name;
-  std::vector<std::string> paths;
-};
-
-struct Report {
-  std::vector<Process> processes;  // in order of their start
-  Counts sum;
-  std::vector<std::string> findings;
-  std::vector<std::string> region_modules;
-  std::vector<std::string> bending;
-  std::vector<Named> named;
-  std::vector<std::string> unmatched;  // findings: names that matched nothing
-};
-
-void add_new(const std::string& text, std::vector<std::string>& to) {
-  if (!text.empty() && std::ranges::find(to, text) == to.end()) to.push_back(text);
-}
-
-void collect_bending(const JsonValue& bending, Report& to) {
-  const std::string path = bending.text_at("path");
-  add_new(path, to.bending);
-  for (const JsonValue& name : bending.items_at("names")) {
-    auto named = std::ranges::find(to.named, name.text, &Named::name);
-    if (named == to.named.end()) named = to.named.insert(named, Named{name.text, {}});
-    add_new(path, named->paths);
-  }
-}
-
-void collect(const JsonValue& line, Report& to) {
-  for (const JsonValue& pool : line.items_at("pools"))
-    add_new(pool.text_at("finding"), to.findings);
-  for (const JsonValue& finding : line.items_at("findings")) add_new(finding.text, to.findings);
-  for (const JsonValue& path : line.items_at("region_modules"))
-    add_new(path.text, to.region_modules);
-  for (const JsonValue& each : line.items_at("bending")) collect_bending(each, to);
-}
-
-// A name that one process does not know may be another's: only what none of them matched is one.
-// What a process loaded that was killed, or still runs, is not known.
-void find_unmatched_bends(Report& report) {
-  std::vector<std::string> unmatched;
-  bool first = true;
-  bool all = true;
-  for (const Process& process : report.processes) {
-    const auto line = process.ended ? read_json(process.line) : Result<JsonValue>(Error{});
-    all = all && line;
-    if (!line) continue;
-    std::vector<std::string> here;
-    for (const JsonValue& name : line->items_at("unmatched_bends")) here.push_back(name.text);
-    if (std::exchange(first, false)) unmatched = here;
-    std::erase_if(unmatched, [&](const std::string& name) {
-      return std::ranges::find(here, name) == here.end();
-    });
-  }
-  for (const std::string& name : unmatched) {
-    report.unmatched.push_back(govern::unmatched_finding(name) +
-                               (all ? "" : " by the processes that reported"));
-    add_new(report.unmatched.back(), report.findings);
-  }
-}
-
-Process& process_of(Report& report, const JsonValue& line, bool starts) {
-  const long pid = static_cast<long>(line.number_at("pid"));
-  const auto known = std::ranges::find_if(report.processes, [&](const Process& process) {
-    return process.pid == pid && !process.ended;
-  });
-  Process& process = known != report.processes.end() ? *known : report.processes.emplace_back();
-  process.pid = pid;
-  process.command = line.text_at("command");
-  process.ended = !starts;
-  return process;
-}
-
-Report read(const Collected& collected) {
-  Report report;
-  std::string_view lines = collected.lines;
-  while (!lines.empty()) {
-    const std::string_view text = cut(lines, '\n');
-    // A process may have been killed as it wrote.
-    const auto line = read_json(text);
-    if (!line || line->text_at("event").empty()) continue;
-    const bool starts = line->text_at("event") == "start";
-    Process& process = process_of(report, *line, starts);
-    process.line = text;
-    const double page = line->number_at("page", -1);
-    process.page = page >= 0 ? std::optional(static_cast<std::size_t>(page)) : std::nullopt;
-    if (starts) continue;
-    process.has_pools = !line->items_at("pools").empty();
-    process.counts = counts_of(*line);
-    collect(*line, report);
-  }
-  for (Process& process : report.processes) {
-    if (!process.ended) {
-      process.counts = counts_left(process.page, collected.pages);
-      process.has_pools = asked(process.counts) > 0;
-    }
-    add(process.counts, report.sum);
-  }
-  find_unmatched_bends(report);
-  return report;
-}
-
-// A zombie has ended, whether or not anybody takes note.
-bool runs_still(const Process& process) {
-  const char state = state_of(static_cast<int>(process.pid));
-  return state != 0 && state != 'Z' && state != 'X';
 }
 
 std::string row(std::string_view pid, const Counts& counts, std::string_view command) {
@@ -216,26 +42,40 @@ std::string cut(const std::string& text, std::size_t width) {
   return out;
 }
 
+// What governing changed, in words that stay true on a busy machine: there, the time of the threads
+// that were not given is long because of other programs.
+std::string headline(const Counts& sum) {
+  const std::uint64_t all = asked(sum);
+  if (all == 0) return "No region asked for more than one thread.\n";
+  if (sum.shortened == 0) {
+    return fmt::format("{} region{} got the threads asked for.\n",
+                       all == 1 ? "The one" : fmt::format("All {}", all), all == 1 ? "" : "s");
+  }
+  const auto each = static_cast<double>(all);
+  const auto granted = static_cast<double>(sum.granted);
+  return fmt::format(
+      "{} of {} regions got fewer threads than they asked for: on average {:.1f} instead of "
+      "{:.1f}.\n",
+      sum.shortened, all, granted / each, (granted + static_cast<double>(sum.withheld)) / each);
+}
+
 std::string table(const Report& report) {
-  std::string out = fmt::format("{:>8} {:>9} {:>9} {:>7} {:>7} {:>11}  {}\n", "PID", "REGIONS",
-                                "WIDEST", "WANTED", "GOT", "WITHHELD", "COMMAND");
+  std::string rows;
   std::size_t shown = 0;
-  for (const Process& process : report.processes) {
+  for (const ReportedProcess& process : report.processes) {
     if (!process.has_pools) continue;
-    out += row(std::to_string(process.pid), process.counts, cut(process.command, 40));
+    rows += row(std::to_string(process.pid), process.counts, cut(process.command, 40));
     ++shown;
   }
   if (shown == 0) return "No process had a thread pool that is known.\n";
-  if (shown > 1) out += row("sum", report.sum, "");
-  out += fmt::format(
-      "\nOversubscription avoided: {:.1f} thread-seconds; {} of {} regions got fewer "
-      "threads "
-      "than wanted.\n",
-      report.sum.not_needed_s, report.sum.shortened, asked(report.sum));
-  return out +
-         "REGIONS: parallel regions and BLAS calls. WIDEST, WANTED: threads that one would have\n"
-         "run on, at most and on average; GOT: those it was granted. WITHHELD: the time of the\n"
-         "threads that were not.\n";
+  if (shown > 1) rows += row("sum", report.sum, "");
+  return headline(report.sum) +
+         fmt::format("{:>8} {:>9} {:>9} {:>7} {:>7} {:>11}  {}\n", "PID", "REGIONS", "WIDEST",
+                     "WANTED", "GOT", "WITHHELD", "COMMAND") +
+         rows +
+         "\nREGIONS: parallel regions and BLAS calls. WIDEST: most threads asked for at once.\n"
+         "WANTED, GOT: threads asked for and given, on average. WITHHELD: threads not given,\n"
+         "times how long their regions ran.\n";
 }
 
 std::string plural(std::size_t count, const char* what) {
@@ -244,7 +84,7 @@ std::string plural(std::size_t count, const char* what) {
 
 std::string matches(const Report& report) {
   std::string out;
-  for (const Named& named : report.named) {
+  for (const NamedBend& named : report.named) {
     out += fmt::format("'{}' bends: {}.\n", printable(named.name, false),
                        in_words(named.paths, report.region_modules));
   }
@@ -255,7 +95,7 @@ std::string matches(const Report& report) {
 std::string rest(const Report& report) {
   std::size_t without_pools = 0;
   std::string silent;
-  for (const Process& process : report.processes) {
+  for (const ReportedProcess& process : report.processes) {
     if (process.ended) {
       without_pools += process.has_pools ? 0 : 1;
       continue;
@@ -273,7 +113,7 @@ std::string rest(const Report& report) {
 }
 
 void write(Json& json, const Counts& counts) {
-  for (const Member& member : kSums) json.field(member.name, counts.*member.value);
+  for (const SummedCount& member : kSums) json.field(member.name, counts.*member.value);
   json.field("widest", counts.widest).field("not_needed_s", counts.not_needed_s);
   json.field("bent_from", counts.bent_from).field("bent_to", counts.bent_to);
 }
@@ -314,8 +154,8 @@ Collected ReportFile::read() const {
   constexpr useconds_t kTurn = 10'000;
   for (int turn = 0;; ++turn) {
     Collected collected{text_of(path_), text_of(path_ + kCounts)};
-    const Report report = corewise::cli::read(collected);
-    const bool waits = std::ranges::any_of(report.processes, [](const Process& process) {
+    const Report report = read_report(collected);
+    const bool waits = std::ranges::any_of(report.processes, [](const ReportedProcess& process) {
       return !process.ended && runs_still(process);
     });
     if (!waits || turn == kTurns) return collected;
@@ -329,7 +169,7 @@ std::string ending(int status) {
 }
 
 Sum sum_of(const Collected& collected) {
-  Report report = read(collected);
+  Report report = read_report(collected);
   return {report.sum, std::move(report.region_modules), std::move(report.bending)};
 }
 
@@ -351,11 +191,11 @@ std::string in_words(const std::vector<std::string>& paths,
 }
 
 std::string unmatched_line(const Collected& collected) {
-  return fmt::format("{}", fmt::join(read(collected).unmatched, "; "));
+  return fmt::format("{}", fmt::join(read_report(collected).unmatched, "; "));
 }
 
 std::string report_text(const Collected& collected, const Run& run) {
-  const Report report = read(collected);
+  const Report report = read_report(collected);
   std::string out = fmt::format("corewise: report: {:.1f} s, {}, budget {}: {}\n", run.seconds,
                                 ending(run.status), run.budget,
                                 cut(fmt::format("{}", fmt::join(run.words, " ")), 60));
@@ -367,7 +207,7 @@ std::string report_text(const Collected& collected, const Run& run) {
 }
 
 std::string report_json(const Collected& collected, const Run& run) {
-  const Report report = read(collected);
+  const Report report = read_report(collected);
   Json json;
   json.open('{').field("schema_version", 1).key("command").open('[');
   for (const std::string& word : run.words) json.value(word);
@@ -379,11 +219,11 @@ std::string report_json(const Collected& collected, const Run& run) {
   json.key("sum").open('{');
   write(json, report.sum);
   json.close('}').key("processes").open('[');
-  for (const Process& process : report.processes) {
+  for (const ReportedProcess& process : report.processes) {
     if (process.ended) json.raw(process.line);
   }
   json.close(']').key("without_report").open('[');
-  for (const Process& process : report.processes) {
+  for (const ReportedProcess& process : report.processes) {
     if (process.ended) continue;
     json.open('{').field("pid", static_cast<std::int64_t>(process.pid));
     json.field("command", process.command).field("running", runs_still(process));

@@ -42,11 +42,12 @@ def _sentence(report: Report) -> str:
     asked = report["regions"] + report["calls"]
     if not asked:
         return f"{begin}. Nothing wanted more than one thread so far."
+    if not report["shortened"]:
+        return f"{begin}. All {asked} regions and calls got the threads they asked for."
     wanted = (report["granted"] + report["withheld"]) / asked
     return (
-        f"{begin}. {asked} regions and calls wanted {wanted:.1f} threads on average and got "
-        f"{report['granted'] / asked:.1f}; {report['shortened']} got fewer than they wanted. "
-        f"Oversubscription avoided: {report['not_needed_s']:.1f} thread-seconds."
+        f"{begin}. {report['shortened']} of {asked} regions and calls got fewer threads than they "
+        f"asked for: on average {report['granted'] / asked:.1f} instead of {wanted:.1f}."
     )
 
 

@@ -212,6 +212,8 @@ def test_a_report_is_a_dictionary_still() -> None:
     report = a_report()
     assert report["budget"] == 2 and dict(report)["pools"][0]["how"] == "gate"
     assert repr(report).startswith(
-        "Governed, budget 2. 4 regions and calls wanted 3.0 threads on average and got 1.0; "
-        "4 got fewer than they wanted. Oversubscription avoided: 1.2 thread-seconds."
+        "Governed, budget 2. 4 of 4 regions and calls got fewer threads than they asked for: "
+        "on average 1.0 instead of 3.0."
     )
+    report["shortened"] = 0
+    assert "All 4 regions and calls got the threads they asked for." in repr(report)

@@ -1,0 +1,67 @@
+// What the processes of `corewise run --report` wrote, read and added up.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "govern/gate.h"
+#include "run_report.h"
+
+namespace corewise::cli {
+
+using govern::gate::Counts;
+
+// Regions and calls.
+inline std::uint64_t asked(const Counts& counts) { return counts.regions + counts.calls; }
+
+// A count that is summed, and its name in JSON.
+struct SummedCount {
+  const char* name;
+  std::uint64_t Counts::* value;
+};
+inline constexpr SummedCount kSums[] = {{"regions", &Counts::regions},
+                                        {"calls", &Counts::calls},
+                                        {"nested", &Counts::nested},
+                                        {"granted", &Counts::granted},
+                                        {"shortened", &Counts::shortened},
+                                        {"withheld", &Counts::withheld},
+                                        {"abandoned", &Counts::abandoned},
+                                        {"bending_regions", &Counts::bending},
+                                        {"bent", &Counts::bent}};
+
+struct ReportedProcess {
+  long pid = 0;
+  std::string command;
+  bool ended = false;
+  std::string_view line;  // its last
+  std::optional<std::size_t> page;
+  Counts counts;
+  bool has_pools = false;
+};
+
+// What a name in COREWISE_BEND matched.
+struct NamedBend {
+  std::string name;
+  std::vector<std::string> paths;
+};
+
+struct Report {
+  std::vector<ReportedProcess> processes;  // in order of their start
+  Counts sum;
+  std::vector<std::string> findings;
+  std::vector<std::string> region_modules;
+  std::vector<std::string> bending;
+  std::vector<NamedBend> named;
+  std::vector<std::string> unmatched;  // findings: names that matched nothing
+};
+
+// The views in it point into `collected`.
+Report read_report(const Collected& collected);
+
+// A zombie has ended, whether or not anybody takes note.
+bool runs_still(const ReportedProcess& process);
+
+}  // namespace corewise::cli
