@@ -10,7 +10,9 @@
 
 #include "control_client.h"
 #include "json.h"
+#include "os/os.h"
 #include "process_watch.h"
+#include "recording.h"
 #include "text.h"
 
 namespace corewise::cli {
@@ -34,6 +36,12 @@ Json event(const char* name, double t) {
   Json json;
   json.open('{').field("event", name).field("t", t);
   return json;
+}
+
+// A thread that answers on the control socket; it names itself.
+bool is_ours(int pid, int tid) {
+  const auto name = os::read_file(fmt::format("/proc/{}/task/{}/comm", pid, tid), 64);
+  return name && trim(*name) == "corewise";
 }
 
 double rounded(double share) { return std::round(share * 100) / 100; }
@@ -68,7 +76,8 @@ void Recorder::find_processes() {
   }
   if (!itself_) family.erase(root_);
   for (const observe::Task& task : all) {
-    if (!family.contains(task.tid)) continue;
+    // The command of one that has ended is gone.
+    if (!family.contains(task.tid) || task.state == 'Z') continue;
     // By exec a process becomes another program.
     std::string command = command_of(task.tid);
     Process& process = processes_[task.tid];
@@ -102,7 +111,7 @@ void Recorder::ask(int pid, Process& process) {
       const std::string path = pool.text_at("path");
       json.value(pool.text_at("runtime")).field("library", file_name(path));
     } else {
-      json.value("program");
+      json.value(is_ours(pid, tid) ? kOwnThreads : "program");
     }
     write_(json.close('}').text());
   }
@@ -116,6 +125,7 @@ bool Recorder::look() {
   Json json = event("sample", now);
   json.field("dt", seconds).key("threads").open('[');
   bool any = false;
+  int running = 0;
   for (auto process = processes_.begin(); process != processes_.end();) {
     const auto tasks = observe::read_tasks(fmt::format("/proc/{}", process->first));
     if (tasks.empty()) {
@@ -126,6 +136,7 @@ bool Recorder::look() {
     any = true;
     process->second.has_unknown = false;
     for (const observe::Task& task : tasks) {
+      if (task.state == 'R') ++running;
       Seen& seen = threads_[task.tid];
       const bool fresh = seen.start != task.start;
       if (fresh) seen = {task.start, 0, 0, false};
@@ -143,7 +154,10 @@ bool Recorder::look() {
     ask(process->first, process->second);
     ++process;
   }
-  write_(json.close(']').close('}').text());
+  json.close(']');
+  // Without this thread.
+  if (const auto all = machine_ready()) json.field("others", std::max(0.0, *all - running - 1));
+  write_(json.close('}').text());
   return any;
 }
 

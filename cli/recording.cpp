@@ -41,7 +41,9 @@ Lane& lane_of(Recording& recording, int pid, int tid, std::size_t bins) {
   return lane;
 }
 
-void add_sample(Recording& recording, const Bins& bins, const JsonValue& line) {
+using Threads = std::set<std::pair<int, int>>;
+
+void add_sample(Recording& recording, const Bins& bins, const Threads& own, const JsonValue& line) {
   const double to = line.number_at("t");
   const double from = to - line.number_at("dt");
   double wanted = 0;
@@ -49,10 +51,14 @@ void add_sample(Recording& recording, const Bins& bins, const JsonValue& line) {
     if (each.items.size() != 4) continue;
     const int pid = each.items[0].whole().value_or(0);
     const int tid = each.items[1].whole().value_or(0);
+    if (own.contains({pid, tid})) continue;
     const auto cpu = static_cast<float>(each.items[2].number);
     const auto delay = static_cast<float>(each.items[3].number);
     Lane& lane = lane_of(recording, pid, tid, bins.count);
     lane.busy_s += static_cast<double>(cpu) * (to - from);
+    lane.delay_s += static_cast<double>(delay) * (to - from);
+    recording.busy_s += static_cast<double>(cpu) * (to - from);
+    recording.delay_s += static_cast<double>(delay) * (to - from);
     wanted += static_cast<double>(cpu) + static_cast<double>(delay);
     bins.spread(from, to, [&](std::size_t i, float share) {
       lane.cpu[i] += cpu * share;
@@ -60,12 +66,13 @@ void add_sample(Recording& recording, const Bins& bins, const JsonValue& line) {
       recording.wanted[i] += (cpu + delay) * share;
     });
   }
+  recording.others += line.number_at("others") * (to - from);
   if (wanted <= recording.budget + kTolerance) return;
   recording.over_s += to - from;
   recording.over_wanted += wanted * (to - from);
 }
 
-void add_line(Recording& recording, const Bins& bins, const JsonValue& line) {
+void add_line(Recording& recording, const Bins& bins, const Threads& own, const JsonValue& line) {
   const std::string event = line.text_at("event");
   const int pid = static_cast<int>(line.number_at("pid"));
   if (event == "start") {
@@ -76,17 +83,23 @@ void add_line(Recording& recording, const Bins& bins, const JsonValue& line) {
     group_of(recording, pid).command = line.text_at("command");
   } else if (event == "thread") {
     const int tid = static_cast<int>(line.number_at("tid"));
+    if (own.contains({pid, tid})) return;
     lane_of(recording, pid, tid, bins.count).pool = line.text_at("pool");
   } else if (event == "sample") {
-    add_sample(recording, bins, line);
+    add_sample(recording, bins, own, line);
   }
 }
 
 }  // namespace
 
-Result<Recording> read_recording(std::string_view text, int bins) {
+double LaneGroup::busy_s() const {
+  double sum = 0;
+  for (const auto& [tid, lane] : lanes) sum += lane.busy_s;
+  return sum;
+}
+
+Result<std::vector<JsonValue>> read_lines(std::string_view text) {
   std::vector<JsonValue> lines;
-  Recording recording;
   int number = 0;
   for (std::string_view rest = text; !rest.empty();) {
     ++number;
@@ -97,33 +110,61 @@ Result<Recording> read_recording(std::string_view text, int bins) {
     if (!value) {
       return Error{CW_BAD_ARGUMENT, fmt::format("line {}: {}", number, value.error().what)};
     }
-    recording.seconds = std::max(recording.seconds, value->number_at("t"));
     lines.push_back(*std::move(value));
   }
   if (lines.empty() || lines.front().text_at("event") != "start") {
     return Error{CW_BAD_ARGUMENT, "line 1: a recording begins with an event \"start\""};
   }
+  return lines;
+}
+
+Threads own_threads(const std::vector<JsonValue>& lines) {
+  Threads own;
+  for (const JsonValue& line : lines) {
+    if (line.text_at("event") != "thread" || line.text_at("pool") != kOwnThreads) continue;
+    own.emplace(static_cast<int>(line.number_at("pid")), static_cast<int>(line.number_at("tid")));
+  }
+  return own;
+}
+
+Recording recording_of(const std::vector<JsonValue>& lines, int bins) {
+  Recording recording;
+  for (const JsonValue& line : lines) {
+    recording.seconds = std::max(recording.seconds, line.number_at("t"));
+  }
   const Bins parts{std::max(1e-3, recording.seconds / bins), static_cast<std::size_t>(bins)};
   recording.wanted.resize(parts.count);
-  for (const JsonValue& line : lines) add_line(recording, parts, line);
+  const Threads own = own_threads(lines);
+  for (const JsonValue& line : lines) add_line(recording, parts, own, line);
   if (recording.over_s > 0) recording.over_wanted /= recording.over_s;
+  if (recording.seconds > 0) recording.others /= recording.seconds;
   return recording;
 }
 
 std::string verdict_of(const Recording& recording) {
   const double share = recording.seconds > 0 ? recording.over_s / recording.seconds : 0;
-  const std::string budget = format_cpus(recording.budget);
+  const std::string cpus = cpus_in_words(recording.budget);
+  std::string text;
   if (share < 0.005) {
-    return fmt::format(
-        "Not oversubscribed: in {:.1f} s never more threads were ready to run than "
-        "the budget of {} CPUs for long.",
-        recording.seconds, budget);
+    text = fmt::format(
+        "Not too many threads: in {:.1f} s never more were ready to run for long "
+        "than your {}.",
+        recording.seconds, cpus);
+  } else {
+    text = fmt::format(
+        "Too many threads for {:.0f} % of the time ({:.1f} of {:.1f} s): {:.1f} were ready to run "
+        "on average, and you have {}.",
+        100 * share, recording.over_s, recording.seconds, recording.over_wanted, cpus);
   }
-  return fmt::format(
-      "Oversubscribed for {:.0f} % of the time ({:.1f} of {:.1f} s): then {:.1f} threads were "
-      "ready "
-      "to run on average, and the budget is {} CPUs.",
-      100 * share, recording.over_s, recording.seconds, recording.over_wanted, budget);
+  // With its CPUs to itself it would have waited less, whatever it starts.
+  const double ready_s = recording.busy_s + recording.delay_s;
+  const double delayed = ready_s > 0 ? recording.delay_s / ready_s : 0;
+  if (recording.others < 0.5 || delayed < 0.1) return text;
+  return text +
+         fmt::format(
+             " Other programs kept {:.1f} threads ready meanwhile: while ready, yours had no "
+             "CPU for {:.0f} % of the time.",
+             recording.others, 100 * delayed);
 }
 
 }  // namespace corewise::cli

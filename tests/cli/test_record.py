@@ -34,7 +34,7 @@ def test_a_command_is_recorded(corewise, tmp_path):
         "record", "-o", str(base), "--", sys.executable, "-c", BUSY + "raise SystemExit(7)"
     )
     assert done.returncode == 7
-    assert "Oversubscribed for" in done.stderr, done.stderr
+    assert "Too many threads for" in done.stderr, done.stderr
     events = lines_of(base.with_suffix(".jsonl"))
     assert [events[0]["event"], events[-1]["event"]] == ["start", "end"]
     # It may be met before it becomes the command, and is told of again then.
@@ -47,9 +47,10 @@ def test_a_command_is_recorded(corewise, tmp_path):
             assert pid == process["pid"] and 0 <= cpu <= 1 and 0 <= delay <= 1
     # The program's threads are known as such, since the library was loaded into it.
     pools = [event["pool"] for event in events if event["event"] == "thread"]
-    assert pools.count("program") >= 8
+    assert pools.count("program") >= 8 and pools.count("corewise") <= 1
+    assert all(sample["others"] >= 0 for sample in samples)
     page = base.with_suffix(".html").read_text()
-    assert "Oversubscribed for" in page and "prefers-color-scheme:dark" in page
+    assert "Too many threads for" in page and "prefers-color-scheme:dark" in page
     assert not re.search(r"(src|href)=", page)
     svg = svg_of(page)
     assert svg.getElementsByTagName("title") and svg.getElementsByTagName("desc")
@@ -74,7 +75,7 @@ def test_the_page_of_a_known_recording(corewise, tmp_path):
     file.write_text(text_of(RECORDING) + '{"event":"sam')
     done = corewise("record", "--html", str(file))
     assert done.returncode == 0, done.stderr
-    says = "Oversubscribed for 50 % of the time (1.0 of 2.0 s): then 4.0 threads were ready"
+    says = "Too many threads for 50 % of the time (1.0 of 2.0 s): 4.0 were ready to run on average"
     assert says in done.stderr
     page = file.with_suffix(".html").read_text()
     assert "a &lt;b&gt; &amp; ?" in page and "workers of openblas" in page
@@ -84,11 +85,120 @@ def test_the_page_of_a_known_recording(corewise, tmp_path):
     assert red and min(float(r.getAttribute("x")) for r in red) >= 170 + 900 / 2 - 3
 
 
+def page_of(corewise, tmp_path, events):
+    file = tmp_path / "some.jsonl"
+    file.write_text(text_of(events))
+    done = corewise("record", "--html", str(file))
+    assert done.returncode == 0, done.stderr
+    return done.stderr, file.with_suffix(".html").read_text()
+
+
+def rects(svg, kind):
+    return [r for r in svg.getElementsByTagName("rect") if r.getAttribute("class") == kind]
+
+
+def test_a_pool_keeps_its_colour_when_no_cpu_is_free(corewise, tmp_path):
+    threads = [[7, tid, 0.25, 0.75] for tid in range(8, 16)]
+    events = [
+        *RECORDING[:2],
+        *(
+            {"event": "thread", "t": 0, "pid": 7, "tid": t, "pool": "openblas"}
+            for t in range(8, 16)
+        ),
+        {"event": "sample", "t": 1, "dt": 1, "threads": threads},
+        {"event": "end", "t": 1},
+    ]
+    svg = svg_of(page_of(corewise, tmp_path, events)[1])
+    solid, striped = rects(svg, "c1"), rects(svg, "h1")
+    # One in the definition of the stripes.
+    assert len(solid) == 9 and len(striped) == 8
+    assert {r.getAttribute("height") for r in striped} == {"6.0"}
+    titles = [t.firstChild.data for t in svg.getElementsByTagName("title")]
+    assert "openblas, thread 8: 0.25 s on a CPU, 0.75 s ready without one" in titles
+    assert any(title.startswith("at 0.0 s: 8.0 threads ready to run") for title in titles)
+
+
+def test_helpers_and_our_own_threads_have_no_lines(corewise, tmp_path):
+    events = [
+        *RECORDING[:2],
+        {"event": "process", "t": 0, "pid": 20, "parent": 7, "command": "lscpu -p"},
+        {"event": "thread", "t": 0, "pid": 7, "tid": 9, "pool": "corewise"},
+        {"event": "sample", "t": 10, "dt": 10, "threads": [[7, 7, 1, 0], [7, 9, 1, 1]]},
+        {"event": "sample", "t": 10.02, "dt": 0.02, "threads": [[20, 20, 1, 0]]},
+    ]
+    said, page = page_of(corewise, tmp_path, events)
+    assert "Not too many" in said
+    words = [t.firstChild.data for t in svg_of(page).getElementsByTagName("text")]
+    assert "ran for a moment: lscpu" in words and not any(w.startswith("20 ") for w in words)
+    assert not any(w.endswith(" 9") for w in words)
+    # Round marks, and room for the last one.
+    marks = [w for w in words if re.fullmatch(r"[\d.]+ s", w)]
+    assert marks == ["0 s", "2 s", "4 s", "6 s", "8 s", "10 s"]
+
+
+def test_load_of_others_is_not_the_programs(corewise, tmp_path):
+    events = [
+        *RECORDING[:2],
+        {"event": "sample", "t": 1, "dt": 1, "threads": [[7, 7, 0.5, 0.5]], "others": 6},
+    ]
+    said, _ = page_of(corewise, tmp_path, events)
+    assert "Not too many threads" in said
+    assert "Other programs kept 6.0 threads ready meanwhile" in said and "for 50 % of" in said
+
+
+def test_a_trace_for_perfetto(corewise, tmp_path):
+    file = tmp_path / "known.jsonl"
+    file.write_text(text_of(RECORDING))
+    done = corewise("record", "--html", str(file), "--format", "perfetto")
+    assert done.returncode == 0 and "known.trace.json at https://ui.perfetto.dev" in done.stderr
+    assert not file.with_suffix(".html").exists()
+    text = (tmp_path / "known.trace.json").read_text(errors="surrogateescape")
+    events = json.loads(text)["traceEvents"]
+    names = {e["tid"]: e["args"]["name"] for e in events if e["name"] == "thread_name"}
+    assert names == {7: "not known", 8: "openblas", 9: "not known"}
+    (blas,) = [e for e in events if e["ph"] == "X" and e["tid"] == 8]
+    assert (blas["name"], blas["pid"], blas["ts"], blas["dur"]) == ("openblas", 7, 0, 2_000_000)
+    counters = [e["args"] for e in events if e["ph"] == "C"]
+    assert counters[0] == {"on a CPU": 2, "no CPU free": 0}
+    assert counters[1] == {"on a CPU": 2.5, "no CPU free": 1.5}
+
+
+def test_a_process_that_ended_keeps_its_name(corewise, tmp_path):
+    """A zombie has no command line any more."""
+    code = "import subprocess, time; p = subprocess.Popen(['sleep', '0.3']); time.sleep(1)"
+    base = tmp_path / "x"
+    corewise("record", "-o", str(base), "--", sys.executable, "-c", code)
+    named = [e["command"] for e in lines_of(base.with_suffix(".jsonl")) if e["event"] == "process"]
+    assert "sleep 0.3" in named and "sleep" not in named
+
+
+def test_as_installed_and_governed_on_one_page(corewise, tmp_path):
+    base = tmp_path / "both"
+    code = "import os, sys; sys.exit(3 if os.environ.get('COREWISE_GOVERN') != '1' else 4)"
+    done = corewise("record", "--compare", "-o", str(base), "--", sys.executable, "-c", code)
+    assert done.returncode == 3, done.stderr
+    assert re.search(r"As installed it took [\d.]+ s, governed [\d.]+ s\.", done.stderr)
+    governed = lines_of(tmp_path / "both-governed.jsonl")
+    assert " run -q -- " in governed[0]["command"] and governed[-1]["event"] == "end"
+    page = base.with_suffix(".html").read_text()
+    assert page.index("<h2>As installed") < page.index("<h2>Governed")
+    ids = re.findall(r'\bid="(\w+)"', page)
+    assert len(ids) == len(set(ids)) and {"t0", "t1"} <= set(ids)
+    both = [xml.dom.minidom.parseString(svg) for svg in re.findall(r"<svg.*?</svg>", page, re.S)]
+    marks = [
+        [t.firstChild.data for t in svg.getElementsByTagName("text") if t.firstChild]
+        for svg in both
+    ]
+    assert [m for m in marks[0] if m.endswith(" s")] == [m for m in marks[1] if m.endswith(" s")]
+    assert corewise("record", "--compare", "--pid", "1").returncode == 2
+
+
 def test_a_calm_recording_says_so(corewise, tmp_path):
     file = tmp_path / "calm.jsonl"
     file.write_text(text_of(RECORDING[:4]))
     done = corewise("record", "--html", str(file))
-    assert "Not oversubscribed" in done.stderr
+    assert "Not too many threads: in 1.0 s" in done.stderr
+    assert "Other programs" not in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,19 @@
+#include "thread_kind.h"
+
+#include "pool.h"
+
+namespace corewise::cli {
+
+ThreadKind kind_of(std::string_view pool) {
+  if (pool.empty()) return ThreadKind::unknown;
+  if (pool == "program") return ThreadKind::program;
+  for (const Runtime* runtime : runtimes()) {
+    if (pool != runtime->name) continue;
+    const std::string_view api = kApiNames[static_cast<std::size_t>(runtime->api)];
+    if (api == "blas") return ThreadKind::blas;
+    if (api == "openmp") return ThreadKind::openmp;
+  }
+  return ThreadKind::other_pool;
+}
+
+}  // namespace corewise::cli
