@@ -37,10 +37,7 @@ std::string screen_of(const Budget& budget, const Context& context) {
     const std::string head = fmt::format("  {:<8}  {:>3}  ", name, value);
     return head + folded(meaning, width_of(head), width_of(head), style.width) + "\n";
   };
-  std::string out = painted(fmt::format("Budget: {} CPU{}", format_cpus(budget.cpus),
-                                        budget.cpus == 1 ? "" : "s"),
-                            Paint::kBold, style) +
-                    "\n";
+  std::string out = painted("Budget: " + cpus_in_words(budget.cpus), Paint::kBold, style) + "\n";
   out += line("floor", std::to_string(budget.floor), "threads that never wait for one another");
   out += line("ceil", std::to_string(budget.ceil), "threads that can use all of it");
   out += line("topology", "", topology_line(budget.topology, budget.allowed)) + "\n";
@@ -78,12 +75,13 @@ Action declare(CLI::App& app) {
 
 const Command kBudget = {
     .name = "budget",
-    .summary = "Show how many CPUs are really yours, and who says so",
+    .summary = "Show how many CPUs you may use, and which setting limits you",
     .about =
-        "The budget is the least of what the machine has, the main thread may use, the cgroups "
-        "and their ancestors grant, a scheduler gave, and you allow (--cap or COREWISE_BUDGET). "
-        "Quotas make it a fraction: floor is how many threads never wait for one another, ceil "
-        "how many can use all of it.",
+        "Shows how many CPUs you may use, and which setting limits you: the machine, the CPUs "
+        "of the main thread (affinity), quotas of the cgroups and those above them, a "
+        "scheduler such as Slurm, or yourself (--cap or COREWISE_BUDGET). The lowest wins. A "
+        "quota makes the budget a fraction: `floor` is how many threads never wait for one "
+        "another, `ceil` how many can use all of it.",
     .example =
         "corewise budget\n"
         "corewise budget --cap 1.5\n"

@@ -1,6 +1,7 @@
 #include "commands.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -11,6 +12,8 @@
 
 #include "exit_codes.h"
 #include "help.h"
+#include "process_choice.h"
+#include "show_manual.h"
 #include "spelling.h"
 
 namespace corewise::cli {
@@ -63,15 +66,46 @@ int unknown_command(const std::string& name) {
                             : fmt::format("did you mean `corewise {}`?", close));
 }
 
-int unknown_word(const Command& command, const std::string& word) {
-  const std::string shown = printable(word, false);
-  if (!word.starts_with('-')) {
-    return fail(kUsage, fmt::format("{}: '{}' is one word too many", command.name, shown),
-                fmt::format("`corewise {} --help` has an example", command.name));
-  }
+std::vector<std::string> flags_of(const Command& command) {
   std::vector<std::string> flags;
   for (const OptionRow& row : options_of(command)) {
     flags.insert(flags.end(), row.flags.begin(), row.flags.end());
+  }
+  return flags;
+}
+
+bool is_shared(const std::string& flag) {
+  return std::ranges::any_of(options_of(*commands().front()), [&](const OptionRow& row) {
+    return row.shared && std::ranges::find(row.flags, flag) != row.flags.end();
+  });
+}
+
+// `words` hold no command. If an option in front is one of a command's own, that was meant.
+int no_command(const std::vector<std::string>& words) {
+  for (const std::string& word : words) {
+    if (!word.starts_with('-')) break;
+    const std::string flag = word.substr(0, word.find('='));
+    if (is_shared(flag)) continue;
+    for (const Command* command : commands()) {
+      const auto flags = flags_of(*command);
+      if (command->hidden || std::ranges::find(flags, flag) == flags.end()) continue;
+      return fail(kUsage, "no command given",
+                  fmt::format("did you mean: corewise {} {}", command->name,
+                              printable(fmt::format("{}", fmt::join(words, " ")), false)));
+    }
+  }
+  return fail(kUsage, "no command given", "`corewise --help` lists the commands");
+}
+
+int unknown_word(const Command& command, const std::string& word) {
+  const std::string shown = printable(word, false);
+  const std::vector<std::string> flags = flags_of(command);
+  if (!word.starts_with('-')) {
+    const char* option = parse_pid(word) > 0 ? "--pid" : "-i";
+    const bool has = std::ranges::find(flags, option) != flags.end();
+    return fail(kUsage, fmt::format("{}: unexpected argument '{}'", command.name, shown),
+                has ? fmt::format("did you mean: corewise {} {} {}", command.name, option, shown)
+                    : fmt::format("`corewise {} --help` has an example", command.name));
   }
   const std::string close = closest(word.substr(0, word.find('=')), flags);
   return fail(kUsage, fmt::format("{}: there is no option '{}'", command.name, shown),
@@ -126,7 +160,7 @@ int dispatch(std::vector<std::string> words) {
       write_out(help_for_all());
       return kOk;
     }
-    if (*at == "--version") {
+    if (*at == "--version" || *at == "-V") {
       write_out("corewise " COREWISE_VERSION "\n");
       return kOk;
     }
@@ -137,17 +171,22 @@ int dispatch(std::vector<std::string> words) {
       write_out(help_for_all());
       return kUsage;
     }
-    return fail(kUsage, "there is no command among these words",
-                "`corewise --help` lists the commands");
+    return no_command(words);
   }
   if (*at == "help") {
+    if (at + 1 != words.end() && *(at + 1) == "--man") return show_manual();
     const Command* about = at + 1 != words.end() ? find(*(at + 1)) : nullptr;
     if (about == nullptr && at + 1 != words.end()) return unknown_command(*(at + 1));
     write_out(about != nullptr ? help_for(*about) : help_for_all());
     return kOk;
   }
   const Command* command = find(*at);
-  if (command == nullptr) return unknown_command(*at);
+  if (command == nullptr) {
+    const bool own = std::any_of(words.begin(), at, [](const std::string& word) {
+      return word.starts_with('-') && !is_shared(word.substr(0, word.find('=')));
+    });
+    return own ? no_command(words) : unknown_command(*at);
+  }
   words.erase(at);
   return run(*command, std::move(words));
 }
@@ -188,6 +227,8 @@ std::vector<OptionRow> options_of(const Command& command) {
     if (option->get_expected_max() > 0) row.value = option->get_type_name();
     row.text = option->get_description();
     row.shared = option->get_group() == kSharedGroup;
+    // One that is only there to say what to do instead.
+    if (option->get_group().empty()) continue;
     rows.push_back(std::move(row));
   }
   return rows;

@@ -42,11 +42,11 @@ Action declare(CLI::App& app) {
 
 const Command kEnv = {
     .name = "env",
-    .summary = "Print the same limits as lines for a shell",
+    .summary = "Print thread limits as lines for your shell",
     .about =
-        "Prints what `corewise run` would set and remove, as lines for your shell to evaluate, so "
-        "that every program started from it later is limited. bash's lines fit every shell of the "
-        "Bourne family, csh's also tcsh.",
+        "Prints the variables that `corewise run --no-govern` would set and remove, as lines "
+        "for your shell to evaluate. Every program that you start from that shell later is "
+        "limited. bash's lines are for zsh and sh too, csh's for tcsh.",
     .example =
         "eval \"$(corewise env --openmp 8 --blas 4)\"\n"
         "corewise env --openmp 8 --shell fish | source\n"

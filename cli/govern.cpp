@@ -30,9 +30,25 @@ Result<std::string> request_for(const Options& options) {
   return json.close('}').text();
 }
 
-void show(const Answer& answer, int pid, const Context& context) {
+// What became of --off, where a sentence about being governed would not tell.
+std::string end_of(const Answer& answer, int pid, double budget) {
+  const bool ended = answer.value.truth_at("ended");
+  if (answer.value.truth_at("governed")) {
+    return fmt::format(
+        "Process {} stays governed, budget {:.0f}: `corewise run` or the program "
+        "itself began that too.\n",
+        pid, budget);
+  }
+  return fmt::format("Process {} {}.\n", pid,
+                     ended ? "is not governed any more" : "was not governed: nothing was changed");
+}
+
+void show(const Answer& answer, int pid, bool off, const Context& context) {
   if (context.settings.json) return write_out(answer.text + "\n");
   const JsonValue* report = answer.value.find("report");
+  if (off) {
+    return write_out(end_of(answer, pid, report != nullptr ? report->number_at("budget") : 0));
+  }
   if (!answer.value.truth_at("governed")) {
     return write_out(fmt::format("Process {} is not governed.\n", pid));
   }
@@ -56,7 +72,7 @@ int govern(const Options& options, const Context& context) {
   bool connected = false;
   const auto answer = ask_or_enter(pid, *request, &connected);
   if (!answer) return fail_to_ask(answer.error(), connected, "govern", pid);
-  show(*answer, pid, context);
+  show(*answer, pid, options.off, context);
   return kOk;
 }
 
@@ -68,9 +84,9 @@ Action declare(CLI::App& app) {
       ->type_name("PID");
   app.add_option_function<std::string>(
          "--budget", [options](const std::string& text) { options->budget = text; },
-         "Threads that may run at a time (default: the CPUs that are really its own)")
+         "Threads that may run at a time (default: the CPUs that it may use)")
       ->type_name("N");
-  app.add_flag("--off", options->off, "End what this command began");
+  app.add_flag("--off", options->off, "End what this command began before");
   return [options](const Context& context) { return govern(*options, context); };
 }
 
@@ -80,13 +96,14 @@ const Command kGovern = {
     .name = "govern",
     .summary = "Govern a running process: its regions and calls get what is free",
     .about =
-        "Keeps a process that runs inside one thread budget from now on, as `corewise run` does "
-        "from a program's start on. It shares the budget with your other governed processes of the "
-        "same CPUs and --budget. Another budget than before may be given.\n"
+        "Governs a running process from now on: keeps it inside one thread budget, as "
+        "`corewise run` does from a program's start. The process shares the budget with your "
+        "other governed processes that have the same CPUs and --budget. You may give another "
+        "budget later.\n"
         "\n"
-        "What this command began ends with --off. A program that was started by `corewise run`, or "
-        "that "
-        "governs itself, stays governed.",
+        "The option --off ends what this command began. A program that was started by `corewise "
+        "run`, or "
+        "that governs itself, stays governed.",
     .example =
         "corewise govern --pid 4711\n"
         "corewise govern --pid 4711 --budget 8\n"

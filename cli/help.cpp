@@ -83,7 +83,8 @@ std::string help_for_all() {
   }
   out += "\nOptions:\n";
   out += row("-h, --help", "Print this help; after a command, the help of that command");
-  out += row("--version", "Print the version");
+  out += row("-V, --version", "Print the version");
+  out += row("help --man", "Show the man page; `help COMMAND` prints a command's help");
   for (const OptionRow& option : options_of(*commands().front())) {
     if (option.shared && option.flags.front() != "-h") out += row(option.heading(), option.text);
   }

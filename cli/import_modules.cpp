@@ -90,13 +90,13 @@ int with_imports(const ImportChoice& choice, Question question, const Settings& 
   }
   if (!imported->broke.empty()) {
     return fail(failed, printable(imported->broke, false),
-                fmt::format("the Python was {}, the library {}", printable(python, false),
+                fmt::format("used Python {} and the library {}", printable(python, false),
                             printable(*library, false)));
   }
   const int code = show(*imported, python);
   if (imported->failed.empty()) return code;
-  note(settings, fmt::format("the Python was {}; choose another with --python FILE",
-                             printable(python, false)));
+  note(settings,
+       fmt::format("used Python {}; use --python FILE for another", printable(python, false)));
   return failed;
 }
 

@@ -38,14 +38,15 @@ Action declare(CLI::App& app) {
 
 const Command kInfo = {
     .name = "info",
-    .summary = "Show thread pools: of Python modules, of a process, or what sets them here",
+    .summary = "Show the thread pools of Python modules or of a process",
     .about =
-        "With --import, imports Python modules in a child process and shows the pools that they "
-        "bring. The Python needs no package of ours. What the modules print goes to standard "
-        "error.\n"
+        "With --import, imports Python modules in a child process and shows the thread pools "
+        "that they bring. That Python does not need corewise. What the modules print goes to "
+        "standard error.\n"
         "\n"
-        "With --pid, reads a running process from outside: it is not stopped and runs nothing for "
-        "us. What cannot be known so is said: an OpenMP count, for one, belongs to each thread.\n"
+        "With --pid, reads a running process from outside, without stopping it or running "
+        "code in it. It says what it cannot know that way: for example, each thread keeps its "
+        "own OpenMP count.\n"
         "\n"
         "With neither, shows this machine's CPUs and the variables set here that thread pools "
         "read.",

@@ -51,10 +51,10 @@ int info_of_machine(const InfoOptions&, const Context& context) {
   std::string out = painted("This machine", Paint::kBold, style) + "\n";
   out += fmt::format("  CPUs online   {}\n", online);
   out += fmt::format("  CPUs allowed  {} ({})\n", allowed.count(), allowed.to_list());
-  out += quota != nullptr ? fmt::format("  CPU quota     {} CPUs ({})\n", format_cpus(quota->cpus),
+  out += quota != nullptr ? fmt::format("  CPU quota     {} ({})\n", cpus_in_words(quota->cpus),
                                         printable(quota->where, style.unicode))
                           : "  CPU quota     none found\n";
-  out += fmt::format("  Budget        {} CPUs\n", format_cpus(budget->cpus));
+  out += fmt::format("  Budget        {}\n", cpus_in_words(budget->cpus));
   out += "\n" + painted("Thread variables set here", Paint::kBold, style) + "\n";
   std::size_t widest = 0;
   for (const Variable& variable : variables) widest = std::max(widest, variable.name.size());

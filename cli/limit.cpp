@@ -116,8 +116,8 @@ bool show(const Answer& answer, const std::vector<AskedCount>& asked, const Opti
   const bool forced = answer.value.find("forced") != nullptr;
   const std::string none = missing(asked, pools,
                                    forced            ? ": nothing was changed"
-                                   : options.dry_run ? " yet; those to come would be limited"
-                                                     : " yet; those to come will be limited");
+                                   : options.dry_run ? " now; the limit would apply when one loads"
+                                                     : " now; the limit applies when one loads");
   if (rows.empty()) {
     write_out(options.restore ? "Nothing was limited over the control socket.\n"
                               : folded(none, 0, 2, style.width) + "\n");
@@ -135,12 +135,13 @@ bool show(const Answer& answer, const std::vector<AskedCount>& asked, const Opti
       return pool.number_at("after") < pool.number_at("before");
     });
     if (forced && written) {
-      out += folded(options.dry_run ? "It would be written into the memory of the process, and "
-                                      "could not be undone from outside."
-                                    : "Written into the memory of the process: it cannot be undone "
-                                      "from outside, --restore neither.",
-                    0, 2, style.width) +
-             "\n";
+      out +=
+          folded(options.dry_run ? "This would write into the memory of the process, and could not "
+                                   "be undone from outside."
+                                 : "Written into the memory of the process: it cannot be undone "
+                                   "from outside, not even with --restore.",
+                 0, 2, style.width) +
+          "\n";
     }
     if (options.dry_run) out += "Dry run: nothing was changed.\n";
   }
@@ -175,6 +176,11 @@ int limit(const Options& options, const Context& context) {
   if (no_way && options.force && counts) {
     answer = limit_by_force(pid, *asked, options.dry_run);
   }
+  if (no_way && counts && !options.force) {
+    return fail(kNoAgent, "limit: " + printable(answer.error().what, false),
+                "start it with `corewise run`, or import corewise in it. Where it runs OpenBLAS, "
+                "--force writes smaller counts into its memory, which cannot be undone");
+  }
   if (!answer) return fail_to_ask(answer.error(), connected, "limit", pid);
   if (context.settings.json) {
     write_out(answer->text + "\n");
@@ -205,11 +211,12 @@ Action declare(CLI::App& app) {
   app.add_option("--pool", options->pools,
                  "The most threads of the pools of that runtime, file-name prefix or library file")
       ->type_name("NAME=N");
-  app.add_flag("--restore", options->restore, "End all limits that were set so");
-  app.add_flag("--force", options->force,
-               "Where there is no control socket, write the counts of OpenBLAS into its memory; "
-               "cannot be undone");
-  app.add_flag("--dry-run", options->dry_run, "Say what would be, and change nothing");
+  app.add_flag("--restore", options->restore, "End all limits of this command");
+  app.add_flag(
+      "--force", options->force,
+      "If there is no control socket, write the counts of OpenBLAS into its memory; cannot "
+      "be undone");
+  app.add_flag("--dry-run", options->dry_run, "Say what would change, and change nothing");
   return [options](const Context& context) { return limit(*options, context); };
 }
 
@@ -219,25 +226,23 @@ const Command kLimit = {
     .name = "limit",
     .summary = "Give the pools of a running process fewer threads",
     .about =
-        "Limits the pools of a process that runs, also in the middle of a long native call. "
-        "OpenBLAS "
-        "calls of all its threads, and OpenMP regions of libraries that bend, get at most so many "
-        "threads from their next one on, whatever the program sets. To other OpenMP regions a "
-        "limit "
-        "is what omp_set_num_threads would be in each thread: those with a num_threads clause keep "
-        "their size. Pools without a gate (oneTBB, Arrow) are set. Nothing is ever raised above "
-        "the "
-        "program's own number, which holds again after --restore.\n"
+        "Gives the thread pools of a running process fewer threads, even in the middle of a "
+        "long native call.\n"
         "\n"
-        "A process that has no control socket and cannot be given one is left alone, unless "
-        "--force "
-        "says to store smaller counts in its memory, as root or with the rights of ptrace: those "
-        "of "
-        "OpenBLAS, which hold until the program sets its own. That cannot be undone from outside, "
-        "--restore neither.\n"
+        "A limit applies from the next call or parallel region of each thread on. It reaches "
+        "all OpenBLAS calls and the OpenMP regions of libraries that give the same results "
+        "with fewer threads. For all other OpenMP regions it does what omp_set_num_threads "
+        "would do in each thread, so a region with a num_threads clause keeps its size. Pools "
+        "without a gate (oneTBB, Arrow) are set. A limit never raises the program's own "
+        "number, which applies again after --restore.\n"
         "\n"
-        "Limits add up: of one name the latest holds. They hold until --restore, or until the "
-        "process ends, also for libraries that it loads later.",
+        "A process may have no control socket, and no way to get one. corewise leaves it "
+        "alone, unless you give --force: then it writes smaller OpenBLAS counts into the "
+        "memory of the process. That needs root or the rights of ptrace. You cannot undo it, "
+        "not even with --restore.\n"
+        "\n"
+        "A new limit for the same pool replaces the old one; others stay. Limits last until "
+        "--restore or the end of the process, and apply to libraries that it loads later.",
     .example =
         "corewise limit --pid 4711 --blas 4 --openmp 8\n"
         "corewise limit --pid 4711 --pool libgomp=2 --dry-run\n"

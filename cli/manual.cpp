@@ -51,7 +51,7 @@ std::string manual() {
   for (const Command* command : commands()) {
     if (!command->hidden) out += fmt::format("*{}*++\n", plain(synopsis(*command)));
   }
-  out += "*corewise --version*\n\n# COMMANDS\n\n";
+  out += "*corewise --version*++\n*corewise help --man*\n\n# COMMANDS\n\n";
   for (const Command* command : commands()) {
     if (command->hidden) continue;
     out += fmt::format("## {}\n\n{}.\n\n{}", plain(synopsis(*command)), plain(command->summary),

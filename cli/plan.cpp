@@ -51,8 +51,8 @@ std::string lines_of(const Plan& plan, const std::string& shell) {
 
 std::string screen_of(const Plan& plan, const Context& context) {
   const Style style = style_for(context.settings);
-  std::string head = fmt::format("Plan for {} CPUs: {} x {} x {} = {} thread{}",
-                                 format_cpus(plan.cpus), plan.processes.count, plan.openmp.count,
+  std::string head = fmt::format("Plan for {}: {} x {} x {} = {} thread{}",
+                                 cpus_in_words(plan.cpus), plan.processes.count, plan.openmp.count,
                                  plan.blas.count, plan.threads, plan.threads == 1 ? "" : "s");
   if (plan.unused > 0) head += fmt::format(", {} left over", plan.unused);
   std::string out = painted(head, Paint::kBold, style) + "\n\n";
@@ -146,9 +146,9 @@ const Command kPlan = {
     .name = "plan",
     .summary = "Divide the budget over processes, OpenMP and BLAS",
     .about =
-        "Says how many processes, OpenMP threads in each, and BLAS threads in each call keep all "
-        "CPUs of the budget busy and none overbooked, and why. Numbers you give are upper bounds. "
-        "Without --import a program with both OpenMP and BLAS is assumed.\n"
+        "Says how many processes, OpenMP threads in each, and BLAS threads in each call keep "
+        "all your CPUs busy and none overbooked, and why. Numbers that you give are upper "
+        "bounds. Without --import it assumes a program with both OpenMP and BLAS.\n"
         "\n"
         "It sets nothing: evaluate what --env prints, or start programs with `corewise run`.",
     .example =

@@ -1,6 +1,7 @@
 #include "process_choice.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -26,6 +27,9 @@ char state_of(int pid) {
 }
 
 std::string remedy_for(Status status, const char* command, int pid) {
+  if (status == CW_NOT_PERMITTED && ::geteuid() == 0) {
+    return "run it outside of the container, or give the container the right: --cap-add SYS_PTRACE";
+  }
   if (status == CW_NOT_PERMITTED) {
     return fmt::format("run it as that user, or with sudo: sudo corewise {} --pid {}", command,
                        pid);

@@ -29,6 +29,7 @@
 #include "run_child.h"
 #include "run_report.h"
 #include "target.h"
+#include "text.h"
 #include "thread_variables.h"
 #include "try_bend.h"
 
@@ -38,7 +39,6 @@ namespace {
 struct Options {
   std::shared_ptr<Counts> counts;
   std::optional<std::string> budget;
-  std::string budget_from = "--budget";
   std::optional<std::string> group;
   std::vector<std::string> bend;  // of the project's file, whether or not the environment wins
   std::string report;
@@ -46,6 +46,7 @@ struct Options {
   bool no_govern = false;
   std::string project;  // the file that gave defaults
   bool project_governs = true;
+  std::string remark;  // about it, for the person
 };
 
 // What becomes of the program, and what of it is worth a word.
@@ -89,7 +90,7 @@ Result<Budget> budget_for(const Options& options) {
   const std::string inherited = variable("COREWISE_BUDGET");
   if (!options.budget && inherited.empty()) return compute_budget(os::LiveMachine());
   const std::string text = options.budget.value_or(inherited);
-  const std::string name = options.budget ? options.budget_from : "COREWISE_BUDGET";
+  const std::string name = options.budget ? "--budget" : "COREWISE_BUDGET";
   const auto cap = parse_cap(text);
   auto budget = cap ? compute_budget(os::LiveMachine(), *cap) : Result<Budget>(cap.error());
   if (budget) return budget;
@@ -246,6 +247,20 @@ Result<int> start_and_report(const Options& options, const Start& start, const C
   return run.status;
 }
 
+// A file that is shared goes to smaller machines too: there, the machine is the lower bound, and
+// that is said.
+void take_budget(const Project& project, Options& options) {
+  const os::LiveMachine machine;
+  const auto own = compute_budget(machine);
+  if (own && !compute_budget(machine, *project.budget)) {
+    options.remark = fmt::format("{}: budget {} is above this machine, so that {} hold",
+                                 printable(project.path, false), format_cpus(*project.budget),
+                                 cpus_in_words(own->cpus));
+    return;
+  }
+  options.budget = fmt::format("{}", *project.budget);
+}
+
 // What the nearest corewise.toml says, where neither the command line nor the environment does.
 std::optional<Error> add_project(Options& options) {
   std::error_code nowhere;
@@ -267,8 +282,7 @@ std::optional<Error> add_project(Options& options) {
     return std::nullopt;
   }
   if (project.budget && !options.budget && variable("COREWISE_BUDGET").empty()) {
-    options.budget = fmt::format("{}", *project.budget);
-    options.budget_from = printable(project.path, false) + ": budget";
+    take_budget(project, options);
   }
   if (project.group && variable("COREWISE_GROUP").empty() && !options.group) {
     options.group = project.group;
@@ -313,6 +327,11 @@ int run(Options options, const Context& context) {
                 "put it after --: corewise run -- python train.py");
   }
   const bool tries = !options.trial.library.empty();
+  if (options.group && options.group->empty()) {
+    return fail(kUsage, "run: --group wants a name",
+                "without --group, the budget is shared with "
+                "your programs of the same CPUs and budget");
+  }
   if (options.no_govern && (options.budget || options.group || !options.report.empty() || tries)) {
     return fail(kUsage,
                 "run: --budget, --group, --report and --try-bend are about governing, which "
@@ -332,6 +351,10 @@ int run(Options options, const Context& context) {
   if (!start) return fail(exit_for(start.error().status), "run: " + start.error().what);
   // It will say why.
   if (start->target.path.empty()) return become(context.words, start->target);
+  // What a governed program starts in turn has been told.
+  if (!options.remark.empty() && variable("COREWISE_GOVERN") != "1" && speaks_for_ranks()) {
+    note(context.settings, options.remark);
+  }
   if (!tries) say(*start, options, context);
   apply(start->counts);
   apply(start->agent);
@@ -347,16 +370,16 @@ Action declare(CLI::App& app) {
   app.add_option_function<std::string>(
          "--budget", [options](const std::string& text) { options->budget = text; },
          "Threads that may run at a time: a number, rounded down, at most the machine's CPUs "
-         "(default: the CPUs that are really ours). OpenBLAS starts no more either")
+         "(default: the CPUs that you may use). OpenBLAS starts no more either")
       ->type_name("N");
   app.add_option_function<std::string>(
          "--group", [options](const std::string& text) { options->group = text; },
-         "Share the budget with the programs of this group only (default: with yours of the same "
-         "CPUs and budget)")
+         "Share the budget only with programs of this group (default: with your programs of the "
+         "same CPUs and budget)")
       ->type_name("NAME");
   app.add_flag("--report{text}", options->report,
-               "Wait for the program and say on standard error what its processes wanted, got and "
-               "were spared; --report=json for JSON")
+               "Wait for the program, then say on standard error how many threads its processes "
+               "asked for and got; --report=json for JSON")
       ->check(CLI::IsMember({"text", "json"}).description(""));
   app.add_option("--try-bend", options->trial.library,
                  "Try whether the library of this name gives the same results from smaller "
@@ -386,37 +409,34 @@ const Command kRun = {
     .name = "run",
     .summary = "Start a program governed: inside one thread budget, whatever it starts",
     .about =
-        "Starts a program so that its OpenMP regions and BLAS calls, and those of all processes "
-        "that it starts, run on no more threads at a time than there are CPUs for. It is not "
-        "changed on disk and needs no change: libcorewise.so is loaded into it by LD_PRELOAD. The "
-        "program takes the place of corewise: its output, signals and exit code are its own, with "
-        "--report too.\n"
+        "Starts a program so that its OpenMP regions and BLAS calls, and those of all "
+        "processes that it starts, run on no more threads at a time than you have CPUs. The "
+        "program needs no change: corewise loads libcorewise.so into it with LD_PRELOAD. The "
+        "program takes the place of corewise: its output, signals and exit code are its own, "
+        "also with --report.\n"
         "\n"
-        "Counts set the environment variables that the known runtimes of a kind read when they "
-        "load, and are upper bounds. Without --blas, BLAS libraries follow OMP_NUM_THREADS where "
-        "none of their own variables is set. With neither, and fewer threads in the budget than "
-        "CPUs, "
-        "GOTO_NUM_THREADS is set to the budget unless the user has set that, OMP_NUM_THREADS or a "
-        "variable of OpenBLAS's: it would start a thread per CPU when it is loaded. Variables that "
-        "would overrule a limit "
-        "(MKL_DOMAIN_NUM_THREADS, BLIS_JC_NT and their like) are removed. What the program itself "
-        "sets later wins.\n"
+        "Counts such as --openmp N set the environment variables that the known libraries "
+        "read when they load. They are upper bounds. Without --blas, BLAS libraries follow "
+        "OMP_NUM_THREADS if none of their own variables is set. Without --blas and --openmp, "
+        "and if the budget has fewer threads than there are CPUs, corewise sets "
+        "GOTO_NUM_THREADS to the budget, because OpenBLAS would start a thread per CPU when "
+        "it loads; not so if you have set that variable, OMP_NUM_THREADS or one of "
+        "OpenBLAS's. corewise removes variables that would overrule a limit, such as "
+        "MKL_DOMAIN_NUM_THREADS and BLIS_JC_NT. What the program sets later wins.\n"
         "\n"
-        "Defaults come from the nearest corewise.toml, in the working directory or above: counts "
-        "in "
-        "[limits] (openmp, blas, numba), and on, budget, group and bend in [govern]. The command "
-        "line "
-        "and "
-        "the environment win over it.\n"
+        "Defaults come from the nearest corewise.toml, in the working directory or above: "
+        "counts in [limits] (openmp, blas, numba), and on, budget, group and bend in "
+        "[govern]. The command line and the environment win over it. If its budget is above "
+        "this machine, corewise says so and uses all your CPUs.\n"
         "\n"
-        "With --try-bend the program runs whole, twice, then with the teams of one library cut at "
-        "random, with nothing on standard input. The verdict comes first; exit code 0: it bends, "
-        "10: it does not, 11: nothing was tried, 12: the program is not reproducible. A run that "
-        "takes 20 times as long as whole, and at least 10 seconds, counts as hanging and is "
-        "killed.\n"
+        "With --try-bend, the program runs whole, twice, then with the teams of one library "
+        "cut at random, with nothing on standard input. The verdict comes first. Exit code 0: "
+        "the library bends (a smaller team gives the same results); 10: it does not; 11: "
+        "nothing was tried; 12: the program is not reproducible. A run that takes 20 times as "
+        "long as whole, and at least 10 seconds, counts as hanging and is killed.\n"
         "\n"
-        "A program that is statically linked, setuid or made for another machine cannot be "
-        "governed: that is said, and it runs with counts within the budget.",
+        "corewise cannot govern a program that is statically linked, setuid or made for "
+        "another machine. It says so, and the program runs with counts within the budget.",
     .example =
         "corewise run -- python train.py\n"
         "corewise run --budget 8 --report -- python train.py\n"

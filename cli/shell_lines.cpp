@@ -27,7 +27,7 @@ std::string own_shell() {
   const char* path = std::getenv("SHELL");
   const std::string name = path != nullptr ? path : "";
   if (name.ends_with("/fish")) return "fish";
-  return name.ends_with("csh") ? "csh" : "bash";
+  return name.ends_with("csh") ? "csh" : "bash";  // zsh reads the same lines
 }
 
 }  // namespace
@@ -35,8 +35,8 @@ std::string own_shell() {
 std::shared_ptr<std::string> declare_shell(CLI::App& app) {
   auto shell = std::make_shared<std::string>();
   app.add_option("--shell", *shell, "Whose syntax (default: that of $SHELL)")
-      ->check(CLI::IsMember({"bash", "fish", "csh"}).description(""))
-      ->type_name("bash|fish|csh");
+      ->check(CLI::IsMember({"bash", "zsh", "fish", "csh"}).description(""))
+      ->type_name("bash|zsh|fish|csh");
   return shell;
 }
 

@@ -90,6 +90,18 @@ Target find_target(const std::string& command) {
   return target;
 }
 
+namespace {
+std::string hint_for_missing(const std::vector<std::string>& words) {
+  const std::string& command = words.front();
+  const std::string first = command.substr(0, command.find(' '));
+  if (words.size() == 1 && first != command && !find_in_path(first).empty()) {
+    return fmt::format("do not quote the command and its arguments together: corewise run -- {}",
+                       printable(command, false));
+  }
+  return command.find('/') == std::string::npos ? "is its folder in PATH?" : "";
+}
+}  // namespace
+
 int become(const std::vector<std::string>& words, const Target& target) {
   std::vector<char*> arguments;
   for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
@@ -106,8 +118,7 @@ int become(const std::vector<std::string>& words, const Target& target) {
                 fmt::format("cannot start '{}': its interpreter or loader does not exist", shown),
                 "its first line, or `file`, names the one it wants");
   }
-  return fail(kNotFound, fmt::format("'{}' was not found", shown),
-              words.front().find('/') == std::string::npos ? "is its folder in PATH?" : "");
+  return fail(kNotFound, fmt::format("'{}' was not found", shown), hint_for_missing(words));
 }
 
 }  // namespace corewise::cli

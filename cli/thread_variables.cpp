@@ -24,11 +24,10 @@ struct Kind {
 constexpr std::array<Kind, 6> kKinds = {{
     {"openmp", "OpenMP threads per team", ""},
     {"blas", "threads of each BLAS library", ""},
-    {"tbb", "refused: oneTBB reads no environment variable",
+    {"tbb", "",
      "oneTBB reads no environment variable: limit it inside the program "
      "(corewise.limits(tbb=...)), or give the program fewer CPUs with taskset"},
-    {"arrow", "refused: Arrow takes the OpenMP count",
-     "Arrow sizes its pool by OMP_NUM_THREADS: use --openmp"},
+    {"arrow", "", "Arrow sizes its pool by OMP_NUM_THREADS: use --openmp"},
     {"numba", "threads that numba starts", ""},
     {"numexpr", "threads of NumExpr", ""},
 }};
@@ -97,11 +96,12 @@ std::vector<std::string> overruling_names() {
 std::shared_ptr<Counts> declare_counts(CLI::App& app) {
   auto counts = std::make_shared<Counts>();
   for (const Kind& kind : kKinds) {
-    app.add_option_function<std::string>(
-           fmt::format("--{}", kind.name),
-           [counts, name = kind.name](const std::string& text) { (*counts)[name] = text; },
-           kind.text)
-        ->type_name("N");
+    auto* option = app.add_option_function<std::string>(
+        fmt::format("--{}", kind.name),
+        [counts, name = kind.name](const std::string& text) { (*counts)[name] = text; }, kind.text);
+    option->type_name("N");
+    // Not in the help: it only says what to do instead.
+    if (*kind.no_variable != '\0') option->group("");
   }
   return counts;
 }

@@ -46,6 +46,19 @@ std::vector<CgroupMount> mounts_of(const std::vector<CgroupMount>& all, bool v2,
   return some;
 }
 
+// Whether the mount shows more ancestors of the cgroup. Of equal ones the usual place is better, as
+// others may be those of somebody's chroot; else the first stays.
+bool is_better(const CgroupMount& mount, const CgroupRoute& found, const CgroupMount& best,
+               const CgroupRoute& best_route) {
+  constexpr auto kHidden = CgroupRoute::Kind::kHidden;
+  if (found.kind != best_route.kind) return best_route.kind == kHidden;
+  if (found.kind != kHidden && found.rest.size() != best_route.rest.size()) {
+    return found.rest.size() > best_route.rest.size();
+  }
+  constexpr std::string_view kUsual = "/sys/fs/cgroup";
+  return mount.point.starts_with(kUsual) && !best.point.starts_with(kUsual);
+}
+
 // The folders to look in, through the mount that shows the most ancestors.
 std::vector<std::string> visible_folders(Survey& survey, const std::vector<CgroupMount>& mounts,
                                          const CgroupMembership& own) {
@@ -54,10 +67,7 @@ std::vector<std::string> visible_folders(Survey& survey, const std::vector<Cgrou
   for (const CgroupMount& mount : mounts) {
     CgroupRoute found = route(mount.root, own.path);
     if (found.kind == CgroupRoute::Kind::kOutside) continue;
-    const bool closer =
-        best != nullptr && best_route.kind == CgroupRoute::Kind::kBelow &&
-        (found.kind == CgroupRoute::Kind::kHidden || found.rest.size() < best_route.rest.size());
-    if (closer) continue;
+    if (best != nullptr && !is_better(mount, found, *best, best_route)) continue;
     best = &mount;
     best_route = std::move(found);
   }

@@ -130,6 +130,11 @@ class Reader {
 
   Error refused() const {
     const int owner = number(field(status_, "Uid"));
+    if (::geteuid() == 0) {
+      return {CW_NOT_PERMITTED, who_ +
+                                    " is protected from root too: this root has no right to trace "
+                                    "it (CAP_SYS_PTRACE), as in a container"};
+    }
     if (!status_.empty() && static_cast<uid_t>(owner) == ::geteuid()) {
       return {CW_NOT_PERMITTED, who_ +
                                     " is yours but protected (it changed its user or asked not "

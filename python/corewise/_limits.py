@@ -184,7 +184,8 @@ class limits:
 
     def __repr__(self) -> str:
         state = "in force" if self._receipt.is_open else "restored"
-        return f"<corewise.limits {state}, {len(self.outcomes)} pools>"
+        pools = len(self.outcomes)
+        return f"<corewise.limits {state}, {pools} pool{'' if pools == 1 else 's'}>"
 
 
 def _outcomes(receipt: _core.Receipt) -> tuple[Outcome, ...]:

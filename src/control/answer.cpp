@@ -145,9 +145,11 @@ std::string restore() {
 // nothing else.
 bool governs = false;
 
-std::string say_governed() {
+// `ended`: by this request something ended that was begun over the socket.
+std::string say_governed(bool ended = false) {
   Json json = begin();
-  json.field("governed", govern::is_governed()).key("report").raw(govern::report_json());
+  json.field("governed", govern::is_governed()).field("ended", ended);
+  json.key("report").raw(govern::report_json());
   json.close('}');
   return json.text();
 }
@@ -168,9 +170,10 @@ std::string stop_governing() {
                    "the program governs itself, or was started by `corewise run`: only what was "
                    "begun over this socket can be ended here");
   }
+  const bool ended = governs;
   if (governs) govern::ungovern();
   governs = false;
-  return say_governed();
+  return say_governed(ended);
 }
 
 std::string info() {

@@ -243,8 +243,9 @@ std::string unhook(Served& copy) {
   const bool left = buffers::wait_until_left();
   const std::size_t out = buffers::usage(&copy).taken;
   if (!left || out != 0) {
-    return "blas_memory_free stays replaced until " +
-           (left ? std::to_string(out) + " buffers are given back" : "all threads have left it");
+    if (!left) return "blas_memory_free stays replaced until all threads have left it";
+    return "blas_memory_free stays replaced until the program gives back " + std::to_string(out) +
+           (out == 1 ? " buffer" : " buffers");
   }
   if (const auto error = copy.free->remove()) return error->what + "; it passes calls through";
   copy.free_installed = false;

@@ -16,6 +16,21 @@ def test_a_recorded_machine(corewise, golden, machine, columns):
     golden(f"budget-{columns}.txt", done.stdout)
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_the_usual_mount_is_named_not_one_in_somebodys_chroot(corewise, machine, first):
+    """Both show the same cgroup; the other is gone when that root is unmounted."""
+    table = machine / "proc/self/mountinfo"
+    usual = table.read_text()
+    other = "99 24 0:26 / /somebodys/chroot/sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"
+    table.write_text(other + usual if first else usual + other)
+    (machine / "somebodys/chroot").mkdir(parents=True)
+    shutil.copytree(machine / "sys", machine / "somebodys/chroot/sys")
+    told = json.loads(corewise("budget", "--recorded", str(machine), "--json").stdout)
+    assert [c["where"] for c in told["constraints"] if c["binding"]] == [
+        "/sys/fs/cgroup/user.slice/cpu.max"
+    ]
+
+
 def test_json_has_each_constraint_and_marks_what_binds(corewise, machine):
     told = json.loads(corewise("budget", "--recorded", str(machine), "--json").stdout)
     assert (told["cpus"], told["floor"], told["ceil"]) == (2.5, 2, 3)
@@ -80,4 +95,4 @@ def test_info_knows_quotas_of_every_kind(corewise):
     told = json.loads(corewise("budget", "--json").stdout)
     quotas = [c["cpus"] for c in told["constraints"] if c["source"] == "quota"]
     assert json.loads(corewise("info", "--json").stdout)["cpu_quota"] == min(quotas, default=None)
-    assert f"Budget        {told['cpus']:.4g} CPUs" in shown
+    assert f"Budget        {told['cpus']:.4g} CPU" in shown

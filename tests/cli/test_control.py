@@ -101,13 +101,13 @@ def test_counts_of_threads_are_said_as_bounds(corewise):
 
 
 def test_counts_that_no_pool_has_are_said(corewise, busy):
-    later = "no such pool is loaded yet; those to come"
+    later = "no such pool is loaded now; the limit"
     done = corewise("limit", "--pid", busy, "--tbb", "4")
-    assert (done.returncode, done.stdout) == (0, f"tbb: {later} will be limited.\n")
+    assert (done.returncode, done.stdout) == (0, f"tbb: {later} applies when one loads.\n")
     mixed = ("--blas", "1", "--tbb", "4", "--pool", "libgomp=2", "--pool", "libscipy_open=1")
     assert corewise("limit", "--pid", busy, *mixed).returncode == 2  # no prefix of a pool
     done = corewise("limit", "--pid", busy, *mixed[:-1], "openblas=1", "--dry-run")
-    assert f"\ntbb, libgomp: {later} would be limited.\n" in done.stdout
+    assert f"\ntbb, libgomp: {later} would apply when one loads.\n" in done.stdout
     assert "openblas: no such" not in done.stdout and "blas: no such" not in done.stdout
 
 
@@ -115,9 +115,9 @@ def test_a_limit_before_its_pool_is_loaded(corewise):
     code = "import corewise, sys; print('ready', flush=True); sys.stdin.read()"
     with started(sys.executable, "-c", code) as child:
         done = corewise("limit", "--pid", str(child.pid), "--blas", "2")
-        assert done.returncode == 0 and "will be limited" in done.stdout
+        assert done.returncode == 0 and "the limit applies when one loads" in done.stdout
         done = corewise("limit", "--pid", str(child.pid), "--blas", "1", "--dry-run")
-    assert done.returncode == 0 and "would be limited" in done.stdout
+    assert done.returncode == 0 and "would apply when one loads" in done.stdout
 
 
 def test_govern_and_off(corewise, busy):
@@ -126,7 +126,9 @@ def test_govern_and_off(corewise, busy):
     path = json.loads(done.stdout)["report"]["ledger"]["path"]
     try:
         assert "budget 1" in corewise("govern", "--pid", busy, "--budget", "1").stdout
-        assert "is not governed" in corewise("govern", "--pid", busy, "--off").stdout
+        assert "is not governed any more" in corewise("govern", "--pid", busy, "--off").stdout
+        again = corewise("govern", "--pid", busy, "--off").stdout
+        assert again == f"Process {busy} was not governed: nothing was changed.\n"
     finally:
         Path(path).unlink(missing_ok=True)
 
@@ -137,6 +139,10 @@ def test_off_does_not_end_what_run_began(corewise, program, numpy_with_corewise)
     with started(*run, numpy_with_corewise, "-c", BUSY.replace("while", say + "while")) as child:
         path = child.stdout.readline().strip()
         done = corewise("govern", "--pid", str(child.pid), "--off")
+        # Begun on top of that, and ended, it leaves the process governed: that is said.
+        budget = str(os.cpu_count())
+        both = corewise("govern", "--pid", str(child.pid), "--budget", budget)
+        stays = corewise("govern", "--pid", str(child.pid), "--off")
         (mine,) = [
             process
             for process in json.loads(corewise("top", "--json").stdout)["processes"]
@@ -145,6 +151,8 @@ def test_off_does_not_end_what_run_began(corewise, program, numpy_with_corewise)
     Path(path).unlink(missing_ok=True)
     assert mine["governed"] and mine["granted"] is not None
     assert done.returncode == 1 and "corewise run" in done.stderr
+    if both.returncode == 0:
+        assert f"{child.pid} stays governed, budget" in stays.stdout, stays.stdout + stays.stderr
 
 
 AGENTLESS = "print('ready', flush=True); import sys; sys.stdin.read()"
@@ -394,14 +402,15 @@ def test_what_cannot_be_entered_is_limited_by_force_alone(corewise, numpy_python
             ]
 
         assert inside() == "3 True"
-        assert corewise("limit", "--pid", pid, "--blas", "1").returncode == 8
+        refused = corewise("limit", "--pid", pid, "--blas", "1")
+        assert refused.returncode == 8 and "--force writes smaller counts" in refused.stderr
         assert forced("--blas", "1", "--dry-run") == (0, [(3, 1)])
         assert inside() == "3 True"
         tried = corewise("limit", "--pid", pid, "--force", "--blas", "2", "--dry-run")
         assert "could not be undone from outside" in " ".join(tried.stdout.split())
         done = corewise("limit", "--pid", pid, "--force", "--blas", "2", "--tbb", "1")
         assert done.returncode == 0 and re.search(r"^blas +3 +2 ", done.stdout, re.M)
-        assert "it cannot be undone from outside, --restore neither." in " ".join(
+        assert "it cannot be undone from outside, not even with --restore." in " ".join(
             done.stdout.split()
         )
         assert "\ntbb: no such pool is loaded: nothing was changed.\n" in done.stdout

@@ -138,6 +138,19 @@ def test_a_process_of_somebody_else(program, tmp_path):
     assert done.returncode == 4 and "may look into it" in done.stderr
 
 
+@need("setpriv")
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root that has lost a right")
+def test_root_is_not_told_to_use_sudo(program):
+    words = ["setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace", program]
+    done = subprocess.run(
+        [*words, "info", "--pid", str(os.getpid())], env=CLEAN, capture_output=True, text=True
+    )
+    if done.returncode in (0, 6):
+        pytest.skip("the kernel lets it look all the same")
+    assert done.returncode == 4 and "sudo" not in done.stderr
+    assert "is protected from root too" in done.stderr and "SYS_PTRACE" in done.stderr
+
+
 def test_imports(corewise, numpy_python):
     done = corewise("info", "-i", "numpy", "--python", numpy_python)
     assert done.returncode == 0 and "openblas" in done.stdout and done.stderr == ""

@@ -1,6 +1,7 @@
 """Help, misspelt words, bad counts, and where words go."""
 
 import json
+import shutil
 import subprocess
 
 import pytest
@@ -14,8 +15,46 @@ def test_without_words_shows_help_and_is_a_usage_error(corewise):
     assert done.returncode == 2 and "Usage: corewise COMMAND" in done.stdout
 
 
-def test_version(corewise):
-    assert corewise("--version").stdout.startswith("corewise 0.")
+@pytest.mark.parametrize("flag", ["--version", "-V"])
+def test_version(corewise, flag):
+    assert corewise(flag).stdout.startswith("corewise 0.")
+
+
+@pytest.mark.parametrize("command", ["run", "env"])
+def test_options_that_are_refused_are_not_offered(corewise, command):
+    said = corewise(command, "--help").stdout
+    assert "--blas" in said and "--tbb" not in said and "--arrow" not in said
+
+
+def test_a_command_quoted_as_one_word(corewise):
+    done = corewise("run", "echo hello there")
+    assert done.returncode == 127 and "'echo hello there' was not found" in done.stderr
+    assert "do not quote the command and its arguments together" in done.stderr
+    assert "corewise run -- echo hello there\n" in done.stderr
+    assert "PATH" in corewise("run", "no-such-thing hello").stderr
+
+
+def test_zsh_is_a_shell(corewise):
+    lines = corewise("env", "--openmp", "2", "--shell", "zsh").stdout
+    assert lines == corewise("env", "--openmp", "2", "--shell", "bash").stdout
+
+
+def test_the_man_page_is_shown_from_where_it_was_installed(corewise, program, tmp_path):
+    done = corewise("help", "--man")
+    assert done.returncode == 1 and "corewise help COMMAND" in done.stderr
+    for folder in ("bin", "share/man/man1", "tools"):
+        (tmp_path / folder).mkdir(parents=True)
+    shutil.copy(program, tmp_path / "bin/corewise")
+    page = tmp_path / "share/man/man1/corewise.1"
+    page.write_text(".TH corewise 1")
+    run = [tmp_path / "bin/corewise", "help", "--man"]
+    done = subprocess.run(run, env=CLEAN | {"PATH": "/none"}, capture_output=True, text=True)
+    assert done.returncode == 127 and f"or read {page}" in done.stderr
+    (tmp_path / "tools/man").write_text('#!/bin/sh\necho "$@"\n')
+    (tmp_path / "tools/man").chmod(0o755)
+    env = CLEAN | {"PATH": f"{tmp_path}/tools:/bin"}
+    done = subprocess.run(run, env=env, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, f"-l {page}\n")
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -37,8 +76,16 @@ def test_each_command_has_help_with_an_example(corewise, command, words):
         (["info", "--jsn"], "did you mean --json?"),
         (["info", "--pyhton", "x"], "did you mean --python?"),
         (["run", "--opnemp", "3", "--", "ls"], "did you mean --openmp?"),
-        (["info", "4711"], "has an example"),
-        (["--json"], "lists the commands"),
+        (["info", "4711"], "did you mean: corewise info --pid 4711"),
+        (
+            ["info", "numpy"],
+            "unexpected argument 'numpy'\nhint: did you mean: corewise info -i numpy",
+        ),
+        (["budget", "numpy"], "has an example"),
+        (["--json"], "no command given\nhint: `corewise --help` lists the commands"),
+        (["-i", "numpy"], "no command given\nhint: did you mean: corewise info -i numpy"),
+        (["-q", "--pid=4711"], "did you mean: corewise info -q --pid=4711"),
+        (["--nonsense", "numpy"], "no command given\nhint: `corewise --help` lists"),
         (["info", "--color", "blue"], "lists the options"),
         (["completion", "tcsh"], "lists the options"),
         (["completion"], "bash|zsh|fish"),
@@ -56,8 +103,9 @@ def test_each_command_has_help_with_an_example(corewise, command, words):
         (["run", "--openmp", "2", "--", ""], "after --"),
         (["env"], "--openmp N"),
         (["env", "--unset", "--blas", "2"], "removes every"),
-        (["run", "--tbb", "2", "--", "ls"], ""),
-        (["env", "--arrow", "2"], ""),
+        (["run", "--tbb", "2", "--", "ls"], "oneTBB reads no environment variable"),
+        (["env", "--arrow", "2"], "use --openmp"),
+        (["run", "--group", "", "--", "ls"], "--group wants a name"),
         (["budget", "--cpa", "2"], "did you mean --cap?"),
         (["plan", "--env", "--json"], ""),
         (["plan", "--shell", "fish"], ""),

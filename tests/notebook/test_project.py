@@ -156,10 +156,16 @@ def test_nor_does_run_start_with_it(tmp_path: Path, found: bytes | str, what: st
 
 
 @needs_tool
-def test_a_budget_that_cannot_be_kept_names_the_file(tmp_path: Path) -> None:
+def test_a_budget_above_the_machine_is_said_and_the_lower_holds(tmp_path: Path) -> None:
+    """A file in a shared repository goes to smaller machines too."""
     (tmp_path / "corewise.toml").write_text("[govern]\nbudget = 9999\n")
     done = run(tmp_path, "--", "true")
-    assert done.returncode == 2 and f"run: {tmp_path}/corewise.toml: budget '9999'" in done.stderr
+    assert done.returncode == 0 and "corewise: governed, budget " in done.stderr
+    says = f"corewise: {tmp_path}/corewise.toml: budget 9999 is above this machine, so that "
+    assert done.stderr.count(says) == 1 and done.stderr.count("\n") == 2
+    # What it starts is not told again.
+    nested = run(tmp_path, "--", sys.executable, "-m", "corewise", "run", "--", "true")
+    assert nested.returncode == 0 and nested.stderr.count("is above this machine") == 1
 
 
 @needs_tool
