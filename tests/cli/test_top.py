@@ -150,7 +150,8 @@ def open_top(program, folder):
 
 def stable(screen, pid):
     """Without what differs between machines and moments."""
-    screen = screen.replace(f"{pid:>7}", "    PID").replace(f"Pools of {pid}", "Pools of PID")
+    screen = screen.replace(f"Pools of {pid:<8}", "Pools of PID     ")
+    screen = screen.replace(f"{pid:>7}", "    PID")
     screen = re.sub(r"/tmp/corewise-top-\w+", "/tmp/FOLDER", screen)
     screen = re.sub(r"(?m)^[█·]*┃[█·]*  ", "BAR  ", screen)
     screen = re.sub(rf"--pid {pid}\b", "--pid PID", screen)
