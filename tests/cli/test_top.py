@@ -154,7 +154,7 @@ def stable(screen, pid):
     screen = screen.replace(f"{pid:>7}", "    PID")
     screen = re.sub(r"/tmp/corewise-top-\w+", "/tmp/FOLDER", screen)
     screen = re.sub(r"(?m)^[█·]*┃[█·]*  ", "BAR  ", screen)
-    screen = re.sub(rf"--pid {pid}\b", "--pid PID", screen)
+    screen = re.sub(rf"\b{pid} \(key", "PID (key", screen)
     return re.sub(r"you have [\d.]+ CPUs?\.", "you have N CPUs.", screen)
 
 
