@@ -154,7 +154,7 @@ def stable(screen, pid):
     screen = screen.replace(f"{pid:>7}", "    PID")
     screen = re.sub(r"/tmp/corewise-top-\w+", "/tmp/FOLDER", screen)
     screen = re.sub(r"(?m)^[█·]*┃[█·]*  ", "BAR  ", screen)
-    screen = re.sub(rf"\b{pid} \(key", "PID (key", screen)
+    screen = re.sub(rf"\b{pid}\b", "PID", screen)
     return re.sub(r"you have [\d.]+ CPUs?\.", "you have N CPUs.", screen)
 
 
