@@ -26,6 +26,7 @@
 
 #include "../govern/ledger_clock.h"
 #include "../os/confined.h"
+#include "../os/main_thread_exit.h"
 #include "../os/os.h"
 #include "../os/own_descriptor.h"
 #include "../os/uncancelled.h"
@@ -71,13 +72,19 @@ struct Server {
 constinit std::array<char, sizeof(sockaddr_un::sun_path)> own_path{};
 constinit std::atomic<pid_t> owner{0};
 
+// The program goes on without its main thread, which had these signals blocked.
+constinit std::atomic<bool> main_thread_left{false};
+constinit sigset_t main_thread_signals{};
+
 void forget_parent();
+void leave_with_the_last();
 
 // Never destroyed: its thread runs until the process is gone.
 Server& server() {
   static auto* const kMade = [] {
     os::watch_confinement();
     os::at_fork([] { server().lock.lock(); }, [] { server().lock.unlock(); }, forget_parent);
+    os::at_main_thread_exit(leave_with_the_last);
     return new Server;
   }();
   return *kMade;
@@ -86,6 +93,8 @@ Server& server() {
 // The thread is not here, and its clients are the parent's. What they had asked for half is lost.
 void forget_parent() {
   const os::Uncancelled uncancelled;
+  main_thread_left = false;
+  os::at_main_thread_exit(leave_with_the_last);
   Server& s = server();
   for (Session* session : s.all) {
     session->listener.close();
@@ -102,6 +111,15 @@ void forget_parent() {
   } catch (const std::exception&) {
     return;  // out of memory: the child goes on without
   }
+}
+
+// Has the thread look from now on whether anybody but it is left. It waits at the listener.
+void leave_with_the_last() {
+  ::pthread_sigmask(SIG_SETMASK, nullptr, &main_thread_signals);
+  main_thread_left = true;
+  if (owner.load() != ::getpid() || os::is_confined()) return;
+  const int caller = connect_path(own_path.data());
+  if (caller >= 0) ::close(caller);
 }
 
 void drop(Session& s, std::size_t i) {
@@ -218,9 +236,11 @@ int time_left(const Session& s) {
   return static_cast<int>(left);
 }
 
-// Returns when the session is to end, or when the program has taken the listener's number away.
+// Returns when the session is to end, when the program has taken the listener's number away, or
+// when no thread of the program is left.
 void run(Session& s) {
   constexpr std::int64_t kRestMs = 1000;
+  constexpr int kLastThreadMs = 50;
   std::int64_t full_until_ms = 0;  // out of descriptors: accepting would fail again at once
   while (s.ending == Ending::none) {
     std::array<pollfd, kMostClients + 1> all{};
@@ -233,6 +253,10 @@ void run(Session& s) {
       all[i] = {s.sockets[i].number(), static_cast<short>(events), 0};
     }
     int wait = time_left(s);
+    if (main_thread_left) {
+      if (!os::others_live()) return;
+      wait = wait < 0 ? kLastThreadMs : std::min(wait, kLastThreadMs);
+    }
     if (full) wait = wait < 0 ? static_cast<int>(kRestMs) : std::min<int>(wait, kRestMs);
     // The kernel refuses more entries than the process may have descriptors.
     const auto unused = std::ranges::remove_if(all, [](const pollfd& one) { return one.fd < 0; });
@@ -291,6 +315,8 @@ void* thread_main(void* session) {
     }
   }
   retire(s);
+  // The last thread's end is the program's: its handlers run here.
+  if (main_thread_left) ::pthread_sigmask(SIG_SETMASK, &main_thread_signals, nullptr);
   return nullptr;
 }
 

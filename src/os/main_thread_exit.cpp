@@ -1,0 +1,37 @@
+#include "main_thread_exit.h"
+
+#include <dirent.h>
+#include <pthread.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "patch.h"
+
+namespace corewise::os {
+
+void at_main_thread_exit(void (*handler)()) {
+  static const pthread_key_t kKey = [] {
+    pthread_key_t key = 0;
+    pthread_key_create(&key, [](void* named) { reinterpret_cast<void (*)()>(named)(); });
+    return key;
+  }();
+  if (is_main_thread()) pthread_setspecific(kKey, reinterpret_cast<void*>(handler));
+}
+
+bool others_live() {
+  DIR* const folder = opendir("/proc/self/task");
+  if (folder == nullptr) return false;
+  const long self = syscall(SYS_gettid);
+  const long main = getpid();
+  bool found = false;
+  while (const dirent* entry = readdir(folder)) {  // NOLINT(concurrency-mt-unsafe)
+    const long thread = std::strtol(&entry->d_name[0], nullptr, 10);
+    found = found || (thread > 0 && thread != self && thread != main);
+  }
+  closedir(folder);
+  return found;
+}
+
+}  // namespace corewise::os
