@@ -69,8 +69,8 @@ def test_small_stacks_which_a_thread_of_ours_may_get_in_the_child():
     governed([program("gomp"), "in_a_row"], OMP_STACKSIZE="128k")
 
 
-def test_two_hundred_forks_from_eight_busy_threads():
-    governed([program("gomp"), "many", "200"])
+def test_a_thousand_forks_from_eight_busy_threads():
+    governed([program("gomp"), "many", "1000"], timeout=300)
 
 
 @pytest.mark.parametrize("case", ["governed_in_the_child", "governed_amid_life"])
@@ -144,6 +144,66 @@ for _ in range(3):
 """,
         budget=2,
     )
+
+
+STARTED = """
+import concurrent.futures
+def work(_):
+    return answers(fit()) == expected
+if __name__ == "__main__":
+    context = multiprocessing.get_context(sys.argv[1])
+    with context.Pool(2, maxtasksperchild=2) as pool:
+        assert all(pool.map(work, range(6), chunksize=1))
+    with concurrent.futures.ProcessPoolExecutor(2, mp_context=context) as pool:
+        assert all(pool.map(work, range(4)))
+    process = context.Process(target=work, args=(0,))
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+"""
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_multiprocessing_by_every_start_method(method, tmp_path):
+    pytest.importorskip("sklearn")
+    (tmp_path / "started.py").write_text(MODELS + STARTED)
+    governed([sys.executable, str(tmp_path / "started.py"), method])
+
+
+# As Celery's pool and other servers do: workers that are forked once the models are there close what
+# they do not know, answer a few tasks each, end without a word and are replaced.
+PREFORK = """
+import signal
+def worker(tasks, replies):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    for fd in set(range(3, 256)) - {tasks, replies}:
+        try: os.close(fd)
+        except OSError: pass
+    for _ in range(2):
+        os.read(tasks, 1)
+        ok = answers(models) == expected and answers(fit()) == expected
+        os.write(replies, b"y" if ok else b"n")
+    os._exit(0)
+def start():
+    (tasks, ask), (answer, replies) = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0: worker(tasks, replies)
+    os.close(tasks), os.close(replies)
+    return child, ask, answer
+for generation in range(3):
+    workers = [start() for _ in range(3)]
+    for _ in range(2):
+        for _, ask, _ in workers: os.write(ask, b"t")
+        assert [os.read(answer, 1) for _, _, answer in workers] == [b"y"] * 3
+    for child, ask, answer in workers:
+        assert os.waitpid(child, 0)[1] == 0
+        os.close(ask), os.close(answer)
+assert answers(fit()) == expected
+"""
+
+
+def test_workers_forked_once_the_models_are_there():
+    python(PREFORK)
 
 
 def test_a_program_that_governs_itself_before_it_forks():
