@@ -225,12 +225,11 @@ def verdict(chosen: Sequence[Workload], table: Table) -> None:
         if "all1" in cells and (ratio := ours.cpu / cells["all1"].cpu) > 1.10:
             busier.append(f"{workload.name} {ratio:.2f}")
     print()
-    for name in (BEFORE, GOVERNED):
-        if name in columns_of(table):
-            both = [(cells[name].wall, best_tuned(cells)) for cells in table.values()]
-            ratios = [ours / best for ours, best in both if max(ours, best) < math.inf]
-            mean = f"{geometric_mean(ratios):.3f}" if ratios else "unknown"
-            print(f"- {name}: {mean} of the best tuned column, in {len(ratios)} rows that ended")
+    for name in sorted(columns_of(table)):
+        both = [(cells[name].wall, best_tuned(cells)) for cells in table.values()]
+        ratios = [ours / best for ours, best in both if max(ours, best) < math.inf]
+        mean = f"{geometric_mean(ratios):.3f}" if ratios else "unknown"
+        print(f"- {name}: {mean} of the best tuned column, in {len(ratios)} rows that ended")
     for says, losers in (
         ("more than 5 % behind the best tuned column", late),
         ("slower than default (3 %; 1 % where nothing nests)", slower),
