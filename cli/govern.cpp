@@ -94,7 +94,7 @@ Action declare(CLI::App& app) {
 
 const Command kGovern = {
     .name = "govern",
-    .summary = "Govern a running process: its regions and calls get what is free",
+    .summary = "Govern a running process: its BLAS calls get the CPUs that are free",
     .about =
         "Governs a running process from now on: keeps it inside one thread budget, as "
         "`corewise run` does from a program's start. The process shares the budget with your "

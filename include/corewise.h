@@ -265,10 +265,12 @@ typedef struct cw_govern_options {
 } cw_govern_options;
 
 /** Governs: the whole process is kept inside one budget, shared with the user's other governed
- * processes, from this call on and for libraries loaded later. OpenMP regions and OpenBLAS calls
- * get at each turn what is free, at least one thread and never more than the program asks for;
- * numbers that the program sets stay, as upper bounds, and are read back as it set them. Pools that
- * cannot be governed so are limited to the budget.
+ * processes, from this call on and for libraries loaded later. A call of OpenBLAS, and an OpenMP
+ * region of a library that is proven to give the same results from fewer threads, gets what is free
+ * when it begins: at least one thread, never more than the program asks for. Every other OpenMP
+ * region gets the team that it asks for, and is counted, so that others get less. Numbers that the
+ * program sets stay, and are read back as it set them. Pools that cannot be governed so are limited
+ * to the budget.
  *
  * A budget below 0 or, without CW_GOVERN_OVERCOMMIT, above the machine is CW_BAD_COUNT.
  * Calls count: the process is governed until cw_ungovern was called as often. A second call with

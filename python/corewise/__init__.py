@@ -8,7 +8,7 @@
     with corewise.plan(processes=4).apply(): # the budget divided, as limits
         ...
     corewise.doctor()                        # what is wrong, why, and what to do
-    with corewise.governed(budget=8):        # regions and calls get what is free
+    with corewise.governed(budget=8):        # BLAS calls, and loops that may, get what is free
         ...
     corewise.last_death()                    # what killed the process before
     corewise.sample()                        # what the threads of each pool do now

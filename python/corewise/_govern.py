@@ -109,12 +109,15 @@ def _inherit() -> None:
 def govern(budget: SupportsFloat | None = None, group: str | None = None) -> None:
     """Keeps this whole process inside a thread budget, until `ungovern()`.
 
-    Each OpenMP region and BLAS call gets what is free at its start, at least one thread and never
-    more than it asks for. Processes of yours that have the same CPUs, quotas and `budget` share
-    it, or those of one `group`. Children that start meanwhile are governed too if they are forked
-    or are Pythons that have corewise, as the workers of multiprocessing, concurrent.futures, joblib
-    and Dask are; others only under `corewise run`. Pools that cannot be governed so (BLIS, Arrow,
-    numba, older oneTBB) are limited to the budget. `govern_report()` says what is governed how.
+    Each BLAS call gets what is free when it starts, at least one thread and never more than it asks
+    for. So do OpenMP regions of libraries that are proven to give the same results from fewer
+    threads, such as scikit-learn's. Every other OpenMP region gets all threads that it asks for,
+    and is counted, so that others get less. Processes of yours that have the same CPUs, quotas and
+    `budget` share it, or those of one `group`. Children that start meanwhile are governed too if
+    they are forked or are Pythons that have corewise, as the workers of multiprocessing,
+    concurrent.futures, joblib and Dask are; others only under `corewise run`. Pools that cannot be
+    governed so (BLIS, Arrow, numba, older oneTBB) are limited to the budget. `govern_report()` says
+    what is governed how.
 
     budget    threads that may run at a time, at most the CPUs that are really ours; fractions are
               rounded down. None: these CPUs

@@ -30,7 +30,7 @@ class Plugin(WorkerPlugin):
     client.register_plugin(corewise.dask.Plugin(openmp=2, blas=1))
 
     The workers of one machine, and all other governed processes of the user there, share one
-    ledger: a region or BLAS call gets what is free at its start (docs/govern.md). Each task begins
+    ledger: a BLAS call gets what is free when it starts (docs/govern.md). Each task begins
     with counts of the whole budget, or those given here, in place of the 1 to which Dask's nanny
     sets every library. Workers that start or restart later are set up as they start; removing the
     plugin undoes it. loky inside a task divides that task's share.
