@@ -115,7 +115,13 @@ class limits:
         tbb: SupportsIndex | None = None,
         arrow: SupportsIndex | None = None,
         numba: SupportsIndex | None = None,
+        **unknown: SupportsIndex | None,
     ) -> None:
+        for name in unknown:
+            raise UnknownName(
+                f"limits({name}=...): the names are openmp, blas, tbb, arrow and numba; a runtime"
+                f" or library stands in a mapping, as in limits({{{name!r}: 2}})"
+            )
         rules = _main_rules(limits)
         apis = {"openmp": openmp, "blas": blas, "tbb": tbb, "arrow": arrow, "numba": numba}
         for api, threads in apis.items():

@@ -81,6 +81,7 @@ def test_whole_numbers_of_any_type(pools: Pools) -> None:
         (lambda: corewise.limits({3: 1}), corewise.BadType),
         (lambda: corewise.limits("blas"), corewise.UnknownName),
         (lambda: corewise.limits({"blast": 1}), corewise.UnknownName),
+        (lambda: corewise.limits(blast=1), corewise.UnknownName),
         (lambda: corewise.limits({"": 1}), corewise.UnknownName),
         (lambda: corewise.limits({"blas\0": 1}), corewise.UnknownName),
         (lambda: corewise.limits({"/no/such/library.so": 1}), corewise.UnknownName),
