@@ -35,8 +35,9 @@ def main() -> int:
         os.execv(binary, [binary, *sys.argv[1:]])
     except FileNotFoundError:
         print(
-            "corewise: error: this wheel was built without the command line tool\n"
-            "hint: python -m corewise.threadpoolctl shows pools; --prefix and --cmake-dir work",
+            "corewise: error: this corewise was installed without its command (COREWISE_CLI=OFF)\n"
+            "hint: install it again without that setting; until then, `python -m"
+            " corewise.threadpoolctl` shows pools",
             file=sys.stderr,
         )
         return 127

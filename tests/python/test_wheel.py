@@ -61,6 +61,20 @@ def test_find_package(source: Path, moved: Path, how: str) -> None:
     assert subprocess.check_output([build / "consumer"], text=True) == EXPECTED
 
 
+@pytest.mark.skipif(not shutil.which("cmake"), reason="needs CMake")
+def test_no_package_is_built_without_its_command(tmp_path: Path) -> None:
+    root = Path(__file__).resolve().parents[2]
+    absent = [f"-DCMAKE_DISABLE_FIND_PACKAGE_{name}=ON" for name in ("CLI11", "fmt")]
+    done = subprocess.run(
+        ["cmake", "-S", root, "-B", tmp_path / "build", "-DCOREWISE_PYTHON=ON", *absent],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode != 0
+    assert "sudo apt-get install -y libcli11-dev libfmt-dev\n" in done.stderr
+    assert "COREWISE_CLI=OFF" in done.stderr
+
+
 @pytest.mark.skipif(not shutil.which("pkg-config"), reason="needs pkg-config")
 def test_pkg_config(source: Path, moved: Path) -> None:
     environment = {**os.environ, "PKG_CONFIG_PATH": str(moved / "lib/pkgconfig")}
@@ -92,19 +106,27 @@ def test_command_line_tool() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "corewise", "--version"], capture_output=True, text=True
     )
-    if done.returncode == 127:
-        pytest.skip("this wheel was built without the command line tool")
     assert corewise.__version__ in done.stdout
 
 
 def test_the_command_leaves_no_socket_behind() -> None:
     started = [sys.executable, "-m", "corewise"]
-    if subprocess.run([*started, "--version"], capture_output=True).returncode == 127:
-        pytest.skip("this wheel was built without the command line tool")
     command = [*started, "top", "--json"]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     processes = json.loads(child.communicate()[0])["processes"]
     assert child.pid not in [process["pid"] for process in processes]
+
+
+def test_man_finds_its_page() -> None:
+    page = Path(sys.prefix, "share", "man", "man1", "corewise.1")
+    assert '.TH "corewise" "1"' in page.read_text()
+
+
+@pytest.mark.parametrize(
+    "part", ["bin/corewise", "include/corewise.h", "include/corewise.hpp", "lib/libcorewise.so"]
+)
+def test_the_package_is_whole(part: str) -> None:
+    assert (Path(corewise.__file__).parent / part).exists()
 
 
 def test_jupyterlab_finds_its_extension() -> None:

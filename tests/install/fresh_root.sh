@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# README's install block, as printed, in a fresh Debian or Ubuntu; then the first commands that it
+# promises. As root: debootstrap makes the root below ROOTS and chroot enters it.
+#
+#   tests/install/fresh_root.sh bookworm|trixie|jammy|noble
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+suite=${1:?usage: tests/install/fresh_root.sh bookworm|trixie|jammy|noble}
+root=${ROOTS:-/var/tmp/corewise-roots}/$suite
+
+case $suite in
+  jammy | noble) mirror=http://archive.ubuntu.com/ubuntu components=main,universe ;;
+  *) mirror=http://deb.debian.org/debian components=main ;;
+esac
+if ! command -v debootstrap >/dev/null; then
+  apt-get update -qq
+  apt-get install -y -qq --no-install-recommends debootstrap >/dev/null
+fi
+# Debian 12 has no keys of Ubuntu; the root is thrown away.
+check=()
+[ -e /usr/share/keyrings/ubuntu-archive-keyring.gpg ] || check=(--no-check-gpg)
+if [ ! -e "$root/.made" ]; then
+  mkdir -p "$root"
+  script=$suite
+  [ -e "/usr/share/debootstrap/scripts/$suite" ] || case $suite in
+    noble) script=jammy ;;
+    *) script=sid ;;
+  esac
+  debootstrap "${check[@]}" --variant=minbase --components=$components --include=ca-certificates \
+    "$suite" "$root" $mirror "/usr/share/debootstrap/scripts/$script" >/dev/null
+  touch "$root/.made"
+fi
+cp /etc/resolv.conf "$root/etc/resolv.conf"
+cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"
+mountpoint -q "$root/proc" || mount -t proc proc "$root/proc"
+mountpoint -q "$root/dev" || mount --rbind /dev "$root/dev"
+trap 'umount -R "$root/dev" "$root/proc" 2>/dev/null || true' EXIT
+
+rm -rf "$root/corewise" "$root/root/corewise-venv"
+mkdir "$root/corewise"
+git ls-files -z | xargs -0 tar -c | tar -x -C "$root/corewise"
+block=$(awk '/^## Install/ { here = 1 } here && /^```sh/ { on = 1; next } on && /^```/ { exit } on' README.md)
+enter() { chroot "$root" env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+  LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive PIP_CERT=/etc/ssl/certs/ca-certificates.crt bash -euo pipefail -c "$1"; }
+started=$SECONDS
+# A fresh root has no sudo, and needs none.
+enter "cd /corewise; sudo() { \"\$@\"; }
+$block
+corewise info -i ipykernel >/dev/null
+pip install -q numpy
+corewise doctor -i numpy
+corewise run -q -- python -c 'import numpy; print(\"governed\", (numpy.ones((500, 500)) @ numpy.ones((500, 500))).sum())'
+python -c 'import corewise; print(corewise.info())'"
+echo "install: $suite is fine, in $((SECONDS - started)) s"
