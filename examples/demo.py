@@ -5,6 +5,7 @@ Runs on what scikit-learn itself ships: china.jpg, cut into 8 x 8 patches. `make
 
 import os
 import time
+from pathlib import Path
 
 import corewise
 import mdtraj
@@ -32,23 +33,28 @@ def cluster(data: numpy.ndarray) -> tuple[float, float]:
     return model.inertia_, time.perf_counter() - started
 
 
+def name(pool: corewise.PoolInfo) -> str:
+    """The library and whose copy it is: NumPy and SciPy bring an OpenBLAS each."""
+    return f"{pool.runtime} ({Path(pool.path).parent.name.removesuffix('.libs')})"
+
+
 def threads() -> str:
     """The thread counts of all pools in one line."""
-    return "  ".join(f"{pool.prefix}={pool.threads}" for pool in corewise.info())
+    return ", ".join(f"{name(pool)} {pool.threads}" for pool in corewise.info())
 
 
 versions = [f"{module.__name__} {module.__version__}" for module in (numpy, scipy, sklearn, mdtraj)]
 print(f"Loaded: {', '.join(versions)}. Their thread pools:\n")
 print(corewise.info())
 
-print("\nLimits nest; the tightest wins, and each undoes itself:")
-print("  before                          ", threads())
+print("\nLimits in blocks. The lowest one holds, and the end of a block undoes its limit:")
+print(f"  before                    {threads()}")
 with corewise.limits(openmp=4, blas=2):
-    print("  limits(openmp=4, blas=2)        ", threads())
+    print(f"  limits(openmp=4, blas=2)  {threads()}")
     with corewise.limits(blas=1):
-        print("    limits(blas=1)                ", threads())
-    print("  after the inner one             ", threads())
-print("  after both                      ", threads())
+        print(f"    limits(blas=1)          {threads()}")
+    print(f"  after the inner block     {threads()}")
+print(f"  after both                {threads()}")
 
 data = patches(load_sample_image("china.jpg"))
 print(f"\nKMeans({CLUSTERS}) on {len(data)} patches of china.jpg, {data.shape[1]} numbers each:")
@@ -57,8 +63,7 @@ free, free_seconds = cluster(data)
 cpus = len(os.sched_getaffinity(0))
 with corewise.limits(openmp=cpus, blas=1):
     limited, limited_seconds = cluster(data)
-print(f"  as installed                     {free_seconds:6.3f} s   inertia {free:.4f}")
+print(f"  plainly                          {free_seconds:6.3f} s   inertia {free:.4f}")
 print(f"  with limits(openmp={cpus}, blas=1)    {limited_seconds:6.3f} s   inertia {limited:.4f}")
-print(f"  after it                         {threads()}")
 if abs(free - limited) > 1e-9 * free:
     raise SystemExit("the limits changed the result: this is a defect, please report it")

@@ -1,6 +1,6 @@
-"""What `corewise run` does for three programs that go wrong as installed. `make demo` starts it.
+"""What `corewise run` does for three programs that go wrong without it. `make demo` starts it.
 
-Each runs twice in a process of its own: as installed, then under `corewise run`. KMeans gets 1,000
+Each runs twice in a process of its own: plainly, then under `corewise run`. KMeans gets 1,000
 OpenMP threads, as on a machine with 1,000 CPUs, and may die as it does there.
 """
 
@@ -36,6 +36,7 @@ X = numpy.random.default_rng(0).standard_normal((256000, 256))
 started = time.perf_counter()
 cluster.KMeans(1024, init=X[:1024], n_init=1, max_iter=1).fit(X)
 """
+NEXT = ("info -i numpy sklearn.cluster", "doctor -i scipy.linalg", "run -- python your_program.py")
 PROGRAMS = (
     ("LogisticRegression, one process", LOGISTIC, {}),
     ("HistGradientBoosting in 4 processes", BOOSTING, {}),
@@ -67,15 +68,28 @@ def outcome(command: list[str], variables: dict[str, str]) -> str:
 
 
 def main() -> int:
-    print(f"\n{'the same program':38}  as installed  corewise run --", flush=True)
+    if not COREWISE.exists():
+        sys.exit(f"corewise is not in {COREWISE.parent}; start this with the Python that has it")
+    print("\nThree programs, plainly and under `corewise run` (up to two minutes).")
+    print("KMeans gets 1,000 threads, as on a machine with 1,000 CPUs.")
+    print("Its crash in the left column is the point: corewise prevents it.")
+    print(f"\n{'':36}  {'plainly':>12}  {'corewise run':>15}", flush=True)
     for name, program, variables in PROGRAMS:
         plain = [sys.executable, "-c", TIMED.format(program)]
         free = outcome(plain, variables)
         governed = outcome([str(COREWISE), "run", "-q", "--", *plain], variables)
-        print(f"  {name:36}  {free:>12}  {governed:>15}", flush=True)
+        print(f"  {name:34}  {free:>12}  {governed:>15}", flush=True)
         if not governed.endswith(" s") or governed.startswith(">"):
             return 1
+    print("\nNow try:")
+    for what in NEXT:
+        print(f"  {shown(COREWISE)} {what}")
     return 0
+
+
+def shown(path: Path) -> str:
+    """From here, where that is shorter."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 if __name__ == "__main__":
