@@ -4,7 +4,8 @@ Each step is a command with its own log in build/logs. What a step's own runner 
 ctest, pytest) is added up; a step without a count counts as one test. A failed step prints the
 end of its log, and the others still run.
 
-    tools/run_tests.py            everything
+    tools/run_tests.py            every step
+    tools/run_tests.py small      the steps of `make test`; large: those that `make test-large` adds
     tools/run_tests.py NAME ...   the steps with these names
     tools/run_tests.py --list     their names
 """
@@ -41,20 +42,29 @@ def where_there_is(program: str, command: str) -> str:
     )
 
 
+# Tests of the core that need other compilers, large libraries or minutes.
+LARGE_CPP = "'^(reliability|arena-.*|govern.*|idle_pools.*|.*_ledger|real: .*|simulation_page)$'"
+
 # Name and shell command, in the order in which they run: builds before the suites that use them.
-STEPS: list[tuple[str, str]] = [
+SMALL: list[tuple[str, str]] = [
     ("format", "tools/format.sh"),
     ("mypy", "mypy"),
     ("build-gcc", build("dev")),
-    ("cpp", ctest("dev")),
+    ("cpp", ctest("dev", "-E", LARGE_CPP)),
     ("python", "pytest -q tests/python"),
-    ("estimators", "pytest -q tests/estimators"),
     ("cli", "pytest -q tests/cli"),
+    ("readme", "pytest -q tests/docs -k README"),
+]
+LARGE: list[tuple[str, str]] = [
+    # Once more, with the libraries that came after.
+    ("build-large", build("dev")),
+    ("cpp-large", ctest("dev", "-R", LARGE_CPP)),
+    ("estimators", "pytest -q tests/estimators"),
     ("same", "pytest -q tests/same/test_same.py --quick"),
     ("bends", "pytest -q tests/same/test_bend_table.py --quick"),
     ("notebook", "pytest -q tests/notebook"),
     ("browser", "pytest -q tests/browser"),
-    ("docs", "pytest -q tests/docs"),
+    ("docs", "pytest -q tests/docs -k 'not README'"),
     ("site", "pytest -q tests/site"),
     ("tidy", "tools/tidy.sh"),
     # With clang, so that one build serves for the second compiler and the fuzzers too.
@@ -68,6 +78,8 @@ STEPS: list[tuple[str, str]] = [
     ("fuzz", ctest("asan", "-L fuzz")),
     ("sklearn", "tests/python/run_sklearn_suite.sh"),
 ]
+GROUPS = {"small": SMALL, "large": LARGE}
+STEPS = SMALL + LARGE
 
 
 def environment() -> dict[str, str]:
@@ -127,14 +139,17 @@ def main() -> int:
     if wanted == ["--list"]:
         print("\n".join(name for name, _ in STEPS))
         return 0
-    unknown = set(wanted) - {name for name, _ in STEPS}
+    groups = [GROUPS[word] for word in wanted if word in GROUPS]
+    steps = [step for group in groups for step in group] or STEPS
+    wanted = [word for word in wanted if word not in GROUPS]
+    unknown = set(wanted) - {name for name, _ in steps}
     if unknown:
         print(f"run_tests: no step named {', '.join(sorted(unknown))}; see --list", file=sys.stderr)
         return 2
     LOGS.mkdir(parents=True, exist_ok=True)
     env = environment()
     totals = [0, 0, 0]
-    for name, command in STEPS:
+    for name, command in steps:
         if wanted and name not in wanted:
             continue
         totals = [a + b for a, b in zip(totals, run(name, command, env), strict=True)]

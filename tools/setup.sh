@@ -1,29 +1,37 @@
 #!/usr/bin/env bash
 # Installs what a target needs: Debian packages (as root, only the missing ones) and wheels into
-# the project's own virtual environment. Usage: tools/setup.sh demo|docs|test|bench|bend|same|smoke|seed
+# the project's own virtual environment. Usage: tools/setup.sh demo|docs|test|large|bench|bend|same|smoke|seed
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-what=${1:?usage: tools/setup.sh demo|docs|test|bench|bend|same|smoke|seed}
+what=${1:?usage: tools/setup.sh demo|docs|test|large|bench|bend|same|smoke|seed}
 venv=.venv
 
 packages=(cmake make g++ git libcli11-dev libfmt-dev libtomlplusplus-dev)
 wheels=(build demo)
-if [ "$what" = test ]; then
-  packages+=(doctest-dev libbenchmark-dev libhwloc-dev libelf-dev clang-19 libclang-rt-19-dev
-    libopenblas-pthread-dev libopenblas0-pthread libopenblas0-openmp libopenblas0-serial
-    libblis4-pthread libblis4-openmp musl-tools libomp-19-dev libtbb-dev pkg-config scdoc tmux
-    qemu-user-static spin chromium fonts-dejavu-core openmpi-bin libopenmpi-dev
-    r-base-core jq)
+if [ "$what" = test ] || [ "$what" = large ]; then
+  packages+=(doctest-dev libbenchmark-dev libhwloc-dev libelf-dev libopenblas-pthread-dev
+    libopenblas0-pthread libblis4-pthread musl-tools pkg-config scdoc tmux jq)
   wheels+=(test)
 fi
-if [ "$what" = docs ] || [ "$what" = test ]; then
+if [ "$what" = large ]; then
+  packages+=(clang-19 libclang-rt-19-dev libopenblas0-openmp libopenblas0-serial libblis4-openmp
+    libomp-19-dev libtbb-dev qemu-user-static spin chromium fonts-dejavu-core openmpi-bin
+    libopenmpi-dev r-base-core)
+  wheels+=(large)
+fi
+if [ "$what" = docs ] || [ "$what" = large ]; then
   packages+=(doxygen)
   wheels+=(docs)
 fi
 [ "$what" = bench ] && wheels+=(bench)
-# What `make test-same` needs beside the things of `test`.
+# What `make test-same` needs beside the things of `large`.
 if [ "$what" = same ]; then packages+=(gromacs gromacs-data); fi
+
+# What is asked of a newcomer is said before it begins.
+if [ "$what" = test ] && [ ! -x "$venv/bin/pytest" ]; then
+  echo "setup: make test installs Debian packages, and wheels into .venv: about 0.3 GB to download"
+fi
 
 is_missing() { ! dpkg-query -W -f='${Status}' "$1" 2>/dev/null | grep -q "ok installed"; }
 missing=()
@@ -41,7 +49,7 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 # Debian's compiler for arm64 conflicts with gcc-multilib, which somebody may need.
-if [ "$what" = test ] && is_missing g++-aarch64-linux-gnu &&
+if [ "$what" = large ] && is_missing g++-aarch64-linux-gnu &&
   ! DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends --no-remove \
     g++-aarch64-linux-gnu >/dev/null; then
   echo "setup: g++-aarch64-linux-gnu was not installed: the tests for arm64 are skipped" >&2
@@ -85,11 +93,11 @@ fi
 
 install_wheels "$venv" "${wheels[@]}"
 # The libraries of the big frameworks live apart, so that they are loaded only by tests that ask.
-if [ "$what" = test ]; then install_wheels .venv-real real; fi
+if [ "$what" = large ]; then install_wheels .venv-real real; fi
 
 # The library alone of a wheel for a newer Python than Debian's.
 newer=.venv-real/openblas/numpy-2.5
-if [ "$what" = test ] && [ ! -d $newer ]; then
+if [ "$what" = large ] && [ ! -d $newer ]; then
   echo "setup: fetching the OpenBLAS of NumPy 2.5"
   wheel=$(mktemp -d)
   "$venv/bin/python" -m pip download -q --disable-pip-version-check --no-deps --only-binary=:all: \
@@ -102,7 +110,7 @@ fi
 
 # LLVM's OpenMP runtime of before, which Debian installs in place of the newer one, not beside it.
 older=.venv-real/libomp-14
-if [ "$what" = test ] && [ ! -d $older ]; then
+if [ "$what" = large ] && [ ! -d $older ]; then
   echo "setup: fetching LLVM 14's OpenMP runtime"
   package=$(mktemp -d)
   (cd "$package" && apt-get download -qq -o APT::Sandbox::User=root libomp5-14 && dpkg-deb -x libomp5-14_*.deb all)
@@ -113,7 +121,7 @@ fi
 
 # A trajectory for examples/notebooks: two files of a big package, which stay outside of ours.
 adk=$venv/share/adk
-if [ "$what" = test ] && [ ! -d $adk ]; then
+if [ "$what" = large ] && [ ! -d $adk ]; then
   echo "setup: fetching a trajectory of MDAnalysisTests"
   package=$(mktemp -d)
   "$venv/bin/python" -m pip download -q --disable-pip-version-check --no-deps --no-binary=:all: \

@@ -47,7 +47,7 @@ def test_the_seeds_story() -> None:
 
 @pytest.mark.skipif(
     not Path(sys.prefix, "share", "adk").exists(),
-    reason="needs the trajectory: tools/setup.sh test",
+    reason="needs the trajectory: tools/setup.sh large",
 )
 def test_the_trajectory() -> None:
     loaded, _, shape, stages, distances = run("trajectory.ipynb")

@@ -84,8 +84,8 @@ MODES = ALONE + CROWDED + HELD
 # Of `make test-smoke`, with teams as most programs have them.
 SMOKE = [Mode("before", threads=0, imports="before"), Mode("after", threads=0, imports="after")]
 SMOKE += [Mode("run", threads=0), Mode("1xall", threads=0, budget=1)]
-# For `make test`: a small and a larger share of a team, and each way to change it; packages that it
-# has an environment for, one a kind of loop.
+# For `make test-large`: a small and a larger share of a team, and each way to change it; packages
+# that it has an environment for, one a kind of loop.
 QUICK = ("1xall", "1x5", "2x8", "two", "grow", "shrink")
 QUICK_PACKAGES = ("kmeans-lloyd", "boosting-classifier", "nearest-neighbours", "mdtraj-sasa")
 
