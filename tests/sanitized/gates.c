@@ -46,7 +46,7 @@ static void work(int round) {
   for (int i = 0; i < kSide * kSide; ++i) a[i] = 1;
   cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, kSide, kSide, kSide, 1, a, kSide, a, kSide,
               0, c, kSide);
-  if (c[round] != kSide) abort();
+  if (c[round] != (double)kSide) abort();
 }
 
 #endif
