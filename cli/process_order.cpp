@@ -59,8 +59,9 @@ std::vector<const WatchedProcess*> listed(const View& view, Order order,
     }
   }
   // Equal ones stay in the order of their numbers.
-  std::ranges::stable_sort(
-      all, [&](const WatchedProcess* a, const WatchedProcess* b) { return before(*a, *b, order); });
+  std::ranges::sort(all, [&](const WatchedProcess* a, const WatchedProcess* b) {
+    return before(*a, *b, order) || (!before(*b, *a, order) && a < b);
+  });
   return all;
 }
 

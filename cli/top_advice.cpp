@@ -4,9 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <optional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "layout.h"
@@ -95,8 +95,10 @@ Advice advice_for(const View& view, bool unicode) {
     if (ready(process.rate) >= kBusy) busy.push_back(&process);
   }
   if (busy.empty()) return {};
-  std::ranges::stable_sort(busy, std::greater<>(),
-                           [](const WatchedProcess* process) { return in_tenths(process->rate); });
+  // Busiest first, equal ones in the order of their numbers.
+  std::ranges::sort(busy, {}, [](const WatchedProcess* process) {
+    return std::pair(-in_tenths(process->rate), process);
+  });
   const auto cause = product(busy, view, unicode);
   constexpr int kLongestName = 24;
   const WatchedProcess& most = *busy.front();

@@ -106,7 +106,7 @@ Pools too_small_for(int callers, const Patient& patient) {
   for (const PoolFacts& pool : patient.pools) {
     if (pool.caller_slots > 0 && !pool.governed && callers > room(&pool)) small.push_back(&pool);
   }
-  std::ranges::stable_sort(small, {}, room);
+  std::ranges::sort(small, {}, [&](const PoolFacts* pool) { return std::pair(room(pool), pool); });
   return small;
 }
 

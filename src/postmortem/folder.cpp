@@ -7,10 +7,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <functional>
 #include <iterator>
 #include <memory>
 #include <string_view>
 #include <system_error>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -46,8 +48,8 @@ struct Report {
 };
 
 void newest_first(std::vector<Report>& all) {
-  std::ranges::stable_sort(all, [](const Report& a, const Report& b) {
-    return std::pair(a.at.tv_sec, a.at.tv_nsec) > std::pair(b.at.tv_sec, b.at.tv_nsec);
+  std::ranges::sort(all, std::greater<>(), [](const Report& report) {
+    return std::tuple(report.at.tv_sec, report.at.tv_nsec, report.path);
   });
 }
 
