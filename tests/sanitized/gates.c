@@ -1,5 +1,5 @@
-/* Gates, hooks and buffers under a sanitizer: threads that call one runtime while governing begins
- * and ends, and forked children that do. Each runtime is a program of its own; the runtimes
+/* Gates, hooks and buffers under ASan and UBSan: threads that call one runtime while governing
+ * begins and ends, and forked children that do. Each runtime is a program of its own; the runtimes
  * themselves are not instrumented.
  *
  * Built with GOMP for libgomp's entry points, with KMP for the compiler's own regions (LLVM's
