@@ -44,7 +44,7 @@ Words after_python_options(Words words) {
 std::string name_of_python(Words words) {
   words = after_python_options(words);
   if (words.empty()) return {};
-  const std::string all = joined(words);
+  std::string all = joined(words);
   if (all.find("multiprocessing.spawn") != std::string::npos) return "multiprocessing worker";
   if (all.find("multiprocessing.forkserver") != std::string::npos) return "multiprocessing server";
   if (all.find("popen_loky_posix") != std::string::npos) return "joblib worker (loky)";

@@ -252,7 +252,7 @@ Result<int> start_and_report(const Options& options, const Start& start, const C
 void take_budget(const Project& project, Options& options) {
   const os::LiveMachine machine;
   const auto own = compute_budget(machine);
-  if (own && !compute_budget(machine, *project.budget)) {
+  if (own && !compute_budget(machine, project.budget)) {
     options.remark = fmt::format("{}: budget {} is above this machine, so that {} hold",
                                  printable(project.path, false), format_cpus(*project.budget),
                                  cpus_in_words(own->cpus));

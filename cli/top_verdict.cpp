@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "text.h"
 
 namespace corewise::cli {
@@ -13,9 +15,9 @@ constexpr double kTolerance = 0.5;
 constexpr double kDelayedShare = 0.25;
 
 std::string threads(double count) {
-  const std::string number =
-      count < 10 ? format_cpus(static_cast<double>(static_cast<int>(10 * count + 0.5)) / 10)
-                 : fmt::format("{:.0f}", count);
+  const std::string number = count < 10
+                                 ? format_cpus(static_cast<double>(std::lround(10 * count)) / 10)
+                                 : fmt::format("{:.0f}", count);
   return fmt::format("{} thread{}", number, number == "1" ? "" : "s");
 }
 
