@@ -198,8 +198,10 @@ SharedMemory map_ledger(const std::string& directory, std::string_view key, int 
   const std::string path = directory + "/" + ledger_prefix() + hex(header.key_hash);
   const std::string ledger = "The ledger " + path + " ";
 
-  // Somebody may remove the file between our finding that it exists and our opening it.
-  for (int tries = 0; tries < 3; ++tries) {
+  // Somebody may remove the file between our finding that it exists and our opening it; and until
+  // it is mapped here, whoever makes another ledger meanwhile takes it for one that has ended.
+  constexpr int kMostTries = 20;
+  for (int tries = 0; tries < kMostTries; ++tries) {
     const File file(path, O_RDWR);
     if (file.fd() < 0 && errno == ENOENT) {
       if (const int error = create(path, header, budget)) {
