@@ -19,17 +19,17 @@ import tempfile
 import time
 from pathlib import Path
 
-BUDGET = 4
+BUDGET = 2
 GROUP = f"endurance-{os.getpid()}"
 COREWISE = Path(sys.executable).with_name("corewise")
-# A team of 4 is whole; products want what is free.
+# Each team wants the whole budget, and so do the products.
 PROGRAM = r"""
 #include <cblas.h>
 #include <stdlib.h>
 static double a[300 * 300], b[300 * 300], c[300 * 300];
 static void region(void) {
   double sum = 0;
-#pragma omp parallel for num_threads(4) reduction(+ : sum)
+#pragma omp parallel for num_threads(2) reduction(+ : sum)
   for (int i = 0; i < 10000; ++i) sum += i;
   if (sum != 49995000.0) abort();
 }
