@@ -14,6 +14,7 @@
 #include <cstddef>
 #include <cstring>
 #include <filesystem>
+#include <memory>
 #include <system_error>
 
 #include "ledger_holders.h"
@@ -118,15 +119,19 @@ bool is_removed(int fd) {
 }
 
 // Makes the file complete under a name of its own, then gives it the real one, unless another
-// process did first. 0, or what the system said.
-int create(const std::string& path, const Header& header, int budget) {
+// process did first. 0, or what the system said. No sweep removes the file while `made` lives: it
+// is locked, as by one who joins.
+int create(const std::string& path, const Header& header, int budget,
+           std::unique_ptr<const File>& made) {
   // Beyond this limit the system would not refuse but send a signal.
   rlimit most{};
   if (getrlimit(RLIMIT_FSIZE, &most) == 0 && most.rlim_cur < kSize) return EFBIG;
   const std::string unfinished = path + "." + std::to_string(syscall(SYS_gettid)) + ".new";
   unlink(unfinished.c_str());
-  const File file(unfinished, O_RDWR | O_CREAT | O_EXCL);
+  made = std::make_unique<const File>(unfinished, O_RDWR | O_CREAT | O_EXCL);
+  const File& file = *made;
   if (file.fd() < 0) return errno;
+  flock(file.fd(), LOCK_SH);
   int error = 0;
   // A page that cannot be had must fail here, not with SIGBUS at its first use.
   if (fchmod(file.fd(), 0600) != 0) {
@@ -198,13 +203,12 @@ SharedMemory map_ledger(const std::string& directory, std::string_view key, int 
   const std::string path = directory + "/" + ledger_prefix() + hex(header.key_hash);
   const std::string ledger = "The ledger " + path + " ";
 
-  // Somebody may remove the file between our finding that it exists and our opening it; and until
-  // it is mapped here, whoever makes another ledger meanwhile takes it for one that has ended.
-  constexpr int kMostTries = 20;
-  for (int tries = 0; tries < kMostTries; ++tries) {
+  std::unique_ptr<const File> made;  // until it is mapped, it looks like one that has ended
+  // Somebody may remove the file between our finding that it exists and our opening it.
+  for (int tries = 0; tries < 3; ++tries) {
     const File file(path, O_RDWR);
     if (file.fd() < 0 && errno == ENOENT) {
-      if (const int error = create(path, header, budget)) {
+      if (const int error = create(path, header, budget, made)) {
         return alone(header, budget,
                      ledger + "cannot be made: " + system_says(error) + ". Make " + directory +
                          " writable for this user, with 40 kB free.");

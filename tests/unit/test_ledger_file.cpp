@@ -265,6 +265,27 @@ TEST_CASE("processes that make the file at once share one") {
   }
 }
 
+TEST_CASE("makers of different ledgers do not sweep each other's away") {
+  const LedgerFolder folder;
+  std::vector<pid_t> children;
+  for (int i = 0; i < 6; ++i) {
+    const pid_t pid = fork();
+    if (pid == 0) {
+      for (int round = 0; round < 30; ++round) {
+        const auto key = std::to_string(i) + "-" + std::to_string(round);
+        if (!folder.open(4, key)->shared()) _exit(2);
+      }
+      _exit(0);
+    }
+    children.push_back(pid);
+  }
+  for (const pid_t pid : children) {
+    int status = 0;
+    waitpid(pid, &status, 0);
+    CHECK(status == 0);
+  }
+}
+
 TEST_CASE("10,000 random damages to the file: nothing crashes, nobody gets less than one thread") {
   const LedgerFolder folder;
   const std::string path = good_file(folder);
