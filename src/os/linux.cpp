@@ -21,6 +21,7 @@
 #include <thread>
 #include <utility>
 
+#include "exit_key.h"
 #include "loader_entry.h"
 #include "os.h"
 #include "program.h"
@@ -203,12 +204,8 @@ std::string real_path(const std::string& path) {
 }
 
 void at_thread_exit(void (*handler)()) {
-  static const pthread_key_t kKey = [] {
-    pthread_key_t key = 0;
-    pthread_key_create(&key, [](void* named) { reinterpret_cast<void (*)()>(named)(); });
-    return key;
-  }();
-  pthread_setspecific(kKey, reinterpret_cast<void*>(handler));
+  static const pthread_key_t kKey = new_exit_key();
+  set_handler(kKey, handler);
 }
 
 int usable_cpus() {

@@ -1,23 +1,19 @@
 #include "main_thread_exit.h"
 
 #include <dirent.h>
-#include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cstdlib>
 
+#include "exit_key.h"
 #include "patch.h"
 
 namespace corewise::os {
 
 void at_main_thread_exit(void (*handler)()) {
-  static const pthread_key_t kKey = [] {
-    pthread_key_t key = 0;
-    pthread_key_create(&key, [](void* named) { reinterpret_cast<void (*)()>(named)(); });
-    return key;
-  }();
-  if (is_main_thread()) pthread_setspecific(kKey, reinterpret_cast<void*>(handler));
+  static const pthread_key_t kKey = new_exit_key();
+  if (is_main_thread()) set_handler(kKey, handler);
 }
 
 bool others_live() {
