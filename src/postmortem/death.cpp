@@ -206,9 +206,8 @@ std::optional<Finding> no_memory(const Death& death) {
       copy_name(death.module, "OpenBLAS") +
           " ended it: the kernel refused memory for one more call",
       "Every thread that is inside OpenBLAS needs a buffer of its own. OpenBLAS asks the kernel "
-      "ten "
-      "times, then it calls exit(1). A limit on address space (ulimit -v) and strict overcommit "
-      "refuse memory.",
+      "ten times, then it calls exit(1). A limit on address space (ulimit -v) and strict "
+      "overcommit refuse memory.",
       "Raise ulimit -v, or use fewer callers: `corewise run -- ...`, in a notebook `%govern on`.",
       {},
       {death.module}};
