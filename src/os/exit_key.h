@@ -1,5 +1,5 @@
-// A key whose value, a handler, is called in each thread that has it when that thread ends, after its
-// thread-local objects are gone. Not when the program exits.
+// A key whose value, a handler, is called in each thread that has it when that thread ends, after
+// its thread-local objects are gone. Not when the program exits.
 #pragma once
 
 #include <pthread.h>
