@@ -2,7 +2,7 @@
 
 Each step is a command with its own log in build/logs. What a step's own runner counted (doctest,
 ctest, pytest) is added up; a step without a count counts as one test. A failed step prints the
-end of its log, and the others still run.
+end of its log, and the others still run. A step that hangs is ended, and has failed.
 
     tools/run_tests.py            every step
     tools/run_tests.py small      the steps of `make test`; large: those that `make test-large` adds
@@ -12,6 +12,7 @@ end of its log, and the others still run.
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -20,6 +21,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / "build" / "logs"
 BIN = ROOT / ".venv" / "bin"
+# Seconds for a step: twice what the longest one took on the slowest machine that was seen.
+PATIENCE = 1200
 
 
 def build(preset: str) -> str:
@@ -112,14 +115,23 @@ def run(name: str, command: str, env: dict[str, str]) -> tuple[int, int, int]:
     log_file = LOGS / f"{name}.log"
     started = time.monotonic()
     with log_file.open("wb") as log:
-        code = subprocess.run(
+        step = subprocess.Popen(
             ["bash", "-c", command],
             cwd=ROOT,
             env=env,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-        ).returncode
+            start_new_session=True,
+        )
+        try:
+            code = step.wait(PATIENCE)
+        except BaseException as why:  # Ctrl-C too, which does not reach another session
+            os.killpg(step.pid, signal.SIGKILL)
+            code = step.wait()
+            if not isinstance(why, subprocess.TimeoutExpired):
+                raise
+            log.write(f"\nended after {PATIENCE} s\n".encode())
     text = log_file.read_text(errors="replace")
     passed, failed, skipped = counts(text)
     if code == 0 and passed + failed + skipped == 0:
