@@ -372,12 +372,6 @@ void write_end(Json& json, const Tried& run) {
   json.field("timed_out", run.timed_out).field("seconds", run.seconds);
 }
 
-void write_sizes(Json& json, const char* key, std::uint64_t bits) {
-  json.key(key).open('[');
-  for (const int size : govern::team_sizes(bits)) json.value(size);
-  json.close(']');
-}
-
 const char* name_of(Verdict verdict) {
   switch (verdict) {
     case Verdict::kBends:
@@ -397,11 +391,10 @@ std::string in_json(const Program& program, const Tries& tries, const Finding& f
   Json json;
   json.open('{').field("schema_version", 1).field("verdict", name_of(finding.verdict));
   json.field("message", finding.lines.front()).field("library", program.trial.library);
-  json.key("command").open('[');
-  for (const std::string& word : program.words) json.value(word);
-  json.close(']').field("regions", counts.bending).field("cut", counts.bent);
-  write_sizes(json, "teams", counts.bent_from);
-  write_sizes(json, "ran_on", counts.bent_to);
+  json.array("command", program.words);
+  json.field("regions", counts.bending).field("cut", counts.bent);
+  json.array("teams", govern::team_sizes(counts.bent_from));
+  json.array("ran_on", govern::team_sizes(counts.bent_to));
   json.field("reproducible", tries.reproducible).field("rounding", tries.apart);
   json.key("whole").open('{');
   write_end(json, tries.whole);
@@ -423,9 +416,8 @@ std::string in_json(const Program& program, const Tries& tries, const Finding& f
     json.open('{').field("line", static_cast<std::uint64_t>(finding.where.line));
     json.field("expected", finding.where.expected).field("found", finding.where.found).close('}');
   }
-  json.key("region_modules").open('[');
-  for (const std::string& path : tries.whole.sum.region_modules) json.value(path);
-  return json.close(']').close('}').text() + "\n";
+  json.array("region_modules", tries.whole.sum.region_modules);
+  return json.close('}').text() + "\n";
 }
 
 Exit exit_of(Verdict verdict) {

@@ -39,9 +39,7 @@ std::string budget_json(const Budget& budget) {
     json.close('}');
   }
   json.close(']');
-  json.key("findings").open('[');
-  for (const std::string& finding : budget.findings) json.value(finding);
-  json.close(']').close('}');
+  json.array("findings", budget.findings).close('}');
   return json.text();
 }
 

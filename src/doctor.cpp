@@ -736,9 +736,7 @@ void write_findings(Json& json, const std::vector<Finding>& findings) {
         .field("remedy", finding.remedy)
         .key("cures");
     write(json, finding.cures);
-    json.key("pools").open('[');
-    for (const std::string& path : finding.pools) json.value(path);
-    json.close(']').close('}');
+    json.array("pools", finding.pools).close('}');
   }
   json.close(']');
 }

@@ -54,6 +54,14 @@ class Json {
     return key(name).value(content);
   }
 
+  // An array of these texts or numbers.
+  template <class Values>
+  Json& array(std::string_view name, const Values& values) {
+    key(name).open('[');
+    for (const auto& each : values) value(each);
+    return close(']');
+  }
+
   const std::string& text() const { return text_; }
 
  private:

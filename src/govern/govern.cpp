@@ -103,15 +103,11 @@ void write_fields(Json& json, const State& s) {
   }
   json.close(']').key("bending").open('[');
   for (const Bending& bending : bending_now()) {
-    json.open('{').field("path", bending.path).field("why", bending.why).key("names").open('[');
-    for (const std::string& name : bending.names) json.value(name);
-    json.close(']').close('}');
+    json.open('{').field("path", bending.path).field("why", bending.why);
+    json.array("names", bending.names).close('}');
   }
-  json.close(']').key("unmatched_bends").open('[');
-  for (const std::string& name : unmatched_bends()) json.value(name);
-  json.close(']').key("region_modules").open('[');
-  for (const std::string& path : s.hold.region_modules()) json.value(path);
-  json.close(']').key("findings").open('[');
+  json.close(']').array("unmatched_bends", unmatched_bends());
+  json.array("region_modules", s.hold.region_modules()).key("findings").open('[');
   for (const std::string& finding : s.findings) json.value(finding);
 }
 
@@ -326,7 +322,7 @@ Result<std::vector<Capped>> cap(std::vector<Rule> rules) {
   const std::lock_guard lock(govern_lock());
   State& s = state();
   synchronise();
-  if (auto error = settle_names(rules)) return *std::move(error);
+  if (auto error = settle_names(rules, discovered_pools())) return *std::move(error);
   const bool was_hooked = is_hooked(s);
   s.hold.set_caps(std::move(rules));
   if (is_hooked(s) != was_hooked) {
@@ -341,7 +337,7 @@ Result<std::vector<Capped>> try_cap(std::vector<Rule> rules) {
   const std::lock_guard lock(govern_lock());
   const State& s = state();
   synchronise();
-  if (auto error = settle_names(rules)) return *std::move(error);
+  if (auto error = settle_names(rules, discovered_pools())) return *std::move(error);
   return s.hold.with_caps(std::move(rules), is_hooked(s));
 }
 

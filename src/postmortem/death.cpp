@@ -242,11 +242,9 @@ std::optional<Finding> bent_team(const Bent& bent) {
 }
 
 void write(Json& json, const Bent& bent) {
-  json.open('{').field("regions", bent.regions).field("bent", bent.bent).key("from").open('[');
-  for (const int size : govern::team_sizes(bent.from)) json.value(size);
-  json.close(']').key("to").open('[');
-  for (const int size : govern::team_sizes(bent.to)) json.value(size);
-  json.close(']').key("libraries").open('[');
+  json.open('{').field("regions", bent.regions).field("bent", bent.bent);
+  json.array("from", govern::team_sizes(bent.from)).array("to", govern::team_sizes(bent.to));
+  json.key("libraries").open('[');
   for (const DeadBending& library : bent.libraries) {
     json.open('{').field("path", library.path).field("why", library.why);
     json.field("inside", library.inside).close('}');
