@@ -40,7 +40,7 @@ int fail_to_ask(const Error& error, bool connected, const char* command, int pid
                 "it has one if it was started by `corewise run`, or if it is Python and imported "
                 "corewise; COREWISE_CONTROL=off prevents it");
   }
-  if (connected && error.status == CW_UNKNOWN_NAME) return fail(kUsage, what);
+  if (error.status == CW_UNKNOWN_NAME) return fail(kUsage, what);
   return fail(exit_for(error.status), what, remedy_for(error.status, command, pid));
 }
 

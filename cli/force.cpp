@@ -3,15 +3,14 @@
 #include <fmt/format.h>
 #include <sys/uio.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <optional>
-#include <string_view>
+#include <string>
 #include <system_error>
 
 #include "json.h"
+#include "match.h"
 #include "outside.h"
-#include "text.h"
 
 namespace corewise::cli {
 namespace {
@@ -21,19 +20,6 @@ struct Outcome {
   int after = 0;
   std::string reason;  // why the count is not what was asked for
 };
-
-// The tightest of the counts that speak of a pool; 0: none does.
-int wanted_of(const Pool& pool, const std::vector<AskedCount>& counts) {
-  int most = 0;
-  for (const AskedCount& count : counts) {
-    const bool speaks = count.is_api
-                            ? count.name == kApiNames[pool.runtime->api]
-                            : count.name == pool.runtime->name || count.name == pool.prefix ||
-                                  count.name == file_name(pool.path);
-    if (speaks) most = most == 0 ? count.threads : std::min(most, count.threads);
-  }
-  return most;
-}
 
 using Transfer = ssize_t(pid_t, const iovec*, unsigned long, const iovec*, unsigned long,
                          unsigned long);
@@ -92,21 +78,25 @@ void write(Json& json, const Outcome& outcome, int asked) {
 
 }  // namespace
 
-Result<Answer> limit_by_force(int pid, const std::vector<AskedCount>& counts, bool dry_run) {
+Result<Answer> limit_by_force(int pid, const std::vector<Rule>& rules, bool dry_run) {
   const auto process = outside::read_process(pid);
   if (!process) return process.error();
   if (process->memory_refused) {
     return Error{CW_NOT_PERMITTED,
                  fmt::format("the memory of process {} may not be read or written", pid)};
   }
+  std::vector<const Pool*> pools;
+  for (const outside::SeenPool& seen : process->pools) pools.push_back(&seen.pool);
+  std::vector<Rule> settled = rules;
+  if (auto error = settle_names(settled, pools)) return *std::move(error);
   Json json;
   json.open('{').field("schema_version", 1).field("pid", pid).field("dry_run", dry_run);
   json.field("forced", true).key("outcomes").open('[');
   for (const outside::SeenPool& seen : process->pools) {
-    const int wanted = wanted_of(seen.pool, counts);
+    const int wanted = wanted_by(settled, seen.pool);
     if (wanted > 0) write(json, force(pid, seen, wanted, dry_run), wanted);
   }
-  json.close(']').close('}');
+  json.close(']').array("not_loaded", names_without_pool(rules, settled, pools)).close('}');
   auto value = read_json(json.text());
   if (!value) return value.error();
   return Answer{*std::move(value), json.text()};

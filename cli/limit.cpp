@@ -1,4 +1,6 @@
 // corewise limit: fewer threads for the pools of a process that runs.
+#include "limit.h"
+
 #include <fmt/format.h>
 
 #include <optional>
@@ -26,12 +28,12 @@ struct Options {
   bool force = false;
 };
 
-Result<std::vector<AskedCount>> read_counts(const Options& options) {
-  std::vector<AskedCount> counts;
+Result<std::vector<Rule>> read_rules(const Options& options) {
+  std::vector<Rule> rules;
   for (const auto& [api, text] : options.limits) {
     const auto count = parse_count(api, text);
     if (!count) return count.error();
-    counts.push_back({true, api, *count});
+    rules.push_back({CW_MATCH_API, api, 0, *count});
   }
   for (const std::string& word : options.pools) {
     const std::size_t equals = word.rfind('=');
@@ -41,19 +43,19 @@ Result<std::vector<AskedCount>> read_counts(const Options& options) {
     }
     const auto count = parse_count("pool", word.substr(equals + 1));
     if (!count) return count.error();
-    counts.push_back({false, word.substr(0, equals), *count});
+    rules.push_back({CW_MATCH_NAME, word.substr(0, equals), 0, *count});
   }
-  return counts;
+  return rules;
 }
 
-std::string request_for(const std::vector<AskedCount>& counts, const Options& options) {
+std::string request_for(const std::vector<Rule>& rules, const Options& options) {
   Json json;
   json.open('{').field("request", options.restore ? "restore" : "limit");
   if (options.restore) return json.close('}').text();
-  for (const bool api : {true, false}) {
-    json.key(api ? "limits" : "pools").open('{');
-    for (const AskedCount& count : counts) {
-      if (count.is_api == api) json.field(count.name, count.threads);
+  for (const cw_match match : {CW_MATCH_API, CW_MATCH_NAME}) {
+    json.key(match == CW_MATCH_API ? "limits" : "pools").open('{');
+    for (const Rule& rule : rules) {
+      if (rule.match == match) json.field(rule.name, rule.threads);
     }
     json.close('}');
   }
@@ -70,28 +72,18 @@ std::string count_at(const JsonValue& pool, const char* key, bool limited) {
 
 std::string name_of(const JsonValue& pool) { return std::string(file_name(pool.text_at("path"))); }
 
-bool speaks_of(const AskedCount& count, const JsonValue& pool) {
-  const std::string name = name_of(pool);
-  return count.is_api ? count.name == pool.text_at("api")
-                      : count.name == pool.text_at("runtime") || name.starts_with(count.name) ||
-                            count.name.ends_with("/" + name);
-}
-
-// A sentence about the counts that no pool has; "" if there are none.
-std::string missing(const std::vector<AskedCount>& asked, const std::vector<JsonValue>& pools,
-                    const char* then) {
+// A sentence about the names that no pool has; "" if there are none.
+std::string missing(const JsonValue& answer, const char* then) {
   std::vector<std::string> names;
-  for (const AskedCount& count : asked) {
-    const auto speaks = [&](const JsonValue& pool) { return speaks_of(count, pool); };
-    if (std::ranges::none_of(pools, speaks)) names.push_back(printable(count.name, false));
+  for (const JsonValue& name : answer.items_at("not_loaded")) {
+    names.push_back(printable(name.text, false));
   }
   if (names.empty()) return {};
   return fmt::format("{}: no such pool is loaded{}.", fmt::join(names, ", "), then);
 }
 
 // Old and new of each pool, and whom that reaches; false if some pool kept its count.
-bool show(const Answer& answer, const std::vector<AskedCount>& asked, const Options& options,
-          const Context& context) {
+bool show(const Answer& answer, const Options& options, const Context& context) {
   const Style style = style_for(context.settings);
   const char* key = options.restore ? "restored" : "outcomes";
   const std::vector<JsonValue>& pools = answer.value.items_at(key);
@@ -114,10 +106,10 @@ bool show(const Answer& answer, const std::vector<AskedCount>& asked, const Opti
     }
   }
   const bool forced = answer.value.find("forced") != nullptr;
-  const std::string none = missing(asked, pools,
-                                   forced            ? ": nothing was changed"
-                                   : options.dry_run ? " now; the limit would apply when one loads"
-                                                     : " now; the limit applies when one loads");
+  const std::string none =
+      missing(answer.value, forced            ? ": nothing was changed"
+                            : options.dry_run ? " now; the limit would apply when one loads"
+                                              : " now; the limit applies when one loads");
   if (rows.empty()) {
     write_out(options.restore ? "Nothing was limited over the control socket.\n"
                               : folded(none, 0, 2, style.width) + "\n");
@@ -168,7 +160,7 @@ int limit(const Options& options, const Context& context) {
   if (options.restore && options.dry_run) {
     return fail(kUsage, "limit: --dry-run is about counts");
   }
-  const auto asked = read_counts(options);
+  const auto asked = read_rules(options);
   if (!asked) return fail(kUsage, "limit: " + asked.error().what);
   bool connected = false;
   auto answer = ask_or_enter(pid, request_for(*asked, options), &connected);
@@ -192,7 +184,7 @@ int limit(const Options& options, const Context& context) {
                ? kOk
                : kNotTaken;
   }
-  return show(*answer, *asked, options, context) ? kOk : kNotTaken;
+  return show(*answer, options, context) ? kOk : kNotTaken;
 }
 
 Action declare(CLI::App& app) {

@@ -7,6 +7,7 @@
 
 #include "discover.h"
 #include "os/os.h"
+#include "text.h"
 
 namespace corewise {
 namespace {
@@ -21,19 +22,16 @@ bool is_runtime(std::string_view name) {
                      [&](const Runtime* runtime) { return name == runtime->name; });
 }
 
-bool is_prefix(std::string_view name) {
+bool is_prefix(std::string_view name, Pools pools) {
   for (const Runtime* runtime : runtimes()) {
     for (const char* prefix : runtime->prefixes) {
       if (name == prefix) return true;
     }
   }
-  for (std::size_t id = 0; id < pool_count(); ++id) {
-    if (name == pool_at(id).prefix) return true;
-  }
-  return false;
+  return std::ranges::any_of(pools, [&](const Pool* pool) { return name == pool->prefix; });
 }
 
-std::string known_names() {
+std::string known_names(Pools pools) {
   std::string names;
   const auto add = [&](std::string_view name) {
     if (!names.empty()) names += ", ";
@@ -43,55 +41,79 @@ std::string known_names() {
   for (const Runtime* runtime : runtimes()) {
     if (!is_api(runtime->name)) add(runtime->name);
   }
-  for (std::size_t id = 0; id < pool_count(); ++id) {
-    const Pool& pool = pool_at(id);
-    if (names.find(pool.prefix) == std::string::npos) add(pool.prefix);
+  for (const Pool* pool : pools) {
+    if (names.find(pool->prefix) == std::string::npos) add(pool->prefix);
   }
   return names;
 }
 
-Error unknown(const Rule& rule, std::string_view what) {
-  return {CW_UNKNOWN_NAME, "'" + rule.name + "' is no " + std::string(what) +
-                               ". Known here: " + known_names() + "; or the path of a library"};
+Error unknown(const Rule& rule, std::string_view what, Pools pools) {
+  return {CW_UNKNOWN_NAME, "'" + rule.name + "' is no " + std::string(what) + ". Known here: " +
+                               known_names(pools) + "; or the path of a library"};
 }
 
-std::optional<Error> settle_name(Rule& rule) {
+std::optional<Error> settle_path(Rule& rule, Pools pools) {
+  for (const Pool* pool : pools) {
+    if (!rule.name.empty() && (rule.name == pool->path || rule.name == pool->loader_path)) {
+      rule.name = pool->path;
+      return std::nullopt;
+    }
+  }
+  std::string path = os::real_path(rule.name);
+  if (path.empty()) return unknown(rule, "library file", pools);
+  rule.name = std::move(path);
+  return std::nullopt;
+}
+
+// As tables show it, without the folders.
+std::optional<Error> settle_file_name(Rule& rule, Pools pools) {
+  std::string path;
+  for (const Pool* pool : pools) {
+    if (rule.name != file_name(pool->path) || pool->path == path) continue;
+    if (!path.empty()) {
+      return Error{CW_UNKNOWN_NAME, "two libraries have the name '" + rule.name + "', " + path +
+                                        " and " + pool->path + ": give a path"};
+    }
+    path = pool->path;
+  }
+  if (path.empty()) return unknown(rule, "API, runtime, library prefix or library file", pools);
+  rule.match = CW_MATCH_PATH;
+  rule.name = std::move(path);
+  return std::nullopt;
+}
+
+std::optional<Error> settle_name(Rule& rule, Pools pools) {
   switch (rule.match) {
     case CW_MATCH_ALL:
       return std::nullopt;
     case CW_MATCH_API:
       if (is_api(rule.name)) return std::nullopt;
-      return unknown(rule, "API");
+      return unknown(rule, "API", pools);
     case CW_MATCH_RUNTIME:
       if (is_runtime(rule.name)) return std::nullopt;
-      return unknown(rule, "runtime");
+      return unknown(rule, "runtime", pools);
     case CW_MATCH_PREFIX:
-      if (is_prefix(rule.name)) return std::nullopt;
-      return unknown(rule, "library prefix");
-    case CW_MATCH_PATH: {
-      for (std::size_t id = 0; id < pool_count(); ++id) {
-        const Pool& pool = pool_at(id);
-        if (!rule.name.empty() && (rule.name == pool.path || rule.name == pool.loader_path)) {
-          rule.name = pool.path;
-          return std::nullopt;
-        }
-      }
-      std::string path = os::real_path(rule.name);
-      if (path.empty()) return unknown(rule, "library file");
-      rule.name = std::move(path);
-      return std::nullopt;
-    }
+      if (is_prefix(rule.name, pools)) return std::nullopt;
+      return unknown(rule, "library prefix", pools);
+    case CW_MATCH_PATH:
+      return settle_path(rule, pools);
     case CW_MATCH_NAME:
-      rule.match = rule.name.find('/') != std::string::npos ? CW_MATCH_PATH
-                   : is_api(rule.name)                      ? CW_MATCH_API
-                   : is_runtime(rule.name)                  ? CW_MATCH_RUNTIME
-                                                            : CW_MATCH_PREFIX;
-      if (rule.match == CW_MATCH_PREFIX && !is_prefix(rule.name)) {
-        return unknown(rule, "API, runtime or library prefix");
+      if (rule.name.find('/') != std::string::npos) {
+        rule.match = CW_MATCH_PATH;
+        return settle_path(rule, pools);
       }
-      return settle_name(rule);
+      if (is_api(rule.name)) {
+        rule.match = CW_MATCH_API;
+      } else if (is_runtime(rule.name)) {
+        rule.match = CW_MATCH_RUNTIME;
+      } else if (is_prefix(rule.name, pools)) {
+        rule.match = CW_MATCH_PREFIX;
+      } else {
+        return settle_file_name(rule, pools);
+      }
+      return std::nullopt;
     case CW_MATCH_ID:
-      if (rule.id < pool_count()) return std::nullopt;
+      if (std::ranges::find(pools, rule.id, &Pool::id) != pools.end()) return std::nullopt;
       return Error{CW_UNKNOWN_NAME, "there is no pool with id " + std::to_string(rule.id)};
   }
   return Error{CW_BAD_ARGUMENT, "a rule's match has no meaning here"};
@@ -120,16 +142,34 @@ int specificity(const Rule& rule, const Pool& pool) {
 
 }  // namespace
 
-std::optional<Error> settle_names(std::vector<Rule>& rules) {
+std::vector<const Pool*> discovered_pools() {
+  std::vector<const Pool*> pools(pool_count());
+  for (std::size_t id = 0; id < pools.size(); ++id) pools[id] = &pool_at(id);
+  return pools;
+}
+
+std::optional<Error> settle_names(std::vector<Rule>& rules, Pools pools) {
   for (Rule& rule : rules) {
     if (rule.threads < 1 || rule.threads > CW_MAX_THREADS) {
       return Error{CW_BAD_COUNT, "a limit of " + std::to_string(rule.threads) +
                                      " threads: ask for a whole number from 1 to " +
                                      std::to_string(CW_MAX_THREADS)};
     }
-    if (auto error = settle_name(rule)) return error;
+    if (auto error = settle_name(rule, pools)) return error;
   }
   return std::nullopt;
+}
+
+bool speaks_for(const Rule& rule, const Pool& pool) { return specificity(rule, pool) > 0; }
+
+std::vector<std::string> names_without_pool(const std::vector<Rule>& asked,
+                                            const std::vector<Rule>& settled, Pools pools) {
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < asked.size(); ++i) {
+    const auto speaks = [&](const Pool* pool) { return speaks_for(settled[i], *pool); };
+    if (std::ranges::none_of(pools, speaks)) names.push_back(asked[i].name);
+  }
+  return names;
 }
 
 int wanted_by(const std::vector<Rule>& rules, const Pool& pool) {

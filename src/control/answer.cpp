@@ -66,8 +66,10 @@ const char* reach_of(const govern::Capped& capped) {
   return capped.finding.empty() ? "the whole process, until the program sets it" : "nothing";
 }
 
+// `not_loaded`: the names that no pool has.
 std::string say_caps(const std::vector<govern::Capped>& all, const std::vector<int>& before,
-                     const std::vector<int>& after, bool dry_run) {
+                     const std::vector<int>& after, const std::vector<std::string>& not_loaded,
+                     bool dry_run) {
   Json json = begin();
   json.field("dry_run", dry_run).key("outcomes").open('[');
   for (const govern::Capped& capped : all) {
@@ -81,7 +83,7 @@ std::string say_caps(const std::vector<govern::Capped>& all, const std::vector<i
     const bool refused = !dry_run && capped.finding.empty() && at(after, capped.pool) > capped.most;
     json.field("reason", refused ? "the library kept another count" : capped.finding).close('}');
   }
-  json.close(']').close('}');
+  json.close(']').array("not_loaded", not_loaded).close('}');
   return json.text();
 }
 
@@ -103,7 +105,8 @@ std::string limit(const Request& request) {
   if (auto error = agent::another_copy_governs()) return refusal(error->status, error->what);
   synchronise();
   std::vector<Rule> own = request.rules;
-  if (auto error = settle_names(own)) return refusal(error->status, error->what);
+  const std::vector<const Pool*> pools = discovered_pools();
+  if (auto error = settle_names(own, pools)) return refusal(error->status, error->what);
   std::vector<Rule> all = merged(own);
   const std::vector<int> before = effective_counts();
   auto made = request.dry_run ? govern::try_cap(all) : govern::cap(all);
@@ -117,7 +120,8 @@ std::string limit(const Request& request) {
     int& count = after[capped.pool];
     if (request.dry_run && capped.finding.empty()) count = std::min(count, capped.most);
   }
-  return say_caps(*made, before, after, request.dry_run);
+  return say_caps(*made, before, after, names_without_pool(request.rules, own, pools),
+                  request.dry_run);
 }
 
 std::string restore() {

@@ -427,6 +427,41 @@ def test_what_cannot_be_entered_is_limited_by_force_alone(corewise, numpy_python
         assert forced("--openmp", "1") == (9, [])
 
 
+TWO_OPENBLAS = """
+import sys, numpy, scipy.linalg
+if sys.argv[1] == "socket": import corewise
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_name_means_the_same_over_the_socket_and_by_force(corewise, numpy_python):
+    def outcomes(child, *words):
+        done = corewise("limit", "--pid", str(child.pid), "--dry-run", "--json", *words)
+        if done.returncode:
+            return done.returncode, done.stderr
+        answer = json.loads(done.stdout)
+        counts = {each["path"]: each["after"] for each in answer["outcomes"]}
+        return counts, answer["not_loaded"]
+
+    with (
+        started(numpy_python, "-c", TWO_OPENBLAS, "socket") as reached,
+        started(numpy_python, "-c", TWO_OPENBLAS, "force") as other,
+    ):
+        (path, *_), _ = outcomes(reached, "--blas", "1")
+        for words in (
+            ["--blas", "1", "--pool", "libscipy_openblas=2"],
+            ["--blas", "1", "--pool", "libscipy_openblas64_=2"],
+            ["--blas", "2", "--pool", "openblas=1"],
+            ["--pool", "openblas=1", "--pool", f"{path}=2"],
+            ["--pool", f"{Path(path).name}=1", "--tbb", "1", "--pool", "libmkl_rt=1"],
+            ["--pool", "opemblas=1"],
+        ):
+            asked = outcomes(reached, *words)
+            assert asked == outcomes(other, "--force", *words), words
+        assert asked[0] == 2 and "'opemblas' is no API, runtime, library prefix or" in asked[1]
+
+
 def test_a_kernel_whose_python_cannot_help(corewise, tmp_path):
     """Nothing is at the other end of this connection file, and no jupyter_client reads it."""
     (tmp_path / "jupyter_client.py").write_text("raise ImportError")

@@ -21,7 +21,7 @@ const Pool& openblas() {
 }
 
 int wanted(std::vector<Rule> rules) {
-  REQUIRE_FALSE(settle_names(rules));
+  REQUIRE_FALSE(settle_names(rules, discovered_pools()));
   return wanted_by(rules, openblas());
 }
 
@@ -51,7 +51,8 @@ TEST_CASE("of equals the tightest") {
 TEST_CASE("a name means what fits it best") {
   const Pool& pool = openblas();
   for (const std::string& name :
-       {std::string("blas"), std::string("openblas"), std::string("libopenblas"), pool.path}) {
+       {std::string("blas"), std::string("openblas"), std::string("libopenblas"),
+        std::string("libopenblas.so"), pool.path}) {
     INFO(name);
     CHECK(wanted({{CW_MATCH_NAME, name, 0, 3}}) == 3);
   }
@@ -63,7 +64,7 @@ TEST_CASE("counts at and past the ends") {
   for (const int good : {1, CW_MAX_THREADS}) CHECK(wanted({{CW_MATCH_ALL, "", 0, good}}) == good);
   for (const int bad : {0, -1, CW_MAX_THREADS + 1}) {
     std::vector<Rule> rules = {{CW_MATCH_ALL, "", 0, bad}};
-    const auto error = settle_names(rules);
+    const auto error = settle_names(rules, discovered_pools());
     REQUIRE(error);
     CHECK(error->status == CW_BAD_COUNT);
   }
@@ -72,10 +73,27 @@ TEST_CASE("counts at and past the ends") {
 TEST_CASE("an unknown name is refused with those that are known") {
   openblas();
   std::vector<Rule> rules = {{CW_MATCH_NAME, "opemblas", 0, 1}};
-  const auto error = settle_names(rules);
+  const auto error = settle_names(rules, discovered_pools());
   REQUIRE(error);
   CHECK(error->status == CW_UNKNOWN_NAME);
   for (const char* part : {"'opemblas'", "openmp", "blas", "libgomp", "libopenblas"}) {
     CHECK(error->what.find(part) != std::string::npos);
   }
+}
+
+TEST_CASE("a file's name that two libraries have is refused with both paths") {
+  Pool here = openblas();
+  Pool there = openblas();
+  there.path = "/elsewhere/libopenblas.so";
+  const std::vector<const Pool*> both = {&here, &there};
+  std::vector<Rule> rules = {{CW_MATCH_NAME, "libopenblas.so", 0, 1}};
+  const auto error = settle_names(rules, both);
+  REQUIRE(error);
+  CHECK(error->status == CW_UNKNOWN_NAME);
+  CHECK(error->what.find(here.path) != std::string::npos);
+  CHECK(error->what.find(there.path) != std::string::npos);
+  rules = {{CW_MATCH_NAME, there.path, 0, 1}};
+  REQUIRE_FALSE(settle_names(rules, both));
+  CHECK(speaks_for(rules[0], there));
+  CHECK_FALSE(speaks_for(rules[0], here));
 }
