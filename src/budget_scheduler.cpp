@@ -47,9 +47,13 @@ Ranks mpi_ranks(Survey& survey) {
   return {};
 }
 
-// How many tasks of the Slurm step run on this node.
+// The script of sbatch: Slurm runs it once, on the first node, outside of any step.
+bool is_batch_script(const Survey& survey) {
+  return survey.variable("ENVIRONMENT") == "BATCH" && !survey.variable("SLURM_STEP_ID");
+}
+
+// How many tasks of the job or step Slurm runs on this node.
 Ranks slurm_tasks(Survey& survey) {
-  const bool in_step = survey.variable("SLURM_STEP_ID").has_value();
   std::optional<std::size_t> node;
   if (const auto text = survey.variable("SLURM_NODEID")) {
     const auto value = parse_integer(trim(*text));
@@ -69,13 +73,6 @@ Ranks slurm_tasks(Survey& survey) {
       survey.misread(name, *text, "a list of task counts");
       continue;
     }
-    // The batch script itself runs once, however many tasks the job asked for.
-    if (*count > 1 && !in_step && survey.variable("ENVIRONMENT") == "BATCH") {
-      survey.finding(std::string(name) + " asks for " + std::to_string(*count) +
-                     " tasks, but the batch script runs outside srun, once: the budget is the " +
-                     "node's whole grant. Start tasks by srun, or set COREWISE_BUDGET for each.");
-      return {};
-    }
     return {*count, name};
   }
   return {};
@@ -92,17 +89,29 @@ void constrain_share(Survey& survey, Source source, const std::string& where, do
   survey.constrain(source, where, node / ranks.count, std::move(detail));
 }
 
+// A batch script of several tasks has the node's whole grant, however many CPUs each task gets.
+bool read_slurm_batch(Survey& survey, int node) {
+  const Ranks tasks = slurm_tasks(survey);
+  if (tasks.count == 1) return false;
+  survey.finding(tasks.where + " asks for " + std::to_string(tasks.count) +
+                 " tasks, but the batch script runs outside srun, once: the budget is the node's " +
+                 "whole grant. Start tasks by srun, or set COREWISE_BUDGET for each.");
+  constrain_share(survey, Source::kSlurm, "SLURM_CPUS_ON_NODE", node, "CPUs on the node", {});
+  return true;
+}
+
 void read_slurm(Survey& survey, const Ranks& mpi) {
-  if (const auto count = count_of(survey, "SLURM_CPUS_PER_TASK")) {
-    survey.constrain(Source::kSlurm, "SLURM_CPUS_PER_TASK", *count,
-                     std::to_string(*count) + " CPUs for each task");
-    return;
-  }
-  if (const auto count = count_of(survey, "SLURM_CPUS_ON_NODE")) {
-    // mpirun inside a job starts its own ranks; what Slurm calls tasks are then its helpers.
-    const Ranks ranks = mpi.count > 1 ? mpi : slurm_tasks(survey);
-    constrain_share(survey, Source::kSlurm, "SLURM_CPUS_ON_NODE", *count, "CPUs on the node",
-                    ranks);
+  const auto each = count_of(survey, "SLURM_CPUS_PER_TASK");
+  const auto node = count_of(survey, "SLURM_CPUS_ON_NODE");
+  // mpirun inside a job starts its own ranks; what Slurm calls tasks are then its helpers.
+  const bool by_mpi = mpi.count > 1;
+  if (node && !by_mpi && is_batch_script(survey) && read_slurm_batch(survey, *node)) return;
+  if (each) {
+    survey.constrain(Source::kSlurm, "SLURM_CPUS_PER_TASK", *each,
+                     std::to_string(*each) + " CPUs for each task");
+  } else if (node) {
+    constrain_share(survey, Source::kSlurm, "SLURM_CPUS_ON_NODE", *node, "CPUs on the node",
+                    by_mpi ? mpi : slurm_tasks(survey));
   }
 }
 

@@ -80,6 +80,26 @@ def slurm(m):
         answer=half(8, binding=[MASK, "slurm SLURM_CPUS_ON_NODE"], findings=["outside srun, once"]),
     )
     m(
+        "slurm-batch-script-cpus-per-task",
+        "sbatch -n 2 -c 4: the script is one process too, not one of the two tasks",
+        NODE,
+        bound("0-7"),
+        v1("/slurm/uid_1/job_5/step_batch"),
+        env="SLURM_JOB_ID=5\nENVIRONMENT=BATCH\nSLURM_CPUS_ON_NODE=8\nSLURM_TASKS_PER_NODE=2\n"
+        "SLURM_NODEID=0\nSLURM_PROCID=0\nSLURM_CPUS_PER_TASK=4\n",
+        answer=half(8, binding=[MASK, "slurm SLURM_CPUS_ON_NODE"], findings=["outside srun, once"]),
+    )
+    m(
+        "slurm-batch-script-of-one-task",
+        "sbatch -c 4 on a node that is shared by nobody: what the job asked for",
+        NODE,
+        bound("0-7"),
+        v2(),
+        env="SLURM_JOB_ID=5\nENVIRONMENT=BATCH\nSLURM_CPUS_ON_NODE=8\nSLURM_TASKS_PER_NODE=1\n"
+        "SLURM_NODEID=0\nSLURM_CPUS_PER_TASK=4\n",
+        answer=half(4, binding=["slurm SLURM_CPUS_PER_TASK"]),
+    )
+    m(
         "slurm-step-in-batch",
         "srun -n 4 inside that script: a step, so it divides",
         NODE,
