@@ -26,6 +26,11 @@ char state_of(int pid) {
   return at == std::string::npos ? 0 : text->c_str()[at + kKey.size()];
 }
 
+bool is_stopped(int pid) {
+  const char state = state_of(pid);
+  return state == 'T' || state == 't';
+}
+
 std::string remedy_for(Status status, const char* command, int pid) {
   if (status == CW_NOT_PERMITTED && ::geteuid() == 0) {
     return "run it outside of the container, or give the container the right: --cap-add SYS_PTRACE";

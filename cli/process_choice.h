@@ -26,6 +26,9 @@ int parse_pid(const std::string& text);
 // As /proc/PID/status has it: R, S, T (stopped), Z (a zombie)...; 0: not known.
 char state_of(int pid);
 
+// By a signal or by a debugger.
+bool is_stopped(int pid);
+
 // What would help, or nothing.
 std::string remedy_for(Status status, const char* command, int pid);
 

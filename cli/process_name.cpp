@@ -17,7 +17,19 @@ namespace {
 
 using Words = std::span<const std::string>;
 
-std::string joined(Words words) { return fmt::format("{}", fmt::join(words, " ")); }
+// On one line, whatever the words hold.
+std::string joined(Words words) {
+  std::string line;
+  for (const char c : fmt::format("{}", fmt::join(words, " "))) {
+    const bool blank = c == ' ' || c == '\t' || c == '\n' || c == '\r';
+    if (!blank) {
+      line += c;
+    } else if (!line.empty() && line.back() != ' ') {
+      line += ' ';
+    }
+  }
+  return line;
+}
 
 bool is_python(std::string_view program) {
   return program.starts_with("python") || program.starts_with("pypy");
@@ -44,11 +56,11 @@ Words after_python_options(Words words) {
 std::string name_of_python(Words words) {
   words = after_python_options(words);
   if (words.empty()) return {};
-  std::string all = joined(words);
+  const std::string all = joined(words);
   if (all.find("multiprocessing.spawn") != std::string::npos) return "multiprocessing worker";
   if (all.find("multiprocessing.forkserver") != std::string::npos) return "multiprocessing server";
   if (all.find("popen_loky_posix") != std::string::npos) return "joblib worker (loky)";
-  if (words.front().starts_with('-')) return all;
+  if (words.front().starts_with('-')) return {};
   const std::string script(file_name(words.front()));
   return words.size() == 1 ? script : script + " " + joined(words.subspan(1));
 }
@@ -58,7 +70,7 @@ std::string name_of_script(Words words) {
     constexpr std::string_view kFile = "--file=";
     const std::string_view word = words[i];
     if (word.starts_with(kFile)) return std::string(file_name(word.substr(kFile.size())));
-    if (word == "-c" || word == "-e" || word == "--eval") return joined(words.subspan(i));
+    if (word == "-c" || word == "-e" || word == "--eval") return {};
     if (word.starts_with('-')) continue;
     const std::string script(file_name(word));
     return i + 1 == words.size() ? script : script + " " + joined(words.subspan(i + 1));

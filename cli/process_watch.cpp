@@ -189,6 +189,15 @@ void ProcessWatch::set_others(View& view) {
   view.others_ready = others_;
 }
 
+// A name is of the command and its environment, which change at exec alone.
+std::string ProcessWatch::name_now(const WatchedProcess& process) const {
+  if (last_) {
+    const auto old = std::ranges::find(last_->processes, process.pid, &WatchedProcess::pid);
+    if (old != last_->processes.end() && old->command == process.command) return old->name;
+  }
+  return name_of_process(process.pid);
+}
+
 View ProcessWatch::look() {
   View view;
   if (const auto budget = compute_budget(os::LiveMachine())) view.budget = budget->cpus;
@@ -203,9 +212,8 @@ View ProcessWatch::look() {
     process.pid = pid;
     process.time_s = view.time_s;
     process.command = command_of(pid);
-    process.name = name_of_process(pid);
-    const char state = state_of(pid);
-    process.stopped = state == 'T' || state == 't';
+    process.name = name_now(process);
+    process.stopped = is_stopped(pid);
     if (granted.contains(pid)) process.granted = granted[pid];
     view.processes.push_back(std::move(process));
   }

@@ -87,6 +87,7 @@ class ProcessWatch {
   void ask(const std::set<int>& pids);
   void take_answers(View& view);
   void set_others(View& view);
+  std::string name_now(const WatchedProcess& process) const;
 
   std::optional<View> last_;
   Questions asked_;  // by pid, those without an answer yet

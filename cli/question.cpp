@@ -37,7 +37,7 @@ Question::Question(int pid, const std::string& request, control::FullQueue full)
   connected_ = fd || fd.error().status == CW_IO_ERROR;
   if (fd) fd_ = *fd;
   // A stopped process would do what it was asked when it goes on, when nobody waits any more.
-  if (const char state = state_of(pid); connected_ && (state == 'T' || state == 't')) {
+  if (connected_ && is_stopped(pid)) {
     end(Error{CW_IO_ERROR,
               fmt::format("process {} is stopped. It answers after: kill -CONT {}", pid, pid)});
     return;

@@ -1,48 +1,28 @@
 """A real terminal, by tmux: width, colour, progress."""
 
 import shlex
-import subprocess
 import sys
-import time
-import uuid
 
 import pytest
 from conftest import CLEAN, RECORDED, need
+from terminal import Terminal
 
 pytestmark = need("tmux")
 SHOW = ["info", "--recorded", str(RECORDED / "plain")]
 
 
 @pytest.fixture
-def terminal(tmp_path):
+def terminal():
     """Runs a line in a terminal of some width; gives its screen, escapes included."""
 
-    def run(line, columns=100, env=None, watch=None):
-        # One server each: one that is ending refuses new sessions.
-        tmux = ["tmux", "-L", f"corewise-{uuid.uuid4().hex[:12]}", "-f", "/dev/null"]
+    def run(line, columns=100, env=None, watch="the line has ended"):
         settings = " ".join(f"{k}={shlex.quote(v)}" for k, v in (env or {}).items())
-        done = tmp_path / "done"
-        done.unlink(missing_ok=True)
-        shell = f"env {settings} sh -c {shlex.quote(line)}; touch {done}; sleep 100"
-        size = ["-x", str(columns), "-y", "40"]
-        subprocess.run(
-            [*tmux, "new-session", "-d", *size, "sh", "-c", shell], env=CLEAN, check=True
-        )
-        seen = ""
+        shell = f"env {settings} sh -c {shlex.quote(line)}; echo 'the line has' ended"
+        opened = Terminal(shell, CLEAN, columns, 40)
         try:
-            for _ in range(600):
-                seen = subprocess.run(
-                    [*tmux, "capture-pane", "-p", "-e"], capture_output=True, text=True, env=CLEAN
-                ).stdout
-                if done.exists() or (watch and watch in seen):
-                    break
-                time.sleep(0.1)
-            time.sleep(0.3)
-            return subprocess.run(
-                [*tmux, "capture-pane", "-p", "-e"], capture_output=True, text=True, env=CLEAN
-            ).stdout
+            return opened.wait(watch, escapes=True)
         finally:
-            subprocess.run([*tmux, "kill-server"], env=CLEAN, capture_output=True)
+            opened.close()
 
     return run
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from conftest import CLEAN, need
+from terminal import Terminal
 
 pytestmark = [
     need("tmux"),
@@ -77,12 +78,14 @@ def folder():
 
 @pytest.fixture
 def start(folder):
-    """Starts a process, of a script of that name; gives its pid."""
+    """Starts a process, of a script of that name or of `-c`; gives its pid."""
     children = []
 
     def start_one(cpu=4.0, delay=60.0, *, kind="answers", script="train.py", env=None, more=()):
-        (folder / script).write_text(SERVER)
-        words = [*NOBODY, sys.executable, str(folder / script), str(folder), str(cpu), str(delay)]
+        if script:
+            (folder / script).write_text(SERVER)
+        code = [str(folder / script)] if script else ["-c", SERVER]
+        words = [*NOBODY, sys.executable, *code, str(folder), str(cpu), str(delay)]
         children.append(
             subprocess.Popen(
                 [*words, kind, *more], stdout=subprocess.PIPE, text=True, env=CLEAN | (env or {})
@@ -103,44 +106,14 @@ def fake(start, folder):
     return start(), folder
 
 
-class Terminal:
-    def __init__(self, program, folder, columns, rows):
-        self.tmux = ["tmux", "-L", f"corewise-{uuid.uuid4().hex[:12]}", "-f", "/dev/null"]
-        env = CLEAN | {"XDG_RUNTIME_DIR": str(folder)}
-        words = [*self.tmux, "new-session", "-d", "-x", str(columns), "-y", str(rows)]
-        line = " ".join([*NOBODY, str(program), "top", "--interval", "0.2"])
-        subprocess.run([*words, f"{line}; echo ended $?; sleep 100"], env=env, check=True)
-
-    def keys(self, *keys):
-        subprocess.run([*self.tmux, "send-keys", *keys], env=CLEAN, check=True)
-
-    def resize(self, columns, rows):
-        size = ["-x", str(columns), "-y", str(rows)]
-        subprocess.run([*self.tmux, "resize-window", *size], env=CLEAN, check=True)
-
-    def screen(self, *options):
-        words = [*self.tmux, "capture-pane", "-p", *options]
-        return subprocess.run(words, capture_output=True, text=True, env=CLEAN).stdout
-
-    def wait(self, *words):
-        """The screen once it holds all these words."""
-        for _ in range(200):
-            seen = self.screen()
-            if all(word in seen for word in words):
-                return seen
-            time.sleep(0.05)
-        raise AssertionError(f"{words} never came:\n{seen}")
-
-    def close(self):
-        subprocess.run([*self.tmux, "kill-server"], env=CLEAN, capture_output=True)
-
-
 @pytest.fixture
 def open_top(program, folder):
     opened = []
 
     def open_one(columns=80, rows=24):
-        opened.append(Terminal(program, folder, columns, rows))
+        line = " ".join([*NOBODY, str(program), "top", "--interval", "0.2"])
+        env = CLEAN | {"XDG_RUNTIME_DIR": str(folder)}
+        opened.append(Terminal(f"{line}; echo ended $?", env, columns, rows))
         return opened[-1]
 
     yield open_one
@@ -275,6 +248,11 @@ def test_filter_and_scroll(open_top, start):
     top.wait("No process matches")
     top.keys("Escape")
     top.wait("more below")
+
+
+def test_code_of_the_command_line_is_one_line(open_top, start):
+    start(script=None)
+    open_top(120).wait(f"{Path(sys.executable).name} -c import json, os, socket, sys, time folder,")
 
 
 def test_notebooks_have_names(open_top, start, folder):
