@@ -21,7 +21,8 @@ constexpr const char* kStyle =
     "--c4:#a0aec0}}"
     "body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);"
     "max-width:1120px;margin:2em auto;padding:0 1em}"
-    "svg{width:100%;height:auto;font-size:11px}text{fill:var(--ink)}.d{fill:var(--dim)}"
+    ".wide{overflow-x:auto}svg{width:100%;min-width:720px;height:auto;font-size:11px}text{fill:var("
+    "--ink)}.d{fill:var(--dim)}"
     ".g{stroke:var(--grid)}.b{stroke:var(--ink);stroke-dasharray:5 3}.o{fill:var(--over)}"
     ".a{fill:var(--dim)}.n{fill:transparent}.h0{fill:url(#h0)}.h1{fill:url(#h1)}"
     ".h2{fill:url(#h2)}.h3{fill:url(#h3)}.h4{fill:url(#h4)}.c0{fill:var(--c0)}.c1{fill:var(--c1)}"
@@ -59,6 +60,11 @@ std::string key_of(const std::vector<std::string>& pools) {
          "<span><i style=\"background:var(--over)\"></i>more threads than CPUs</span>";
 }
 
+// A narrow window scrolls it, so that its words stay readable.
+std::string scrolled(const std::string& svg) {
+  return fmt::format("<div class=\"wide\">{}</div>", svg);
+}
+
 // `body`: what stands below the command and the verdict.
 std::string page_of(const Recording& recording, const std::string& verdict,
                     const std::vector<std::string>& pools, const std::string& body) {
@@ -77,7 +83,7 @@ std::string timeline_html(const Recording& recording) {
   std::vector<std::string> pools;
   add_pools(recording, pools);
   return page_of(recording, verdict_of(recording), pools,
-                 timeline_svg(recording, recording.seconds, 0));
+                 scrolled(timeline_svg(recording, recording.seconds, 0)));
 }
 
 std::string comparison_in_words(const Recording& installed, const Recording& governed) {
@@ -94,7 +100,7 @@ std::string comparison_html(const Recording& installed, const Recording& governe
   int id = 0;
   for (const Recording* one : {&installed, &governed}) {
     body += fmt::format("<h2>{}: {:.1f} s</h2><p>{}</p>{}", id == 0 ? "As installed" : "Governed",
-                        one->seconds, verdict_of(*one), timeline_svg(*one, seconds, id));
+                        one->seconds, verdict_of(*one), scrolled(timeline_svg(*one, seconds, id)));
     ++id;
   }
   return page_of(installed, comparison_in_words(installed, governed), pools, body);

@@ -42,7 +42,7 @@ background:transparent!important;white-space:normal}
 .corewise .other{fill:var(--cw-other)}
 .corewise .over{fill:var(--cw-over)}
 .corewise .mark{fill:none;stroke:currentColor;stroke-width:2}
-.corewise span.key{white-space:nowrap;margin-right:1.4em}
+.corewise span.key{display:inline-block;margin-right:1.4em}
 .corewise svg.bar.swatch{margin:0 .4em 0 0}
 .corewise summary{cursor:pointer;padding:.15em 0}
 .corewise p{margin:.2em 0 .6em}

@@ -189,9 +189,10 @@ class limits:
         return _report(self._receipt)
 
     def __repr__(self) -> str:
+        from ._table import counted
+
         state = "in force" if self._receipt.is_open else "restored"
-        pools = len(self.outcomes)
-        return f"<corewise.limits {state}, {pools} pool{'' if pools == 1 else 's'}>"
+        return f"<corewise.limits {state}, {counted(len(self.outcomes), 'pool')}>"
 
 
 def _outcomes(receipt: _core.Receipt) -> tuple[Outcome, ...]:

@@ -4,6 +4,7 @@ shows."""
 from __future__ import annotations
 
 from ._html import Markup, ornament, picture
+from ._table import counted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def pools_words(pools: Sequence[tuple[str, str, int]], cpus: int) -> str:
     """What `pools_bar` shows, as a sentence."""
     total = sum(threads for _, _, threads in pools)
     parts = ", ".join(f"{threads} {name}" for _, name, threads in pools)
-    return f"Threads by pool: {parts}; {total} in all, for {cpus} CPU{'' if cpus == 1 else 's'}"
+    return f"Threads by pool: {parts}; {total} in all, for {counted(cpus, 'CPU')}"
 
 
 def pools_bar(pools: Sequence[tuple[str, str, int]], cpus: int) -> Markup:
@@ -157,7 +158,7 @@ def pools_key(pools: Sequence[tuple[str, str, int]], cpus: int) -> Markup:
         f"{threads} {escape(name)}</span>"
         for api, name, threads in pools
     )
-    line = f"{total} threads in all; the line is your {cpus} CPU{'' if cpus == 1 else 's'}"
+    line = f"{total} threads in all; the line is your {counted(cpus, 'CPU')}"
     return Markup(f"<p>{keys}{line}</p>")
 
 
@@ -165,7 +166,7 @@ def minute_words(samples: Sequence[tuple[float, int, int | None]]) -> str:
     """What `minute` shows, as a sentence."""
     _, running, budget = samples[-1]
     over = sum(1 for _, ran, cpus in samples if cpus and ran > cpus)
-    threads = f"{running} thread{'' if running == 1 else 's'} ran"
+    threads = f"{counted(running, 'thread')} ran"
     return (
         f"{threads} in the last of {len(samples)} samples, on {budget or '?'} CPUs; "
         f"more than that ran in {over} of them"

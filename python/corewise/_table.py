@@ -16,6 +16,11 @@ _ROOM_FOR_PATH = 44
 _LEAST_TEXT = 24
 
 
+def counted(count: int, noun: str) -> str:
+    """ "1 thread", "2 threads" """
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
 def _cells(pool: PoolInfo) -> list[str]:
     runtime = pool.runtime if pool.layer is None else f"{pool.runtime}/{pool.layer}"
     return [

@@ -1,6 +1,6 @@
 """JupyterLab in a real browser: a server, Debian's Chromium, and a notebook in it.
 
-Screenshots are kept in build/screenshots. What the page logs as an error fails the test.
+What the page logs as an error fails the test.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import chromium
 import nbformat
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
+from screens import NARROW, WIDE, faults, picture
 
 ROOT = Path(__file__).parents[2]
 _NOT_FOR_CHILDREN = ("OMP_", "OPENBLAS_", "COREWISE", "JUPYTER")
@@ -27,6 +28,11 @@ _NUMBER = re.compile(r"\[\d+\]:")
 _TOKEN = "corewise"
 # Machines that run tests are busy.
 expect.set_options(timeout=30_000)
+_MODES = [
+    ("light", "JupyterLab Light", WIDE),
+    ("dark", "JupyterLab Dark", WIDE),
+    ("narrow", "JupyterLab Light", NARROW),
+]
 _SETTINGS = {
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "@jupyterlab/apputils-extension/themes": {"theme": "JupyterLab Light"},
@@ -128,9 +134,20 @@ class Notebook:
         light = "true" if "Light" in name else "false"
         expect(self.page.locator("body")).to_have_attribute("data-jp-theme-light", light)
 
-    def picture(self, name: str) -> None:
-        chromium.SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=chromium.SCREENSHOTS / f"{name}.png")
+    def looks(self, name: str, part: Locator) -> None:
+        """Takes pictures in light, in dark and in a narrow window; this part is readable in all."""
+        outputs = part.locator(".jp-OutputArea-output")  # without JupyterLab's own prompts
+        part = outputs if outputs.count() else part
+        try:
+            for mode, theme, size in _MODES:
+                self.theme(theme)
+                self.page.set_viewport_size({"width": size[0], "height": size[1]})
+                self.page.wait_for_timeout(500)  # JupyterLab lays its panels out again
+                picture(self.page, f"{name}-{mode}")
+                assert faults(part) == [], mode
+        finally:
+            self.theme("JupyterLab Light")
+            self.page.set_viewport_size({"width": WIDE[0], "height": WIDE[1]})
 
 
 Open = Callable[..., Notebook]
@@ -139,11 +156,14 @@ Open = Callable[..., Notebook]
 @pytest.fixture(scope="session")
 def page(lab: tuple[str, Path], browser: Browser) -> Page:
     """JupyterLab, loaded once: that takes longer than most tests."""
-    page = browser.new_context(viewport={"width": 1100, "height": 900}).new_page()
+    page = browser.new_context(viewport={"width": WIDE[0], "height": WIDE[1]}).new_page()
     page.set_default_timeout(60_000)
     page.goto(f"{lab[0]}/lab?reset&token={_TOKEN}")
     page.wait_for_function("window.jupyterapp")
-    page.evaluate("async () => { await window.jupyterapp.restored; }")
+    # Without the list of files, which would leave nothing of a narrow window.
+    page.evaluate(
+        "async () => { await window.jupyterapp.restored; window.jupyterapp.shell.collapseLeft(); }"
+    )
     return page
 
 

@@ -15,6 +15,7 @@ import corewise
 import corewise.threadpoolctl
 import pytest
 from playwright.sync_api import Browser
+from screens import picture
 from sphinx.util.inventory import InventoryFile
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -145,5 +146,4 @@ def test_the_search_finds(browser: Browser, site: Path) -> None:
         page.locator("ul.search li").first.wait_for()
         found = page.locator("ul.search li a").all_inner_texts()
         assert any(title in text for text in found), found
-    chromium.SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=chromium.SCREENSHOTS / "site-search.png")
+    picture(page, "site-search")

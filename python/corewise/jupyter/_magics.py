@@ -19,7 +19,7 @@ from .._govern import govern_report
 from .._info import Info, info
 from .._limits import limits
 from .._project import NAME, project
-from .._table import pool_names
+from .._table import counted, pool_names
 from . import _words
 from ._dangers import Dangers
 from ._deaths import is_of_this_notebook
@@ -135,8 +135,8 @@ class Magics:
     def govern(self, line: str) -> None:
         """Keeps this kernel, and the processes that it starts, inside one thread budget.
 
-        %govern on             each OpenMP region and BLAS call gets the threads that are free, on
-                               your CPUs
+        %govern on             give each BLAS call the CPUs that are free, and so each OpenMP loop
+                               that is proven to allow it; other loops keep all their threads
         %govern on budget=8    the same with at most 8 threads at a time; `on 8` and `on --budget 8`
                                are read as well
         %govern off            stop governing
@@ -338,7 +338,7 @@ def _say_reach(before: Info, held: limits) -> None:
 
 
 def _threads(count: int | None) -> str:
-    return f"{count or '?'} thread{'' if count == 1 else 's'}"
+    return counted(count, "thread") if count else "? threads"
 
 
 def _limits_of_others(session: Session) -> list[str]:

@@ -9,7 +9,7 @@ from .._doctor import Finding, Findings, doctor
 from .._info import Info, info
 from .._pictures import pools_bar, pools_key
 from .._rich import Rich
-from .._table import pool_names
+from .._table import counted, pool_names
 from ._cures import in_notebook, limits_to
 from ._workers import workers
 
@@ -35,7 +35,7 @@ class Overview(Rich):
 
     def verdict(self) -> str:  # noqa: PLR0911 (a sentence each)
         """What all of it comes to, in a sentence."""
-        cpus = _cpus(self._cpus)
+        cpus = counted(self._cpus, "CPU")
         worst = self._worst()
         if worst is not None and worst.severity == "danger":
             return f"Danger: {worst.what}."
@@ -85,15 +85,11 @@ class Overview(Rich):
         top.append(_html.paragraph(self._settings))
         count = len(self._pools)
         tables = [
-            (f"{count} thread pool{'' if count == 1 else 's'}", self._pools._repr_html_()),
+            (counted(count, "thread pool"), self._pools._repr_html_()),
             (_tally(self._findings), self._findings._repr_html_()),
-            (f"Where the {_cpus(self._cpus)} come from", self._budget._repr_html_()),
+            (f"Where the {counted(self._cpus, 'CPU')} come from", self._budget._repr_html_()),
         ]
         return _html.page(*top, *(_html.folded(*each) for each in tables))
-
-
-def _cpus(count: int) -> str:
-    return f"{count} CPU{'' if count == 1 else 's'}"
 
 
 def _joined(parts: list[str]) -> str:
@@ -104,5 +100,5 @@ def _tally(findings: Findings) -> str:
     """ "1 danger, 2 warnings" """
     kinds = [finding.severity for finding in findings]
     counts = [(kind, kinds.count(kind)) for kind in dict.fromkeys(kinds)]
-    said = ", ".join(f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in counts)
+    said = ", ".join(counted(count, kind) for kind, count in counts)
     return f"What is wrong: {said}" if said else "Nothing is wrong"

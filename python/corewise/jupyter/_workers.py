@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from .._control import control
 from .._errors import Error
+from .._table import counted
 
 _MOST = 64  # processes that are asked
 _PATIENCE = 0.2  # seconds for each
@@ -29,8 +30,8 @@ class Workers(NamedTuple):
     def product(self, cpus: str) -> str:
         """The cause, as a product."""
         return (
-            f"{self.processes} processes \N{MULTIPLICATION SIGN} {self.each} {self.library} "
-            f"thread{'' if self.each == 1 else 's'} = {self.threads} threads for {cpus}"
+            f"{self.processes} processes \N{MULTIPLICATION SIGN} "
+            f"{counted(self.each, f'{self.library} thread')} = {self.threads} threads for {cpus}"
         )
 
     def cure(self, cpus: int) -> str:

@@ -227,10 +227,11 @@
       border: 1px solid var(--jp-border-color1); border-radius: 4px; font-family: var(--jp-ui-font-family);
       font-size: var(--jp-ui-font-size1); max-width: 46em; }
     .corewise-dialog::backdrop { background: rgba(0, 0, 0, .3); }
-    .corewise-dialog h2 { font-size: 1.2em; margin: 0 0 .5em; }
+    .corewise-dialog h2 { font-size: 1.2em; margin: 0 0 .5em; overflow-wrap: anywhere; }
     .corewise-dialog table { border-collapse: collapse; }
     .corewise-dialog caption { text-align: left; }
     .corewise-dialog th, .corewise-dialog td { text-align: left; padding: .2em 1em .2em 0; border-bottom: 1px solid var(--jp-border-color2); }
+    .corewise-dialog td:nth-child(2) { overflow-wrap: anywhere; }
     .corewise-dialog .corewise-count { text-align: right; }
     .corewise-dialog input { width: 5em; margin-right: 1em; }
     .corewise-dialog input, .corewise-dialog button { color: inherit; background: var(--jp-layout-color2);
