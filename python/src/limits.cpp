@@ -1,5 +1,6 @@
 // Receipts of open limits. Opening and closing set counts in foreign libraries and take the core's
 // lock, so both run without the GIL.
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -41,11 +42,15 @@ class Receipt {
     open_.keep();
   }
 
-  bool is_open() const { return static_cast<bool>(open_); }
+  bool is_open() const {
+    const std::lock_guard lock(mutex_);
+    return static_cast<bool>(open_);
+  }
 
   std::size_t close() {
-    if (!open_) return 0;
     const nb::gil_scoped_release released;
+    const std::lock_guard lock(mutex_);
+    if (!open_) return 0;
     last_ = open_.outcomes();
     return open_.close();
   }
@@ -54,6 +59,7 @@ class Receipt {
     std::vector<outcome> all;
     {
       const nb::gil_scoped_release released;
+      const std::lock_guard lock(mutex_);
       all = open_ ? open_.outcomes() : last_;
     }
     nb::list out;
@@ -66,6 +72,7 @@ class Receipt {
 
   // True if a pool may use more threads than it was asked to, or does not tell.
   bool missed() const {
+    const std::lock_guard lock(mutex_);
     for (const outcome& o : open_.outcomes()) {
       if (o.effective == 0 || o.effective > o.asked) return true;
     }
@@ -81,6 +88,8 @@ class Receipt {
     return limits(rules.get());
   }
 
+  // Several threads may close and read one receipt. Who holds it never waits for Python.
+  mutable std::mutex mutex_;
   limits open_;
   std::vector<outcome> last_;
 };
