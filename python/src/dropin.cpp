@@ -5,10 +5,8 @@
 // opened inside a `with` and never restored ends with that `with`, since threadpoolctl restores
 // everything there; outside of any it is permanent.
 //
-// All bookkeeping happens under the GIL; only calls into the core release it. Where Python has no
-// GIL, a Bookkeeping takes its place.
+// All bookkeeping happens under the GIL; only calls into the core release it.
 #include <algorithm>
-#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -63,12 +61,6 @@ const Names& names() {
   static const Names kNames;
   return kNames;
 }
-
-// One lock for all scopes and templates in a free-threaded Python; nothing elsewhere. Python lets
-// go of it where it would let go of the GIL, so what holds under the one holds under the other.
-class Bookkeeping {
-  nb::ft_object_guard guard_{names().reach};
-};
 
 // 0 stands for the calling thread; a running asyncio task is an owner of its own.
 std::uint64_t current_owner() {
@@ -195,7 +187,6 @@ class Limiter {
  public:
   Limiter(nb::object controller, nb::object limits, nb::object user_api)
       : controller_(std::move(controller)) {
-    const Bookkeeping bookkeeping;
     Wishes wishes;
     nb::object apply = nb::none();
     if (!plain(limits, user_api, wishes)) {
@@ -219,21 +210,18 @@ class Limiter {
   Limiter(const Limiter&) = delete;
   Limiter& operator=(const Limiter&) = delete;
   ~Limiter() {
-    const Bookkeeping bookkeeping;
     if (scope_ != nullptr && !scope_->closed) drop(std::move(scope_));
   }
 
   void enter() { entered.push_back(scope_); }
 
   void exit() {
-    const Bookkeeping bookkeeping;
     const auto it = std::find(entered.rbegin(), entered.rend(), scope_);
     if (it != entered.rend()) entered.erase(std::next(it).base());
     restore();
   }
 
   void restore() {
-    const Bookkeeping bookkeeping;
     if (!custom_.is_none()) custom_.attr("restore")();
     close(scope_);
   }
@@ -244,13 +232,12 @@ class Limiter {
   nb::object user_api() const { return user_api_; }
   nb::object custom() const { return custom_; }
   nb::tuple original() const {
-    const Bookkeeping bookkeeping;
     nb::list counts;
     for (const int count : scope_->original) counts.append(count);
     return nb::tuple(counts);
   }
 
-  static inline std::atomic<bool> custom_controllers = false;
+  static inline bool custom_controllers = false;
 
  private:
   // A whole number for pools that the core knows; all else is Python's business.
@@ -349,7 +336,6 @@ nb::object filled(const Template& from, int threads) {
 }
 
 nb::list info(Py_ssize_t count) {
-  const Bookkeeping bookkeeping;
   const std::vector<int> counts = counts_now(count);
   nb::list out;
   for (std::size_t id = 0; id < counts.size(); ++id) {
@@ -360,7 +346,6 @@ nb::list info(Py_ssize_t count) {
 }
 
 nb::object info_of(std::uint32_t id) {
-  const Bookkeeping bookkeeping;
   (void)counts_now(static_cast<Py_ssize_t>(id) + 1);
   int threads = 0;
   {
@@ -376,15 +361,11 @@ int threads_of(std::uint32_t id) {
 }
 
 // As if a limiter for this one pool was made and let go.
-void set_threads(std::uint32_t id, int threads) {
-  const Bookkeeping bookkeeping;
-  drop(open_scope({{nullptr, id, threads}}));
-}
+void set_threads(std::uint32_t id, int threads) { drop(open_scope({{nullptr, id, threads}})); }
 
 }  // namespace
 
 void bind_dropin(nb::module_& m) {
-  static_cast<void>(names());  // made here, where no second thread can wait for it
   nb::class_<Limiter>(m, "Limiter")
       .def(nb::init<nb::object, nb::object, nb::object>(), nb::arg("controller").none(),
            nb::kw_only(), nb::arg("limits").none() = nb::none(),
@@ -399,7 +380,7 @@ void bind_dropin(nb::module_& m) {
           nb::arg().none(), nb::arg().none(), nb::arg().none())
       .def("restore_original_limits", &Limiter::restore)
       .def("unregister", &Limiter::restore)
-      .def_prop_rw("_held", &Limiter::controller, &Limiter::set_controller, nb::lock_self())
+      .def_prop_rw("_held", &Limiter::controller, &Limiter::set_controller)
       .def_prop_ro("_limits", &Limiter::asked)
       .def_prop_ro("_asked_api", &Limiter::user_api)
       .def_prop_ro("_custom", &Limiter::custom)
