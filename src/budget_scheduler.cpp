@@ -89,29 +89,27 @@ void constrain_share(Survey& survey, Source source, const std::string& where, do
   survey.constrain(source, where, node / ranks.count, std::move(detail));
 }
 
-// A batch script of several tasks has the node's whole grant, however many CPUs each task gets.
-bool read_slurm_batch(Survey& survey, int node) {
-  const Ranks tasks = slurm_tasks(survey);
-  if (tasks.count == 1) return false;
-  survey.finding(tasks.where + " asks for " + std::to_string(tasks.count) +
-                 " tasks, but the batch script runs outside srun, once: the budget is the node's " +
-                 "whole grant. Start tasks by srun, or set COREWISE_BUDGET for each.");
-  constrain_share(survey, Source::kSlurm, "SLURM_CPUS_ON_NODE", node, "CPUs on the node", {});
-  return true;
-}
-
 void read_slurm(Survey& survey, const Ranks& mpi) {
-  const auto each = count_of(survey, "SLURM_CPUS_PER_TASK");
+  auto each = count_of(survey, "SLURM_CPUS_PER_TASK");
   const auto node = count_of(survey, "SLURM_CPUS_ON_NODE");
   // mpirun inside a job starts its own ranks; what Slurm calls tasks are then its helpers.
   const bool by_mpi = mpi.count > 1;
-  if (node && !by_mpi && is_batch_script(survey) && read_slurm_batch(survey, *node)) return;
+  const bool outside = node && !by_mpi && is_batch_script(survey);
+  Ranks ranks = mpi;
+  if (outside || (node && !each && !by_mpi)) ranks = slurm_tasks(survey);
+  if (outside && ranks.count > 1) {
+    // It has the node's whole grant, however many CPUs each task gets.
+    survey.finding(ranks.where + " asks for " + std::to_string(ranks.count) +
+                   " tasks, but the batch script runs outside srun, once: the budget is the " +
+                   "node's whole grant. Start tasks by srun, or set COREWISE_BUDGET for each.");
+    ranks = {};
+    each.reset();
+  }
   if (each) {
     survey.constrain(Source::kSlurm, "SLURM_CPUS_PER_TASK", *each,
                      std::to_string(*each) + " CPUs for each task");
   } else if (node) {
-    constrain_share(survey, Source::kSlurm, "SLURM_CPUS_ON_NODE", *node, "CPUs on the node",
-                    by_mpi ? mpi : slurm_tasks(survey));
+    constrain_share(survey, Source::kSlurm, "SLURM_CPUS_ON_NODE", *node, "CPUs on the node", ranks);
   }
 }
 
