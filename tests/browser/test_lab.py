@@ -162,6 +162,11 @@ def test_the_dialog_by_keyboard(open_notebook: Open) -> None:
     notebook.run(2)
     expect(notebook.item).to_have_text(re.compile("blas 8 on 2 CPUs: too many"))
     notebook.looks("status-item", notebook.item)
+    try:
+        notebook.page.set_viewport_size({"width": NARROW[0], "height": NARROW[1]})
+        expect(notebook.item).to_be_in_viewport()
+    finally:
+        notebook.page.set_viewport_size({"width": WIDE[0], "height": WIDE[1]})
 
 
 def test_the_live_view(open_notebook: Open) -> None:
