@@ -53,6 +53,7 @@ LARGE_CPP = "'^(reliability|arena-.*|govern.*|idle_pools.*|.*_ledger|real: .*|si
 SMALL: list[tuple[str, str]] = [
     ("format", "tools/format.sh"),
     ("mypy", "mypy"),
+    ("house", "pytest -q tests/house"),
     ("build-gcc", build("dev")),
     ("cpp", ctest("dev", "-E", LARGE_CPP)),
     ("python", "pytest -q tests/python"),

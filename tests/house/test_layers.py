@@ -1,0 +1,313 @@
+"""The house: what may include what, and one name for one thing. HACKING.md says what each folder is
+for. Exceptions are named here and may only become fewer: one that is no longer needed fails too."""
+
+import ast
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from functools import cache
+from os.path import normpath
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+# From the ground up: a file may include what is in its own folder, or in one that stands before it.
+ORDER = [
+    "src/base",
+    "src/os",
+    "src/elf",
+    "src/pools",
+    "src/pools/runtimes",
+    "src/limits",
+    "src/budget",
+    "src/advice",
+    "src/outside",
+    "src/tcm",
+    "src/govern/ledger",
+    "src/govern/patch",
+    "src/govern/grants",
+    "src/govern/teams",
+    "src/govern/spinning",
+    "src/govern/openblas_buffers",
+    "src/govern/gates",
+    "src/govern",
+    "src/watch",
+    "src/facts",
+    "src/death",
+    "src/control",
+    "src/agent",
+    "src/c_api",
+    "cli/shell",
+    "cli/screen",
+    "cli/start",
+    "cli/python",
+    "cli/outcome",
+    "cli/reach",
+    "cli/recording",
+    "cli/top",
+    "cli/commands",
+    "cli",
+]
+
+# Files that include one further down.
+UP = {
+    ("src/govern/govern.cpp", "src/postmortem/watch.h"),
+}
+
+# Files of one folder that include each other in a circle, a header and its source being one.
+CIRCLES = {
+    frozenset({"src/outside", "src/outside_module"}),
+    frozenset({"src/budget", "src/budget_survey"}),
+    frozenset({"src/limit", "src/match"}),
+    frozenset(
+        {"src/describe", "src/discover", "src/first_use", "src/pool", "src/govern/spin_word"}
+    ),
+    frozenset({"src/govern/hook", "src/govern/hook_lock"}),
+    frozenset({"src/govern/dead_workers", "src/govern/gate_libgomp"}),
+    frozenset({"src/govern/ledger_holders", "src/govern/ledger_shm"}),
+    frozenset({"cli/commands", "cli/help"}),
+    frozenset({"cli/report_reading", "cli/run_report"}),
+    frozenset({"cli/control_client", "cli/process_name", "cli/process_watch", "cli/question"}),
+}
+
+# Headers and sources that share their name with others elsewhere.
+SAME_FILE = {"budget", "doctor", "govern", "limit", "plan"}
+
+# Types of the core that share their name with others, and how many there are.
+SAME_TYPE = {
+    "Caller": 2,
+    "Copy": 8,
+    "Counts": 2,
+    "File": 4,
+    "Held": 4,
+    "Hold": 2,
+    "Kind": 4,
+    "Look": 2,
+    "Open": 3,
+    "Origin": 2,
+    "Passage": 2,
+    "Place": 3,
+    "Plan": 2,
+    "Pool": 2,
+    "Program": 2,
+    "Reader": 2,
+    "Region": 3,
+    "Relocations": 2,
+    "Replaced": 2,
+    "Report": 2,
+    "Request": 2,
+    "Slot": 10,
+    "State": 6,
+    "ThreadState": 3,
+}
+
+# Modules of Python that import each other in a circle.
+PYTHON_CIRCLES: set[frozenset[str]] = set()
+
+# A header and its source count as one.
+MOST_IN_A_FOLDER = 16
+
+# Where the loose files are going.
+LOOSE = """
+src/base: src/error src/text src/fixed_text src/json src/json_reader src/cpuset
+  src/govern/ledger_clock
+src/elf: src/elf_reader
+src/pools: src/pool src/entry src/first_use src/discover src/describe src/format
+  src/govern/spin_word src/govern/module_names
+src/pools/runtimes: src/runtimes/arrow src/runtimes/blis src/runtimes/flexiblas
+  src/runtimes/libgomp src/runtimes/libiomp src/runtimes/libomp src/runtimes/mkl
+  src/runtimes/numba src/runtimes/openblas src/runtimes/openmp_icv src/runtimes/table
+  src/runtimes/tbb
+src/limits: src/limit src/match
+src/budget: src/budget src/budget_cgroup src/budget_cgroup_parse src/budget_json
+  src/budget_scheduler src/budget_survey src/budget_topology src/binding
+src/advice: src/plan src/plan_json src/doctor src/caller_slots src/kernels
+src/outside: src/outside src/outside_module
+src/facts: src/patient src/plan_input src/forked
+src/watch: src/observe/tasks src/observe/thread_origin src/observe/sample
+src/death: src/postmortem/death src/postmortem/dispositions src/postmortem/folder
+  src/postmortem/machine_state src/postmortem/report src/postmortem/scene src/postmortem/watch
+src/c_api: src/c_api
+src/govern/ledger: src/govern/ledger src/govern/ledger_holders src/govern/ledger_identity
+  src/govern/ledger_layout src/govern/ledger_protocol src/govern/ledger_shm
+  src/govern/ledger_snapshot src/govern/local_claim src/govern/recent_callers
+src/govern/patch: src/govern/hook src/govern/hook_lock src/govern/slots src/govern/code
+  src/govern/code_aarch64 src/govern/code_x86_64 src/govern/code_ranges src/govern/loads
+src/govern/grants: src/govern/gate src/govern/granter src/govern/try_grants src/govern/run_queue
+  src/govern/mask_watch
+src/govern/teams: src/govern/bends src/govern/bend_name src/govern/bend_table
+  src/govern/installed_version src/govern/team_bounds src/govern/thread_caps
+src/govern/spinning: src/govern/idle_pools src/govern/spin_token src/govern/waiting
+src/govern/openblas_buffers: src/govern/arena src/govern/buffers
+src/govern/gates: src/govern/gate_kmp src/govern/gate_libgomp src/govern/gate_openblas
+  src/govern/gate_tbb src/govern/dead_workers src/govern/start_bound
+src/govern: src/agent/other_copy
+cli/commands: cli/budget cli/completion cli/doctor cli/env cli/govern cli/info cli/limit
+  cli/manual cli/plan cli/record cli/run cli/top cli/info_machine cli/info_modules
+  cli/info_process
+cli/shell: cli/output cli/exit_codes cli/commands cli/help cli/completion_scripts cli/spelling
+  cli/show_manual cli/machine_choice cli/process_choice
+cli/screen: cli/layout cli/row_table cli/pool_table cli/finding_list cli/keys cli/terminal
+cli/start: cli/thread_variables cli/shell_lines cli/project cli/library cli/ranks cli/target
+  cli/run_child
+cli/python: cli/import_child cli/import_modules cli/import_script cli/records
+cli/outcome: cli/captured_run cli/watched_run cli/try_bend cli/output_difference cli/run_report
+  cli/report_reading
+cli/reach: cli/control_client cli/question cli/way_in cli/force cli/process_watch cli/process_name
+cli/recording: cli/recorder cli/recording cli/record_files cli/timeline cli/timeline_svg
+  cli/trace_events cli/thread_kind
+cli/top: cli/top_advice cli/top_picture cli/top_screen cli/top_session cli/top_tables
+  cli/top_verdict cli/limit_prompt cli/process_order
+"""
+
+
+def loose() -> dict[str, str]:
+    rooms: dict[str, str] = {}
+    for folder, names in re.findall(r"^(\S+):((?: \S+|\n  \S+)+)", LOOSE, re.M):
+        rooms |= dict.fromkeys(names.split(), folder)
+    return rooms
+
+
+ROOMS = loose()
+
+
+@cache
+def sources() -> list[Path]:
+    """Headers and sources of the core and the command line."""
+    found = [file for top in ("src", "cli") for file in (ROOT / top).rglob("*.*")]
+    return sorted(file for file in found if file.suffix in (".c", ".cpp", ".h"))
+
+
+def shown(file: Path) -> str:
+    return file.relative_to(ROOT).as_posix()
+
+
+def unit(file: Path) -> str:
+    """A header and its source."""
+    return shown(file.with_suffix(""))
+
+
+def folder(file: Path) -> str:
+    return ROOMS.get(unit(file)) or shown(file.parent)
+
+
+@cache
+def included(file: Path) -> list[Path]:
+    """The files of the core and the command line that this one includes."""
+    found = []
+    for name in re.findall(r'^\s*#include "([^"]+)"', file.read_text(), re.M):
+        places = [top / name for top in (file.parent, ROOT / "src", ROOT / "cli", ROOT / "include")]
+        there = [Path(normpath(place)) for place in places if place.exists()]
+        assert there, f'{shown(file)} includes "{name}", which is nowhere'
+        if there[0].parent != ROOT / "include":
+            found.append(there[0])
+    return found
+
+
+def circles(graph: Mapping[str, Iterable[str]]) -> set[frozenset[str]]:
+    def reach(start: str) -> set[str]:
+        found: set[str] = set()
+        waiting = [start]
+        while waiting:
+            new = set(graph.get(waiting.pop(), ())) - found
+            found |= new
+            waiting += new
+        return found
+
+    reached = {name: reach(name) for name in graph}
+    return {
+        frozenset(other for other in reached[name] if name in reached.get(other, ()))
+        for name in graph
+        if name in reached[name]
+    }
+
+
+def test_every_folder_has_its_place() -> None:
+    assert sorted({folder(file) for file in sources()}) == sorted(ORDER)
+
+
+def test_includes_run_down() -> None:
+    up = {
+        (shown(file), shown(other))
+        for file in sources()
+        for other in included(file)
+        if ORDER.index(folder(other)) > ORDER.index(folder(file))
+    }
+    assert up == UP
+
+
+def test_no_circle_of_includes() -> None:
+    graph: dict[str, set[str]] = defaultdict(set)
+    for file in sources():
+        graph[unit(file)] |= {unit(other) for other in included(file)} - {unit(file)}
+    assert circles(graph) == CIRCLES
+
+
+def test_a_folder_can_be_taken_in_at_a_look() -> None:
+    sizes = Counter(folder(file) for file in {file.with_suffix("") for file in sources()})
+    assert {name: size for name, size in sizes.items() if size > MOST_IN_A_FOLDER} == {}
+
+
+def test_no_file_name_twice() -> None:
+    names = Counter(Path(name).name for name in {unit(file) for file in sources()})
+    assert {name for name, times in names.items() if times > 1} == SAME_FILE
+
+
+def test_no_type_name_twice() -> None:
+    head = re.compile(
+        r"^\s*(?:struct|class|union|enum(?: class)?)\s+(?:alignas\([^)]*\)\s+)?(\w+)"
+        r"(?:\s+final)?\s*(?::[^;(){}]*)?\{",
+        re.M,
+    )
+    names = Counter(
+        name
+        for file in sources()
+        if file.is_relative_to(ROOT / "src")
+        for name in head.findall(re.sub(r"//.*", "", file.read_text()))
+    )
+    assert {name: times for name, times in names.items() if times > 1} == SAME_TYPE
+
+
+def imports(file: Path) -> set[str]:
+    """The modules of corewise that this one imports when it is imported itself."""
+    package = ROOT / "python"
+    parts = file.relative_to(package).with_suffix("").parts
+    found: set[str] = set()
+
+    def module(*names: str) -> str | None:
+        path = package.joinpath(*names)
+        if (path / "__init__.py").exists():
+            return ".".join(names)
+        there = any(path.with_suffix(suffix).exists() for suffix in (".py", ".pyi"))
+        return ".".join(names) if there else None
+
+    def visit(node: ast.AST) -> None:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            return
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            return
+        wanted: list[tuple[str, ...]] = []
+        if isinstance(node, ast.Import):
+            wanted = [tuple(name.name.split(".")) for name in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            above = parts[: len(parts) - node.level] if node.level else ()
+            source = (*above, *(node.module.split(".") if node.module else ()))
+            # A name is a module of the package, or something in the package's own.
+            wanted = [
+                (*source, name.name) if module(*source, name.name) else source
+                for name in node.names
+            ]
+        found.update(filter(None, (module(*names) for names in wanted if names[0] == "corewise")))
+        for child in ast.iter_child_nodes(node):
+            visit(child)
+
+    visit(ast.parse(file.read_text()))
+    return found
+
+
+def test_no_circle_of_imports() -> None:
+    graph = {}
+    for file in sorted((ROOT / "python/corewise").rglob("*.py")):
+        name = ".".join(file.relative_to(ROOT / "python").with_suffix("").parts)
+        graph[name.removesuffix(".__init__")] = imports(file)
+    assert circles(graph) == PYTHON_CIRCLES
