@@ -13,8 +13,8 @@
 #include <cstdlib>
 #include <string>
 
-#include "discover.h"
 #include "os/os.h"
+#include "pools/discover.h"
 
 namespace {
 

@@ -1,13 +1,13 @@
 // corewise budget: the CPUs that are really ours, and who says so.
-#include "budget.h"
+#include "budget/budget.h"
 
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "commands.h"
 #include "exit_codes.h"
 #include "layout.h"
 #include "machine_choice.h"
-#include "text.h"
 
 namespace corewise::cli {
 namespace {

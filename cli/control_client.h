@@ -3,8 +3,8 @@
 
 #include <string>
 
-#include "error.h"
-#include "json_reader.h"
+#include "base/error.h"
+#include "base/json_reader.h"
 
 namespace corewise::cli {
 

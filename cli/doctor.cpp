@@ -1,5 +1,5 @@
 // corewise doctor: what is wrong with the thread pools of a program, why, and what to do.
-#include "doctor.h"
+#include "advice/doctor.h"
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -16,12 +16,12 @@
 #include "commands.h"
 #include "control_client.h"
 #include "exit_codes.h"
+#include "facts/patient.h"
 #include "finding_list.h"
 #include "govern/hold.h"
 #include "govern/ledger_holders.h"
 #include "import_modules.h"
 #include "library.h"
-#include "patient.h"
 #include "postmortem/death.h"
 #include "process_choice.h"
 #include "watched_run.h"

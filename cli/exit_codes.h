@@ -3,7 +3,7 @@
 
 #include <array>
 
-#include "error.h"
+#include "base/error.h"
 
 namespace corewise::cli {
 

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "advice/doctor.h"
 #include "commands.h"
-#include "doctor.h"
 
 namespace corewise::cli {
 

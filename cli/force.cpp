@@ -8,9 +8,9 @@
 #include <string>
 #include <system_error>
 
-#include "json.h"
-#include "match.h"
-#include "outside.h"
+#include "base/json.h"
+#include "limits/match.h"
+#include "outside/process.h"
 
 namespace corewise::cli {
 namespace {

@@ -3,9 +3,9 @@
 
 #include <vector>
 
+#include "base/error.h"
 #include "control_client.h"
-#include "error.h"
-#include "limit.h"
+#include "limits/limit.h"
 
 namespace corewise::cli {
 

@@ -3,10 +3,10 @@
 
 #include <optional>
 
+#include "base/json.h"
 #include "commands.h"
 #include "control_client.h"
 #include "exit_codes.h"
-#include "json.h"
 #include "process_choice.h"
 #include "thread_variables.h"
 

@@ -4,11 +4,11 @@
 #include <algorithm>
 #include <string>
 
-#include "budget.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "budget/budget.h"
 #include "exit_codes.h"
 #include "info.h"
-#include "json.h"
-#include "text.h"
 #include "thread_variables.h"
 
 namespace corewise::cli {

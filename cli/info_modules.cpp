@@ -1,10 +1,10 @@
 // corewise info --import: the pools that Python modules bring.
 #include <fmt/format.h>
 
+#include "base/json.h"
 #include "exit_codes.h"
 #include "import_modules.h"
 #include "info.h"
-#include "json.h"
 
 namespace corewise::cli {
 namespace {

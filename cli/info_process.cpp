@@ -6,10 +6,10 @@
 
 #include "control_client.h"
 #include "exit_codes.h"
-#include "format.h"
 #include "info.h"
 #include "layout.h"
 #include "pool_table.h"
+#include "pools/format.h"
 #include "thread_variables.h"
 
 namespace corewise::cli {

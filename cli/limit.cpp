@@ -1,19 +1,19 @@
 // corewise limit: fewer threads for the pools of a process that runs.
-#include "limit.h"
+#include "limits/limit.h"
 
 #include <fmt/format.h>
 
 #include <optional>
 
+#include "base/json.h"
+#include "base/text.h"
 #include "commands.h"
 #include "control_client.h"
 #include "exit_codes.h"
 #include "force.h"
-#include "json.h"
 #include "layout.h"
-#include "pool.h"
+#include "pools/pool.h"
 #include "process_choice.h"
-#include "text.h"
 #include "thread_variables.h"
 
 namespace corewise::cli {

@@ -4,9 +4,9 @@
 
 #include <algorithm>
 
-#include "json.h"
-#include "pool.h"
-#include "text.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "pools/pool.h"
 #include "thread_variables.h"
 
 namespace corewise::cli {

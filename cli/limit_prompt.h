@@ -4,8 +4,8 @@
 #include <string>
 #include <string_view>
 
-#include "error.h"
-#include "json_reader.h"
+#include "base/error.h"
+#include "base/json_reader.h"
 
 namespace corewise::cli {
 

@@ -6,8 +6,8 @@
 #include <optional>
 #include <string>
 
-#include "budget.h"
-#include "error.h"
+#include "base/error.h"
+#include "budget/budget.h"
 
 namespace corewise::cli {
 

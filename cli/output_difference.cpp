@@ -4,7 +4,7 @@
 #include <charconv>
 #include <cmath>
 
-#include "text.h"
+#include "base/text.h"
 
 namespace corewise::cli {
 namespace {

@@ -1,16 +1,16 @@
 // corewise plan: the budget divided over processes x OpenMP x BLAS.
-#include "plan.h"
+#include "advice/plan.h"
 
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "commands.h"
 #include "exit_codes.h"
+#include "facts/plan_input.h"
 #include "import_modules.h"
 #include "layout.h"
 #include "machine_choice.h"
-#include "plan_input.h"
 #include "shell_lines.h"
-#include "text.h"
 
 namespace corewise::cli {
 namespace {

@@ -7,7 +7,7 @@
 #include <optional>
 #include <string>
 
-#include "outside.h"
+#include "outside/process.h"
 
 namespace corewise::cli {
 

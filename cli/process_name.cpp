@@ -8,9 +8,9 @@
 #include <span>
 #include <string_view>
 
+#include "base/text.h"
 #include "os/os.h"
 #include "process_watch.h"
-#include "text.h"
 
 namespace corewise::cli {
 namespace {

@@ -10,15 +10,15 @@
 #include <set>
 #include <utility>
 
-#include "budget.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "budget/budget.h"
 #include "control/sockets.h"
 #include "govern/ledger_identity.h"
-#include "json.h"
 #include "os/machine.h"
 #include "os/os.h"
 #include "process_choice.h"
 #include "process_name.h"
-#include "text.h"
 
 namespace corewise::cli {
 namespace {

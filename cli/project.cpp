@@ -12,7 +12,7 @@
 #include <string_view>
 
 #include "output.h"
-#include "pool.h"
+#include "pools/pool.h"
 
 namespace corewise::cli {
 namespace {

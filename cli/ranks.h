@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "budget.h"
+#include "budget/budget.h"
 
 namespace corewise::cli {
 

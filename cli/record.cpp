@@ -14,7 +14,8 @@
 #include <string_view>
 #include <thread>
 
-#include "budget.h"
+#include "base/text.h"
+#include "budget/budget.h"
 #include "commands.h"
 #include "exit_codes.h"
 #include "library.h"
@@ -26,7 +27,6 @@
 #include "recorder.h"
 #include "run_child.h"
 #include "target.h"
-#include "text.h"
 
 namespace corewise::cli {
 namespace {

@@ -8,12 +8,12 @@
 #include <array>
 #include <cmath>
 
+#include "base/json.h"
+#include "base/text.h"
 #include "control_client.h"
-#include "json.h"
 #include "os/os.h"
 #include "process_watch.h"
 #include "recording.h"
-#include "text.h"
 
 namespace corewise::cli {
 namespace {

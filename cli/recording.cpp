@@ -4,8 +4,8 @@
 
 #include <algorithm>
 
-#include "json_reader.h"
-#include "text.h"
+#include "base/json_reader.h"
+#include "base/text.h"
 
 namespace corewise::cli {
 namespace {

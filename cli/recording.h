@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-#include "error.h"
-#include "json_reader.h"
+#include "base/error.h"
+#include "base/json_reader.h"
 
 namespace corewise::cli {
 

@@ -5,8 +5,8 @@
 #include <string_view>
 #include <vector>
 
-#include "doctor.h"
-#include "plan.h"
+#include "advice/doctor.h"
+#include "advice/plan.h"
 #include "pool_table.h"
 
 namespace corewise::cli {

@@ -5,10 +5,10 @@
 #include <cstring>
 #include <utility>
 
+#include "base/json_reader.h"
+#include "base/text.h"
 #include "govern/bends.h"
-#include "json_reader.h"
 #include "process_choice.h"
-#include "text.h"
 
 namespace corewise::cli {
 namespace {

@@ -12,15 +12,16 @@
 #include <filesystem>
 #include <optional>
 
-#include "binding.h"
-#include "budget.h"
+#include "base/json.h"
+#include "base/text.h"
+#include "budget/binding.h"
+#include "budget/budget.h"
 #include "commands.h"
 #include "exit_codes.h"
 #include "govern/bend_name.h"
 #include "govern/idle_pools.h"
 #include "govern/own_budget.h"
 #include "govern/start_bound.h"
-#include "json.h"
 #include "library.h"
 #include "os/machine.h"
 #include "os/os.h"
@@ -29,7 +30,6 @@
 #include "run_child.h"
 #include "run_report.h"
 #include "target.h"
-#include "text.h"
 #include "thread_variables.h"
 #include "try_bend.h"
 

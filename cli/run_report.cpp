@@ -13,7 +13,7 @@
 #include <string_view>
 #include <utility>
 
-#include "json.h"
+#include "base/json.h"
 #include "os/os.h"
 #include "output.h"
 #include "report_reading.h"

@@ -1,6 +1,6 @@
 #include "thread_kind.h"
 
-#include "pool.h"
+#include "pools/pool.h"
 
 namespace corewise::cli {
 

@@ -8,9 +8,9 @@
 #include <charconv>
 #include <string_view>
 
-#include "json.h"
+#include "base/json.h"
 #include "output.h"
-#include "pool.h"
+#include "pools/pool.h"
 
 namespace corewise::cli {
 namespace {

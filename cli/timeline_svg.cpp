@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "text.h"
+#include "base/text.h"
 #include "thread_kind.h"
 
 namespace corewise::cli {

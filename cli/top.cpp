@@ -9,9 +9,9 @@
 #include <string_view>
 #include <thread>
 
+#include "base/text.h"
 #include "commands.h"
 #include "exit_codes.h"
-#include "text.h"
 #include "top_screen.h"
 #include "top_session.h"
 

@@ -9,9 +9,9 @@
 #include <utility>
 #include <vector>
 
+#include "base/text.h"
 #include "layout.h"
 #include "output.h"
-#include "text.h"
 #include "top_verdict.h"
 
 namespace corewise::cli {

@@ -6,8 +6,8 @@
 #include <array>
 #include <cmath>
 
+#include "base/text.h"
 #include "layout.h"
-#include "text.h"
 
 namespace corewise::cli {
 namespace {

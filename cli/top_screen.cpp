@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <array>
 
+#include "base/text.h"
 #include "layout.h"
-#include "text.h"
 #include "top_advice.h"
 #include "top_tables.h"
 #include "top_verdict.h"

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "text.h"
+#include "base/text.h"
 
 namespace corewise::cli {
 namespace {

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <utility>
 
-#include "json.h"
+#include "base/json.h"
 #include "recording.h"
 
 namespace corewise::cli {

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "json_reader.h"
+#include "base/json_reader.h"
 
 namespace corewise::cli {
 

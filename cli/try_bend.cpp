@@ -9,15 +9,15 @@
 #include <cstdlib>
 #include <utility>
 
+#include "base/json.h"
+#include "base/text.h"
 #include "captured_run.h"
 #include "exit_codes.h"
 #include "govern/bend_name.h"
 #include "govern/bends.h"
-#include "json.h"
 #include "output_difference.h"
 #include "run_child.h"
 #include "run_report.h"
-#include "text.h"
 
 namespace corewise::cli {
 namespace {

@@ -18,12 +18,12 @@
 #include <system_error>
 #include <thread>
 
+#include "base/text.h"
+#include "facts/patient.h"
 #include "finding_list.h"
 #include "import_script.h"
 #include "os/os.h"
-#include "patient.h"
 #include "records.h"
-#include "text.h"
 #include "thread_variables.h"
 
 namespace corewise::cli {

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "doctor.h"
-#include "error.h"
+#include "advice/doctor.h"
+#include "base/error.h"
 
 namespace corewise::cli {
 

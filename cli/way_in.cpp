@@ -13,13 +13,13 @@
 #include <system_error>
 #include <vector>
 
+#include "base/text.h"
 #include "control/sockets.h"
 #include "library.h"
 #include "os/os.h"
 #include "output.h"
 #include "process_choice.h"
 #include "run_child.h"
-#include "text.h"
 
 namespace corewise::cli {
 namespace {

@@ -22,19 +22,19 @@
 #include <utility>
 #include <vector>
 
-#include "../binding.h"
-#include "../control/server.h"
-#include "../discover.h"
-#include "../govern/dead_workers.h"
-#include "../govern/gate.h"
-#include "../govern/govern.h"
-#include "../json.h"
-#include "../os/confined.h"
-#include "../os/os.h"
-#include "../os/uncancelled.h"
-#include "../postmortem/watch.h"
+#include "base/json.h"
+#include "budget/binding.h"
 #include "children.h"
-#include "other_copy.h"
+#include "control/server.h"
+#include "govern/dead_workers.h"
+#include "govern/gate.h"
+#include "govern/govern.h"
+#include "govern/other_copy.h"
+#include "os/confined.h"
+#include "os/os.h"
+#include "os/uncancelled.h"
+#include "pools/discover.h"
+#include "postmortem/watch.h"
 #include "report_line.h"
 
 namespace corewise::agent {

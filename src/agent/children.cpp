@@ -13,8 +13,8 @@
 #include <cstring>
 #include <string_view>
 
-#include "../os/loadable.h"
-#include "../os/uncancelled.h"
+#include "os/loadable.h"
+#include "os/uncancelled.h"
 
 namespace corewise::agent {
 namespace {

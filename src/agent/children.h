@@ -5,7 +5,7 @@
 
 #include <vector>
 
-#include "../govern/hook.h"
+#include "govern/hook.h"
 
 namespace corewise::agent {
 

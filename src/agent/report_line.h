@@ -9,8 +9,8 @@
 #include <optional>
 #include <string_view>
 
-#include "../fixed_text.h"
-#include "../govern/gate.h"
+#include "base/fixed_text.h"
+#include "govern/gate.h"
 
 namespace corewise::agent {
 

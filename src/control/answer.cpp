@@ -5,14 +5,14 @@
 #include <algorithm>
 #include <vector>
 
-#include "../agent/other_copy.h"
-#include "../discover.h"
-#include "../format.h"
-#include "../govern/gate.h"
-#include "../govern/govern.h"
-#include "../json.h"
-#include "../match.h"
-#include "../observe/sample.h"
+#include "base/json.h"
+#include "govern/gate.h"
+#include "govern/govern.h"
+#include "govern/other_copy.h"
+#include "limits/match.h"
+#include "observe/sample.h"
+#include "pools/discover.h"
+#include "pools/format.h"
 #include "request.h"
 
 namespace corewise::control {

@@ -5,8 +5,8 @@
 #include <initializer_list>
 #include <optional>
 
-#include "../json_reader.h"
-#include "../text.h"
+#include "base/json_reader.h"
+#include "base/text.h"
 
 namespace corewise::control {
 namespace {

@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "../error.h"
-#include "../limit.h"
+#include "base/error.h"
+#include "limits/limit.h"
 
 namespace corewise::control {
 

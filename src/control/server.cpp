@@ -24,13 +24,13 @@
 #include <utility>
 #include <vector>
 
-#include "../govern/ledger_clock.h"
-#include "../os/confined.h"
-#include "../os/main_thread_exit.h"
-#include "../os/os.h"
-#include "../os/own_descriptor.h"
-#include "../os/uncancelled.h"
 #include "conversation.h"
+#include "govern/ledger_clock.h"
+#include "os/confined.h"
+#include "os/main_thread_exit.h"
+#include "os/os.h"
+#include "os/own_descriptor.h"
+#include "os/uncancelled.h"
 #include "sockets.h"
 
 namespace corewise::control {

@@ -13,7 +13,7 @@
 #include <optional>
 #include <string>
 
-#include "../error.h"
+#include "base/error.h"
 
 namespace corewise::control {
 

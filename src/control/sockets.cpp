@@ -15,9 +15,9 @@
 #include <optional>
 #include <string_view>
 
-#include "../os/os.h"
-#include "../os/private_folder.h"
-#include "../text.h"
+#include "base/text.h"
+#include "os/os.h"
+#include "os/private_folder.h"
 
 namespace corewise::control {
 namespace {

@@ -10,11 +10,11 @@
 #include <optional>
 #include <utility>
 
-#include "../elf_reader.h"
-#include "../os/patch.h"
 #include "buffers.h"
+#include "elf/elf_reader.h"
 #include "hook.h"
 #include "hook_lock.h"
+#include "os/patch.h"
 
 namespace corewise::govern::arena {
 namespace {

@@ -9,14 +9,14 @@
 #include <string_view>
 #include <utility>
 
-#include "../elf_reader.h"
-#include "../os/os.h"
-#include "../os/patch.h"
-#include "../os/program.h"
 #include "bend_name.h"
 #include "bend_table.h"
+#include "elf/elf_reader.h"
 #include "gate.h"
 #include "installed_version.h"
+#include "os/os.h"
+#include "os/patch.h"
+#include "os/program.h"
 
 namespace corewise::govern {
 namespace {

@@ -7,7 +7,7 @@
 #include <thread>
 #include <utility>
 
-#include "../os/patch.h"
+#include "os/patch.h"
 
 namespace corewise::govern::buffers {
 

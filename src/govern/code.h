@@ -17,7 +17,7 @@
 #include <span>
 #include <vector>
 
-#include "../error.h"
+#include "base/error.h"
 
 namespace corewise::govern::code {
 

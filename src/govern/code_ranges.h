@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "../os/os.h"
+#include "os/os.h"
 
 namespace corewise::govern {
 

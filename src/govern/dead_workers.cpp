@@ -12,10 +12,10 @@
 #include <optional>
 #include <span>
 
-#include "../os/os.h"
-#include "../os/patch.h"
 #include "gate.h"
 #include "gate_libgomp.h"
+#include "os/os.h"
+#include "os/patch.h"
 
 namespace corewise::govern::dead_workers {
 namespace {

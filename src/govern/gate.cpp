@@ -9,7 +9,7 @@
 #include <limits>
 #include <utility>
 
-#include "../os/os.h"
+#include "os/os.h"
 
 namespace corewise::govern::gate {
 namespace {

@@ -16,9 +16,9 @@
 #include <optional>
 #include <utility>
 
-#include "../os/machine.h"
 #include "bends.h"
 #include "gate.h"
+#include "os/machine.h"
 #include "team_bounds.h"
 #include "thread_caps.h"
 #include "waiting.h"

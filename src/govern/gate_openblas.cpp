@@ -11,13 +11,13 @@
 #include <span>
 #include <utility>
 
-#include "../discover.h"
-#include "../os/machine.h"
-#include "../os/os.h"
 #include "code_ranges.h"
 #include "gate.h"
 #include "idle_pools.h"
 #include "module_names.h"
+#include "os/machine.h"
+#include "os/os.h"
+#include "pools/discover.h"
 #include "spin_token.h"
 #include "start_bound.h"
 #include "thread_caps.h"

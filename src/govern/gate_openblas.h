@@ -18,9 +18,9 @@
 #include <string>
 #include <vector>
 
-#include "../pool.h"
 #include "arena.h"
 #include "hook.h"
+#include "pools/pool.h"
 
 namespace corewise::govern::openblas {
 

@@ -17,9 +17,9 @@
 #include <new>
 #include <string>
 
-#include "../tcm/tcm.h"
 #include "code_ranges.h"
 #include "gate.h"
+#include "tcm/tcm.h"
 
 // An arena's.
 struct cw_tcm_permit {

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "../os/os.h"
+#include "os/os.h"
 
 namespace corewise::govern::tbb {
 

@@ -9,13 +9,10 @@
 #include <utility>
 #include <vector>
 
-#include "../binding.h"
-#include "../discover.h"
-#include "../json.h"
-#include "../os/confined.h"
-#include "../postmortem/watch.h"
 #include "arena.h"
+#include "base/json.h"
 #include "bends.h"
+#include "budget/binding.h"
 #include "gate.h"
 #include "gate_openblas.h"
 #include "gate_tbb.h"
@@ -25,7 +22,10 @@
 #include "idle_pools.h"
 #include "ledger_clock.h"
 #include "loads.h"
+#include "os/confined.h"
 #include "own_budget.h"
+#include "pools/discover.h"
+#include "postmortem/watch.h"
 #include "thread_caps.h"
 #include "try_grants.h"
 #include "waiting.h"

@@ -11,11 +11,11 @@
 #include <string>
 #include <vector>
 
-#include "../error.h"
-#include "../limit.h"
+#include "base/error.h"
 #include "hold.h"
 #include "hook.h"
 #include "ledger.h"
+#include "limits/limit.h"
 
 namespace corewise::govern {
 

@@ -5,9 +5,6 @@
 #include <string_view>
 #include <utility>
 
-#include "../discover.h"
-#include "../os/program.h"
-#include "../runtimes/table.h"
 #include "arena.h"
 #include "dead_workers.h"
 #include "gate.h"
@@ -17,6 +14,9 @@
 #include "gate_tbb.h"
 #include "idle_pools.h"
 #include "module_names.h"
+#include "os/program.h"
+#include "pools/discover.h"
+#include "pools/runtimes/table.h"
 #include "waiting.h"
 
 namespace corewise::govern {

@@ -8,11 +8,11 @@
 #include <string_view>
 #include <vector>
 
-#include "../limit.h"
-#include "../match.h"
-#include "../pool.h"
 #include "hook.h"
 #include "ledger_layout.h"
+#include "limits/limit.h"
+#include "limits/match.h"
+#include "pools/pool.h"
 
 namespace corewise::govern {
 

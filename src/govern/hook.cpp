@@ -8,8 +8,8 @@
 #include <system_error>
 #include <utility>
 
-#include "../os/patch.h"
 #include "hook_lock.h"
+#include "os/patch.h"
 
 namespace corewise::govern {
 namespace {

@@ -19,8 +19,8 @@
 #include <utility>
 #include <vector>
 
-#include "../os/os.h"
 #include "code.h"
+#include "os/os.h"
 
 namespace corewise::os {
 class AddressSpace;

@@ -5,8 +5,8 @@
 #include <memory>
 #include <mutex>
 
-#include "../os/patch.h"
 #include "hook.h"
+#include "os/patch.h"
 
 namespace corewise::govern {
 

@@ -6,8 +6,8 @@
 #include <optional>
 #include <utility>
 
-#include "../discover.h"
-#include "../os/os.h"
+#include "os/os.h"
+#include "pools/discover.h"
 
 namespace corewise::govern::idle_pools {
 namespace {

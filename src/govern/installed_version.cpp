@@ -4,9 +4,9 @@
 #include <filesystem>
 #include <system_error>
 
-#include "../json_reader.h"
-#include "../os/os.h"
-#include "../text.h"
+#include "base/json_reader.h"
+#include "base/text.h"
+#include "os/os.h"
 
 namespace corewise::govern {
 namespace {

@@ -14,7 +14,7 @@
 #include <string>
 #include <vector>
 
-#include "../error.h"
+#include "base/error.h"
 #include "ledger_shm.h"
 #include "local_claim.h"
 #include "recent_callers.h"

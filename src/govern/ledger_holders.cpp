@@ -12,11 +12,11 @@
 #include <memory>
 #include <system_error>
 
-#include "../os/machine.h"
-#include "../os/os.h"
-#include "../text.h"
+#include "base/text.h"
 #include "ledger_identity.h"
 #include "ledger_shm.h"
+#include "os/machine.h"
+#include "os/os.h"
 
 namespace corewise::govern {
 namespace {

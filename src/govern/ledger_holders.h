@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "../doctor.h"
+#include "advice/doctor.h"
 
 namespace corewise::govern {
 

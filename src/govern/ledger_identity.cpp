@@ -11,8 +11,8 @@
 #include <charconv>
 #include <cstddef>
 
-#include "../os/confined.h"
-#include "../os/uncancelled.h"
+#include "os/confined.h"
+#include "os/uncancelled.h"
 
 namespace corewise::govern {
 namespace {

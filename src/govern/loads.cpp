@@ -2,9 +2,9 @@
 
 #include <atomic>
 
-#include "../os/os.h"
-#include "../os/uncancelled.h"
-#include "../pool.h"
+#include "os/os.h"
+#include "os/uncancelled.h"
+#include "pools/pool.h"
 
 namespace corewise::govern::loads {
 namespace {

@@ -6,8 +6,8 @@
 #include <atomic>
 #include <cstdint>
 
-#include "../os/machine.h"
 #include "ledger_layout.h"
+#include "os/machine.h"
 
 namespace corewise::govern {
 

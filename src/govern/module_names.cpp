@@ -2,8 +2,8 @@
 
 #include <vector>
 
-#include "../elf_reader.h"
-#include "../os/patch.h"
+#include "elf/elf_reader.h"
+#include "os/patch.h"
 
 namespace corewise::govern {
 

@@ -5,8 +5,8 @@
 #include <cstdint>
 #include <string>
 
-#include "../os/os.h"
-#include "../pool.h"
+#include "os/os.h"
+#include "pools/pool.h"
 
 namespace corewise::govern {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "../text.h"
+#include "base/text.h"
 
 namespace corewise::govern {
 namespace {

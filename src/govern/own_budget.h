@@ -8,7 +8,7 @@
 
 #include <string>
 
-#include "../budget.h"
+#include "budget/budget.h"
 
 namespace corewise::govern {
 

@@ -8,8 +8,8 @@
 #include <cerrno>
 #include <charconv>
 
-#include "../os/own_descriptor.h"
-#include "../os/uncancelled.h"
+#include "os/own_descriptor.h"
+#include "os/uncancelled.h"
 
 namespace corewise::govern {
 

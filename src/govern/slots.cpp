@@ -9,9 +9,9 @@
 #include <cstring>
 #include <utility>
 
-#include "../os/patch.h"
 #include "hook.h"
 #include "hook_lock.h"
+#include "os/patch.h"
 
 namespace corewise::govern {
 namespace {

@@ -5,10 +5,10 @@
 #include <cstring>
 #include <vector>
 
-#include "../discover.h"
-#include "../elf_reader.h"
-#include "../os/patch.h"
-#include "../pool.h"
+#include "elf/elf_reader.h"
+#include "os/patch.h"
+#include "pools/discover.h"
+#include "pools/pool.h"
 
 namespace corewise::govern {
 namespace {

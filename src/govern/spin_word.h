@@ -12,7 +12,7 @@
 #include <span>
 #include <string>
 
-#include "../error.h"
+#include "base/error.h"
 
 namespace corewise {
 struct Pool;

@@ -11,7 +11,7 @@
 #include <optional>
 #include <string>
 
-#include "../os/machine.h"
+#include "os/machine.h"
 
 namespace corewise::govern::start_bound {
 

@@ -4,9 +4,9 @@
 #include <array>
 #include <atomic>
 
-#include "../limit.h"
-#include "../os/os.h"
 #include "gate.h"
+#include "limits/limit.h"
+#include "os/os.h"
 
 namespace corewise::govern::thread_caps {
 namespace {

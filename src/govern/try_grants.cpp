@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string>
 
-#include "../text.h"
+#include "base/text.h"
 #include "ledger_layout.h"
 
 namespace corewise::govern {

@@ -5,7 +5,7 @@
 
 #include <string_view>
 
-#include "../error.h"
+#include "base/error.h"
 #include "gate.h"
 
 namespace corewise::govern {

@@ -16,8 +16,8 @@
 #include <cstdint>
 #include <optional>
 
-#include "../os/uncancelled.h"
 #include "gate.h"
+#include "os/uncancelled.h"
 #include "spin_word.h"
 
 namespace corewise::govern::waiting {

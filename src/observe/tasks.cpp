@@ -9,7 +9,7 @@
 #include <charconv>
 #include <optional>
 
-#include "../text.h"
+#include "base/text.h"
 
 namespace corewise::observe {
 namespace {

@@ -12,7 +12,7 @@
 #include <optional>
 #include <vector>
 
-#include "../discover.h"
+#include "pools/discover.h"
 
 namespace corewise::observe {
 namespace {

@@ -12,7 +12,7 @@
 #include <cstring>
 #include <string_view>
 
-#include "../text.h"
+#include "base/text.h"
 
 namespace corewise::os {
 namespace {

@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "../error.h"
+#include "base/error.h"
 
 namespace corewise::os {
 

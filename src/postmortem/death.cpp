@@ -8,13 +8,13 @@
 #include <system_error>
 #include <utility>
 
-#include "../caller_slots.h"
-#include "../govern/bends.h"
-#include "../json.h"
-#include "../json_reader.h"
-#include "../os/os.h"
-#include "../text.h"
+#include "advice/caller_slots.h"
+#include "base/json.h"
+#include "base/json_reader.h"
+#include "base/text.h"
 #include "folder.h"
+#include "govern/bends.h"
+#include "os/os.h"
 
 namespace corewise::postmortem {
 namespace {

@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
-#include "../doctor.h"
-#include "../error.h"
+#include "advice/doctor.h"
+#include "base/error.h"
 
 namespace corewise::postmortem {
 

@@ -9,10 +9,10 @@
 #include <string_view>
 #include <vector>
 
-#include "../govern/hook.h"
-#include "../os/os.h"
-#include "../os/patch.h"
-#include "../text.h"
+#include "base/text.h"
+#include "govern/hook.h"
+#include "os/os.h"
+#include "os/patch.h"
 
 namespace corewise::postmortem {
 namespace {

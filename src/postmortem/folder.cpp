@@ -16,8 +16,8 @@
 #include <utility>
 #include <vector>
 
-#include "../os/private_folder.h"
-#include "../text.h"
+#include "base/text.h"
+#include "os/private_folder.h"
 
 namespace corewise::postmortem {
 namespace {

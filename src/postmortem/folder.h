@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "../error.h"
+#include "base/error.h"
 
 namespace corewise::postmortem {
 

@@ -14,12 +14,12 @@
 #include <cstring>
 #include <string_view>
 
-#include "../fixed_text.h"
-#include "../govern/bends.h"
-#include "../govern/code.h"
-#include "../govern/gate.h"
-#include "../os/private_folder.h"
+#include "base/fixed_text.h"
+#include "govern/bends.h"
+#include "govern/code.h"
+#include "govern/gate.h"
 #include "machine_state.h"
+#include "os/private_folder.h"
 
 namespace corewise::postmortem {
 namespace {

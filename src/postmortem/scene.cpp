@@ -5,10 +5,10 @@
 
 #include <algorithm>
 
-#include "../discover.h"
-#include "../govern/module_names.h"
-#include "../json.h"
-#include "../runtimes/table.h"
+#include "base/json.h"
+#include "govern/module_names.h"
+#include "pools/discover.h"
+#include "pools/runtimes/table.h"
 
 namespace corewise::postmortem {
 namespace {

@@ -17,11 +17,11 @@
 #include <string_view>
 #include <utility>
 
-#include "../discover.h"
-#include "../os/confined.h"
-#include "../os/os.h"
 #include "dispositions.h"
 #include "folder.h"
+#include "os/confined.h"
+#include "os/os.h"
+#include "pools/discover.h"
 #include "report.h"
 #include "scene.h"
 

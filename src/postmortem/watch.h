@@ -9,7 +9,7 @@
 #include <optional>
 #include <string>
 
-#include "../error.h"
+#include "base/error.h"
 
 namespace corewise::postmortem {
 

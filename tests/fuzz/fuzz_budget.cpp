@@ -9,8 +9,8 @@
 #include <string_view>
 
 #include "../unit/map_machine.h"
-#include "budget.h"
-#include "text.h"
+#include "base/text.h"
+#include "budget/budget.h"
 
 using namespace corewise;
 

@@ -3,10 +3,10 @@
 #include <cstdlib>
 #include <string>
 
+#include "base/json.h"
+#include "base/json_reader.h"
 #include "control/conversation.h"
 #include "control/request.h"
-#include "json.h"
-#include "json_reader.h"
 
 using namespace corewise;
 

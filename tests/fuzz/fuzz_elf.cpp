@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <string>
 
-#include "elf_reader.h"
+#include "elf/elf_reader.h"
 
 namespace {
 

@@ -56,11 +56,17 @@ UP = {
 
 # Files of one folder that include each other in a circle, a header and its source being one.
 CIRCLES = {
-    frozenset({"src/outside", "src/outside_module"}),
-    frozenset({"src/budget", "src/budget_survey"}),
-    frozenset({"src/limit", "src/match"}),
+    frozenset({"src/outside/process", "src/outside/module"}),
+    frozenset({"src/budget/budget", "src/budget/survey"}),
+    frozenset({"src/limits/limit", "src/limits/match"}),
     frozenset(
-        {"src/describe", "src/discover", "src/first_use", "src/pool", "src/govern/spin_word"}
+        {
+            "src/pools/describe",
+            "src/pools/discover",
+            "src/pools/first_use",
+            "src/pools/pool",
+            "src/govern/spin_word",
+        }
     ),
     frozenset({"src/govern/hook", "src/govern/hook_lock"}),
     frozenset({"src/govern/dead_workers", "src/govern/gate_libgomp"}),
@@ -109,25 +115,11 @@ MOST_IN_A_FOLDER = 16
 
 # Where the loose files are going.
 LOOSE = """
-src/base: src/error src/text src/fixed_text src/json src/json_reader src/cpuset
-  src/govern/ledger_clock
-src/elf: src/elf_reader
-src/pools: src/pool src/entry src/first_use src/discover src/describe src/format
-  src/govern/spin_word src/govern/module_names
-src/pools/runtimes: src/runtimes/arrow src/runtimes/blis src/runtimes/flexiblas
-  src/runtimes/libgomp src/runtimes/libiomp src/runtimes/libomp src/runtimes/mkl
-  src/runtimes/numba src/runtimes/openblas src/runtimes/openmp_icv src/runtimes/table
-  src/runtimes/tbb
-src/limits: src/limit src/match
-src/budget: src/budget src/budget_cgroup src/budget_cgroup_parse src/budget_json
-  src/budget_scheduler src/budget_survey src/budget_topology src/binding
-src/advice: src/plan src/plan_json src/doctor src/caller_slots src/kernels
-src/outside: src/outside src/outside_module
-src/facts: src/patient src/plan_input src/forked
+src/base: src/govern/ledger_clock
+src/pools: src/govern/spin_word src/govern/module_names
 src/watch: src/observe/tasks src/observe/thread_origin src/observe/sample
 src/death: src/postmortem/death src/postmortem/dispositions src/postmortem/folder
   src/postmortem/machine_state src/postmortem/report src/postmortem/scene src/postmortem/watch
-src/c_api: src/c_api
 src/govern/ledger: src/govern/ledger src/govern/ledger_holders src/govern/ledger_identity
   src/govern/ledger_layout src/govern/ledger_protocol src/govern/ledger_shm
   src/govern/ledger_snapshot src/govern/local_claim src/govern/recent_callers
@@ -141,7 +133,6 @@ src/govern/spinning: src/govern/idle_pools src/govern/spin_token src/govern/wait
 src/govern/openblas_buffers: src/govern/arena src/govern/buffers
 src/govern/gates: src/govern/gate_kmp src/govern/gate_libgomp src/govern/gate_openblas
   src/govern/gate_tbb src/govern/dead_workers src/govern/start_bound
-src/govern: src/agent/other_copy
 cli/commands: cli/budget cli/completion cli/doctor cli/env cli/govern cli/info cli/limit
   cli/manual cli/plan cli/record cli/run cli/top cli/info_machine cli/info_modules
   cli/info_process

@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-#include "budget.h"
+#include "budget/budget.h"
 #include "machine_folder.h"
 #include "read_json.h"
 

@@ -1,7 +1,7 @@
-"""What becomes of calls that find all slots of OpenBLAS taken: src/caller_slots.h says it of each
-version, and this shows it of the wheels that are here, one call after another.
+"""What becomes of calls that find all slots of OpenBLAS taken: src/advice/caller_slots.h says it of
+each version, and this shows it of the wheels that are here, one call after another.
 
-A version that no longer breaks needs a row in src/caller_slots.cpp.
+A version that no longer breaks needs a row in src/advice/caller_slots.cpp.
 """
 
 from __future__ import annotations

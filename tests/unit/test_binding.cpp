@@ -4,8 +4,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "binding.h"
-#include "budget.h"
+#include "budget/binding.h"
+#include "budget/budget.h"
 #include "govern/mask_watch.h"
 #include "map_machine.h"
 

@@ -5,8 +5,8 @@
 #include <limits>
 #include <random>
 
-#include "budget.h"
-#include "budget_scheduler.h"
+#include "budget/budget.h"
+#include "budget/scheduler.h"
 #include "machine_folder.h"
 #include "map_machine.h"
 #include "read_json.h"

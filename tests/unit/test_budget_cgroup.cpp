@@ -1,7 +1,7 @@
 // The text formats of control groups, and the way from a mount to a cgroup.
 #include <doctest/doctest.h>
 
-#include "budget_cgroup.h"
+#include "budget/cgroup.h"
 
 using namespace corewise;
 using Kind = CgroupRoute::Kind;

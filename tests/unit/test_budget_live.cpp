@@ -11,7 +11,7 @@
 #include <string>
 #include <thread>
 
-#include "budget.h"
+#include "budget/budget.h"
 
 using namespace corewise;
 

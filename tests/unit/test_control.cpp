@@ -4,11 +4,11 @@
 
 #include <string>
 
+#include "base/json_reader.h"
 #include "control/conversation.h"
 #include "control/request.h"
 #include "control/server.h"
 #include "control/sockets.h"
-#include "json_reader.h"
 
 using namespace corewise;
 using control::Request;

@@ -3,8 +3,8 @@
 
 #include <random>
 
-#include "cpuset.h"
-#include "text.h"
+#include "base/cpuset.h"
+#include "base/text.h"
 
 using namespace corewise;
 

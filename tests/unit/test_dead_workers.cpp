@@ -7,10 +7,10 @@
 #include <array>
 #include <cerrno>
 
-#include "discover.h"
 #include "govern/dead_workers.h"
 #include "govern/gate.h"
 #include "os/patch.h"
+#include "pools/discover.h"
 
 using namespace corewise;
 using namespace corewise::govern;

@@ -1,8 +1,8 @@
 #include <dlfcn.h>
 #include <doctest/doctest.h>
 
-#include "describe.h"
-#include "discover.h"
+#include "pools/describe.h"
+#include "pools/discover.h"
 
 using namespace corewise;
 

@@ -3,9 +3,9 @@
 
 #include <algorithm>
 
-#include "caller_slots.h"
-#include "doctor.h"
-#include "plan.h"
+#include "advice/caller_slots.h"
+#include "advice/doctor.h"
+#include "advice/plan.h"
 
 using namespace corewise;
 

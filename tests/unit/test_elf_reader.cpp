@@ -8,8 +8,8 @@
 #include <iterator>
 #include <random>
 
-#include "discover.h"
-#include "elf_reader.h"
+#include "elf/elf_reader.h"
+#include "pools/discover.h"
 
 using namespace corewise;
 

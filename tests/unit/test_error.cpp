@@ -3,7 +3,7 @@
 #include <set>
 #include <string>
 
-#include "error.h"
+#include "base/error.h"
 
 using namespace corewise;
 

@@ -3,8 +3,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "entry.h"
-#include "first_use.h"
+#include "pools/entry.h"
+#include "pools/first_use.h"
 
 using namespace corewise;
 

@@ -6,7 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "forked.h"
+#include "facts/forked.h"
 
 using namespace corewise;
 

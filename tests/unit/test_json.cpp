@@ -2,7 +2,7 @@
 
 #include <limits>
 
-#include "json.h"
+#include "base/json.h"
 
 using corewise::Json;
 

@@ -2,8 +2,8 @@
 
 #include <string>
 
-#include "json.h"
-#include "json_reader.h"
+#include "base/json.h"
+#include "base/json_reader.h"
 
 using namespace corewise;
 

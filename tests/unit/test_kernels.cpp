@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
 
-#include "kernels.h"
+#include "advice/kernels.h"
 #include "map_machine.h"
 
 using namespace corewise;

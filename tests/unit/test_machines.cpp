@@ -1,7 +1,7 @@
 // Every machine of tests/recorded gets the answer that a person worked out for it.
 #include <doctest/doctest.h>
 
-#include "budget.h"
+#include "budget/budget.h"
 #include "machine_folder.h"
 #include "read_json.h"
 

@@ -1,8 +1,8 @@
 #include <dlfcn.h>
 #include <doctest/doctest.h>
 
-#include "discover.h"
-#include "match.h"
+#include "limits/match.h"
+#include "pools/discover.h"
 
 using namespace corewise;
 

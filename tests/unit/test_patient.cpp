@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "patient.h"
+#include "facts/patient.h"
 
 using namespace corewise;
 

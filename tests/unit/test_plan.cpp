@@ -4,8 +4,8 @@
 #include <limits>
 #include <random>
 
-#include "caller_slots.h"
-#include "plan.h"
+#include "advice/caller_slots.h"
+#include "advice/plan.h"
 #include "read_json.h"
 
 using namespace corewise;

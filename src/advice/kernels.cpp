@@ -1,0 +1,69 @@
+#include "kernels.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/text.h"
+
+namespace corewise {
+namespace {
+
+struct Kernels {
+  const char* name;
+  int level;
+};
+
+// driver/others/dynamic.c
+constexpr std::array<Kernels, 24> kKernels = {{
+    {"SkylakeX", 5},   {"Cooperlake", 5},  {"SapphireRapids", 5}, {"Haswell", 4},
+    {"Zen", 4},        {"Excavator", 4},   {"Sandybridge", 3},    {"Bulldozer", 3},
+    {"Piledriver", 3}, {"Steamroller", 3}, {"Nehalem", 2},        {"Penryn", 1},
+    {"Dunnington", 1}, {"Core2", 1},       {"Prescott", 1},       {"Atom", 1},
+    {"Nano", 1},       {"Opteron", 1},     {"Opteron_SSE3", 1},   {"Barcelona", 1},
+    {"Bobcat", 1},     {"Katmai", 1},      {"Coppermine", 1},     {"Northwood", 1},
+}};
+
+bool same_letters(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [&](char x, char y) { return lower(x) == lower(y); });
+}
+
+bool has_words(std::string_view line, std::initializer_list<std::string_view> words) {
+  return std::all_of(words.begin(), words.end(), [&](std::string_view word) {
+    for (std::string_view rest = line; !rest.empty();) {
+      if (cut(rest, ' ') == word) return true;
+    }
+    return false;
+  });
+}
+
+}  // namespace
+
+int kernel_level(std::string_view name) {
+  const auto found = std::find_if(kKernels.begin(), kKernels.end(), [&](const Kernels& kernels) {
+    return same_letters(kernels.name, name);
+  });
+  return found == kKernels.end() ? 0 : found->level;
+}
+
+std::string best_kernels(const os::Machine& machine) {
+  const std::string text = machine.read("/proc/cpuinfo").text;
+  std::string_view flags;
+  bool amd = false;
+  for (std::string_view rest = text; !rest.empty() && flags.empty();) {
+    std::string_view value = cut(rest, '\n');
+    const std::string_view name = trim(cut(value, ':'));
+    if (name == "vendor_id") amd = trim(value) == "AuthenticAMD";
+    if (name == "flags") flags = value;
+  }
+  if (flags.empty()) return {};
+  if (has_words(flags, {"avx512f", "avx512dq", "avx512cd", "avx512bw", "avx512vl"})) {
+    return "SkylakeX";
+  }
+  if (has_words(flags, {"avx2", "fma"})) return amd ? "Zen" : "Haswell";
+  if (has_words(flags, {"avx"})) return amd ? "Bulldozer" : "Sandybridge";
+  return has_words(flags, {"sse4_2"}) ? "Nehalem" : "Prescott";
+}
+
+}  // namespace corewise

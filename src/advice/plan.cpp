@@ -1,0 +1,239 @@
+// See plan.h.
+#include "plan.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "base/text.h"
+#include "caller_slots.h"
+
+namespace corewise {
+namespace {
+
+constexpr const char* kWish = "your wish";
+constexpr int kNoLimit = std::numeric_limits<int>::max();
+
+std::string count_of(int n, const char* one, const char* many) {
+  return std::to_string(n) + " " + (n == 1 ? one : many);
+}
+
+// An upper bound and the words for it, so that each number can say who chose it.
+struct Bound {
+  int most = kNoLimit;
+  std::string reason;
+
+  void tighten(int other, std::string why) {
+    if (other >= most) return;
+    most = other;
+    reason = std::move(why);
+  }
+};
+
+// What the pools present mean for the division.
+struct Pools {
+  bool openmp = true;  // there is, or may be, a level above BLAS
+  bool blas = true;
+  Bound openmp_ceiling;
+  Bound blas_ceiling;
+  std::vector<const PlanPool*> with_slots;  // the copies of OpenBLAS
+};
+
+Pools survey(const std::vector<PlanPool>& pools) {
+  Pools result;
+  if (pools.empty()) return result;
+  result.openmp = false;
+  result.blas = false;
+  int openmp_most = 0;
+  int blas_most = 0;
+  for (const PlanPool& pool : pools) {
+    const bool is_blas = pool.api == CW_API_BLAS;
+    (is_blas ? result.blas : result.openmp) = true;
+    // The level is as wide as its widest pool; the others are limited one by one.
+    int& most = is_blas ? blas_most : openmp_most;
+    most = std::max(most, pool.ceiling > 0 ? pool.ceiling : kNoLimit);
+    if (pool.caller_slots > 0) result.with_slots.push_back(&pool);
+  }
+  if (result.openmp) {
+    result.openmp_ceiling.tighten(openmp_most, "the most its pools were built for");
+  }
+  if (result.blas) result.blas_ceiling.tighten(blas_most, "the most its pools were built for");
+  return result;
+}
+
+std::optional<Error> check(const PlanInput& input) {
+  if (!std::isfinite(input.cpus) || input.cpus <= 0) {
+    return Error{CW_BAD_ARGUMENT,
+                 "A plan needs a budget above 0 CPUs, not " + format_cpus(input.cpus) + "."};
+  }
+  if (input.processes < 0 || input.processes > CW_MAX_THREADS) {
+    return Error{CW_BAD_COUNT, "A plan for " + std::to_string(input.processes) +
+                                   " processes makes no sense; give 1 to " +
+                                   std::to_string(CW_MAX_THREADS) + ", or 0 if not known."};
+  }
+  const std::array<std::pair<const char*, std::optional<int>>, 3> wishes = {
+      {{"processes", input.wishes.processes},
+       {"openmp", input.wishes.openmp},
+       {"blas", input.wishes.blas}}};
+  for (const auto& [name, wish] : wishes) {
+    if (wish && (*wish < 1 || *wish > CW_MAX_THREADS)) {
+      return Error{CW_BAD_COUNT, "The wish " + std::string(name) + "=" + std::to_string(*wish) +
+                                     " is not a count; give 1 to " +
+                                     std::to_string(CW_MAX_THREADS) + "."};
+    }
+  }
+  return std::nullopt;
+}
+
+PlanLevel choose_processes(const PlanInput& input, int floor) {
+  Bound bound;
+  if (input.processes > 0) {
+    bound.tighten(input.processes, "as many as the program starts");
+  } else if (!input.wishes.processes) {
+    bound.tighten(1, "not told how many; taken as one");
+  }
+  if (input.wishes.processes) bound.tighten(*input.wishes.processes, kWish);
+  const int wanted = bound.most;
+  bound.tighten(floor, count_of(wanted, "process", "processes") + " wanted; the budget holds " +
+                           std::to_string(floor) + " at once");
+  return {"processes", bound.most, std::move(bound.reason)};
+}
+
+std::string share_words(int share, int floor, const PlanLevel& processes) {
+  if (processes.count == 1) return "the whole budget";
+  return std::to_string(share) + " of " + std::to_string(floor) + " CPUs for each of " +
+         count_of(processes.count, "process", "processes");
+}
+
+std::string slots_words(const PlanPool& pool, const std::string& included) {
+  return pool.name + " holds " + count_of(pool.caller_slots, "call", "calls") + " at once, " +
+         included + " included";
+}
+
+// The OpenMP threads that may all call, beside so many workers, or those that run already.
+void fit_callers(Bound& openmp, const Pools& pools, int workers) {
+  for (const PlanPool* pool : pools.with_slots) {
+    const int held = std::max(workers, pool->workers);
+    openmp.tighten(callers_that_fit(pool->caller_slots, held),
+                   slots_words(*pool, held == 0 ? "one of each OpenMP thread"
+                                                : "its " + count_of(held, "worker", "workers")));
+  }
+}
+
+// A pool of so many threads that `callers` may all call it.
+void fit_workers(Bound& blas, const Pools& pools, int callers) {
+  for (const PlanPool* pool : pools.with_slots) {
+    blas.tighten(
+        std::max(1, pool->caller_slots - callers + 1),
+        slots_words(*pool, callers == 1 ? "one of each worker" : "one of each OpenMP thread"));
+  }
+}
+
+struct Inner {
+  PlanLevel openmp;
+  PlanLevel blas;
+};
+
+// The share of one process, OpenMP first.
+Inner openmp_first(const PlanInput& input, const Pools& pools, int share, std::string words) {
+  Bound openmp;
+  openmp.tighten(share, std::move(words));
+  if (input.wishes.openmp) openmp.tighten(*input.wishes.openmp, kWish);
+  openmp.tighten(pools.openmp_ceiling.most, pools.openmp_ceiling.reason);
+  fit_callers(openmp, pools, 0);
+
+  Bound blas;
+  if (!pools.blas) {
+    blas.tighten(1, "no BLAS pool is present");
+  } else if (!input.wishes.blas) {
+    blas.tighten(1, "each OpenMP thread makes its BLAS calls alone");
+  } else {
+    blas.tighten(*input.wishes.blas, kWish);
+    blas.tighten(share / openmp.most, "what OpenMP leaves of the share");
+    blas.tighten(pools.blas_ceiling.most, pools.blas_ceiling.reason);
+    fit_workers(blas, pools, openmp.most);
+  }
+  return {{"openmp", openmp.most, std::move(openmp.reason)},
+          {"blas", blas.most, std::move(blas.reason)}};
+}
+
+// The share of one process, BLAS first: it is alone, or the one the user named.
+Inner blas_first(const PlanInput& input, const Pools& pools, int share, std::string words) {
+  Bound blas;
+  blas.tighten(share, std::move(words));
+  if (input.wishes.blas) blas.tighten(*input.wishes.blas, kWish);
+  blas.tighten(pools.blas_ceiling.most, pools.blas_ceiling.reason);
+  fit_workers(blas, pools, 1);
+
+  Bound openmp;
+  if (!pools.openmp) {
+    openmp.tighten(1, "no OpenMP pool is present");
+  } else {
+    openmp.tighten(share / blas.most, "what BLAS leaves of the share");
+    openmp.tighten(pools.openmp_ceiling.most, pools.openmp_ceiling.reason);
+    fit_callers(openmp, pools, blas.most - 1);
+  }
+  return {{"openmp", openmp.most, std::move(openmp.reason)},
+          {"blas", blas.most, std::move(blas.reason)}};
+}
+
+// Pools that are neither OpenMP nor BLAS (oneTBB, Arrow, Numba) stand where OpenMP does.
+int count_for(const Plan& plan, Api api) {
+  return api == CW_API_BLAS ? plan.blas.count : plan.openmp.count;
+}
+
+// One value per name: where two runtimes read the same variable, the smaller.
+void fill_environment(Plan& plan, const std::vector<EnvVariable>& variables) {
+  for (const EnvVariable& variable : variables) {
+    const int value = count_for(plan, variable.api);
+    const auto same =
+        std::find_if(plan.environment.begin(), plan.environment.end(),
+                     [&](const PlanVariable& other) { return other.name == variable.name; });
+    if (same == plan.environment.end()) {
+      plan.environment.push_back({variable.name, value});
+    } else {
+      same->value = std::min(same->value, value);
+    }
+  }
+}
+
+void fill_limits(Plan& plan, const std::vector<PlanPool>& pools) {
+  for (const PlanPool& pool : pools) {
+    Bound threads;
+    threads.tighten(count_for(plan, pool.api), "the plan's");
+    if (pool.ceiling > 0) threads.tighten(pool.ceiling, "the most this pool was built for");
+    plan.limits.push_back(
+        {pool.name, pool.path, pool.api, threads.most, std::move(threads.reason)});
+  }
+}
+
+}  // namespace
+
+Result<Plan> make_plan(const PlanInput& input) {
+  if (auto error = check(input)) return *std::move(error);
+  Plan plan;
+  plan.cpus = input.cpus;
+  // A billionth of slack: 3 x (1/3) CPUs are one.
+  plan.floor = static_cast<int>(
+      std::clamp(std::floor(input.cpus + 1e-9), 1.0, static_cast<double>(CW_MAX_THREADS)));
+  plan.processes = choose_processes(input, plan.floor);
+  const int share = plan.floor / plan.processes.count;
+  const Pools pools = survey(input.pools);
+
+  const bool blas_alone = pools.blas && !pools.openmp;
+  const bool blas_named = pools.blas && input.wishes.blas && !input.wishes.openmp;
+  std::string words = share_words(share, plan.floor, plan.processes);
+  Inner inner = blas_alone || blas_named ? blas_first(input, pools, share, std::move(words))
+                                         : openmp_first(input, pools, share, std::move(words));
+  plan.openmp = std::move(inner.openmp);
+  plan.blas = std::move(inner.blas);
+  plan.threads = plan.processes.count * plan.openmp.count * plan.blas.count;
+  plan.unused = plan.floor - plan.threads;
+  fill_environment(plan, input.environment);
+  fill_limits(plan, input.pools);
+  return plan;
+}
+
+}  // namespace corewise

@@ -1,0 +1,127 @@
+// Reads the dynamic symbols of an ELF module, wherever its bytes are: in this process's memory, in
+// a file, or in the memory of another process. 64-bit little-endian modules; every offset and
+// count is checked against what is there, since files may be cut short or hostile.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "os/os.h"
+
+namespace corewise::elf {
+
+// Bytes by address. read() copies exactly n bytes or returns false and leaves out unspecified.
+class Bytes {
+ public:
+  virtual ~Bytes() = default;
+  virtual bool read(std::uint64_t address, void* out, std::size_t n) const = 0;
+};
+
+struct Symbol {
+  std::uint64_t value = 0;  // address in the file; add the load bias for the run-time address
+  std::uint64_t size = 0;
+  bool function = false;
+};
+
+// Finds symbols by name, through the GNU hash table, or the older one where that is missing.
+class Symbols {
+ public:
+  // From the dynamic section at `dynamic`. `bias` is what the loader added to the pointers it
+  // relocated (glibc rewrites d_ptr in memory; files hold them unrelocated).
+  static Result<Symbols> from_dynamic(const Bytes& bytes, std::uint64_t dynamic,
+                                      std::uint64_t bias);
+
+  std::optional<Symbol> find(std::string_view name) const;
+  std::string soname() const;
+
+  // Address in the file of the pointer through which the module calls a function of that name
+  // defined elsewhere.
+  std::optional<std::uint64_t> import_slot(std::string_view name) const;
+
+ private:
+  friend class File;
+  const Bytes* bytes_ = nullptr;
+  std::uint64_t bias_ = 0;
+  std::uint64_t symtab_ = 0;
+  std::uint64_t strtab_ = 0;
+  std::uint64_t strsz_ = 0;
+  std::uint64_t soname_ = 0;
+  bool has_soname_ = false;
+  std::uint64_t gnu_hash_ = 0;
+  std::uint64_t sysv_hash_ = 0;
+  std::uint32_t buckets_ = 0;
+  std::uint32_t symoffset_ = 0;
+  std::uint32_t bloom_words_ = 0;
+  std::uint32_t bloom_shift_ = 0;
+  std::uint32_t chains_ = 0;  // of the older table: also the number of symbols
+  struct Relocations {
+    std::uint64_t address = 0;
+    std::uint64_t size = 0;
+  };
+  Relocations plt_, data_;
+
+  std::uint64_t import_index(std::string_view name) const;
+  bool read_string_equals(std::uint64_t offset, std::string_view name) const;
+  std::optional<Symbol> symbol_at(std::uint32_t index, std::string_view name) const;
+  std::optional<Symbol> find_gnu(std::string_view name) const;
+  std::optional<Symbol> find_sysv(std::string_view name) const;
+  template <class T>
+  bool read(std::uint64_t address, T& out) const {
+    return bytes_->read(address, &out, sizeof(T));
+  }
+};
+
+// The memory of a module of this process, bounded by its readable segments.
+class LiveBytes final : public Bytes {
+ public:
+  explicit LiveBytes(const os::LoadedModule& module) : module_(module) {}
+  bool read(std::uint64_t address, void* out, std::size_t n) const override;
+
+ private:
+  const os::LoadedModule& module_;
+};
+
+// A module on disk. Reads on demand, so that a 500 MB library costs a few pages, and never maps
+// it: a file truncated under a mapping would kill us.
+class File final : public Bytes {
+ public:
+  static Result<File> open(const std::string& path);
+  File(File&& other) noexcept;
+  File& operator=(File&&) = delete;
+  ~File() override;
+
+  // By address in the file's own address space (program headers translate to offsets).
+  bool read(std::uint64_t address, void* out, std::size_t n) const override;
+  Result<Symbols> symbols() const;
+
+  // A part of the file that is mapped when it is loaded.
+  struct Load {
+    std::uint64_t address, offset, file_size;
+    bool executable, writable;
+  };
+  const std::vector<Load>& loads() const { return loads_; }
+  // False for a program without shared libraries: it has no dynamic symbols and needs none.
+  bool is_dynamic() const { return dynamic_ != 0; }
+
+  // A symbol of .symtab, which holds local names too where the file was not stripped.
+  std::optional<Symbol> find_local(std::string_view name) const;
+
+ private:
+  File() = default;
+  bool read_at(std::uint64_t offset, void* out, std::size_t n) const;
+
+  int fd_ = -1;
+  std::uint64_t file_size_ = 0;
+  std::uint64_t dynamic_ = 0;
+  std::uint64_t sections_ = 0;
+  std::uint16_t section_count_ = 0;
+  std::uint16_t section_size_ = 0;
+  std::vector<Load> loads_;
+};
+
+}  // namespace corewise::elf

@@ -1,0 +1,16 @@
+// What a plan must know, read from this process: its pools, and the variables of all runtimes.
+#pragma once
+
+#include <vector>
+
+#include "advice/plan.h"
+
+namespace corewise {
+
+// The pools that were found so far; synchronise() looks for more.
+std::vector<PlanPool> known_plan_pools();
+
+// Every variable that a runtime reads when it loads, in the order of the runtimes' table.
+std::vector<EnvVariable> runtime_variables();
+
+}  // namespace corewise

@@ -1,0 +1,48 @@
+#include "other_copy.h"
+
+#include <algorithm>
+#include <string>
+
+#include "elf/elf_reader.h"
+#include "os/os.h"
+#include "pools/discover.h"
+
+namespace corewise::agent {
+namespace {
+
+using ReportJson = std::size_t (*)(char*, std::size_t);
+constexpr const char* kReportJson = "cw_govern_report_json";
+
+bool is_ours(const os::LoadedModule& module) {
+  return module.contains(reinterpret_cast<std::uintptr_t>(&another_copy_governs));
+}
+
+bool governs(ReportJson report_json) {
+  // Room for what it may come to say between the two calls.
+  std::string text(report_json(nullptr, 0) + 4096, '\0');
+  text.resize(std::min(report_json(text.data(), text.size()), text.size()));
+  return text.find("\"governed\":true") != std::string::npos;
+}
+
+}  // namespace
+
+std::optional<Error> another_copy_governs() {
+  for (const os::LoadedModule& module : modules()) {
+    if (is_ours(module)) continue;
+    const os::Held held(module);
+    if (!held) continue;
+    const elf::LiveBytes bytes(module);
+    const auto symbols = elf::Symbols::from_dynamic(bytes, module.dynamic, module.base);
+    if (!symbols) continue;
+    const auto symbol = symbols->find(kReportJson);
+    if (!symbol) continue;
+    const auto address = module.base + static_cast<std::uintptr_t>(symbol->value);
+    if (!governs(reinterpret_cast<ReportJson>(address))) continue;
+    return Error{CW_NOT_AVAILABLE,
+                 "this process is governed already, by another copy of corewise, " + module.path +
+                     ": start it with the `corewise` of the same installation"};
+  }
+  return std::nullopt;
+}
+
+}  // namespace corewise::agent

@@ -1,0 +1,34 @@
+// Which rule of a limit speaks for a pool.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "limit.h"
+
+namespace corewise {
+
+using Pools = std::span<const Pool* const>;
+
+// Those that were discovered in this process.
+std::vector<const Pool*> discovered_pools();
+
+// Checks each rule's count and name; turns CW_MATCH_NAME into what the name means among these
+// pools: an API, a runtime, a file-name prefix, a file's name or its path. An Error names the
+// offending rule and what would be right.
+std::optional<Error> settle_names(std::vector<Rule>& rules, Pools pools);
+
+bool speaks_for(const Rule& rule, const Pool& pool);
+
+// The names of the rules that speak for none of these pools, as they were before `settled`.
+std::vector<std::string> names_without_pool(const std::vector<Rule>& asked,
+                                            const std::vector<Rule>& settled, Pools pools);
+
+// The count that the most specific matching rule gives the pool (file before prefix before
+// runtime before API before all; the tightest of equals); 0 if none matches.
+int wanted_by(const std::vector<Rule>& rules, const Pool& pool);
+
+}  // namespace corewise

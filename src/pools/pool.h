@@ -1,0 +1,201 @@
+// The vocabulary: module, runtime, pool. Everything that later stages say is said in these words.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/cpuset.h"
+#include "base/error.h"
+#include "corewise.h"
+#include "entry.h"
+#include "first_use.h"
+#include "govern/spin_word.h"
+
+namespace corewise {
+
+using Api = cw_api;
+using Scope = cw_scope;
+
+inline constexpr std::array<const char*, 5> kApiNames = {"openmp", "blas", "tbb", "arrow", "numba"};
+
+// Where a runtime was recognised: the addresses of the functions that prove and control it.
+// What slot i means is the runtime's own business (each file in runtimes/ names its slots).
+struct Proof {
+  std::array<std::uintptr_t, 13> at{};
+  std::string affix_prefix;  // "scipy_" of scipy_openblas_set_num_threads64_
+  std::string affix_suffix;  // "64_"
+};
+
+struct Runtime;
+
+// One runtime found in one loaded module. Created by describe, then immutable but for `state`: a
+// pool that has more to tell once it is used is replaced by a fuller one (discover.h).
+struct Pool {
+  std::uint32_t id = 0;
+  const Runtime* runtime = nullptr;
+  Proof proof;
+  Scope scope = CW_SCOPE_NONE;
+  int ceiling = 0;
+  int caller_slots = 0;
+  std::string prefix;
+  std::string path;  // links resolved, where the file is still there
+  std::string version;
+  std::string layer;
+  std::string architecture;
+  std::string detail;
+  bool may_use_fewer = false;  // than it is set to, without saying so (MKL_DYNAMIC)
+  std::uintptr_t base = 0;
+  std::string loader_path;  // the name that dlopen(RTLD_NOLOAD) knows the module by
+
+  // The setter of the count this pool goes by. Pools with equal, non-zero setters share one count
+  // (OpenBLAS over OpenMP and its OpenMP runtime): limiting either limits both.
+  std::uintptr_t counter = 0;
+
+  // What the runtime needs to undo a set (oneTBB's control object); guarded by limit.cpp's lock.
+  void* state = nullptr;
+
+  // Where the library keeps whether it was used; 0 if that is nowhere, or not known.
+  std::uintptr_t used_at = 0;
+  // What only the library itself can tell has been asked (Runtime::ask).
+  bool asked = false;
+
+  // The program has used the library, or asking changes nothing in it at any time.
+  bool may_be_asked() const;
+  // The count now, as the calling thread sees it, at least 1; nothing where the library does not
+  // tell, or where to ask would be its first use. Changes nothing.
+  std::optional<int> threads() const;
+  // The same without that care: for who is going to set it.
+  std::optional<int> ask_threads() const;
+  // `detail`, or where there is none why threads() is nothing.
+  const char* shown_detail() const;
+
+  template <class Function>
+  Function* call(std::size_t slot) const {
+    return reinterpret_cast<Function*>(proof.at[slot]);
+  }
+};
+
+// For the life of the object the calling thread may be inside any library's call: one that holds a
+// lock of its own there is not asked, since it would wait for itself.
+class AmidCall {
+ public:
+  AmidCall();
+  ~AmidCall();
+  AmidCall(const AmidCall&) = delete;
+  AmidCall& operator=(const AmidCall&) = delete;
+
+ private:
+  bool outer_;
+};
+
+bool is_amid_call();
+
+// Looks names up in a module that may be live, on disk, or in another process.
+class SymbolLookup {
+ public:
+  virtual ~SymbolLookup() = default;
+  // Run-time (or file) address of a dynamic symbol; 0 if absent.
+  virtual std::uintptr_t address(std::string_view name) const = 0;
+  // Where the module's own calls to a function that others define arrive; 0 if it makes none, or
+  // where that cannot be told (on disk, from outside).
+  virtual std::uintptr_t callee(std::string_view) const { return 0; }
+  // File name without folder, and DT_SONAME; for telling apart what symbols cannot, and for
+  // pools' names. Lower-cased.
+  virtual std::string file_name() const = 0;
+  virtual std::string soname() const = 0;
+};
+
+// A module of another process, as far as it shows without stopping it or running anything in it.
+class ModuleView {
+ public:
+  struct Place {
+    std::uintptr_t address = 0;  // 0: there is no such symbol
+    std::uint64_t size = 0;
+  };
+  virtual ~ModuleView() = default;
+  // Local symbols too, where the file was not stripped.
+  virtual Place variable(std::string_view name) const = 0;
+  // The unsigned number of `bytes` bytes that stands at a run-time address now.
+  virtual std::optional<std::uint64_t> number(std::uintptr_t address, std::size_t bytes) const = 0;
+  // The first string constant that begins so; empty if none.
+  virtual std::string constant(std::string_view beginning) const = 0;
+  // A variable of the environment that the process was started with; empty if unset.
+  virtual std::string started_with(std::string_view name) const = 0;
+};
+
+// A pool's count as seen from outside.
+struct Look {
+  int threads = 0;      // 0: cannot be told from outside
+  std::string unknown;  // and then why
+  // Where the library keeps the count of the whole process as an int, if a smaller one may be
+  // stored there at any time; 0: nowhere.
+  std::uintptr_t count_at = 0;
+};
+
+// Where an OpenMP runtime binds threads to CPUs.
+struct Places {
+  std::vector<CpuSet> all;  // empty: it binds nobody
+  int cpus = 0;             // how many the process had when the runtime was loaded
+};
+
+// An environment variable that the runtime reads when it loads. Which API's count it takes.
+struct EnvVariable {
+  const char* name;
+  Api api;
+};
+
+// A kind of thread pool library: one file in runtimes/, ending in one of these.
+struct Runtime {
+  const char* name;  // "openblas"
+  Api api;
+  std::span<const char* const> prefixes;  // lower-case file-name prefixes it goes by
+  std::span<const EnvVariable> environment;
+
+  // Fills proof if the module holds this runtime. Calls nothing in it, so it works from outside.
+  bool (*prove)(const SymbolLookup& symbols, Proof& proof);
+  // Fills what is known without using the library: it may call functions that only return what
+  // the library was built with, or that its constructors have prepared.
+  void (*describe)(Pool& pool);
+
+  // What follows a runtime may lack.
+
+  // Its functions may wait for a lock that it holds itself while it calls the loader.
+  bool locks = false;
+  // Whether the program has used the library yet. Calls nothing in it. Without it, asking changes
+  // nothing at any time.
+  Entry<Use(const Pool& pool)> used = nullptr;
+  // Fills what only the library, once used, can tell. Never called under a lock.
+  Entry<void(Pool& pool)> ask = nullptr;
+  // Threads now, as the calling thread sees it; below 1 when it does not tell.
+  Entry<int(const Pool& pool)> get = nullptr;
+  // Sets; the caller has checked the range and reads back after.
+  Entry<void(Pool& pool, int threads)> set = nullptr;
+  // What release() needs to know, taken before the first set. Without it get() tells it.
+  Entry<int(Pool& pool)> hold = nullptr;
+  // Undoes all sets since hold(), which returned `held`. Without it set(held) does it.
+  Entry<void(Pool& pool, int held)> release = nullptr;
+  // Fills what shows of a pool of another process, and its count. Without it: only that it is
+  // there.
+  Entry<Look(Pool& pool, const ModuleView& view)> look = nullptr;
+  // True if both are faces of one pool, so that it must be listed once. Without it: never.
+  Entry<bool(const Pool& pool, const Pool& known)> same = nullptr;
+
+  // Nothing, or missing, of an OpenMP runtime: it may bind the thread that starts its first region,
+  // and the question where would start it.
+  Entry<std::optional<Places>(const Pool& pool)> places = nullptr;
+
+  // Finds where the loaded library keeps how long its idle threads spin. CW_OK as an error: it has
+  // none that do. Without it: not known for this runtime.
+  Entry<Result<govern::SpinWord>(const Pool& pool)> spin_word = nullptr;
+};
+
+// Every runtime, in order of precedence (runtimes/table.cpp).
+std::span<const Runtime* const> runtimes();
+
+}  // namespace corewise

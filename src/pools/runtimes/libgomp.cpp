@@ -1,0 +1,95 @@
+// GNU libgomp. Wheels carry renamed copies; each copy is a pool of its own.
+#include <algorithm>
+#include <vector>
+
+#include "base/text.h"
+#include "openmp_icv.h"
+#include "os/machine.h"
+
+namespace corewise {
+namespace {
+
+constexpr const char* kPrefixes[] = {"libgomp"};
+
+// Beside those of every OpenMP runtime; since GCC 6.
+enum Slot : std::size_t { kPlaceCount = 8, kPlaceSize, kPlaceCpus, kCpus };
+
+bool prove(const SymbolLookup& symbols, Proof& proof) {
+  proof.at[kPlaceCount] = symbols.address("omp_get_num_places");
+  proof.at[kPlaceSize] = symbols.address("omp_get_place_num_procs");
+  proof.at[kPlaceCpus] = symbols.address("omp_get_place_proc_ids");
+  proof.at[kCpus] = symbols.address("omp_get_num_procs");
+  return openmp::prove(symbols, proof) && symbols.address("GOMP_parallel") != 0 &&
+         !openmp::is_llvm(symbols);
+}
+
+// All of it is settled by libgomp's constructor, which has run: the getters only read. Where there
+// are places, omp_get_num_procs() is how many CPUs its thread had then (config/linux/proc.c).
+std::optional<Places> places(const Pool& pool) {
+  for (const std::size_t slot : {kPlaceCount, kPlaceSize, kPlaceCpus, kCpus}) {
+    if (pool.proof.at[slot] == 0) return std::nullopt;
+  }
+  Places found;
+  const int count = pool.call<int()>(kPlaceCount)();
+  for (int place = 0; place < count; ++place) {
+    std::vector<int> numbers(
+        static_cast<std::size_t>(std::max(0, pool.call<int(int)>(kPlaceSize)(place))));
+    pool.call<void(int, int*)>(kPlaceCpus)(place, numbers.data());
+    CpuSet cpus;
+    for (const int cpu : numbers) {
+      if (cpu >= 0 && cpu < static_cast<int>(CpuSet::kCapacity)) {
+        cpus.add(static_cast<std::size_t>(cpu));
+      }
+    }
+    found.all.push_back(cpus);
+  }
+  found.cpus = pool.call<int()>(kCpus)();
+  return found;
+}
+
+// libgomp is always stripped, but its idle threads' turns are 300000 unless the environment says
+// otherwise, and the turns they get when there are more threads than cores, 100 or 1000, stand
+// beside them (libgomp/env.c). A user who chose is left alone; what `corewise run` set is not the
+// user's choice.
+Result<govern::SpinWord> spin_word(const Pool& pool) {
+  constexpr std::uint64_t kTurns = 300000;
+  constexpr std::uint64_t kBrief = 30000;
+  const os::LiveMachine machine;
+  const auto asked = machine.variable("GOMP_SPINCOUNT");
+  if (machine.variable("OMP_WAIT_POLICY")) return Error{CW_OK, {}};
+  if (asked && asked != machine.variable("COREWISE_SPINCOUNT")) return Error{CW_OK, {}};
+  const auto turns = asked ? parse_integer(*asked) : std::optional<std::int64_t>(kTurns);
+  if (!turns) return Error{CW_OK, {}};
+  const auto at = govern::word_by_value(
+      pool, static_cast<std::uint64_t>(*turns),
+      [](std::uint64_t throttled) { return throttled == 100 || throttled == 1000; });
+  if (at) return govern::SpinWord{*at, 8, kBrief};
+  return Error{CW_NOT_AVAILABLE, "the threads of " + pool.path +
+                                     " spin while they wait, whoever wants the CPUs: its spin "
+                                     "count was not found; start the program with "
+                                     "GOMP_SPINCOUNT=30000, or with 0 where it shares its CPUs"};
+}
+
+// Its constructor has read the variables: asking changes nothing.
+void describe(Pool& pool) {
+  openmp::describe(pool);
+  openmp::ask(pool);
+}
+
+}  // namespace
+
+const Runtime kLibgomp = {
+    .name = "libgomp",
+    .api = CW_API_OPENMP,
+    .prefixes = kPrefixes,
+    .environment = openmp::kEnvironment,
+    .prove = prove,
+    .describe = describe,
+    .get = openmp::get,
+    .set = openmp::set,
+    .look = openmp::look,
+    .places = places,
+    .spin_word = spin_word,
+};
+
+}  // namespace corewise
