@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "govern/ledger.h"
+#include "govern/ledger/ledger.h"
 
 namespace {
 

@@ -15,14 +15,14 @@
 
 #include "commands.h"
 #include "control_client.h"
+#include "death/death.h"
 #include "exit_codes.h"
 #include "facts/patient.h"
 #include "finding_list.h"
-#include "govern/hold.h"
-#include "govern/ledger_holders.h"
+#include "govern/ledger/ledger_holders.h"
+#include "govern/pool_policy.h"
 #include "import_modules.h"
 #include "library.h"
-#include "postmortem/death.h"
 #include "process_choice.h"
 #include "watched_run.h"
 

@@ -14,7 +14,7 @@
 #include "base/text.h"
 #include "budget/budget.h"
 #include "control/sockets.h"
-#include "govern/ledger_identity.h"
+#include "govern/ledger/ledger_identity.h"
 #include "os/machine.h"
 #include "os/os.h"
 #include "process_choice.h"

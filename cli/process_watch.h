@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
-#include "govern/ledger.h"
-#include "observe/tasks.h"
+#include "govern/ledger/ledger.h"
 #include "question.h"
+#include "watch/tasks.h"
 
 namespace corewise::cli {
 

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "observe/tasks.h"
+#include "watch/tasks.h"
 
 namespace corewise::cli {
 

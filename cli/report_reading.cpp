@@ -7,7 +7,7 @@
 
 #include "base/json_reader.h"
 #include "base/text.h"
-#include "govern/bends.h"
+#include "govern/teams/bends.h"
 #include "process_choice.h"
 
 namespace corewise::cli {

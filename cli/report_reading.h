@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "govern/gate.h"
+#include "govern/grants/gate.h"
 #include "run_report.h"
 
 namespace corewise::cli {

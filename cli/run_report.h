@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "govern/gate.h"
+#include "govern/grants/gate.h"
 
 namespace corewise::cli {
 

@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <memory>
 
-#include "govern/ledger_protocol.h"
-#include "govern/run_queue.h"
+#include "govern/grants/run_queue.h"
+#include "govern/ledger/ledger_protocol.h"
 #include "model.h"
 
 namespace corewise::simulate {

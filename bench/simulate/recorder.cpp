@@ -9,8 +9,8 @@
 #include <cstdint>
 #include <cstdio>
 
-#include "govern/gate.h"
 #include "govern/govern.h"
+#include "govern/grants/gate.h"
 
 namespace {
 

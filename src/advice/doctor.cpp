@@ -483,7 +483,7 @@ void ledger_holders(const Patient& patient, Findings& out) {
   }
 }
 
-// A governed child has teams of new threads (govern/dead_workers.h).
+// A governed child has teams of new threads (govern/gates/dead_workers.h).
 void fork_after_openmp(const Patient& patient, Findings& out) {
   const bool governed = std::ranges::all_of(patient.pools, [](const PoolFacts& pool) {
     return pool.runtime != "libgomp" || pool.governed;

@@ -54,7 +54,7 @@ struct PoolFacts {
   int spinning = 0;  // workers that ran though nobody was in a region or call; 0 also if not known
 };
 
-// A process in a ledger (govern/ledger_holders.h).
+// A process in a ledger (govern/ledger/ledger_holders.h).
 struct Holder {
   enum class State { kRuns, kStopped, kFrozen, kGone };
   int pid = 0;

@@ -26,15 +26,15 @@
 #include "budget/binding.h"
 #include "children.h"
 #include "control/server.h"
-#include "govern/dead_workers.h"
-#include "govern/gate.h"
+#include "death/watch.h"
+#include "govern/gates/dead_workers.h"
 #include "govern/govern.h"
+#include "govern/grants/gate.h"
 #include "govern/other_copy.h"
 #include "os/confined.h"
 #include "os/os.h"
 #include "os/uncancelled.h"
 #include "pools/discover.h"
-#include "postmortem/watch.h"
 #include "report_line.h"
 
 namespace corewise::agent {

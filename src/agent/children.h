@@ -5,7 +5,7 @@
 
 #include <vector>
 
-#include "govern/hook.h"
+#include "govern/patch/hook.h"
 
 namespace corewise::agent {
 

@@ -10,7 +10,7 @@
 #include <string_view>
 
 #include "base/fixed_text.h"
-#include "govern/gate.h"
+#include "govern/grants/gate.h"
 
 namespace corewise::agent {
 

@@ -17,19 +17,19 @@
 #include "control/server.h"
 #include "control/sockets.h"
 #include "corewise.h"
+#include "death/death.h"
+#include "death/watch.h"
 #include "elf/elf_reader.h"
 #include "facts/patient.h"
 #include "facts/plan_input.h"
 #include "govern/govern.h"
 #include "govern/other_copy.h"
 #include "limits/limit.h"
-#include "observe/sample.h"
 #include "os/uncancelled.h"
 #include "pools/describe.h"
 #include "pools/discover.h"
 #include "pools/format.h"
-#include "postmortem/death.h"
-#include "postmortem/watch.h"
+#include "watch/sample.h"
 
 using namespace corewise;  // NOLINT(google-build-using-namespace): this file is its C face
 

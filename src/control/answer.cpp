@@ -6,14 +6,14 @@
 #include <vector>
 
 #include "base/json.h"
-#include "govern/gate.h"
 #include "govern/govern.h"
+#include "govern/grants/gate.h"
 #include "govern/other_copy.h"
 #include "limits/match.h"
-#include "observe/sample.h"
 #include "pools/discover.h"
 #include "pools/format.h"
 #include "request.h"
+#include "watch/sample.h"
 
 namespace corewise::control {
 namespace {

@@ -24,8 +24,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "conversation.h"
-#include "govern/ledger_clock.h"
 #include "os/confined.h"
 #include "os/main_thread_exit.h"
 #include "os/os.h"

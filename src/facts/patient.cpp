@@ -12,12 +12,12 @@
 #include "elf/elf_reader.h"
 #include "forked.h"
 #include "govern/govern.h"
-#include "govern/ledger_holders.h"
-#include "govern/module_names.h"
+#include "govern/ledger/ledger_holders.h"
 #include "limits/limit.h"
-#include "observe/sample.h"
 #include "os/patch.h"
 #include "pools/discover.h"
+#include "pools/module_names.h"
+#include "watch/sample.h"
 
 namespace corewise {
 namespace {

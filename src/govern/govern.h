@@ -12,10 +12,10 @@
 #include <vector>
 
 #include "base/error.h"
-#include "hold.h"
-#include "hook.h"
-#include "ledger.h"
+#include "govern/ledger/ledger.h"
+#include "govern/patch/hook.h"
 #include "limits/limit.h"
+#include "pool_policy.h"
 
 namespace corewise::govern {
 

@@ -15,7 +15,7 @@
 #include "corewise.h"
 #include "entry.h"
 #include "first_use.h"
-#include "govern/spin_word.h"
+#include "spin_word.h"
 
 namespace corewise {
 

@@ -1,4 +1,4 @@
-/* A model of src/govern/ledger_protocol.h, checked by tests/govern/run_spin.sh.
+/* A model of src/govern/ledger/ledger_protocol.h, checked by tests/govern/run_spin.sh.
  *
  * P processes claim a slot, take tokens and give them back, ROUNDS times each. Any of them may be
  * killed (and, the same to the ledger, replaced by exec) before any access to shared memory. A

@@ -15,7 +15,7 @@
 #include <thread>
 #include <vector>
 
-#include "govern/idle_pools.h"
+#include "govern/spinning/idle_pools.h"
 
 namespace idle = corewise::govern::idle_pools;
 

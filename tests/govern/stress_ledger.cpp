@@ -17,7 +17,7 @@
 #include <string>
 #include <vector>
 
-#include "govern/ledger.h"
+#include "govern/ledger/ledger.h"
 
 namespace {
 

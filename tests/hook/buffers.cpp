@@ -1,5 +1,5 @@
 // Buffers for threads that come and go, and for systems with little memory.
-#include "govern/buffers.h"
+#include "govern/openblas_buffers/buffers.h"
 
 #include <doctest/doctest.h>
 #include <sys/resource.h>

@@ -1,6 +1,6 @@
 // The decoders, on functions recorded from real libraries (record.py), and on bytes made to fool
 // them. Runs the same on every machine.
-#include "govern/code.h"
+#include "govern/patch/code.h"
 
 #include <doctest/doctest.h>
 

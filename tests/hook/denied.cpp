@@ -15,8 +15,8 @@
 #include <cstring>
 #include <string>
 
-#include "govern/arena.h"
-#include "govern/hook.h"
+#include "govern/openblas_buffers/arena.h"
+#include "govern/patch/hook.h"
 
 namespace govern = corewise::govern;
 

@@ -1,5 +1,5 @@
 // Entries and slots of libraries built for this, hooked and given back.
-#include "govern/hook.h"
+#include "govern/patch/hook.h"
 
 #include <dlfcn.h>
 #include <doctest/doctest.h>

@@ -18,8 +18,8 @@
 #include <thread>
 
 #include "blas.h"
-#include "govern/arena.h"
-#include "govern/buffers.h"
+#include "govern/openblas_buffers/arena.h"
+#include "govern/openblas_buffers/buffers.h"
 
 namespace arena = corewise::govern::arena;
 namespace buffers = corewise::govern::buffers;

@@ -1,8 +1,8 @@
 // The arena as a shared library for Python's ctypes. For tests; the product's ABI has none of it.
 #include <string>
 
-#include "govern/arena.h"
-#include "govern/buffers.h"
+#include "govern/openblas_buffers/arena.h"
+#include "govern/openblas_buffers/buffers.h"
 
 namespace arena = corewise::govern::arena;
 

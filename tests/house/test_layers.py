@@ -51,7 +51,7 @@ ORDER = [
 
 # Files that include one further down.
 UP = {
-    ("src/govern/govern.cpp", "src/postmortem/watch.h"),
+    ("src/govern/govern.cpp", "src/death/watch.h"),
 }
 
 # Files of one folder that include each other in a circle, a header and its source being one.
@@ -65,12 +65,12 @@ CIRCLES = {
             "src/pools/discover",
             "src/pools/first_use",
             "src/pools/pool",
-            "src/govern/spin_word",
+            "src/pools/spin_word",
         }
     ),
-    frozenset({"src/govern/hook", "src/govern/hook_lock"}),
-    frozenset({"src/govern/dead_workers", "src/govern/gate_libgomp"}),
-    frozenset({"src/govern/ledger_holders", "src/govern/ledger_shm"}),
+    frozenset({"src/govern/patch/hook", "src/govern/patch/hook_lock"}),
+    frozenset({"src/govern/gates/dead_workers", "src/govern/gates/gate_libgomp"}),
+    frozenset({"src/govern/ledger/ledger_holders", "src/govern/ledger/ledger_shm"}),
     frozenset({"cli/commands", "cli/help"}),
     frozenset({"cli/report_reading", "cli/run_report"}),
     frozenset({"cli/control_client", "cli/process_name", "cli/process_watch", "cli/question"}),
@@ -115,24 +115,6 @@ MOST_IN_A_FOLDER = 16
 
 # Where the loose files are going.
 LOOSE = """
-src/base: src/govern/ledger_clock
-src/pools: src/govern/spin_word src/govern/module_names
-src/watch: src/observe/tasks src/observe/thread_origin src/observe/sample
-src/death: src/postmortem/death src/postmortem/dispositions src/postmortem/folder
-  src/postmortem/machine_state src/postmortem/report src/postmortem/scene src/postmortem/watch
-src/govern/ledger: src/govern/ledger src/govern/ledger_holders src/govern/ledger_identity
-  src/govern/ledger_layout src/govern/ledger_protocol src/govern/ledger_shm
-  src/govern/ledger_snapshot src/govern/local_claim src/govern/recent_callers
-src/govern/patch: src/govern/hook src/govern/hook_lock src/govern/slots src/govern/code
-  src/govern/code_aarch64 src/govern/code_x86_64 src/govern/code_ranges src/govern/loads
-src/govern/grants: src/govern/gate src/govern/granter src/govern/try_grants src/govern/run_queue
-  src/govern/mask_watch
-src/govern/teams: src/govern/bends src/govern/bend_name src/govern/bend_table
-  src/govern/installed_version src/govern/team_bounds src/govern/thread_caps
-src/govern/spinning: src/govern/idle_pools src/govern/spin_token src/govern/waiting
-src/govern/openblas_buffers: src/govern/arena src/govern/buffers
-src/govern/gates: src/govern/gate_kmp src/govern/gate_libgomp src/govern/gate_openblas
-  src/govern/gate_tbb src/govern/dead_workers src/govern/start_bound
 cli/commands: cli/budget cli/completion cli/doctor cli/env cli/govern cli/info cli/limit
   cli/manual cli/plan cli/record cli/run cli/top cli/info_machine cli/info_modules
   cli/info_process

@@ -1,5 +1,5 @@
-"""The libraries that bend, src/govern/bend_table.cpp: each row is proven with the real library,
-holds for what it says and for nothing else, and is what docs/govern.md shows.
+"""The libraries that bend, src/govern/teams/bend_table.cpp: each row is proven with the real
+library, holds for what it says and for nothing else, and is what docs/govern.md shows.
 
 Uses the library that COREWISE_LIBRARY names, or the installed package's."""
 
@@ -16,6 +16,7 @@ import pytest
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
+TABLE = ROOT / "src/govern/teams/bend_table.cpp"
 SITE = next((ROOT / ".venv/lib").glob("python3*")) / "site-packages"
 LIBRARY = os.environ.get("COREWISE_LIBRARY") or str(next(SITE.glob("corewise/**/libcorewise.so")))
 
@@ -28,7 +29,7 @@ class Row(NamedTuple):
 
 
 def table():
-    text = (ROOT / "src/govern/bend_table.cpp").read_text()
+    text = TABLE.read_text()
     text = re.sub(r'"\s*"', "", text)
     rows = re.findall(r'(\w+)\("([\w.]+)",\s*"PyInit_\w+",\s*"([\w.]+)",\s*Same::(\w+)\)', text)
     libraries = dict(re.findall(r"constexpr BendRow (\w+)\([^{]*\{\s*return \{\"([^\"]+)\"", text))
@@ -38,9 +39,7 @@ def table():
 ROWS = table()
 VERSIONS = re.findall(
     r'"([\d.]+)"',
-    re.search(
-        r"kSklearnVersions = \{(.*?)\};", (ROOT / "src/govern/bend_table.cpp").read_text(), re.S
-    )[1],
+    re.search(r"kSklearnVersions = \{(.*?)\};", TABLE.read_text(), re.S)[1],
 )
 # Rounding errors of the largest number in a result. Sums of a few thousand numbers have some ten.
 MOST_ROUNDING = 1000

@@ -11,7 +11,7 @@
 #include <string>
 #include <utility>
 
-#include "govern/ledger.h"
+#include "govern/ledger/ledger.h"
 
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)

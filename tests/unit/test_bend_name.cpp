@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "govern/bend_name.h"
+#include "govern/teams/bend_name.h"
 
 using namespace corewise::govern;
 

@@ -6,7 +6,7 @@
 
 #include "budget/binding.h"
 #include "budget/budget.h"
-#include "govern/mask_watch.h"
+#include "govern/grants/mask_watch.h"
 #include "map_machine.h"
 
 using namespace corewise;

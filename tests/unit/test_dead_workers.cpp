@@ -7,8 +7,8 @@
 #include <array>
 #include <cerrno>
 
-#include "govern/dead_workers.h"
-#include "govern/gate.h"
+#include "govern/gates/dead_workers.h"
+#include "govern/grants/gate.h"
 #include "os/patch.h"
 #include "pools/discover.h"
 

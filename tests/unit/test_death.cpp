@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "postmortem/death.h"
+#include "death/death.h"
 
 using namespace corewise;
 using postmortem::explain;

@@ -8,7 +8,7 @@
 #include <atomic>
 #include <thread>
 
-#include "govern/gate.h"
+#include "govern/grants/gate.h"
 
 using namespace corewise::govern;
 

@@ -9,7 +9,7 @@
 #include <string>
 #include <utility>
 
-#include "govern/installed_version.h"
+#include "govern/teams/installed_version.h"
 
 using namespace corewise::govern;
 

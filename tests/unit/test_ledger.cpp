@@ -17,9 +17,9 @@
 #include <thread>
 #include <vector>
 
-#include "govern/ledger.h"
-#include "govern/ledger_identity.h"
-#include "govern/ledger_protocol.h"
+#include "govern/ledger/ledger.h"
+#include "govern/ledger/ledger_identity.h"
+#include "govern/ledger/ledger_protocol.h"
 #include "ledger_fixture.h"
 
 using namespace corewise::govern;

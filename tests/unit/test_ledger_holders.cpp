@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "govern/ledger_holders.h"
+#include "govern/ledger/ledger_holders.h"
 #include "ledger_fixture.h"
 
 using namespace corewise;

@@ -10,7 +10,7 @@
 #include <memory>
 #include <vector>
 
-#include "govern/ledger_protocol.h"
+#include "govern/ledger/ledger_protocol.h"
 #include "ledger_fixture.h"
 
 // ThreadSanitizer does not follow a change of stack.

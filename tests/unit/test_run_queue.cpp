@@ -1,7 +1,7 @@
 // What is believed of /proc/loadavg, and when.
 #include <doctest/doctest.h>
 
-#include "govern/run_queue.h"
+#include "govern/grants/run_queue.h"
 
 using namespace corewise::govern;
 

@@ -5,7 +5,7 @@
 #include <thread>
 #include <vector>
 
-#include "govern/spin_token.h"
+#include "govern/spinning/spin_token.h"
 
 namespace govern = corewise::govern;
 namespace token = corewise::govern::spin_token;

@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
 
-#include "govern/start_bound.h"
+#include "govern/gates/start_bound.h"
 #include "map_machine.h"
 
 using namespace corewise;

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "observe/tasks.h"
+#include "watch/tasks.h"
 
 using namespace corewise;
 

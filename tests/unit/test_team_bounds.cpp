@@ -3,7 +3,7 @@
 
 #include <string_view>
 
-#include "govern/team_bounds.h"
+#include "govern/teams/team_bounds.h"
 
 using corewise::govern::TeamBounds;
 

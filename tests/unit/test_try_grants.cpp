@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "govern/try_grants.h"
+#include "govern/grants/try_grants.h"
 
 using namespace corewise;
 using namespace corewise::govern;

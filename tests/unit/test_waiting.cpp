@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "govern/waiting.h"
+#include "govern/spinning/waiting.h"
 
 namespace govern = corewise::govern;
 namespace waiting = corewise::govern::waiting;

@@ -1,0 +1,263 @@
+#include "dispositions.h"
+
+#include <dlfcn.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cstdlib>
+#include <string_view>
+#include <vector>
+
+#include "base/text.h"
+#include "govern/patch/hook.h"
+#include "os/os.h"
+#include "os/patch.h"
+
+namespace corewise::postmortem {
+namespace {
+
+constexpr std::array kDeadly = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
+
+// A handler may read while another thread writes, so a value that was published is not changed
+// before so many others were.
+constexpr unsigned kHistory = 16;
+
+struct Program {
+  std::array<struct sigaction, kHistory> values{};
+  std::atomic<unsigned> latest{0};
+};
+
+constinit std::array<Program, kDeadly.size()> programs{};
+constinit std::atomic<Handler*> our_handler{nullptr};
+constinit std::atomic<Ending*> on_end{nullptr};
+// Whose kernel and memory these are: in a child of vfork the memory is its parent's.
+constinit std::atomic<pid_t> owner{0};
+constinit std::atomic_flag changing{};
+
+Program* find(int signal) noexcept {
+  for (std::size_t i = 0; i < kDeadly.size(); ++i) {
+    if (kDeadly[i] == signal) return &programs[i];
+  }
+  return nullptr;
+}
+
+// No handler runs in this thread meanwhile, so that it cannot wait for itself.
+class Change {
+ public:
+  Change() noexcept {
+    sigset_t all;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+    while (changing.test_and_set(std::memory_order_acquire)) {
+    }
+  }
+  Change(const Change&) = delete;
+  Change& operator=(const Change&) = delete;
+  ~Change() {
+    changing.clear(std::memory_order_release);
+    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+  }
+
+ private:
+  sigset_t before_{};
+};
+
+void put(Program& program, const struct sigaction& value) noexcept {
+  const unsigned next = (program.latest.load(std::memory_order_relaxed) + 1) % kHistory;
+  program.values[next] = value;
+  program.latest.store(next, std::memory_order_release);
+}
+
+const struct sigaction& latest(const Program& program) noexcept {
+  return program.values[program.latest.load(std::memory_order_acquire)];
+}
+
+bool is_ours(const struct sigaction& kernel) noexcept {
+  return (kernel.sa_flags & SA_SIGINFO) != 0 && kernel.sa_sigaction == our_handler.load();
+}
+
+bool is_ignored(const struct sigaction& action) noexcept {
+  return (action.sa_flags & SA_SIGINFO) == 0 && action.sa_handler == SIG_IGN;
+}
+
+bool is_default(const struct sigaction& action) noexcept {
+  return (action.sa_flags & SA_SIGINFO) == 0 && action.sa_handler == SIG_DFL;
+}
+
+// What the kernel is to have where the program has this.
+struct sigaction kernels_for(const struct sigaction& program) noexcept {
+  if (is_ignored(program)) return program;
+  struct sigaction kernel{};
+  kernel.sa_sigaction = our_handler.load();
+  kernel.sa_flags = SA_SIGINFO | SA_ONSTACK;
+  if (!is_default(program)) {
+    kernel.sa_mask = program.sa_mask;
+    kernel.sa_flags = program.sa_flags | SA_SIGINFO;
+    kernel.sa_flags &= ~static_cast<int>(SA_RESETHAND);
+  }
+  return kernel;
+}
+
+int hooked_sigaction(int signal, const struct sigaction* wanted, struct sigaction* old) noexcept {
+  Program* const program = find(signal);
+  if (program == nullptr || owner.load() != ::getpid()) return ::sigaction(signal, wanted, old);
+  const Change change;
+  struct sigaction kernel{};
+  if (::sigaction(signal, nullptr, &kernel) != 0) return -1;
+  const struct sigaction before = latest(*program);
+  const bool hidden = is_ignored(kernel) && is_ignored(before);
+  if (!is_ours(kernel) && !hidden) return ::sigaction(signal, wanted, old);
+  if (wanted != nullptr && !is_ours(*wanted)) {
+    const struct sigaction next = kernels_for(*wanted);
+    // Published first: the kernel may call our handler at once.
+    put(*program, *wanted);
+    if (::sigaction(signal, &next, nullptr) != 0) {
+      put(*program, before);
+      return -1;
+    }
+  }
+  if (old != nullptr) *old = before;
+  return 0;
+}
+
+sighandler_t set_handler(int signal, sighandler_t handler, int flags) noexcept {
+  struct sigaction wanted{};
+  struct sigaction old{};
+  wanted.sa_handler = handler;
+  wanted.sa_flags = flags;
+  if ((flags & SA_NODEFER) == 0) ::sigaddset(&wanted.sa_mask, signal);
+  return hooked_sigaction(signal, &wanted, &old) == 0 ? old.sa_handler : SIG_ERR;
+}
+
+sighandler_t hooked_signal(int signal, sighandler_t handler) noexcept {
+  if (find(signal) == nullptr || handler == SIG_ERR) return ::signal(signal, handler);
+  return set_handler(signal, handler, SA_RESTART);
+}
+
+sighandler_t hooked_sysv_signal(int signal, sighandler_t handler) noexcept {
+  if (find(signal) == nullptr || handler == SIG_ERR) return ::sysv_signal(signal, handler);
+  return set_handler(signal, handler, static_cast<int>(SA_RESETHAND | SA_NODEFER));
+}
+
+// Whether nothing in the program handles the signal, so that it ends the process.
+bool would_end(int signal) noexcept {
+  const Program* const program = find(signal);
+  struct sigaction kernel{};
+  if (owner.load() != ::getpid() || ::sigaction(signal, nullptr, &kernel) != 0) return false;
+  return program != nullptr ? is_ours(kernel) && is_default(latest(*program)) : is_default(kernel);
+}
+
+void tell_end(int signal, const MachineState& caller) noexcept {
+  on_end.load()(signal, caller);
+  struct sigaction none{};
+  if (find(signal) != nullptr) ::sigaction(signal, &none, nullptr);
+}
+
+[[noreturn]] void hooked_abort() noexcept {
+  const MachineState caller{reinterpret_cast<std::uintptr_t>(__builtin_return_address(0)),
+                            reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0))};
+  if (would_end(SIGABRT)) tell_end(SIGABRT, caller);
+  ::abort();
+}
+
+bool is_blocked(int signal) noexcept {
+  sigset_t blocked;
+  return ::pthread_sigmask(SIG_SETMASK, nullptr, &blocked) == 0 &&
+         ::sigismember(&blocked, signal) == 1;
+}
+
+int hooked_raise(int signal) noexcept {
+  const MachineState caller{reinterpret_cast<std::uintptr_t>(__builtin_return_address(0)),
+                            reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0))};
+  const bool watched = signal == SIGTERM || find(signal) != nullptr;
+  if (watched && would_end(signal) && !is_blocked(signal)) tell_end(signal, caller);
+  return ::raise(signal);
+}
+
+// Not noexcept: what it calls runs the handlers of atexit(), which may leave it in ways of their
+// own.
+[[noreturn]] void hooked_exit(int code) {
+  const MachineState caller{reinterpret_cast<std::uintptr_t>(__builtin_return_address(0)),
+                            reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0))};
+  if (code != 0 && owner.load() == ::getpid()) on_end.load()(kExit, caller);
+  std::exit(code);  // NOLINT(concurrency-mt-unsafe): as its caller would have
+}
+
+// Where a sanitizer or a JVM's libjsig keeps handlers of its own, it must hear of them.
+bool is_the_c_librarys(void* function) {
+  Dl_info at{};
+  return function != nullptr && ::dladdr(function, &at) != 0 && at.dli_fname != nullptr &&
+         file_name(at.dli_fname).starts_with("libc.so");
+}
+
+template <class Function>
+void request(std::vector<govern::SlotRequest>& all, const char* symbol, Function* replacement) {
+  void* const original = os::global_symbol(symbol);
+  if (!is_the_c_librarys(original)) return;
+  all.push_back({symbol, reinterpret_cast<const void*>(replacement), -1, original});
+}
+
+govern::Slots& slots() {
+  static auto* const kSlots = [] {
+    std::vector<govern::SlotRequest> all;
+    request(all, "sigaction", hooked_sigaction);
+    request(all, "signal", hooked_signal);
+    request(all, "bsd_signal", hooked_signal);
+    request(all, "ssignal", hooked_signal);
+    request(all, "sysv_signal", hooked_sysv_signal);
+    request(all, "__sysv_signal", hooked_sysv_signal);
+    request(all, "abort", hooked_abort);
+    request(all, "raise", hooked_raise);
+    request(all, "exit", hooked_exit);
+    return new govern::Slots(std::move(all));
+  }();
+  return *kSlots;
+}
+
+}  // namespace
+
+void take_over(Handler* ours, Ending* ending) {
+  os::at_fork(nullptr, nullptr, [] {
+    owner.store(::getpid());
+    changing.clear();
+  });
+  on_end.store(ending);
+  our_handler.store(ours);
+  owner.store(::getpid());
+  for (std::size_t i = 0; i < kDeadly.size(); ++i) {
+    struct sigaction program{};
+    ::sigaction(kDeadly[i], nullptr, &program);
+    put(programs[i], program);
+    const struct sigaction kernel = kernels_for(program);
+    if (!is_ignored(program)) ::sigaction(kDeadly[i], &kernel, nullptr);
+  }
+  hook_new_modules();
+}
+
+void hook_new_modules() {
+  // Whoever is at it may wait for the loader, which our caller may hold. A child that was forked
+  // meanwhile leaves its slots as they are: they may have been changed by half.
+  static constinit std::atomic_flag busy{};
+  if (our_handler.load() == nullptr || busy.test_and_set()) return;
+  static_cast<void>(slots().rewrite());
+  busy.clear();
+}
+
+struct sigaction program_of(int signal) noexcept {
+  struct sigaction none{};
+  const Program* const program = find(signal);
+  return program != nullptr ? latest(*program) : none;
+}
+
+void reset_program(int signal) noexcept {
+  struct sigaction none{};
+  hooked_sigaction(signal, &none, nullptr);
+}
+
+bool is_deadly(int signal) noexcept {
+  struct sigaction kernel{};
+  return ::sigaction(signal, nullptr, &kernel) == 0 && is_default(kernel);
+}
+
+}  // namespace corewise::postmortem

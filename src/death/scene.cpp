@@ -1,0 +1,55 @@
+// Facts. driver/others/memory.c: memory_overflowed is 0 until all buffers were taken at once; then
+// the warning is printed and auxiliary ones are made. numba/np/ufunc/omppool.cpp: over GNU OpenMP,
+// a parallel function in a forked child of a process that had run one raises SIGTERM.
+#include "scene.h"
+
+#include <algorithm>
+
+#include "base/json.h"
+#include "pools/discover.h"
+#include "pools/module_names.h"
+#include "pools/runtimes/table.h"
+
+namespace corewise::postmortem {
+namespace {
+
+const int* number(const govern::ModuleNames& names, const char* name) {
+  const std::uintptr_t at = names.anywhere(name).address;
+  return at % alignof(int) == 0 ? reinterpret_cast<const int*>(at) : nullptr;
+}
+
+ScenePool draw(const Pool& pool) {
+  const govern::ModuleNames names(pool);
+  ScenePool drawn;
+  Json json;
+  json.field("runtime", pool.runtime->name).field("path", pool.path);
+  json.field("version", pool.version).field("layer", pool.layer);
+  json.field("threads_before", pool.threads().value_or(0));
+  json.field("caller_slots", pool.caller_slots);
+  drawn.fields = json.text();
+  for (const os::Segment& segment : names.module().segments) {
+    drawn.begin = drawn.begin == 0 ? segment.begin : std::min(drawn.begin, segment.begin);
+    drawn.end = std::max(drawn.end, segment.end);
+  }
+  if (pool.runtime == &kOpenblas && pool.layer != "openmp") {
+    drawn.threads = number(names, "blas_cpu_number");
+    drawn.ran_out = number(names, "memory_overflowed");
+  }
+  drawn.used = reinterpret_cast<const std::uint8_t*>(pool.used_at);
+  drawn.exits = pool.runtime == &kOpenblas;
+  drawn.raises_sigterm = pool.runtime == &kNumba && pool.layer == "omp";
+  return drawn;
+}
+
+}  // namespace
+
+const Scene* draw_scene(const Scene& before) {
+  auto* scene = new Scene(before);
+  scene->before = &before;
+  while (scene->pools.size() < pool_count()) {
+    scene->pools.push_back(draw(pool_at(scene->pools.size())));
+  }
+  return scene;
+}
+
+}  // namespace corewise::postmortem

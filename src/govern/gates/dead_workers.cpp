@@ -1,0 +1,145 @@
+// Facts (libgomp/libgomp.h, team.c, pool.h, GCC 4.4 to 15): a thread's `thread_pool` is null until
+// its first region. A pool begins with the array of its threads, that array's size, and how many of
+// it are in use; the array is made by the first team of two or more, and only newer versions put
+// the master into its first place. An idle worker keeps the pool in its own `thread_pool`. Teams
+// inside others, also inside teams of one, do not use the pool. Counts and tasks are not part of
+// it. glibc keeps the dead workers' stacks, on which these variables are, for threads to come.
+#include "dead_workers.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <optional>
+#include <span>
+
+#include "gate_libgomp.h"
+#include "govern/grants/gate.h"
+#include "os/os.h"
+#include "os/patch.h"
+
+namespace corewise::govern::dead_workers {
+namespace {
+
+using Word = std::uintptr_t;
+
+struct Copy {
+  os::ThreadLocals variables;
+  int (*level)() = nullptr;
+  // In the child of a fork: the word that the thread which forked could not set yet.
+  std::atomic<Word*> left_over{nullptr};
+};
+constinit std::array<Copy, libgomp::kMostCopies> copies;
+
+// How a pool begins.
+struct Pool {
+  Word threads;
+  std::uint32_t size;
+  std::uint32_t used;
+};
+
+const Word* read(Word at) {
+  if (at % sizeof(Word) != 0 || !os::is_readable(at)) return nullptr;
+  return reinterpret_cast<const Word*>(at);
+}
+
+// How many words after the address that a pool has of a worker the same word is. The worker's
+// variables start there, or before: that is no more than from where this thread's own start.
+std::optional<std::size_t> distance_to_same(Word worker, const Word& word,
+                                            std::span<const Word> variables) {
+  const auto most = static_cast<std::size_t>(&word - variables.data());
+  for (std::size_t i = 0; i <= most; ++i) {
+    const Word* const own = read(worker + i * sizeof(Word));
+    if (own == nullptr) return std::nullopt;
+    if (*own == word) return i;
+  }
+  return std::nullopt;
+}
+
+// More say nothing more.
+constexpr std::uint32_t kEnough = 64;
+
+bool is_pool(const Word& word, std::span<const Word> variables) {
+  if (read(word) == nullptr || read(word + sizeof(Word)) == nullptr) return false;
+  const auto* const pool = reinterpret_cast<const Pool*>(word);
+  if (pool->used < 2 || pool->used >= pool->size) return false;
+  for (std::size_t i = 0; i < std::min(pool->used, kEnough); ++i) {
+    const Word* const thread = read(pool->threads + i * sizeof(Word));
+    if (thread == nullptr) return false;
+    const bool own = *thread >= reinterpret_cast<Word>(variables.data()) &&
+                     *thread < reinterpret_cast<Word>(&word);
+    if (own || distance_to_same(*thread, word, variables)) return true;
+  }
+  return false;
+}
+
+Word* find_pool(std::span<Word> variables) {
+  for (Word& word : variables) {
+    if (is_pool(word, variables)) return &word;
+  }
+  return nullptr;
+}
+
+// Of a pool that is_pool(): whether none of its workers is among the threads that there are.
+bool is_dead(const Word& word, std::span<const Word> variables) {
+  const auto places = os::thread_places();
+  if (!places) return false;
+  const auto* const pool = reinterpret_cast<const Pool*>(word);
+  for (std::size_t i = 1; i < std::min(pool->used, kEnough); ++i) {
+    const Word* const worker = read(pool->threads + i * sizeof(Word));
+    const auto distance =
+        worker != nullptr ? distance_to_same(*worker, word, variables) : std::nullopt;
+    if (!distance) return false;
+    const Word same = *worker + *distance * sizeof(Word);
+    const Word place = same + (places->own - reinterpret_cast<Word>(&word));
+    if (std::ranges::find(places->all, place) != places->all.end()) return false;
+  }
+  return true;
+}
+
+void leave(Copy& copy, Word* word) {
+  const bool inside = copy.level() > 0;
+  copy.left_over.store(inside ? word : nullptr, std::memory_order_relaxed);
+  if (word != nullptr && !inside) *word = 0;
+}
+
+// The word is looked for now, also where it cannot be set yet: threads that the child starts may
+// get the stacks of the dead ones.
+void in_child() {
+  if (!gate::is_open()) return;
+  for (Copy& copy : copies) {
+    if (copy.level != nullptr) leave(copy, find_pool(os::own_copy(copy.variables)));
+  }
+}
+
+}  // namespace
+
+void prepare() {
+  [[maybe_unused]] static const bool watching = [] {
+    os::at_fork(nullptr, nullptr, in_child);
+    return true;
+  }();
+}
+
+void watch(std::size_t index, std::uintptr_t base, int (*level)()) {
+  prepare();
+  Copy& copy = copies[index];
+  copy.variables = os::thread_locals(base);
+  copy.level = level;
+  // A child may be governed only now. Its main thread is the one that forked.
+  if (level == nullptr || !os::is_main_thread()) return;
+  const std::span<Word> variables = os::own_copy(copy.variables);
+  Word* const word = find_pool(variables);
+  if (word != nullptr && is_dead(*word, variables)) leave(copy, word);
+}
+
+void before_region(std::size_t index) {
+  Copy& copy = copies[index];
+  Word* const word = copy.left_over.load(std::memory_order_relaxed);
+  if (word == nullptr || copy.level() > 0) return;
+  const std::span<Word> variables = os::own_copy(copy.variables);
+  if (word < variables.data() || word >= variables.data() + variables.size()) return;
+  copy.left_over.store(nullptr, std::memory_order_relaxed);
+  *word = 0;
+}
+
+}  // namespace corewise::govern::dead_workers

@@ -1,0 +1,334 @@
+// Facts (openmp/runtime/src/kmp_csupport.cpp, kmp_runtime.cpp, z_Linux_asm.S): the arguments of
+// __kmpc_fork_call beyond the third are `argc` words, copied for each thread of the team and handed
+// to the region's function after the addresses of two thread numbers. A pushed number of threads
+// holds for the next region of its thread, the last push wins. If an `if` clause makes that region
+// serial, newer runtimes forget the number, older ones (LLVM 14) keep it for the next.
+//
+// So that workers know that they are inside, the region's function is replaced by one that takes a
+// single argument: where the true function and its arguments are. They lie in the frame of the
+// thread that forks, which outlives the region.
+#include "gate_kmp.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdarg>
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+#include "govern/grants/gate.h"
+#include "govern/spinning/waiting.h"
+#include "govern/teams/bends.h"
+#include "govern/teams/team_bounds.h"
+#include "govern/teams/thread_caps.h"
+#include "os/machine.h"
+
+namespace corewise::govern::kmp {
+namespace {
+
+using Microtask = void(std::int32_t* global, std::int32_t* bound, ...);
+using Fork = void(void* location, std::int32_t argc, Microtask* task, ...);
+using ForkIf = void(void* location, std::int32_t argc, Microtask* task, std::int32_t condition,
+                    void* argument);
+using Push = void(void* location, std::int32_t thread, std::int32_t number);
+using PushList = void(void* location, std::int32_t thread, std::uint32_t length,
+                      std::int32_t* list);
+using PushStrict = void(void* location, std::int32_t thread, std::int32_t number,
+                        std::int32_t severity, const char* message);
+using Serialize = void(void* location, std::int32_t thread);
+using PushListStrict = void(void* location, std::int32_t thread, std::uint32_t length,
+                            std::int32_t* list, std::int32_t severity, const char* message);
+
+// A copy of the runtime. Filled before the first of its slots is rewritten, then constant.
+struct Copy {
+  Fork* fork = nullptr;
+  ForkIf* fork_if = nullptr;
+  Push* push = nullptr;
+  PushList* push_list = nullptr;
+  PushStrict* push_strict = nullptr;
+  PushListStrict* push_list_strict = nullptr;
+  Serialize* serialize = nullptr;
+  std::int32_t (*thread_number)(void* location) = nullptr;
+  int (*max_threads)() = nullptr;
+  int (*team)() = nullptr;  // how strong the calling thread's team is
+  TeamBounds bounds;
+  int (*invoke)(Microtask*, int, int, int, void**, void**) = nullptr;
+  waiting::GetBlocktime* get_blocktime = nullptr;
+  waiting::SetBlocktime* set_blocktime = nullptr;
+  std::uint32_t pool = gate::kNoPool;
+};
+constinit std::array<Copy, kMostCopies> copies;
+
+// The num_threads clause of the region to come.
+struct Clause {
+  std::int32_t threads = 0;  // 0: there is none
+  bool strict = false;       // strict, or a list: it must not be followed by another
+};
+[[gnu::tls_model("initial-exec")]] constinit thread_local Clause clause;
+// That of a region which was made serial since; older runtimes still have it.
+[[gnu::tls_model("initial-exec")]] constinit thread_local std::int32_t left_over = 0;
+
+struct Region {
+  Microtask* task;
+  void** arguments;
+  std::int32_t argc;
+  bool governed;
+  const Copy* copy;
+  waiting::Blocktime blocktime;
+  os::Uncancelled* uncancelled;
+};
+
+template <std::size_t... i>
+void call(const Region& region, std::int32_t* global, std::int32_t* bound,
+          std::index_sequence<i...>) {
+  // As the compiler made it, it is no variadic function; that one may get more arguments than it
+  // takes holds for both calling conventions.
+  using Plain = void(std::int32_t*, std::int32_t*, decltype(i, static_cast<void*>(nullptr))...);
+  reinterpret_cast<Plain*>(region.task)(global, bound, region.arguments[i]...);
+}
+
+// The caller's array is as long as the largest of these.
+constexpr std::int32_t kMostByCall = 64;
+
+void run(const Region& region, std::int32_t* global, std::int32_t* bound) {
+  if (region.argc <= 8) {
+    call(region, global, bound, std::make_index_sequence<8>());
+  } else if (region.argc <= kMostByCall) {
+    call(region, global, bound, std::make_index_sequence<kMostByCall>());
+  } else {
+    void* frame = nullptr;
+    region.copy->invoke(region.task, *global, *bound, region.argc, region.arguments, &frame);
+  }
+}
+
+void run_as_member(std::int32_t* global, std::int32_t* bound, ...) {
+  va_list rest;
+  va_start(rest, bound);
+  const Region region = *va_arg(rest, const Region*);
+  va_end(rest);
+  if (!region.governed) return run(region, global, bound);
+  // The runtime may start fewer threads than were asked for, and then says so.
+  const gate::TeamMember member(region.copy->team());
+  const waiting::Member waits(region.blocktime);
+  std::optional<os::Uncancelled::Program> forking;
+  if (region.uncancelled != nullptr && *bound == 0) forking.emplace(*region.uncancelled);
+  run(region, global, bound);
+}
+
+// The way in and out of a region.
+class Passage {
+ public:
+  Passage(const Copy& copy, void* location, Microtask* task) {
+    const Clause asked = std::exchange(clause, {});
+    const std::int32_t before = std::exchange(left_over, 0);
+    if (asked.threads == 1 || !gate::is_open() || copy.bounds.is_serial()) return;
+    const bool whole = asked.strict || !bends(reinterpret_cast<std::uintptr_t>(task));
+    if (whole && asked.threads == 0) {
+      thread_caps::before_region(static_cast<std::size_t>(&copy - copies.data()));
+    }
+    int wanted = asked.threads != 0 ? asked.threads : copy.max_threads();
+    // Not every runtime still has it: one that bends is told what to go by.
+    const bool overrule = !whole && asked.threads == 0 && before != 0;
+    if (overrule) wanted = std::min(wanted, before);
+    wanted = copy.bounds.within_limit(wanted);
+    visit_ = gate::enter(gate::Kind::kRegion, wanted, whole, copy.pool);
+    // What the program said stays where all was granted.
+    if (visit_.threads < wanted || overrule) {
+      copy.push(location, copy.thread_number(location), visit_.threads);
+    }
+  }
+  ~Passage() { gate::leave(visit_); }
+  Passage(const Passage&) = delete;
+  Passage& operator=(const Passage&) = delete;
+
+  const gate::Visit& visit() const { return visit_; }
+  bool has_workers() const { return visit_.governed && visit_.threads > 1; }
+
+ private:
+  gate::Visit visit_;
+};
+
+Region region_of(Microtask* task, void** arguments, std::int32_t argc, const Passage& passage,
+                 const Copy& runtime, waiting::Region& waits) {
+  return {task,
+          arguments,
+          argc,
+          passage.has_workers(),
+          &runtime,
+          waits.blocktime(),
+          waits.uncancelled()};
+}
+
+template <std::size_t copy>
+void fork_call(void* location, std::int32_t argc, Microtask* task, ...) {
+  const Copy& runtime = copies[copy];
+  const auto count = static_cast<std::size_t>(std::max(0, argc));
+  std::array<void*, kMostByCall> few{};
+  void** arguments = few.data();
+  if (argc > kMostByCall) {
+    arguments = static_cast<void**>(__builtin_alloca(count * sizeof(void*)));
+  }
+  va_list rest;
+  va_start(rest, task);
+  for (std::size_t i = 0; i < count; ++i) arguments[i] = va_arg(rest, void*);
+  va_end(rest);
+  const Passage passage(runtime, location, task);
+  waiting::Region waits(copy, passage.visit());
+  Region region = region_of(task, arguments, argc, passage, runtime, waits);
+  runtime.fork(location, 1, run_as_member, &region);
+}
+
+template <std::size_t copy>
+void fork_call_if(void* location, std::int32_t argc, Microtask* task, std::int32_t condition,
+                  void* argument) {
+  const Copy& runtime = copies[copy];
+  if (condition == 0) {
+    clause = {};
+    return runtime.fork_if(location, argc, task, condition, argument);
+  }
+  std::array<void*, kMostByCall> arguments{argument};
+  const Passage passage(runtime, location, task);
+  waiting::Region waits(copy, passage.visit());
+  Region region = region_of(task, arguments.data(), 1, passage, runtime, waits);
+  runtime.fork_if(location, 1, run_as_member, condition, &region);
+}
+
+template <std::size_t copy>
+void push(void* location, std::int32_t thread, std::int32_t number) {
+  clause = {.threads = std::max(0, number)};
+  copies[copy].push(location, thread, number);
+}
+
+template <std::size_t copy>
+void push_list(void* location, std::int32_t thread, std::uint32_t length, std::int32_t* list) {
+  clause = {.threads = length > 0 ? std::max(0, list[0]) : 0, .strict = true};
+  copies[copy].push_list(location, thread, length, list);
+}
+
+template <std::size_t copy>
+void push_strict(void* location, std::int32_t thread, std::int32_t number, std::int32_t severity,
+                 const char* message) {
+  clause = {.threads = std::max(0, number), .strict = true};
+  copies[copy].push_strict(location, thread, number, severity, message);
+}
+
+template <std::size_t copy>
+void push_list_strict(void* location, std::int32_t thread, std::uint32_t length, std::int32_t* list,
+                      std::int32_t severity, const char* message) {
+  clause = {.threads = length > 0 ? std::max(0, list[0]) : 0, .strict = true};
+  copies[copy].push_list_strict(location, thread, length, list, severity, message);
+}
+
+template <std::size_t copy>
+void serialized_parallel(void* location, std::int32_t thread) {
+  const Clause unused = std::exchange(clause, {});
+  if (unused.threads != 0) left_over = unused.threads;
+  copies[copy].serialize(location, thread);
+}
+
+template <std::size_t copy>
+int get_blocktime() {
+  const waiting::Blocktime& seen = waiting::blocktime();
+  return seen.lowered ? seen.own : copies[copy].get_blocktime();
+}
+
+template <std::size_t copy>
+void set_blocktime(int milliseconds) {
+  waiting::number_set(copy);
+  copies[copy].set_blocktime(milliseconds);
+}
+
+template <std::size_t copy>
+void set_blocktime_of_fortran(const int* milliseconds) {
+  set_blocktime<copy>(*milliseconds);
+}
+
+struct Replaced {
+  const char* symbol;
+  const void* replacement;
+};
+
+template <class Function>
+Replaced replaced(const char* symbol, Function* replacement) {
+  return {symbol, reinterpret_cast<const void*>(replacement)};
+}
+
+using Replacements = std::array<Replaced, 12>;
+
+template <std::size_t copy>
+Replacements replacements() {
+  return {replaced("__kmpc_fork_call", fork_call<copy>),
+          replaced("__kmpc_fork_call_if", fork_call_if<copy>),
+          replaced("__kmpc_push_num_threads", push<copy>),
+          replaced("__kmpc_push_num_threads_list", push_list<copy>),
+          replaced("__kmpc_push_num_threads_strict", push_strict<copy>),
+          replaced("__kmpc_push_num_threads_list_strict", push_list_strict<copy>),
+          replaced("__kmpc_serialized_parallel", serialized_parallel<copy>),
+          replaced("kmp_get_blocktime", get_blocktime<copy>),
+          replaced("kmp_get_blocktime_", get_blocktime<copy>),
+          replaced("kmp_set_blocktime", set_blocktime<copy>),
+          replaced("kmp_set_blocktime_", set_blocktime_of_fortran<copy>),
+          replaced("kmpc_set_blocktime", set_blocktime<copy>)};
+}
+
+template <std::size_t... copy>
+Replacements replacements_of(std::size_t wanted, std::index_sequence<copy...>) {
+  Replacements found{};
+  ((wanted == copy ? void(found = replacements<copy>()) : void()), ...);
+  return found;
+}
+
+template <class Function>
+void find(const libgomp::Symbol& symbol, const char* name, Function*& out) {
+  out = reinterpret_cast<Function*>(symbol(name));
+}
+
+// Where the user has not said how threads wait.
+void follow_load(std::size_t copy, const libgomp::Symbol& symbol) {
+  const os::LiveMachine machine;
+  for (const char* said : {"KMP_BLOCKTIME", "KMP_LIBRARY", "OMP_WAIT_POLICY"}) {
+    if (machine.variable(said)) return;
+  }
+  const Copy& mine = copies[copy];
+  if (mine.get_blocktime == nullptr || mine.set_blocktime == nullptr) return;
+  int (*processors)() = nullptr;
+  find(symbol, "omp_get_num_procs", processors);
+  if (processors == nullptr) return;
+  waiting::add_blocktime(copy, {mine.get_blocktime, mine.set_blocktime, processors});
+}
+
+}  // namespace
+
+std::vector<SlotRequest> slot_requests(std::size_t copy, std::uint32_t pool,
+                                       const libgomp::Symbol& symbol) {
+  Copy& mine = copies[copy];
+  mine.pool = pool;
+  find(symbol, "__kmpc_fork_call", mine.fork);
+  find(symbol, "__kmpc_fork_call_if", mine.fork_if);
+  find(symbol, "__kmpc_push_num_threads", mine.push);
+  find(symbol, "__kmpc_push_num_threads_list", mine.push_list);
+  find(symbol, "__kmpc_push_num_threads_strict", mine.push_strict);
+  find(symbol, "__kmpc_push_num_threads_list_strict", mine.push_list_strict);
+  find(symbol, "__kmpc_serialized_parallel", mine.serialize);
+  find(symbol, "__kmpc_global_thread_num", mine.thread_number);
+  find(symbol, "omp_get_max_threads", mine.max_threads);
+  find(symbol, "omp_get_num_threads", mine.team);
+  find(symbol, "__kmp_invoke_microtask", mine.invoke);
+  find(symbol, "kmp_get_blocktime", mine.get_blocktime);
+  find(symbol, "kmp_set_blocktime", mine.set_blocktime);
+  std::vector<SlotRequest> all;
+  // Without these no region could be governed, or not every one be run.
+  if (mine.fork == nullptr || mine.push == nullptr || mine.thread_number == nullptr ||
+      mine.max_threads == nullptr || mine.team == nullptr || mine.invoke == nullptr) {
+    return all;
+  }
+  mine.bounds = TeamBounds(symbol);
+  follow_load(copy, symbol);
+  for (const Replaced& each : replacements_of(copy, std::make_index_sequence<kMostCopies>())) {
+    void* const original = symbol(each.symbol);
+    if (original != nullptr) all.push_back({each.symbol, each.replacement, -1, original});
+  }
+  return all;
+}
+
+}  // namespace corewise::govern::kmp

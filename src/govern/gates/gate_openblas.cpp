@@ -1,0 +1,366 @@
+// Facts (driver/others/memory.c, blas_server.c, common_thread.h): a set below 1 means the largest
+// number ever used, one above MAX_THREADS means that; there are as many workers as the largest
+// number ever set, so that any smaller one may be stored. Over OpenMP the count follows
+// omp_get_max_threads at every call.
+#include "gate_openblas.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <optional>
+#include <span>
+#include <utility>
+
+#include "govern/grants/gate.h"
+#include "govern/patch/code_ranges.h"
+#include "govern/spinning/idle_pools.h"
+#include "govern/spinning/spin_token.h"
+#include "govern/teams/thread_caps.h"
+#include "os/machine.h"
+#include "os/os.h"
+#include "pools/discover.h"
+#include "pools/module_names.h"
+#include "start_bound.h"
+
+namespace corewise::govern::openblas {
+namespace {
+
+constexpr std::size_t kMostCopies = 16;
+
+using Get = int();
+using Set = void(int);
+
+struct Copy;
+
+// A function of a copy, replaced at its entry.
+struct Replaced {
+  Copy* copy = nullptr;
+  std::optional<Entry> entry;
+  bool installed = false;
+};
+
+struct Copy {
+  const void* served = nullptr;  // the arena's name for it
+  std::atomic<bool> active{false};
+  std::uint32_t pool = gate::kNoPool;
+
+  // Over pthreads: the library's count, and the program's number. Without setter and getter the one
+  // cannot be told from the other, so that the count is only looked at.
+  int* count = nullptr;
+  bool lowers = false;
+  std::atomic<int> program{1};
+  std::atomic<int> largest{1};
+  // The last call got less than its cap leaves it. Then the count stays as it is when nobody is
+  // inside: the others are about to come back, and vector routines, which take no buffer, pass the
+  // gate by.
+  std::atomic<bool> shared_out{false};
+  int ceiling = 0;
+  SpinWord spin;  // at 0: none was found
+  Replaced set, goto_set, get;
+
+  // Over OpenMP: how many threads the calling thread may use.
+  Get* openmp_threads = nullptr;
+};
+
+// What is below `known` stays; only install writes.
+constinit std::array<Copy, kMostCopies> copies;
+constinit std::atomic<std::size_t> known{0};
+
+// The copies over OpenMP.
+constinit CodeRanges over_openmp;
+
+struct Caller {
+  gate::Nest nest;
+  int openmp_threads = 0;  // granted to the call that this thread is in; 0: none
+};
+[[gnu::tls_model("initial-exec")]] constinit thread_local Caller me;
+
+std::span<Copy> all_copies() {
+  return std::span(copies).first(known.load(std::memory_order_acquire));
+}
+
+Copy* find(const void* served) {
+  for (Copy& copy : all_copies()) {
+    if (copy.served == served) return &copy;
+  }
+  return nullptr;
+}
+
+// Whoever stored a grant while the copy was given back, gives it the program's number again: nobody
+// else would. detach_all() says first that it is not governed, and stores after.
+void undo_late(const Copy& copy) {
+  if (!copy.active.load()) std::atomic_ref(*copy.count).store(copy.program.load());
+}
+
+// Stores only what changes something: the count shares its cache line with every call.
+void store(const Copy& copy, int threads) {
+  const std::atomic_ref count(*copy.count);
+  if (count.load(std::memory_order_relaxed) == threads) return;
+  count.store(threads);
+  undo_late(copy);
+}
+
+// What stands in the count while nobody is inside.
+int at_rest(const Copy& copy) {
+  const int program = copy.program.load(std::memory_order_relaxed);
+  const int cap = gate::cap_of(copy.pool);
+  return cap == 0 ? program : std::min(program, cap);
+}
+
+// Where no thread is left over, another that spins would take the place of one that works.
+void share_cpus(const Copy& copy, bool has_all) {
+  if (!has_all || copy.spin.at == 0) return spin_token::give_up();
+  spin_token::take(copy.spin);
+  if (!copy.active.load()) spin_token::give_up();
+}
+
+void enter_openmp(const Copy& copy) {
+  const gate::Visit visit = gate::enter(gate::Kind::kCall, copy.openmp_threads(), false, copy.pool);
+  me.nest.push(visit);
+  if (visit.counted) me.openmp_threads = visit.threads;
+}
+
+void enter(const void* served, int) {
+  Copy* const copy = find(served);
+  if (copy == nullptr || !copy->active.load(std::memory_order_relaxed)) return me.nest.push({});
+  if (copy->openmp_threads != nullptr) return enter_openmp(*copy);
+  if (!copy->lowers) {
+    const int threads = std::atomic_ref(*copy->count).load(std::memory_order_relaxed);
+    return me.nest.push(gate::enter(gate::Kind::kCall, threads, true));
+  }
+  const int wanted = copy->program.load(std::memory_order_relaxed);
+  const gate::Visit visit = gate::enter(gate::Kind::kCall, wanted, false, copy->pool);
+  me.nest.push(visit);
+  const bool less = visit.threads < at_rest(*copy);
+  if (visit.counted && copy->shared_out.load(std::memory_order_relaxed) != less) {
+    copy->shared_out.store(less, std::memory_order_relaxed);
+  }
+  store(*copy, visit.threads);
+  if (visit.counted) share_cpus(*copy, visit.threads == wanted);
+}
+
+void leave(const void*) {
+  const gate::Visit visit = me.nest.pop();
+  if (visit.counted) me.openmp_threads = 0;
+  gate::leave(visit);
+}
+
+// A region of several threads starts: what its threads call must not get more than one each, and
+// vector routines come without a word.
+void busy() {
+  spin_token::give_up();
+  for (const Copy& copy : all_copies()) {
+    if (copy.lowers && copy.active.load(std::memory_order_relaxed)) store(copy, 1);
+  }
+}
+
+void idle() {
+  for (const Copy& copy : all_copies()) {
+    if (!copy.lowers || !copy.active.load(std::memory_order_relaxed)) continue;
+    if (copy.shared_out.load(std::memory_order_relaxed)) continue;
+    const std::atomic_ref count(*copy.count);
+    int seen = count.load(std::memory_order_relaxed);
+    const int rest = at_rest(copy);
+    // Whoever came in meanwhile has stored its grant, and keeps it.
+    if (seen == rest || gate::is_busy()) continue;
+    if (count.compare_exchange_strong(seen, rest)) undo_late(copy);
+  }
+}
+
+constexpr gate::Observer kObserver = {busy, idle};
+
+void hooked_set(int threads, const Replaced* replaced) {
+  Copy* const copy = replaced->copy;
+  int program = threads;
+  if (threads < 1) {
+    program = copy->largest.load();
+  } else if (copy->ceiling > 0) {
+    program = std::min(threads, copy->ceiling);
+  }
+  copy->largest.store(std::max(copy->largest.load(), program));
+  copy->program.store(program);
+  replaced->entry->original<Set>()(threads);
+  // Whoever is inside has read what it needs; but there may be a team, and nobody tells it again.
+  if (!copy->active.load() || program == 1) return;
+  if (gate::is_busy()) return store(*copy, 1);
+  if (copy->lowers) store(*copy, at_rest(*copy));
+}
+
+int hooked_get(const Replaced* replaced) {
+  const Copy* const copy = replaced->copy;
+  if (!copy->active.load()) return replaced->entry->original<Get>()();
+  if (copy->openmp_threads == nullptr) return copy->program.load();
+  // Its own count is that of the last call; the next one's is what the program set.
+  const int threads = copy->openmp_threads();
+  return copy->ceiling > 0 ? std::min(threads, copy->ceiling) : threads;
+}
+
+// To copies over OpenMP, the grant of the call that asks; to everybody else, the truth.
+int hooked_max_threads(const Origin* origin) {
+  const auto caller = reinterpret_cast<std::uintptr_t>(__builtin_return_address(0));
+  thread_caps::before_count(origin->function);
+  const int threads = reinterpret_cast<Get*>(origin->function)();
+  if (me.openmp_threads == 0 || !over_openmp.holds(caller)) return threads;
+  return std::min(threads, me.openmp_threads);
+}
+
+// A copy over OpenMP makes the count of a call the calling thread's own, as if the program had set
+// it; but it is only a grant.
+void hooked_set_threads(int threads, const Origin* origin) {
+  const auto caller = reinterpret_cast<std::uintptr_t>(__builtin_return_address(0));
+  if (me.openmp_threads != 0 && over_openmp.holds(caller)) return;
+  reinterpret_cast<Set*>(origin->function)(threads);
+  thread_caps::after_set(origin->function);
+}
+
+// Fortran's take the address of the number, in one of two widths.
+void hooked_set_threads_at(const void* threads, const Origin* origin) {
+  reinterpret_cast<void (*)(const void*)>(origin->function)(threads);
+  thread_caps::after_set(origin->function);
+}
+
+std::string prepare_entries(Copy& copy, const Pool& pool, const ModuleNames& names) {
+  const auto prepare = [&](const char* name, Replaced& replaced, int arguments,
+                           const void* replacement) -> std::string {
+    const std::string full = pool.proof.affix_prefix + name + pool.proof.affix_suffix;
+    const ModuleNames::Place place = names.anywhere(full);
+    replaced.copy = &copy;
+    auto entry = Entry::prepare(
+        {full + " of " + pool.path, place.address, place.size, arguments, replacement, &replaced});
+    if (!entry) return entry.error().what;
+    replaced.entry = std::move(*entry);
+    return {};
+  };
+  std::string get =
+      prepare("openblas_get_num_threads", copy.get, 0, reinterpret_cast<const void*>(&hooked_get));
+  // Over OpenMP the setter is also what the library calls by itself.
+  if (copy.openmp_threads != nullptr || !get.empty()) return get;
+  // Builds differ in which of the two does the work, and whether the one passes by the other.
+  const auto* set = reinterpret_cast<const void*>(&hooked_set);
+  std::string outer = prepare("openblas_set_num_threads", copy.set, 1, set);
+  std::string inner = prepare("goto_set_num_threads", copy.goto_set, 1, set);
+  return outer.empty() || inner.empty() ? std::string() : outer;
+}
+
+std::string install_entries(Copy& copy) {
+  for (Replaced* each : {&copy.set, &copy.goto_set, &copy.get}) {
+    if (each->installed || !each->entry) continue;
+    if (auto error = each->entry->install()) return error->what;
+    each->installed = true;
+  }
+  return {};
+}
+
+std::vector<std::string> remove_entries(Copy& copy) {
+  std::vector<std::string> left;
+  for (Replaced* each : {&copy.set, &copy.goto_set, &copy.get}) {
+    if (!each->installed) continue;
+    if (const auto error = each->entry->remove()) {
+      left.push_back(error->what + "; it passes calls through");
+    } else {
+      each->installed = false;
+    }
+  }
+  return left;
+}
+
+// A program that sets OMP_NUM_THREADS before it loads OpenBLAS finds the number there.
+void follow_program(Pool& pool) {
+  if (pool.layer != "pthreads") return;
+  const auto asked = start_bound::asked_beside(os::usable_cpus(), os::LiveMachine());
+  if (asked) pool.runtime->set(pool, std::min(*asked, std::max(1, pool.ceiling)));
+}
+
+// Empty, or why the copy cannot be governed at all.
+std::string prepare(Copy& copy, const Pool& pool, const ModuleNames& names) {
+  copy.ceiling = pool.ceiling;
+  if (const auto word = idle_pools::word_of(pool)) copy.spin = *word;
+  if (pool.layer == "openmp") {
+    if (!over_openmp.add(names.module())) return "there are too many libraries over OpenMP";
+    copy.openmp_threads =
+        reinterpret_cast<Get*>(os::symbol_seen_by(pool.loader_path, "omp_get_max_threads"));
+    return copy.openmp_threads == nullptr ? "its OpenMP runtime was not found" : "";
+  }
+  const ModuleNames::Place count = names.anywhere("blas_cpu_number");
+  if (count.address == 0 || count.address % alignof(int) != 0) {
+    return "its blas_cpu_number is in no symbol table";
+  }
+  copy.count = reinterpret_cast<int*>(count.address);
+  if (*copy.count != pool.threads()) return "its blas_cpu_number is not its thread count";
+  return {};
+}
+
+// Makes the program's number ours to keep. Empty, or why the copy's calls can only be counted.
+std::string take_over(Copy& copy, const Pool& pool, const ModuleNames& names) {
+  if (!copy.get.entry) {
+    if (std::string why = prepare_entries(copy, pool, names); !why.empty()) return why;
+  }
+  if (copy.count != nullptr) {
+    // What stands there while nobody is governed is the program's.
+    copy.program.store(*copy.count);
+    copy.largest.store(std::max(copy.largest.load(), *copy.count));
+  }
+  if (std::string why = install_entries(copy); !why.empty()) {
+    remove_entries(copy);
+    return why;
+  }
+  return {};
+}
+
+}  // namespace
+
+Attached attach(const Pool& pool, const arena::Copy& served) {
+  if (pool.layer == "disabled") return {false, "it was built without threads"};
+  const ModuleNames names(pool);
+  Copy* copy = find(served.id);
+  if (copy == nullptr) {
+    const std::size_t at = known.load();
+    if (at == kMostCopies) return {false, "there are too many copies"};
+    copy = &copies[at];
+    follow_program(pool_at(pool.id));
+    if (std::string reason = prepare(*copy, pool, names); !reason.empty()) return {false, reason};
+    copy->served = served.id;
+    copy->pool = pool.id;
+    known.store(at + 1, std::memory_order_release);
+  }
+  if (copy->active.load()) return {true, {}};
+  std::string weakness = take_over(*copy, pool, names);
+  copy->lowers = copy->count != nullptr && weakness.empty();
+  if (!weakness.empty()) {
+    weakness += copy->count != nullptr
+                    ? "; its calls are counted, and run as wide as the program sets"
+                    : "; it tells the program what the last call was granted";
+  }
+  gate::observe(&kObserver);
+  copy->active.store(true);
+  return {true, weakness};
+}
+
+void obey_caps() { idle(); }
+
+std::vector<std::string> detach_all() {
+  std::vector<std::string> left;
+  for (Copy& copy : all_copies()) {
+    if (!copy.active.exchange(false)) continue;
+    for (std::string& why : remove_entries(copy)) left.push_back(std::move(why));
+    if (copy.lowers) std::atomic_ref(*copy.count).store(copy.program.load());
+  }
+  spin_token::give_up();
+  return left;
+}
+
+const arena::Listener& listener() {
+  static constexpr arena::Listener kListener = {enter, leave};
+  return kListener;
+}
+
+std::vector<SlotRequest> slot_requests() {
+  const auto* get = reinterpret_cast<const void*>(&hooked_max_threads);
+  const auto* set = reinterpret_cast<const void*>(&hooked_set_threads);
+  const auto* set_at = reinterpret_cast<const void*>(&hooked_set_threads_at);
+  return {{"omp_get_max_threads", get, 0},     {"omp_get_max_threads_", get, 0},
+          {"omp_set_num_threads", set, 1},     {"ompc_set_num_threads", set, 1},
+          {"omp_set_num_threads_", set_at, 1}, {"omp_set_num_threads_8_", set_at, 1}};
+}
+
+}  // namespace corewise::govern::openblas

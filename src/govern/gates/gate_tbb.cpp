@@ -1,0 +1,196 @@
+// Facts (oneTBB, src/tbb: tcm_adaptor.cpp, dynamic_link.cpp, main.cpp, arena.cpp): while it is
+// loaded it opens libtcm.so.1, which may be loaded already; when it first runs, it connects. Each
+// arena then has one permit, and asks again whenever its demand changes: from none to some as a
+// region starts, back to none a little after it has ended. What is granted are workers; the thread
+// that starts a region comes on top. It is a worker that finds that there is no work left: an arena
+// without one never asks again, and what was enqueued in it would never run. Workers say when they
+// join and leave an arena. Its own bounds (global_control) hold besides. It keeps a lock while it
+// asks.
+#include "gate_tbb.h"
+
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstdlib>
+#include <new>
+#include <string>
+
+#include "govern/grants/gate.h"
+#include "govern/patch/code_ranges.h"
+#include "tcm/tcm.h"
+
+// An arena's.
+struct cw_tcm_permit {
+  std::uint32_t pool = corewise::govern::gate::kNoPool;
+  const void* owner = nullptr;  // the thread that made it
+  corewise::govern::gate::Tenancy tenancy;
+  // Read while another thread asks anew.
+  std::atomic<std::uint32_t> workers{0};
+  std::atomic<bool> active{false};
+};
+
+namespace corewise::govern::tbb {
+namespace {
+
+using Permit = cw_tcm_permit;
+using Request = cw_tcm_request;
+using Granted = cw_tcm_granted;
+
+enum Result : std::int32_t { kSuccess = 0, kInvalidArgument = 0x78000004 };
+enum State : std::uint8_t { kInactive = 1, kActive = 4 };
+
+// Of the flags of a request.
+constexpr std::uint32_t kAsInactive = 1U << 3U;
+
+constexpr std::size_t kMostCopies = 8;
+struct Copy {
+  CodeRange code;
+  std::uint32_t pool = gate::kNoPool;
+  std::atomic<bool> asks{false};
+};
+// What is below `known` is constant but for `asks`.
+constinit std::array<Copy, kMostCopies> copies;
+constinit std::atomic<std::size_t> known{0};
+
+// This thread works for arenas, one inside the other; and what team it was in before. oneTBB says
+// so of its workers, and of the thread that runs something in an arena.
+struct Worker {
+  int arenas = 0;
+  int before = 0;
+};
+[[gnu::tls_model("initial-exec")]] constinit thread_local Worker me;
+
+Copy* copy_at(std::uintptr_t code) {
+  const std::size_t count = known.load(std::memory_order_acquire);
+  const auto* const end = copies.begin() + count;
+  auto* const found = std::find_if(copies.begin(), copies.begin() + count,
+                                   [&](const Copy& copy) { return copy.code.holds(code); });
+  return found != end ? found : nullptr;
+}
+
+// A client is the copy that it is, from 1.
+std::int32_t connect(std::uint64_t* client, const void* caller) {
+  Copy* const copy = copy_at(reinterpret_cast<std::uintptr_t>(caller));
+  if (copy == nullptr || !gate::is_open()) return kInvalidArgument;
+  copy->asks.store(true);
+  *client = static_cast<std::uint64_t>(copy - copies.data()) + 1;
+  return kSuccess;
+}
+
+std::int32_t deactivate(Permit* permit) {
+  permit->tenancy.leave();
+  permit->active.store(false);
+  return kSuccess;
+}
+
+// Than oneTBB's.
+bool is_inside_another() {
+  if (me.arenas == 0) return gate::is_inside();
+  const int ours = gate::join_team(me.before);
+  const bool inside = gate::is_inside();
+  gate::join_team(ours);
+  return inside;
+}
+
+void grant(Permit& permit, const Request& request) {
+  if (request.most <= 0 || (request.flags & kAsInactive) != 0) {
+    deactivate(&permit);
+    return;
+  }
+  // Workers ask too, when their arena begins anew: then they are no callers of their own.
+  const bool nested = is_inside_another();
+  if (nested) permit.tenancy.leave();
+  const int threads =
+      nested ? 1 : permit.tenancy.enter(request.most + 1, permit.pool, permit.owner != &me);
+  const int workers = std::clamp(threads - 1, 1, request.most);
+  permit.workers.store(static_cast<std::uint32_t>(workers));
+  permit.active.store(true);
+}
+
+std::int32_t read(Permit* permit, Granted* granted) {
+  const bool active = permit->active.load();
+  if (granted->threads != nullptr && granted->size > 0) {
+    std::fill_n(granted->threads, granted->size, 0U);
+    granted->threads[0] = active ? permit->workers.load() : 0;
+  }
+  granted->state = active ? kActive : kInactive;
+  granted->flags = 0;
+  return kSuccess;
+}
+
+std::int32_t request(std::uint64_t client, const Request* request, Permit** permit,
+                     Granted* granted) {
+  if (client == 0 || client > known.load(std::memory_order_acquire)) return kInvalidArgument;
+  if (*permit == nullptr) {
+    *permit = new (std::nothrow) Permit;
+    if (*permit == nullptr) return kInvalidArgument;
+    (*permit)->pool = copies[client - 1].pool;
+    (*permit)->owner = &me;
+  }
+  grant(**permit, *request);
+  return granted != nullptr ? read(*permit, granted) : kSuccess;
+}
+
+std::int32_t release(Permit* permit) {
+  permit->tenancy.leave();
+  delete permit;
+  return kSuccess;
+}
+
+std::int32_t join() {
+  if (me.arenas++ == 0) me.before = gate::join_team(2);
+  return kSuccess;
+}
+
+std::int32_t part() {
+  if (me.arenas == 0) return kSuccess;
+  --me.arenas;
+  if (me.arenas == 0) gate::join_team(me.before);
+  return kSuccess;
+}
+
+constexpr cw_tcm kFunctions = {connect, request, read, deactivate, release, join, part};
+
+// Beside the library that this code is in, out of the way of whoever looks for Intel's.
+std::string own_libtcm() {
+  Dl_info here{};
+  if (::dladdr(&kFunctions, &here) == 0 || here.dli_fname == nullptr) return {};
+  const std::string file = here.dli_fname;
+  return file.substr(0, file.rfind('/') + 1) + "corewise/libtcm.so.1";
+}
+
+}  // namespace
+
+void offer_permits() {
+  static const bool offered = [] {
+    const char* other = std::getenv("TCM_ENABLE");  // NOLINT(concurrency-mt-unsafe)
+    if (other != nullptr) return false;
+    void* const library = ::dlopen(own_libtcm().c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+    if (library == nullptr) return false;
+    auto* const serve = reinterpret_cast<cw_tcm_serve_function*>(::dlsym(library, "cw_tcm_serve"));
+    if (serve != nullptr) serve(&kFunctions);
+    return serve != nullptr;
+  }();
+  static_cast<void>(offered);
+}
+
+void expect(const os::LoadedModule& module, std::uint32_t pool) {
+  const std::size_t at = known.load();
+  for (std::size_t i = 0; i < at; ++i) {
+    if (copies[i].pool == pool) return;
+  }
+  if (at == kMostCopies) return;
+  copies[at].code = CodeRange(module);
+  copies[at].pool = pool;
+  known.store(at + 1, std::memory_order_release);
+}
+
+bool asks(std::uint32_t pool) {
+  const std::size_t count = known.load(std::memory_order_acquire);
+  return std::any_of(copies.begin(), copies.begin() + count,
+                     [&](const Copy& copy) { return copy.pool == pool && copy.asks.load(); });
+}
+
+}  // namespace corewise::govern::tbb

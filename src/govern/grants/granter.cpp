@@ -1,0 +1,49 @@
+#include "granter.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/clock.h"
+
+namespace corewise::govern {
+
+Granter::Granter(const std::string& key, std::unique_ptr<Ledger> ledger)
+    : key_(key), ledger_(std::move(ledger)), grants_{acquire, release, this} {}
+
+Result<Granter*> Granter::open(const std::string& key, int budget) {
+  LedgerOptions wanted;
+  wanted.key = key;
+  wanted.budget = budget;
+  auto ledger = Ledger::open(wanted);
+  if (!ledger) return ledger.error();
+  return new Granter(key, std::move(*ledger));
+}
+
+int Granter::most_now() noexcept {
+  const int cpus = machine_cpus_.load(std::memory_order_relaxed);
+  const int most = most_.load(std::memory_order_relaxed);
+  if (cpus == 0) return most;
+  const auto look = [this] {
+    mask_.look();
+    return runnable_now();
+  };
+  const int left = neighbours_.left(
+      now_ms(), cpus, ledger_->budget(), [this] { return ledger_->granted(); }, look);
+  return std::min({left, most, mask_.most()});
+}
+
+Permit Granter::acquire(void* self, const Request& request) noexcept {
+  Granter& granter = *static_cast<Granter*>(self);
+  const Grant grant = granter.ledger_->acquire(request.wanted, granter.most_now(), request.again);
+  const bool contended = grant.threads < std::min(request.wanted, granter.ledger_->budget());
+  const int team = request.whole ? request.wanted : grant.threads;
+  // Where others want the CPUs its workers sleep after it (waiting.h), and only the caller runs.
+  granter.neighbours_.got(contended || team > grant.threads ? 1 : team);
+  return {grant.claim, grant.threads, grant.hungry, contended};
+}
+
+void Granter::release(void* self, const Permit& permit) noexcept {
+  static_cast<Granter*>(self)->ledger_->release({permit.threads, permit.note, permit.hungry});
+}
+
+}  // namespace corewise::govern

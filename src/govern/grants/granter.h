@@ -1,0 +1,52 @@
+// Whom the gate asks for a grant: the ledger, and what it cannot know of who else wants the CPUs.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "gate.h"
+#include "govern/ledger/ledger.h"
+#include "mask_watch.h"
+#include "run_queue.h"
+
+namespace corewise::govern {
+
+// Lives on for good: a thread may be on its way with it.
+class Granter {
+ public:
+  static Result<Granter*> open(const std::string& key, int budget);
+
+  const std::string& key() const { return key_; }
+  Ledger& ledger() { return *ledger_; }
+  const Ledger& ledger() const { return *ledger_; }
+  const Grants* grants() const { return &grants_; }
+
+  // How many CPUs the machine has, whoever may use them; 0: other people's work does not count.
+  void share_machine(int cpus) {
+    machine_cpus_.store(cpus);
+    if (cpus != 0) keep_loadavg_open();
+  }
+
+  // From now on this process gets at most so many, whatever the ledger's budget is.
+  void bound(int most) { most_.store(most, std::memory_order_relaxed); }
+
+  // Looked at as often as the run queue.
+  MaskWatch& mask() { return mask_; }
+
+ private:
+  Granter(const std::string& key, std::unique_ptr<Ledger> ledger);
+  int most_now() noexcept;
+  static Permit acquire(void* self, const Request& request) noexcept;
+  static void release(void* self, const Permit& permit) noexcept;
+
+  std::string key_;
+  std::unique_ptr<Ledger> ledger_;
+  Grants grants_;
+  std::atomic<int> machine_cpus_{0};
+  std::atomic<int> most_{kMaxBudget};
+  MaskWatch mask_;
+  Neighbours neighbours_;
+};
+
+}  // namespace corewise::govern

@@ -1,0 +1,161 @@
+#include "ledger.h"
+
+#include <algorithm>
+#include <atomic>
+
+#include "base/clock.h"
+#include "ledger_identity.h"
+#include "ledger_protocol.h"
+
+namespace corewise::govern {
+namespace {
+
+struct LiveWorld {
+  static void step() noexcept {}
+  static Life life(Word word, bool closely) noexcept { return life_of(word, closely); }
+  static std::uint64_t now_ms() noexcept { return govern::now_ms(); }
+};
+
+constinit LiveWorld world;
+
+Protocol<LiveWorld> protocol(Shared& shared) { return {shared, world}; }
+
+struct ThreadState {
+  std::uint64_t ledger = 0;
+  Caller caller;
+};
+
+// In the thread's first block, not in one that is allocated at the first access: acquire() runs in
+// hooks.
+[[gnu::tls_model("initial-exec")]] constinit thread_local ThreadState this_thread;
+
+constinit std::atomic<std::uint64_t> ledgers_opened{0};
+
+}  // namespace
+
+Result<std::unique_ptr<Ledger>> Ledger::open(const LedgerOptions& options) {
+  if (options.budget < 1 || options.budget > kMaxBudget) {
+    return Error{CW_BAD_COUNT, "A budget of " + std::to_string(options.budget) +
+                                   " threads cannot be kept: give 1 to " +
+                                   std::to_string(kMaxBudget) + "."};
+  }
+  return std::unique_ptr<Ledger>(new Ledger(options));
+}
+
+Ledger::Ledger(const LedgerOptions& options)
+    : memory_(map_ledger(options.directory, options.key, options.budget)),
+      recent_(options.recent),
+      serial_(ledgers_opened.fetch_add(1) + 1),
+      budget_alone_(options.budget) {
+  if (memory_.at) memory_.at->budget.store(static_cast<std::uint32_t>(options.budget));
+}
+
+Ledger::~Ledger() {
+  if (!memory_.at) return;
+  if (const Claim held = local_.get()) protocol(*memory_.at).give_up(held);
+  unmap(memory_.at);
+}
+
+Grant Ledger::acquire(int wanted, int most, bool again) noexcept {
+  wanted = std::clamp(wanted, 1, kMaxBudget);
+  const int useful = std::clamp(most, 1, wanted);
+  int limit = useful;
+  if (!memory_.at) return {std::min(limit, budget_alone_.load()), 0};
+
+  auto ledger = protocol(*memory_.at);
+  if (recent_.enabled) {
+    if (this_thread.ledger != serial_) this_thread = {serial_, {}};
+    RecentCallers& recent = memory_.at->recent;
+    const int callers = again ? recent.look(now_ms(), recent_)
+                              : recent.enter(this_thread.caller, now_ms(), recent_);
+    const int budget = ledger.budget();
+    limit = std::min(limit, recent_.share(budget, callers));
+    // Who is in a long call asked long ago.
+    if (limit > 1) limit = std::min(limit, recent_.share(budget, ledger.hungry() + 1));
+  }
+  const Claim held = claim();
+  if (!held) return {1, 0};
+  const int granted = ledger.take(held, limit);
+  if (granted == 0) {
+    // Somebody overwrote our word, or declared us dead: begin again at the next region.
+    Claim lost = held;
+    if (!ledger.holds(held)) local_.replace(lost, 0);
+    return {1, 0};
+  }
+  const Grant grant{granted, held, granted < std::min(useful, ledger.budget())};
+  note(held, wanted, grant);
+  return grant;
+}
+
+void Ledger::release(const Grant& grant) noexcept {
+  if (grant.claim == 0 || !memory_.at || grant.claim != local_.get()) return;
+  if (grant.hungry) {
+    memory_.at->records[slot_of(grant.claim) % kSlots].hungry.fetch_sub(1,
+                                                                        std::memory_order_relaxed);
+  }
+  protocol(*memory_.at).give_back(grant.claim, grant.threads);
+}
+
+Claim Ledger::claim() noexcept {
+  if (const Claim held = local_.get()) return held;
+  const std::uint64_t now = now_ms();
+  if (now < local_.retry_at_ms().load(std::memory_order_relaxed)) return 0;
+  return claim_anew(now);
+}
+
+Claim Ledger::claim_anew(std::uint64_t now) noexcept {
+  Claim got = 0;
+  // A child that entered another pid namespace would be taken for dead, and the others by it.
+  if (pid_namespace() == memory_.at->header.pid_namespace) {
+    got = protocol(*memory_.at).claim(pack(own_identity()));
+  }
+  if (!got) {
+    local_.retry_at_ms().store(now + kClaimAgainMs, std::memory_order_relaxed);
+    return 0;
+  }
+  // Before any thread of ours can know the slot: what they note must stay.
+  Record& record = memory_.at->records[slot_of(got) % kSlots];
+  record.since_ms.store(now, std::memory_order_relaxed);
+  record.regions.store(0, std::memory_order_relaxed);
+  record.shortened.store(0, std::memory_order_relaxed);
+  record.withheld.store(0, std::memory_order_relaxed);
+  record.hungry.store(0, std::memory_order_relaxed);
+  Claim current = 0;
+  if (!local_.replace(current, got)) {
+    protocol(*memory_.at).give_up(got);
+    return current;
+  }
+  return got;
+}
+
+void Ledger::note(Claim held, int wanted, const Grant& grant) noexcept {
+  Record& record = memory_.at->records[slot_of(held) % kSlots];
+  record.regions.fetch_add(1, std::memory_order_relaxed);
+  if (grant.hungry) record.hungry.fetch_add(1, std::memory_order_relaxed);
+  if (grant.threads == wanted) return;
+  record.shortened.fetch_add(1, std::memory_order_relaxed);
+  record.withheld.fetch_add(static_cast<std::uint64_t>(wanted - grant.threads),
+                            std::memory_order_relaxed);
+}
+
+Status Ledger::set_budget(int budget) noexcept {
+  if (budget < 1 || budget > kMaxBudget) return CW_BAD_COUNT;
+  budget_alone_.store(budget);
+  if (memory_.at) memory_.at->budget.store(static_cast<std::uint32_t>(budget));
+  return CW_OK;
+}
+
+int Ledger::budget() const noexcept {
+  return memory_.at ? protocol(*memory_.at).budget() : budget_alone_.load();
+}
+
+int Ledger::granted() const noexcept { return memory_.at ? protocol(*memory_.at).total() : 0; }
+
+LedgerSnapshot Ledger::snapshot() const {
+  if (!memory_.at) return {.path = {}, .key = {}, .budget = budget_alone_.load(), .entries = {}};
+  LedgerSnapshot snapshot = read_ledger(*memory_.at, recent_);
+  snapshot.path = memory_.path;
+  return snapshot;
+}
+
+}  // namespace corewise::govern

@@ -1,0 +1,304 @@
+// OpenBLAS copies: found, measured, hooked.
+#include "arena.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+#include <deque>
+#include <mutex>
+#include <optional>
+#include <utility>
+
+#include "buffers.h"
+#include "elf/elf_reader.h"
+#include "govern/patch/hook.h"
+#include "govern/patch/hook_lock.h"
+#include "os/patch.h"
+
+namespace corewise::govern::arena {
+namespace {
+
+using Alloc = void*(int);
+using Free = void(void*);
+
+// What a copy is known by where blas_memory_alloc itself is in no dynamic symbol table.
+constexpr const char* kMarks[] = {"openblas_get_config",           "openblas_get_config64_",
+                                  "openblas_get_config_",          "openblas_get_config_64_",
+                                  "scipy_openblas_get_config",     "scipy_openblas_get_config64_",
+                                  "scipy_openblas_get_config_64_", "scipy_openblas_get_config_"};
+
+struct Code {
+  std::uintptr_t address = 0;
+  std::size_t size = 0;
+};
+
+// An OpenBLAS copy as it was found. Zero addresses: not there.
+struct Candidate {
+  std::string path;
+  std::uintptr_t base = 0;
+  Code alloc, free, alloc_plain, free_plain;
+};
+
+// A copy that is or was served. Never destroyed: threads come here with its address.
+struct Served {
+  std::string path;
+  std::uintptr_t base = 0;
+  buffers::Shelf* shelf = nullptr;
+  std::optional<Entry> alloc, free;
+  Alloc* original_alloc = nullptr;
+  Free* original_free = nullptr;
+  bool alloc_installed = false;
+  bool free_installed = false;
+  std::atomic<bool> serving = false;
+};
+
+std::deque<Served>& all_served() {
+  static auto* all = new std::deque<Served>;
+  return *all;
+}
+
+std::mutex& arena_lock() {
+  static auto* lock = [] {
+    // First, so that at a fork it is taken after this one, as everywhere else.
+    hook_lock();
+    auto* made = new std::mutex;
+    os::at_fork([] { arena_lock().lock(); }, [] { arena_lock().unlock(); },
+                [] { arena_lock().unlock(); });
+    return made;
+  }();
+  return *lock;
+}
+
+std::atomic<const Listener*> listener = nullptr;
+
+void* hooked_alloc(int procpos, Served* copy) {
+  // What the copy's own workers keep: at most half of its table, and kept beyond our removal.
+  constexpr int kForWorker = 2;
+  if (procpos == kForWorker) return copy->original_alloc(procpos);
+  const Listener* told = listener.load(std::memory_order_acquire);
+  buffers::Buffer* buffer = nullptr;
+  {
+    buffers::Inside inside;
+    // A thread may come here after the removal, stopped on its way until now.
+    if (copy->serving.load()) buffer = inside.take(*copy->shelf, copy);
+    if (buffer != nullptr) buffer->entered = told != nullptr;
+  }
+  // Where the system refuses us memory the copy may still have some; it never checks for null.
+  if (buffer == nullptr) return copy->original_alloc(procpos);
+  if (buffer->entered) told->enter(copy, procpos);
+  return buffer->address;
+}
+
+void hooked_free(void* at, Served* copy) {
+  bool ours = false;
+  bool entered = false;
+  {
+    buffers::Inside inside;
+    if (buffers::Buffer* buffer = inside.find(at)) {
+      ours = true;
+      entered = std::exchange(buffer->entered, false);
+      inside.give(*buffer);
+    }
+  }
+  if (!ours) return copy->original_free(at);
+  const Listener* told = listener.load(std::memory_order_acquire);
+  if (entered && told != nullptr) told->leave(copy);
+}
+
+Code find(const elf::Symbols& symbols, std::uintptr_t base, const char* name) {
+  const auto symbol = symbols.find(name);
+  return symbol ? Code{base + symbol->value, symbol->size} : Code{};
+}
+
+// From .symtab; only if the file still is what was loaded.
+Code find(const elf::File& file, std::uintptr_t base, const char* name) {
+  const auto symbol = file.find_local(name);
+  if (!symbol || symbol->size == 0 || symbol->size > 65536) return {};
+  const Code code{base + symbol->value, symbol->size};
+  const auto rights = Mappings().rights(code.address, code.size);
+  if (!rights || !rights->readable() || !rights->executable()) return {};
+  std::vector<char> bytes(code.size);
+  if (!file.read(symbol->value, bytes.data(), bytes.size())) return {};
+  const bool same =
+      std::memcmp(bytes.data(), reinterpret_cast<void*>(code.address), code.size) == 0;
+  return same ? code : Code{};
+}
+
+template <class From>
+void fill(Candidate& candidate, const From& from) {
+  candidate.alloc = find(from, candidate.base, "blas_memory_alloc");
+  candidate.free = find(from, candidate.base, "blas_memory_free");
+  candidate.alloc_plain = find(from, candidate.base, "blas_memory_alloc_nolock");
+  candidate.free_plain = find(from, candidate.base, "blas_memory_free_nolock");
+}
+
+// Those that are not among `known` (path and base). Takes no lock of ours: it needs the loader's.
+std::vector<Candidate> discover(const std::vector<std::pair<std::string, std::uintptr_t>>& known) {
+  std::vector<Candidate> found;
+  os::visit_modules([&](const os::LoadedModule& module) {
+    if (module.dynamic == 0) return;
+    for (const auto& [path, base] : known) {
+      if (base == module.base && path == module.path) return;
+    }
+    const elf::LiveBytes bytes(module);
+    const auto symbols = elf::Symbols::from_dynamic(bytes, module.dynamic, module.base);
+    if (!symbols) return;
+    Candidate candidate;
+    candidate.path = module.path;
+    candidate.base = module.base;
+    fill(candidate, *symbols);
+    bool openblas = candidate.alloc.address != 0;
+    for (const char* mark : kMarks) openblas = openblas || symbols->find(mark);
+    if (openblas) found.push_back(std::move(candidate));
+  });
+  // Pinned, so that its code stays; gone in the meantime: no candidate. The program itself, which
+  // may hold a copy linked into it, cannot go.
+  std::erase_if(found, [](const Candidate& candidate) {
+    return !candidate.path.empty() && !os::pin(candidate.path);
+  });
+  for (Candidate& candidate : found) {
+    if (candidate.alloc.address != 0) continue;
+    const auto file = elf::File::open(candidate.path.empty() ? "/proc/self/exe" : candidate.path);
+    if (file) fill(candidate, *file);
+  }
+  return found;
+}
+
+// The build's BUFFER_SIZE. blas_memory_alloc_nolock is a malloc of just that and a page.
+std::size_t measure(const Candidate& candidate) {
+  constexpr std::size_t kPage = 4096;  // OpenBLAS's FIXED_PAGESIZE
+  constexpr std::size_t kLeast = std::size_t{1} << 20U;
+  constexpr std::size_t kMost = std::size_t{1} << 30U;
+  if (candidate.alloc_plain.address != 0 && candidate.free_plain.address != 0) {
+    void* block = reinterpret_cast<Alloc*>(candidate.alloc_plain.address)(0);
+    const std::size_t size = block != nullptr ? os::allocated_size(block) : 0;
+    reinterpret_cast<Free*>(candidate.free_plain.address)(block);
+    if (size > kLeast && size < kMost) return (size - kPage) / kPage * kPage;
+  }
+  // Unknown: what no build exceeds. Only what is touched takes memory.
+  return std::size_t{256} << 20U;
+}
+
+// Empty, or why this copy cannot be served.
+std::string prepare(const Candidate& candidate, Served& copy) {
+  const std::string instead = "; cap its callers instead";
+  if (candidate.alloc.address == 0 || candidate.free.address == 0) {
+    return "its blas_memory_alloc is in no symbol table: " + candidate.path +
+           " was stripped, or replaced since it was loaded" + instead;
+  }
+  if (!buffers::start()) return "the system has no more thread-specific keys" + instead;
+  copy.path = candidate.path;
+  copy.base = candidate.base;
+  const auto entry = [&](const char* name, const Code& code, const void* replacement) {
+    return Entry::prepare({std::string(name) + " of " + candidate.path, code.address, code.size, 1,
+                           replacement, &copy});
+  };
+  auto alloc =
+      entry("blas_memory_alloc", candidate.alloc, reinterpret_cast<const void*>(&hooked_alloc));
+  if (!alloc) return alloc.error().what + instead;
+  auto free =
+      entry("blas_memory_free", candidate.free, reinterpret_cast<const void*>(&hooked_free));
+  if (!free) return free.error().what + instead;
+  // The first call of a copy initialises it, which ours does not.
+  void* first = reinterpret_cast<Alloc*>(candidate.alloc.address)(0);
+  if (first == nullptr) return "its table of buffers is full already" + instead;
+  reinterpret_cast<Free*>(candidate.free.address)(first);
+  copy.shelf = buffers::shelf_for(measure(candidate));
+  if (copy.shelf == nullptr) return "too many different sizes of buffers are in use" + instead;
+  copy.original_alloc = alloc->original<Alloc>();
+  copy.original_free = free->original<Free>();
+  copy.alloc = *std::move(alloc);
+  copy.free = *std::move(free);
+  return {};
+}
+
+std::string hook(Served& copy) {
+  // The way back first: whoever gets one of our buffers can return it.
+  if (!copy.free_installed) {
+    if (auto error = copy.free->install()) return error->what + "; cap its callers instead";
+    copy.free_installed = true;
+  }
+  copy.serving.store(true);
+  if (copy.alloc_installed) return {};
+  if (auto error = copy.alloc->install()) {
+    copy.serving.store(false);
+    copy.free_installed = copy.free->remove().has_value();
+    return error->what + "; cap its callers instead";
+  }
+  copy.alloc_installed = true;
+  return {};
+}
+
+// Empty, or what had to stay.
+std::string unhook(Served& copy) {
+  copy.serving.store(false);
+  if (copy.alloc_installed) {
+    if (const auto error = copy.alloc->remove()) {
+      return error->what + "; it passes calls through";
+    }
+    copy.alloc_installed = false;
+  }
+  if (!copy.free_installed) return {};
+  const bool left = buffers::wait_until_left();
+  const std::size_t out = buffers::usage(&copy).taken;
+  if (!left || out != 0) {
+    if (!left) return "blas_memory_free stays replaced until all threads have left it";
+    return "blas_memory_free stays replaced until the program gives back " + std::to_string(out) +
+           (out == 1 ? " buffer" : " buffers");
+  }
+  if (const auto error = copy.free->remove()) return error->what + "; it passes calls through";
+  copy.free_installed = false;
+  return {};
+}
+
+Copy report(const Served& copy, std::string reason) {
+  return {copy.path,        copy.base, &copy, copy.serving.load(), copy.shelf->size.load(),
+          std::move(reason)};
+}
+
+}  // namespace
+
+std::vector<Copy> install() {
+  std::vector<std::pair<std::string, std::uintptr_t>> known;
+  {
+    const std::lock_guard lock(arena_lock());
+    for (const Served& copy : all_served()) known.emplace_back(copy.path, copy.base);
+  }
+  const std::vector<Candidate> candidates = discover(known);
+
+  std::vector<Copy> copies;
+  const std::lock_guard lock(arena_lock());
+  for (const Candidate& candidate : candidates) {
+    const auto is_it = [&](const Served& copy) {
+      return copy.base == candidate.base && copy.path == candidate.path;
+    };
+    // Another thread may have been faster.
+    if (std::any_of(all_served().begin(), all_served().end(), is_it)) continue;
+    Served& copy = all_served().emplace_back();
+    if (const std::string reason = prepare(candidate, copy); !reason.empty()) {
+      // Nothing leads to it: it was not installed.
+      all_served().pop_back();
+      copies.push_back({candidate.path, candidate.base, nullptr, false, 0, reason});
+    }
+  }
+  for (Served& copy : all_served()) {
+    std::string reason = hook(copy);
+    copies.push_back(report(copy, std::move(reason)));
+  }
+  return copies;
+}
+
+std::vector<Copy> remove() {
+  std::vector<Copy> copies;
+  const std::lock_guard lock(arena_lock());
+  for (Served& copy : all_served()) {
+    std::string reason = unhook(copy);
+    copies.push_back(report(copy, std::move(reason)));
+  }
+  return copies;
+}
+
+void listen(const Listener* told) { listener.store(told, std::memory_order_release); }
+
+}  // namespace corewise::govern::arena

@@ -1,0 +1,19 @@
+// Which library's idle threads may spin for longer than it takes to wake one.
+//
+// They take nothing from anybody while their caller holds all the threads that it wanted: within
+// the call they are granted, between two parts of its work, and shortly after it they save the next
+// call the waking. So one library at a time has the token, that of the last such call. It loses it
+// to the next one, and as soon as a region starts or a call gets less than it wanted.
+//
+// docs/idle-pools.md has the numbers. Nothing here allocates, locks or waits.
+#pragma once
+
+#include "pools/spin_word.h"
+
+namespace corewise::govern::spin_token {
+
+// `word` must live on. Without a longer time of its own it gets none, and takes the token away.
+void take(const SpinWord& word);
+void give_up();
+
+}  // namespace corewise::govern::spin_token

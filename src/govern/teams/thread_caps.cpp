@@ -1,0 +1,181 @@
+#include "thread_caps.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+
+#include "govern/grants/gate.h"
+#include "limits/limit.h"
+#include "os/os.h"
+
+namespace corewise::govern::thread_caps {
+namespace {
+
+// Fortran has names of its own for both, and LLVM's runtime one more.
+constexpr std::array kGetters = {"omp_get_max_threads", "omp_get_max_threads_"};
+constexpr std::array kSetters = {"omp_set_num_threads", "omp_set_num_threads_",
+                                 "omp_set_num_threads_8_", "ompc_set_num_threads"};
+
+// Filled before the copy's first hook runs, then constant.
+struct Copy {
+  std::array<const void*, kGetters.size()> getters{};
+  std::array<const void*, kSetters.size()> setters{};
+  int (*max_threads)() = nullptr;
+  void (*set_threads)(int) = nullptr;
+  int (*level)() = nullptr;
+  std::uint32_t pool = gate::kNoPool;
+
+  bool can_cap() const {
+    return max_threads != nullptr && set_threads != nullptr && level != nullptr;
+  }
+};
+constinit std::array<Copy, kMostCopies> copies;
+
+constinit std::atomic<int> threads_lowered{0};
+
+// Small, because the loader has little room for thread-local variables of this kind.
+struct Mine {
+  int before = 0;               // the count that we lowered to the cap; 0: it is not lowered
+  std::uint32_t cap : 16 = 0;   // that it goes by; 0: none, or the program has set a count since
+  std::uint32_t seen : 15 = 0;  // low bits of the cap_change() that this thread went by last
+  bool counted : 1 = false;     // it has asked for its count, or set it, since its last region
+
+  int most() const { return static_cast<int>(cap); }
+
+  // The bits wrap: a thread that starts no region during exactly 32,768 changes, or a multiple,
+  // keeps the cap that it had until the next change.
+  static constexpr std::uint32_t kSeen = (1U << 15U) - 1;
+  bool has_seen(std::uint32_t change) const { return seen == (change & kSeen); }
+  void see(std::uint32_t change) { seen = change & kSeen; }
+};
+static_assert(sizeof(Mine) == 8 && CW_MAX_THREADS < 1 << 16);
+[[gnu::tls_model("initial-exec")]] constinit thread_local std::array<Mine, kMostCopies> mine;
+
+void forget_lowered(Mine& me) {
+  if (me.before == 0) return;
+  me.before = 0;
+  threads_lowered.fetch_sub(1);
+}
+
+// The thread's next region decides anew whether its count is above the cap. A count that the
+// program set stays.
+void look_again(Mine& me) {
+  if (me.cap != 0) me.see(gate::cap_change() - 1);
+}
+
+// LLVM's runtime begins anew in the child: nobody set the count that its thread has there.
+void in_child() {
+  for (Mine& me : mine) look_again(me);
+}
+
+void take_new_cap(Mine& me, const Copy& copy, std::uint32_t change) {
+  me.see(change);
+  if (me.before != 0 && copy.max_threads() == me.most()) copy.set_threads(me.before);
+  forget_lowered(me);
+  me.cap = static_cast<std::uint16_t>(gate::cap_of(copy.pool));
+}
+
+// What is set inside a region ends with it.
+bool is_in_region(const Copy& copy) { return copy.level() > 0; }
+
+void follow(std::size_t index) {
+  Mine& me = mine[index];
+  const std::uint32_t change = gate::cap_change();
+  if (me.has_seen(change) && me.cap == 0) return;
+  const Copy& copy = copies[index];
+  if (is_in_region(copy)) return;
+  const bool known = me.has_seen(change);
+  if (!known) take_new_cap(me, copy, change);
+  if (me.cap == 0) return;
+  const int threads = copy.max_threads();
+  if (threads <= me.most()) return;
+  // The thread was below its cap before, so that the program has set the count, by a way that has
+  // no hook (dlsym). But what was set in a league of teams ends with it, in LLVM's runtime: the
+  // count from before the cap is back then, and nobody set it.
+  if (known && threads != me.before) {
+    forget_lowered(me);
+    me.cap = 0;
+    return;
+  }
+  if (me.before == 0) threads_lowered.fetch_add(1);
+  me.before = threads;
+  copy.set_threads(me.most());
+}
+
+template <std::size_t N>
+std::size_t copy_with(const std::array<const void*, N> Copy::* functions, const void* function) {
+  const auto has = [&](const Copy& copy) {
+    return copy.can_cap() &&
+           std::ranges::find(copy.*functions, function) != (copy.*functions).end();
+  };
+  return static_cast<std::size_t>(std::ranges::find_if(copies, has) - copies.begin());
+}
+
+std::size_t copy_of(const Pool& pool) {
+  const auto is_it = [&](const Copy& copy) { return copy.can_cap() && copy.pool == pool.id; };
+  return static_cast<std::size_t>(std::ranges::find_if(copies, is_it) - copies.begin());
+}
+
+// Limits of the calling thread keep what is the program's, and take the count over when they set
+// it: at its next region the thread looks whether that is above the cap.
+int own_count(const Pool& pool, int now) {
+  const std::size_t index = copy_of(pool);
+  if (index == kMostCopies) return now;
+  const Mine& me = mine[index];
+  return me.before != 0 && now == me.most() ? me.before : now;
+}
+
+void limits_set(const Pool& pool) {
+  const std::size_t index = copy_of(pool);
+  if (index == kMostCopies) return;
+  forget_lowered(mine[index]);
+  look_again(mine[index]);
+}
+
+constexpr CountListener kListener = {own_count, limits_set};
+
+}  // namespace
+
+void add(std::size_t index, std::uint32_t pool, const Symbol& symbol) {
+  Copy& copy = copies[index];
+  copy.pool = pool;
+  std::ranges::transform(kGetters, copy.getters.begin(), symbol);
+  std::ranges::transform(kSetters, copy.setters.begin(), symbol);
+  copy.level = reinterpret_cast<int (*)()>(symbol("omp_get_level"));
+  copy.set_threads = reinterpret_cast<void (*)(int)>(symbol(kSetters[0]));
+  copy.max_threads = reinterpret_cast<int (*)()>(symbol(kGetters[0]));
+  listen_to_counts(&kListener);
+  [[maybe_unused]] static const bool kRegistered = (os::at_fork(nullptr, nullptr, in_child), true);
+}
+
+void before_count(const void* getter) {
+  const std::size_t index = copy_with(&Copy::getters, getter);
+  // The answer inside a region says nothing about the thread's next region outside of it.
+  if (index == kMostCopies || is_in_region(copies[index])) return;
+  follow(index);
+  mine[index].counted = true;
+}
+
+void after_set(const void* setter) {
+  const std::size_t index = copy_with(&Copy::setters, setter);
+  if (index == kMostCopies || is_in_region(copies[index])) return;
+  Mine& me = mine[index];
+  forget_lowered(me);
+  me.see(gate::cap_change());
+  me.cap = 0;
+  me.counted = true;
+}
+
+void before_region(std::size_t copy) {
+  if (!copies[copy].can_cap()) return;
+  Mine& me = mine[copy];
+  if (me.counted) {
+    me.counted = false;
+  } else {
+    follow(copy);
+  }
+}
+
+bool in_use() { return threads_lowered.load() > 0; }
+
+}  // namespace corewise::govern::thread_caps
