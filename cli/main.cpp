@@ -1,3 +1,3 @@
-#include "commands.h"
+#include "shell/commands.h"
 
 int main(int argc, char** argv) { return corewise::cli::run_command_line(argc, argv); }

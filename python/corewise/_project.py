@@ -9,8 +9,8 @@
     budget = 8
     bend = ["libmine"]
 
-Read by `%load_ext corewise` and by `corewise run`, which must agree: cli/project.cpp says the same,
-and a test gives both the same files.
+Read by `%load_ext corewise` and by `corewise run`, which must agree: cli/start/project.cpp says the
+same, and a test gives both the same files.
 """
 
 from __future__ import annotations

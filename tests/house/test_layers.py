@@ -71,13 +71,20 @@ CIRCLES = {
     frozenset({"src/govern/patch/hook", "src/govern/patch/hook_lock"}),
     frozenset({"src/govern/gates/dead_workers", "src/govern/gates/gate_libgomp"}),
     frozenset({"src/govern/ledger/ledger_holders", "src/govern/ledger/ledger_shm"}),
-    frozenset({"cli/commands", "cli/help"}),
-    frozenset({"cli/report_reading", "cli/run_report"}),
-    frozenset({"cli/control_client", "cli/process_name", "cli/process_watch", "cli/question"}),
+    frozenset({"cli/shell/commands", "cli/shell/help"}),
+    frozenset({"cli/outcome/report_reading", "cli/outcome/run_report"}),
+    frozenset(
+        {
+            "cli/reach/control_client",
+            "cli/reach/process_name",
+            "cli/reach/process_watch",
+            "cli/reach/question",
+        }
+    ),
 }
 
 # Headers and sources that share their name with others elsewhere.
-SAME_FILE = {"budget", "doctor", "govern", "limit", "plan"}
+SAME_FILE: set[str] = set()
 
 # Types of the core that share their name with others, and how many there are.
 SAME_TYPE = {
@@ -113,36 +120,6 @@ PYTHON_CIRCLES: set[frozenset[str]] = set()
 # A header and its source count as one.
 MOST_IN_A_FOLDER = 16
 
-# Where the loose files are going.
-LOOSE = """
-cli/commands: cli/budget cli/completion cli/doctor cli/env cli/govern cli/info cli/limit
-  cli/manual cli/plan cli/record cli/run cli/top cli/info_machine cli/info_modules
-  cli/info_process
-cli/shell: cli/output cli/exit_codes cli/commands cli/help cli/completion_scripts cli/spelling
-  cli/show_manual cli/machine_choice cli/process_choice
-cli/screen: cli/layout cli/row_table cli/pool_table cli/finding_list cli/keys cli/terminal
-cli/start: cli/thread_variables cli/shell_lines cli/project cli/library cli/ranks cli/target
-  cli/run_child
-cli/python: cli/import_child cli/import_modules cli/import_script cli/records
-cli/outcome: cli/captured_run cli/watched_run cli/try_bend cli/output_difference cli/run_report
-  cli/report_reading
-cli/reach: cli/control_client cli/question cli/way_in cli/force cli/process_watch cli/process_name
-cli/recording: cli/recorder cli/recording cli/record_files cli/timeline cli/timeline_svg
-  cli/trace_events cli/thread_kind
-cli/top: cli/top_advice cli/top_picture cli/top_screen cli/top_session cli/top_tables
-  cli/top_verdict cli/limit_prompt cli/process_order
-"""
-
-
-def loose() -> dict[str, str]:
-    rooms: dict[str, str] = {}
-    for folder, names in re.findall(r"^(\S+):((?: \S+|\n  \S+)+)", LOOSE, re.M):
-        rooms |= dict.fromkeys(names.split(), folder)
-    return rooms
-
-
-ROOMS = loose()
-
 
 @cache
 def sources() -> list[Path]:
@@ -161,7 +138,7 @@ def unit(file: Path) -> str:
 
 
 def folder(file: Path) -> str:
-    return ROOMS.get(unit(file)) or shown(file.parent)
+    return shown(file.parent)
 
 
 @cache

@@ -1,0 +1,217 @@
+// corewise doctor: what is wrong with the thread pools of a program, why, and what to do.
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <ctime>
+#include <map>
+#include <optional>
+#include <thread>
+
+#include "advice/doctor.h"
+#include "death/death.h"
+#include "facts/patient.h"
+#include "govern/ledger/ledger_holders.h"
+#include "govern/pool_policy.h"
+#include "outcome/watched_run.h"
+#include "python/import_modules.h"
+#include "reach/control_client.h"
+#include "screen/finding_list.h"
+#include "shell/commands.h"
+#include "shell/exit_codes.h"
+#include "shell/process_choice.h"
+#include "start/library.h"
+
+namespace corewise::cli {
+namespace {
+
+struct Options {
+  std::shared_ptr<ImportChoice> import;
+  std::shared_ptr<ProcessChoice> process;
+  bool last = false;
+};
+
+int of_modules(const ImportChoice& choice, const Context& context) {
+  return with_imports(choice, Question::kFindings, context.settings, kNotExamined,
+                      [&](const Imported& imported, const std::string&) {
+                        return show_findings(imported.findings,
+                                             fmt::format("{}", fmt::join(choice.modules, ", ")),
+                                             context);
+                      });
+}
+
+// Workers that ran though nobody was inside, by pool; nothing where the process cannot tell.
+std::map<std::string, int> ask_who_spins(int pid) {
+  std::map<std::string, int> spinning;
+  const auto answer = ask_process(pid, R"({"request":"sample"})", 500);
+  if (!answer) return spinning;
+  for (const JsonValue& pool : answer->value.items_at("pools")) {
+    const int running = static_cast<int>(pool.number_at("spinning"));
+    if (running > 0) spinning[pool.text_at("path")] = running;
+  }
+  return spinning;
+}
+
+// Twice, so that those that are about to fall asleep do not count.
+void ask_what_spins(int pid, Patient& patient) {
+  std::map<std::string, int> spinning = ask_who_spins(pid);
+  if (spinning.empty()) return;
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  std::map<std::string, int> again = ask_who_spins(pid);
+  for (PoolFacts& pool : patient.pools) {
+    pool.spinning = std::min(spinning[pool.path], again[pool.path]);
+  }
+}
+
+// What only the process itself knows; nothing if it does not answer.
+void ask_what_is_governed(int pid, Patient& patient) {
+  const auto answer = ask_process(pid, R"({"request":"report"})", 500);
+  const JsonValue* const report = answer ? answer->value.find("report") : nullptr;
+  if (report == nullptr || !answer->value.truth_at("governed")) return;
+  for (const JsonValue& held : report->items_at("pools")) {
+    if (!govern::Held::has_gate_called(held.text_at("how"))) continue;
+    for (PoolFacts& pool : patient.pools) {
+      if (pool.path == held.text_at("path")) pool.governed = true;
+    }
+  }
+}
+
+int of_process(const ProcessChoice& choice, const Context& context) {
+  return with_process(
+      choice, "doctor", kNotExamined,
+      [&](const outside::Process& process, const std::string& folder) {
+        const std::string about =
+            process.pid > 0 ? fmt::format("process {}", process.pid) : "the recording";
+        Patient patient = patient_from(process, folder);
+        if (process.pid > 0) {
+          ask_what_is_governed(process.pid, patient);
+          ask_what_spins(process.pid, patient);
+        }
+        const int code = show_findings(examine(patient), about, context);
+        if (!context.settings.quiet && !context.settings.json) say_notes(process);
+        // Without counts most rules have nothing to go by.
+        return code == kOk && process.memory_refused ? static_cast<int>(kMemoryRefused) : code;
+      });
+}
+
+int of_command(const Context& context) {
+  const Result<std::string> library = find_library();
+  if (!library) return fail(kNotExamined, library.error().what);
+  const std::string name = printable(context.words.front(), false);
+  const auto watched = run_watched(context.words, *library);
+  if (!watched) {
+    const bool missing = watched.error().status == CW_UNKNOWN_NAME;
+    return fail(missing ? kNotFound : kCannotStart,
+                fmt::format("cannot start '{}': {}", name, watched.error().what));
+  }
+  const int status = watched->status;
+  if (WIFSIGNALED(status)) {
+    warn(fmt::format("'{}' was killed by signal {} ({})", name, WTERMSIG(status),
+                     ::strsignal(WTERMSIG(status))));
+  } else if (WEXITSTATUS(status) != 0) {
+    warn(fmt::format("'{}' ended with code {}", name, WEXITSTATUS(status)));
+  }
+  if (watched->processes == 0) {
+    warn(fmt::format("'{}' showed no thread pool: it ended too soon, or has none", name));
+  }
+  return show_findings(watched->findings, name, context);
+}
+
+int of_last_death(const Context& context) {
+  const auto last = postmortem::last_death();
+  if (!last) {
+    return fail(kNotExamined, "doctor: the newest report: " + printable(last.error().what, false),
+                "it may have been cut short by a full disk; without it, the one before is shown");
+  }
+  const std::optional<postmortem::Death>& death = *last;
+  if (context.settings.json) {
+    write_out(postmortem::death_json(death) + "\n");
+    return death ? kFailed : kOk;
+  }
+  if (!death) {
+    write_out("No process left a report of its death.\n");
+    return kOk;
+  }
+  const std::time_t when = death->time;
+  std::vector<Finding> findings = postmortem::explain(*death);
+  findings.front().what = postmortem::headline(*death);
+  return show_findings(
+      findings,
+      fmt::format("{}, process {}, which died on {:%d %B %Y, %H:%M:%S} with {} threads ({})",
+                  postmortem::name_of(*death), death->pid, fmt::localtime(when), death->threads,
+                  death->program),
+      context);
+}
+
+int doctor(const Options& options, const Context& context) {
+  const bool imports = !options.import->modules.empty();
+  const bool process = options.process->pid || options.process->recorded;
+  const int asked = (imports ? 1 : 0) + (options.process->pid ? 1 : 0) +
+                    (options.process->recorded ? 1 : 0) + (context.words.empty() ? 0 : 1) +
+                    (options.last ? 1 : 0);
+  if (asked > 1) {
+    return fail(kUsage,
+                "doctor: --import, --pid, --recorded, --last and a command are examined one at a "
+                "time");
+  }
+  if (const auto why = python_without_modules(*options.import)) {
+    return fail(kUsage, fmt::format("doctor: {}", *why));
+  }
+  if (options.last) return of_last_death(context);
+  if (imports) return of_modules(*options.import, context);
+  if (process) return of_process(*options.process, context);
+  if (!context.words.empty()) return of_command(context);
+  Patient here = this_patient();
+  here.ledgers = govern::held_ledgers();
+  return show_findings(examine(here), "the variables that are set here", context);
+}
+
+Action declare(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  options->import =
+      declare_import(app, "Import these modules in a Python of their own and examine it");
+  options->process =
+      declare_process(app, "Examine a running process, from outside",
+                      "Examine a process recorded in a folder laid out like /proc/PID");
+  app.add_flag("--last", options->last, "Say why the last process died that had corewise loaded");
+  return [options](const Context& context) { return doctor(*options, context); };
+}
+
+}  // namespace
+
+const Command kDoctor = {
+    .name = "doctor",
+    .summary = "Find what is wrong with a program's thread pools, and say what to do",
+    .about =
+        "Examines Python modules, a running process, or a command while it runs, and says for each "
+        "finding what it is, why it matters and what to do. With none of them, examines the "
+        "variables that are set here.\n"
+        "\n"
+        "A process that imported corewise or runs under 'corewise run' leaves a report when it "
+        "dies "
+        "of a signal like SIGSEGV. --last explains the newest: in a notebook's kernel that of the "
+        "notebook, else that of the working directory, if it died within an hour of the newest of "
+        "all.\n"
+        "\n"
+        "The exit code is 0 where nothing is wrong or there are only notes, and 1 where there is a "
+        "warning or a danger.\n"
+        "\n"
+        "A command's output goes to standard error. Python programs, also those that it starts, "
+        "are asked from within as they end; others, and those that crash, are looked at from "
+        "outside while they run, where an OpenMP count is taken to be the one it begins with.",
+    .example =
+        "corewise doctor -i numpy scipy sklearn\n"
+        "corewise doctor --pid 4711\n"
+        "corewise doctor -- python train.py\n"
+        "corewise doctor --last\n"
+        "corewise doctor --json -- ./simulation | jq '.findings[].what'",
+    .declare = declare,
+    .takes_command = true,
+    .hidden = false,
+    .command_optional = true,
+};
+
+}  // namespace corewise::cli

@@ -1,0 +1,114 @@
+// corewise govern: a process that runs, governed from now on.
+#include <fmt/format.h>
+
+#include <optional>
+
+#include "base/json.h"
+#include "reach/control_client.h"
+#include "shell/commands.h"
+#include "shell/exit_codes.h"
+#include "shell/process_choice.h"
+#include "start/thread_variables.h"
+
+namespace corewise::cli {
+namespace {
+
+struct Options {
+  std::optional<std::string> pid;
+  std::optional<std::string> budget;
+  bool off = false;
+};
+
+Result<std::string> request_for(const Options& options) {
+  Json json;
+  json.open('{').field("request", options.off ? "ungovern" : "govern");
+  if (options.budget) {
+    const auto count = parse_count("budget", *options.budget);
+    if (!count) return count.error();
+    json.field("budget", *count);
+  }
+  return json.close('}').text();
+}
+
+// What became of --off, where a sentence about being governed would not tell.
+std::string end_of(const Answer& answer, int pid, double budget) {
+  const bool ended = answer.value.truth_at("ended");
+  if (answer.value.truth_at("governed")) {
+    return fmt::format(
+        "Process {} stays governed, budget {:.0f}: `corewise run` or the program "
+        "itself began that too.\n",
+        pid, budget);
+  }
+  return fmt::format("Process {} {}.\n", pid,
+                     ended ? "is not governed any more" : "was not governed: nothing was changed");
+}
+
+void show(const Answer& answer, int pid, bool off, const Context& context) {
+  if (context.settings.json) return write_out(answer.text + "\n");
+  const JsonValue* report = answer.value.find("report");
+  if (off) {
+    return write_out(end_of(answer, pid, report != nullptr ? report->number_at("budget") : 0));
+  }
+  if (!answer.value.truth_at("governed")) {
+    return write_out(fmt::format("Process {} is not governed.\n", pid));
+  }
+  write_out(fmt::format("Process {} is governed, budget {:.0f}.\n", pid,
+                        report != nullptr ? report->number_at("budget") : 0));
+  if (report == nullptr || context.settings.quiet) return;
+  for (const JsonValue& finding : report->items_at("findings")) {
+    note(context.settings, printable(finding.text, false));
+  }
+}
+
+int govern(const Options& options, const Context& context) {
+  const int pid = options.pid ? parse_pid(*options.pid) : 0;
+  if (pid == 0) {
+    return fail(kUsage, "govern: --pid wants the number of a process",
+                "to start a program governed: corewise run -- COMMAND");
+  }
+  if (options.off && options.budget) return fail(kUsage, "govern: --off takes no --budget");
+  const auto request = request_for(options);
+  if (!request) return fail(kUsage, "govern: " + request.error().what);
+  bool connected = false;
+  const auto answer = ask_or_enter(pid, *request, &connected);
+  if (!answer) return fail_to_ask(answer.error(), connected, "govern", pid);
+  show(*answer, pid, options.off, context);
+  return kOk;
+}
+
+Action declare(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option_function<std::string>(
+         "-p,--pid", [options](const std::string& text) { options->pid = text; },
+         "The process: one that imported corewise")
+      ->type_name("PID");
+  app.add_option_function<std::string>(
+         "--budget", [options](const std::string& text) { options->budget = text; },
+         "Threads that may run at a time (default: the CPUs that it may use)")
+      ->type_name("N");
+  app.add_flag("--off", options->off, "End what this command began before");
+  return [options](const Context& context) { return govern(*options, context); };
+}
+
+}  // namespace
+
+const Command kGovern = {
+    .name = "govern",
+    .summary = "Govern a running process: its BLAS calls get the CPUs that are free",
+    .about =
+        "Governs a running process from now on: keeps it inside one thread budget, as "
+        "`corewise run` does from a program's start. The process shares the budget with your "
+        "other governed processes that have the same CPUs and --budget. You may give another "
+        "budget later.\n"
+        "\n"
+        "The option --off ends what this command began. A program that was started by `corewise "
+        "run`, or "
+        "that governs itself, stays governed.",
+    .example =
+        "corewise govern --pid 4711\n"
+        "corewise govern --pid 4711 --budget 8\n"
+        "corewise govern --pid 4711 --off",
+    .declare = declare,
+};
+
+}  // namespace corewise::cli

@@ -1,0 +1,77 @@
+// corewise info: this machine, and what is set here that thread pools read.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string>
+
+#include "base/json.h"
+#include "base/text.h"
+#include "budget/budget.h"
+#include "info_command.h"
+#include "shell/exit_codes.h"
+#include "start/thread_variables.h"
+
+namespace corewise::cli {
+namespace {
+
+// The first constraint of a kind, the tightest of quotas.
+const Constraint* constraint(const Budget& budget, Source source) {
+  const Constraint* found = nullptr;
+  for (const Constraint& one : budget.constraints) {
+    if (one.source == source && (found == nullptr || one.cpus < found->cpus)) found = &one;
+  }
+  return found;
+}
+
+}  // namespace
+
+int info_of_machine(const InfoOptions&, const Context& context) {
+  const auto budget = compute_budget(os::LiveMachine());
+  if (!budget) return fail(kFailed, budget.error().what);
+  const Constraint* machine = constraint(*budget, Source::kMachine);
+  const int online = machine != nullptr ? static_cast<int>(machine->cpus) : 0;
+  const CpuSet& allowed = budget->allowed;
+  const Constraint* quota = constraint(*budget, Source::kQuota);
+  const auto variables = thread_variables(own_environment());
+
+  if (context.settings.json) {
+    Json json;
+    json.open('{').field("schema_version", 1).field("cpus_online", online);
+    json.field("cpus_allowed", allowed.to_list());
+    json.field("cpus_allowed_count", allowed.count()).key("cpu_quota");
+    quota != nullptr ? json.value(quota->cpus) : json.null();
+    json.key("environment").open('{');
+    for (const Variable& variable : variables) json.field(variable.name, variable.value);
+    json.close('}').close('}');
+    write_out(json.text() + "\n");
+    return kOk;
+  }
+
+  const Style style = style_for(context.settings);
+  std::string out = painted("This machine", Paint::kBold, style) + "\n";
+  out += fmt::format("  CPUs online   {}\n", online);
+  out += fmt::format("  CPUs allowed  {} ({})\n", allowed.count(), allowed.to_list());
+  out += quota != nullptr ? fmt::format("  CPU quota     {} ({})\n", cpus_in_words(quota->cpus),
+                                        printable(quota->where, style.unicode))
+                          : "  CPU quota     none found\n";
+  out += fmt::format("  Budget        {}\n", cpus_in_words(budget->cpus));
+  out += "\n" + painted("Thread variables set here", Paint::kBold, style) + "\n";
+  std::size_t widest = 0;
+  for (const Variable& variable : variables) widest = std::max(widest, variable.name.size());
+  for (const Variable& variable : variables) {
+    out += fmt::format("  {:<{}}  {}\n", printable(variable.name, style.unicode), widest,
+                       printable(variable.value, style.unicode));
+  }
+  if (variables.empty()) out += "  none: runtimes start one thread per allowed CPU\n";
+  if (!context.settings.quiet) {
+    out +=
+        "\nPools live in processes:\n"
+        "  corewise info -i numpy    the pools that Python modules bring\n"
+        "  corewise info --pid PID   those of a running process\n"
+        "  corewise budget           who says how many CPUs are yours\n";
+  }
+  write_out(out);
+  return kOk;
+}
+
+}  // namespace corewise::cli

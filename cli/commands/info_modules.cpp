@@ -1,0 +1,44 @@
+// corewise info --import: the pools that Python modules bring.
+#include <fmt/format.h>
+
+#include "base/json.h"
+#include "info_command.h"
+#include "python/import_modules.h"
+#include "shell/exit_codes.h"
+
+namespace corewise::cli {
+namespace {
+
+std::string json_of(const Imported& imported, const std::string& python) {
+  Json json;
+  json.open('{').field("schema_version", 1).field("python", python);
+  json.key("failed_imports").open('[');
+  for (const FailedImport& failed : imported.failed) {
+    json.open('{').field("module", failed.module).field("reason", failed.reason).close('}');
+  }
+  json.close(']').key("pools").raw(imported.pools_json).close('}');
+  return json.text() + "\n";
+}
+
+std::string screen_of(const Imported& imported, const InfoOptions& options,
+                      const Context& context) {
+  const Style style = style_for(context.settings);
+  if (imported.rows.empty()) return "No thread pools: no library of a known runtime is loaded.\n";
+  std::string out = pool_table(imported.rows, style, options.wide);
+  if (context.settings.quiet) return out;
+  out += "\n" + scope_legend(imported.rows, "; shown is the main thread's", style);
+  return out + remarks(imported.rows, style);
+}
+
+}  // namespace
+
+int info_of_modules(const InfoOptions& options, const Context& context) {
+  return with_imports(*options.import, Question::kPools, context.settings, kFailed,
+                      [&](const Imported& imported, const std::string& python) {
+                        write_out(context.settings.json ? json_of(imported, python)
+                                                        : screen_of(imported, options, context));
+                        return static_cast<int>(kOk);
+                      });
+}
+
+}  // namespace corewise::cli

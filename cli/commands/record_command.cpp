@@ -1,0 +1,276 @@
+// corewise record: what ran when, to a file and a picture.
+#include <fmt/format.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <string_view>
+#include <thread>
+
+#include "base/text.h"
+#include "budget/budget.h"
+#include "os/machine.h"
+#include "os/os.h"
+#include "reach/process_watch.h"
+#include "recording/record_files.h"
+#include "recording/recorder.h"
+#include "shell/commands.h"
+#include "shell/exit_codes.h"
+#include "shell/process_choice.h"
+#include "start/library.h"
+#include "start/run_child.h"
+#include "start/target.h"
+
+namespace corewise::cli {
+namespace {
+
+struct Options {
+  std::optional<std::string> pid;
+  std::optional<std::string> seconds;
+  std::string interval = "20";
+  std::string output = "corewise-record";
+  std::string format = "html";
+  std::optional<std::string> html;
+  bool compare = false;
+};
+
+std::string words_of(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : " ") + word;
+  return text;
+}
+
+// Looks until told to stop, or nothing is left; or for some seconds.
+void watch(Recorder& recorder, double interval_s, const std::atomic<bool>& stop,
+           std::optional<double> seconds) {
+  const double begin = monotonic_s();
+  while (!stop) {
+    const double before = monotonic_s();
+    if (!recorder.look() && before - begin > 1) break;
+    if (seconds && monotonic_s() - begin >= *seconds) break;
+    // Where looking takes long, it is done less often.
+    const double rest = std::max(interval_s - (monotonic_s() - before), interval_s / 4);
+    const timespec pause{
+        static_cast<time_t>(rest),
+        static_cast<long>(1e9 * (rest - static_cast<double>(static_cast<time_t>(rest))))};
+    ::nanosleep(&pause, nullptr);
+  }
+  recorder.look();
+  recorder.end();
+}
+
+std::atomic<bool> interrupted{false};
+
+void set_variables(const Target& target) {
+  const auto list = target.obstacle.empty() ? preload_list() : Result<std::string>(Error{});
+  if (!list) return;
+  ::setenv("LD_PRELOAD", list->c_str(), 1);
+  if (std::getenv("COREWISE_CONTROL") == nullptr) ::setenv("COREWISE_CONTROL", "on", 1);
+}
+
+int record_command(Recorder& recorder, double interval_s, std::optional<double> seconds,
+                   const std::vector<std::string>& words) {
+  const Target target = find_target(words.front());
+  std::atomic<bool> stop{false};
+  sigset_t all;
+  sigset_t before;
+  ::sigfillset(&all);
+  // Signals are for the thread that waits for the program.
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  std::thread looking([&] { watch(recorder, interval_s, stop, seconds); });
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  const int status = wait_for_child([&] {
+    set_variables(target);
+    return become(words, target);
+  });
+  stop = true;
+  looking.join();
+  return status;
+}
+
+// What to record, once the options make sense.
+struct Subject {
+  double interval_s = 0;
+  std::optional<double> seconds;
+  int pid = 0;                     // 0: the command
+  std::vector<std::string> words;  // of the command
+};
+
+struct Outcome {
+  int status = 0;  // of the command, as waitpid has it
+  int failed = kOk;
+  bool is_recorded = false;  // if not all of it
+};
+
+Outcome record_to(const std::string& lines, const Subject& subject) {
+  std::ofstream file(lines, std::ios::trunc | std::ios::binary);
+  if (!file) {
+    return {0, fail(kFailed, fmt::format("record: cannot write {}: {}", printable(lines, false),
+                                         std::strerror(errno)))};
+  }
+  const auto budget = compute_budget(os::LiveMachine());
+  const bool itself = subject.pid != 0;
+  Recorder recorder(itself ? subject.pid : ::getpid(), itself, subject.interval_s,
+                    [&](const std::string& line) { file << line << '\n'; });
+  recorder.begin(budget ? budget->cpus : 1,
+                 itself ? command_of(subject.pid) : words_of(subject.words));
+  Outcome outcome;
+  if (itself) {
+    struct sigaction action{};
+    action.sa_handler = [](int) { interrupted = true; };
+    ::sigaction(SIGINT, &action, nullptr);
+    ::sigaction(SIGTERM, &action, nullptr);
+    watch(recorder, subject.interval_s, interrupted, subject.seconds);
+  } else {
+    outcome.status = record_command(recorder, subject.interval_s, subject.seconds, subject.words);
+    if (outcome.status < 0) {
+      return {0, fail(kFailed,
+                      fmt::format("cannot start a process: {}", std::strerror(-outcome.status)))};
+    }
+  }
+  outcome.is_recorded = true;
+  file.close();
+  if (file) return outcome;
+  warn(fmt::format("{} is not whole: is the disk full?", printable(lines, false)));
+  outcome.failed = kFailed;
+  return outcome;
+}
+
+// Runs the command twice, the second time governed. The exit code is that of the first.
+int compare(const Options& options, Subject subject, const Context& context) {
+  const std::string installed = options.output + ".jsonl";
+  const std::string governed = options.output + "-governed.jsonl";
+  const Outcome first = record_to(installed, subject);
+  if (first.failed != kOk) return first.failed;
+  std::error_code unknown;
+  const std::string self = std::filesystem::read_symlink("/proc/self/exe", unknown).string();
+  subject.words.insert(subject.words.begin(), {self, "run", "-q", "--"});
+  const Outcome second = record_to(governed, subject);
+  if (second.failed != kOk) return second.failed;
+  const int code = write_comparison(installed, governed, options.output + ".html", context);
+  return code != kOk ? code : end_like(first.status);
+}
+
+int record(const Options& options, const Context& context) {
+  if (options.html) {
+    if (options.pid || !context.words.empty() || options.compare) {
+      return fail(kUsage, "record: --html is about a recording: it takes no --pid and no command");
+    }
+    std::string_view base = *options.html;
+    constexpr std::string_view kEnd = ".jsonl";
+    if (base.ends_with(kEnd)) base.remove_suffix(kEnd.size());
+    return write_picture(*options.html, std::string(base), options.format, context);
+  }
+  if (options.pid.has_value() != context.words.empty()) {
+    return fail(kUsage, "record: give either --pid PID or a command after --",
+                "corewise record -- python train.py");
+  }
+  if (options.compare && (options.pid || options.format != "html")) {
+    return fail(kUsage,
+                "record: --compare runs a command twice and makes a page: it takes no "
+                "--pid and no other --format");
+  }
+  const auto interval = parse_integer(options.interval);
+  if (!interval || *interval < 10 || *interval > 1000) {
+    return fail(kUsage, fmt::format("record: --interval wants 10 to 1000 milliseconds, not '{}'",
+                                    printable(options.interval, false)));
+  }
+  Subject subject{static_cast<double>(*interval) / 1000, {}, 0, context.words};
+  if (options.seconds) {
+    subject.seconds = parse_cpus(*options.seconds);
+    if (!subject.seconds) {
+      return fail(kUsage, fmt::format("record: --seconds wants a number above 0, not '{}'",
+                                      printable(*options.seconds, false)));
+    }
+  }
+  if (options.pid) {
+    subject.pid = parse_pid(*options.pid);
+    if (subject.pid == 0) {
+      return fail(kUsage, fmt::format("record: --pid wants the number of a process, not '{}'",
+                                      printable(*options.pid, false)));
+    }
+    if (!is_there(subject.pid)) {
+      return fail(kNoSuchProcess, fmt::format("record: there is no process {}", subject.pid));
+    }
+  }
+  if (options.output.empty()) return fail(kUsage, "record: --output wants a name");
+  // What was recorded before stays where nothing can be recorded.
+  if (!options.pid) {
+    const Target target = find_target(context.words.front());
+    if (target.path.empty()) return become(context.words, target);
+  }
+  if (options.compare) return compare(options, subject, context);
+  const std::string lines = options.output + ".jsonl";
+  const Outcome outcome = record_to(lines, subject);
+  if (!outcome.is_recorded) return outcome.failed;
+  const int code = write_picture(lines, options.output, options.format, context);
+  if (outcome.failed != kOk) return outcome.failed;
+  return options.pid || code != kOk ? code : end_like(outcome.status);
+}
+
+Action declare(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option_function<std::string>(
+         "-p,--pid", [options](const std::string& text) { options->pid = text; },
+         "Record a process that runs, and what it starts, until it ends or Ctrl-C")
+      ->type_name("PID");
+  app.add_option("-o,--output", options->output,
+                 "Write NAME.jsonl and NAME.html (default: corewise-record)")
+      ->type_name("NAME");
+  app.add_option("--format", options->format,
+                 "What to make of the recording: a page, or NAME.trace.json for ui.perfetto.dev "
+                 "(default: html)")
+      ->check(CLI::IsMember({"html", "perfetto"}).description(""))
+      ->type_name("html|perfetto");
+  app.add_flag("--compare", options->compare,
+               "Run the command twice, as it is and governed, and draw both on one page");
+  app.add_option("--interval", options->interval, "Milliseconds between looks (default: 20)")
+      ->type_name("MS");
+  app.add_option_function<std::string>(
+         "--seconds", [options](const std::string& text) { options->seconds = text; },
+         "Record that long at most")
+      ->type_name("S");
+  app.add_option_function<std::string>(
+         "--html", [options](const std::string& text) { options->html = text; },
+         "Only make the page, or with --format the trace, of a recording again")
+      ->type_name("FILE");
+  return [options](const Context& context) { return record(*options, context); };
+}
+
+}  // namespace
+
+const Command kRecord = {
+    .name = "record",
+    .summary = "Record what ran when, and show where more threads ran than there are CPUs",
+    .about =
+        "Looks at the threads of a program, and of all that it starts, 50 times a second from "
+        "outside, and writes a recording and a page with a picture: on top how many threads were "
+        "ready to run at a time, red where they were more than your CPUs; below a line for each "
+        "thread, in the colour of what it belongs to (BLAS, OpenMP, the program itself), striped "
+        "while it was ready to run and no CPU was free. The page needs nothing else and no "
+        "network. With --format perfetto it writes a trace for ui.perfetto.dev instead. With "
+        "--compare it runs the command a second time, governed, and the page shows both.\n"
+        "\n"
+        "A command that is started so has libcorewise.so loaded, which tells to which pool each "
+        "thread belongs; it is not governed. The exit code is the command's. Of a process that has "
+        "no control socket, the pools are not known.",
+    .example =
+        "corewise record -- python train.py\n"
+        "corewise record -o slow --pid 4711 --seconds 10\n"
+        "corewise record -- corewise run -- python train.py\n"
+        "corewise record --compare -- python train.py\n"
+        "corewise record --html slow.jsonl\n"
+        "corewise record --html slow.jsonl --format perfetto",
+    .declare = declare,
+    .takes_command = true,
+    .command_optional = true,
+};
+
+}  // namespace corewise::cli

@@ -1,0 +1,449 @@
+// corewise run: starts a program governed, and becomes it; with --report it waits for it.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <optional>
+
+#include "base/json.h"
+#include "base/text.h"
+#include "budget/binding.h"
+#include "budget/budget.h"
+#include "govern/gates/start_bound.h"
+#include "govern/own_budget.h"
+#include "govern/spinning/idle_pools.h"
+#include "govern/teams/bend_name.h"
+#include "os/machine.h"
+#include "os/os.h"
+#include "outcome/run_report.h"
+#include "outcome/try_bend.h"
+#include "shell/commands.h"
+#include "shell/exit_codes.h"
+#include "start/library.h"
+#include "start/project.h"
+#include "start/ranks.h"
+#include "start/run_child.h"
+#include "start/target.h"
+#include "start/thread_variables.h"
+
+namespace corewise::cli {
+namespace {
+
+struct Options {
+  std::shared_ptr<Counts> counts;
+  std::optional<std::string> budget;
+  std::optional<std::string> group;
+  std::vector<std::string> bend;  // of the project's file, whether or not the environment wins
+  std::string report;
+  Trial trial;  // asked for if it names a library
+  bool no_govern = false;
+  std::string project;  // the file that gave defaults
+  bool project_governs = true;
+  std::string remark;  // about it, for the person
+};
+
+// What becomes of the program, and what of it is worth a word.
+struct Start {
+  Changes counts;  // said
+  Changes agent;   // variables that only our agent and idle threads are told by
+  Target target;
+  int budget = 0;        // 0: not governed
+  std::string division;  // of the machine among ranks
+};
+
+std::string variable(const char* name) {
+  const char* value = std::getenv(name);
+  return value != nullptr ? value : "";
+}
+
+std::string said(const Changes& changes) {
+  std::string text;
+  for (const Variable& variable : changes.set) {
+    text += fmt::format("{}{}={}", text.empty() ? "" : " ", variable.name, variable.value);
+    const char* before = std::getenv(variable.name.c_str());
+    if (before != nullptr && variable.value != before) {
+      text += fmt::format(" (was {})", printable(before, false));
+    }
+  }
+  for (const std::string& name : changes.remove) {
+    const char* before = std::getenv(name.c_str());
+    if (before != nullptr) text += fmt::format(", removed {}={}", name, printable(before, false));
+  }
+  return text;
+}
+
+void apply(const Changes& changes) {
+  for (const Variable& variable : changes.set) {
+    ::setenv(variable.name.c_str(), variable.value.c_str(), 1);
+  }
+  for (const std::string& name : changes.remove) ::unsetenv(name.c_str());
+}
+
+Result<Budget> budget_for(const Options& options) {
+  const std::string inherited = variable("COREWISE_BUDGET");
+  if (!options.budget && inherited.empty()) return compute_budget(os::LiveMachine());
+  const std::string text = options.budget.value_or(inherited);
+  const std::string name = options.budget ? "--budget" : "COREWISE_BUDGET";
+  const auto cap = parse_cap(text);
+  auto budget = cap ? compute_budget(os::LiveMachine(), *cap) : Result<Budget>(cap.error());
+  if (budget) return budget;
+  return Error{CW_BAD_COUNT, fmt::format("{} '{}': {}", name, printable(text, false),
+                                         printable(budget.error().what, false))};
+}
+
+// Whether the program is to be told of --budget: of that and an inherited cap the lower one holds.
+bool lowers(const std::optional<std::string>& budget) {
+  if (!budget) return false;
+  const auto own = parse_cap(*budget);
+  const auto inherited = parse_cap(variable("COREWISE_BUDGET"));
+  return own && !(inherited && *inherited < *own);
+}
+
+bool sets(const Changes& changes, std::string_view name) {
+  return std::ranges::any_of(changes.set, [&](const Variable& v) { return v.name == name; });
+}
+
+// What OpenBLAS starts by itself. Counts that were asked for say that too.
+void bound_what_starts(int budget, const Changes& counts, Changes& to) {
+  namespace bound = govern::start_bound;
+  if (sets(counts, bound::kName) || sets(counts, "OMP_NUM_THREADS")) return;
+  const auto value = bound::value_for(budget, os::usable_cpus(), os::LiveMachine());
+  if (!value) return;
+  to.set.push_back({bound::kName, *value});
+  to.set.push_back({bound::kMarker, *value});
+}
+
+std::optional<Error> add_agent(const Options& options, Changes& to) {
+  auto list = preload_list();
+  if (!list) return list.error();
+  to.set.push_back({"LD_PRELOAD", *std::move(list)});
+  to.set.push_back({"COREWISE_GOVERN", "1"});
+  if (lowers(options.budget)) to.set.push_back({"COREWISE_BUDGET", *options.budget});
+  if (options.group) to.set.push_back({"COREWISE_GROUP", *options.group});
+  if (!options.bend.empty() && std::getenv("COREWISE_BEND") == nullptr) {
+    to.set.push_back({"COREWISE_BEND", fmt::format("{}", fmt::join(options.bend, ":"))});
+  }
+  for (const auto& idle : govern::idle_pools::variables()) {
+    if (std::getenv(idle.name) != nullptr) continue;
+    if (idle.unless != nullptr && std::getenv(idle.unless) != nullptr) continue;
+    to.set.push_back({idle.name, idle.value});
+    to.set.push_back({idle.marker, idle.value});
+  }
+  return std::nullopt;
+}
+
+// For a program that the agent cannot go into: counts within the budget, where nobody set any.
+void add_counts(const Counts& asked, int budget, Changes& to) {
+  Counts counts = {{"openmp", std::to_string(budget)}, {"blas", std::to_string(budget)}};
+  for (const auto& [kind, count] : asked) counts.erase(kind);
+  const auto own = changes_for(counts);
+  if (!own) return;
+  for (const Variable& variable : own->set) {
+    if (std::getenv(variable.name.c_str()) == nullptr) to.set.push_back(variable);
+  }
+}
+
+Result<Start> prepare(const Options& options, Changes counts, const std::string& command) {
+  Start start;
+  start.target = find_target(command);
+  start.counts = std::move(counts);
+  // Meant for us: the program may bring another Python with a corewise of its own.
+  start.agent.remove = {"COREWISE_PYTHON"};
+  if (options.no_govern) {
+    start.agent.remove.emplace_back("COREWISE_GOVERN");
+    return start;
+  }
+  const auto found = budget_for(options);
+  if (!found) return found.error();
+  const int budget = govern::own_budget(*found, os::LiveMachine()).threads;
+  if (!start.target.obstacle.empty()) {
+    add_counts(*options.counts, budget, start.counts);
+    return start;
+  }
+  if (const auto error = add_agent(options, start.agent)) return *error;
+  bound_what_starts(budget, start.counts, start.agent);
+  start.budget = budget;
+  start.division = division_among_ranks(*found);
+  return start;
+}
+
+void say(const Start& start, const Options& options, const Context& context) {
+  const std::string shown = printable(context.words.front(), false);
+  if (!start.target.obstacle.empty()) {
+    warn(
+        fmt::format("'{}' {}, so that it cannot be governed: it runs with environment variables "
+                    "alone",
+                    shown, start.target.obstacle));
+  }
+  if (context.settings.quiet || !speaks_for_ranks()) return;
+  if (context.settings.json) {
+    Changes all = start.counts;
+    all.set.insert(all.set.end(), start.agent.set.begin(), start.agent.set.end());
+    write_err(changes_json(all, start.budget));
+    return;
+  }
+  std::string text;
+  if (start.budget > 0) {
+    text = fmt::format("governed, budget {}{}", start.budget, start.division);
+  } else if (!options.project_governs) {
+    text = "not governed";
+  }
+  if (!start.counts.set.empty()) {
+    text += fmt::format("{}set {}", text.empty() ? "" : "; ", said(start.counts));
+  }
+  if (!text.empty() && !options.project.empty()) {
+    text += fmt::format(" ({})", printable(options.project, false));
+  }
+  if (!text.empty()) note(context.settings, text);
+}
+
+// In the process that the program becomes.
+int become_program(const Start& start, const Context& context) {
+  const os::LiveMachine machine;
+  if (start.budget > 0 && !binding_request(machine).empty()) {
+    ::setenv(binding::kLaunched, binding::launched_value(machine).c_str(), 1);
+  }
+  return become(context.words, start.target);
+}
+
+// Waits for the program, too, where the person is to hear that a name in `bend` matched nothing:
+// only who reads what all processes report knows.
+bool says_what_matches_nothing(const Context& context) {
+  return !variable("COREWISE_BEND").empty() && variable("COREWISE_REPORT_FILE").empty() &&
+         !context.settings.quiet && !context.settings.json && speaks_for_ranks();
+}
+
+// What waitpid says of the program.
+Result<int> start_and_report(const Options& options, const Start& start, const Context& context) {
+  const auto file = ReportFile::make();
+  if (!file && options.report.empty()) return become_program(start, context);
+  if (!file) return file.error();
+  ::setenv("COREWISE_REPORT_FILE", file->path().c_str(), 1);
+  const auto begin = std::chrono::steady_clock::now();
+  Run run;
+  run.status = wait_for_child([&] { return become_program(start, context); });
+  if (run.status < 0) {
+    return Error{CW_IO_ERROR,
+                 fmt::format("cannot start a process: {}", std::strerror(-run.status))};
+  }
+  run.words = context.words;
+  run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+  run.budget = start.budget;
+  // How the program ended is to be passed on, whoever reads.
+  ::signal(SIGPIPE, SIG_IGN);
+  const bool json = options.report == "json" || context.settings.json;
+  if (!options.report.empty()) {
+    write_err((json ? report_json : report_text)(file->read(), run));
+  } else if (const std::string line = unmatched_line(file->read()); !line.empty()) {
+    note(context.settings, printable(line, false));
+  }
+  return run.status;
+}
+
+// A file that is shared goes to smaller machines too: there, the machine is the lower bound, and
+// that is said.
+void take_budget(const Project& project, Options& options) {
+  const os::LiveMachine machine;
+  const auto own = compute_budget(machine);
+  if (own && !compute_budget(machine, project.budget)) {
+    options.remark = fmt::format("{}: budget {} is above this machine, so that {} hold",
+                                 printable(project.path, false), format_cpus(*project.budget),
+                                 cpus_in_words(own->cpus));
+    return;
+  }
+  options.budget = fmt::format("{}", *project.budget);
+}
+
+// What the nearest corewise.toml says, where neither the command line nor the environment does.
+std::optional<Error> add_project(Options& options) {
+  std::error_code nowhere;
+  const auto found = find_project(std::filesystem::current_path(nowhere).string());
+  if (!found) return found.error();
+  if (!*found) return std::nullopt;
+  const Project& project = **found;
+  options.project = project.path;
+  for (const auto& [kind, count] : project.limits) {
+    // These have no variable; Python's %load_ext limits them.
+    if (kind != "tbb" && kind != "arrow") options.counts->emplace(kind, count);
+  }
+  if (options.no_govern) return std::nullopt;
+  const bool asked =
+      options.budget || options.group || !options.report.empty() || !options.trial.library.empty();
+  if (project.govern == false && !asked) {
+    options.no_govern = true;
+    options.project_governs = false;
+    return std::nullopt;
+  }
+  if (project.budget && !options.budget && variable("COREWISE_BUDGET").empty()) {
+    take_budget(project, options);
+  }
+  if (project.group && variable("COREWISE_GROUP").empty() && !options.group) {
+    options.group = project.group;
+  }
+  options.bend = project.bend;
+  return std::nullopt;
+}
+
+std::optional<std::string> refuse_trial(const Options& options) {
+  const std::string& library = options.trial.library;
+  if (library.find(':') != library.npos) {
+    return fmt::format("--try-bend wants one library's name, without ':', not '{}'",
+                       printable(library, false));
+  }
+  if (library.empty() && (options.trial.tries || options.trial.seed || options.trial.verbose)) {
+    return "--tries, --seed and --verbose go with --try-bend";
+  }
+  if (!library.empty() && !options.report.empty()) {
+    return "--try-bend has a report of its own: leave --report out";
+  }
+  return std::nullopt;
+}
+
+int run_trial(const Options& options, const Start& start, const Context& context) {
+  if (start.budget == 0) {
+    return fail(kNothingTried,
+                fmt::format("run: '{}' {}: it cannot be governed, so nothing can be tried",
+                            printable(context.words.front(), false), start.target.obstacle));
+  }
+  Trial trial = options.trial;
+  // The variable may be our own copy of what the file says by now.
+  trial.named_by.push_back({options.project, options.bend});
+  trial.named_by.push_back(
+      {"COREWISE_BEND", govern::names_between_colons(variable("COREWISE_BEND"))});
+  return try_bend(
+      trial, context.words, [&] { return become_program(start, context); }, context.settings);
+}
+
+int run(Options options, const Context& context) {
+  if (context.words.empty() || context.words.front().empty()) {
+    return fail(kUsage, "run: no command to start",
+                "put it after --: corewise run -- python train.py");
+  }
+  const bool tries = !options.trial.library.empty();
+  if (options.group && options.group->empty()) {
+    return fail(kUsage, "run: --group wants a name",
+                "without --group, the budget is shared with "
+                "your programs of the same CPUs and budget");
+  }
+  if (options.no_govern && (options.budget || options.group || !options.report.empty() || tries)) {
+    return fail(kUsage,
+                "run: --budget, --group, --report and --try-bend are about governing, which "
+                "--no-govern leaves out");
+  }
+  if (const auto wrong = refuse_trial(options)) return fail(kUsage, "run: " + *wrong);
+  if (const auto error = add_project(options)) {
+    return fail(kUsage, "run: " + error->what, "nothing was started");
+  }
+  auto counts = changes_for(*options.counts);
+  if (!counts) return fail(kUsage, "run: " + counts.error().what);
+  if (options.no_govern && options.project_governs && counts->set.empty()) {
+    return fail(kUsage, "run: nothing to limit",
+                "give --openmp N, --blas N or another count, or leave --no-govern out");
+  }
+  const auto start = prepare(options, *std::move(counts), context.words.front());
+  if (!start) return fail(exit_for(start.error().status), "run: " + start.error().what);
+  // It will say why.
+  if (start->target.path.empty()) return become(context.words, start->target);
+  // What a governed program starts in turn has been told.
+  if (!options.remark.empty() && variable("COREWISE_GOVERN") != "1" && speaks_for_ranks()) {
+    note(context.settings, options.remark);
+  }
+  if (!tries) say(*start, options, context);
+  apply(start->counts);
+  apply(start->agent);
+  if (tries) return run_trial(options, *start, context);
+  const bool waits = !options.report.empty() || says_what_matches_nothing(context);
+  if (!waits || start->budget == 0) return become_program(*start, context);
+  const auto status = start_and_report(options, *start, context);
+  return status ? end_like(*status) : fail(kFailed, "run: " + status.error().what);
+}
+
+Action declare(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option_function<std::string>(
+         "--budget", [options](const std::string& text) { options->budget = text; },
+         "Threads that may run at a time: a number, rounded down, at most the machine's CPUs "
+         "(default: the CPUs that you may use). OpenBLAS starts no more either")
+      ->type_name("N");
+  app.add_option_function<std::string>(
+         "--group", [options](const std::string& text) { options->group = text; },
+         "Share the budget only with programs of this group (default: with your programs of the "
+         "same CPUs and budget)")
+      ->type_name("NAME");
+  app.add_flag("--report{text}", options->report,
+               "Wait for the program, then say on standard error how many threads its processes "
+               "asked for and got; --report=json for JSON")
+      ->check(CLI::IsMember({"text", "json"}).description(""));
+  app.add_option("--try-bend", options->trial.library,
+                 "Try whether the library of this name gives the same results from smaller "
+                 "teams: run the program whole, then with its teams cut at random, and compare "
+                 "standard output and exit code")
+      ->type_name("NAME")
+      ->check([](const std::string& name) { return name.empty() ? "give its name" : ""; }, "");
+  app.add_option_function<int>(
+         "--tries", [options](const int& tries) { options->trial.tries = tries; },
+         "Runs with cut teams (default: 5)")
+      ->type_name("N")
+      ->check(CLI::Range(1, 10000).description(""));
+  app.add_option_function<std::uint32_t>(
+         "--seed", [options](const std::uint32_t& seed) { options->trial.seed = seed; },
+         "Seed of the first run with cut teams; the next ones count up (default: any)")
+      ->type_name("N");
+  app.add_flag("--verbose", options->trial.verbose,
+               "With --try-bend, also what the program prints, on standard error");
+  app.add_flag("--no-govern", options->no_govern, "Only set the counts that are given");
+  options->counts = declare_counts(app);
+  return [options](const Context& context) { return run(*options, context); };
+}
+
+}  // namespace
+
+const Command kRun = {
+    .name = "run",
+    .summary = "Start a program governed: inside one thread budget, whatever it starts",
+    .about =
+        "Starts a program so that its OpenMP regions and BLAS calls, and those of all "
+        "processes that it starts, run on no more threads at a time than you have CPUs. The "
+        "program needs no change: corewise loads libcorewise.so into it with LD_PRELOAD. The "
+        "program takes the place of corewise: its output, signals and exit code are its own, "
+        "also with --report.\n"
+        "\n"
+        "Counts such as --openmp N set the environment variables that the known libraries "
+        "read when they load. They are upper bounds. Without --blas, BLAS libraries follow "
+        "OMP_NUM_THREADS if none of their own variables is set. Without --blas and --openmp, "
+        "and if the budget has fewer threads than there are CPUs, corewise sets "
+        "GOTO_NUM_THREADS to the budget, because OpenBLAS would start a thread per CPU when "
+        "it loads; not so if you have set that variable, OMP_NUM_THREADS or one of "
+        "OpenBLAS's. corewise removes variables that would overrule a limit, such as "
+        "MKL_DOMAIN_NUM_THREADS and BLIS_JC_NT. What the program sets later wins.\n"
+        "\n"
+        "Defaults come from the nearest corewise.toml, in the working directory or above: "
+        "counts in [limits] (openmp, blas, numba), and on, budget, group and bend in "
+        "[govern]. The command line and the environment win over it. If its budget is above "
+        "this machine, corewise says so and uses all your CPUs.\n"
+        "\n"
+        "With --try-bend, the program runs whole, twice, then with the teams of one library "
+        "cut at random, with nothing on standard input. The verdict comes first. Exit code 0: "
+        "the library bends (a smaller team gives the same results); 10: it does not; 11: "
+        "nothing was tried; 12: the program is not reproducible. A run that takes 20 times as "
+        "long as whole, and at least 10 seconds, counts as hanging and is killed.\n"
+        "\n"
+        "corewise cannot govern a program that is statically linked, setuid or made for "
+        "another machine. It says so, and the program runs with counts within the budget.",
+    .example =
+        "corewise run -- python train.py\n"
+        "corewise run --budget 8 --report -- python train.py\n"
+        "corewise run --no-govern --openmp 8 --blas 4 -- python train.py\n"
+        "corewise run --try-bend libmine -- python train.py",
+    .declare = declare,
+    .takes_command = true,
+};
+
+}  // namespace corewise::cli

@@ -1,0 +1,238 @@
+#include "run_report.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string_view>
+#include <utility>
+
+#include "base/json.h"
+#include "os/os.h"
+#include "report_reading.h"
+#include "shell/output.h"
+
+namespace corewise::cli {
+namespace {
+
+constexpr const char* kCounts = ".counts";
+
+std::string text_of(const std::string& path) {
+  auto text = os::read_file(path);
+  return text ? *std::move(text) : std::string();
+}
+
+std::string row(std::string_view pid, const Counts& counts, std::string_view command) {
+  const auto each = static_cast<double>(std::max<std::uint64_t>(1, asked(counts)));
+  const auto granted = static_cast<double>(counts.granted);
+  const auto wanted = granted + static_cast<double>(counts.withheld);
+  return fmt::format("{:>8} {:>9} {:>9} {:>7.1f} {:>7.1f} {:>9.1f} s  {}\n", pid, asked(counts),
+                     counts.widest, wanted / each, granted / each, counts.not_needed_s, command);
+}
+
+std::string cut(const std::string& text, std::size_t width) {
+  std::string out = printable(text, false);
+  if (out.size() > width) out = out.substr(0, width - 3) + "...";
+  return out;
+}
+
+// What governing changed, in words that stay true on a busy machine: there, the time of the threads
+// that were not given is long because of other programs.
+std::string headline(const Counts& sum) {
+  const std::uint64_t all = asked(sum);
+  if (all == 0) return "No region asked for more than one thread.\n";
+  if (sum.shortened == 0) {
+    return fmt::format("{} region{} got the threads asked for.\n",
+                       all == 1 ? "The one" : fmt::format("All {}", all), all == 1 ? "" : "s");
+  }
+  const auto each = static_cast<double>(all);
+  const auto granted = static_cast<double>(sum.granted);
+  return fmt::format(
+      "{} of {} regions got fewer threads than they asked for: on average {:.1f} instead of "
+      "{:.1f}.\n",
+      sum.shortened, all, granted / each, (granted + static_cast<double>(sum.withheld)) / each);
+}
+
+std::string table(const Report& report) {
+  std::string rows;
+  std::size_t shown = 0;
+  for (const ReportedProcess& process : report.processes) {
+    if (!process.has_pools) continue;
+    rows += row(std::to_string(process.pid), process.counts, cut(process.command, 40));
+    ++shown;
+  }
+  if (shown == 0) return "No process had a thread pool that is known.\n";
+  if (shown > 1) rows += row("sum", report.sum, "");
+  return headline(report.sum) +
+         fmt::format("{:>8} {:>9} {:>9} {:>7} {:>7} {:>11}  {}\n", "PID", "REGIONS", "WIDEST",
+                     "WANTED", "GOT", "WITHHELD", "COMMAND") +
+         rows +
+         "\nREGIONS: parallel regions and BLAS calls. WIDEST: most threads asked for at once.\n"
+         "WANTED, GOT: threads asked for and given, on average. WITHHELD: threads not given,\n"
+         "times how long their regions ran.\n";
+}
+
+std::string plural(std::size_t count, const char* what) {
+  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "es");
+}
+
+std::string matches(const Report& report) {
+  std::string out;
+  for (const NamedBend& named : report.named) {
+    out += fmt::format("'{}' bends: {}.\n", printable(named.name, false),
+                       in_words(named.paths, report.region_modules));
+  }
+  return out;
+}
+
+// Of those that are not in the table.
+std::string rest(const Report& report) {
+  std::size_t without_pools = 0;
+  std::string silent;
+  for (const ReportedProcess& process : report.processes) {
+    if (process.ended) {
+      without_pools += process.has_pools ? 0 : 1;
+      continue;
+    }
+    silent +=
+        fmt::format("Process {} {}, so that only its counts are known: {}\n", process.pid,
+                    runs_still(process) ? "still runs" : "was killed or became another program",
+                    cut(process.command, 60));
+  }
+  std::string out;
+  if (without_pools > 0) {
+    out = plural(without_pools, "process") + " without thread pools: not shown.\n";
+  }
+  return out + silent;
+}
+
+void write(Json& json, const Counts& counts) {
+  for (const SummedCount& member : kSums) json.field(member.name, counts.*member.value);
+  json.field("widest", counts.widest).field("not_needed_s", counts.not_needed_s);
+  json.field("bent_from", counts.bent_from).field("bent_to", counts.bent_to);
+}
+
+}  // namespace
+
+Result<ReportFile> ReportFile::make() {
+  const char* folder = ::getenv("TMPDIR");
+  std::string path = fmt::format("{}/corewise-report-XXXXXX",
+                                 folder != nullptr && *folder != '\0' ? folder : "/tmp");
+  const int fd = ::mkostemp(path.data(), O_CLOEXEC);
+  if (fd < 0) {
+    return Error{
+        CW_IO_ERROR,
+        fmt::format("cannot make a file for the report, {}: {}; set TMPDIR to a folder that "
+                    "can be written",
+                    printable(path, false), ::strerror(errno))};
+  }
+  ::close(fd);
+  // Programs change their folder.
+  path = os::real_path(path);
+  // Without it, those that are killed are not counted.
+  const int counts = ::open((path + kCounts).c_str(), O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (counts >= 0) ::close(counts);
+  return ReportFile(std::move(path));
+}
+
+ReportFile::ReportFile(ReportFile&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+
+ReportFile::~ReportFile() {
+  if (path_.empty()) return;
+  ::unlink(path_.c_str());
+  ::unlink((path_ + kCounts).c_str());
+}
+
+Collected ReportFile::read() const {
+  constexpr int kTurns = 50;
+  constexpr useconds_t kTurn = 10'000;
+  for (int turn = 0;; ++turn) {
+    Collected collected{text_of(path_), text_of(path_ + kCounts)};
+    const Report report = read_report(collected);
+    const bool waits = std::ranges::any_of(report.processes, [](const ReportedProcess& process) {
+      return !process.ended && runs_still(process);
+    });
+    if (!waits || turn == kTurns) return collected;
+    ::usleep(kTurn);
+  }
+}
+
+std::string ending(int status) {
+  if (!WIFSIGNALED(status)) return fmt::format("exit code {}", WEXITSTATUS(status));
+  return fmt::format("killed by signal {} ({})", WTERMSIG(status), ::strsignal(WTERMSIG(status)));
+}
+
+Sum sum_of(const Collected& collected) {
+  Report report = read_report(collected);
+  return {report.sum, std::move(report.region_modules), std::move(report.bending)};
+}
+
+std::string in_words(const std::vector<std::string>& paths,
+                     const std::vector<std::string>& region_modules) {
+  std::vector<std::string> shown;
+  std::size_t without = 0;
+  for (const std::string& path : paths) {
+    const bool has_regions = std::ranges::find(region_modules, path) != region_modules.end();
+    has_regions ? shown.push_back(printable(path, false)) : void(++without);
+  }
+  if (shown.empty()) {
+    for (const std::string& path : paths) shown.push_back(printable(path, false));
+    without = 0;
+  }
+  const std::string more =
+      without > 0 ? fmt::format(" and {} without parallel regions", without) : "";
+  return fmt::format("{}{}", fmt::join(shown, ", "), more);
+}
+
+std::string unmatched_line(const Collected& collected) {
+  return fmt::format("{}", fmt::join(read_report(collected).unmatched, "; "));
+}
+
+std::string report_text(const Collected& collected, const Run& run) {
+  const Report report = read_report(collected);
+  std::string out = fmt::format("corewise: report: {:.1f} s, {}, budget {}: {}\n", run.seconds,
+                                ending(run.status), run.budget,
+                                cut(fmt::format("{}", fmt::join(run.words, " ")), 60));
+  out += table(report) + rest(report) + matches(report);
+  for (const std::string& finding : report.findings) {
+    out += fmt::format("Finding: {}\n", printable(finding, false));
+  }
+  return out;
+}
+
+std::string report_json(const Collected& collected, const Run& run) {
+  const Report report = read_report(collected);
+  Json json;
+  json.open('{').field("schema_version", 1).key("command").open('[');
+  for (const std::string& word : run.words) json.value(word);
+  json.close(']').field("seconds", run.seconds).field("budget", run.budget);
+  json.key("exit_code");
+  WIFSIGNALED(run.status) ? json.null() : json.value(WEXITSTATUS(run.status));
+  json.key("signal");
+  WIFSIGNALED(run.status) ? json.value(WTERMSIG(run.status)) : json.null();
+  json.key("sum").open('{');
+  write(json, report.sum);
+  json.close('}').key("processes").open('[');
+  for (const ReportedProcess& process : report.processes) {
+    if (process.ended) json.raw(process.line);
+  }
+  json.close(']').key("without_report").open('[');
+  for (const ReportedProcess& process : report.processes) {
+    if (process.ended) continue;
+    json.open('{').field("pid", static_cast<std::int64_t>(process.pid));
+    json.field("command", process.command).field("running", runs_still(process));
+    write(json, process.counts);
+    json.close('}');
+  }
+  json.close(']').key("findings").open('[');
+  for (const std::string& finding : report.findings) json.value(finding);
+  return json.close(']').close('}').text() + "\n";
+}
+
+}  // namespace corewise::cli

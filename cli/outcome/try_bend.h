@@ -1,0 +1,39 @@
+// `corewise run --try-bend`: whether a library's regions give the same results from smaller teams.
+//
+// The program runs whole, twice, then several times with the teams of that library, and nothing
+// else, cut at random. Each run's standard output and exit code are compared with the whole one's.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "shell/output.h"
+
+namespace corewise::cli {
+
+inline constexpr int kTries = 5;
+
+struct Trial {
+  std::string library;                // a name of it, as in COREWISE_BEND
+  std::optional<int> tries;           // with cut teams; else kTries
+  std::optional<std::uint32_t> seed;  // of the first run with cut teams; the next one's is one more
+  bool verbose = false;               // what the program prints goes to standard error
+
+  // Where names stand that bend without the trial: a file or a variable.
+  struct Source {
+    std::string where;
+    std::vector<std::string> names;
+  };
+  std::vector<Source> named_by;
+};
+
+// Runs the program in this environment, which has the agent in it, and says what it found on
+// standard output, the verdict first. Returns the exit code. `become` is called in a child, as in
+// run_captured; `words` are what to call the program.
+int try_bend(const Trial& trial, const std::vector<std::string>& words,
+             const std::function<int()>& become, const Settings& settings);
+
+}  // namespace corewise::cli

@@ -1,0 +1,192 @@
+#include "watched_run.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <system_error>
+#include <thread>
+
+#include "base/text.h"
+#include "facts/patient.h"
+#include "os/os.h"
+#include "python/import_script.h"
+#include "python/records.h"
+#include "screen/finding_list.h"
+#include "start/thread_variables.h"
+
+namespace corewise::cli {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using Seen = std::map<int, std::vector<Finding>>;  // by process
+
+// A folder with the sitecustomize.py that tells, and what it told: a file for each process.
+class Witness {
+ public:
+  Witness() {
+    std::error_code unknown;
+    folder_ = (std::filesystem::temp_directory_path(unknown) / "corewise.XXXXXX").string();
+    made_ = ::mkdtemp(folder_.data()) != nullptr;
+    if (made_) std::ofstream(folder_ + "/sitecustomize.py") << kSharedScript << kWitnessScript;
+  }
+  Witness(const Witness&) = delete;
+  Witness& operator=(const Witness&) = delete;
+  ~Witness() {
+    std::error_code ignored;
+    if (made_) std::filesystem::remove_all(folder_, ignored);
+  }
+
+  // The environment in which Pythons find it.
+  std::vector<std::string> environment(const std::string& library) const {
+    std::vector<std::string> all = own_environment();
+    if (!made_) return all;
+    std::string path = folder_;
+    std::erase_if(all, [&](const std::string& entry) {
+      constexpr std::string_view kPath = "PYTHONPATH=";
+      const bool is_path = entry.starts_with(kPath);
+      // An empty part would be the current folder.
+      if (is_path && entry.size() > kPath.size()) path += ":" + entry.substr(kPath.size());
+      return is_path || entry.starts_with("COREWISE_LIBRARY=");
+    });
+    all.push_back("PYTHONPATH=" + path);
+    all.push_back("COREWISE_LIBRARY=" + library);
+    return all;
+  }
+
+  // What each process said takes the place of what was seen from outside.
+  void collect(Seen& seen) const {
+    std::error_code gone;
+    for (std::filesystem::directory_iterator file(folder_, gone), end; !gone && file != end;
+         file.increment(gone)) {
+      const auto pid = parse_integer(file->path().filename().string());
+      if (!pid) continue;
+      std::stringstream text;
+      text << std::ifstream(file->path(), std::ios::binary).rdbuf();
+      Records records;
+      records.add(text.str());
+      if (records.done()) seen[static_cast<int>(*pid)] = records.told.findings;
+    }
+  }
+
+ private:
+  std::string folder_;
+  bool made_ = false;
+};
+
+// Ctrl-C is for the program: what was found is shown all the same.
+class KeyboardSignalsIgnored {
+ public:
+  KeyboardSignalsIgnored() {
+    interrupt_ = ::signal(SIGINT, SIG_IGN);
+    quit_ = ::signal(SIGQUIT, SIG_IGN);
+  }
+  KeyboardSignalsIgnored(const KeyboardSignalsIgnored&) = delete;
+  KeyboardSignalsIgnored& operator=(const KeyboardSignalsIgnored&) = delete;
+  ~KeyboardSignalsIgnored() {
+    ::signal(SIGINT, interrupt_);
+    ::signal(SIGQUIT, quit_);
+  }
+
+ private:
+  void (*interrupt_)(int);
+  void (*quit_)(int);
+};
+
+std::vector<char*> pointers_to(std::vector<std::string>& words) {
+  std::vector<char*> pointers;
+  for (std::string& word : words) pointers.push_back(word.data());
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+Result<pid_t> start(std::vector<std::string> words, std::vector<std::string> environment) {
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
+  posix_spawnattr_t attributes;
+  ::posix_spawnattr_init(&attributes);
+  sigset_t keyboard;
+  sigemptyset(&keyboard);
+  sigaddset(&keyboard, SIGINT);
+  sigaddset(&keyboard, SIGQUIT);
+  ::posix_spawnattr_setsigdefault(&attributes, &keyboard);
+  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
+  pid_t pid = 0;
+  const int reason = ::posix_spawnp(&pid, words.front().c_str(), &actions, &attributes,
+                                    pointers_to(words).data(), pointers_to(environment).data());
+  ::posix_spawnattr_destroy(&attributes);
+  ::posix_spawn_file_actions_destroy(&actions);
+  if (reason == 0) return pid;
+  return Error{reason == ENOENT ? CW_UNKNOWN_NAME : CW_IO_ERROR, std::strerror(reason)};
+}
+
+// The process and its descendants, as far as the kernel lists them.
+void add_family(int pid, std::vector<int>& family) {
+  family.push_back(pid);
+  std::error_code gone;
+  for (std::filesystem::directory_iterator task(fmt::format("/proc/{}/task", pid), gone), end;
+       !gone && task != end; task.increment(gone)) {
+    const auto children = os::read_file(task->path().string() + "/children");
+    if (!children) continue;
+    std::istringstream list(*children);
+    for (int child = 0; list >> child;) add_family(child, family);
+  }
+}
+
+// A process may be anything from one look to the next: what was ever seen of it counts.
+void look(int pid, Seen& seen) {
+  std::vector<int> family;
+  add_family(pid, family);
+  for (const int member : family) {
+    const auto process = outside::read_process(member);
+    if (!process || process->pools.empty()) continue;
+    merge(seen[member], examine(patient_from(*process, fmt::format("/proc/{}", member))));
+  }
+}
+
+}  // namespace
+
+Result<Watched> run_watched(const std::vector<std::string>& words, const std::string& library) {
+  // A look costs up to some tens of milliseconds; looking must not cost the program more than a
+  // twentieth of one CPU, and most pools are there within the first seconds.
+  constexpr auto kShortestPause = std::chrono::milliseconds(100);
+  constexpr int kPausePerLook = 20;
+  constexpr auto kTick = std::chrono::milliseconds(10);
+
+  const Witness witness;
+  const KeyboardSignalsIgnored ignored;
+  const auto pid = start(words, witness.environment(library));
+  if (!pid) return pid.error();
+  Watched watched;
+  Seen seen;
+  auto next = Clock::now() + kShortestPause;
+  pid_t ended = 0;
+  while (ended == 0 || (ended < 0 && errno == EINTR)) {
+    if (Clock::now() >= next) {
+      const auto before = Clock::now();
+      look(*pid, seen);
+      const auto took = Clock::now() - before;
+      next = Clock::now() + std::max<Clock::duration>(kShortestPause, took * kPausePerLook);
+    }
+    std::this_thread::sleep_for(kTick);
+    ended = ::waitpid(*pid, &watched.status, WNOHANG);
+  }
+  witness.collect(seen);
+  watched.processes = static_cast<int>(seen.size());
+  for (const auto& [member, findings] : seen) merge(watched.findings, findings);
+  return watched;
+}
+
+}  // namespace corewise::cli

@@ -1,0 +1,33 @@
+// The options -i and --python, and what commands do with the modules that they name.
+#pragma once
+
+#include <CLI/App.hpp>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "import_child.h"
+#include "shell/output.h"
+
+namespace corewise::cli {
+
+struct ImportChoice {
+  std::vector<std::string> modules;
+  std::string python;
+};
+
+// `text` says what -i is for.
+std::shared_ptr<ImportChoice> declare_import(CLI::App& app, const char* text);
+
+// What is wrong with --python where no module was named.
+std::optional<std::string> python_without_modules(const ImportChoice& choice);
+
+// Imports the modules and hands what the child told to `show`, whose exit code it returns. Says on
+// standard error what failed, and then returns `failed`.
+int with_imports(const ImportChoice& choice, Question question, const Settings& settings,
+                 int failed,
+                 const std::function<int(const Imported&, const std::string& python)>& show);
+
+}  // namespace corewise::cli

@@ -1,0 +1,283 @@
+#include "process_watch.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <numeric>
+#include <set>
+#include <utility>
+
+#include "base/json.h"
+#include "base/text.h"
+#include "budget/budget.h"
+#include "control/sockets.h"
+#include "govern/ledger/ledger_identity.h"
+#include "os/machine.h"
+#include "os/os.h"
+#include "process_name.h"
+#include "shell/process_choice.h"
+
+namespace corewise::cli {
+namespace {
+
+constexpr double kPatience_s = 0.5;
+
+WatchedPool pool_of(const JsonValue& from) {
+  WatchedPool pool;
+  const std::string path = from.text_at("path");
+  pool.id = static_cast<int>(from.number_at("id"));
+  pool.api = from.text_at("api");
+  pool.runtime = from.text_at("runtime");
+  pool.library = file_name(path);
+  pool.allowed = static_cast<int>(from.number_at("allowed"));
+  pool.limit = static_cast<int>(from.number_at("limit"));
+  pool.workers = static_cast<int>(from.number_at("workers"));
+  pool.running = static_cast<int>(from.number_at("running"));
+  const double spinning = from.number_at("spinning", -1);
+  if (spinning >= 0) pool.spinning = static_cast<int>(spinning);
+  pool.cpu_s = from.number_at("cpu_s");
+  pool.delay_s = from.number_at("delay_s");
+  return pool;
+}
+
+// What the process itself says of its threads.
+void take_answer(const Answer& answer, WatchedProcess& process) {
+  process.answers = true;
+  process.sample = answer.text;
+  process.time_s = answer.value.number_at("time_s", process.time_s);
+  process.governed = answer.value.truth_at("governed");
+  if (const JsonValue* threads = answer.value.find("threads")) {
+    process.threads = static_cast<int>(threads->number_at("total"));
+    process.running = static_cast<int>(threads->number_at("running"));
+    process.cpu_s = threads->number_at("cpu_s");
+    process.delay_s = threads->number_at("delay_s");
+  }
+  if (const JsonValue* throttled = answer.value.find("throttled")) {
+    if (throttled->kind == JsonValue::Kind::kObject) {
+      process.throttled_s = throttled->number_at("seconds");
+    }
+  }
+  for (const JsonValue& pool : answer.value.items_at("pools")) {
+    process.pools.push_back(pool_of(pool));
+  }
+}
+
+// What the kernel says of them, for a process that does not answer.
+void take_tasks(WatchedProcess& process) {
+  const auto tasks = observe::read_tasks("/proc/" + std::to_string(process.pid));
+  for (const observe::Task& task : tasks) {
+    ++process.threads;
+    if (task.state == 'R') ++process.running;
+    process.cpu_s += 1e-9 * static_cast<double>(task.cpu_ns);
+    process.delay_s += 1e-9 * static_cast<double>(task.delay_ns);
+  }
+}
+
+// Threads that ended took their time with them.
+template <class T>
+void set_rate(const T& before, double seconds, T& now) {
+  if (seconds <= 0) return;
+  now.rate.cpu = std::max(0.0, now.cpu_s - before.cpu_s) / seconds;
+  now.rate.delay = std::max(0.0, now.delay_s - before.delay_s) / seconds;
+}
+
+void set_rates(const View& before, View& now) {
+  now.has_rates = true;
+  for (WatchedProcess& process : now.processes) {
+    const auto old = std::ranges::find(before.processes, process.pid, &WatchedProcess::pid);
+    if (old == before.processes.end()) continue;
+    const double seconds = process.time_s - old->time_s;
+    set_rate(*old, seconds, process);
+    for (WatchedPool& pool : process.pools) {
+      const auto earlier = std::ranges::find(old->pools, pool.id, &WatchedPool::id);
+      if (earlier != old->pools.end()) set_rate(*earlier, seconds, pool);
+    }
+  }
+  const double seconds = now.time_s - before.time_s;
+  const double paused_s = now.throttled_s() - before.throttled_s();
+  if (seconds > 0) now.throttled_share = std::clamp(paused_s / seconds, 0.0, 1.0);
+}
+
+// By pid, what the ledgers of this pid namespace granted; their sums go into the view.
+std::map<int, int> read_grants(View& view) {
+  std::map<int, int> granted;
+  const std::string here = fmt::format(" pid:{} ", govern::pid_namespace());
+  for (const govern::LedgerSnapshot& ledger : govern::read_ledgers()) {
+    // In another namespace the same numbers are other processes.
+    if (ledger.key.find(here) == std::string::npos) continue;
+    bool used = false;
+    for (const govern::LedgerEntry& entry : ledger.entries) {
+      // A ledger outlives its processes.
+      if (!is_there(static_cast<int>(entry.pid))) continue;
+      used = true;
+      granted[static_cast<int>(entry.pid)] += entry.tokens;
+      view.granted += entry.tokens;
+    }
+    if (!used) continue;
+    ++view.ledgers;
+    view.ledger_budget += ledger.budget;
+  }
+  return granted;
+}
+
+}  // namespace
+
+int View::running() const {
+  return std::transform_reduce(processes.begin(), processes.end(), 0, std::plus<>(),
+                               [](const WatchedProcess& process) { return process.running; });
+}
+
+double View::throttled_s() const {
+  double most = 0;
+  for (const WatchedProcess& process : processes) {
+    most = std::max(most, process.throttled_s.value_or(0));
+  }
+  return most;
+}
+
+double View::ready() const {
+  if (!has_rates) return running();
+  return std::transform_reduce(
+      processes.begin(), processes.end(), 0.0, std::plus<>(),
+      [](const WatchedProcess& process) { return process.rate.cpu + process.rate.delay; });
+}
+
+double View::delayed() const {
+  return std::transform_reduce(processes.begin(), processes.end(), 0.0, std::plus<>(),
+                               [](const WatchedProcess& process) { return process.rate.delay; });
+}
+
+// Those that are asked already are not asked again.
+void ProcessWatch::ask(const std::set<int>& pids) {
+  std::erase_if(asked_, [&](const auto& one) { return !pids.contains(one.first); });
+  std::vector<pollfd> fresh;
+  for (const int pid : pids) {
+    if (asked_.contains(pid)) continue;
+    auto question = std::make_unique<Question>(pid, "{\"request\":\"sample\"}");
+    if (question->fd() >= 0) fresh.push_back({question->fd(), POLLIN, 0});
+    asked_.emplace(pid, std::move(question));
+  }
+  const double end_s = monotonic_s() + kPatience_s;
+  while (!fresh.empty()) {
+    const int left = static_cast<int>(1000 * (end_s - monotonic_s()));
+    if (left <= 0 || ::poll(fresh.data(), fresh.size(), left) <= 0) return;
+    std::erase_if(fresh, [](const pollfd& one) { return one.revents != 0; });
+  }
+}
+
+void ProcessWatch::take_answers(View& view) {
+  for (WatchedProcess& process : view.processes) {
+    const auto asked = asked_.find(process.pid);
+    if (asked == asked_.end()) continue;
+    const auto answer = asked->second->take();
+    if (!answer) process.silent_s = asked->second->age_s();
+    if (answer && *answer) take_answer(**answer, process);
+    if (answer) asked_.erase(asked);
+  }
+}
+
+// The kernel's count is of one moment: some looks together say more.
+void ProcessWatch::set_others(View& view) {
+  constexpr double kWeight = 0.3;
+  const auto all = machine_ready();
+  if (!all) return;
+  const double now = std::max(0.0, *all - 1 - view.running());
+  others_ = others_ ? *others_ + kWeight * (now - *others_) : now;
+  view.others_ready = others_;
+}
+
+// A name is of the command and its environment, which change at exec alone.
+std::string ProcessWatch::name_now(const WatchedProcess& process) const {
+  if (last_) {
+    const auto old = std::ranges::find(last_->processes, process.pid, &WatchedProcess::pid);
+    if (old != last_->processes.end() && old->command == process.command) return old->name;
+  }
+  return name_of_process(process.pid);
+}
+
+View ProcessWatch::look() {
+  View view;
+  if (const auto budget = compute_budget(os::LiveMachine())) view.budget = budget->cpus;
+  std::map<int, int> granted = read_grants(view);
+  const std::vector<int> served = control::served_pids();
+  std::set<int> pids(served.begin(), served.end());
+  for (const auto& [pid, tokens] : granted) pids.insert(pid);
+  ask(pids);
+  view.time_s = monotonic_s();
+  for (const int pid : pids) {
+    WatchedProcess process;
+    process.pid = pid;
+    process.time_s = view.time_s;
+    process.command = command_of(pid);
+    process.name = name_now(process);
+    process.stopped = is_stopped(pid);
+    if (granted.contains(pid)) process.granted = granted[pid];
+    view.processes.push_back(std::move(process));
+  }
+  take_answers(view);
+  for (WatchedProcess& process : view.processes) {
+    if (!process.answers) take_tasks(process);
+  }
+  std::erase_if(view.processes, [](const WatchedProcess& one) { return one.threads == 0; });
+  set_others(view);
+  if (last_) set_rates(*last_, view);
+  last_ = view;
+  return view;
+}
+
+std::string view_json(const View& view) {
+  Json json;
+  json.open('{').field("schema_version", 1).field("time_s", view.time_s);
+  json.field("budget", view.budget).field("running", view.running());
+  json.field("ledger_budget", view.ledger_budget).field("granted", view.granted);
+  json.field("ready", view.ready()).field("delayed", view.delayed()).key("others_ready");
+  view.others_ready ? json.value(*view.others_ready) : json.null();
+  json.key("processes").open('[');
+  for (const WatchedProcess& process : view.processes) {
+    json.open('{').field("pid", process.pid).field("command", process.command);
+    json.field("name", process.name).field("answers", process.answers);
+    json.field("stopped", process.stopped).field("silent_s", process.silent_s);
+    json.field("governed", process.governed).key("granted");
+    process.granted ? json.value(*process.granted) : json.null();
+    json.field("threads", process.threads).field("running", process.running);
+    json.field("cpus_used", process.rate.cpu).field("threads_delayed", process.rate.delay);
+    json.key("sample");
+    process.sample.empty() ? json.null() : json.raw(process.sample);
+    json.close('}');
+  }
+  return json.close(']').close('}').text() + "\n";
+}
+
+std::optional<double> machine_ready() {
+  const auto text = os::read_file("/proc/stat");
+  for (std::string_view rest = text ? std::string_view(*text) : ""; !rest.empty();) {
+    std::string_view line = cut(rest, '\n');
+    if (cut(line, ' ') != "procs_running") continue;
+    const auto count = parse_integer(line);
+    return count ? std::optional(static_cast<double>(*count)) : std::nullopt;
+  }
+  return std::nullopt;
+}
+
+bool is_there(int pid) { return ::access(fmt::format("/proc/{}", pid).c_str(), F_OK) == 0; }
+
+std::string command_of(int pid) {
+  const std::string folder = "/proc/" + std::to_string(pid);
+  auto text = os::read_file(folder + "/cmdline", 4096);
+  if (!text || text->empty()) text = os::read_file(folder + "/comm", 4096);
+  if (!text) return "?";
+  while (!text->empty() && (text->back() == '\0' || text->back() == '\n')) text->pop_back();
+  std::ranges::replace(*text, '\0', ' ');
+  return *text;
+}
+
+double monotonic_s() {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
+}
+
+}  // namespace corewise::cli

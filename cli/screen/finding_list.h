@@ -1,0 +1,20 @@
+// The doctor's findings: for people, and as an exit code.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "advice/doctor.h"
+#include "shell/commands.h"
+
+namespace corewise::cli {
+
+// Adds those that are not there yet; the same may be found in several processes.
+void merge(std::vector<Finding>& into, const std::vector<Finding>& more);
+
+// Writes them, most severe first. `about` names the patient ("process 4711"). Returns kOk, or
+// kFailed where one is a warning or a danger.
+int show_findings(const std::vector<Finding>& found, const std::string& about,
+                  const Context& context);
+
+}  // namespace corewise::cli

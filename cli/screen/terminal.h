@@ -1,0 +1,79 @@
+// The whole terminal for as long as the object lives, and given back as it was.
+#pragma once
+
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <string>
+#include <vector>
+
+#include "shell/output.h"
+
+namespace corewise::cli {
+
+// The terminal as top needs it, and as it was. Signals that end or stop us come as bytes to read.
+class Terminal {
+ public:
+  Terminal() {
+    ::tcgetattr(STDIN_FILENO, &before_);
+    enter();
+    sigset_t watched;
+    ::sigemptyset(&watched);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGWINCH}) ::sigaddset(&watched, signal);
+    ::sigprocmask(SIG_BLOCK, &watched, &mask_);
+    signals_ = ::signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
+  }
+  ~Terminal() {
+    leave();
+    ::close(signals_);
+    ::sigprocmask(SIG_SETMASK, &mask_, nullptr);
+  }
+  Terminal(const Terminal&) = delete;
+  Terminal& operator=(const Terminal&) = delete;
+
+  int signals() const { return signals_; }
+
+  // One write for each frame, so that no half of one is ever seen.
+  static void draw(const std::vector<std::string>& lines) {
+    std::string frame = "\x1b[?2026h\x1b[H";
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+      frame += lines[i] + "\x1b[K" + (i + 1 < lines.size() ? "\r\n" : "");
+    }
+    write_out(frame + "\x1b[J\x1b[?2026l");
+  }
+
+  static int rows() {
+    const winsize size = seen();
+    return size.ws_row > 0 ? size.ws_row : 24;
+  }
+
+  // 0 if it does not tell.
+  static int columns() { return seen().ws_col; }
+
+ private:
+  static winsize seen() {
+    winsize size{};
+    return ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size : winsize{};
+  }
+  void enter() {
+    termios raw = before_;
+    raw.c_lflag &= static_cast<tcflag_t>(~(ICANON | ECHO));
+    raw.c_cc[VMIN] = 0;
+    raw.c_cc[VTIME] = 0;
+    ::tcsetattr(STDIN_FILENO, TCSANOW, &raw);
+    write_out("\x1b[?1049h\x1b[?25l");
+  }
+  void leave() {
+    write_out("\x1b[?25h\x1b[?1049l");
+    ::tcsetattr(STDIN_FILENO, TCSANOW, &before_);
+  }
+
+  termios before_{};
+  sigset_t mask_{};
+  int signals_ = -1;
+};
+
+}  // namespace corewise::cli

@@ -1,0 +1,55 @@
+#include "limit_prompt.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/json.h"
+#include "base/text.h"
+#include "pools/pool.h"
+#include "start/thread_variables.h"
+
+namespace corewise::cli {
+
+Result<std::string> limit_request(std::string_view text) {
+  Json limits;
+  Json pools;
+  limits.open('{');
+  pools.open('{');
+  bool any = false;
+  for (std::string_view rest = trim(text); !rest.empty(); rest = trim(rest)) {
+    const std::string_view word = cut(rest, ' ');
+    const std::size_t equals = word.rfind('=');
+    if (equals == word.npos || equals == 0) {
+      return Error{CW_BAD_ARGUMENT, fmt::format("'{}' is not NAME=N, as in blas=2", word)};
+    }
+    const std::string name(word.substr(0, equals));
+    const auto count = parse_count(name, std::string(word.substr(equals + 1)));
+    if (!count) {
+      return Error{CW_BAD_COUNT, fmt::format("'{}': {} takes a whole number from 1 to {}", word,
+                                             name, CW_MAX_THREADS)};
+    }
+    const bool api = std::ranges::find(kApiNames, name) != kApiNames.end();
+    (api ? limits : pools).field(name, *count);
+    any = true;
+  }
+  if (!any) return Error{CW_BAD_ARGUMENT, "nothing was limited"};
+  Json json;
+  json.open('{').field("request", "limit").key("limits").raw(limits.close('}').text());
+  return json.key("pools").raw(pools.close('}').text()).close('}').text();
+}
+
+std::string outcome_of_limit(const JsonValue& answer, const std::string& typed) {
+  const std::vector<JsonValue>& outcomes = answer.items_at("outcomes");
+  if (outcomes.empty()) {
+    return fmt::format("{}: no such pool is loaded now; applies when one loads", typed);
+  }
+  std::string text;
+  for (const JsonValue& pool : outcomes) {
+    const std::string reason = pool.text_at("reason");
+    if (!reason.empty()) text = pool.text_at("runtime") + ": " + reason;
+  }
+  return text;
+}
+
+}  // namespace corewise::cli

@@ -1,0 +1,113 @@
+#include "top_advice.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/text.h"
+#include "screen/layout.h"
+#include "shell/output.h"
+#include "top_verdict.h"
+
+namespace corewise::cli {
+namespace {
+
+// A process with fewer threads ready has no part in it.
+constexpr double kBusy = 0.5;
+
+double ready(const Rate& rate) { return rate.cpu + rate.delay; }
+
+// So that equal ones are equal.
+long in_tenths(const Rate& rate) { return std::lround(10 * ready(rate)); }
+
+std::string library_words(const WatchedPool& pool) {
+  if (pool.runtime == "openblas") return "OpenBLAS";
+  if (pool.runtime == "mkl") return "MKL";
+  if (pool.api == "openmp") return "OpenMP";
+  if (pool.api == "tbb") return "oneTBB";
+  return pool.runtime;
+}
+
+// The pool whose threads a process runs; null: its own threads, or not known.
+const WatchedPool* main_pool(const WatchedProcess& process) {
+  const auto most = std::ranges::max_element(
+      process.pools, {}, [](const WatchedPool& pool) { return in_tenths(pool.rate); });
+  if (most == process.pools.end()) return nullptr;
+  // A region on two threads is one worker and one thread of the program.
+  return ready(most->rate) * 3 >= ready(process.rate) ? &*most : nullptr;
+}
+
+int threads_of(const WatchedPool& pool) {
+  return pool.allowed > 0 ? pool.allowed : pool.workers + 1;
+}
+
+std::string counted(std::size_t count, std::string_view noun) {
+  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : noun.ends_with('s') ? "es" : "s");
+}
+
+// Where all have the same pool and count, that is the cause.
+std::optional<std::string> product(const std::vector<const WatchedProcess*>& busy, const View& view,
+                                   bool unicode) {
+  const WatchedPool* first = main_pool(*busy.front());
+  if (first == nullptr) return std::nullopt;
+  const int each = threads_of(*first);
+  for (const WatchedProcess* process : busy) {
+    const WatchedPool* pool = main_pool(*process);
+    if (pool == nullptr || pool->runtime != first->runtime || threads_of(*pool) != each) {
+      return std::nullopt;
+    }
+  }
+  const double all = static_cast<double>(busy.size()) * each;
+  // Python threads that call a library multiply it again: then this is not the whole cause.
+  if (all <= view.budget || all < 0.6 * view.ready()) return std::nullopt;
+  const std::string threads =
+      counted(static_cast<std::size_t>(each), library_words(*first) + " thread");
+  return fmt::format("{} {} {} = {:.0f} threads for {}.", counted(busy.size(), "process"),
+                     unicode ? "×" : "x", threads, all, cpus_in_words(view.budget));
+}
+
+std::string cure_for(const std::vector<const WatchedProcess*>& busy, const View& view) {
+  const WatchedProcess& most = *busy.front();
+  if (most.governed) {
+    const WatchedPool* pool = main_pool(most);
+    const auto share = static_cast<int>(view.budget / static_cast<double>(busy.size()));
+    return fmt::format("corewise limit --pid {} --{} {}", most.pid,
+                       pool != nullptr ? pool->api : "openmp", std::max(1, share));
+  }
+  if (most.name.ends_with(".ipynb")) {
+    return fmt::format("%govern on, in {}", printable(most.name, false));
+  }
+  const std::string one = fmt::format("corewise govern --pid {}", most.pid);
+  return busy.size() == 1 ? one : one + " and so on, or start them with corewise run";
+}
+
+}  // namespace
+
+Advice advice_for(const View& view, bool unicode) {
+  if (verdict_of(view).situation != Situation::too_many) return {};
+  std::vector<const WatchedProcess*> busy;
+  for (const WatchedProcess& process : view.processes) {
+    if (ready(process.rate) >= kBusy) busy.push_back(&process);
+  }
+  if (busy.empty()) return {};
+  // Busiest first, equal ones in the order of their numbers.
+  std::ranges::sort(busy, {}, [](const WatchedProcess* process) {
+    return std::pair(-in_tenths(process->rate), process);
+  });
+  const auto cause = product(busy, view, unicode);
+  constexpr int kLongestName = 24;
+  const WatchedProcess& most = *busy.front();
+  const std::string name = cut_off(printable(most.name, unicode), kLongestName, unicode);
+  const std::string words =
+      busy.size() == 1 ? fmt::format("{} has {:.1f} threads ready.", name, ready(most.rate))
+                       : fmt::format("{} processes; {} has most: {:.1f} threads.", busy.size(),
+                                     name, ready(most.rate));
+  return {cause.value_or(words), cure_for(busy, view), most.governed ? 'l' : 'g'};
+}
+
+}  // namespace corewise::cli

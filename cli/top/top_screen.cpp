@@ -1,0 +1,185 @@
+#include "top_screen.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "base/text.h"
+#include "screen/layout.h"
+#include "top_advice.h"
+#include "top_tables.h"
+#include "top_verdict.h"
+
+namespace corewise::cli {
+namespace {
+
+// A screen with fewer rows has no room for facts, and none for a chart.
+constexpr int kFewRows = 10;
+constexpr int kChartFrom = 22;
+constexpr std::size_t kFoot = 2;  // lines: the message, and the keys
+
+// The first that fits.
+constexpr std::array<const char*, 3> kKeys = {
+    "up/down select  / filter  s sort  l limit  u undo  g govern  ? help  q quit",
+    "s sort  l limit  g govern  ?help  q quit", "? help  q quit"};
+
+constexpr std::array<const char*, 20> kHelp = {
+    "up down, k j    select a process            PgUp PgDn, Home End  by pages, to an end",
+    "/               show only some processes: type a part of the name or the number",
+    "s               sort by threads ready, CPU time, threads, name, pid",
+    "l               limit the selected process: blas=2 openmp=4",
+    "u               undo such limits",
+    "g               govern the process, or end that",
+    "q               quit",
+    "",
+    "RUN      threads that run now, or would if there were a free CPU",
+    "CPU%     CPUs used; 100 is one",
+    "DELAY%   threads that were ready to run and had no CPU; 100 is one",
+    "GRANTED  threads that the process may use now, where it is governed",
+    "LIMITS   set from outside, here or by `corewise limit`",
+    "ALLOWED  threads that the next region or call of the pool gets at most",
+    "IDLE     workers of the pool that sleep",
+    "SPIN     workers that run though the pool has nothing to do; -: cannot be told",
+    "",
+    "Others: programs that are not in this list.",
+    "",
+    "Any key goes back."};
+
+std::string dim(const std::string& text, const Style& style) {
+  return painted(cut_off(text, style.width, style.unicode), Paint::kDim, style);
+}
+
+void add_folded(std::vector<std::string>& lines, const std::string& text, Paint paint,
+                const Style& style) {
+  const std::string all = folded(text, 0, 0, style.width);
+  for (std::string_view rest = all; !rest.empty();) {
+    const std::string line = cut_off(std::string(cut(rest, '\n')), style.width, style.unicode);
+    lines.push_back(painted(line, paint, style));
+  }
+}
+
+std::string facts_of(const View& view, const TopState& state, const Style& style,
+                     std::size_t shown) {
+  std::string text = "corewise top";
+  const std::string grants = grants_in_words(view);
+  if (!grants.empty()) text += "   " + grants;
+  if (view.throttled_s() > 0) {
+    text += fmt::format("   paused by the quota: {:.1f} s", view.throttled_s());
+  }
+  if (!state.filter.empty()) {
+    text += fmt::format("   '{}': {} of {}", printable(state.filter, style.unicode), shown,
+                        view.processes.size());
+  }
+  if (state.order != Order::ready) text += fmt::format("   by {}", words_for(state.order));
+  return text;
+}
+
+// The verdict, the cause and the cure, the picture, and facts: as much as the rows allow.
+std::vector<std::string> head(const View& view, const TopState& state, const Style& style,
+                              std::size_t shown, int rows) {
+  const Verdict verdict = verdict_of(view);
+  const bool good = verdict.situation == Situation::fits || verdict.situation == Situation::idle;
+  const Paint paint = verdict.situation == Situation::too_many ? Paint::kRed
+                      : good                                   ? Paint::kGreen
+                                                               : Paint::kYellow;
+  std::vector<std::string> lines;
+  add_folded(lines, verdict.text, paint, style);
+  if (rows > 0 && rows < kFewRows) {
+    lines.resize(1);
+    return lines;
+  }
+  const Advice advice = advice_for(view, style.unicode);
+  if (!advice.cause.empty()) {
+    const std::string key = rows > 0 ? fmt::format(" (key {})", advice.key) : "";
+    add_folded(lines, fmt::format("{} Do: {}{}", advice.cause, advice.cure, key), Paint::kBold,
+               style);
+  }
+  if (!view.processes.empty()) lines.push_back(load_bar(load_of(view), view.budget, style));
+  if (rows >= kChartFrom) {
+    const auto chart = load_chart(state.history, view.budget, rows < 36 ? 3 : 6, style);
+    lines.insert(lines.end(), chart.begin(), chart.end());
+  }
+  lines.push_back(dim(facts_of(view, state, style, shown), style));
+  lines.emplace_back();
+  return lines;
+}
+
+// The rows around the selected one, and how many are above and below.
+std::vector<std::string> list(const std::vector<const WatchedProcess*>& all, const TopState& state,
+                              const Style& style, std::size_t room) {
+  std::vector<std::string> lines = process_table(all, state.selected, style);
+  if (all.size() <= room) return lines;
+  const std::size_t visible = std::max<std::size_t>(room, 2) - 1;
+  const auto at = std::ranges::find(all, state.selected, &WatchedProcess::pid) - all.begin();
+  const std::size_t chosen = std::min(static_cast<std::size_t>(at), all.size() - 1);
+  const std::size_t first = chosen >= visible ? chosen - visible + 1 : 0;
+  const std::size_t below = all.size() - first - std::min(visible, all.size() - first);
+  std::vector<std::string> some = {lines.front()};
+  const auto begin = lines.begin() + static_cast<std::ptrdiff_t>(first) + 1;
+  some.insert(some.end(), begin, begin + static_cast<std::ptrdiff_t>(all.size() - first - below));
+  std::string more = first > 0 ? fmt::format("{} more above", first) : "";
+  if (below > 0) more += fmt::format("{}{} more below", more.empty() ? "" : ", ", below);
+  some.push_back(dim("  " + more, style));
+  return some;
+}
+
+std::string prompt_of(const TopState& state) {
+  if (state.typing == TopState::Typing::filter) return "show only: " + state.typed + "_";
+  if (state.typing == TopState::Typing::limit) {
+    return fmt::format("limit {} (blas=N openmp=N): {}_", state.selected, state.typed);
+  }
+  return state.message;
+}
+
+void add_foot(std::vector<std::string>& lines, const TopState& state, const Style& style,
+              int rows) {
+  const auto all = static_cast<std::size_t>(rows);
+  lines.resize(all > kFoot ? all - kFoot : 0);
+  lines.push_back(cut_off(printable(prompt_of(state), style.unicode), style.width, style.unicode));
+  const auto keys =
+      std::ranges::find_if(kKeys, [&](const char* text) { return width_of(text) <= style.width; });
+  lines.push_back(dim(keys != kKeys.end() ? *keys : kKeys.back(), style));
+  lines.resize(all);
+}
+
+}  // namespace
+
+std::vector<std::string> top_screen(const View& view, const TopState& state, const Style& style,
+                                    int rows) {
+  std::vector<std::string> lines;
+  if (state.help) {
+    for (const char* line : kHelp) lines.push_back(cut_off(line, style.width, style.unicode));
+    add_foot(lines, state, style, rows);
+    return lines;
+  }
+  const auto all = listed(view, state.order, state.filter);
+  lines = head(view, state, style, all.size(), rows);
+  const auto chosen = std::ranges::find(all, state.selected, &WatchedProcess::pid);
+  std::vector<std::string> below;
+  if (chosen != all.end()) {
+    below = pool_table_of(**chosen, style);
+    below.insert(below.begin(), "");
+  }
+  // The list gets what the head, the pools, a message and the keys leave.
+  std::size_t room = all.size();
+  if (rows > 0) {
+    const auto height = static_cast<std::size_t>(rows);
+    if (below.size() > height / 2) below.resize(height / 2);
+    const std::size_t taken = lines.size() + 1 + below.size() + kFoot;
+    room = height > taken + 1 ? height - taken : 1;
+  }
+  if (!all.empty()) {
+    const std::vector<std::string> processes = list(all, state, style, room);
+    lines.insert(lines.end(), processes.begin(), processes.end());
+  } else if (!state.filter.empty()) {
+    lines.push_back("No process matches.");
+  }
+  lines.insert(lines.end(), below.begin(), below.end());
+  if (rows > 0) add_foot(lines, state, style, rows);
+  return lines;
+}
+
+int page_of(int rows) { return std::max(1, rows / 2 - 2); }
+
+}  // namespace corewise::cli

@@ -1,0 +1,11 @@
+// `corewise top` on a terminal: looks, draws, and does what the keys say.
+#pragma once
+
+#include "shell/output.h"
+
+namespace corewise::cli {
+
+// Until the person quits; the exit code.
+int run_top(const Settings& settings, int interval_ms);
+
+}  // namespace corewise::cli
