@@ -91,6 +91,7 @@ SAME_TYPE = {
     "Caller": 2,
     "Copy": 8,
     "Counts": 2,
+    "Entry": 2,
     "File": 4,
     "Held": 4,
     "Hold": 2,
@@ -176,6 +177,11 @@ def test_every_folder_has_its_place() -> None:
     assert sorted({folder(file) for file in sources()}) == sorted(ORDER)
 
 
+def test_hacking_says_what_each_folder_is_for() -> None:
+    rows = re.findall(r"^\| `((?:src|cli)/[^`]*)/?` \| .", (ROOT / "HACKING.md").read_text(), re.M)
+    assert [row.removesuffix("/") for row in rows] == ORDER
+
+
 def test_includes_run_down() -> None:
     up = {
         (shown(file), shown(other))
@@ -205,16 +211,17 @@ def test_no_file_name_twice() -> None:
 
 def test_no_type_name_twice() -> None:
     head = re.compile(
-        r"^\s*(?:struct|class|union|enum(?: class)?)\s+(?:alignas\([^)]*\)\s+)?(\w+)"
+        r"^\s*(?:struct|class|union|enum(?: class)?)\s+(?:alignas\([^)]*\)\s+)?(\w+)(<[^;{]*>)?"
         r"(?:\s+final)?\s*(?::[^;(){}]*)?\{",
         re.M,
     )
-    names = Counter(
-        name
-        for file in sources()
-        if file.is_relative_to(ROOT / "src")
-        for name in head.findall(re.sub(r"//.*", "", file.read_text()))
-    )
+    names: Counter[str] = Counter()
+    for file in sources():
+        if file.is_relative_to(ROOT / "src"):
+            found = head.findall(re.sub(r"//.*", "", file.read_text()))
+            # A template and its specialisations are one.
+            names += Counter({name for name, of in found if of})
+            names += Counter(name for name, of in found if not of)
     assert {name: times for name, times in names.items() if times > 1} == SAME_TYPE
 
 
