@@ -11,7 +11,7 @@
 #include "govern/gates/gate_openblas.h"
 #include "govern/gates/gate_tbb.h"
 #include "govern/grants/gate.h"
-#include "govern/openblas_buffers/arena.h"
+#include "govern/openblas_buffers/openblas_buffers.h"
 #include "govern/spinning/idle_pools.h"
 #include "govern/spinning/waiting.h"
 #include "os/program.h"

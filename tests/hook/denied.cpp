@@ -15,7 +15,7 @@
 #include <cstring>
 #include <string>
 
-#include "govern/openblas_buffers/arena.h"
+#include "govern/openblas_buffers/openblas_buffers.h"
 #include "govern/patch/hook.h"
 
 namespace govern = corewise::govern;

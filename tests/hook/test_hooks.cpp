@@ -1,8 +1,8 @@
 // The arena as a shared library for Python's ctypes. For tests; the product's ABI has none of it.
 #include <string>
 
-#include "govern/openblas_buffers/arena.h"
 #include "govern/openblas_buffers/buffers.h"
+#include "govern/openblas_buffers/openblas_buffers.h"
 
 namespace arena = corewise::govern::arena;
 

@@ -18,7 +18,7 @@
 #include <string>
 #include <vector>
 
-#include "govern/openblas_buffers/arena.h"
+#include "govern/openblas_buffers/openblas_buffers.h"
 #include "govern/patch/hook.h"
 #include "pools/pool.h"
 

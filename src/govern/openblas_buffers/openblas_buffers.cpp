@@ -1,5 +1,5 @@
 // OpenBLAS copies: found, measured, hooked.
-#include "arena.h"
+#include "openblas_buffers.h"
 
 #include <algorithm>
 #include <atomic>

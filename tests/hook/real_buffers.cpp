@@ -18,8 +18,8 @@
 #include <thread>
 
 #include "blas.h"
-#include "govern/openblas_buffers/arena.h"
 #include "govern/openblas_buffers/buffers.h"
+#include "govern/openblas_buffers/openblas_buffers.h"
 
 namespace arena = corewise::govern::arena;
 namespace buffers = corewise::govern::buffers;
