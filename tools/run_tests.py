@@ -47,7 +47,7 @@ def where_there_is(program: str, command: str) -> str:
 
 
 # Tests of the core that need other compilers, large libraries or minutes.
-LARGE_CPP = "'^(reliability|arena-.*|govern.*|idle_pools.*|.*_ledger|real: .*|simulation_page)$'"
+LARGE_CPP = "'^(reliability|buffers-.*|govern.*|idle_pools.*|.*_ledger|real: .*|simulation_page)$'"
 
 # Name and shell command, in the order in which they run: builds before the suites that use them.
 SMALL: list[tuple[str, str]] = [

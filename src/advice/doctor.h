@@ -49,7 +49,7 @@ struct PoolFacts {
   int ceiling = 0;
   int caller_slots = 0;  // 0: unbounded or unknown
   bool mkl_dynamic = false;
-  bool governed = false;  // its regions and calls are granted; OpenBLAS's slots are the arena's
+  bool governed = false;  // its regions and calls are granted; OpenBLAS's buffers are ours
   bool dynamic = false;   // OpenMP may make the teams of the calling thread smaller (dyn-var)
   int spinning = 0;  // workers that ran though nobody was in a region or call; 0 also if not known
 };

@@ -63,7 +63,7 @@ std::mutex& govern_lock() {
   static auto* lock = [] {
     // At a fork, what is registered first is taken last.
     static_cast<void>(limits_in_force());
-    arena::remove();
+    openblas_buffers::remove();
     idle_pools::remove();
     hook_lock();
     postmortem::look();
@@ -215,8 +215,8 @@ void unhook_all(State& s) {
   gate::open(nullptr);
   for (std::string& left : s.hold.restore_slots()) say(s, std::move(left));
   for (std::string& left : openblas::detach_all()) say(s, std::move(left));
-  arena::listen(nullptr);
-  for (arena::Copy& copy : arena::remove()) {
+  openblas_buffers::listen(nullptr);
+  for (openblas_buffers::CopyReport& copy : openblas_buffers::remove()) {
     say(s, std::move(copy.reason));
   }
   waiting::give_back();
@@ -268,7 +268,7 @@ void hook_all(State& s, const Grants* grants, int most) {
   s.hold.set_most(most);
   s.hold.begin({openblas::slot_requests(), loads::slot_requests(),
                 s.resident != nullptr ? s.resident->slots : std::vector<SlotRequest>()});
-  arena::listen(&openblas::listener());
+  openblas_buffers::listen(&openblas::listener());
   gate::open(grants);
   tbb::offer_permits();
   loads::watch(look);

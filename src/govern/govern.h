@@ -3,7 +3,7 @@
 //
 // OpenMP regions, OpenBLAS calls and oneTBB's arenas pass through the gate, MKL in one of these;
 // what has no gate (BLIS, Arrow, numba) is limited to the budget, never raised to it. OpenBLAS gets
-// the arena. What could not be done is a finding: it is said, and the rest is done all the same.
+// our buffers. What could not be done is a finding: it is said, and the rest is done all the same.
 #pragma once
 
 #include <cstdint>

@@ -65,7 +65,7 @@ void Hold::hook_openmp(const Pool& pool) {
 }
 
 void Hold::hook_openblas(const Pool& pool) {
-  for (const arena::Copy& copy : arena::install()) {
+  for (const openblas_buffers::CopyReport& copy : openblas_buffers::install()) {
     if (copy.base != pool.base) continue;
     if (!copy.served) {
       note(pool, "none", copy.reason).by_limit = Held::ByLimit::kCap;
@@ -142,7 +142,7 @@ std::vector<std::string> Hold::region_modules() const {
   return paths;
 }
 
-// A copy that the arena does not serve has so many buffers. The least that any build has is 50.
+// A copy without our buffers has so many buffers. The least that any build has is 50.
 void Hold::cap_teams() const {
   constexpr int kLeastSlots = 50;
   int most = kMaxBudget;

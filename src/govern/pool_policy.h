@@ -29,7 +29,7 @@ struct Held {
   std::uint32_t pool = 0;
   const char* how = "none";  // "gate", "counted", "limit", "none"
   std::string finding;
-  bool served = false;  // by the arena
+  bool served = false;  // its calls have our buffers
   // Kept inside by a limit: never, if a cap speaks for it, or always.
   enum class ByLimit { kNever, kCap, kAlways } by_limit = ByLimit::kNever;
   int most = 0;  // that the limit was last held to

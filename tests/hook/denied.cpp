@@ -89,7 +89,7 @@ int main(int argc, char** argv) {
   if (!late) std::printf("%s\n", late.error().what.c_str());
 
   if (openblas != nullptr) {
-    for (const auto& copy : govern::arena::install()) {
+    for (const auto& copy : govern::openblas_buffers::install()) {
       std::printf("%s\n", copy.reason.c_str());
       check(!copy.served, "OpenBLAS is not served");
       check(copy.reason.ends_with("; cap its callers instead"), "what to do instead is said");

@@ -1,9 +1,9 @@
-// One real OpenBLAS under the arena: corewise_real_arena LIBRARY WHAT [THREADS]
+// One real OpenBLAS with our buffers: corewise_real_buffers LIBRARY WHAT [THREADS]
 //
 //   callers   THREADS threads multiply at once; every product is the serial one, bit for bit
-//   original  the same without the arena (it crashes when THREADS exceed the library's table)
+//   original  the same without them (it crashes when THREADS exceed the library's table)
 //   cycles    1,000 times installed and removed under load; of a sequential build, which computes
-//             nonsense for several threads where the arena does not serve it, under that of one
+//             nonsense for several threads where it has none of ours, under that of one
 //   fork      children of a loaded process work, and give back what the parent's threads had
 //   speed     small products, and bare takes, with and without
 #include <sys/wait.h>
@@ -21,7 +21,7 @@
 #include "govern/openblas_buffers/buffers.h"
 #include "govern/openblas_buffers/openblas_buffers.h"
 
-namespace arena = corewise::govern::arena;
+namespace openblas_buffers = corewise::govern::openblas_buffers;
 namespace buffers = corewise::govern::buffers;
 
 namespace {
@@ -39,7 +39,7 @@ double cpu_seconds() {
 
 bool serve() {
   bool any = false;
-  for (const arena::Copy& copy : arena::install()) {
+  for (const openblas_buffers::CopyReport& copy : openblas_buffers::install()) {
     if (copy.served) {
       std::printf("served: %s, buffers of %zu MiB\n", copy.path.c_str(), copy.buffer_size >> 20U);
       any = true;
@@ -52,7 +52,7 @@ bool serve() {
 
 bool gave_back() {
   bool all = true;
-  for (const arena::Copy& copy : arena::remove()) {
+  for (const openblas_buffers::CopyReport& copy : openblas_buffers::remove()) {
     if (copy.reason.empty()) continue;
     std::printf("kept: %s\n", copy.reason.c_str());
     all = false;
@@ -119,10 +119,11 @@ int cycles(const Blas& blas, int most) {
   const double begin = seconds();
   int kept = 0;
   for (int i = 0; i < 1000; ++i) {
-    for (const arena::Copy& copy : arena::install()) {
+    for (const openblas_buffers::CopyReport& copy : openblas_buffers::install()) {
       if (!copy.served) return std::printf("not served: %s\n", copy.reason.c_str()), 1;
     }
-    for (const arena::Copy& copy : arena::remove()) kept += copy.reason.empty() ? 0 : 1;
+    for (const openblas_buffers::CopyReport& copy : openblas_buffers::remove())
+      kept += copy.reason.empty() ? 0 : 1;
   }
   const double took = seconds() - begin;
   stop = true;
@@ -211,7 +212,7 @@ int speed(const Blas& blas) {
         "%s: take+give %.0f ns, in 2 threads %.0f, in 64 %.0f; product of 64: %.2f us, in 2 "
         "threads "
         "%.2f, in 64 %.2f; of 500: %.2f ms\n",
-        round < 3 ? "original" : "arena   ", bare(1, 2000000), bare(2, 1000000), bare(64, 30000),
+        round < 3 ? "original" : "buffers ", bare(1, 2000000), bare(2, 1000000), bare(64, 30000),
         products(small, 1, 40000) / 1e3, products(small, 2, 40000) / 1e3,
         products(small, 64, 1000) / 1e3, products(large, 1, 100) / 1e6);
   }

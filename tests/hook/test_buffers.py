@@ -1,4 +1,4 @@
-"""Real programs under the arena. Run: pytest tests/hook/test_arena.py
+"""Real programs with our buffers. Run: pytest tests/hook/test_buffers.py
 
 Needs numpy, scipy and scikit-learn; COREWISE_TEST_HOOKS names libcorewise_test_hooks.so.
 """
@@ -22,7 +22,7 @@ import numpy, scipy.linalg
 from sklearn.cluster import KMeans
 hooks = ctypes.CDLL(sys.argv[1])
 hooks.cwt_install.restype = ctypes.c_char_p
-copies = hooks.cwt_install().decode() if sys.argv[2] == "arena" else ""
+copies = hooks.cwt_install().decode() if sys.argv[2] == "buffers" else ""
 n = int(sys.argv[3])
 x = numpy.random.default_rng(0).standard_normal((n, 512))
 init = x[:1024].copy()
@@ -47,7 +47,7 @@ def run(script, *arguments, **environment):
     )
 
 
-def kmeans(threads, kind="arena", n=80_000):
+def kmeans(threads, kind="buffers", n=80_000):
     done = run(KMEANS, kind, str(n), OMP_NUM_THREADS=str(threads))
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1]), done.stdout + done.stderr

@@ -40,7 +40,7 @@ struct Replaced {
 };
 
 struct Copy {
-  const void* served = nullptr;  // the arena's name for it
+  const void* served = nullptr;  // its name in openblas_buffers.h
   std::atomic<bool> active{false};
   std::uint32_t pool = gate::kNoPool;
 
@@ -309,7 +309,7 @@ std::string take_over(Copy& copy, const Pool& pool, const ModuleNames& names) {
 
 }  // namespace
 
-Attached attach(const Pool& pool, const arena::Copy& served) {
+Attached attach(const Pool& pool, const openblas_buffers::CopyReport& served) {
   if (pool.layer == "disabled") return {false, "it was built without threads"};
   const ModuleNames names(pool);
   Copy* copy = find(served.id);
@@ -349,8 +349,8 @@ std::vector<std::string> detach_all() {
   return left;
 }
 
-const arena::Listener& listener() {
-  static constexpr arena::Listener kListener = {enter, leave};
+const openblas_buffers::Listener& listener() {
+  static constexpr openblas_buffers::Listener kListener = {enter, leave};
   return kListener;
 }
 

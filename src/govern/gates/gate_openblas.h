@@ -24,13 +24,13 @@
 
 namespace corewise::govern::openblas {
 
-// Starts to govern the copy in `pool`, which the arena serves as `served`. Empty, or what is not as
+// Starts to govern the copy in `pool`, which has our buffers as `served`. Empty, or what is not as
 // it should be; `governed` says whether it is governed all the same.
 struct Attached {
   bool governed = false;
   std::string reason;
 };
-Attached attach(const Pool& pool, const arena::Copy& served);
+Attached attach(const Pool& pool, const openblas_buffers::CopyReport& served);
 
 // To be called when the caps of pools have changed: vector routines run with what stands in the
 // count while nobody is inside.
@@ -39,8 +39,8 @@ void obey_caps();
 // Gives all copies their functions and the program's number back; what cannot be undone.
 std::vector<std::string> detach_all();
 
-// What the arena is to tell of calls.
-const arena::Listener& listener();
+// What openblas_buffers is to tell of calls.
+const openblas_buffers::Listener& listener();
 
 // The slot of omp_get_max_threads, for copies over OpenMP.
 std::vector<SlotRequest> slot_requests();

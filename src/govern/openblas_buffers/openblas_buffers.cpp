@@ -16,7 +16,7 @@
 #include "govern/patch/hook_lock.h"
 #include "os/patch.h"
 
-namespace corewise::govern::arena {
+namespace corewise::govern::openblas_buffers {
 namespace {
 
 using Alloc = void*(int);
@@ -58,13 +58,13 @@ std::deque<Served>& all_served() {
   return *all;
 }
 
-std::mutex& arena_lock() {
+std::mutex& served_lock() {
   static auto* lock = [] {
     // First, so that at a fork it is taken after this one, as everywhere else.
     hook_lock();
     auto* made = new std::mutex;
-    os::at_fork([] { arena_lock().lock(); }, [] { arena_lock().unlock(); },
-                [] { arena_lock().unlock(); });
+    os::at_fork([] { served_lock().lock(); }, [] { served_lock().unlock(); },
+                [] { served_lock().unlock(); });
     return made;
   }();
   return *lock;
@@ -252,23 +252,23 @@ std::string unhook(Served& copy) {
   return {};
 }
 
-Copy report(const Served& copy, std::string reason) {
+CopyReport report(const Served& copy, std::string reason) {
   return {copy.path,        copy.base, &copy, copy.serving.load(), copy.shelf->size.load(),
           std::move(reason)};
 }
 
 }  // namespace
 
-std::vector<Copy> install() {
+std::vector<CopyReport> install() {
   std::vector<std::pair<std::string, std::uintptr_t>> known;
   {
-    const std::lock_guard lock(arena_lock());
+    const std::lock_guard lock(served_lock());
     for (const Served& copy : all_served()) known.emplace_back(copy.path, copy.base);
   }
   const std::vector<Candidate> candidates = discover(known);
 
-  std::vector<Copy> copies;
-  const std::lock_guard lock(arena_lock());
+  std::vector<CopyReport> copies;
+  const std::lock_guard lock(served_lock());
   for (const Candidate& candidate : candidates) {
     const auto is_it = [&](const Served& copy) {
       return copy.base == candidate.base && copy.path == candidate.path;
@@ -289,9 +289,9 @@ std::vector<Copy> install() {
   return copies;
 }
 
-std::vector<Copy> remove() {
-  std::vector<Copy> copies;
-  const std::lock_guard lock(arena_lock());
+std::vector<CopyReport> remove() {
+  std::vector<CopyReport> copies;
+  const std::lock_guard lock(served_lock());
   for (Served& copy : all_served()) {
     std::string reason = unhook(copy);
     copies.push_back(report(copy, std::move(reason)));
@@ -301,4 +301,4 @@ std::vector<Copy> remove() {
 
 void listen(const Listener* told) { listener.store(told, std::memory_order_release); }
 
-}  // namespace corewise::govern::arena
+}  // namespace corewise::govern::openblas_buffers

@@ -14,11 +14,11 @@
 #include <string>
 #include <vector>
 
-namespace corewise::govern::arena {
+namespace corewise::govern::openblas_buffers {
 
 // One OpenBLAS copy, and whether calls of it are served. If not, `reason` says why, and that its
 // callers have to be capped instead.
-struct Copy {
+struct CopyReport {
   std::string path;
   std::uintptr_t base = 0;
   const void* id = nullptr;  // what the listener is told
@@ -28,11 +28,11 @@ struct Copy {
 };
 
 // Serves every copy that is loaded now; again for those loaded later.
-std::vector<Copy> install();
+std::vector<CopyReport> install();
 
 // Gives every copy its own functions back. A reason says what had to stay, and is no failure:
 // calling again later finishes it.
-std::vector<Copy> remove();
+std::vector<CopyReport> remove();
 
 // Told of each call: after its buffer is taken, before anything is computed, and when it is given
 // back. `procpos` is OpenBLAS's: 0 from level 3 routines, 1 from others. Not told of the buffers
@@ -45,4 +45,4 @@ struct Listener {
 // Null: nobody. The listener must live on: a call may be on its way to it.
 void listen(const Listener* listener);
 
-}  // namespace corewise::govern::arena
+}  // namespace corewise::govern::openblas_buffers
