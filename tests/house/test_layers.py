@@ -89,7 +89,6 @@ SAME_FILE: set[str] = set()
 # Types of the core that share their name with others, and how many there are.
 SAME_TYPE = {
     "Caller": 2,
-    "Copy": 7,
     "Counts": 2,
     "Entry": 2,
     "File": 4,

@@ -22,13 +22,13 @@ namespace {
 
 using Word = std::uintptr_t;
 
-struct Copy {
+struct WatchedCopy {
   os::ThreadLocals variables;
   int (*level)() = nullptr;
   // In the child of a fork: the word that the thread which forked could not set yet.
   std::atomic<Word*> left_over{nullptr};
 };
-constinit std::array<Copy, libgomp::kMostCopies> copies;
+constinit std::array<WatchedCopy, libgomp::kMostCopies> copies;
 
 // How a pool begins.
 struct Pool {
@@ -96,7 +96,7 @@ bool is_dead(const Word& word, std::span<const Word> variables) {
   return true;
 }
 
-void leave(Copy& copy, Word* word) {
+void leave(WatchedCopy& copy, Word* word) {
   const bool inside = copy.level() > 0;
   copy.left_over.store(inside ? word : nullptr, std::memory_order_relaxed);
   if (word != nullptr && !inside) *word = 0;
@@ -106,7 +106,7 @@ void leave(Copy& copy, Word* word) {
 // get the stacks of the dead ones.
 void in_child() {
   if (!gate::is_open()) return;
-  for (Copy& copy : copies) {
+  for (WatchedCopy& copy : copies) {
     if (copy.level != nullptr) leave(copy, find_pool(os::own_copy(copy.variables)));
   }
 }
@@ -122,7 +122,7 @@ void prepare() {
 
 void watch(std::size_t index, std::uintptr_t base, int (*level)()) {
   prepare();
-  Copy& copy = copies[index];
+  WatchedCopy& copy = copies[index];
   copy.variables = os::thread_locals(base);
   copy.level = level;
   // A child may be governed only now. Its main thread is the one that forked.
@@ -133,7 +133,7 @@ void watch(std::size_t index, std::uintptr_t base, int (*level)()) {
 }
 
 void before_region(std::size_t index) {
-  Copy& copy = copies[index];
+  WatchedCopy& copy = copies[index];
   Word* const word = copy.left_over.load(std::memory_order_relaxed);
   if (word == nullptr || copy.level() > 0) return;
   const std::span<Word> variables = os::own_copy(copy.variables);

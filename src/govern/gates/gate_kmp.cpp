@@ -40,7 +40,7 @@ using PushListStrict = void(void* location, std::int32_t thread, std::uint32_t l
                             std::int32_t* list, std::int32_t severity, const char* message);
 
 // A copy of the runtime. Filled before the first of its slots is rewritten, then constant.
-struct Copy {
+struct LlvmCopy {
   Fork* fork = nullptr;
   ForkIf* fork_if = nullptr;
   Push* push = nullptr;
@@ -57,7 +57,7 @@ struct Copy {
   waiting::SetBlocktime* set_blocktime = nullptr;
   std::uint32_t pool = gate::kNoPool;
 };
-constinit std::array<Copy, kMostCopies> copies;
+constinit std::array<LlvmCopy, kMostCopies> copies;
 
 // The num_threads clause of the region to come.
 struct Clause {
@@ -73,7 +73,7 @@ struct Region {
   void** arguments;
   std::int32_t argc;
   bool governed;
-  const Copy* copy;
+  const LlvmCopy* copy;
   waiting::Blocktime blocktime;
   os::Uncancelled* uncancelled;
 };
@@ -118,7 +118,7 @@ void run_as_member(std::int32_t* global, std::int32_t* bound, ...) {
 // The way in and out of a region.
 class Passage {
  public:
-  Passage(const Copy& copy, void* location, Microtask* task) {
+  Passage(const LlvmCopy& copy, void* location, Microtask* task) {
     const Clause asked = std::exchange(clause, {});
     const std::int32_t before = std::exchange(left_over, 0);
     if (asked.threads == 1 || !gate::is_open() || copy.bounds.is_serial()) return;
@@ -149,7 +149,7 @@ class Passage {
 };
 
 Region region_of(Microtask* task, void** arguments, std::int32_t argc, const Passage& passage,
-                 const Copy& runtime, waiting::Region& waits) {
+                 const LlvmCopy& runtime, waiting::Region& waits) {
   return {task,
           arguments,
           argc,
@@ -161,7 +161,7 @@ Region region_of(Microtask* task, void** arguments, std::int32_t argc, const Pas
 
 template <std::size_t copy>
 void fork_call(void* location, std::int32_t argc, Microtask* task, ...) {
-  const Copy& runtime = copies[copy];
+  const LlvmCopy& runtime = copies[copy];
   const auto count = static_cast<std::size_t>(std::max(0, argc));
   std::array<void*, kMostByCall> few{};
   void** arguments = few.data();
@@ -181,7 +181,7 @@ void fork_call(void* location, std::int32_t argc, Microtask* task, ...) {
 template <std::size_t copy>
 void fork_call_if(void* location, std::int32_t argc, Microtask* task, std::int32_t condition,
                   void* argument) {
-  const Copy& runtime = copies[copy];
+  const LlvmCopy& runtime = copies[copy];
   if (condition == 0) {
     clause = {};
     return runtime.fork_if(location, argc, task, condition, argument);
@@ -289,7 +289,7 @@ void follow_load(std::size_t copy, const libgomp::Symbol& symbol) {
   for (const char* said : {"KMP_BLOCKTIME", "KMP_LIBRARY", "OMP_WAIT_POLICY"}) {
     if (machine.variable(said)) return;
   }
-  const Copy& mine = copies[copy];
+  const LlvmCopy& mine = copies[copy];
   if (mine.get_blocktime == nullptr || mine.set_blocktime == nullptr) return;
   int (*processors)() = nullptr;
   find(symbol, "omp_get_num_procs", processors);
@@ -301,7 +301,7 @@ void follow_load(std::size_t copy, const libgomp::Symbol& symbol) {
 
 std::vector<SlotRequest> slot_requests(std::size_t copy, std::uint32_t pool,
                                        const libgomp::Symbol& symbol) {
-  Copy& mine = copies[copy];
+  LlvmCopy& mine = copies[copy];
   mine.pool = pool;
   find(symbol, "__kmpc_fork_call", mine.fork);
   find(symbol, "__kmpc_fork_call_if", mine.fork_if);

@@ -70,14 +70,14 @@ constexpr std::array<const char*, kNames> kSymbols = {
 };
 
 // A copy of the runtime. Filled before the first of its slots is rewritten, then constant.
-struct Copy {
+struct LibgompCopy {
   std::array<void*, kNames> original{};
   int (*max_threads)() = nullptr;
   int (*team)() = nullptr;  // how strong the calling thread's team is
   TeamBounds bounds;
   std::uint32_t pool = gate::kNoPool;
 };
-constinit std::array<Copy, kMostCopies> copies;
+constinit std::array<LibgompCopy, kMostCopies> copies;
 
 template <Name name, class Function>
 Function* original(std::size_t copy) {
@@ -89,7 +89,7 @@ struct Region {
   void* first_word = nullptr;  // of the true data
   Outlined* function = nullptr;
   void* data = nullptr;
-  const Copy* copy = nullptr;
+  const LibgompCopy* copy = nullptr;
   waiting::Blocktime blocktime;
 };
 
@@ -316,7 +316,7 @@ Replacements replacements_of(std::size_t wanted, std::index_sequence<copy...>) {
 }  // namespace
 
 std::vector<SlotRequest> slot_requests(std::size_t copy, std::uint32_t pool, const Symbol& symbol) {
-  Copy& mine = copies[copy];
+  LibgompCopy& mine = copies[copy];
   mine.pool = pool;
   mine.max_threads = reinterpret_cast<int (*)()>(symbol("omp_get_max_threads"));
   mine.team = reinterpret_cast<int (*)()>(symbol("omp_get_num_threads"));

@@ -30,16 +30,16 @@ constexpr std::size_t kMostCopies = 16;
 using Get = int();
 using Set = void(int);
 
-struct Copy;
+struct OpenblasCopy;
 
 // A function of a copy, replaced at its entry.
 struct Replaced {
-  Copy* copy = nullptr;
+  OpenblasCopy* copy = nullptr;
   std::optional<Entry> entry;
   bool installed = false;
 };
 
-struct Copy {
+struct OpenblasCopy {
   const void* served = nullptr;  // its name in openblas_buffers.h
   std::atomic<bool> active{false};
   std::uint32_t pool = gate::kNoPool;
@@ -63,7 +63,7 @@ struct Copy {
 };
 
 // What is below `known` stays; only install writes.
-constinit std::array<Copy, kMostCopies> copies;
+constinit std::array<OpenblasCopy, kMostCopies> copies;
 constinit std::atomic<std::size_t> known{0};
 
 // The copies over OpenMP.
@@ -75,12 +75,12 @@ struct Caller {
 };
 [[gnu::tls_model("initial-exec")]] constinit thread_local Caller me;
 
-std::span<Copy> all_copies() {
+std::span<OpenblasCopy> all_copies() {
   return std::span(copies).first(known.load(std::memory_order_acquire));
 }
 
-Copy* find(const void* served) {
-  for (Copy& copy : all_copies()) {
+OpenblasCopy* find(const void* served) {
+  for (OpenblasCopy& copy : all_copies()) {
     if (copy.served == served) return &copy;
   }
   return nullptr;
@@ -88,12 +88,12 @@ Copy* find(const void* served) {
 
 // Whoever stored a grant while the copy was given back, gives it the program's number again: nobody
 // else would. detach_all() says first that it is not governed, and stores after.
-void undo_late(const Copy& copy) {
+void undo_late(const OpenblasCopy& copy) {
   if (!copy.active.load()) std::atomic_ref(*copy.count).store(copy.program.load());
 }
 
 // Stores only what changes something: the count shares its cache line with every call.
-void store(const Copy& copy, int threads) {
+void store(const OpenblasCopy& copy, int threads) {
   const std::atomic_ref count(*copy.count);
   if (count.load(std::memory_order_relaxed) == threads) return;
   count.store(threads);
@@ -101,27 +101,27 @@ void store(const Copy& copy, int threads) {
 }
 
 // What stands in the count while nobody is inside.
-int at_rest(const Copy& copy) {
+int at_rest(const OpenblasCopy& copy) {
   const int program = copy.program.load(std::memory_order_relaxed);
   const int cap = gate::cap_of(copy.pool);
   return cap == 0 ? program : std::min(program, cap);
 }
 
 // Where no thread is left over, another that spins would take the place of one that works.
-void share_cpus(const Copy& copy, bool has_all) {
+void share_cpus(const OpenblasCopy& copy, bool has_all) {
   if (!has_all || copy.spin.at == 0) return spin_token::give_up();
   spin_token::take(copy.spin);
   if (!copy.active.load()) spin_token::give_up();
 }
 
-void enter_openmp(const Copy& copy) {
+void enter_openmp(const OpenblasCopy& copy) {
   const gate::Visit visit = gate::enter(gate::Kind::kCall, copy.openmp_threads(), false, copy.pool);
   me.nest.push(visit);
   if (visit.counted) me.openmp_threads = visit.threads;
 }
 
 void enter(const void* served, int) {
-  Copy* const copy = find(served);
+  OpenblasCopy* const copy = find(served);
   if (copy == nullptr || !copy->active.load(std::memory_order_relaxed)) return me.nest.push({});
   if (copy->openmp_threads != nullptr) return enter_openmp(*copy);
   if (!copy->lowers) {
@@ -149,13 +149,13 @@ void leave(const void*) {
 // vector routines come without a word.
 void busy() {
   spin_token::give_up();
-  for (const Copy& copy : all_copies()) {
+  for (const OpenblasCopy& copy : all_copies()) {
     if (copy.lowers && copy.active.load(std::memory_order_relaxed)) store(copy, 1);
   }
 }
 
 void idle() {
-  for (const Copy& copy : all_copies()) {
+  for (const OpenblasCopy& copy : all_copies()) {
     if (!copy.lowers || !copy.active.load(std::memory_order_relaxed)) continue;
     if (copy.shared_out.load(std::memory_order_relaxed)) continue;
     const std::atomic_ref count(*copy.count);
@@ -170,7 +170,7 @@ void idle() {
 constexpr gate::Observer kObserver = {busy, idle};
 
 void hooked_set(int threads, const Replaced* replaced) {
-  Copy* const copy = replaced->copy;
+  OpenblasCopy* const copy = replaced->copy;
   int program = threads;
   if (threads < 1) {
     program = copy->largest.load();
@@ -187,7 +187,7 @@ void hooked_set(int threads, const Replaced* replaced) {
 }
 
 int hooked_get(const Replaced* replaced) {
-  const Copy* const copy = replaced->copy;
+  const OpenblasCopy* const copy = replaced->copy;
   if (!copy->active.load()) return replaced->entry->original<Get>()();
   if (copy->openmp_threads == nullptr) return copy->program.load();
   // Its own count is that of the last call; the next one's is what the program set.
@@ -219,7 +219,7 @@ void hooked_set_threads_at(const void* threads, const Origin* origin) {
   thread_caps::after_set(origin->function);
 }
 
-std::string prepare_entries(Copy& copy, const Pool& pool, const ModuleNames& names) {
+std::string prepare_entries(OpenblasCopy& copy, const Pool& pool, const ModuleNames& names) {
   const auto prepare = [&](const char* name, Replaced& replaced, int arguments,
                            const void* replacement) -> std::string {
     const std::string full = pool.proof.affix_prefix + name + pool.proof.affix_suffix;
@@ -242,7 +242,7 @@ std::string prepare_entries(Copy& copy, const Pool& pool, const ModuleNames& nam
   return outer.empty() || inner.empty() ? std::string() : outer;
 }
 
-std::string install_entries(Copy& copy) {
+std::string install_entries(OpenblasCopy& copy) {
   for (Replaced* each : {&copy.set, &copy.goto_set, &copy.get}) {
     if (each->installed || !each->entry) continue;
     if (auto error = each->entry->install()) return error->what;
@@ -251,7 +251,7 @@ std::string install_entries(Copy& copy) {
   return {};
 }
 
-std::vector<std::string> remove_entries(Copy& copy) {
+std::vector<std::string> remove_entries(OpenblasCopy& copy) {
   std::vector<std::string> left;
   for (Replaced* each : {&copy.set, &copy.goto_set, &copy.get}) {
     if (!each->installed) continue;
@@ -272,7 +272,7 @@ void follow_program(Pool& pool) {
 }
 
 // Empty, or why the copy cannot be governed at all.
-std::string prepare(Copy& copy, const Pool& pool, const ModuleNames& names) {
+std::string prepare(OpenblasCopy& copy, const Pool& pool, const ModuleNames& names) {
   copy.ceiling = pool.ceiling;
   if (const auto word = idle_pools::word_of(pool)) copy.spin = *word;
   if (pool.layer == "openmp") {
@@ -291,7 +291,7 @@ std::string prepare(Copy& copy, const Pool& pool, const ModuleNames& names) {
 }
 
 // Makes the program's number ours to keep. Empty, or why the copy's calls can only be counted.
-std::string take_over(Copy& copy, const Pool& pool, const ModuleNames& names) {
+std::string take_over(OpenblasCopy& copy, const Pool& pool, const ModuleNames& names) {
   if (!copy.get.entry) {
     if (std::string why = prepare_entries(copy, pool, names); !why.empty()) return why;
   }
@@ -312,7 +312,7 @@ std::string take_over(Copy& copy, const Pool& pool, const ModuleNames& names) {
 Attached attach(const Pool& pool, const openblas_buffers::CopyReport& served) {
   if (pool.layer == "disabled") return {false, "it was built without threads"};
   const ModuleNames names(pool);
-  Copy* copy = find(served.id);
+  OpenblasCopy* copy = find(served.id);
   if (copy == nullptr) {
     const std::size_t at = known.load();
     if (at == kMostCopies) return {false, "there are too many copies"};
@@ -340,7 +340,7 @@ void obey_caps() { idle(); }
 
 std::vector<std::string> detach_all() {
   std::vector<std::string> left;
-  for (Copy& copy : all_copies()) {
+  for (OpenblasCopy& copy : all_copies()) {
     if (!copy.active.exchange(false)) continue;
     for (std::string& why : remove_entries(copy)) left.push_back(std::move(why));
     if (copy.lowers) std::atomic_ref(*copy.count).store(copy.program.load());

@@ -45,13 +45,13 @@ enum State : std::uint8_t { kInactive = 1, kActive = 4 };
 constexpr std::uint32_t kAsInactive = 1U << 3U;
 
 constexpr std::size_t kMostCopies = 8;
-struct Copy {
+struct TbbCopy {
   CodeRange code;
   std::uint32_t pool = gate::kNoPool;
   std::atomic<bool> asks{false};
 };
 // What is below `known` is constant but for `asks`.
-constinit std::array<Copy, kMostCopies> copies;
+constinit std::array<TbbCopy, kMostCopies> copies;
 constinit std::atomic<std::size_t> known{0};
 
 // This thread works for arenas, one inside the other; and what team it was in before. oneTBB says
@@ -62,17 +62,17 @@ struct Worker {
 };
 [[gnu::tls_model("initial-exec")]] constinit thread_local Worker me;
 
-Copy* copy_at(std::uintptr_t code) {
+TbbCopy* copy_at(std::uintptr_t code) {
   const std::size_t count = known.load(std::memory_order_acquire);
   const auto* const end = copies.begin() + count;
   auto* const found = std::find_if(copies.begin(), copies.begin() + count,
-                                   [&](const Copy& copy) { return copy.code.holds(code); });
+                                   [&](const TbbCopy& copy) { return copy.code.holds(code); });
   return found != end ? found : nullptr;
 }
 
 // A client is the copy that it is, from 1.
 std::int32_t connect(std::uint64_t* client, const void* caller) {
-  Copy* const copy = copy_at(reinterpret_cast<std::uintptr_t>(caller));
+  TbbCopy* const copy = copy_at(reinterpret_cast<std::uintptr_t>(caller));
   if (copy == nullptr || !gate::is_open()) return kInvalidArgument;
   copy->asks.store(true);
   *client = static_cast<std::uint64_t>(copy - copies.data()) + 1;
@@ -190,7 +190,7 @@ void expect(const os::LoadedModule& module, std::uint32_t pool) {
 bool asks(std::uint32_t pool) {
   const std::size_t count = known.load(std::memory_order_acquire);
   return std::any_of(copies.begin(), copies.begin() + count,
-                     [&](const Copy& copy) { return copy.pool == pool && copy.asks.load(); });
+                     [&](const TbbCopy& copy) { return copy.pool == pool && copy.asks.load(); });
 }
 
 }  // namespace corewise::govern::tbb

@@ -14,13 +14,13 @@ namespace {
 // Turns while others want the CPUs.
 constexpr std::uint64_t kCrowded = 0;
 
-struct Copy {
+struct WaitingCopy {
   SpinWord word;  // at 0: none
   std::atomic<bool> active{false};
   BlocktimeCalls blocktime;
   std::atomic<bool> number_set{false};  // by the program, or by us
 };
-constinit std::array<Copy, kMostCopies> copies;
+constinit std::array<WaitingCopy, kMostCopies> copies;
 
 [[gnu::tls_model("initial-exec")]] constinit thread_local Blocktime mine;
 
@@ -37,14 +37,14 @@ void add_blocktime(std::size_t copy, const BlocktimeCalls& calls) {
 }
 
 void give_back() {
-  for (Copy& copy : copies) {
+  for (WaitingCopy& copy : copies) {
     if (copy.active.exchange(false)) copy.word.exchange(kCrowded, copy.word.brief);
   }
 }
 
 // A word that holds neither value is somebody else's by now.
 void turn_word(std::size_t number, const gate::Visit& visit) {
-  const Copy& copy = copies[number];
+  const WaitingCopy& copy = copies[number];
   if (!visit.governed || !copy.active.load(std::memory_order_relaxed)) return;
   const std::uint64_t wanted = visit.crowded ? kCrowded : copy.word.brief;
   if (copy.word.load() == wanted) return;
@@ -54,7 +54,7 @@ void turn_word(std::size_t number, const gate::Visit& visit) {
 }
 
 void Region::lower(int threads) {
-  Copy& copy = copies[copy_];
+  WaitingCopy& copy = copies[copy_];
   const BlocktimeCalls& calls = copy.blocktime;
   if (calls.set == nullptr) return;
   const int now = calls.get();

@@ -17,7 +17,7 @@ constexpr std::array kSetters = {"omp_set_num_threads", "omp_set_num_threads_",
                                  "omp_set_num_threads_8_", "ompc_set_num_threads"};
 
 // Filled before the copy's first hook runs, then constant.
-struct Copy {
+struct CappedCopy {
   std::array<const void*, kGetters.size()> getters{};
   std::array<const void*, kSetters.size()> setters{};
   int (*max_threads)() = nullptr;
@@ -29,7 +29,7 @@ struct Copy {
     return max_threads != nullptr && set_threads != nullptr && level != nullptr;
   }
 };
-constinit std::array<Copy, kMostCopies> copies;
+constinit std::array<CappedCopy, kMostCopies> copies;
 
 constinit std::atomic<int> threads_lowered{0};
 
@@ -68,7 +68,7 @@ void in_child() {
   for (Mine& me : mine) look_again(me);
 }
 
-void take_new_cap(Mine& me, const Copy& copy, std::uint32_t change) {
+void take_new_cap(Mine& me, const CappedCopy& copy, std::uint32_t change) {
   me.see(change);
   if (me.before != 0 && copy.max_threads() == me.most()) copy.set_threads(me.before);
   forget_lowered(me);
@@ -76,13 +76,13 @@ void take_new_cap(Mine& me, const Copy& copy, std::uint32_t change) {
 }
 
 // What is set inside a region ends with it.
-bool is_in_region(const Copy& copy) { return copy.level() > 0; }
+bool is_in_region(const CappedCopy& copy) { return copy.level() > 0; }
 
 void follow(std::size_t index) {
   Mine& me = mine[index];
   const std::uint32_t change = gate::cap_change();
   if (me.has_seen(change) && me.cap == 0) return;
-  const Copy& copy = copies[index];
+  const CappedCopy& copy = copies[index];
   if (is_in_region(copy)) return;
   const bool known = me.has_seen(change);
   if (!known) take_new_cap(me, copy, change);
@@ -103,8 +103,9 @@ void follow(std::size_t index) {
 }
 
 template <std::size_t N>
-std::size_t copy_with(const std::array<const void*, N> Copy::* functions, const void* function) {
-  const auto has = [&](const Copy& copy) {
+std::size_t copy_with(const std::array<const void*, N> CappedCopy::* functions,
+                      const void* function) {
+  const auto has = [&](const CappedCopy& copy) {
     return copy.can_cap() &&
            std::ranges::find(copy.*functions, function) != (copy.*functions).end();
   };
@@ -112,7 +113,7 @@ std::size_t copy_with(const std::array<const void*, N> Copy::* functions, const 
 }
 
 std::size_t copy_of(const Pool& pool) {
-  const auto is_it = [&](const Copy& copy) { return copy.can_cap() && copy.pool == pool.id; };
+  const auto is_it = [&](const CappedCopy& copy) { return copy.can_cap() && copy.pool == pool.id; };
   return static_cast<std::size_t>(std::ranges::find_if(copies, is_it) - copies.begin());
 }
 
@@ -137,7 +138,7 @@ constexpr CountListener kListener = {own_count, limits_set};
 }  // namespace
 
 void add(std::size_t index, std::uint32_t pool, const Symbol& symbol) {
-  Copy& copy = copies[index];
+  CappedCopy& copy = copies[index];
   copy.pool = pool;
   std::ranges::transform(kGetters, copy.getters.begin(), symbol);
   std::ranges::transform(kSetters, copy.setters.begin(), symbol);
@@ -149,7 +150,7 @@ void add(std::size_t index, std::uint32_t pool, const Symbol& symbol) {
 }
 
 void before_count(const void* getter) {
-  const std::size_t index = copy_with(&Copy::getters, getter);
+  const std::size_t index = copy_with(&CappedCopy::getters, getter);
   // The answer inside a region says nothing about the thread's next region outside of it.
   if (index == kMostCopies || is_in_region(copies[index])) return;
   follow(index);
@@ -157,7 +158,7 @@ void before_count(const void* getter) {
 }
 
 void after_set(const void* setter) {
-  const std::size_t index = copy_with(&Copy::setters, setter);
+  const std::size_t index = copy_with(&CappedCopy::setters, setter);
   if (index == kMostCopies || is_in_region(copies[index])) return;
   Mine& me = mine[index];
   forget_lowered(me);
