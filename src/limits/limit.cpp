@@ -24,14 +24,14 @@ struct Hold {
 };
 
 // A thread that has opened limits. Guarded by World::lock but for the atomics.
-struct ThreadState {
+struct LimitsOfThread {
   std::vector<Hold> holds;
   std::size_t pools_seen = 0;
   std::atomic<bool> stale{false};  // another thread closed a limit of this one
   std::atomic<bool> ended{false};  // nothing can be set for this thread any more
 };
 
-using ThreadHandle = std::shared_ptr<ThreadState>;
+using ThreadHandle = std::shared_ptr<LimitsOfThread>;
 
 // A bare pointer, since destructors of the thread's other objects may come here.
 thread_local ThreadHandle* this_handle = nullptr;
@@ -42,11 +42,11 @@ void forget_this_thread() {
   delete std::exchange(this_handle, nullptr);
 }
 
-ThreadState* this_thread() { return this_handle != nullptr ? this_handle->get() : nullptr; }
+LimitsOfThread* this_thread() { return this_handle != nullptr ? this_handle->get() : nullptr; }
 
 const ThreadHandle& this_thread_made() {
   if (this_handle == nullptr) {
-    auto made = std::make_unique<ThreadHandle>(std::make_shared<ThreadState>());
+    auto made = std::make_unique<ThreadHandle>(std::make_shared<LimitsOfThread>());
     os::at_thread_exit(forget_this_thread);
     this_handle = made.release();
   }
@@ -78,7 +78,7 @@ struct World {
   std::vector<Hold> holds;              // pools of process scope, by id
   std::atomic<std::size_t> pools_seen{0};
   std::atomic<bool> forked{false};
-  ThreadState* survivor = nullptr;  // the thread that forked, in the child
+  LimitsOfThread* survivor = nullptr;  // the thread that forked, in the child
 };
 
 World& world() {
@@ -123,25 +123,25 @@ bool settable(const Pool& pool) {
 }
 
 // Room for all pools, so that later steps need no memory.
-void make_room(World& w, ThreadState* thread, std::size_t pools) {
+void make_room(World& w, LimitsOfThread* thread, std::size_t pools) {
   if (w.holds.size() < pools) w.holds.resize(pools);
   if (thread != nullptr && thread->holds.size() < pools) thread->holds.resize(pools);
 }
 
 // Null where nothing was ever held.
-Hold* hold_of(World& w, ThreadState* thread, const Pool& pool) {
+Hold* hold_of(World& w, LimitsOfThread* thread, const Pool& pool) {
   if (pool.scope == CW_SCOPE_THREAD && thread == nullptr) return nullptr;
   std::vector<Hold>& holds = pool.scope == CW_SCOPE_THREAD ? thread->holds : w.holds;
   return pool.id < holds.size() ? &holds[pool.id] : nullptr;
 }
 
-bool reaches(const Limits& limits, const Pool& pool, const ThreadState* thread) {
+bool reaches(const Limits& limits, const Pool& pool, const LimitsOfThread* thread) {
   return limits.wants(pool.id) != 0 &&
          (pool.scope != CW_SCOPE_THREAD || limits.thread.get() == thread);
 }
 
 // The count that the open limits make of a pool: the tightest; 0 if none reaches it.
-int in_force(const World& w, const Pool& pool, const ThreadState* thread) {
+int in_force(const World& w, const Pool& pool, const LimitsOfThread* thread) {
   int least = 0;
   for (std::size_t i = w.open.size(); i-- > 0;) {
     const Limits& limits = *w.open[i];
@@ -174,7 +174,7 @@ void set_to(Pool& pool, int threads) {
 }
 
 // Makes the pool what the open limits say, or what it was before them.
-void settle(World& w, ThreadState* thread, Pool& pool) {
+void settle(World& w, LimitsOfThread* thread, Pool& pool) {
   Hold* hold = hold_of(w, thread, pool);
   if (hold == nullptr || !hold->held) return;
   if (const CountListener* told = listener_for(pool)) told->set(pool);
@@ -201,7 +201,7 @@ bool take_hold(Hold& hold, Pool& pool) {
 }
 
 // What an abandoned limit asked becomes what the pool has when no limit is open.
-void leave_behind(World& w, ThreadState* thread, Pool& pool, int threads) {
+void leave_behind(World& w, LimitsOfThread* thread, Pool& pool, int threads) {
   Hold* hold = hold_of(w, thread, pool);
   if (hold == nullptr || !take_hold(*hold, pool)) return;
   (pool.runtime->release ? hold->baseline : hold->what) = threads;
@@ -286,7 +286,7 @@ void drop_limits_of_dead_threads(World& w) {
 // Lets limits reach pools that appeared since they were opened.
 void welcome_pools(World& w) {
   const std::size_t count = pool_count();
-  ThreadState* thread = this_thread();
+  LimitsOfThread* thread = this_thread();
   make_room(w, thread, count);
   for (const auto* list : {&w.open, &w.abandoned}) {
     for (const LimitsHandle& limits : *list) {
@@ -318,7 +318,7 @@ void welcome_pools(World& w) {
   w.pools_seen.store(count);
 }
 
-void settle_thread(World& w, ThreadState& thread) {
+void settle_thread(World& w, LimitsOfThread& thread) {
   thread.stale.store(false);
   for (std::size_t id = 0; id < thread.holds.size(); ++id) {
     if (pool_at(id).scope == CW_SCOPE_THREAD) settle(w, &thread, pool_at(id));
@@ -327,7 +327,7 @@ void settle_thread(World& w, ThreadState& thread) {
 
 bool news(const World& w) {
   const std::size_t count = pool_count();
-  const ThreadState* thread = this_thread();
+  const LimitsOfThread* thread = this_thread();
   return w.pools_seen.load(std::memory_order_relaxed) != count ||
          w.forked.load(std::memory_order_relaxed) ||
          (thread != nullptr &&
@@ -338,7 +338,7 @@ bool news(const World& w) {
 void take_news(World& w) {
   if (w.forked.load()) drop_limits_of_dead_threads(w);
   welcome_pools(w);
-  ThreadState* thread = this_thread();
+  LimitsOfThread* thread = this_thread();
   if (thread != nullptr && thread->stale.load()) settle_thread(w, *thread);
 }
 
@@ -399,7 +399,7 @@ Result<LimitsHandle> open_limits(std::vector<Rule> rules, std::uint32_t flags,
   if (auto error = settle_names(rules, discovered_pools())) return *std::move(error);
   ask_what_is_wanted(rules, 0);
   const ThreadHandle& mine = this_thread_made();
-  ThreadState* thread = mine.get();
+  LimitsOfThread* thread = mine.get();
   auto limits = std::make_shared<Limits>();
   limits->rules = std::move(rules);
   limits->flags = flags;
@@ -511,7 +511,7 @@ bool limits_in_force() {
 
 std::vector<int> limited_counts() {
   World& w = world();
-  const ThreadState* const thread = this_thread();
+  const LimitsOfThread* const thread = this_thread();
   const std::lock_guard guard(w.lock);
   std::vector<int> counts(pool_count());
   for (std::size_t id = 0; id < counts.size(); ++id) {

@@ -88,7 +88,6 @@ SAME_FILE: set[str] = set()
 
 # Types of the core that share their name with others, and how many there are.
 SAME_TYPE = {
-    "Caller": 2,
     "Counts": 2,
     "Entry": 2,
     "File": 4,
@@ -96,7 +95,7 @@ SAME_TYPE = {
     "Hold": 2,
     "Kind": 4,
     "Look": 2,
-    "Open": 3,
+    "Open": 2,
     "Origin": 2,
     "Passage": 2,
     "Place": 3,
@@ -111,7 +110,6 @@ SAME_TYPE = {
     "Request": 2,
     "Slot": 10,
     "State": 6,
-    "ThreadState": 3,
 }
 
 # Modules of Python that import each other in a circle.

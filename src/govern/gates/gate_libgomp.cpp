@@ -200,11 +200,11 @@ struct OpenRegion {
 };
 constinit std::array<OpenRegion, kMostOpenRegions> open_regions;
 
-struct Open {
+struct OpenRegionsOfThread {
   gate::Nest nest;
   OpenRegion* region = nullptr;
 };
-[[gnu::tls_model("initial-exec")]] constinit thread_local Open opened;
+[[gnu::tls_model("initial-exec")]] constinit thread_local OpenRegionsOfThread opened;
 
 // Null: all are claimed, and then the workers do not know that they are a team's.
 OpenRegion* claim_region() {

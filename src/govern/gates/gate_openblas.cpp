@@ -69,11 +69,11 @@ constinit std::atomic<std::size_t> known{0};
 // The copies over OpenMP.
 constinit CodeRanges over_openmp;
 
-struct Caller {
+struct CallsOfThread {
   gate::Nest nest;
   int openmp_threads = 0;  // granted to the call that this thread is in; 0: none
 };
-[[gnu::tls_model("initial-exec")]] constinit thread_local Caller me;
+[[gnu::tls_model("initial-exec")]] constinit thread_local CallsOfThread me;
 
 std::span<OpenblasCopy> all_copies() {
   return std::span(copies).first(known.load(std::memory_order_acquire));

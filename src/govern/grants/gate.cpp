@@ -39,7 +39,7 @@ static_assert(sizeof(Tallies) == kCountsPage);
 alignas(kCountsPage) constinit Tallies tallies;
 constinit std::atomic<std::uint32_t> threads_seen{0};
 
-struct ThreadState {
+struct VisitsOfThread {
   // Strength of the governed team that this thread works in; up to 1: none.
   int team = 0;
   // Visits that count. The permit is the innermost one's: only an outer one of one thread, whose
@@ -51,7 +51,7 @@ struct ThreadState {
 };
 
 // In the thread's first block, not in one that is allocated at the first access.
-[[gnu::tls_model("initial-exec")]] constinit thread_local ThreadState me;
+[[gnu::tls_model("initial-exec")]] constinit thread_local VisitsOfThread me;
 
 constinit std::atomic<const Grants*> granter{nullptr};
 constinit std::atomic<const Observer*> observer{nullptr};

@@ -20,14 +20,14 @@ constinit LiveWorld world;
 
 Protocol<LiveWorld> protocol(Shared& shared) { return {shared, world}; }
 
-struct ThreadState {
+struct CallerOfThread {
   std::uint64_t ledger = 0;
   Caller caller;
 };
 
 // In the thread's first block, not in one that is allocated at the first access: acquire() runs in
 // hooks.
-[[gnu::tls_model("initial-exec")]] constinit thread_local ThreadState this_thread;
+[[gnu::tls_model("initial-exec")]] constinit thread_local CallerOfThread this_thread;
 
 constinit std::atomic<std::uint64_t> ledgers_opened{0};
 
