@@ -97,7 +97,6 @@ SAME_TYPE = {
     "Look": 2,
     "Open": 2,
     "Origin": 2,
-    "Passage": 2,
     "Place": 3,
     "Plan": 2,
     "Pool": 2,

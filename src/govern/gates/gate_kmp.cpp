@@ -115,10 +115,10 @@ void run_as_member(std::int32_t* global, std::int32_t* bound, ...) {
   run(region, global, bound);
 }
 
-// The way in and out of a region.
-class Passage {
+// The visit of a region, for the life of the object.
+class RegionVisit {
  public:
-  Passage(const LlvmCopy& copy, void* location, Microtask* task) {
+  RegionVisit(const LlvmCopy& copy, void* location, Microtask* task) {
     const Clause asked = std::exchange(clause, {});
     const std::int32_t before = std::exchange(left_over, 0);
     if (asked.threads == 1 || !gate::is_open() || copy.bounds.is_serial()) return;
@@ -137,9 +137,9 @@ class Passage {
       copy.push(location, copy.thread_number(location), visit_.threads);
     }
   }
-  ~Passage() { gate::leave(visit_); }
-  Passage(const Passage&) = delete;
-  Passage& operator=(const Passage&) = delete;
+  ~RegionVisit() { gate::leave(visit_); }
+  RegionVisit(const RegionVisit&) = delete;
+  RegionVisit& operator=(const RegionVisit&) = delete;
 
   const gate::Visit& visit() const { return visit_; }
   bool has_workers() const { return visit_.governed && visit_.threads > 1; }
@@ -148,12 +148,12 @@ class Passage {
   gate::Visit visit_;
 };
 
-Region region_of(Microtask* task, void** arguments, std::int32_t argc, const Passage& passage,
+Region region_of(Microtask* task, void** arguments, std::int32_t argc, const RegionVisit& entered,
                  const LlvmCopy& runtime, waiting::Region& waits) {
   return {task,
           arguments,
           argc,
-          passage.has_workers(),
+          entered.has_workers(),
           &runtime,
           waits.blocktime(),
           waits.uncancelled()};
@@ -172,9 +172,9 @@ void fork_call(void* location, std::int32_t argc, Microtask* task, ...) {
   va_start(rest, task);
   for (std::size_t i = 0; i < count; ++i) arguments[i] = va_arg(rest, void*);
   va_end(rest);
-  const Passage passage(runtime, location, task);
-  waiting::Region waits(copy, passage.visit());
-  Region region = region_of(task, arguments, argc, passage, runtime, waits);
+  const RegionVisit entered(runtime, location, task);
+  waiting::Region waits(copy, entered.visit());
+  Region region = region_of(task, arguments, argc, entered, runtime, waits);
   runtime.fork(location, 1, run_as_member, &region);
 }
 
@@ -187,9 +187,9 @@ void fork_call_if(void* location, std::int32_t argc, Microtask* task, std::int32
     return runtime.fork_if(location, argc, task, condition, argument);
   }
   std::array<void*, kMostByCall> arguments{argument};
-  const Passage passage(runtime, location, task);
-  waiting::Region waits(copy, passage.visit());
-  Region region = region_of(task, arguments.data(), 1, passage, runtime, waits);
+  const RegionVisit entered(runtime, location, task);
+  waiting::Region waits(copy, entered.visit());
+  Region region = region_of(task, arguments.data(), 1, entered, runtime, waits);
   runtime.fork_if(location, 1, run_as_member, condition, &region);
 }
 

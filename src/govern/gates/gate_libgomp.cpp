@@ -101,33 +101,33 @@ void run_as_member(void* argument) {
   region.function(region.data);
 }
 
-// What to ask the runtime for in place of `asked`, and the way in.
-struct Passage {
+// The visit, and what to ask the runtime for in place of `asked`.
+struct SizedVisit {
   unsigned threads;
   gate::Visit visit;
 };
 
-Passage enter(std::size_t copy, Outlined* function, unsigned asked) {
-  Passage passage{asked, {}};
-  if (asked == 1 || !gate::is_open()) return passage;
+SizedVisit enter(std::size_t copy, Outlined* function, unsigned asked) {
+  SizedVisit entered{asked, {}};
+  if (asked == 1 || !gate::is_open()) return entered;
   dead_workers::before_region(copy);
   const TeamBounds& bounds = copies[copy].bounds;
-  if (bounds.is_serial()) return passage;
+  if (bounds.is_serial()) return entered;
   const bool whole = !bends(reinterpret_cast<std::uintptr_t>(function));
   if (whole && asked == 0) thread_caps::before_region(copy);
   const int number = asked != 0 ? static_cast<int>(std::min(asked, unsigned{INT_MAX}))
                                 : std::max(1, copies[copy].max_threads());
   const int wanted = bounds.within_limit(number);
-  passage.visit = gate::enter(gate::Kind::kRegion, wanted, whole, copies[copy].pool);
+  entered.visit = gate::enter(gate::Kind::kRegion, wanted, whole, copies[copy].pool);
   // Where all was granted, what the program said stays: 0 leaves the runtime its own say.
-  if (passage.visit.threads < wanted) {
-    passage.threads = static_cast<unsigned>(passage.visit.threads);
+  if (entered.visit.threads < wanted) {
+    entered.threads = static_cast<unsigned>(entered.visit.threads);
   }
-  return passage;
+  return entered;
 }
 
-bool has_workers(const Passage& passage) {
-  return passage.visit.governed && passage.visit.threads > 1;
+bool has_workers(const SizedVisit& entered) {
+  return entered.visit.governed && entered.visit.threads > 1;
 }
 
 // The way out at the end of a scope.
@@ -139,13 +139,13 @@ struct Leave {
 // `go(function, data, threads)` calls the original.
 template <class Go>
 auto pass(std::size_t copy, Outlined* function, void* data, unsigned asked, Go go) {
-  const Passage passage = enter(copy, function, asked);
-  const Leave leave{passage.visit};
-  const waiting::Region waits(copy, passage.visit);
-  if (!has_workers(passage)) return go(function, data, passage.threads);
+  const SizedVisit entered = enter(copy, function, asked);
+  const Leave leave{entered.visit};
+  const waiting::Region waits(copy, entered.visit);
+  if (!has_workers(entered)) return go(function, data, entered.threads);
   Region region{nullptr, function, data, &copies[copy], waits.blocktime()};
   if (data != nullptr) std::memcpy(static_cast<void*>(&region.first_word), data, sizeof(void*));
-  return go(run_as_member, static_cast<void*>(&region), passage.threads);
+  return go(run_as_member, static_cast<void*>(&region), entered.threads);
 }
 
 template <std::size_t copy>
@@ -222,16 +222,16 @@ void end_region() {
 
 template <class Go>
 void start(std::size_t copy, Outlined* function, void* data, unsigned asked, Go go) {
-  const Passage passage = enter(copy, function, asked);
-  waiting::turn_word(copy, passage.visit);
-  opened.nest.push(passage.visit);
+  const SizedVisit entered = enter(copy, function, asked);
+  waiting::turn_word(copy, entered.visit);
+  opened.nest.push(entered.visit);
   // An outer one's workers may still have to read theirs.
-  const bool is_outermost = passage.visit.counted && has_workers(passage);
+  const bool is_outermost = entered.visit.counted && has_workers(entered);
   if (is_outermost && opened.region == nullptr) opened.region = claim_region();
-  if (!is_outermost || opened.region == nullptr) return go(function, data, passage.threads);
+  if (!is_outermost || opened.region == nullptr) return go(function, data, entered.threads);
   Region& region = opened.region->region;
   region = {nullptr, function, data, &copies[copy], {}};
-  go(run_as_member, static_cast<void*>(&region), passage.threads);
+  go(run_as_member, static_cast<void*>(&region), entered.threads);
 }
 
 template <std::size_t copy>
