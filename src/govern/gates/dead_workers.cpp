@@ -31,7 +31,7 @@ struct WatchedCopy {
 constinit std::array<WatchedCopy, libgomp::kMostCopies> copies;
 
 // How a pool begins.
-struct Pool {
+struct LibgompPool {
   Word threads;
   std::uint32_t size;
   std::uint32_t used;
@@ -60,7 +60,7 @@ constexpr std::uint32_t kEnough = 64;
 
 bool is_pool(const Word& word, std::span<const Word> variables) {
   if (read(word) == nullptr || read(word + sizeof(Word)) == nullptr) return false;
-  const auto* const pool = reinterpret_cast<const Pool*>(word);
+  const auto* const pool = reinterpret_cast<const LibgompPool*>(word);
   if (pool->used < 2 || pool->used >= pool->size) return false;
   for (std::size_t i = 0; i < std::min(pool->used, kEnough); ++i) {
     const Word* const thread = read(pool->threads + i * sizeof(Word));
@@ -83,7 +83,7 @@ Word* find_pool(std::span<Word> variables) {
 bool is_dead(const Word& word, std::span<const Word> variables) {
   const auto places = os::thread_places();
   if (!places) return false;
-  const auto* const pool = reinterpret_cast<const Pool*>(word);
+  const auto* const pool = reinterpret_cast<const LibgompPool*>(word);
   for (std::size_t i = 1; i < std::min(pool->used, kEnough); ++i) {
     const Word* const worker = read(pool->threads + i * sizeof(Word));
     const auto distance =

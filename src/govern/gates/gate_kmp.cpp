@@ -68,7 +68,7 @@ struct Clause {
 // That of a region which was made serial since; older runtimes still have it.
 [[gnu::tls_model("initial-exec")]] constinit thread_local std::int32_t left_over = 0;
 
-struct Region {
+struct LlvmRegion {
   Microtask* task;
   void** arguments;
   std::int32_t argc;
@@ -79,7 +79,7 @@ struct Region {
 };
 
 template <std::size_t... i>
-void call(const Region& region, std::int32_t* global, std::int32_t* bound,
+void call(const LlvmRegion& region, std::int32_t* global, std::int32_t* bound,
           std::index_sequence<i...>) {
   // As the compiler made it, it is no variadic function; that one may get more arguments than it
   // takes holds for both calling conventions.
@@ -90,7 +90,7 @@ void call(const Region& region, std::int32_t* global, std::int32_t* bound,
 // The caller's array is as long as the largest of these.
 constexpr std::int32_t kMostByCall = 64;
 
-void run(const Region& region, std::int32_t* global, std::int32_t* bound) {
+void run(const LlvmRegion& region, std::int32_t* global, std::int32_t* bound) {
   if (region.argc <= 8) {
     call(region, global, bound, std::make_index_sequence<8>());
   } else if (region.argc <= kMostByCall) {
@@ -104,7 +104,7 @@ void run(const Region& region, std::int32_t* global, std::int32_t* bound) {
 void run_as_member(std::int32_t* global, std::int32_t* bound, ...) {
   va_list rest;
   va_start(rest, bound);
-  const Region region = *va_arg(rest, const Region*);
+  const LlvmRegion region = *va_arg(rest, const LlvmRegion*);
   va_end(rest);
   if (!region.governed) return run(region, global, bound);
   // The runtime may start fewer threads than were asked for, and then says so.
@@ -148,8 +148,8 @@ class RegionVisit {
   gate::Visit visit_;
 };
 
-Region region_of(Microtask* task, void** arguments, std::int32_t argc, const RegionVisit& entered,
-                 const LlvmCopy& runtime, waiting::Region& waits) {
+LlvmRegion region_of(Microtask* task, void** arguments, std::int32_t argc,
+                     const RegionVisit& entered, const LlvmCopy& runtime, waiting::Region& waits) {
   return {task,
           arguments,
           argc,
@@ -174,7 +174,7 @@ void fork_call(void* location, std::int32_t argc, Microtask* task, ...) {
   va_end(rest);
   const RegionVisit entered(runtime, location, task);
   waiting::Region waits(copy, entered.visit());
-  Region region = region_of(task, arguments, argc, entered, runtime, waits);
+  LlvmRegion region = region_of(task, arguments, argc, entered, runtime, waits);
   runtime.fork(location, 1, run_as_member, &region);
 }
 
@@ -189,7 +189,7 @@ void fork_call_if(void* location, std::int32_t argc, Microtask* task, std::int32
   std::array<void*, kMostByCall> arguments{argument};
   const RegionVisit entered(runtime, location, task);
   waiting::Region waits(copy, entered.visit());
-  Region region = region_of(task, arguments.data(), 1, entered, runtime, waits);
+  LlvmRegion region = region_of(task, arguments.data(), 1, entered, runtime, waits);
   runtime.fork_if(location, 1, run_as_member, condition, &region);
 }
 
@@ -243,32 +243,32 @@ void set_blocktime_of_fortran(const int* milliseconds) {
   set_blocktime<copy>(*milliseconds);
 }
 
-struct Replaced {
+struct Replacement {
   const char* symbol;
   const void* replacement;
 };
 
 template <class Function>
-Replaced replaced(const char* symbol, Function* replacement) {
-  return {symbol, reinterpret_cast<const void*>(replacement)};
+Replacement replacement(const char* symbol, Function* function) {
+  return {symbol, reinterpret_cast<const void*>(function)};
 }
 
-using Replacements = std::array<Replaced, 12>;
+using Replacements = std::array<Replacement, 12>;
 
 template <std::size_t copy>
 Replacements replacements() {
-  return {replaced("__kmpc_fork_call", fork_call<copy>),
-          replaced("__kmpc_fork_call_if", fork_call_if<copy>),
-          replaced("__kmpc_push_num_threads", push<copy>),
-          replaced("__kmpc_push_num_threads_list", push_list<copy>),
-          replaced("__kmpc_push_num_threads_strict", push_strict<copy>),
-          replaced("__kmpc_push_num_threads_list_strict", push_list_strict<copy>),
-          replaced("__kmpc_serialized_parallel", serialized_parallel<copy>),
-          replaced("kmp_get_blocktime", get_blocktime<copy>),
-          replaced("kmp_get_blocktime_", get_blocktime<copy>),
-          replaced("kmp_set_blocktime", set_blocktime<copy>),
-          replaced("kmp_set_blocktime_", set_blocktime_of_fortran<copy>),
-          replaced("kmpc_set_blocktime", set_blocktime<copy>)};
+  return {replacement("__kmpc_fork_call", fork_call<copy>),
+          replacement("__kmpc_fork_call_if", fork_call_if<copy>),
+          replacement("__kmpc_push_num_threads", push<copy>),
+          replacement("__kmpc_push_num_threads_list", push_list<copy>),
+          replacement("__kmpc_push_num_threads_strict", push_strict<copy>),
+          replacement("__kmpc_push_num_threads_list_strict", push_list_strict<copy>),
+          replacement("__kmpc_serialized_parallel", serialized_parallel<copy>),
+          replacement("kmp_get_blocktime", get_blocktime<copy>),
+          replacement("kmp_get_blocktime_", get_blocktime<copy>),
+          replacement("kmp_set_blocktime", set_blocktime<copy>),
+          replacement("kmp_set_blocktime_", set_blocktime_of_fortran<copy>),
+          replacement("kmpc_set_blocktime", set_blocktime<copy>)};
 }
 
 template <std::size_t... copy>
@@ -324,7 +324,7 @@ std::vector<SlotRequest> slot_requests(std::size_t copy, std::uint32_t pool,
   }
   mine.bounds = TeamBounds(symbol);
   follow_load(copy, symbol);
-  for (const Replaced& each : replacements_of(copy, std::make_index_sequence<kMostCopies>())) {
+  for (const Replacement& each : replacements_of(copy, std::make_index_sequence<kMostCopies>())) {
     void* const original = symbol(each.symbol);
     if (original != nullptr) all.push_back({each.symbol, each.replacement, -1, original});
   }

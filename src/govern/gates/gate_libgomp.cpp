@@ -85,7 +85,7 @@ Function* original(std::size_t copy) {
 }
 
 // A region as its team's threads get it in place of their data.
-struct Region {
+struct LibgompRegion {
   void* first_word = nullptr;  // of the true data
   Outlined* function = nullptr;
   void* data = nullptr;
@@ -94,7 +94,7 @@ struct Region {
 };
 
 void run_as_member(void* argument) {
-  const Region region = *static_cast<const Region*>(argument);
+  const LibgompRegion region = *static_cast<const LibgompRegion*>(argument);
   // The runtime may start fewer threads than were asked for, and then says so.
   const gate::TeamMember member(region.copy->team());
   const waiting::Member waits(region.blocktime);
@@ -143,7 +143,7 @@ auto pass(std::size_t copy, Outlined* function, void* data, unsigned asked, Go g
   const Leave leave{entered.visit};
   const waiting::Region waits(copy, entered.visit);
   if (!has_workers(entered)) return go(function, data, entered.threads);
-  Region region{nullptr, function, data, &copies[copy], waits.blocktime()};
+  LibgompRegion region{nullptr, function, data, &copies[copy], waits.blocktime()};
   if (data != nullptr) std::memcpy(static_cast<void*>(&region.first_word), data, sizeof(void*));
   return go(run_as_member, static_cast<void*>(&region), entered.threads);
 }
@@ -196,7 +196,7 @@ void parallel_loop_runtime(Outlined* function, void* data, unsigned asked, long 
 // those of the parent's other threads stay claimed.
 struct OpenRegion {
   std::atomic<bool> claimed{false};
-  Region region;
+  LibgompRegion region;
 };
 constinit std::array<OpenRegion, kMostOpenRegions> open_regions;
 
@@ -229,7 +229,7 @@ void start(std::size_t copy, Outlined* function, void* data, unsigned asked, Go 
   const bool is_outermost = entered.visit.counted && has_workers(entered);
   if (is_outermost && opened.region == nullptr) opened.region = claim_region();
   if (!is_outermost || opened.region == nullptr) return go(function, data, entered.threads);
-  Region& region = opened.region->region;
+  LibgompRegion& region = opened.region->region;
   region = {nullptr, function, data, &copies[copy], {}};
   go(run_as_member, static_cast<void*>(&region), entered.threads);
 }

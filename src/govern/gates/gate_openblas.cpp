@@ -33,7 +33,7 @@ using Set = void(int);
 struct OpenblasCopy;
 
 // A function of a copy, replaced at its entry.
-struct Replaced {
+struct ReplacedEntry {
   OpenblasCopy* copy = nullptr;
   std::optional<Entry> entry;
   bool installed = false;
@@ -56,7 +56,7 @@ struct OpenblasCopy {
   std::atomic<bool> shared_out{false};
   int ceiling = 0;
   SpinWord spin;  // at 0: none was found
-  Replaced set, goto_set, get;
+  ReplacedEntry set, goto_set, get;
 
   // Over OpenMP: how many threads the calling thread may use.
   Get* openmp_threads = nullptr;
@@ -169,7 +169,7 @@ void idle() {
 
 constexpr gate::Observer kObserver = {busy, idle};
 
-void hooked_set(int threads, const Replaced* replaced) {
+void hooked_set(int threads, const ReplacedEntry* replaced) {
   OpenblasCopy* const copy = replaced->copy;
   int program = threads;
   if (threads < 1) {
@@ -186,7 +186,7 @@ void hooked_set(int threads, const Replaced* replaced) {
   if (copy->lowers) store(*copy, at_rest(*copy));
 }
 
-int hooked_get(const Replaced* replaced) {
+int hooked_get(const ReplacedEntry* replaced) {
   const OpenblasCopy* const copy = replaced->copy;
   if (!copy->active.load()) return replaced->entry->original<Get>()();
   if (copy->openmp_threads == nullptr) return copy->program.load();
@@ -220,7 +220,7 @@ void hooked_set_threads_at(const void* threads, const Origin* origin) {
 }
 
 std::string prepare_entries(OpenblasCopy& copy, const Pool& pool, const ModuleNames& names) {
-  const auto prepare = [&](const char* name, Replaced& replaced, int arguments,
+  const auto prepare = [&](const char* name, ReplacedEntry& replaced, int arguments,
                            const void* replacement) -> std::string {
     const std::string full = pool.proof.affix_prefix + name + pool.proof.affix_suffix;
     const ModuleNames::Place place = names.anywhere(full);
@@ -243,7 +243,7 @@ std::string prepare_entries(OpenblasCopy& copy, const Pool& pool, const ModuleNa
 }
 
 std::string install_entries(OpenblasCopy& copy) {
-  for (Replaced* each : {&copy.set, &copy.goto_set, &copy.get}) {
+  for (ReplacedEntry* each : {&copy.set, &copy.goto_set, &copy.get}) {
     if (each->installed || !each->entry) continue;
     if (auto error = each->entry->install()) return error->what;
     each->installed = true;
@@ -253,7 +253,7 @@ std::string install_entries(OpenblasCopy& copy) {
 
 std::vector<std::string> remove_entries(OpenblasCopy& copy) {
   std::vector<std::string> left;
-  for (Replaced* each : {&copy.set, &copy.goto_set, &copy.get}) {
+  for (ReplacedEntry* each : {&copy.set, &copy.goto_set, &copy.get}) {
     if (!each->installed) continue;
     if (const auto error = each->entry->remove()) {
       left.push_back(error->what + "; it passes calls through");
