@@ -36,13 +36,13 @@ std::uint64_t now_ns() {
          static_cast<std::uint64_t>(now.tv_nsec);
 }
 
-Permit acquire(void*, const Request& request) noexcept {
+Grant acquire(void*, const GrantRequest& request) noexcept {
   open_row = {now_ns() - left_ns, 0, request.wanted};
   began_ns = now_ns();
   return {1, 1};
 }
 
-void release(void*, const Permit&) noexcept {
+void release(void*, const Grant&) noexcept {
   open_row.work_ns = now_ns() - began_ns;
   if (row_count < kMostRows) rows[row_count++] = open_row;
   left_ns = now_ns();

@@ -76,8 +76,8 @@ std::mutex& govern_lock() {
 }
 
 // For a process that is only capped.
-Permit grant_all(void*, const Request& request) noexcept { return {.threads = request.wanted}; }
-void take_nothing_back(void*, const Permit&) noexcept {}
+Grant grant_all(void*, const GrantRequest& request) noexcept { return {.threads = request.wanted}; }
+void take_nothing_back(void*, const Grant&) noexcept {}
 constexpr Grants kUnbounded = {grant_all, take_nothing_back, nullptr};
 
 // Once, however often it is met.

@@ -103,9 +103,8 @@ SAME_TYPE = {
     "Reader": 2,
     "Relocations": 2,
     "Report": 2,
-    "Request": 2,
     "Slot": 10,
-    "State": 6,
+    "State": 5,
 }
 
 # Modules of Python that import each other in a circle.

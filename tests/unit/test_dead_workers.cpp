@@ -36,8 +36,8 @@ thread_local Mine mine;
 int level = 0;
 int level_now() { return level; }
 
-Permit grant(void*, const Request& request) noexcept { return {.threads = request.wanted}; }
-void take(void*, const Permit&) noexcept {}
+Grant grant(void*, const GrantRequest& request) noexcept { return {.threads = request.wanted}; }
+void take(void*, const Grant&) noexcept {}
 constexpr Grants kGrants = {grant, take, nullptr};
 
 // Whether the word is the same in a child that does what `then` does.

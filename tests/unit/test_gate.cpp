@@ -14,7 +14,7 @@ using namespace corewise::govern;
 
 namespace {
 
-// Grants what is free of a budget, at least 1; notes are never 0.
+// Grants what is free of a budget, at least 1; claims are never 0.
 struct Table {
   std::atomic<int> free;
   std::atomic<int> open{0};
@@ -25,16 +25,16 @@ struct Table {
     gate::open(nullptr);
     gate::observe(nullptr);
   }
-  static Permit take(void* self, const Request& request) noexcept {
+  static Grant take(void* self, const GrantRequest& request) noexcept {
     auto& table = *static_cast<Table*>(self);
     const int granted = std::clamp(table.free.load(), 1, request.wanted);
     table.free -= granted;
     ++table.open;
-    return {.note = 1, .threads = granted};
+    return {.threads = granted, .claim = 1};
   }
-  static void give(void* self, const Permit& permit) noexcept {
+  static void give(void* self, const Grant& grant) noexcept {
     auto& table = *static_cast<Table*>(self);
-    table.free += permit.threads;
+    table.free += grant.threads;
     --table.open;
   }
 };

@@ -13,10 +13,10 @@ using namespace corewise::govern;
 
 namespace {
 
-int granted(const Grants* grants, const Request& request) {
-  const Permit permit = grants->acquire(grants->self, request);
-  grants->release(grants->self, permit);
-  return permit.threads;
+int granted(const Grants* grants, const GrantRequest& request) {
+  const Grant grant = grants->acquire(grants->self, request);
+  grants->release(grants->self, grant);
+  return grant.threads;
 }
 
 std::vector<int> eight(const char* asked) {

@@ -34,12 +34,12 @@ struct cw_tcm_permit {
 namespace corewise::govern::tbb {
 namespace {
 
-using Permit = cw_tcm_permit;
-using Request = cw_tcm_request;
-using Granted = cw_tcm_granted;
+using TcmPermit = cw_tcm_permit;
+using TcmRequest = cw_tcm_request;
+using TcmGranted = cw_tcm_granted;
 
-enum Result : std::int32_t { kSuccess = 0, kInvalidArgument = 0x78000004 };
-enum State : std::uint8_t { kInactive = 1, kActive = 4 };
+enum TcmResult : std::int32_t { kSuccess = 0, kInvalidArgument = 0x78000004 };
+enum TcmState : std::uint8_t { kInactive = 1, kActive = 4 };
 
 // Of the flags of a request.
 constexpr std::uint32_t kAsInactive = 1U << 3U;
@@ -79,7 +79,7 @@ std::int32_t connect(std::uint64_t* client, const void* caller) {
   return kSuccess;
 }
 
-std::int32_t deactivate(Permit* permit) {
+std::int32_t deactivate(TcmPermit* permit) {
   permit->tenancy.leave();
   permit->active.store(false);
   return kSuccess;
@@ -94,7 +94,7 @@ bool is_inside_another() {
   return inside;
 }
 
-void grant(Permit& permit, const Request& request) {
+void grant(TcmPermit& permit, const TcmRequest& request) {
   if (request.most <= 0 || (request.flags & kAsInactive) != 0) {
     deactivate(&permit);
     return;
@@ -109,7 +109,7 @@ void grant(Permit& permit, const Request& request) {
   permit.active.store(true);
 }
 
-std::int32_t read(Permit* permit, Granted* granted) {
+std::int32_t read(TcmPermit* permit, TcmGranted* granted) {
   const bool active = permit->active.load();
   if (granted->threads != nullptr && granted->size > 0) {
     std::fill_n(granted->threads, granted->size, 0U);
@@ -120,11 +120,11 @@ std::int32_t read(Permit* permit, Granted* granted) {
   return kSuccess;
 }
 
-std::int32_t request(std::uint64_t client, const Request* request, Permit** permit,
-                     Granted* granted) {
+std::int32_t request(std::uint64_t client, const TcmRequest* request, TcmPermit** permit,
+                     TcmGranted* granted) {
   if (client == 0 || client > known.load(std::memory_order_acquire)) return kInvalidArgument;
   if (*permit == nullptr) {
-    *permit = new (std::nothrow) Permit;
+    *permit = new (std::nothrow) TcmPermit;
     if (*permit == nullptr) return kInvalidArgument;
     (*permit)->pool = copies[client - 1].pool;
     (*permit)->owner = &me;
@@ -133,7 +133,7 @@ std::int32_t request(std::uint64_t client, const Request* request, Permit** perm
   return granted != nullptr ? read(*permit, granted) : kSuccess;
 }
 
-std::int32_t release(Permit* permit) {
+std::int32_t release(TcmPermit* permit) {
   permit->tenancy.leave();
   delete permit;
   return kSuccess;

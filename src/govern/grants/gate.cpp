@@ -42,8 +42,8 @@ constinit std::atomic<std::uint32_t> threads_seen{0};
 struct VisitsOfThread {
   // Strength of the governed team that this thread works in; up to 1: none.
   int team = 0;
-  // Visits that count. The permit is the innermost one's: only an outer one of one thread, whose
-  // permit was given back for it, can be open besides.
+  // Visits that count. The grant is the innermost one's: only an outer one of one thread, whose
+  // grant was given back for it, can be open besides.
   int depth = 0;
   Holding held;
   std::uintptr_t frame = 0;  // of the outermost
@@ -101,10 +101,10 @@ std::uint64_t now_ns() {
 }
 
 void give_back(Holding& held) {
-  if (held.asked != nullptr && held.permit.note != 0) {
-    held.asked->release(held.asked->self, held.permit);
+  if (held.asked != nullptr && held.grant.claim != 0) {
+    held.asked->release(held.asked->self, held.grant);
   }
-  held.permit = {};
+  held.grant = {};
   held.team = 1;
   if (held.withheld > 0) {
     add(tally().not_needed_ns,
@@ -125,15 +125,15 @@ void go_out() {
 }
 
 // Threads to be used. The cap on teams is for those whose strength we choose.
-int ask(Holding& held, const Grants* grants, Request request) {
+int ask(Holding& held, const Grants* grants, GrantRequest request) {
   held.asked = grants;
   const int wanted = request.wanted;
   if (request.kind != Kind::kCall && !request.whole) {
     request.wanted = std::min(wanted, most_in_team.load(std::memory_order_relaxed));
   }
-  held.permit = grants->acquire(grants->self, request);
-  held.permit.threads = std::clamp(held.permit.threads, 1, wanted);
-  held.team = request.whole ? wanted : held.permit.threads;
+  held.grant = grants->acquire(grants->self, request);
+  held.grant.threads = std::clamp(held.grant.threads, 1, wanted);
+  held.team = request.whole ? wanted : held.grant.threads;
 
   Tally& mine = tally();
   add(request.kind != Kind::kCall ? mine.regions : mine.calls, 1);
@@ -227,7 +227,7 @@ Visit enter(Kind kind, int wanted, bool whole, std::uint32_t pool) {
   return {.threads = threads,
           .counted = true,
           .governed = true,
-          .crowded = me.held.permit.contended || me.held.permit.threads < threads};
+          .crowded = me.held.grant.contended || me.held.grant.threads < threads};
 }
 
 void leave(const Visit& visit) {

@@ -13,17 +13,12 @@
 // from no deeper in its stack, and is then given back.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
-namespace corewise::govern {
+#include "govern/ledger/grant.h"
 
-// What was granted, and by which note of the granter.
-struct Permit {
-  std::uint64_t note = 0;  // 0: nothing to give back
-  int threads = 1;
-  bool hungry = false;     // the granter's
-  bool contended = false;  // others want the CPUs too: less than what the budget would allow
-};
+namespace corewise::govern {
 
 namespace gate {
 
@@ -33,7 +28,7 @@ enum class Kind { kRegion, kArena, kCall };
 }  // namespace gate
 
 // What a region or call asks for.
-struct Request {
+struct GrantRequest {
   int wanted = 1;
   gate::Kind kind = gate::Kind::kRegion;
   bool whole = false;  // it will run on `wanted` threads, whatever is granted
@@ -42,8 +37,8 @@ struct Request {
 
 // Whom the gate asks; the ledger, but for tests. Both may be called in the child of a fork.
 struct Grants {
-  Permit (*acquire)(void* self, const Request& request) noexcept;
-  void (*release)(void* self, const Permit& permit) noexcept;
+  Grant (*acquire)(void* self, const GrantRequest& request) noexcept;
+  void (*release)(void* self, const Grant& grant) noexcept;
   void* self;
 };
 
@@ -83,7 +78,7 @@ void leave(const Visit& visit);
 
 // What a region or call holds until its way out.
 struct Holding {
-  Permit permit;
+  Grant grant;
   const Grants* asked = nullptr;
   int team = 1;  // threads that it really runs on
   int withheld = 0;

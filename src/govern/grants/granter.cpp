@@ -32,18 +32,18 @@ int Granter::most_now() noexcept {
   return std::min({left, most, mask_.most()});
 }
 
-Permit Granter::acquire(void* self, const Request& request) noexcept {
+Grant Granter::acquire(void* self, const GrantRequest& request) noexcept {
   Granter& granter = *static_cast<Granter*>(self);
-  const Grant grant = granter.ledger_->acquire(request.wanted, granter.most_now(), request.again);
-  const bool contended = grant.threads < std::min(request.wanted, granter.ledger_->budget());
+  Grant grant = granter.ledger_->acquire(request.wanted, granter.most_now(), request.again);
+  grant.contended = grant.threads < std::min(request.wanted, granter.ledger_->budget());
   const int team = request.whole ? request.wanted : grant.threads;
   // Where others want the CPUs its workers sleep after it (waiting.h), and only the caller runs.
-  granter.neighbours_.got(contended || team > grant.threads ? 1 : team);
-  return {grant.claim, grant.threads, grant.hungry, contended};
+  granter.neighbours_.got(grant.contended || team > grant.threads ? 1 : team);
+  return grant;
 }
 
-void Granter::release(void* self, const Permit& permit) noexcept {
-  static_cast<Granter*>(self)->ledger_->release({permit.threads, permit.note, permit.hungry});
+void Granter::release(void* self, const Grant& grant) noexcept {
+  static_cast<Granter*>(self)->ledger_->release(grant);
 }
 
 }  // namespace corewise::govern

@@ -37,8 +37,8 @@ class Granter {
  private:
   Granter(const std::string& key, std::unique_ptr<Ledger> ledger);
   int most_now() noexcept;
-  static Permit acquire(void* self, const Request& request) noexcept;
-  static void release(void* self, const Permit& permit) noexcept;
+  static Grant acquire(void* self, const GrantRequest& request) noexcept;
+  static void release(void* self, const Grant& grant) noexcept;
 
   std::string key_;
   std::unique_ptr<Ledger> ledger_;

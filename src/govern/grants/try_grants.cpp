@@ -25,14 +25,14 @@ std::uint64_t draw() {
   return z ^ (z >> 31U);
 }
 
-Permit acquire(void*, const Request& request) noexcept {
+Grant acquire(void*, const GrantRequest& request) noexcept {
   if (request.kind != gate::Kind::kRegion || request.whole) return {.threads = request.wanted};
   const int most = fixed.load(std::memory_order_relaxed);
   if (most != 0) return {.threads = std::min(most, request.wanted)};
   return {.threads = 1 + static_cast<int>(draw() % static_cast<std::uint64_t>(request.wanted))};
 }
 
-void release(void*, const Permit&) noexcept {}
+void release(void*, const Grant&) noexcept {}
 
 constexpr Grants kTried = {acquire, release, nullptr};
 

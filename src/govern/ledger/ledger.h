@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "grant.h"
 #include "ledger_shm.h"
 #include "local_claim.h"
 #include "recent_callers.h"
@@ -26,13 +27,6 @@ struct LedgerOptions {
   int budget = 1;   // 1 .. kMaxBudget
   RecentCallersPolicy recent;
   std::string directory = "/dev/shm";
-};
-
-// The threads a region may use now. Copies are the same grant: give it back once.
-struct Grant {
-  int threads = 1;
-  Claim claim = 0;  // 0: the ledger took no note of it
-  bool hungry = false;
 };
 
 // One process in a ledger.

@@ -54,6 +54,10 @@ enum class Life { runs, stopped, gone };
 constexpr int tokens(Word word) { return static_cast<int>(word & kTokenMask); }
 constexpr Word owner(Word word) { return word & ~kTokenMask; }
 
+// A process's place in the table: the owner's bits of its word, the place's number where the tokens
+// are. 0: none.
+using Claim = std::uint64_t;
+
 inline constexpr std::uint32_t kSlots = 512;
 inline constexpr int kMaxBudget = 32768;
 

@@ -19,10 +19,6 @@
 
 namespace corewise::govern {
 
-// A place in the table: the owner's bits of its word, the slot's number where the tokens are. 0:
-// none.
-using Claim = std::uint64_t;
-
 // A process that found no slot asks again after so long, and gets one thread a region until then.
 inline constexpr std::uint64_t kClaimAgainMs = 1000;
 

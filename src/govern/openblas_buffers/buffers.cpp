@@ -17,7 +17,7 @@ struct alignas(64) Cache {
   std::atomic<std::uint32_t> next = 0;
   std::uint32_t id = 0;
   std::atomic<bool> alive = false;
-  bool permit = false;
+  bool keeps = false;  // one of the keepers
   std::array<std::array<Buffer*, kKept>, kShelves> kept{};
   std::array<Buffer*, kKept> latest{};  // taken most recently
 };
@@ -47,7 +47,7 @@ std::atomic<Slab*> slabs[kMaxSlabs];
 std::atomic<Cache*> chunks[kMaxChunks];
 std::atomic<std::size_t> made_caches = 0;
 std::atomic<std::int64_t> strangers = 0;  // inside a hook without a record
-std::atomic<std::int64_t> permits = 0;
+std::atomic<std::int64_t> keepers = 0;
 std::atomic<std::int64_t> limit = 64;
 Shelf shelves[kShelves];
 os::ThreadPointer own;
@@ -110,7 +110,7 @@ void leave_behind(Cache& cache) {
     }
   }
   cache.latest = {};
-  if (std::exchange(cache.permit, false)) permits.fetch_sub(1);
+  if (std::exchange(cache.keeps, false)) keepers.fetch_sub(1);
   cache.alive.store(false, std::memory_order_release);
   unused_caches.push(cache);
 }
@@ -136,12 +136,12 @@ Cache* own_cache() {
 }
 
 bool may_keep(Cache& cache) {
-  if (cache.permit) return true;
+  if (cache.keeps) return true;
   const std::int64_t most = limit.load(std::memory_order_relaxed);
-  if (permits.load(std::memory_order_relaxed) >= most) return false;
-  cache.permit = permits.fetch_add(1) < most;
-  if (!cache.permit) permits.fetch_sub(1);
-  return cache.permit;
+  if (keepers.load(std::memory_order_relaxed) >= most) return false;
+  cache.keeps = keepers.fetch_add(1) < most;
+  if (!cache.keeps) keepers.fetch_sub(1);
+  return cache.keeps;
 }
 
 // `refused`: the system has no memory for it.

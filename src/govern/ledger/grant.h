@@ -1,0 +1,16 @@
+// What a region or call is granted, from the ledger through the gate to the runtime and back.
+#pragma once
+
+#include "ledger_layout.h"
+
+namespace corewise::govern {
+
+// The threads a region may use now. Copies are the same grant: give it back once.
+struct Grant {
+  int threads = 1;
+  Claim claim = 0;         // 0: the ledger took no note of it, and there is nothing to give back
+  bool hungry = false;     // the ledger's
+  bool contended = false;  // others want the CPUs too: less than what the budget would allow
+};
+
+}  // namespace corewise::govern
