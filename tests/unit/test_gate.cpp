@@ -39,7 +39,7 @@ struct Table {
   }
 };
 
-gate::Visit region(int wanted) { return gate::enter(gate::Kind::kRegion, wanted); }
+gate::Visit region(int wanted) { return gate::enter(gate::VisitKind::kRegion, wanted); }
 
 jmp_buf way_out;
 
@@ -110,7 +110,7 @@ TEST_CASE("a team of one does not take its thread out of the team that it works 
 
 TEST_CASE("a whole team is counted by what is free, and keeps its size") {
   Table table(2);
-  const auto visit = gate::enter(gate::Kind::kRegion, 5, true);
+  const auto visit = gate::enter(gate::VisitKind::kRegion, 5, true);
   CHECK(visit.threads == 5);
   CHECK(visit.crowded);
   CHECK(table.free == 0);
@@ -121,7 +121,7 @@ TEST_CASE("a whole team is counted by what is free, and keeps its size") {
 TEST_CASE("a team that has room is not crowded") {
   Table table(4);
   for (const bool whole : {false, true}) {
-    const auto visit = gate::enter(gate::Kind::kRegion, 4, whole);
+    const auto visit = gate::enter(gate::VisitKind::kRegion, 4, whole);
     CHECK_FALSE(visit.crowded);
     gate::leave(visit);
   }
@@ -129,13 +129,13 @@ TEST_CASE("a team that has room is not crowded") {
 
 TEST_CASE("in a whole team that was granted one thread, calls get one and regions stay whole") {
   Table table(1);
-  const auto outer = gate::enter(gate::Kind::kRegion, 4, true);
+  const auto outer = gate::enter(gate::VisitKind::kRegion, 4, true);
   CHECK(gate::is_inside());
   [&]() __attribute__((noinline)) {
-    const auto call = gate::enter(gate::Kind::kCall, 3);
+    const auto call = gate::enter(gate::VisitKind::kCall, 3);
     CHECK(call.threads == 1);
     gate::leave(call);
-    const auto region = gate::enter(gate::Kind::kRegion, 3, true);
+    const auto region = gate::enter(gate::VisitKind::kRegion, 3, true);
     CHECK(region.threads == 3);
     CHECK_FALSE(region.counted);
     CHECK(region.governed);
@@ -150,7 +150,7 @@ TEST_CASE("in a whole team that was granted one thread, calls get one and region
 TEST_CASE("what ran whole counts as granted, and nothing as withheld") {
   Table table(1);
   const gate::Counts before = gate::counts();
-  gate::leave(gate::enter(gate::Kind::kRegion, 4, true));
+  gate::leave(gate::enter(gate::VisitKind::kRegion, 4, true));
   const gate::Counts after = gate::counts();
   CHECK(after.granted - before.granted == 4);
   CHECK(after.shortened == before.shortened);
@@ -200,21 +200,21 @@ TEST_CASE("a cap holds for its own pool, and asks for no more than it allows") {
   Table table(8);
   const std::uint64_t withheld = gate::counts().withheld;
   gate::cap_pool(3, 2);
-  const auto capped = gate::enter(gate::Kind::kRegion, 6, false, 3);
+  const auto capped = gate::enter(gate::VisitKind::kRegion, 6, false, 3);
   CHECK(capped.threads == 2);
   CHECK(table.free == 6);
   gate::leave(capped);
-  const auto other = gate::enter(gate::Kind::kRegion, 6, false, 4);
+  const auto other = gate::enter(gate::VisitKind::kRegion, 6, false, 4);
   CHECK(other.threads == 6);
   gate::leave(other);
   // What keeps its size whatever it is told is left alone.
-  const auto exact = gate::enter(gate::Kind::kRegion, 6, true, 3);
+  const auto exact = gate::enter(gate::VisitKind::kRegion, 6, true, 3);
   CHECK(exact.threads == 6);
   gate::leave(exact);
   CHECK(gate::counts().withheld == withheld);
   gate::cap_pool(3, 0);
   CHECK(gate::cap_of(3) == 0);
-  const auto free = gate::enter(gate::Kind::kRegion, 6, false, 3);
+  const auto free = gate::enter(gate::VisitKind::kRegion, 6, false, 3);
   CHECK(free.threads == 6);
   gate::leave(free);
   gate::cap_pool(gate::kNoPool, 1);
@@ -275,7 +275,7 @@ TEST_CASE("the observer hears of teams, and when the last one has gone") {
   CHECK(busy == 1);
   gate::leave(team);
   CHECK(idle == 1);
-  const auto call = gate::enter(gate::Kind::kCall, 2);
+  const auto call = gate::enter(gate::VisitKind::kCall, 2);
   CHECK(busy == 1);
   gate::leave(call);
   CHECK(idle == 2);
@@ -285,7 +285,7 @@ TEST_CASE("counts add up") {
   Table table(3);
   const auto before = gate::counts();
   const auto visit = region(5);
-  [&]() __attribute__((noinline)) { gate::leave(gate::enter(gate::Kind::kCall, 2)); }();
+  [&]() __attribute__((noinline)) { gate::leave(gate::enter(gate::VisitKind::kCall, 2)); }();
   gate::leave(visit);
   const auto after = gate::counts();
   CHECK(after.regions - before.regions == 1);

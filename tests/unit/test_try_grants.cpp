@@ -35,7 +35,7 @@ TEST_CASE("a number of threads is granted to what bends, at most what it wants")
   CHECK(granted(*grants, {.wanted = 8}) == 3);
   CHECK(granted(*grants, {.wanted = 2}) == 2);
   CHECK(granted(*grants, {.wanted = 8, .whole = true}) == 8);
-  CHECK(granted(*grants, {.wanted = 8, .kind = gate::Kind::kCall}) == 8);
+  CHECK(granted(*grants, {.wanted = 8, .kind = gate::VisitKind::kCall}) == 8);
 }
 
 TEST_CASE("random grants differ from region to region, and come again from the same seed") {

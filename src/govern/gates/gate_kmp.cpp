@@ -131,7 +131,7 @@ class RegionVisit {
     const bool overrule = !whole && asked.threads == 0 && before != 0;
     if (overrule) wanted = std::min(wanted, before);
     wanted = copy.bounds.within_limit(wanted);
-    visit_ = gate::enter(gate::Kind::kRegion, wanted, whole, copy.pool);
+    visit_ = gate::enter(gate::VisitKind::kRegion, wanted, whole, copy.pool);
     // What the program said stays where all was granted.
     if (visit_.threads < wanted || overrule) {
       copy.push(location, copy.thread_number(location), visit_.threads);

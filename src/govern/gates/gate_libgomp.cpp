@@ -118,7 +118,7 @@ SizedVisit enter(std::size_t copy, Outlined* function, unsigned asked) {
   const int number = asked != 0 ? static_cast<int>(std::min(asked, unsigned{INT_MAX}))
                                 : std::max(1, copies[copy].max_threads());
   const int wanted = bounds.within_limit(number);
-  entered.visit = gate::enter(gate::Kind::kRegion, wanted, whole, copies[copy].pool);
+  entered.visit = gate::enter(gate::VisitKind::kRegion, wanted, whole, copies[copy].pool);
   // Where all was granted, what the program said stays: 0 leaves the runtime its own say.
   if (entered.visit.threads < wanted) {
     entered.threads = static_cast<unsigned>(entered.visit.threads);

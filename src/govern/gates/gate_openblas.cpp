@@ -115,7 +115,8 @@ void share_cpus(const OpenblasCopy& copy, bool has_all) {
 }
 
 void enter_openmp(const OpenblasCopy& copy) {
-  const gate::Visit visit = gate::enter(gate::Kind::kCall, copy.openmp_threads(), false, copy.pool);
+  const gate::Visit visit =
+      gate::enter(gate::VisitKind::kCall, copy.openmp_threads(), false, copy.pool);
   me.nest.push(visit);
   if (visit.counted) me.openmp_threads = visit.threads;
 }
@@ -126,10 +127,10 @@ void enter(const void* served, int) {
   if (copy->openmp_threads != nullptr) return enter_openmp(*copy);
   if (!copy->lowers) {
     const int threads = std::atomic_ref(*copy->count).load(std::memory_order_relaxed);
-    return me.nest.push(gate::enter(gate::Kind::kCall, threads, true));
+    return me.nest.push(gate::enter(gate::VisitKind::kCall, threads, true));
   }
   const int wanted = copy->program.load(std::memory_order_relaxed);
-  const gate::Visit visit = gate::enter(gate::Kind::kCall, wanted, false, copy->pool);
+  const gate::Visit visit = gate::enter(gate::VisitKind::kCall, wanted, false, copy->pool);
   me.nest.push(visit);
   const bool less = visit.threads < at_rest(*copy);
   if (visit.counted && copy->shared_out.load(std::memory_order_relaxed) != less) {

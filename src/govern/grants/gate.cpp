@@ -128,7 +128,7 @@ void go_out() {
 int ask(Holding& held, const Grants* grants, GrantRequest request) {
   held.asked = grants;
   const int wanted = request.wanted;
-  if (request.kind != Kind::kCall && !request.whole) {
+  if (request.kind != VisitKind::kCall && !request.whole) {
     request.wanted = std::min(wanted, most_in_team.load(std::memory_order_relaxed));
   }
   held.grant = grants->acquire(grants->self, request);
@@ -136,8 +136,8 @@ int ask(Holding& held, const Grants* grants, GrantRequest request) {
   held.team = request.whole ? wanted : held.grant.threads;
 
   Tally& mine = tally();
-  add(request.kind != Kind::kCall ? mine.regions : mine.calls, 1);
-  if (request.kind == Kind::kRegion && !request.whole) count_bending(mine, wanted, held.team);
+  add(request.kind != VisitKind::kCall ? mine.regions : mine.calls, 1);
+  if (request.kind == VisitKind::kRegion && !request.whole) count_bending(mine, wanted, held.team);
   add(mine.granted, static_cast<std::uint64_t>(held.team));
   if (held.team < wanted) {
     held.withheld = wanted - held.team;
@@ -145,7 +145,7 @@ int ask(Holding& held, const Grants* grants, GrantRequest request) {
     add(mine.shortened, 1);
     add(mine.withheld, static_cast<std::uint64_t>(held.withheld));
   }
-  if (request.kind != Kind::kCall && held.team > 1) {
+  if (request.kind != VisitKind::kCall && held.team > 1) {
     if (const Observer* told = observer.load(std::memory_order_acquire)) told->busy();
   }
   return held.team;
@@ -199,7 +199,7 @@ bool is_open() { return granter.load(std::memory_order_relaxed) != nullptr; }
 
 bool is_inside() { return me.team > 1 || (me.depth > 0 && me.held.team > 1); }
 
-Visit enter(Kind kind, int wanted, bool whole, std::uint32_t pool) {
+Visit enter(VisitKind kind, int wanted, bool whole, std::uint32_t pool) {
   const Grants* grants = granter.load(std::memory_order_acquire);
   if (grants == nullptr || wanted <= 1) return {.threads = wanted};
   if (!whole) wanted = below_cap(wanted, pool);
@@ -246,7 +246,7 @@ int Tenancy::enter(int wanted, std::uint32_t pool, bool again) {
   inside.fetch_add(1);
   counted_ = true;
   forks_ = forks.load(std::memory_order_relaxed);
-  return ask(held_, grants, {.wanted = wanted, .kind = Kind::kArena, .again = again});
+  return ask(held_, grants, {.wanted = wanted, .kind = VisitKind::kArena, .again = again});
 }
 
 void Tenancy::leave() {

@@ -23,14 +23,14 @@ namespace corewise::govern {
 namespace gate {
 
 // A team's region; what a scheduler of threads runs, which come and go; a call into BLAS.
-enum class Kind { kRegion, kArena, kCall };
+enum class VisitKind { kRegion, kArena, kCall };
 
 }  // namespace gate
 
 // What a region or call asks for.
 struct GrantRequest {
   int wanted = 1;
-  gate::Kind kind = gate::Kind::kRegion;
+  gate::VisitKind kind = gate::VisitKind::kRegion;
   bool whole = false;  // it will run on `wanted` threads, whatever is granted
   bool again = false;  // another thread of the same caller has asked just before
 };
@@ -73,7 +73,7 @@ struct Visit {
 
 // `whole`: the team will be `wanted` strong whatever is granted. `pool`: whose cap holds for what
 // is not whole.
-Visit enter(Kind kind, int wanted, bool whole = false, std::uint32_t pool = kNoPool);
+Visit enter(VisitKind kind, int wanted, bool whole = false, std::uint32_t pool = kNoPool);
 void leave(const Visit& visit);
 
 // What a region or call holds until its way out.

@@ -26,7 +26,7 @@ std::uint64_t draw() {
 }
 
 Grant acquire(void*, const GrantRequest& request) noexcept {
-  if (request.kind != gate::Kind::kRegion || request.whole) return {.threads = request.wanted};
+  if (request.kind != gate::VisitKind::kRegion || request.whole) return {.threads = request.wanted};
   const int most = fixed.load(std::memory_order_relaxed);
   if (most != 0) return {.threads = std::min(most, request.wanted)};
   return {.threads = 1 + static_cast<int>(draw() % static_cast<std::uint64_t>(request.wanted))};
