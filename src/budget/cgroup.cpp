@@ -50,9 +50,9 @@ std::vector<CgroupMount> mounts_of(const std::vector<CgroupMount>& all, bool v2,
 // others may be those of somebody's chroot; else the first stays.
 bool is_better(const CgroupMount& mount, const CgroupRoute& found, const CgroupMount& best,
                const CgroupRoute& best_route) {
-  constexpr auto kHidden = CgroupRoute::Kind::kHidden;
-  if (found.kind != best_route.kind) return best_route.kind == kHidden;
-  if (found.kind != kHidden && found.rest.size() != best_route.rest.size()) {
+  constexpr auto kHidden = CgroupRoute::Where::kHidden;
+  if (found.where != best_route.where) return best_route.where == kHidden;
+  if (found.where != kHidden && found.rest.size() != best_route.rest.size()) {
     return found.rest.size() > best_route.rest.size();
   }
   constexpr std::string_view kUsual = "/sys/fs/cgroup";
@@ -66,7 +66,7 @@ std::vector<std::string> visible_folders(Survey& survey, const std::vector<Cgrou
   CgroupRoute best_route;
   for (const CgroupMount& mount : mounts) {
     CgroupRoute found = route(mount.root, own.path);
-    if (found.kind == CgroupRoute::Kind::kOutside) continue;
+    if (found.where == CgroupRoute::Where::kOutside) continue;
     if (best != nullptr && !is_better(mount, found, *best, best_route)) continue;
     best = &mount;
     best_route = std::move(found);
@@ -79,7 +79,7 @@ std::vector<std::string> visible_folders(Survey& survey, const std::vector<Cgrou
     }
     return {};
   }
-  if (best_route.kind == CgroupRoute::Kind::kHidden) {
+  if (best_route.where == CgroupRoute::Where::kHidden) {
     survey.finding("The cgroup namespace hides the way from " + best->point + " to the cgroup of " +
                    "this process; CPU quotas between them are unknown. Set COREWISE_BUDGET if " +
                    "there is one.");

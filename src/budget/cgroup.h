@@ -35,12 +35,12 @@ std::vector<CgroupMount> parse_cgroup_mounts(std::string_view mountinfo);
 
 // How the cgroup `path` relates to a mount whose top is the cgroup `root`.
 struct CgroupRoute {
-  enum class Kind {
+  enum class Where {
     kBelow,   // at `rest` below the mount point
     kHidden,  // somewhere below it, by names that the namespace hides
     kOutside  // not below it
   };
-  Kind kind = Kind::kOutside;
+  Where where = Where::kOutside;
   std::string rest;  // "" or "/a/b"
 };
 

@@ -86,19 +86,19 @@ std::vector<CgroupMount> parse_cgroup_mounts(std::string_view mountinfo) {
 }
 
 CgroupRoute route(std::string_view root, std::string_view path) {
-  using Kind = CgroupRoute::Kind;
+  using Where = CgroupRoute::Where;
   if (root == "/") root = {};
   if (path == "/") path = {};
   if (path.starts_with(root)) {
     const std::string_view rest = path.substr(root.size());
     // A rest that climbs leaves the mount again.
     if ((rest.empty() || rest.front() == '/') && ups(rest) == 0) {
-      return {Kind::kBelow, std::string(rest)};
+      return {Where::kBelow, std::string(rest)};
     }
   }
   // A root that only climbs is an ancestor of everything that climbs less.
-  if (!root.empty() && only_ups(root) && ups(path) < ups(root)) return {Kind::kHidden, {}};
-  return {Kind::kOutside, {}};
+  if (!root.empty() && only_ups(root) && ups(path) < ups(root)) return {Where::kHidden, {}};
+  return {Where::kOutside, {}};
 }
 
 std::optional<Quota> parse_cpu_max(std::string_view text) {

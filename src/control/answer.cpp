@@ -211,20 +211,20 @@ std::string refusal(int status, std::string_view what) {
 std::string answer(std::string_view line) {
   const auto request = read_request(line);
   if (!request) return refusal(request.error().status, request.error().what);
-  switch (request->kind) {
-    case Request::Kind::kInfo:
+  switch (request->command) {
+    case Request::Command::kInfo:
       return info();
-    case Request::Kind::kLimit:
+    case Request::Command::kLimit:
       return limit(*request);
-    case Request::Kind::kRestore:
+    case Request::Command::kRestore:
       return restore();
-    case Request::Kind::kGovern:
+    case Request::Command::kGovern:
       return start_governing(*request);
-    case Request::Kind::kUngovern:
+    case Request::Command::kUngovern:
       return stop_governing();
-    case Request::Kind::kReport:
+    case Request::Command::kReport:
       return say_governed();
-    case Request::Kind::kSample:
+    case Request::Command::kSample:
       return observe::sample_json(request->each);
   }
   return refusal(CW_INTERNAL, "a request without an answer");

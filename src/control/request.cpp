@@ -11,18 +11,21 @@
 namespace corewise::control {
 namespace {
 
-using Kind = Request::Kind;
+using Command = Request::Command;
 
 struct Named {
   std::string_view name;
-  Kind kind;
+  Command command;
   std::array<std::string_view, 3> keys;  // besides "request"
 };
 constexpr Named kRequests[] = {
-    {"info", Kind::kInfo, {}},           {"limit", Kind::kLimit, {"limits", "pools", "dry_run"}},
-    {"restore", Kind::kRestore, {}},     {"govern", Kind::kGovern, {"budget"}},
-    {"ungovern", Kind::kUngovern, {}},   {"report", Kind::kReport, {}},
-    {"sample", Kind::kSample, {"each"}},
+    {"info", Command::kInfo, {}},
+    {"limit", Command::kLimit, {"limits", "pools", "dry_run"}},
+    {"restore", Command::kRestore, {}},
+    {"govern", Command::kGovern, {"budget"}},
+    {"ungovern", Command::kUngovern, {}},
+    {"report", Command::kReport, {}},
+    {"sample", Command::kSample, {"each"}},
 };
 
 Error refuse(std::string what) { return {CW_BAD_ARGUMENT, std::move(what)}; }
@@ -85,7 +88,7 @@ std::optional<Error> read_options(const JsonValue& object, Request& to) {
   if (budget != nullptr && budget->kind != JsonValue::Kind::kNull) {
     if (auto error = read_count("budget", *budget, to.budget)) return error;
   }
-  if (to.kind == Kind::kLimit && to.rules.empty()) {
+  if (to.command == Command::kLimit && to.rules.empty()) {
     return refuse("a limit wants at least one count, in \"limits\" or \"pools\"");
   }
   return std::nullopt;
@@ -109,7 +112,7 @@ Result<Request> read_request(std::string_view line) {
   }
   if (auto error = unknown_key(*object, *known)) return *error;
   Request request;
-  request.kind = known->kind;
+  request.command = known->command;
   if (auto error = read_options(*object, request)) return *error;
   return request;
 }

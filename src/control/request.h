@@ -16,8 +16,8 @@ namespace corewise::control {
 inline constexpr std::size_t kLongestRequest = 4096;
 
 struct Request {
-  enum class Kind { kInfo, kLimit, kRestore, kGovern, kUngovern, kReport, kSample };
-  Kind kind = Kind::kInfo;
+  enum class Command { kInfo, kLimit, kRestore, kGovern, kUngovern, kReport, kSample };
+  Command command = Command::kInfo;
   std::vector<Rule> rules;  // of kLimit: at least one
   bool dry_run = false;     // of kLimit
   bool each = false;        // of kSample: every thread

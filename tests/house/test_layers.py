@@ -93,7 +93,6 @@ SAME_TYPE = {
     "File": 4,
     "Held": 4,
     "Hold": 2,
-    "Kind": 3,
     "Look": 2,
     "Open": 2,
     "Origin": 2,

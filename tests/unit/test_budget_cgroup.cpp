@@ -4,14 +4,14 @@
 #include "budget/cgroup.h"
 
 using namespace corewise;
-using Kind = CgroupRoute::Kind;
+using Where = CgroupRoute::Where;
 
 namespace {
 
 std::string rest_of(std::string_view root, std::string_view path) {
   const CgroupRoute found = route(root, path);
-  if (found.kind == Kind::kHidden) return "hidden";
-  return found.kind == Kind::kOutside ? "outside" : found.rest;
+  if (found.where == Where::kHidden) return "hidden";
+  return found.where == Where::kOutside ? "outside" : found.rest;
 }
 
 }  // namespace

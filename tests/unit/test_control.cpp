@@ -17,7 +17,7 @@ TEST_CASE("Requests are understood in full") {
   const auto limit = control::read_request(
       R"({"request":"limit","limits":{"blas":4},"pools":{"libgomp":2},"dry_run":true})");
   REQUIRE(limit);
-  CHECK(limit->kind == Request::Kind::kLimit);
+  CHECK(limit->command == Request::Command::kLimit);
   CHECK(limit->dry_run);
   REQUIRE(limit->rules.size() == 2);
   CHECK(limit->rules[0].match == CW_MATCH_API);
