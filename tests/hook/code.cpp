@@ -14,9 +14,9 @@
 using corewise::govern::code::Architecture;
 using corewise::govern::code::Bytes;
 using corewise::govern::code::Function;
+using corewise::govern::code::JumpSite;
 using corewise::govern::code::kAarch64;
 using corewise::govern::code::kX86_64;
-using corewise::govern::code::Plan;
 
 namespace {
 
@@ -57,8 +57,8 @@ std::int32_t read32(const Bytes& bytes, std::size_t at) {
 }
 
 std::string refusal(const Bytes& bytes, int arguments = 1, const Architecture& machine = kX86_64) {
-  const auto plan = machine.plan(function_at(0x1000, bytes, arguments));
-  return plan ? "" : plan.error().what;
+  const auto site = machine.find_site(function_at(0x1000, bytes, arguments));
+  return site ? "" : site.error().what;
 }
 
 struct Expected {
@@ -95,25 +95,25 @@ TEST_CASE("every recorded build of OpenBLAS can be hooked, where a person would 
     CAPTURE(name);
     const Recorded real = recorded(name);
     REQUIRE(real.bytes.size() > 64);
-    const auto plan = machine_of(name).plan(function_at(real.address, real.bytes, 1));
-    REQUIRE_MESSAGE(plan, plan.error().what);
-    CHECK(plan->offset == want.offset);
-    CHECK(plan->length == want.length);
-    CHECK(plan->width == want.width);
-    CHECK(hex(plan->undo) == want.undo);
+    const auto site = machine_of(name).find_site(function_at(real.address, real.bytes, 1));
+    REQUIRE_MESSAGE(site, site.error().what);
+    CHECK(site->offset == want.offset);
+    CHECK(site->length == want.length);
+    CHECK(site->width == want.width);
+    CHECK(hex(site->undo) == want.undo);
     // The jump lies in one word, at any load address a loader may choose.
     const std::size_t jump = name.starts_with("x86_64") ? 5 : 4;
-    CHECK((real.address + plan->offset) % plan->width + jump <= plan->width);
+    CHECK((real.address + site->offset) % site->width + jump <= site->width);
   }
 }
 
 TEST_CASE("x86-64: the way into the original still finds its data") {
   const Recorded real = recorded("x86_64-numpy-2.4.6-blas_memory_alloc");
   const Function function = function_at(real.address, real.bytes, 1);
-  const auto plan = kX86_64.plan(function);
-  REQUIRE(plan);
+  const auto site = kX86_64.find_site(function);
+  REQUIRE(site);
   const std::uintptr_t at = real.address + 0x1234560;
-  const auto resume = kX86_64.resume(function, *plan, at);
+  const auto resume = kX86_64.resume(function, *site, at);
   REQUIRE(resume);
   // push rbp, r15, r14, r12, rbx; cmpl $0, memory_initialized; jmp *0(rip)
   CHECK(hex(Bytes(resume->begin(), resume->begin() + 10)) == "5541574156415453833d");
@@ -125,7 +125,7 @@ TEST_CASE("x86-64: the way into the original still finds its data") {
   std::uint64_t back = 0;
   std::memcpy(&back, resume->data() + 21, 8);
   CHECK(back == real.address + 15);
-  CHECK_FALSE(kX86_64.resume(function, *plan, real.address + (std::uintptr_t{3} << 31U)));
+  CHECK_FALSE(kX86_64.resume(function, *site, real.address + (std::uintptr_t{3} << 31U)));
 }
 
 TEST_CASE("x86-64: the code jumped to takes back, passes the context, and goes") {
@@ -149,11 +149,11 @@ TEST_CASE("x86-64: other runtimes' functions, hooked or refused with a reason") 
     CAPTURE(name);
     const Recorded real = recorded(name);
     REQUIRE_FALSE(real.bytes.empty());
-    const auto plan = kX86_64.plan(function_at(real.address, real.bytes, 4));
-    if (plan) {
-      CHECK(plan->length >= 5);
+    const auto site = kX86_64.find_site(function_at(real.address, real.bytes, 4));
+    if (site) {
+      CHECK(site->length >= 5);
     } else {
-      CHECK_FALSE(plan.error().what.empty());
+      CHECK_FALSE(site.error().what.empty());
     }
   }
 }
@@ -197,9 +197,9 @@ TEST_CASE("x86-64: what cannot be done safely is refused") {
     CHECK(refusal({0xE9, 0, 1, 0, 0}) == "");
     const Bytes code = {0xE8, 0, 1, 0, 0};
     const auto function = function_at(0x1000, code, 0);
-    const auto plan = kX86_64.plan(function);
-    REQUIRE(plan);
-    const auto resumed = kX86_64.resume(function, *plan, 0x1040);
+    const auto site = kX86_64.find_site(function);
+    REQUIRE(site);
+    const auto resumed = kX86_64.resume(function, *site, 0x1040);
     REQUIRE(resumed);
     // The goal, 0x1105, as seen from 0x1045.
     CHECK(Bytes(resumed->begin(), resumed->begin() + 5) == Bytes{0xE8, 0xC0, 0, 0, 0});
@@ -219,11 +219,11 @@ TEST_CASE("x86-64: what cannot be done safely is refused") {
   }
   SUBCASE("a landing pad stays") {
     const Bytes code = {0xF3, 0x0F, 0x1E, 0xFA, 0x48, 0x81, 0xEC, 0, 1, 0, 0};
-    const auto plan = kX86_64.plan(function_at(0x1000, code, 1));
-    REQUIRE(plan);
-    CHECK(plan->offset == 4);
-    CHECK(plan->width == 16);
-    CHECK_FALSE(kX86_64.plan(function_at(0x100A, code, 1)));  // astride two words of sixteen
+    const auto site = kX86_64.find_site(function_at(0x1000, code, 1));
+    REQUIRE(site);
+    CHECK(site->offset == 4);
+    CHECK(site->width == 16);
+    CHECK_FALSE(kX86_64.find_site(function_at(0x100A, code, 1)));  // astride two words of sixteen
   }
 }
 
@@ -240,11 +240,11 @@ TEST_CASE("x86-64: no bytes make the decoder read past them or accept a torn wor
     const Function function = function_at(address, bytes, round % 7);
     for (const Architecture* machine : {&kX86_64, &kAarch64}) {
       if (machine == &kAarch64 && address % 4 != 0) continue;
-      const auto plan = machine->plan(function);
-      if (!plan) continue;
-      CHECK(plan->offset + plan->length <= bytes.size());
-      CHECK((address + plan->offset) % plan->width + machine->jump(0, 0).size() <= plan->width);
-      const auto resume = machine->resume(function, *plan, address + 0x1000);
+      const auto site = machine->find_site(function);
+      if (!site) continue;
+      CHECK(site->offset + site->length <= bytes.size());
+      CHECK((address + site->offset) % site->width + machine->jump(0, 0).size() <= site->width);
+      const auto resume = machine->resume(function, *site, address + 0x1000);
       CHECK(resume);
     }
   }
@@ -285,9 +285,9 @@ TEST_CASE("what stands before a return address is a call") {
 TEST_CASE("aarch64: the code on both sides of the branch") {
   const Recorded real = recorded("aarch64-numpy-2.5.5-blas_memory_free");
   const Function function = function_at(real.address, real.bytes, 1);
-  const auto plan = kAarch64.plan(function);
-  REQUIRE(plan);
-  const auto resume = kAarch64.resume(function, *plan, real.address + 0x10000);
+  const auto site = kAarch64.find_site(function);
+  REQUIRE(site);
+  const auto resume = kAarch64.resume(function, *site, real.address + 0x10000);
   REQUIRE(resume);
   REQUIRE(resume->size() == 8);
   CHECK(read32(*resume, 0) == static_cast<std::int32_t>(0xa9be7bfd));  // stp x29, x30, [sp, #-32]!
@@ -314,13 +314,13 @@ TEST_CASE("aarch64: landing pads and signed return addresses stay before the bra
     return out;
   };
   const Bytes code = words({0xD503245F, 0xD503233F, 0xA9BE7BFD, 0xD65F03C0});
-  const auto plan = kAarch64.plan(function_at(0x1000, code, 1));
-  REQUIRE(plan);
-  CHECK(plan->offset == 8);
-  CHECK(hex(plan->undo) == "bf2303d5");  // autiasp
+  const auto site = kAarch64.find_site(function_at(0x1000, code, 1));
+  REQUIRE(site);
+  CHECK(site->offset == 8);
+  CHECK(hex(site->undo) == "bf2303d5");  // autiasp
   // adrp x0, +1 page: the page of the function, not of where it runs now
   const Bytes page = words({0xB0000000, 0xD65F03C0});
-  const auto moved = kAarch64.plan(function_at(0x5000, page, 1));
+  const auto moved = kAarch64.find_site(function_at(0x5000, page, 1));
   REQUIRE(moved);
   const auto resume = kAarch64.resume(function_at(0x5000, page, 1), *moved, 0x90000);
   REQUIRE(resume);

@@ -97,7 +97,6 @@ SAME_TYPE = {
     "Open": 2,
     "Origin": 2,
     "Place": 3,
-    "Plan": 2,
     "Program": 2,
     "Reader": 2,
     "Relocations": 2,

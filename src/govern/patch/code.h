@@ -36,7 +36,7 @@ struct Function {
 };
 
 // The instruction to replace.
-struct Plan {
+struct JumpSite {
   std::size_t offset = 0;  // from the entry
   std::size_t length = 0;
   std::size_t width = 8;  // of the aligned word that holds the jump
@@ -46,10 +46,10 @@ struct Plan {
 struct Architecture {
   const char* name;
   std::uintptr_t reach;  // how far a jump goes
-  Result<Plan> (*plan)(const Function& function);
+  Result<JumpSite> (*find_site)(const Function& function);
 
   // Code for `at` that goes on in the function as if nothing had been replaced.
-  Result<Bytes> (*resume)(const Function& function, const Plan& plan, std::uintptr_t at);
+  Result<Bytes> (*resume)(const Function& function, const JumpSite& site, std::uintptr_t at);
 
   // Code that does `undo`, passes `context` as integer argument number `argument` (from 0; -1:
   // passes none) and jumps to `target`. Runs anywhere.

@@ -74,22 +74,22 @@ bool is_branched_to(std::span<const std::uint8_t> bytes, std::size_t target) {
   return false;
 }
 
-Result<Plan> plan(const Function& function) {
-  Plan plan;
-  plan.length = kInstruction;
-  for (; plan.offset + kInstruction <= function.bytes.size(); plan.offset += kInstruction) {
-    const std::uint32_t code = read32(function.bytes, plan.offset);
+Result<JumpSite> find_site(const Function& function) {
+  JumpSite site;
+  site.length = kInstruction;
+  for (; site.offset + kInstruction <= function.bytes.size(); site.offset += kInstruction) {
+    const std::uint32_t code = read32(function.bytes, site.offset);
     if ((code & kBtiMask) == kBti) continue;
     if (code == kPaciasp) {
-      append(plan.undo, kAutiasp);
+      append(site.undo, kAutiasp);
       continue;
     }
-    if (is_branched_to(function.bytes, plan.offset)) {
+    if (is_branched_to(function.bytes, site.offset)) {
       return Error{CW_NOT_AVAILABLE, "the function jumps back to its first instruction"};
     }
-    if (runs_anywhere(code) || is_address_of_page(code)) return plan;
+    if (runs_anywhere(code) || is_address_of_page(code)) return site;
     return Error{CW_NOT_AVAILABLE,
-                 "unknown instruction at byte " + std::to_string(plan.offset) + " of the function"};
+                 "unknown instruction at byte " + std::to_string(site.offset) + " of the function"};
   }
   return Error{CW_NOT_AVAILABLE, "the function is too short for a jump"};
 }
@@ -106,13 +106,13 @@ std::uint32_t load_literal(unsigned reg, std::size_t words) {
   return 0x58000000U | static_cast<std::uint32_t>(words) << 5U | reg;
 }
 
-Result<Bytes> resume(const Function& function, const Plan& plan, std::uintptr_t at) {
+Result<Bytes> resume(const Function& function, const JumpSite& site, std::uintptr_t at) {
   Bytes out(function.bytes.begin(),
-            function.bytes.begin() + static_cast<std::ptrdiff_t>(plan.offset));
-  const std::uint32_t code = read32(function.bytes, plan.offset);
+            function.bytes.begin() + static_cast<std::ptrdiff_t>(site.offset));
+  const std::uint32_t code = read32(function.bytes, site.offset);
   if (is_address_of_page(code)) {
     const std::uint32_t pages = (code >> 5U & 0x7FFFFU) << 2U | (code >> 29U & 3U);
-    const std::uintptr_t here = function.address + plan.offset;
+    const std::uintptr_t here = function.address + site.offset;
     append(out, load_literal(code & 31U, 2));
     append(out, read32(jump(at + out.size(), here + kInstruction), 0));
     append(out, static_cast<std::uint64_t>((here & ~std::uintptr_t{0xFFF})) +
@@ -121,7 +121,7 @@ Result<Bytes> resume(const Function& function, const Plan& plan, std::uintptr_t 
   }
   append(out, code);
   // A plain branch: one through a register would need a landing pad where guarded pages have none.
-  const std::uintptr_t back = function.address + plan.offset + kInstruction;
+  const std::uintptr_t back = function.address + site.offset + kInstruction;
   const Bytes branch = jump(at + out.size(), back);
   out.insert(out.end(), branch.begin(), branch.end());
   return out;
@@ -156,6 +156,6 @@ bool ends_in_call(std::span<const std::uint8_t> bytes) noexcept {
 
 // 128 MiB, less room for a page and a large function.
 const Architecture kAarch64 = {
-    "aarch64", std::uintptr_t{112} << 20U, plan, resume, enter, jump, ends_in_call, nullptr};
+    "aarch64", std::uintptr_t{112} << 20U, find_site, resume, enter, jump, ends_in_call, nullptr};
 
 }  // namespace corewise::govern::code

@@ -311,7 +311,7 @@ class Taken {
 
 std::string at_offset(std::size_t offset) { return " at byte " + std::to_string(offset); }
 
-Result<Plan> plan(const Function& function) {
+Result<JumpSite> find_site(const Function& function) {
   Taken taken(std::clamp(function.arguments, 0, 6));
   const auto& bytes = function.bytes;
   std::vector<std::size_t> targets;
@@ -325,7 +325,7 @@ Result<Plan> plan(const Function& function) {
     if (offset != 0 || step->length >= kJump) targets.push_back(offset);
     const std::size_t width = word_for(function.address + offset);
     if (step->length >= kJump && width != 0 && !is_jumped_to(bytes, targets)) {
-      return Plan{offset, step->length, width, taken.undo()};
+      return JumpSite{offset, step->length, width, taken.undo()};
     }
     if (!taken.add(*step)) {
       return Error{CW_NOT_AVAILABLE, "no instruction long enough for a jump before the one" +
@@ -336,9 +336,9 @@ Result<Plan> plan(const Function& function) {
   return Error{CW_NOT_AVAILABLE, "no instruction long enough for a jump at the start"};
 }
 
-Result<Bytes> resume(const Function& function, const Plan& plan, std::uintptr_t at) {
+Result<Bytes> resume(const Function& function, const JumpSite& site, std::uintptr_t at) {
   Bytes out(function.bytes.begin(),
-            function.bytes.begin() + static_cast<std::ptrdiff_t>(plan.offset + plan.length));
+            function.bytes.begin() + static_cast<std::ptrdiff_t>(site.offset + site.length));
   for (std::size_t offset = 0; offset < out.size();) {
     const auto step = decode(std::span(out).subspan(offset));
     if (!step) return Error{CW_INTERNAL, "the function changed while it was read"};
@@ -353,7 +353,7 @@ Result<Bytes> resume(const Function& function, const Plan& plan, std::uintptr_t 
     }
     offset += step->length;
   }
-  append_jump_anywhere(out, function.address + plan.offset + plan.length);
+  append_jump_anywhere(out, function.address + site.offset + site.length);
   return out;
 }
 
@@ -421,7 +421,7 @@ constexpr bool (*kExchange16)(std::uintptr_t, const Word&, const Word&) = nullpt
 // A distance of 32 bits, less room for a page and a large function.
 const Architecture kX86_64 = {
     "x86-64",     (std::uintptr_t{1} << 31U) - (std::uintptr_t{64} << 20U),
-    plan,         resume,
+    find_site,    resume,
     enter,        jump,
     ends_in_call, kExchange16};
 

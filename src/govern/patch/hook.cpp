@@ -181,10 +181,10 @@ Result<Entry> Entry::prepare(const EntryRequest& request) {
       request.address,
       {reinterpret_cast<const std::uint8_t*>(request.address), request.size},
       request.arguments};
-  const Result<code::Plan> plan = machine->plan(function);
-  if (!plan) return refuse(plan.error());
+  const Result<code::JumpSite> site = machine->find_site(function);
+  if (!site) return refuse(site.error());
   const int argument = request.context != nullptr ? request.arguments : -1;
-  const auto enter = machine->enter(plan->undo, argument, request.context, request.replacement);
+  const auto enter = machine->enter(site->undo, argument, request.context, request.replacement);
   if (!enter) return refuse(enter.error());
   // On one page: what the jump leads to, and behind it the way into the untouched function.
   const std::size_t second = (enter->size() + 15) / 16 * 16;
@@ -192,7 +192,7 @@ Result<Entry> Entry::prepare(const EntryRequest& request) {
       place_code(request.address, machine->reach, [&](std::uintptr_t at) -> Result<code::Bytes> {
         code::Bytes bytes = *enter;
         bytes.resize(second);
-        const auto resume = machine->resume(function, *plan, at + second);
+        const auto resume = machine->resume(function, *site, at + second);
         if (!resume) return resume.error();
         bytes.insert(bytes.end(), resume->begin(), resume->end());
         return bytes;
@@ -202,11 +202,11 @@ Result<Entry> Entry::prepare(const EntryRequest& request) {
   Entry entry;
   entry.name_ = request.name;
   entry.original_ = *page + second;
-  const std::uintptr_t replaced = request.address + plan->offset;
-  entry.patch_.at = replaced & ~std::uintptr_t{plan->width - 1};
-  entry.patch_.width = plan->width;
+  const std::uintptr_t replaced = request.address + site->offset;
+  entry.patch_.at = replaced & ~std::uintptr_t{site->width - 1};
+  entry.patch_.width = site->width;
   std::memcpy(entry.patch_.before.bytes.data(), reinterpret_cast<void*>(entry.patch_.at),
-              plan->width);
+              site->width);
   entry.patch_.after = entry.patch_.before;
   const code::Bytes jump = machine->jump(replaced, *page);
   std::memcpy(entry.patch_.after.bytes.data() + (replaced - entry.patch_.at), jump.data(),
