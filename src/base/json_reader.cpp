@@ -9,9 +9,9 @@ namespace {
 
 constexpr int kDeepest = 16;
 
-class Reader {
+class JsonReader {
  public:
-  explicit Reader(std::string_view text) : text_(text) {}
+  explicit JsonReader(std::string_view text) : text_(text) {}
 
   Result<JsonValue> read() {
     JsonValue value;
@@ -242,6 +242,6 @@ std::optional<int> JsonValue::whole() const {
   return static_cast<int>(number);
 }
 
-Result<JsonValue> read_json(std::string_view text) { return Reader(text).read(); }
+Result<JsonValue> read_json(std::string_view text) { return JsonReader(text).read(); }
 
 }  // namespace corewise

@@ -23,19 +23,19 @@ constexpr std::array kDeadly = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
 // before so many others were.
 constexpr unsigned kHistory = 16;
 
-struct Program {
+struct ActionsOfProgram {
   std::array<struct sigaction, kHistory> values{};
   std::atomic<unsigned> latest{0};
 };
 
-constinit std::array<Program, kDeadly.size()> programs{};
+constinit std::array<ActionsOfProgram, kDeadly.size()> programs{};
 constinit std::atomic<Handler*> our_handler{nullptr};
 constinit std::atomic<Ending*> on_end{nullptr};
 // Whose kernel and memory these are: in a child of vfork the memory is its parent's.
 constinit std::atomic<pid_t> owner{0};
 constinit std::atomic_flag changing{};
 
-Program* find(int signal) noexcept {
+ActionsOfProgram* find(int signal) noexcept {
   for (std::size_t i = 0; i < kDeadly.size(); ++i) {
     if (kDeadly[i] == signal) return &programs[i];
   }
@@ -63,13 +63,13 @@ class Change {
   sigset_t before_{};
 };
 
-void put(Program& program, const struct sigaction& value) noexcept {
+void put(ActionsOfProgram& program, const struct sigaction& value) noexcept {
   const unsigned next = (program.latest.load(std::memory_order_relaxed) + 1) % kHistory;
   program.values[next] = value;
   program.latest.store(next, std::memory_order_release);
 }
 
-const struct sigaction& latest(const Program& program) noexcept {
+const struct sigaction& latest(const ActionsOfProgram& program) noexcept {
   return program.values[program.latest.load(std::memory_order_acquire)];
 }
 
@@ -100,7 +100,7 @@ struct sigaction kernels_for(const struct sigaction& program) noexcept {
 }
 
 int hooked_sigaction(int signal, const struct sigaction* wanted, struct sigaction* old) noexcept {
-  Program* const program = find(signal);
+  ActionsOfProgram* const program = find(signal);
   if (program == nullptr || owner.load() != ::getpid()) return ::sigaction(signal, wanted, old);
   const Change change;
   struct sigaction kernel{};
@@ -142,7 +142,7 @@ sighandler_t hooked_sysv_signal(int signal, sighandler_t handler) noexcept {
 
 // Whether nothing in the program handles the signal, so that it ends the process.
 bool would_end(int signal) noexcept {
-  const Program* const program = find(signal);
+  const ActionsOfProgram* const program = find(signal);
   struct sigaction kernel{};
   if (owner.load() != ::getpid() || ::sigaction(signal, nullptr, &kernel) != 0) return false;
   return program != nullptr ? is_ours(kernel) && is_default(latest(*program)) : is_default(kernel);
@@ -246,7 +246,7 @@ void hook_new_modules() {
 
 struct sigaction program_of(int signal) noexcept {
   struct sigaction none{};
-  const Program* const program = find(signal);
+  const ActionsOfProgram* const program = find(signal);
   return program != nullptr ? latest(*program) : none;
 }
 

@@ -34,14 +34,14 @@ constinit std::array<char, kStack> buffer{};
 constinit std::array<char, 4608> line{};  // of a maps file: addresses and the longest path
 constinit std::array<char, 4096> working_folder{};
 
-class File {
+class InputFile {
  public:
-  explicit File(const char* path) noexcept
+  explicit InputFile(const char* path) noexcept
       : fd_(::open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)) {}
-  explicit File(int fd) noexcept : fd_(fd) {}
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  ~File() {
+  explicit InputFile(int fd) noexcept : fd_(fd) {}
+  InputFile(const InputFile&) = delete;
+  InputFile& operator=(const InputFile&) = delete;
+  ~InputFile() {
     if (fd_ >= 0) ::close(fd_);
   }
   int fd() const noexcept { return fd_; }
@@ -69,7 +69,7 @@ void field(std::string_view name, std::string_view content) noexcept {
 }
 
 std::uint64_t threads_of_process() noexcept {
-  const std::string_view status = File("/proc/self/status").read(8192);
+  const std::string_view status = InputFile("/proc/self/status").read(8192);
   constexpr std::string_view kName = "\nThreads:\t";
   const std::size_t at = status.find(kName);
   std::uint64_t count = 0;
@@ -82,7 +82,7 @@ std::uint64_t threads_of_process() noexcept {
 // Calls visit(begin, end, path) for each mapping.
 template <class Visit>
 void each_mapping(Visit visit) noexcept {
-  const File maps("/proc/self/maps");
+  const InputFile maps("/proc/self/maps");
   std::size_t size = 0;
   for (std::string_view part = maps.read(kStack); !part.empty(); part = maps.read(kStack)) {
     for (const char c : part) {
@@ -197,7 +197,7 @@ void list_bent(const MachineState& state) noexcept {
 void quote_stderr() noexcept {
   struct stat seen{};
   if (::fstat(STDERR_FILENO, &seen) != 0 || !S_ISREG(seen.st_mode)) return;
-  const File file("/proc/self/fd/2");
+  const InputFile file("/proc/self/fd/2");
   const auto size = static_cast<std::size_t>(seen.st_size);
   if (file.fd() < 0) return;
   ::lseek(file.fd(), static_cast<off_t>(size - std::min(size, kTail)), SEEK_SET);
@@ -205,18 +205,19 @@ void quote_stderr() noexcept {
 }
 
 // PID.json; in the first folder that will have it.
-File create(const std::vector<Folder>& folders) noexcept {
+InputFile create(const std::vector<Folder>& folders) noexcept {
   FixedText<32> name;
   name.digits(static_cast<std::uint64_t>(::getpid()));
   name.add(std::string_view(".json\0", 6));
   for (const Folder& folder : folders) {
-    const File in(os::open_private_folder(folder.path.c_str(), folder.given, os::Missing::make));
+    const InputFile in(
+        os::open_private_folder(folder.path.c_str(), folder.given, os::Missing::make));
     if (in.fd() < 0) continue;
     constexpr int kFlags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
     const int fd = ::openat(in.fd(), name.view().data(), kFlags, 0600);
-    if (fd >= 0) return File(fd);
+    if (fd >= 0) return InputFile(fd);
   }
-  return File(-1);
+  return InputFile(-1);
 }
 
 }  // namespace
@@ -271,7 +272,7 @@ bool write_report(const Scene& scene, int signal, const Place& place) noexcept {
   quote_stderr();
   text.add("}\n");
   if (!text.fits()) return false;
-  const File file = create(scene.folders);
+  const InputFile file = create(scene.folders);
   return file.fd() >= 0 && ::write(file.fd(), text.view().data(), text.view().size()) ==
                                static_cast<ssize_t>(text.view().size());
 }

@@ -205,7 +205,7 @@ std::uint64_t Symbols::import_index(std::string_view name) const {
 std::optional<std::uint64_t> Symbols::import_slot(std::string_view name) const {
   const std::uint64_t index = import_index(name);
   if (index == 0) return std::nullopt;
-  for (const Relocations& table : {plt_, data_}) {
+  for (const RelocationTable& table : {plt_, data_}) {
     if (table.address == 0) continue;
     const std::uint64_t count = std::min(table.size / sizeof(Elf64_Rela), kMostRelocations);
     for (std::uint64_t i = 0; i < count; ++i) {

@@ -59,11 +59,11 @@ class Symbols {
   std::uint32_t bloom_words_ = 0;
   std::uint32_t bloom_shift_ = 0;
   std::uint32_t chains_ = 0;  // of the older table: also the number of symbols
-  struct Relocations {
+  struct RelocationTable {
     std::uint64_t address = 0;
     std::uint64_t size = 0;
   };
-  Relocations plt_, data_;
+  RelocationTable plt_, data_;
 
   std::uint64_t import_index(std::string_view name) const;
   bool read_string_equals(std::uint64_t offset, std::string_view name) const;

@@ -32,12 +32,13 @@ constexpr std::uint16_t kMachine = EM_AARCH64;
 // The file name alone: distributions put it into different folders. Empty: not known.
 constinit Line own_loader{};
 
-class File {
+class LoadableFile {
  public:
-  explicit File(const char* path) noexcept : fd_(::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {}
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  ~File() {
+  explicit LoadableFile(const char* path) noexcept
+      : fd_(::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {}
+  LoadableFile(const LoadableFile&) = delete;
+  LoadableFile& operator=(const LoadableFile&) = delete;
+  ~LoadableFile() {
     if (fd_ >= 0) ::close(fd_);
   }
   // How many bytes there were.
@@ -56,7 +57,7 @@ class File {
 
 // Calls visit(segment) until it returns true; whether it did.
 template <class Visit>
-bool any_segment(const File& file, const Elf64_Ehdr& header, Visit visit) noexcept {
+bool any_segment(const LoadableFile& file, const Elf64_Ehdr& header, Visit visit) noexcept {
   constexpr std::uint16_t kMostSegments = 4096;
   if (header.e_phentsize != sizeof(Elf64_Phdr)) return false;
   for (std::uint16_t i = 0; i < std::min(header.e_phnum, kMostSegments); ++i) {
@@ -68,7 +69,7 @@ bool any_segment(const File& file, const Elf64_Ehdr& header, Visit visit) noexce
 }
 
 // Where in the file an address of the program is; 0: nowhere.
-std::uint64_t offset_of(const File& file, const Elf64_Ehdr& header,
+std::uint64_t offset_of(const LoadableFile& file, const Elf64_Ehdr& header,
                         std::uint64_t address) noexcept {
   std::uint64_t offset = 0;
   any_segment(file, header, [&](const Elf64_Phdr& segment) {
@@ -94,7 +95,7 @@ bool sanitizer_may_be_second() noexcept {
 }
 
 // Whether the program itself names the library that insists on being first.
-bool needs_sanitizer(const File& file, const Elf64_Ehdr& header,
+bool needs_sanitizer(const LoadableFile& file, const Elf64_Ehdr& header,
                      const Elf64_Phdr& dynamic) noexcept {
   std::array<std::uint64_t, 64> names{};
   std::size_t count = 0;
@@ -113,7 +114,7 @@ bool needs_sanitizer(const File& file, const Elf64_Ehdr& header,
   return false;
 }
 
-Obstacle obstacle_in(const File& file, const Elf64_Ehdr& header, Line& loader) noexcept {
+Obstacle obstacle_in(const LoadableFile& file, const Elf64_Ehdr& header, Line& loader) noexcept {
   constexpr int kData = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? ELFDATA2LSB : ELFDATA2MSB;
   if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != kData ||
       header.e_machine != kMachine) {
@@ -159,7 +160,7 @@ void prepare_to_look() {
 void look_at_file(const char* path, Started& found) noexcept {
   found = {};
   for (int depth = 0; depth <= kMostInterpreters; ++depth) {
-    const File file(depth == 0 ? path : found.interpreter.data());
+    const LoadableFile file(depth == 0 ? path : found.interpreter.data());
     Line line{};
     const std::size_t size = file.read(0, line.data(), line.size() - 1);
     if (size == 0) return;

@@ -16,12 +16,12 @@ namespace {
 using Name = std::array<char, NAME_MAX + 1>;
 
 // A descriptor that is open while one lives; errno outlives it.
-class Open {
+class OpenDescriptor {
  public:
-  explicit Open(int fd) noexcept : fd_(fd) {}
-  Open(const Open&) = delete;
-  Open& operator=(const Open&) = delete;
-  ~Open() { replace(-1); }
+  explicit OpenDescriptor(int fd) noexcept : fd_(fd) {}
+  OpenDescriptor(const OpenDescriptor&) = delete;
+  OpenDescriptor& operator=(const OpenDescriptor&) = delete;
+  ~OpenDescriptor() { replace(-1); }
   void replace(int fd) noexcept {
     const int reason = errno;
     if (fd_ >= 0) ::close(fd_);
@@ -86,7 +86,7 @@ std::string make_private_folder(const std::string& folder) {
 
 int open_private_folder(const char* path, std::size_t given, Missing missing) noexcept {
   if (path[0] != '/') return refuse(EINVAL);
-  Open at(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  OpenDescriptor at(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
   Name name{};
   for (const char* rest = path; at.fd() >= 0;) {
     rest += std::strspn(rest, "/");

@@ -197,19 +197,19 @@ bool Memory::read(std::uint64_t address, void* out, std::size_t n) const {
 }
 
 std::vector<MappedModule> modules_in(const std::vector<os::Mapping>& mappings) {
-  struct Open {
+  struct SeenFile {
     MappedModule module;
     std::uint64_t code = 0;  // file offset of its first mapping with code
     bool listed = false;
   };
-  std::map<std::string, Open> open;
+  std::map<std::string, SeenFile> files;
   std::vector<MappedModule> modules;
   for (const os::Mapping& mapping : mappings) {
     if (!mapping.path.starts_with('/') || mapping.path.starts_with("/memfd:") ||
         mapping.path.starts_with("/dev/") || mapping.path.starts_with("/SYSV")) {
       continue;
     }
-    Open& file = open[mapping.path];
+    SeenFile& file = files[mapping.path];
     // A small library has its data in the first page too, so that offset 0 alone proves nothing:
     // a second copy begins where the same code is mapped again.
     if (mapping.offset == 0 && (!file.listed || !mapping.executable)) {

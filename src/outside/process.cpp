@@ -17,13 +17,13 @@ namespace {
 
 // A folder of a live process, held open: once the process is gone its files are gone too, even
 // when its number is given to another one.
-class Held {
+class OpenFolder {
  public:
-  explicit Held(const std::string& path)
+  explicit OpenFolder(const std::string& path)
       : fd_(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)), reason_(errno) {}
-  Held(const Held&) = delete;
-  Held& operator=(const Held&) = delete;
-  ~Held() {
+  OpenFolder(const OpenFolder&) = delete;
+  OpenFolder& operator=(const OpenFolder&) = delete;
+  ~OpenFolder() {
     if (fd_ >= 0) ::close(fd_);
   }
   explicit operator bool() const { return fd_ >= 0; }
@@ -72,9 +72,9 @@ std::string joined(const std::vector<std::string>& words) {
 }
 
 // One process being read. `who` names it in sentences ("process 123").
-class Reader {
+class ProcessReader {
  public:
-  Reader(std::string folder, std::string who, int pid)
+  ProcessReader(std::string folder, std::string who, int pid)
       : folder_(std::move(folder)), who_(std::move(who)), pid_(pid) {}
 
   Result<Process> read() {
@@ -193,7 +193,7 @@ class Reader {
 
 Result<Process> read_process(int pid) {
   const std::string who = "process " + std::to_string(pid);
-  const Held folder("/proc/" + std::to_string(pid));
+  const OpenFolder folder("/proc/" + std::to_string(pid));
   if (!folder) {
     if (folder.reason() == ENOENT || folder.reason() == ESRCH) {
       return Error{CW_NO_SUCH_PROCESS, "there is no process " + std::to_string(pid) +
@@ -202,11 +202,11 @@ Result<Process> read_process(int pid) {
     return Error{CW_IO_ERROR, "/proc/" + std::to_string(pid) + ": " +
                                   std::generic_category().message(folder.reason())};
   }
-  return Reader(folder.path(), who, pid).read();
+  return ProcessReader(folder.path(), who, pid).read();
 }
 
 Result<Process> read_recorded(const std::string& folder) {
-  return Reader(folder, "the process recorded in " + folder, 0).read();
+  return ProcessReader(folder, "the process recorded in " + folder, 0).read();
 }
 
 }  // namespace corewise::outside

@@ -34,7 +34,7 @@ constexpr int kNoPool = -1;
 constexpr int kMostLooks = 3;
 
 // Where a thread comes from.
-struct Origin {
+struct OriginOfThread {
   std::uint64_t start = 0;
   int pool = kNoPool;
   std::string module;  // the file in which it began; empty: not known
@@ -57,7 +57,7 @@ struct Group {
 
 struct Sampler {
   std::mutex lock;
-  std::unordered_map<int, Origin> origins;
+  std::unordered_map<int, OriginOfThread> origins;
   std::optional<Budget> budget;
   // The environment that the process was started with: that of today may be changed by another
   // thread while it is read.
@@ -97,7 +97,8 @@ bool has_workers(const Pool& pool) {
                              [&](const char* prefix) { return file.starts_with(prefix); });
 }
 
-void attribute(std::uintptr_t function, const std::vector<os::LoadedModule>& all, Origin& origin) {
+void attribute(std::uintptr_t function, const std::vector<os::LoadedModule>& all,
+               OriginOfThread& origin) {
   for (const os::LoadedModule& module : all) {
     if (!module.contains(function)) continue;
     origin.module = module.path.empty() ? "/proc/self/exe" : module.path;
@@ -111,11 +112,11 @@ void attribute(std::uintptr_t function, const std::vector<os::LoadedModule>& all
 
 // Looks again only for threads that were not there before.
 void learn_origins(Sampler& s, const std::vector<Task>& tasks) {
-  std::unordered_map<int, Origin> known;
+  std::unordered_map<int, OriginOfThread> known;
   std::vector<int> fresh;
   for (const Task& task : tasks) {
     const auto at = s.origins.find(task.tid);
-    Origin origin;
+    OriginOfThread origin;
     if (at != s.origins.end() && at->second.start == task.start) origin = std::move(at->second);
     origin.start = task.start;
     if (task.tid == ::getpid()) origin.looks = kMostLooks;
@@ -152,7 +153,7 @@ void write_budget(Json& json, Sampler& s) {
 
 // Of the cgroup, among those that may hold the process back, that did it longest.
 void write_throttled(Json& json, const Sampler& s) {
-  struct Counts {
+  struct Throttling {
     std::int64_t periods = 0, throttled = 0;
     double seconds = -1;
   } most;
@@ -162,17 +163,17 @@ void write_throttled(Json& json, const Sampler& s) {
     const auto text =
         os::read_file(std::string(path.substr(0, path.rfind('/'))) + "/cpu.stat", 4096);
     if (!text) continue;
-    Counts counts;
+    Throttling seen;
     for (std::string_view rest = *text; !rest.empty();) {
       std::string_view line = cut(rest, '\n');
       const std::string_view key = cut(line, ' ');
       const std::int64_t number = parse_integer(line).value_or(0);
-      if (key == "nr_periods") counts.periods = number;
-      if (key == "nr_throttled") counts.throttled = number;
-      if (key == "throttled_usec") counts.seconds = 1e-6 * static_cast<double>(number);
-      if (key == "throttled_time") counts.seconds = 1e-9 * static_cast<double>(number);
+      if (key == "nr_periods") seen.periods = number;
+      if (key == "nr_throttled") seen.throttled = number;
+      if (key == "throttled_usec") seen.seconds = 1e-6 * static_cast<double>(number);
+      if (key == "throttled_time") seen.seconds = 1e-9 * static_cast<double>(number);
     }
-    if (counts.seconds > most.seconds) most = counts;
+    if (seen.seconds > most.seconds) most = seen;
   }
   json.key("throttled");
   if (most.seconds < 0) return void(json.null());
@@ -205,7 +206,7 @@ Groups group(const Sampler& s, const std::vector<Task>& tasks) {
   groups.pools.resize(pool_count());
   for (const Task& task : tasks) {
     groups.all.add(task);
-    const Origin& origin = s.origins.at(task.tid);
+    const OriginOfThread& origin = s.origins.at(task.tid);
     if (origin.pool != kNoPool) {
       groups.pools[static_cast<std::size_t>(origin.pool)].add(task);
     } else if (!origin.module.empty() || task.tid == ::getpid()) {
@@ -258,7 +259,7 @@ void write_group(Json& json, const char* key, const Group& group) {
 void write_each(Json& json, const Sampler& s, const std::vector<Task>& tasks) {
   json.key("each").open('[');
   for (const Task& task : tasks) {
-    const Origin& origin = s.origins.at(task.tid);
+    const OriginOfThread& origin = s.origins.at(task.tid);
     json.open('{').field("tid", task.tid).field("start", task.start);
     json.field("state", std::string_view(&task.state, 1)).key("pool");
     origin.pool != kNoPool ? json.value(origin.pool) : json.null();

@@ -145,7 +145,7 @@ int main(int count, char** arguments) {
   const Answers right = ask(copies, a);
   const double burnt = idle_burn(copies, a);
 
-  const idle::Report installed = idle::install();
+  const idle::SpinReport installed = idle::install();
   for (const std::string& why : installed.left) std::printf("left: %s\n", why.c_str());
   check(installed.shortened >= copies.size(), "every copy spins shortly");
   check(idle::install().shortened == 0, "installing again changes nothing");
@@ -158,7 +158,7 @@ int main(int count, char** arguments) {
   std::printf("burnt while idle for 100 ms: %.1f ms before, %.1f ms installed\n", burnt, burns);
   check(burns < 10, "idle threads sleep");
 
-  const idle::Report removed = idle::remove();
+  const idle::SpinReport removed = idle::remove();
   check(removed.shortened == installed.shortened, "all given back");
   check(ask(copies, a) == right, "the same bits after that");
   return failures == 0 ? 0 : 1;

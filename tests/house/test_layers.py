@@ -88,19 +88,10 @@ SAME_FILE: set[str] = set()
 
 # Types of the core that share their name with others, and how many there are.
 SAME_TYPE = {
-    "Counts": 2,
     "Entry": 2,
-    "File": 4,
-    "Held": 4,
+    "Held": 3,
     "Hold": 2,
-    "Look": 2,
-    "Open": 2,
-    "Origin": 2,
     "Place": 3,
-    "Program": 2,
-    "Reader": 2,
-    "Relocations": 2,
-    "Report": 2,
     "Slot": 10,
     "State": 5,
 }

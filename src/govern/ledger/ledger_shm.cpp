@@ -32,12 +32,13 @@ std::uint64_t fnv(std::string_view bytes) {
   return hash;
 }
 
-class File {
+class LedgerFile {
  public:
-  File(const std::string& path, int flags) : fd_(open(path.c_str(), flags | kOpenFlags, 0600)) {}
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  ~File() {
+  LedgerFile(const std::string& path, int flags)
+      : fd_(open(path.c_str(), flags | kOpenFlags, 0600)) {}
+  LedgerFile(const LedgerFile&) = delete;
+  LedgerFile& operator=(const LedgerFile&) = delete;
+  ~LedgerFile() {
     if (fd_ >= 0) close(fd_);
   }
   int fd() const { return fd_; }
@@ -122,14 +123,14 @@ bool is_removed(int fd) {
 // process did first. 0, or what the system said. No sweep removes the file while `made` lives: it
 // is locked, as by one who joins.
 int create(const std::string& path, const Header& header, int budget,
-           std::unique_ptr<const File>& made) {
+           std::unique_ptr<const LedgerFile>& made) {
   // Beyond this limit the system would not refuse but send a signal.
   rlimit most{};
   if (getrlimit(RLIMIT_FSIZE, &most) == 0 && most.rlim_cur < kSize) return EFBIG;
   const std::string unfinished = path + "." + std::to_string(syscall(SYS_gettid)) + ".new";
   unlink(unfinished.c_str());
-  made = std::make_unique<const File>(unfinished, O_RDWR | O_CREAT | O_EXCL);
-  const File& file = *made;
+  made = std::make_unique<const LedgerFile>(unfinished, O_RDWR | O_CREAT | O_EXCL);
+  const LedgerFile& file = *made;
   if (file.fd() < 0) return errno;
   flock(file.fd(), LOCK_SH);
   int error = 0;
@@ -203,10 +204,10 @@ SharedMemory map_ledger(const std::string& directory, std::string_view key, int 
   const std::string path = directory + "/" + ledger_prefix() + hex(header.key_hash);
   const std::string ledger = "The ledger " + path + " ";
 
-  std::unique_ptr<const File> made;  // until it is mapped, it looks like one that has ended
+  std::unique_ptr<const LedgerFile> made;  // until it is mapped, it looks like one that has ended
   // Somebody may remove the file between our finding that it exists and our opening it.
   for (int tries = 0; tries < 3; ++tries) {
-    const File file(path, O_RDWR);
+    const LedgerFile file(path, O_RDWR);
     if (file.fd() < 0 && errno == ENOENT) {
       if (const int error = create(path, header, budget, made)) {
         return alone(header, budget,
@@ -241,7 +242,7 @@ SharedMemory map_ledger(const std::string& directory, std::string_view key, int 
 }
 
 const Shared* map_for_reading(const std::string& path) {
-  const File file(path, O_RDONLY);
+  const LedgerFile file(path, O_RDONLY);
   if (file.fd() < 0 || !objection(file.fd()).empty()) return nullptr;
   const Shared* shared = map_fd(file.fd(), PROT_READ);
   if (!shared || objection(shared->header).empty()) return shared;

@@ -35,7 +35,7 @@ std::vector<Held>& held() {
   return *all;
 }
 
-void shorten(Held& entry, Report& report) {
+void shorten(Held& entry, SpinReport& report) {
   if (!entry.word) return;
   const std::uint64_t now = entry.word->load();
   if (now <= entry.word->brief || now == entry.word->patient) return;
@@ -69,9 +69,9 @@ constexpr std::array<Variable, 2> kVariables = {{
 
 }  // namespace
 
-Report install() {
+SpinReport install() {
   discover();
-  Report report;
+  SpinReport report;
   const std::lock_guard guard(lock());
   for (std::size_t id = 0; id < pool_count(); ++id) {
     Held& entry = entry_of(pool_at(id));
@@ -81,8 +81,8 @@ Report install() {
   return report;
 }
 
-Report remove() {
-  Report report;
+SpinReport remove() {
+  SpinReport report;
   const std::lock_guard guard(lock());
   for (Held& entry : held()) {
     if (!std::exchange(entry.shortened, false)) continue;

@@ -16,16 +16,16 @@
 
 namespace corewise::govern::idle_pools {
 
-struct Report {
+struct SpinReport {
   std::size_t shortened = 0;
   std::vector<std::string> left;  // a sentence for each pool that goes on as it was, and why
 };
 
 // Every pool loaded now; again whenever more were discovered. No lock may be held.
-Report install();
+SpinReport install();
 
 // Gives each library back what it had. A word that somebody else has set since is left so.
-Report remove();
+SpinReport remove();
 
 // Where the pool keeps how long its idle threads spin; nothing if that was not found.
 std::optional<SpinWord> word_of(const Pool& pool);

@@ -149,8 +149,8 @@ Paths paths_of(const os::LoadedModule& module, const std::string& program) {
   return {path, relative ? absolute_path(module) : path};
 }
 
-// What one look found.
-struct Look {
+// What one search found.
+struct BendSearch {
   bool trial = is_trial();
   std::vector<std::string> bend = names_in(trial ? kTryBend : kBend);
   std::vector<std::string> exact = names_in(kExact);
@@ -207,13 +207,13 @@ void find_bending() {
     s.matched.clear();
     published.store(nullptr, std::memory_order_release);
   }
-  Look look;
+  BendSearch search;
   const std::uint64_t unloads = s.seen.subs;
-  os::visit_new_modules(s.seen, [&](const os::LoadedModule& module) { look.visit(module); });
+  os::visit_new_modules(s.seen, [&](const os::LoadedModule& module) { search.visit(module); });
   // Where a library went, another may have come: then all were visited.
   if (s.seen.subs != unloads) s.found.clear();
-  std::ranges::move(look.found, std::back_inserter(s.found));
-  std::ranges::move(look.matched, std::back_inserter(s.matched));
+  std::ranges::move(search.found, std::back_inserter(s.found));
+  std::ranges::move(search.matched, std::back_inserter(s.matched));
   if (std::ranges::equal(s.found, bending_now(), {}, &Bending::code, &Bending::code)) return;
   published.store(new Found(s.found), std::memory_order_release);
 }
