@@ -244,7 +244,7 @@ bool is_exit_of_a_pool(const Scene& scene, const MachineState& caller) noexcept 
   });
 }
 
-bool write_report(const Scene& scene, int signal, const Place& place) noexcept {
+bool write_report(const Scene& scene, int signal, const DeathPoint& point) noexcept {
   text.clear();
   text.add("{\"schema_version\":1");
   field("pid", static_cast<std::uint64_t>(::getpid()));
@@ -259,16 +259,16 @@ bool write_report(const Scene& scene, int signal, const Place& place) noexcept {
   }
   field("time", static_cast<std::uint64_t>(::time(nullptr)));
   field("signal", static_cast<std::uint64_t>(signal));
-  if (place.address) field("address", *place.address);
+  if (point.address) field("address", *point.address);
   std::array<char, 16> name{};
   if (::prctl(PR_GET_NAME, name.data()) == 0) field("thread", std::string_view(name.data()));
   field("threads", threads_of_process());
   text.add(",\"governed\":");
   text.add(govern::gate::is_open() ? "true" : "false");
-  name_module(place.state.code);
-  list_inside(scene, place.state);
+  name_module(point.state.code);
+  list_inside(scene, point.state);
   list_pools(scene);
-  list_bent(place.state);
+  list_bent(point.state);
   quote_stderr();
   text.add("}\n");
   if (!text.fits()) return false;

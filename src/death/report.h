@@ -11,7 +11,7 @@
 namespace corewise::postmortem {
 
 // Where a thread was, and what address it could not reach.
-struct Place {
+struct DeathPoint {
   MachineState state;
   std::optional<std::uintptr_t> address;  // none: that is not what it died of
 };
@@ -26,6 +26,6 @@ bool is_exit_of_a_pool(const Scene& scene, const MachineState& caller) noexcept;
 
 // One line of JSON, docs/json.md, "death". Signal 0 is kExit. False if it could not be
 // written. One caller at a time.
-bool write_report(const Scene& scene, int signal, const Place& place) noexcept;
+bool write_report(const Scene& scene, int signal, const DeathPoint& point) noexcept;
 
 }  // namespace corewise::postmortem

@@ -38,7 +38,7 @@ constinit std::atomic<bool> exiting{false};
 // somewhere in that handler. Of several threads the latest, and only a hint.
 struct Handled {
   std::atomic<pid_t> thread{0};
-  Place place;
+  DeathPoint point;
   // On the handler's stack while it runs; the first word of its frame is overwritten afterwards.
   std::atomic<const std::uint64_t*> mark{nullptr};
   std::uint64_t value = 0;
@@ -68,22 +68,22 @@ std::mutex& watch_lock() {
 pid_t own_thread() noexcept { return static_cast<pid_t>(::syscall(SYS_gettid)); }
 
 // Where the fault was that a handler of the program's is about, if this thread is in one.
-const Place* place_handled(pid_t self) noexcept {
+const DeathPoint* point_handled(pid_t self) noexcept {
   if (handled.thread.load() != self) return nullptr;
   std::uint64_t value = 0;
   const iovec here{&value, sizeof value};
   const iovec there{const_cast<std::uint64_t*>(handled.mark.load()), sizeof value};
   const bool read = ::process_vm_readv(::getpid(), &here, 1, &there, 1, 0) == sizeof value;
-  return read && value == handled.value ? &handled.place : nullptr;
+  return read && value == handled.value ? &handled.point : nullptr;
 }
 
-Place place_of(const siginfo_t* info, const void* context) noexcept {
-  Place place{machine_state(context), std::nullopt};
+DeathPoint point_of(const siginfo_t* info, const void* context) noexcept {
+  DeathPoint point{machine_state(context), std::nullopt};
   const bool has_address = info->si_signo == SIGSEGV || info->si_signo == SIGBUS;
   if (info->si_code > 0 && has_address) {
-    place.address = reinterpret_cast<std::uintptr_t>(info->si_addr);
+    point.address = reinterpret_cast<std::uintptr_t>(info->si_addr);
   }
-  return place;
+  return point;
 }
 
 // The report is written on a stack of its own: the thread's may be an alternate one of a few KiB,
@@ -93,7 +93,7 @@ struct Writing {
   ucontext_t here{};
   ucontext_t back{};
   int signal = 0;
-  Place place;
+  DeathPoint point;
 };
 constinit Writing writing{};
 
@@ -102,18 +102,18 @@ void write_there() {
   if (os::is_confined()) return;
   const Scene& now = *scene.load();
   // A program may well end itself by SIGTERM, as a handler of its own does at last.
-  if (writing.signal == SIGTERM && !is_ended_by_a_pool(now, writing.place.state)) return;
-  write_report(now, writing.signal, writing.place);
+  if (writing.signal == SIGTERM && !is_ended_by_a_pool(now, writing.point.state)) return;
+  write_report(now, writing.signal, writing.point);
 }
 
-void report(int signal, const Place& here, bool sent) noexcept {
+void report(int signal, const DeathPoint& here, bool sent) noexcept {
   if (exiting.load()) return;
   const pid_t self = own_thread();
   pid_t nobody = 0;
   if (writer.compare_exchange_strong(nobody, self)) {
-    const Place* const earlier = sent ? place_handled(self) : nullptr;
+    const DeathPoint* const earlier = sent ? point_handled(self) : nullptr;
     writing.signal = signal;
-    writing.place = earlier != nullptr ? *earlier : here;
+    writing.point = earlier != nullptr ? *earlier : here;
     if (::getcontext(&writing.here) == 0) {
       writing.here.uc_stack.ss_sp = writing.stack.data();
       writing.here.uc_stack.ss_size = writing.stack.size();
@@ -143,7 +143,7 @@ void call_program(const struct sigaction& own, int signal, siginfo_t* info,
   volatile std::uint64_t mark = marks.fetch_add(2);
   if (info->si_code > 0) {
     handled.thread.store(0);
-    handled.place = place_of(info, context);
+    handled.point = point_of(info, context);
     handled.value = mark;
     handled.mark.store(const_cast<const std::uint64_t*>(&mark));
     handled.thread.store(own_thread());
@@ -168,9 +168,9 @@ void on_signal(int signal, siginfo_t* info, void* context) {
     // its handler gives up, the signal comes again and finds none.
     call_program(own, signal, info, context);
     if (is_deadly(signal) && (!sent || is_pending(signal)))
-      report(signal, place_of(info, context), sent);
+      report(signal, point_of(info, context), sent);
   } else if (own.sa_handler != SIG_IGN) {
-    report(signal, place_of(info, context), sent);
+    report(signal, point_of(info, context), sent);
     // The instruction that failed is tried again when we return, and then ends the process; what
     // was sent must be sent again.
     struct sigaction deadly{};

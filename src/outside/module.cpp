@@ -65,7 +65,7 @@ class View final : public ModuleView {
        const Surroundings& around)
       : symbols_(symbols), file_(file), base_(base), around_(around) {}
 
-  Place variable(std::string_view name) const override {
+  SymbolExtent variable(std::string_view name) const override {
     auto symbol = symbols_.find(name);
     if (!symbol && file_ != nullptr) symbol = file_->find_local(name);
     if (!symbol) return {};

@@ -15,15 +15,15 @@ namespace corewise {
 namespace {
 
 // A module is known by where it is and by its name: a place may be emptied and taken by another.
-using Place = std::tuple<std::uintptr_t, std::uintptr_t, std::string>;
+using ModuleKey = std::tuple<std::uintptr_t, std::uintptr_t, std::string>;
 
-Place place_of(const os::LoadedModule& module) {
+ModuleKey key_of(const os::LoadedModule& module) {
   return {module.base, module.dynamic, module.name};
 }
 
 struct State {
   std::mutex lock;  // guards everything below but the atomics' readers
-  std::set<Place> seen;
+  std::set<ModuleKey> seen;
   os::KnownModules known;  // a part of `seen` that need not be listed again
   // The newest list of modules that `seen` was held against. Lists of several threads may arrive
   // out of order, and an old one must not forget what a newer one holds.
@@ -46,12 +46,12 @@ State& state() {
 std::uint64_t stamp(const os::Generation& at) { return at.adds + at.subs; }
 
 void forget_unloaded(State& s, const std::vector<os::LoadedModule>& loaded, std::uint64_t subs) {
-  std::set<Place> present;
-  for (const os::LoadedModule& module : loaded) present.insert(place_of(module));
-  std::erase_if(s.seen, [&](const Place& place) { return !present.contains(place); });
+  std::set<ModuleKey> present;
+  for (const os::LoadedModule& module : loaded) present.insert(key_of(module));
+  std::erase_if(s.seen, [&](const ModuleKey& key) { return !present.contains(key); });
   s.known = {{}, subs};
   for (const os::LoadedModule& module : loaded) {
-    if (s.seen.contains(place_of(module))) s.known.add(module);
+    if (s.seen.contains(key_of(module))) s.known.add(module);
   }
 }
 
@@ -101,7 +101,7 @@ bool find_new(State& s) {
   {
     const std::lock_guard guard(s.lock);
     for (const os::LoadedModule& module : loaded) {
-      if (module.dynamic != 0 && !s.seen.contains(place_of(module))) fresh.push_back(&module);
+      if (module.dynamic != 0 && !s.seen.contains(key_of(module))) fresh.push_back(&module);
     }
     if (stamp(at) > s.newest) {
       s.newest = stamp(at);
@@ -118,7 +118,7 @@ bool find_new(State& s) {
     std::unique_ptr<Pool> pool = describe(*module, held);
     const std::lock_guard guard(s.lock);
     // Another thread may have described the same module meanwhile.
-    if (!s.seen.insert(place_of(*module)).second) continue;
+    if (!s.seen.insert(key_of(*module)).second) continue;
     if (at.subs == s.known.subs) s.known.add(*module);
     if (pool != nullptr) grew |= publish(s, std::move(pool));
   }

@@ -13,17 +13,17 @@ ModuleNames::ModuleNames(const Pool& pool) : path_(pool.loader_path) {
   });
 }
 
-ModuleNames::Place ModuleNames::exported(const std::string& name) const {
+SymbolExtent ModuleNames::exported(const std::string& name) const {
   if (module_.dynamic == 0) return {};
   const elf::LiveBytes bytes(module_);
   const auto symbols = elf::Symbols::from_dynamic(bytes, module_.dynamic, module_.base);
   if (!symbols) return {};
   const auto symbol = symbols->find(name);
-  return symbol ? Place{module_.base + symbol->value, symbol->size} : Place{};
+  return symbol ? SymbolExtent{module_.base + symbol->value, symbol->size} : SymbolExtent{};
 }
 
-ModuleNames::Place ModuleNames::anywhere(const std::string& name) const {
-  if (const Place place = exported(name); place.address != 0) return place;
+SymbolExtent ModuleNames::anywhere(const std::string& name) const {
+  if (const SymbolExtent extent = exported(name); extent.address != 0) return extent;
   constexpr std::size_t kMost = 65536;
   const auto file = elf::File::open(path_);
   if (!file) return {};

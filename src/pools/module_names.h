@@ -14,14 +14,10 @@ class ModuleNames {
  public:
   explicit ModuleNames(const Pool& pool);
 
-  struct Place {
-    std::uintptr_t address = 0;  // 0: there is none
-    std::size_t size = 0;
-  };
-  Place exported(const std::string& name) const;
+  SymbolExtent exported(const std::string& name) const;
   // What comes from the file is believed only where it lies inside the module, and of code only
   // where the memory holds the same: the file may have been replaced since it was loaded.
-  Place anywhere(const std::string& name) const;
+  SymbolExtent anywhere(const std::string& name) const;
 
   const os::LoadedModule& module() const { return module_; }
 

@@ -111,16 +111,18 @@ class SymbolLookup {
   virtual std::string soname() const = 0;
 };
 
+// The memory that a symbol names.
+struct SymbolExtent {
+  std::uintptr_t address = 0;  // 0: there is no such symbol
+  std::size_t size = 0;
+};
+
 // A module of another process, as far as it shows without stopping it or running anything in it.
 class ModuleView {
  public:
-  struct Place {
-    std::uintptr_t address = 0;  // 0: there is no such symbol
-    std::uint64_t size = 0;
-  };
   virtual ~ModuleView() = default;
   // Local symbols too, where the file was not stripped.
-  virtual Place variable(std::string_view name) const = 0;
+  virtual SymbolExtent variable(std::string_view name) const = 0;
   // The unsigned number of `bytes` bytes that stands at a run-time address now.
   virtual std::optional<std::uint64_t> number(std::uintptr_t address, std::size_t bytes) const = 0;
   // The first string constant that begins so; empty if none.

@@ -224,10 +224,10 @@ std::string prepare_entries(OpenblasCopy& copy, const Pool& pool, const ModuleNa
   const auto prepare = [&](const char* name, ReplacedEntry& replaced, int arguments,
                            const void* replacement) -> std::string {
     const std::string full = pool.proof.affix_prefix + name + pool.proof.affix_suffix;
-    const ModuleNames::Place place = names.anywhere(full);
+    const SymbolExtent extent = names.anywhere(full);
     replaced.copy = &copy;
-    auto entry = Entry::prepare(
-        {full + " of " + pool.path, place.address, place.size, arguments, replacement, &replaced});
+    auto entry = Entry::prepare({full + " of " + pool.path, extent.address, extent.size, arguments,
+                                 replacement, &replaced});
     if (!entry) return entry.error().what;
     replaced.entry = std::move(*entry);
     return {};
@@ -282,7 +282,7 @@ std::string prepare(OpenblasCopy& copy, const Pool& pool, const ModuleNames& nam
         reinterpret_cast<Get*>(os::symbol_seen_by(pool.loader_path, "omp_get_max_threads"));
     return copy.openmp_threads == nullptr ? "its OpenMP runtime was not found" : "";
   }
-  const ModuleNames::Place count = names.anywhere("blas_cpu_number");
+  const SymbolExtent count = names.anywhere("blas_cpu_number");
   if (count.address == 0 || count.address % alignof(int) != 0) {
     return "its blas_cpu_number is in no symbol table";
   }

@@ -127,7 +127,7 @@ std::string kernels_in_use(const ModuleView& view) {
 
 // Only the pthreads build queues work asynchronously, and only builds with threads have a count.
 Look look(Pool& pool, const ModuleView& view) {
-  const ModuleView::Place count = view.variable("blas_cpu_number");
+  const SymbolExtent count = view.variable("blas_cpu_number");
   pool.version = version_in(view.constant("OpenBLAS 0."));
   pool.architecture = kernels_in_use(view);
   // pthread_t blas_threads[MAX_THREADS]
