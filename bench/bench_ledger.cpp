@@ -53,7 +53,7 @@ void alone_tokens_only(benchmark::State& state) {
 }
 BENCHMARK(alone_tokens_only);
 
-// Other processes hold slots and sleep.
+// Other processes hold places and sleep.
 void among_processes(benchmark::State& state) {
   const Fixture fixture(options("among", true));
   std::vector<pid_t> others;
@@ -117,7 +117,7 @@ BENCHMARK(exhausted);
 void first_in_a_child(benchmark::State& state) {
   const Fixture fixture(options("first", true));
   for (auto _ : state) {
-    // Opening takes longer than the claim; a new ledger object is a process without a slot.
+    // Opening takes longer than the claim; a new ledger object is a process without a place.
     state.PauseTiming();
     auto ledger = std::move(*Ledger::open(options("first", true)));
     state.ResumeTiming();

@@ -40,7 +40,7 @@ Governed::Governed(const Options& options, const Spin& spin)
 Governed::~Governed() = default;
 
 std::atomic<std::uint32_t>& Governed::hungry_of(const Process& process) {
-  return shared_->records[slot_of(process.claim)].hungry;
+  return shared_->records[place_of(process.claim)].hungry;
 }
 
 int Governed::enter(int process, int wanted, double now_s, long long runnable) {

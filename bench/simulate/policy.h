@@ -60,7 +60,7 @@ class Governed : public Policy {
   void leave(int process) override;
   void ended(int process) override;
 
-  // Threads granted now; those of processes without a slot are not among them.
+  // Threads granted now; those of processes without a place are not among them.
   int granted() const { return granted_; }
   // Regions that got fewer than they wanted while some were free.
   long long held_back() const { return held_back_; }

@@ -249,8 +249,8 @@ std::optional<Error> want(Limits& limits, std::size_t first, std::size_t count, 
       }
       threads = pool.ceiling;
     }
-    int& slot = wanted[counted_by(pool).id];
-    slot = slot == 0 ? threads : std::min(slot, threads);
+    int& tightest = wanted[counted_by(pool).id];
+    tightest = tightest == 0 ? threads : std::min(tightest, threads);
   }
   limits.outcomes = std::move(outcomes);
   limits.wanted = std::move(wanted);

@@ -1,13 +1,13 @@
 /* A model of src/govern/ledger/ledger_protocol.h, checked by tests/govern/run_spin.sh.
  *
- * P processes claim a slot, take tokens and give them back, ROUNDS times each. Any of them may be
+ * P processes claim a place, take tokens and give them back, ROUNDS times each. Any of them may be
  * killed (and, the same to the ledger, replaced by exec) before any access to shared memory. A
- * killed one comes back once as another process, so that slots are used again while a reaper that
+ * killed one comes back once as another process, so that places are used again while a reaper that
  * stalled still means their former owner. STOPS of them are stopped before an access, and go on at
  * any later time. REAPERS processes reap at any time, stall anywhere, or never go on. Each access to a word is one step, as in the code; memory is sequentially
  * consistent, as the code asks of it.
  *
- * Left out: the clock, recent callers, the count of used slots (a sum reads all slots here).
+ * Left out: the clock, recent callers, the count of used places (a sum reads all places here).
  *
  * Who holds what is kept in `held`, which the processes under test never read: the grants that
  * regions run with, as against what the words say. Who was ever stopped is left out: a reaper may
@@ -32,13 +32,13 @@
 #ifndef STOPS
 #define STOPS 0
 #endif
-#define SLOTS P
+#define PLACES P
 #define IDS (P + DEATHS + 1)
 #define NOBODY 0
 
 /* A word: both halves are read and swapped together. */
-byte owner[SLOTS];
-byte token[SLOTS];
+byte owner[PLACES];
+byte token[PLACES];
 
 bool dead[IDS];
 bool stopped[IDS];
@@ -61,14 +61,14 @@ byte next_id = P + 1;
   fi
 
 /* add(): never below zero. */
-#define RETURN(less) token[slot] = (token[slot] >= (less) -> token[slot] - (less) : 0)
+#define RETURN(less) token[place] = (token[place] >= (less) -> token[place] - (less) : 0)
 
 /* total(): one load a step. */
 inline look() {
   sum = 0; k = 0;
   do
-  :: atomic { k < SLOTS -> MAY_DIE; sum = sum + token[k]; k++ }
-  :: atomic { k == SLOTS -> k = 0; break }
+  :: atomic { k < PLACES -> MAY_DIE; sum = sum + token[k]; k++ }
+  :: atomic { k == PLACES -> k = 0; break }
   od
 }
 
@@ -85,20 +85,20 @@ inline check_budget() {
 }
 
 proctype Process(byte me) {
-  byte slot, grant, k, round, sum, ones;
+  byte place, grant, k, round, sum, ones;
 
 born:
-  slot = 0;
+  place = 0;
   do
   :: atomic {
-       slot < SLOTS ->
+       place < PLACES ->
        MAY_DIE;
        if
-       :: owner[slot] == NOBODY -> owner[slot] = me; token[slot] = 0; break
-       :: else -> slot++
+       :: owner[place] == NOBODY -> owner[place] = me; token[place] = 0; break
+       :: else -> place++
        fi
      }
-  :: atomic { slot == SLOTS -> slot = 0; goto ended }
+  :: atomic { place == PLACES -> place = 0; goto ended }
   od;
 
   do
@@ -114,8 +114,8 @@ born:
        :: grant > 1 -> grant--
        :: true
        fi;
-       assert(owner[slot] == me);
-       token[slot] = token[slot] + grant
+       assert(owner[place] == me);
+       token[place] = token[place] + grant
      }
      do
      :: grant == 1 -> break
@@ -126,7 +126,7 @@ born:
         :: atomic {
              sum > BUDGET ->
              MAY_DIE;
-             assert(owner[slot] == me);
+             assert(owner[place] == me);
              sum = sum - BUDGET;
              sum = (sum >= grant -> 1 : grant - sum);
              sum = (sum > grant / 2 -> sum : grant / 2);
@@ -141,7 +141,7 @@ born:
      atomic { MAY_DIE; held[me] = 0 }
      atomic {
        MAY_DIE;
-       assert(owner[slot] == me && (token[slot] >= grant || was_stopped[me]));
+       assert(owner[place] == me && (token[place] >= grant || was_stopped[me]));
        RETURN(grant);
        grant = 0;
        round++
@@ -150,8 +150,8 @@ born:
   /* give_up() */
   atomic {
     MAY_DIE;
-    assert(owner[slot] == me && token[slot] == 0);
-    owner[slot] = NOBODY
+    assert(owner[place] == me && token[place] == 0);
+    owner[place] = NOBODY
   }
   goto ended;
 
@@ -170,37 +170,37 @@ ended:
 /* reap(): a look at a word, a look at its owner, one swap. Between any two of them anything may
  * happen, and the reaper itself may go on no more. */
 proctype Reaper() {
-  byte slot, seen_owner, seen_token;
+  byte place, seen_owner, seen_token;
   do
   :: atomic {
-       slot = 0;
+       place = 0;
        do
-       :: slot < SLOTS - 1 -> slot++
+       :: place < PLACES - 1 -> place++
        :: break
        od;
-       owner[slot] != NOBODY ->
-       seen_owner = owner[slot]; seen_token = token[slot]
+       owner[place] != NOBODY ->
+       seen_owner = owner[place]; seen_token = token[place]
      }
      if
      :: dead[seen_owner] ->
         atomic {
           if
-          :: owner[slot] == seen_owner && token[slot] == seen_token ->
-             owner[slot] = NOBODY; token[slot] = 0
+          :: owner[place] == seen_owner && token[place] == seen_token ->
+             owner[place] = NOBODY; token[place] = 0
           :: else
           fi;
-          slot = 0; seen_owner = 0; seen_token = 0
+          place = 0; seen_owner = 0; seen_token = 0
         }
      :: stopped[seen_owner] ->
         atomic {
           if
-          :: owner[slot] == seen_owner && token[slot] == seen_token -> token[slot] = 0
+          :: owner[place] == seen_owner && token[place] == seen_token -> token[place] = 0
           :: else
           fi;
-          slot = 0; seen_owner = 0; seen_token = 0
+          place = 0; seen_owner = 0; seen_token = 0
         }
      :: atomic {
-          !dead[seen_owner] && !stopped[seen_owner] -> slot = 0; seen_owner = 0; seen_token = 0
+          !dead[seen_owner] && !stopped[seen_owner] -> place = 0; seen_owner = 0; seen_token = 0
         }
      fi
   :: running == 0 -> break
@@ -242,7 +242,7 @@ init {
   }
   running == 0;
   atomic {
-    for (i : 0 .. SLOTS - 1) {
+    for (i : 0 .. PLACES - 1) {
       assert(owner[i] == NOBODY || dead[owner[i]]);
       assert(owner[i] != NOBODY || token[i] == 0)
     }

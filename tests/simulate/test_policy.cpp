@@ -19,7 +19,7 @@ using simulate::Governed;
 
 namespace {
 
-constexpr int kSlotsForAll = static_cast<int>(govern::kSlots);
+constexpr int kPlacesForAll = static_cast<int>(govern::kPlaces);
 
 Governed::Options rule(int budget, int processes, bool policies) {
   Governed::Options made;
@@ -146,7 +146,7 @@ TEST_CASE("no region gets one thread while others would be free, nor all togethe
     CAPTURE(seed);
     Crowd crowd(seed);
     const int budget = some_budget(crowd);
-    const int processes = 1 + crowd.below(seed % 3 == 0 ? kSlotsForAll : 20);
+    const int processes = 1 + crowd.below(seed % 3 == 0 ? kPlacesForAll : 20);
     const bool policies = seed % 2 == 0;
     Governed::Options options = rule(budget, processes, policies);
     options.sees_neighbours = false;
@@ -180,7 +180,7 @@ TEST_CASE("a lone region has the whole budget, whatever went on 50 ms before") {
     CAPTURE(seed);
     Crowd crowd(seed);
     const int budget = some_budget(crowd);
-    const int processes = 1 + crowd.below(seed % 3 == 0 ? kSlotsForAll : 20);
+    const int processes = 1 + crowd.below(seed % 3 == 0 ? kPlacesForAll : 20);
     Governed governed(rule(budget, processes, true), {});
     double now = 0;
     for (int round = 0; round < 60; ++round) {
@@ -207,14 +207,14 @@ TEST_CASE("a lone region has the whole budget, whatever went on 50 ms before") {
   CHECK(lone == 3600);
 }
 
-TEST_CASE("who finds no slot has one thread a region, and a slot once somebody has ended") {
-  const int processes = kSlotsForAll + 1;
+TEST_CASE("who finds no place has one thread a region, and a place once somebody has ended") {
+  const int processes = kPlacesForAll + 1;
   Governed governed(rule(1024, processes, false), {});
-  for (int i = 0; i < kSlotsForAll; ++i) {
+  for (int i = 0; i < kPlacesForAll; ++i) {
     CHECK(governed.enter(i, 2, 0, 1) == 2);
     governed.leave(i);
   }
-  const int late = kSlotsForAll;
+  const int late = kPlacesForAll;
   CHECK(governed.enter(late, 1024, 0.1, 1) == 1);
   governed.leave(late);
   CHECK(governed.granted() == 0);

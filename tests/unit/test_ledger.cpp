@@ -1,4 +1,4 @@
-// The ledger within one process: grants, slots, forks, the policy, what people see.
+// The ledger within one process: grants, places, forks, the policy, what people see.
 #include <doctest/doctest.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -104,7 +104,7 @@ TEST_CASE("ledgers of different keys know nothing of each other") {
   CHECK(other->acquire(4).threads == 4);
 }
 
-TEST_CASE("two ledger objects of one process hold a slot each") {
+TEST_CASE("two ledger objects of one process hold a place each") {
   const LedgerFolder folder;
   auto one = folder.open(4);
   auto other = folder.open(4);
@@ -115,7 +115,7 @@ TEST_CASE("two ledger objects of one process hold a slot each") {
   (void)grant;
 }
 
-TEST_CASE("the child of a fork has a slot of its own and cannot return its parent's grants") {
+TEST_CASE("the child of a fork has a place of its own and cannot return its parent's grants") {
   const LedgerFolder folder;
   auto ledger = folder.open(4);
   const Grant parents = ledger->acquire(3);
@@ -415,10 +415,10 @@ TEST_CASE("who is inside with less than it wanted is a caller, however long ago 
   one->release(again);
 }
 
-TEST_CASE("when every slot is taken a region still gets one thread") {
+TEST_CASE("when every place is taken a region still gets one thread") {
   const LedgerFolder folder;
   std::vector<std::unique_ptr<Ledger>> all;
-  for (std::uint32_t i = 0; i < kSlots; ++i) {
+  for (std::uint32_t i = 0; i < kPlaces; ++i) {
     all.push_back(folder.open(1000));
     all.back()->release(all.back()->acquire(1));
   }

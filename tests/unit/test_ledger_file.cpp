@@ -260,7 +260,7 @@ TEST_CASE("processes that make the file at once share one") {
     }
     const auto ledgers = read_ledgers(folder.path());
     REQUIRE(ledgers.size() == 1);
-    // Each found the others' file: their slots are there, but for those reaped since.
+    // Each found the others' file: their places are there, but for those reaped since.
     CHECK(std::distance(std::filesystem::directory_iterator(folder.path()), {}) == 1);
   }
 }

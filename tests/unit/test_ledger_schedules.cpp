@@ -236,7 +236,7 @@ void two_regions_or_reaper(Schedule& run, Table& table, int process) {
   }
 }
 
-// Before the run, somebody died with tokens; of two reapers one goes on and uses the freed slot.
+// Before the run, somebody died with tokens; of two reapers one goes on and uses the freed place.
 void region_after_reaping(Schedule& run, Table& table, int process) {
   constexpr int kStranger = 90;
   if (process == kBefore) {
@@ -247,7 +247,7 @@ void region_after_reaping(Schedule& run, Table& table, int process) {
   if (process > 0) region(run, table, process);
 }
 
-// Before the run, slot 0 is process 0's and slot 1 was used and left: a reaper is about to find
+// Before the run, place 0 is process 0's and place 1 was used and left: a reaper is about to find
 // that sums need not read it, when process 1 claims it.
 void region_while_trimming(Schedule& run, Table& table, int process) {
   static Claim first;
@@ -313,13 +313,13 @@ TEST_CASE("a reaper that stalls, a stop and a death at any step") {
   CHECK(runs > 1000);
 }
 
-TEST_CASE("a reaper that stalls while the slot it means is used again") {
+TEST_CASE("a reaper that stalls while the place it means is used again") {
   const int runs = explore({.processes = 3, .budget = 4, .preemptions = 2}, region_after_reaping);
   MESSAGE(runs << " schedules");
   CHECK(runs > 1000);
 }
 
-TEST_CASE("a slot claimed while sums are about to skip it") {
+TEST_CASE("a place claimed while sums are about to skip it") {
   const int runs = explore({.processes = 3, .budget = 4, .preemptions = 2}, region_while_trimming);
   MESSAGE(runs << " schedules");
   CHECK(runs > 500);

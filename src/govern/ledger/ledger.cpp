@@ -90,8 +90,8 @@ Grant Ledger::acquire(int wanted, int most, bool again) noexcept {
 void Ledger::release(const Grant& grant) noexcept {
   if (grant.claim == 0 || !memory_.at || grant.claim != local_.get()) return;
   if (grant.hungry) {
-    memory_.at->records[slot_of(grant.claim) % kSlots].hungry.fetch_sub(1,
-                                                                        std::memory_order_relaxed);
+    memory_.at->records[place_of(grant.claim) % kPlaces].hungry.fetch_sub(
+        1, std::memory_order_relaxed);
   }
   protocol(*memory_.at).give_back(grant.claim, grant.threads);
 }
@@ -113,8 +113,8 @@ Claim Ledger::claim_anew(std::uint64_t now) noexcept {
     local_.retry_at_ms().store(now + kClaimAgainMs, std::memory_order_relaxed);
     return 0;
   }
-  // Before any thread of ours can know the slot: what they note must stay.
-  Record& record = memory_.at->records[slot_of(got) % kSlots];
+  // Before any thread of ours can know the place: what they note must stay.
+  Record& record = memory_.at->records[place_of(got) % kPlaces];
   record.since_ms.store(now, std::memory_order_relaxed);
   record.regions.store(0, std::memory_order_relaxed);
   record.shortened.store(0, std::memory_order_relaxed);
@@ -129,7 +129,7 @@ Claim Ledger::claim_anew(std::uint64_t now) noexcept {
 }
 
 void Ledger::note(Claim held, int wanted, const Grant& grant) noexcept {
-  Record& record = memory_.at->records[slot_of(held) % kSlots];
+  Record& record = memory_.at->records[place_of(held) % kPlaces];
   record.regions.fetch_add(1, std::memory_order_relaxed);
   if (grant.hungry) record.hungry.fetch_add(1, std::memory_order_relaxed);
   if (grant.threads == wanted) return;

@@ -58,7 +58,7 @@ constexpr Word owner(Word word) { return word & ~kTokenMask; }
 // are. 0: none.
 using Claim = std::uint64_t;
 
-inline constexpr std::uint32_t kSlots = 512;
+inline constexpr std::uint32_t kPlaces = 512;
 inline constexpr int kMaxBudget = 32768;
 
 // Written before the file has a name, then constant.
@@ -72,7 +72,7 @@ struct Header {
   std::uint64_t checksum;       // of everything above
 };
 
-// What `corewise top` shows, and hints for grants. Only the slot's owner writes.
+// What `corewise top` shows, and hints for grants. Only the place's owner writes.
 struct alignas(64) Record {
   std::atomic<std::uint64_t> since_ms;   // CLOCK_MONOTONIC at the claim
   std::atomic<std::uint64_t> regions;    // grants made
@@ -86,12 +86,12 @@ struct Shared {
   alignas(64) std::atomic<std::uint32_t> budget;
   std::atomic<std::uint32_t> reap_cursor;
   std::atomic<std::uint64_t> reap_due_ms;
-  // Claims made (high half) and how many slots a sum must read (low half). The former lets the
+  // Claims made (high half) and how many places a sum must read (low half). The former lets the
   // latter shrink: a claim between the look and the swap makes the swap fail.
   std::atomic<std::uint64_t> used;
   RecentCallers recent;
-  alignas(64) std::array<std::atomic<Word>, kSlots> words;
-  std::array<Record, kSlots> records;
+  alignas(64) std::array<std::atomic<Word>, kPlaces> words;
+  std::array<Record, kPlaces> records;
 };
 
 // What stands there may be anything: within 1 and kMaxBudget.
@@ -107,7 +107,7 @@ static_assert(std::atomic<Word>::is_always_lock_free, "a lock in shared memory o
 static_assert(std::atomic<std::uint32_t>::is_always_lock_free);
 static_assert(sizeof(std::atomic<Word>) == 8 && sizeof(Header) == 256);
 static_assert(offsetof(Shared, budget) == 256 && offsetof(Shared, recent) == 320 &&
-                  offsetof(Shared, words) == 384 && sizeof(Shared) == 384 + kSlots * 72,
+                  offsetof(Shared, words) == 384 && sizeof(Shared) == 384 + kPlaces * 72,
               "another layout is another kVersion");
 
 }  // namespace corewise::govern

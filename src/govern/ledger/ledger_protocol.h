@@ -1,4 +1,4 @@
-// The ledger's protocol over shared words, apart from the system: how a process claims a slot,
+// The ledger's protocol over shared words, apart from the system: how a process claims a place,
 // takes and gives back tokens, and how the dead are reaped. docs/ledger.md says why it is right,
 // tests/govern/ledger.pml is its model, and tests run this very code under a scheduler of their
 // own: World tells time and death, and is told before every access to a word.
@@ -19,10 +19,10 @@
 
 namespace corewise::govern {
 
-// A process that found no slot asks again after so long, and gets one thread a region until then.
+// A process that found no place asks again after so long, and gets one thread a region until then.
 inline constexpr std::uint64_t kClaimAgainMs = 1000;
 
-constexpr std::uint32_t slot_of(Claim claim) {
+constexpr std::uint32_t place_of(Claim claim) {
   return static_cast<std::uint32_t>(claim & kTokenMask);
 }
 
@@ -32,7 +32,7 @@ class Protocol {
  public:
   Protocol(Shared& shared, World& world) : shared_(shared), world_(world) {}
 
-  // A slot for `self`; 0 if all are taken. What an earlier run of this pid left is freed.
+  // A place for `self`; 0 if all are taken. What an earlier run of this pid left is freed.
   Claim claim(Word self) noexcept {
     const bool may_reap = elected();
     if (may_reap) reap(Depth::kQuick);
@@ -41,11 +41,11 @@ class Protocol {
     return claim_free(self);
   }
 
-  bool holds(Claim claim) const noexcept { return owner(load(slot_of(claim))) == owner(claim); }
+  bool holds(Claim claim) const noexcept { return owner(load(place_of(claim))) == owner(claim); }
 
   void give_up(Claim claim) noexcept {
-    Word word = load(slot_of(claim));
-    while (owner(word) == owner(claim) && !swap(slot_of(claim), word, 0)) {
+    Word word = load(place_of(claim));
+    while (owner(word) == owner(claim) && !swap(place_of(claim), word, 0)) {
     }
   }
 
@@ -76,7 +76,7 @@ class Protocol {
   int total() const noexcept {
     int sum = 0;
     const std::uint32_t count = used_count(shared_.used.load());
-    for (std::uint32_t slot = 0; slot < count; ++slot) sum += tokens(load(slot));
+    for (std::uint32_t place = 0; place < count; ++place) sum += tokens(load(place));
     return sum;
   }
 
@@ -85,10 +85,10 @@ class Protocol {
   int hungry() const noexcept {
     int sum = 0;
     const std::uint32_t count = used_count(shared_.used.load());
-    for (std::uint32_t slot = 0; slot < count; ++slot) {
-      const int held = tokens(load(slot));
+    for (std::uint32_t place = 0; place < count; ++place) {
+      const int held = tokens(load(place));
       if (held == 0) continue;
-      const std::uint32_t said = shared_.records[slot].hungry.load(std::memory_order_relaxed);
+      const std::uint32_t said = shared_.records[place].hungry.load(std::memory_order_relaxed);
       sum += static_cast<int>(std::min(said, static_cast<std::uint32_t>(held)));
     }
     return sum;
@@ -98,7 +98,7 @@ class Protocol {
 
   enum class Depth { kQuick, kThorough };
 
-  // Frees the slots of the dead, and the tokens of the stopped. Asking whether a pid exists is
+  // Frees the places of the dead, and the tokens of the stopped. Asking whether a pid exists is
   // cheap; whether it is still the same program run is not, so a quick pass asks that of a few
   // token holders, in turn.
   void reap(Depth depth) noexcept {
@@ -106,17 +106,17 @@ class Protocol {
     const std::uint32_t first = shared_.reap_cursor.load(std::memory_order_relaxed);
     int close_looks = 0;
     for (std::uint32_t i = 0; i < count; ++i) {
-      const std::uint32_t slot = (first % count + i) % count;
-      Word word = load(slot);
+      const std::uint32_t place = (first % count + i) % count;
+      Word word = load(place);
       if (word == 0) continue;
       bool closely = depth == Depth::kThorough;
       if (!closely && tokens(word) > 0 && close_looks < kCloseLooks) {
         closely = true;
-        if (++close_looks == kCloseLooks) shared_.reap_cursor.store(slot + 1);
+        if (++close_looks == kCloseLooks) shared_.reap_cursor.store(place + 1);
       }
       const Life life = world_.life(word, closely);
-      if (life == Life::gone) swap(slot, word, 0);
-      if (life == Life::stopped && tokens(word) > 0) swap(slot, word, owner(word));
+      if (life == Life::gone) swap(place, word, 0);
+      if (life == Life::stopped && tokens(word) > 0) swap(place, word, owner(word));
     }
     trim();
   }
@@ -126,28 +126,28 @@ class Protocol {
   static constexpr int kCloseLooks = 4;
 
   static std::uint32_t used_count(std::uint64_t used) {
-    return std::min(static_cast<std::uint32_t>(used), kSlots);
+    return std::min(static_cast<std::uint32_t>(used), kPlaces);
   }
 
-  Word load(std::uint32_t slot) const noexcept {
+  Word load(std::uint32_t place) const noexcept {
     world_.step();
-    return shared_.words[slot % kSlots].load();
+    return shared_.words[place % kPlaces].load();
   }
 
-  bool swap(std::uint32_t slot, Word& expected, Word desired) noexcept {
+  bool swap(std::uint32_t place, Word& expected, Word desired) noexcept {
     world_.step();
-    return shared_.words[slot % kSlots].compare_exchange_strong(expected, desired);
+    return shared_.words[place % kPlaces].compare_exchange_strong(expected, desired);
   }
 
   // Adds to the tokens of a claim that still holds; never below zero nor into its neighbour bits.
   bool add(Claim claim, int change) noexcept {
-    const std::uint32_t slot = slot_of(claim);
-    Word word = load(slot);
+    const std::uint32_t place = place_of(claim);
+    Word word = load(place);
     while (owner(word) == owner(claim)) {
       const int sum = tokens(word) + change;
       if (sum > static_cast<int>(kTokenMask)) return false;
       const Word next = owner(word) | static_cast<Word>(std::max(0, sum));
-      if (swap(slot, word, next)) return true;
+      if (swap(place, word, next)) return true;
     }
     return false;
   }
@@ -155,24 +155,24 @@ class Protocol {
   Claim claim_free(Word self) noexcept {
     Claim got = 0;
     const std::uint32_t count = used_count(shared_.used.load());
-    for (std::uint32_t slot = 0; slot < kSlots && (!got || slot < count); ++slot) {
-      Word word = load(slot);
+    for (std::uint32_t place = 0; place < kPlaces && (!got || place < count); ++place) {
+      Word word = load(place);
       const bool earlier_run =
           identity(word).pid == identity(self).pid && contradict(identity(word), identity(self));
-      if (earlier_run && swap(slot, word, 0)) word = 0;
-      if (!got && word == 0 && swap(slot, word, self)) got = self | slot;
+      if (earlier_run && swap(place, word, 0)) word = 0;
+      if (!got && word == 0 && swap(place, word, self)) got = self | place;
     }
-    if (got) cover(slot_of(got));
+    if (got) cover(place_of(got));
     return got;
   }
 
-  // Makes sums read this slot. Before its owner takes a token, so that none is ever overlooked.
-  void cover(std::uint32_t slot) noexcept {
+  // Makes sums read this place. Before its owner takes a token, so that none is ever overlooked.
+  void cover(std::uint32_t place) noexcept {
     std::uint64_t used = shared_.used.load();
     std::uint64_t next = 0;
     do {
       const std::uint64_t claims = (used >> 32) + 1;
-      next = claims << 32 | std::max(used_count(used), slot + 1);
+      next = claims << 32 | std::max(used_count(used), place + 1);
       world_.step();
     } while (!shared_.used.compare_exchange_weak(used, next));
   }

@@ -14,10 +14,10 @@ LedgerSnapshot read_ledger(const Shared& shared, const RecentCallersPolicy& rece
   snapshot.budget = budget_in(shared);
   const std::uint64_t epoch = now_ms() / std::max(1U, recent.epoch_ms) + 1;
   snapshot.recent_callers = std::max(shared.recent.at(epoch), shared.recent.at(epoch - 1));
-  for (std::size_t slot = 0; slot < kSlots; ++slot) {
-    const Word word = shared.words[slot].load();
+  for (std::size_t place = 0; place < kPlaces; ++place) {
+    const Word word = shared.words[place].load();
     if (word == 0) continue;
-    const Record& record = shared.records[slot];
+    const Record& record = shared.records[place];
     snapshot.entries.push_back({.pid = identity(word).pid,
                                 .tokens = tokens(word),
                                 .since_ms = record.since_ms.load(std::memory_order_relaxed),

@@ -1,5 +1,5 @@
-// Which slot this process holds in one ledger. Forgotten in the child of a fork without any
-// handler: the kernel hands the child this page empty, so that the child claims a slot of its own
+// Which place this process holds in one ledger. Forgotten in the child of a fork without any
+// handler: the kernel hands the child this page empty, so that the child claims a place of its own
 // and grants inherited from the parent mean nothing in it. Kernels before 4.14 do not; there the
 // process id is compared each time.
 #pragma once
@@ -30,7 +30,7 @@ class LocalClaim {
     return cell_->claim.compare_exchange_strong(expected, desired);
   }
 
-  // When a process without a slot should ask again; 0 in every new child.
+  // When a process without a place should ask again; 0 in every new child.
   std::atomic<std::uint64_t>& retry_at_ms() noexcept { return cell_->retry_at_ms; }
 
  private:

@@ -188,8 +188,8 @@ bool add_slab(Shelf& shelf, std::uint32_t count) {
 
 template <class Visit>
 void each_slab(Visit visit) {
-  for (const std::atomic<Slab*>& slot : slabs) {
-    Slab* slab = slot.load(std::memory_order_acquire);
+  for (const std::atomic<Slab*>& each : slabs) {
+    Slab* slab = each.load(std::memory_order_acquire);
     if (slab == nullptr) return;
     visit(*slab);
   }

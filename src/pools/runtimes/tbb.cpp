@@ -55,9 +55,9 @@ std::uintptr_t default_value_of(std::uintptr_t active) {
   for (std::size_t i = 0; i < 60; ++i) {
     const bool jumps = code[i] == 0xff && code[i + 1] == 0x60;  // jmp *offset(%rax)
     const bool loads = code[i] == 0x48 && code[i + 1] == 0x8b && code[i + 2] == 0x40;
-    const std::size_t slot = code[i + (jumps ? 2 : 3)] / sizeof(void*);
-    if ((!jumps && !loads) || slot < kBefore) continue;
-    return pointer_at(functions_of(controls) + (slot - kBefore) * sizeof(void*));
+    const std::size_t entry = code[i + (jumps ? 2 : 3)] / sizeof(void*);
+    if ((!jumps && !loads) || entry < kBefore) continue;
+    return pointer_at(functions_of(controls) + (entry - kBefore) * sizeof(void*));
   }
 #endif
   return 0;
