@@ -25,7 +25,7 @@ using Scope = cw_scope;
 inline constexpr std::array<const char*, 5> kApiNames = {"openmp", "blas", "tbb", "arrow", "numba"};
 
 // Where a runtime was recognised: the addresses of the functions that prove and control it.
-// What slot i means is the runtime's own business (each file in runtimes/ names its slots).
+// Which function stands where is the runtime's own business (each file in runtimes/ names them).
 struct Proof {
   std::array<std::uintptr_t, 13> at{};
   std::string affix_prefix;  // "scipy_" of scipy_openblas_set_num_threads64_
@@ -76,8 +76,8 @@ struct Pool {
   const char* shown_detail() const;
 
   template <class Function>
-  Function* call(std::size_t slot) const {
-    return reinterpret_cast<Function*>(proof.at[slot]);
+  Function* call(std::size_t function) const {
+    return reinterpret_cast<Function*>(proof.at[function]);
   }
 };
 

@@ -91,7 +91,6 @@ SAME_TYPE = {
     "Entry": 2,
     "Held": 3,
     "Hold": 2,
-    "Slot": 10,
     "State": 5,
 }
 

@@ -7,7 +7,7 @@
 namespace corewise {
 namespace {
 
-enum Slot : std::size_t { kGet, kSet, kPool };
+enum ArrowFunction : std::size_t { kGet, kSet, kPool };
 
 constexpr const char* kPrefixes[] = {"libarrow"};
 

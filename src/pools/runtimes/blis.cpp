@@ -16,7 +16,7 @@ namespace {
 
 using Dim = std::int64_t;
 
-enum Slot : std::size_t {
+enum BlisFunction : std::size_t {
   kGet,
   kInit,
   kSet,
@@ -52,8 +52,8 @@ bool prove(const SymbolLookup& symbols, Proof& proof) {
   return proof.at[kGet] != 0 && proof.at[kSet] != 0 && proof.at[kVersion] != 0;
 }
 
-bool enabled(const Pool& pool, Slot slot) {
-  return pool.proof.at[slot] != 0 && pool.call<Dim()>(slot)() != 0;
+bool enabled(const Pool& pool, BlisFunction function) {
+  return pool.proof.at[function] != 0 && pool.call<Dim()>(function)() != 0;
 }
 
 bool thread_local_count(const Pool& pool) {
@@ -68,8 +68,8 @@ bool thread_local_count(const Pool& pool) {
 // Threads that the ways of single loops come to; 1 if none are set.
 int ways(const Pool& pool) {
   Dim product = 1;
-  for (const Slot slot : {kJcWays, kIcWays, kJrWays, kIrWays}) {
-    if (pool.proof.at[slot] != 0) product *= std::max<Dim>(1, pool.call<Dim()>(slot)());
+  for (const BlisFunction function : {kJcWays, kIcWays, kJrWays, kIrWays}) {
+    if (pool.proof.at[function] != 0) product *= std::max<Dim>(1, pool.call<Dim()>(function)());
   }
   return static_cast<int>(std::min<Dim>(product, CW_MAX_THREADS));
 }

@@ -6,7 +6,7 @@
 namespace corewise {
 namespace {
 
-enum Slot : std::size_t { kGet, kSet, kVersion, kBackend };
+enum FlexiblasFunction : std::size_t { kGet, kSet, kVersion, kBackend };
 
 constexpr const char* kPrefixes[] = {"libflexiblas"};
 constexpr EnvVariable kEnvironment[] = {{"FLEXIBLAS_NUM_THREADS", CW_API_BLAS}};

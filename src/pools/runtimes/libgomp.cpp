@@ -12,7 +12,7 @@ namespace {
 constexpr const char* kPrefixes[] = {"libgomp"};
 
 // Beside those of every OpenMP runtime; since GCC 6.
-enum Slot : std::size_t { kPlaceCount = 8, kPlaceSize, kPlaceCpus, kCpus };
+enum LibgompFunction : std::size_t { kPlaceCount = 8, kPlaceSize, kPlaceCpus, kCpus };
 
 bool prove(const SymbolLookup& symbols, Proof& proof) {
   proof.at[kPlaceCount] = symbols.address("omp_get_num_places");
@@ -26,8 +26,8 @@ bool prove(const SymbolLookup& symbols, Proof& proof) {
 // All of it is settled by libgomp's constructor, which has run: the getters only read. Where there
 // are places, omp_get_num_procs() is how many CPUs its thread had then (config/linux/proc.c).
 std::optional<Places> places(const Pool& pool) {
-  for (const std::size_t slot : {kPlaceCount, kPlaceSize, kPlaceCpus, kCpus}) {
-    if (pool.proof.at[slot] == 0) return std::nullopt;
+  for (const std::size_t function : {kPlaceCount, kPlaceSize, kPlaceCpus, kCpus}) {
+    if (pool.proof.at[function] == 0) return std::nullopt;
   }
   Places found;
   const int count = pool.call<int()>(kPlaceCount)();

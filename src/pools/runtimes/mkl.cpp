@@ -19,7 +19,7 @@
 namespace corewise {
 namespace {
 
-enum Slot : std::size_t { kGet, kSetLocal, kVersion, kSetLayer, kDynamic, kCount };
+enum MklFunction : std::size_t { kGet, kSetLocal, kVersion, kSetLayer, kDynamic, kCount };
 
 constexpr const char* kPrefixes[] = {"libmkl_rt", "mkl_rt", "libmkl"};
 constexpr EnvVariable kEnvironment[] = {{"MKL_NUM_THREADS", CW_API_BLAS}};

@@ -6,7 +6,7 @@
 namespace corewise {
 namespace {
 
-enum Slot : std::size_t { kWorkqueue, kOmp, kTbbLayer };
+enum NumbaFunction : std::size_t { kWorkqueue, kOmp, kTbbLayer };
 
 constexpr const char* kPrefixes[] = {"workqueue", "omppool", "tbbpool"};
 constexpr EnvVariable kEnvironment[] = {{"NUMBA_NUM_THREADS", CW_API_NUMBA}};

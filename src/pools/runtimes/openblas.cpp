@@ -17,7 +17,7 @@
 namespace corewise {
 namespace {
 
-enum Slot : std::size_t { kGet, kSet, kConfig, kCorename, kParallel, kOmpGet, kOmpSet };
+enum OpenblasFunction : std::size_t { kGet, kSet, kConfig, kCorename, kParallel, kOmpGet, kOmpSet };
 
 constexpr const char* kPrefixes[] = {"libscipy_openblas", "libopenblas", "openblas"};
 constexpr EnvVariable kEnvironment[] = {{"OPENBLAS_NUM_THREADS", CW_API_BLAS}};
@@ -44,9 +44,9 @@ bool prove(const SymbolLookup& symbols, Proof& proof) {
   return false;
 }
 
-const char* ask(const Pool& pool, Slot slot) {
-  if (pool.proof.at[slot] == 0) return "";
-  const char* answer = pool.call<const char*()>(slot)();
+const char* ask(const Pool& pool, OpenblasFunction function) {
+  if (pool.proof.at[function] == 0) return "";
+  const char* answer = pool.call<const char*()>(function)();
   return answer != nullptr ? answer : "";
 }
 

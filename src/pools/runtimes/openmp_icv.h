@@ -9,7 +9,7 @@
 
 namespace corewise::openmp {
 
-enum Slot : std::size_t { kGet, kSet, kThreadLimit };
+enum OpenmpFunction : std::size_t { kGet, kSet, kThreadLimit };
 
 inline bool prove(const SymbolLookup& symbols, Proof& proof) {
   proof.at[kGet] = symbols.address("omp_get_max_threads");

@@ -13,7 +13,7 @@
 namespace corewise {
 namespace {
 
-enum Slot : std::size_t { kCreate, kDestroy, kActive, kVersion };
+enum TbbFunction : std::size_t { kCreate, kDestroy, kActive, kVersion };
 
 constexpr int kMaxAllowedParallelism = 0;
 constexpr const char* kPrefixes[] = {"libtbb"};
