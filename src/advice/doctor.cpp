@@ -452,8 +452,8 @@ void ledger_holders(const Patient& patient, Findings& out) {
       all.push_back(named(holder) + " " + n(holder.tokens));
       const std::string held = " holds " + n(holder.tokens) + " of the " +
                                plural(ledger.budget, "thread") + " of the ledger";
-      const bool frozen = holder.state == Holder::State::kFrozen;
-      if (frozen || holder.state == Holder::State::kStopped) {
+      const bool frozen = holder.state == HolderState::kFrozen;
+      if (frozen || holder.state == HolderState::kStopped) {
         out.push_back(
             {"ledger-stopped", Severity::kNote,
              named(holder) + held + ", and has been " + (frozen ? "frozen" : "stopped") +
@@ -465,7 +465,7 @@ void ledger_holders(const Patient& patient, Findings& out) {
              frozen ? "nothing; or thaw it: docker unpause, systemctl thaw, or 0 into its "
                       "cgroup.freeze"
                     : "nothing; or kill -CONT " + n(holder.pid) + " to let it go on"});
-      } else if (holder.state == Holder::State::kGone) {
+      } else if (holder.state == HolderState::kGone) {
         out.push_back(
             {"ledger-ended", Severity::kNote, named(holder) + held + ", and has ended",
              "it was killed amid a region. The next region that comes out short takes the "

@@ -54,12 +54,13 @@ struct PoolFacts {
   int spinning = 0;  // workers that ran though nobody was in a region or call; 0 also if not known
 };
 
+enum class HolderState { kRuns, kStopped, kFrozen, kGone };
+
 // A process in a ledger (govern/ledger/ledger_holders.h).
 struct Holder {
-  enum class State { kRuns, kStopped, kFrozen, kGone };
   int pid = 0;
   int tokens = 0;
-  State state = State::kRuns;
+  HolderState state = HolderState::kRuns;
   std::string program;
   std::optional<double> idle_s;  // since a thread of it was last on a CPU; none: not known
 };

@@ -216,7 +216,7 @@ Result<Budget> compute_budget(const os::Machine& machine, std::optional<double> 
 bool budget_changed(const Budget& budget, const os::Machine& machine) {
   return std::any_of(budget.watched.begin(), budget.watched.end(), [&](const Watched& watched) {
     os::FileText now = machine.read(watched.path);
-    if (!watched.line.empty() && now.state == os::FileText::State::kRead) {
+    if (!watched.line.empty() && now.access == os::FileText::Access::kRead) {
       now.text = std::string(line_starting(now.text, watched.line));
     }
     return now != watched.seen;

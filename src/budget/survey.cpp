@@ -7,7 +7,7 @@
 
 namespace corewise {
 
-using State = os::FileText::State;
+using Access = os::FileText::Access;
 
 std::string_view line_starting(std::string_view text, std::string_view start) {
   while (!text.empty()) {
@@ -18,10 +18,10 @@ std::string_view line_starting(std::string_view text, std::string_view start) {
 }
 
 std::optional<std::string> Survey::text_of(const std::string& path, os::FileText read) {
-  if (read.state == State::kUnreadable) {
+  if (read.access == Access::kUnreadable) {
     finding(path + " cannot be read (" + read.text + "); what it may constrain is not counted.");
   }
-  if (read.state != State::kRead) return std::nullopt;
+  if (read.access != Access::kRead) return std::nullopt;
   return std::move(read.text);
 }
 
@@ -32,7 +32,7 @@ std::optional<std::string> Survey::file(const std::string& path) {
 std::optional<std::string> Survey::watch(const std::string& path, const char* line) {
   os::FileText read = machine_.read(path);
   Watched watched{path, line, read};
-  if (!watched.line.empty() && read.state == State::kRead) {
+  if (!watched.line.empty() && read.access == Access::kRead) {
     watched.seen.text = line_starting(read.text, watched.line);
   }
   budget_.watched.push_back(std::move(watched));

@@ -36,7 +36,7 @@ namespace {
 // A program loads hundreds of libraries in its first second, and a budget is seven files.
 constexpr std::uint64_t kBudgetMs = 250;
 
-struct State {
+struct Governor {
   int users = 0;
   GovernOptions options;
   Budget found;
@@ -53,8 +53,8 @@ struct State {
 };
 
 // Never destroyed: other threads may use it while the process exits.
-State& state() {
-  static auto* made = new State;
+Governor& governor() {
+  static auto* made = new Governor;
   return *made;
 }
 
@@ -81,21 +81,21 @@ void take_nothing_back(void*, const Grant&) noexcept {}
 constexpr Grants kUnbounded = {grant_all, take_nothing_back, nullptr};
 
 // Once, however often it is met.
-void say(State& s, std::string finding) {
-  if (finding.empty() || std::ranges::find(s.findings, finding) != s.findings.end()) return;
-  s.findings.push_back(std::move(finding));
+void say(Governor& g, std::string finding) {
+  if (finding.empty() || std::ranges::find(g.findings, finding) != g.findings.end()) return;
+  g.findings.push_back(std::move(finding));
 }
 
 // What report_json() says but for the counts. The list of findings is left open.
-void write_fields(Json& json, const State& s) {
-  json.field("budget", s.budget);
+void write_fields(Json& json, const Governor& g) {
+  json.field("budget", g.budget);
   json.key("ledger").open('{');
-  json.field("shared", s.granter != nullptr && s.granter->ledger().shared());
-  json.field("path", s.granter != nullptr ? s.granter->ledger().path() : std::string());
-  json.field("key", s.granter != nullptr ? s.granter->key() : std::string());
+  json.field("shared", g.granter != nullptr && g.granter->ledger().shared());
+  json.field("path", g.granter != nullptr ? g.granter->ledger().path() : std::string());
+  json.field("key", g.granter != nullptr ? g.granter->key() : std::string());
   json.close('}');
   json.key("pools").open('[');
-  for (const Held& held : s.hold.pools()) {
+  for (const Held& held : g.hold.pools()) {
     const Pool& pool = pool_at(held.pool);
     json.open('{').field("id", static_cast<std::uint64_t>(held.pool));
     json.field("runtime", pool.runtime->name).field("path", pool.path).field("how", held.how);
@@ -107,85 +107,85 @@ void write_fields(Json& json, const State& s) {
     json.array("names", bending.names).close('}');
   }
   json.close(']').array("unmatched_bends", unmatched_bends());
-  json.array("region_modules", s.hold.region_modules()).key("findings").open('[');
-  for (const std::string& finding : s.findings) json.value(finding);
+  json.array("region_modules", g.hold.region_modules()).key("findings").open('[');
+  for (const std::string& finding : g.findings) json.value(finding);
 }
 
-void tell(State& s) {
-  if (s.resident == nullptr) return;
+void tell(Governor& g) {
+  if (g.resident == nullptr) return;
   Json json;
-  write_fields(json, s);
+  write_fields(json, g);
   json.close(']');
-  if (json.text() == s.told) return;
-  s.told = json.text();
-  s.resident->told(s.told);
+  if (json.text() == g.told) return;
+  g.told = json.text();
+  g.resident->told(g.told);
 }
 
-void hook_pass(State& s) {
+void hook_pass(Governor& g) {
   const OneLook look;
   synchronise();
-  for (; s.pools_seen < pool_count(); ++s.pools_seen) s.hold.add(pool_at(s.pools_seen));
+  for (; g.pools_seen < pool_count(); ++g.pools_seen) g.hold.add(pool_at(g.pools_seen));
   find_bending();
-  for (std::string& left : s.hold.rewrite_slots()) say(s, std::move(left));
-  for (std::string& left : idle_pools::install().left) say(s, std::move(left));
-  s.hold.cap_teams();
-  s.hold.obey();
+  for (std::string& left : g.hold.rewrite_slots()) say(g, std::move(left));
+  for (std::string& left : idle_pools::install().left) say(g, std::move(left));
+  g.hold.cap_teams();
+  g.hold.obey();
 }
 
-void hook_what_is_loaded(State& s) {
+void hook_what_is_loaded(Governor& g) {
   // Whoever loads something meanwhile finds our lock taken, and goes on without a look of his own.
   constexpr int kPasses = 3;
   for (int pass = 0; pass < kPasses; ++pass) {
     const os::Generation before = os::generation();
-    hook_pass(s);
+    hook_pass(g);
     if (os::generation() == before) break;
   }
-  tell(s);
+  tell(g);
   postmortem::look();
 }
 
 Error refuse_budget(std::string why) { return {CW_BAD_COUNT, std::move(why)}; }
 
 // A program may go back and forth between two masks: each ledger is opened once.
-Result<Granter*> granter_of(State& s, const std::string& key, int budget) {
-  const auto known = std::ranges::find(s.granters, key, &Granter::key);
-  if (known != s.granters.end()) return *known;
+Result<Granter*> granter_of(Governor& g, const std::string& key, int budget) {
+  const auto known = std::ranges::find(g.granters, key, &Granter::key);
+  if (known != g.granters.end()) return *known;
   auto granter = Granter::open(key, budget);
-  if (granter) s.granters.push_back(*granter);
+  if (granter) g.granters.push_back(*granter);
   return granter;
 }
 
-std::optional<Error> open_ledger(State& s, const OwnBudget& own, bool narrowed) {
-  const std::string& key = s.options.key.empty() ? own.name : s.options.key;
-  const auto granter = granter_of(s, key, own.threads);
+std::optional<Error> open_ledger(Governor& g, const OwnBudget& own, bool narrowed) {
+  const std::string& key = g.options.key.empty() ? own.name : g.options.key;
+  const auto granter = granter_of(g, key, own.threads);
   if (!granter) return granter.error();
-  s.granter = *granter;
-  const long cpus = s.options.overcommit ? 0 : ::sysconf(_SC_NPROCESSORS_ONLN);
-  s.granter->share_machine(static_cast<int>(std::max(0L, cpus)));
-  s.granter->bound(own.threads);
-  s.budget = own.threads;
+  g.granter = *granter;
+  const long cpus = g.options.overcommit ? 0 : ::sysconf(_SC_NPROCESSORS_ONLN);
+  g.granter->share_machine(static_cast<int>(std::max(0L, cpus)));
+  g.granter->bound(own.threads);
+  g.budget = own.threads;
   // A group's other members keep theirs when one of them is pinned.
-  if (!narrowed || s.options.key.empty()) s.granter->ledger().set_budget(own.threads);
+  if (!narrowed || g.options.key.empty()) g.granter->ledger().set_budget(own.threads);
   return std::nullopt;
 }
 
-std::optional<Error> find_tried(State& s) {
-  s.tried = nullptr;
+std::optional<Error> find_tried(Governor& g) {
+  g.tried = nullptr;
   const char* const asked = std::getenv("COREWISE_TRY_GRANTS");  // NOLINT(concurrency-mt-unsafe)
   if (asked == nullptr || *asked == '\0') return std::nullopt;
   auto tried = try_grants(asked);
   if (!tried) return tried.error();
-  s.tried = *tried;
+  g.tried = *tried;
   return std::nullopt;
 }
 
-const Grants* grants_of(const State& s) {
-  return s.tried != nullptr ? s.tried : s.granter->grants();
+const Grants* grants_of(const Governor& g) {
+  return g.tried != nullptr ? g.tried : g.granter->grants();
 }
 
 // Reads the machine, and opens the ledger of what it says.
-std::optional<Error> find_budget(State& s) {
-  const int asked = s.options.budget;
+std::optional<Error> find_budget(Governor& g) {
+  const int asked = g.options.budget;
   if (asked < 0 || asked > kMaxBudget) {
     return refuse_budget("a budget of " + std::to_string(asked) +
                          " threads cannot be kept: give 1 to " + std::to_string(kMaxBudget));
@@ -193,56 +193,58 @@ std::optional<Error> find_budget(State& s) {
   const OwnMachine machine;
   // Before the budget is computed: what changes meanwhile is seen as a change.
   const os::MainThreadMask mask = os::main_thread_mask();
-  const bool capped = asked != 0 && !s.options.overcommit;
+  const bool capped = asked != 0 && !g.options.overcommit;
   auto found = compute_budget(machine, capped ? std::optional<double>(asked) : std::nullopt);
   if (!found) return refuse_budget(found.error().what);
   OwnBudget own = own_budget(*found, machine);
-  if (asked != 0 && s.options.overcommit) {
+  if (asked != 0 && g.options.overcommit) {
     own = {asked, own.name + ", overcommitted to " + std::to_string(asked)};
   }
-  const bool narrowed = s.users > 0 && found->allowed != s.found.allowed;
-  if (auto error = open_ledger(s, own, narrowed)) return error;
-  s.granter->mask().expect(mask, binding::may_bind(machine));
-  s.found = std::move(*found);
-  for (const std::string& finding : s.found.findings) say(s, finding);
-  say(s, s.granter->ledger().finding());
+  const bool narrowed = g.users > 0 && found->allowed != g.found.allowed;
+  if (auto error = open_ledger(g, own, narrowed)) return error;
+  g.granter->mask().expect(mask, binding::may_bind(machine));
+  g.found = std::move(*found);
+  for (const std::string& finding : g.found.findings) say(g, finding);
+  say(g, g.granter->ledger().finding());
   return std::nullopt;
 }
 
-void unhook_all(State& s) {
+void unhook_all(Governor& g) {
   const OneLook look;
   loads::watch(nullptr);
   gate::open(nullptr);
-  for (std::string& left : s.hold.restore_slots()) say(s, std::move(left));
-  for (std::string& left : openblas::detach_all()) say(s, std::move(left));
+  for (std::string& left : g.hold.restore_slots()) say(g, std::move(left));
+  for (std::string& left : openblas::detach_all()) say(g, std::move(left));
   openblas_buffers::listen(nullptr);
   for (openblas_buffers::CopyReport& copy : openblas_buffers::remove()) {
-    say(s, std::move(copy.reason));
+    say(g, std::move(copy.reason));
   }
   waiting::give_back();
-  for (std::string& left : idle_pools::remove().left) say(s, std::move(left));
-  s.hold.let_go();
-  s.pools_seen = 0;
+  for (std::string& left : idle_pools::remove().left) say(g, std::move(left));
+  g.hold.let_go();
+  g.pools_seen = 0;
 }
 
-bool is_hooked(const State& s) { return s.users > 0 || s.hold.has_caps() || thread_caps::in_use(); }
+bool is_hooked(const Governor& g) {
+  return g.users > 0 || g.hold.has_caps() || thread_caps::in_use();
+}
 
 // Looks whether the budget is still what it was, unless that was done less than so long ago. A
 // changed mask is always seen.
-void follow_budget(State& s, std::uint64_t unless_ms) {
-  if (s.users == 0 || os::is_confined()) return;
-  s.granter->mask().look();
+void follow_budget(Governor& g, std::uint64_t unless_ms) {
+  if (g.users == 0 || os::is_confined()) return;
+  g.granter->mask().look();
   const std::uint64_t now = now_ms();
-  const bool stale = s.granter->mask().is_stale();
-  if (!stale && now - s.budget_read_ms < unless_ms) return;
-  s.budget_read_ms = now;
-  if (!stale && !budget_changed(s.found, OwnMachine())) return;
+  const bool stale = g.granter->mask().is_stale();
+  if (!stale && now - g.budget_read_ms < unless_ms) return;
+  g.budget_read_ms = now;
+  if (!stale && !budget_changed(g.found, OwnMachine())) return;
   // A budget that cannot be kept any more leaves the one before.
-  if (find_budget(s)) return;
-  s.hold.set_most(s.budget);
-  gate::open(grants_of(s));
-  s.hold.obey();
-  tell(s);
+  if (find_budget(g)) return;
+  g.hold.set_most(g.budget);
+  gate::open(grants_of(g));
+  g.hold.obey();
+  tell(g);
 }
 
 // Hooks what was loaded since, and looks at the budget unless that was done less than so long ago.
@@ -250,29 +252,29 @@ void follow_budget(State& s, std::uint64_t unless_ms) {
 bool refresh(std::uint64_t budget_ms) {
   // Whoever holds it may wait for the loader, which our caller may hold.
   const std::unique_lock lock(govern_lock(), std::try_to_lock);
-  State& s = state();
+  Governor& g = governor();
   if (!lock.owns_lock()) return false;
-  if (!is_hooked(s)) return true;
-  const std::size_t before = s.pools_seen;
-  hook_what_is_loaded(s);
+  if (!is_hooked(g)) return true;
+  const std::size_t before = g.pools_seen;
+  hook_what_is_loaded(g);
   keep_loadavg_open();
   // A new runtime may have bound the main thread.
-  follow_budget(s, s.pools_seen != before ? 0 : budget_ms);
+  follow_budget(g, g.pools_seen != before ? 0 : budget_ms);
   return true;
 }
 
 bool look() { return refresh(kBudgetMs); }
 
 // `most`: for pools without a gate.
-void hook_all(State& s, const Grants* grants, int most) {
-  s.hold.set_most(most);
-  s.hold.begin({openblas::slot_requests(), loads::slot_requests(),
-                s.resident != nullptr ? s.resident->slots : std::vector<SlotRequest>()});
+void hook_all(Governor& g, const Grants* grants, int most) {
+  g.hold.set_most(most);
+  g.hold.begin({openblas::slot_requests(), loads::slot_requests(),
+                g.resident != nullptr ? g.resident->slots : std::vector<SlotRequest>()});
   openblas_buffers::listen(&openblas::listener());
   gate::open(grants);
   tbb::offer_permits();
   loads::watch(look);
-  hook_what_is_loaded(s);
+  hook_what_is_loaded(g);
 }
 
 }  // namespace
@@ -281,82 +283,82 @@ void prepare() { govern_lock(); }
 
 std::optional<Error> govern(const GovernOptions& options) {
   const std::lock_guard lock(govern_lock());
-  State& s = state();
-  if (s.users > 0) {
+  Governor& g = governor();
+  if (g.users > 0) {
     GovernOptions asked = options;
-    if (asked.budget == s.budget && !asked.overcommit) asked.budget = 0;
-    if (asked.repeats(s.options)) {
-      ++s.users;
+    if (asked.budget == g.budget && !asked.overcommit) asked.budget = 0;
+    if (asked.repeats(g.options)) {
+      ++g.users;
       return std::nullopt;
     }
     return Error{CW_BAD_ARGUMENT,
-                 "this process is governed already, with a budget of " + std::to_string(s.budget) +
+                 "this process is governed already, with a budget of " + std::to_string(g.budget) +
                      " threads" +
-                     (s.resident != nullptr ? std::string(" from its start") : ": ungovern first")};
+                     (g.resident != nullptr ? std::string(" from its start") : ": ungovern first")};
   }
-  s.findings.clear();
-  s.options = options;
-  if (options.resident != nullptr) s.resident = options.resident;
+  g.findings.clear();
+  g.options = options;
+  if (options.resident != nullptr) g.resident = options.resident;
   // A libgomp that is loaded tells whether it bound the main thread.
   synchronise();
-  if (auto error = find_budget(s)) return error;
-  if (auto error = find_tried(s)) return error;
-  if (is_hooked(s)) unhook_all(s);
-  hook_all(s, grants_of(s), s.budget);
-  ++s.users;
+  if (auto error = find_budget(g)) return error;
+  if (auto error = find_tried(g)) return error;
+  if (is_hooked(g)) unhook_all(g);
+  hook_all(g, grants_of(g), g.budget);
+  ++g.users;
   return std::nullopt;
 }
 
 void ungovern() {
   const std::lock_guard lock(govern_lock());
-  State& s = state();
-  const int kept = s.resident != nullptr ? 1 : 0;
-  if (s.users <= kept) return;
-  --s.users;
-  if (s.users > 0) return;
-  unhook_all(s);
-  if (is_hooked(s)) hook_all(s, &kUnbounded, kMaxBudget);
+  Governor& g = governor();
+  const int kept = g.resident != nullptr ? 1 : 0;
+  if (g.users <= kept) return;
+  --g.users;
+  if (g.users > 0) return;
+  unhook_all(g);
+  if (is_hooked(g)) hook_all(g, &kUnbounded, kMaxBudget);
 }
 
 Result<std::vector<Capped>> cap(std::vector<Rule> rules) {
   const std::lock_guard lock(govern_lock());
-  State& s = state();
+  Governor& g = governor();
   synchronise();
   if (auto error = settle_names(rules, discovered_pools())) return *std::move(error);
-  const bool was_hooked = is_hooked(s);
-  s.hold.set_caps(std::move(rules));
-  if (is_hooked(s) != was_hooked) {
-    was_hooked ? unhook_all(s) : hook_all(s, &kUnbounded, kMaxBudget);
+  const bool was_hooked = is_hooked(g);
+  g.hold.set_caps(std::move(rules));
+  if (is_hooked(g) != was_hooked) {
+    was_hooked ? unhook_all(g) : hook_all(g, &kUnbounded, kMaxBudget);
   } else if (was_hooked) {
-    hook_what_is_loaded(s);
+    hook_what_is_loaded(g);
   }
-  return s.hold.caps();
+  return g.hold.caps();
 }
 
 Result<std::vector<Capped>> try_cap(std::vector<Rule> rules) {
   const std::lock_guard lock(govern_lock());
-  const State& s = state();
+  const Governor& g = governor();
   synchronise();
   if (auto error = settle_names(rules, discovered_pools())) return *std::move(error);
-  return s.hold.with_caps(std::move(rules), is_hooked(s));
+  return g.hold.with_caps(std::move(rules), is_hooked(g));
 }
 
 std::vector<Capped> caps() {
   const std::lock_guard lock(govern_lock());
-  return state().hold.caps();
+  return governor().hold.caps();
 }
 
 bool is_governed() {
   const std::lock_guard lock(govern_lock());
-  return state().users > 0;
+  return governor().users > 0;
 }
 
 std::vector<std::uint32_t> governed_pools() {
   const std::lock_guard lock(govern_lock());
-  const State& s = state();
+  const Governor& g = governor();
   std::vector<std::uint32_t> pools;
-  if (s.users == 0) return pools;
-  for (const Held& held : s.hold.pools()) {
+  if (g.users == 0) return pools;
+  for (const Held& held : g.hold.pools()) {
     if (held.has_gate()) pools.push_back(held.pool);
   }
   return pools;
@@ -364,21 +366,21 @@ std::vector<std::uint32_t> governed_pools() {
 
 std::optional<LedgerSnapshot> ledger_now() {
   const std::lock_guard lock(govern_lock());
-  State& s = state();
-  if (s.users == 0 || s.granter == nullptr) return std::nullopt;
-  follow_budget(s, kBudgetMs);
-  return s.granter->ledger().snapshot();
+  Governor& g = governor();
+  if (g.users == 0 || g.granter == nullptr) return std::nullopt;
+  follow_budget(g, kBudgetMs);
+  return g.granter->ledger().snapshot();
 }
 
 void govern_new_modules() { static_cast<void>(refresh(0)); }
 
 std::string report_json() {
   const std::lock_guard lock(govern_lock());
-  State& s = state();
-  follow_budget(s, 0);
+  Governor& g = governor();
+  follow_budget(g, 0);
   const gate::Counts counts = gate::counts();
   Json json;
-  json.open('{').field("governed", s.users > 0);
+  json.open('{').field("governed", g.users > 0);
   json.field("regions", counts.regions).field("calls", counts.calls);
   json.field("nested", counts.nested).field("granted", counts.granted);
   json.field("shortened", counts.shortened).field("withheld", counts.withheld);
@@ -386,7 +388,7 @@ std::string report_json() {
   json.field("widest", counts.widest).field("bending_regions", counts.bending);
   json.field("bent", counts.bent).field("bent_from", counts.bent_from);
   json.field("bent_to", counts.bent_to);
-  write_fields(json, s);
+  write_fields(json, g);
   for (const std::string& name : unmatched_bends()) json.value(unmatched_finding(name));
   json.close(']').close('}');
   return json.text();

@@ -21,7 +21,7 @@ namespace {
 constexpr std::size_t kMostBytes = std::size_t{16} << 20;
 
 FileText unreadable(int error) {
-  return {FileText::State::kUnreadable, std::generic_category().message(error)};
+  return {FileText::Access::kUnreadable, std::generic_category().message(error)};
 }
 
 FileText read_whole(const std::string& path) {
@@ -31,7 +31,7 @@ FileText read_whole(const std::string& path) {
     if (errno == ENOENT || errno == ENOTDIR) return {};
     return unreadable(errno);
   }
-  FileText result{FileText::State::kRead, {}};
+  FileText result{FileText::Access::kRead, {}};
   char buffer[4096];
   for (;;) {
     const ssize_t n = ::read(fd, buffer, sizeof buffer);
@@ -144,7 +144,7 @@ std::optional<std::string> ProcessMachine::variable(const char* name) const {
 
 RecordedMachine::RecordedMachine(std::string root) : root_(std::move(root)) {
   FileText env = read_whole(root_ + "/env");
-  if (env.state == FileText::State::kRead) env_ = std::move(env.text);
+  if (env.access == FileText::Access::kRead) env_ = std::move(env.text);
 }
 
 FileText RecordedMachine::read(const std::string& path) const { return read_whole(root_ + path); }

@@ -16,8 +16,8 @@ namespace corewise::os {
 
 // What became of a read. A missing file is an ordinary answer; an unreadable one deserves a word.
 struct FileText {
-  enum class State { kRead, kMissing, kUnreadable };
-  State state = State::kMissing;
+  enum class Access { kRead, kMissing, kUnreadable };
+  Access access = Access::kMissing;
   std::string text;  // the bytes when read, the reason when unreadable
   friend bool operator==(const FileText&, const FileText&) = default;
 };

@@ -21,7 +21,7 @@ ModuleKey key_of(const os::LoadedModule& module) {
   return {module.base, module.dynamic, module.name};
 }
 
-struct State {
+struct PoolRegistry {
   std::mutex lock;  // guards everything below but the atomics' readers
   std::set<ModuleKey> seen;
   os::KnownModules known;  // a part of `seen` that need not be listed again
@@ -38,74 +38,75 @@ struct State {
 };
 
 // Never destroyed: other threads may use it while the process exits.
-State& state() {
-  static State* const kState = new State;
-  return *kState;
+PoolRegistry& registry() {
+  static PoolRegistry* const kRegistry = new PoolRegistry;
+  return *kRegistry;
 }
 
 std::uint64_t stamp(const os::Generation& at) { return at.adds + at.subs; }
 
-void forget_unloaded(State& s, const std::vector<os::LoadedModule>& loaded, std::uint64_t subs) {
+void forget_unloaded(PoolRegistry& r, const std::vector<os::LoadedModule>& loaded,
+                     std::uint64_t subs) {
   std::set<ModuleKey> present;
   for (const os::LoadedModule& module : loaded) present.insert(key_of(module));
-  std::erase_if(s.seen, [&](const ModuleKey& key) { return !present.contains(key); });
-  s.known = {{}, subs};
+  std::erase_if(r.seen, [&](const ModuleKey& key) { return !present.contains(key); });
+  r.known = {{}, subs};
   for (const os::LoadedModule& module : loaded) {
-    if (s.seen.contains(key_of(module))) s.known.add(module);
+    if (r.seen.contains(key_of(module))) r.known.add(module);
   }
 }
 
-bool publish(State& s, std::unique_ptr<Pool> pool) {
-  const std::size_t id = s.count.load(std::memory_order_relaxed);
+bool publish(PoolRegistry& r, std::unique_ptr<Pool> pool) {
+  const std::size_t id = r.count.load(std::memory_order_relaxed);
   if (id == kMostPools) return false;
   pool->id = static_cast<std::uint32_t>(id);
-  if (pool->runtime->ask) ++s.silent;
-  s.pools[id].store(pool.release(), std::memory_order_release);
-  s.count.store(id + 1, std::memory_order_release);
+  if (pool->runtime->ask) ++r.silent;
+  r.pools[id].store(pool.release(), std::memory_order_release);
+  r.count.store(id + 1, std::memory_order_release);
   return true;
 }
 
-void ask(State& s, Pool& pool) {
+void ask(PoolRegistry& r, Pool& pool) {
   auto fuller = std::make_unique<Pool>(pool);
   fuller->asked = true;
   pool.runtime->ask(*fuller);
-  const std::lock_guard guard(s.lock);
-  if (s.pools[pool.id].load() != &pool) return;  // another thread has asked meanwhile
-  s.replaced.emplace_back(&pool);
-  s.pools[pool.id].store(fuller.release(), std::memory_order_release);
-  --s.silent;
+  const std::lock_guard guard(r.lock);
+  if (r.pools[pool.id].load() != &pool) return;  // another thread has asked meanwhile
+  r.replaced.emplace_back(&pool);
+  r.pools[pool.id].store(fuller.release(), std::memory_order_release);
+  --r.silent;
 }
 
 bool has_more_to_tell(const Pool& pool) { return pool.runtime->ask && !pool.asked; }
 
-void ask_what_is_used_by_now(State& s) {
-  for (std::size_t id = 0; s.silent.load() != 0 && id < pool_count(); ++id) {
+void ask_what_is_used_by_now(PoolRegistry& r) {
+  for (std::size_t id = 0; r.silent.load() != 0 && id < pool_count(); ++id) {
     Pool& pool = pool_at(id);
-    if (has_more_to_tell(pool) && pool.may_be_asked()) ask(s, pool);
+    if (has_more_to_tell(pool) && pool.may_be_asked()) ask(r, pool);
   }
 }
 
-bool find_new(State& s) {
+bool find_new(PoolRegistry& r) {
   const std::uint64_t now = stamp(os::generation());
-  if (now == s.looked_at.load(std::memory_order_acquire)) return false;
+  if (now == r.looked_at.load(std::memory_order_acquire)) return false;
 
   os::KnownModules known;
   {
-    const std::lock_guard guard(s.lock);
-    known = s.known;
+    const std::lock_guard guard(r.lock);
+    known = r.known;
   }
   os::Generation at;
   const std::vector<os::LoadedModule> loaded = os::loaded_modules(at, known);
   const bool all = at.subs != known.subs;
   std::vector<const os::LoadedModule*> fresh;
   {
-    const std::lock_guard guard(s.lock);
+    const std::lock_guard guard(r.lock);
     for (const os::LoadedModule& module : loaded) {
-      if (module.dynamic != 0 && !s.seen.contains(key_of(module))) fresh.push_back(&module);
+      if (module.dynamic != 0 && !r.seen.contains(key_of(module))) fresh.push_back(&module);
     }
-    if (stamp(at) > s.newest) {
-      s.newest = stamp(at);
-      if (all) forget_unloaded(s, loaded, at.subs);
+    if (stamp(at) > r.newest) {
+      r.newest = stamp(at);
+      if (all) forget_unloaded(r, loaded, at.subs);
     }
   }
 
@@ -116,15 +117,15 @@ bool find_new(State& s) {
     os::Held held(*module);
     if (!held) continue;
     std::unique_ptr<Pool> pool = describe(*module, held);
-    const std::lock_guard guard(s.lock);
+    const std::lock_guard guard(r.lock);
     // Another thread may have described the same module meanwhile.
-    if (!s.seen.insert(key_of(*module)).second) continue;
-    if (at.subs == s.known.subs) s.known.add(*module);
-    if (pool != nullptr) grew |= publish(s, std::move(pool));
+    if (!r.seen.insert(key_of(*module)).second) continue;
+    if (at.subs == r.known.subs) r.known.add(*module);
+    if (pool != nullptr) grew |= publish(r, std::move(pool));
   }
-  const std::lock_guard guard(s.lock);
-  if (stamp(at) > s.looked_at.load(std::memory_order_relaxed)) {
-    s.looked_at.store(stamp(at), std::memory_order_release);
+  const std::lock_guard guard(r.lock);
+  if (stamp(at) > r.looked_at.load(std::memory_order_relaxed)) {
+    r.looked_at.store(stamp(at), std::memory_order_release);
   }
   return grew;
 }
@@ -132,20 +133,20 @@ bool find_new(State& s) {
 }  // namespace
 
 bool discover() {
-  State& s = state();
-  const bool grew = find_new(s);
-  ask_what_is_used_by_now(s);
+  PoolRegistry& r = registry();
+  const bool grew = find_new(r);
+  ask_what_is_used_by_now(r);
   return grew;
 }
 
 Pool& pool_asked(std::size_t id) {
-  if (Pool& pool = pool_at(id); has_more_to_tell(pool)) ask(state(), pool);
+  if (Pool& pool = pool_at(id); has_more_to_tell(pool)) ask(registry(), pool);
   return pool_at(id);
 }
 
-std::size_t pool_count() { return state().count.load(std::memory_order_acquire); }
+std::size_t pool_count() { return registry().count.load(std::memory_order_acquire); }
 
-Pool& pool_at(std::size_t id) { return *state().pools[id].load(std::memory_order_acquire); }
+Pool& pool_at(std::size_t id) { return *registry().pools[id].load(std::memory_order_acquire); }
 
 std::vector<os::LoadedModule> modules() {
   os::Generation at;
@@ -153,18 +154,18 @@ std::vector<os::LoadedModule> modules() {
 }
 
 void discover_lock() {
-  state().lock.lock();
+  registry().lock.lock();
   os::hold_walks();
 }
 
 void discover_unlock() {
   os::release_walks();
-  state().lock.unlock();
+  registry().lock.unlock();
 }
 
 void discover_unlock_in_child() {
   os::release_walks_in_child();
-  state().lock.unlock();
+  registry().lock.unlock();
 }
 
 }  // namespace corewise

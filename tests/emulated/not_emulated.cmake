@@ -4,7 +4,7 @@ set(COREWISE_NOT_EMULATED
   # They ask of the kernel what qemu-user answers itself, and wrongly. It makes up /proc/self/stat: a
   # process does not start when others see it start, so that each takes the others for dead. A budget
   # shared between processes is therefore not tested on arm64.
-  "the child of a fork has a slot of its own and cannot return its parent's grants"
+  "the child of a fork has a place of its own and cannot return its parent's grants"
   "a process whose first thread ended lives on in the others"
   "who holds what: a process that runs, is stopped, has ended"
   # It has no seccomp, and does not pass limits of memory on.

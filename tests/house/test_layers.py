@@ -91,7 +91,6 @@ SAME_TYPE = {
     "Entry": 2,
     "Held": 3,
     "Hold": 2,
-    "State": 5,
 }
 
 # Modules of Python that import each other in a circle.

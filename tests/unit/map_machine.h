@@ -20,7 +20,7 @@ class MapMachine final : public os::Machine {
     ++reads;
     const auto found = files.find(path);
     if (found == files.end()) return {};
-    return {os::FileText::State::kRead, found->second};
+    return {os::FileText::Access::kRead, found->second};
   }
   std::vector<std::string> list(const std::string& folder) const override {
     std::vector<std::string> names;

@@ -180,7 +180,7 @@ TEST_CASE("a recorded variable is found whole") {
   CHECK_FALSE(machine.variable("B"));
   CHECK_FALSE(machine.variable("no equals sign"));
   CHECK_FALSE(machine.affinity());
-  CHECK(machine.read("/proc").state == os::FileText::State::kMissing);
-  CHECK(machine.read("/").state == os::FileText::State::kUnreadable);
+  CHECK(machine.read("/proc").access == os::FileText::Access::kMissing);
+  CHECK(machine.read("/").access == os::FileText::Access::kUnreadable);
   std::filesystem::remove_all(root);
 }

@@ -466,10 +466,9 @@ TEST_CASE("teams that the runtime may cut, and by whose word") {
 
 TEST_CASE("who holds the threads of a ledger") {
   Patient p = patient(4, {});
-  p.ledgers = {
-      {"/dev/shm/corewise-0-1", 4, {7}, {{7, 1, Holder::State::kRuns, "python a.py", {}}}}};
+  p.ledgers = {{"/dev/shm/corewise-0-1", 4, {7}, {{7, 1, HolderState::kRuns, "python a.py", {}}}}};
   CHECK(examine(p).empty());
-  p.ledgers[0].holders.push_back({8, 3, Holder::State::kStopped, "python b.py", 600.0});
+  p.ledgers[0].holders.push_back({8, 3, HolderState::kStopped, "python b.py", 600.0});
   const auto findings = examine(p);
   REQUIRE(findings.size() == 2);
   CHECK(findings[0].what ==
@@ -479,8 +478,8 @@ TEST_CASE("who holds the threads of a ledger") {
   CHECK(findings[1].what ==
         "all 4 threads of the ledger are held: process 7 (python a.py) 1 and process 8 (python "
         "b.py) 3");
-  p.ledgers[0].holders[1].state = Holder::State::kFrozen;
+  p.ledgers[0].holders[1].state = HolderState::kFrozen;
   CHECK(examine(p)[0].what.find("frozen for 10 min") != std::string::npos);
-  p.ledgers[0].holders[1].state = Holder::State::kGone;
+  p.ledgers[0].holders[1].state = HolderState::kGone;
   CHECK(examine(p)[0].id == "ledger-ended");
 }

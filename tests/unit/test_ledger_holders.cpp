@@ -66,15 +66,15 @@ TEST_CASE("who holds what: a process that runs, is stopped, has ended") {
     return Holder{};
   };
   CHECK(holder().tokens == 3);
-  CHECK(holder().state == Holder::State::kRuns);
+  CHECK(holder().state == HolderState::kRuns);
   CHECK(!holder().program.empty());
   ::kill(child, SIGSTOP);
   int status = 0;
   ::waitpid(child, &status, WUNTRACED);
-  CHECK(holder().state == Holder::State::kStopped);
+  CHECK(holder().state == HolderState::kStopped);
   ::kill(child, SIGKILL);
   ::waitpid(child, nullptr, 0);
-  CHECK(holder().state == Holder::State::kGone);
+  CHECK(holder().state == HolderState::kGone);
   ledger->release(grant);
   ::close(told[0]);
   ::close(told[1]);

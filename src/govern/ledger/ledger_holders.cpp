@@ -50,15 +50,15 @@ std::string program_of(const os::Machine& machine, int pid) {
 Holder describe(const os::Machine& machine, Word word) {
   const int pid = static_cast<int>(identity(word).pid);
   const Life life = life_of(word, true);
-  Holder holder{pid, tokens(word), Holder::State::kRuns, {}, {}};
+  Holder holder{pid, tokens(word), HolderState::kRuns, {}, {}};
   if (life == Life::gone) {
-    holder.state = Holder::State::kGone;
+    holder.state = HolderState::kGone;
     return holder;
   }
   holder.program = program_of(machine, pid);
   if (life == Life::stopped) {
     const bool stopped = parse_stat(machine.read(folder_of(pid) + "/stat").text).stopped;
-    holder.state = stopped ? Holder::State::kStopped : Holder::State::kFrozen;
+    holder.state = stopped ? HolderState::kStopped : HolderState::kFrozen;
     holder.idle_s = idle_of(machine, pid);
   }
   return holder;

@@ -26,7 +26,7 @@ namespace {
 using Found = std::vector<Bending>;
 constinit std::atomic<const Found*> published{nullptr};
 
-struct State {
+struct KnownBends {
   os::KnownModules seen;
   Found found;
   std::vector<std::string> matched;  // names in COREWISE_BEND, also of what was unloaded since
@@ -34,8 +34,8 @@ struct State {
 };
 
 // Never destroyed: others may come while the process exits.
-State& state() {
-  static auto* made = new State;
+KnownBends& known_bends() {
+  static auto* made = new KnownBends;
   return *made;
 }
 
@@ -198,24 +198,24 @@ bool bends(std::uintptr_t function) {
 }
 
 void find_bending() {
-  State& s = state();
+  KnownBends& known = known_bends();
   // A notebook sets them after its libraries were seen: then all are looked at again.
-  if (std::string asked = asked_by_variables(); asked != s.asked) {
-    s.asked = std::move(asked);
-    s.seen = {};
-    s.found.clear();
-    s.matched.clear();
+  if (std::string asked = asked_by_variables(); asked != known.asked) {
+    known.asked = std::move(asked);
+    known.seen = {};
+    known.found.clear();
+    known.matched.clear();
     published.store(nullptr, std::memory_order_release);
   }
   BendSearch search;
-  const std::uint64_t unloads = s.seen.subs;
-  os::visit_new_modules(s.seen, [&](const os::LoadedModule& module) { search.visit(module); });
+  const std::uint64_t unloads = known.seen.subs;
+  os::visit_new_modules(known.seen, [&](const os::LoadedModule& module) { search.visit(module); });
   // Where a library went, another may have come: then all were visited.
-  if (s.seen.subs != unloads) s.found.clear();
-  std::ranges::move(search.found, std::back_inserter(s.found));
-  std::ranges::move(search.matched, std::back_inserter(s.matched));
-  if (std::ranges::equal(s.found, bending_now(), {}, &Bending::code, &Bending::code)) return;
-  published.store(new Found(s.found), std::memory_order_release);
+  if (known.seen.subs != unloads) known.found.clear();
+  std::ranges::move(search.found, std::back_inserter(known.found));
+  std::ranges::move(search.matched, std::back_inserter(known.matched));
+  if (std::ranges::equal(known.found, bending_now(), {}, &Bending::code, &Bending::code)) return;
+  published.store(new Found(known.found), std::memory_order_release);
 }
 
 std::span<const Bending> bending_now() {
@@ -248,7 +248,7 @@ std::string team_sizes_in_words(std::uint64_t bits) {
 std::vector<std::string> unmatched_bends() {
   std::vector<std::string> names = names_in(is_trial() ? kTryBend : kBend);
   std::erase_if(names, [](const std::string& name) {
-    return std::ranges::find(state().matched, name) != state().matched.end();
+    return std::ranges::find(known_bends().matched, name) != known_bends().matched.end();
   });
   return names;
 }
