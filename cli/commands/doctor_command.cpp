@@ -71,10 +71,10 @@ void ask_what_is_governed(int pid, Patient& patient) {
   const auto answer = ask_process(pid, R"({"request":"report"})", 500);
   const JsonValue* const report = answer ? answer->value.find("report") : nullptr;
   if (report == nullptr || !answer->value.truth_at("governed")) return;
-  for (const JsonValue& held : report->items_at("pools")) {
-    if (!govern::Held::has_gate_called(held.text_at("how"))) continue;
+  for (const JsonValue& governed : report->items_at("pools")) {
+    if (!govern::GovernedPool::has_gate_called(governed.text_at("how"))) continue;
     for (PoolFacts& pool : patient.pools) {
-      if (pool.path == held.text_at("path")) pool.governed = true;
+      if (pool.path == governed.text_at("path")) pool.governed = true;
     }
   }
 }

@@ -46,7 +46,7 @@ struct Governor {
   std::vector<Granter*> granters;  // all that ever were
   const Grants* tried = nullptr;   // asked in place of the granter
   std::size_t pools_seen = 0;
-  Hold hold;
+  PoolPolicy policy;
   std::vector<std::string> findings;
   const Resident* resident = nullptr;
   std::string told;  // to it
@@ -95,11 +95,13 @@ void write_fields(Json& json, const Governor& g) {
   json.field("key", g.granter != nullptr ? g.granter->key() : std::string());
   json.close('}');
   json.key("pools").open('[');
-  for (const Held& held : g.hold.pools()) {
-    const Pool& pool = pool_at(held.pool);
-    json.open('{').field("id", static_cast<std::uint64_t>(held.pool));
-    json.field("runtime", pool.runtime->name).field("path", pool.path).field("how", held.how);
-    json.field("finding", held.finding).close('}');
+  for (const GovernedPool& governed : g.policy.pools()) {
+    const Pool& pool = pool_at(governed.pool);
+    json.open('{').field("id", static_cast<std::uint64_t>(governed.pool));
+    json.field("runtime", pool.runtime->name)
+        .field("path", pool.path)
+        .field("how", name_of(governed.how));
+    json.field("finding", governed.finding).close('}');
   }
   json.close(']').key("bending").open('[');
   for (const Bending& bending : bending_now()) {
@@ -107,7 +109,7 @@ void write_fields(Json& json, const Governor& g) {
     json.array("names", bending.names).close('}');
   }
   json.close(']').array("unmatched_bends", unmatched_bends());
-  json.array("region_modules", g.hold.region_modules()).key("findings").open('[');
+  json.array("region_modules", g.policy.region_modules()).key("findings").open('[');
   for (const std::string& finding : g.findings) json.value(finding);
 }
 
@@ -124,12 +126,12 @@ void tell(Governor& g) {
 void hook_pass(Governor& g) {
   const OneLook look;
   synchronise();
-  for (; g.pools_seen < pool_count(); ++g.pools_seen) g.hold.add(pool_at(g.pools_seen));
+  for (; g.pools_seen < pool_count(); ++g.pools_seen) g.policy.add(pool_at(g.pools_seen));
   find_bending();
-  for (std::string& left : g.hold.rewrite_slots()) say(g, std::move(left));
+  for (std::string& left : g.policy.rewrite_slots()) say(g, std::move(left));
   for (std::string& left : idle_pools::install().left) say(g, std::move(left));
-  g.hold.cap_teams();
-  g.hold.obey();
+  g.policy.cap_teams();
+  g.policy.obey();
 }
 
 void hook_what_is_loaded(Governor& g) {
@@ -213,7 +215,7 @@ void unhook_all(Governor& g) {
   const OneLook look;
   loads::watch(nullptr);
   gate::open(nullptr);
-  for (std::string& left : g.hold.restore_slots()) say(g, std::move(left));
+  for (std::string& left : g.policy.restore_slots()) say(g, std::move(left));
   for (std::string& left : openblas::detach_all()) say(g, std::move(left));
   openblas_buffers::listen(nullptr);
   for (openblas_buffers::CopyReport& copy : openblas_buffers::remove()) {
@@ -221,12 +223,12 @@ void unhook_all(Governor& g) {
   }
   waiting::give_back();
   for (std::string& left : idle_pools::remove().left) say(g, std::move(left));
-  g.hold.let_go();
+  g.policy.let_go();
   g.pools_seen = 0;
 }
 
 bool is_hooked(const Governor& g) {
-  return g.users > 0 || g.hold.has_caps() || thread_caps::in_use();
+  return g.users > 0 || g.policy.has_caps() || thread_caps::in_use();
 }
 
 // Looks whether the budget is still what it was, unless that was done less than so long ago. A
@@ -241,9 +243,9 @@ void follow_budget(Governor& g, std::uint64_t unless_ms) {
   if (!stale && !budget_changed(g.found, OwnMachine())) return;
   // A budget that cannot be kept any more leaves the one before.
   if (find_budget(g)) return;
-  g.hold.set_most(g.budget);
+  g.policy.set_most(g.budget);
   gate::open(grants_of(g));
-  g.hold.obey();
+  g.policy.obey();
   tell(g);
 }
 
@@ -267,9 +269,9 @@ bool look() { return refresh(kBudgetMs); }
 
 // `most`: for pools without a gate.
 void hook_all(Governor& g, const Grants* grants, int most) {
-  g.hold.set_most(most);
-  g.hold.begin({openblas::slot_requests(), loads::slot_requests(),
-                g.resident != nullptr ? g.resident->slots : std::vector<SlotRequest>()});
+  g.policy.set_most(most);
+  g.policy.begin({openblas::slot_requests(), loads::slot_requests(),
+                  g.resident != nullptr ? g.resident->slots : std::vector<SlotRequest>()});
   openblas_buffers::listen(&openblas::listener());
   gate::open(grants);
   tbb::offer_permits();
@@ -326,13 +328,13 @@ Result<std::vector<Capped>> cap(std::vector<Rule> rules) {
   synchronise();
   if (auto error = settle_names(rules, discovered_pools())) return *std::move(error);
   const bool was_hooked = is_hooked(g);
-  g.hold.set_caps(std::move(rules));
+  g.policy.set_caps(std::move(rules));
   if (is_hooked(g) != was_hooked) {
     was_hooked ? unhook_all(g) : hook_all(g, &kUnbounded, kMaxBudget);
   } else if (was_hooked) {
     hook_what_is_loaded(g);
   }
-  return g.hold.caps();
+  return g.policy.caps();
 }
 
 Result<std::vector<Capped>> try_cap(std::vector<Rule> rules) {
@@ -340,12 +342,12 @@ Result<std::vector<Capped>> try_cap(std::vector<Rule> rules) {
   const Governor& g = governor();
   synchronise();
   if (auto error = settle_names(rules, discovered_pools())) return *std::move(error);
-  return g.hold.with_caps(std::move(rules), is_hooked(g));
+  return g.policy.with_caps(std::move(rules), is_hooked(g));
 }
 
 std::vector<Capped> caps() {
   const std::lock_guard lock(govern_lock());
-  return governor().hold.caps();
+  return governor().policy.caps();
 }
 
 bool is_governed() {
@@ -358,8 +360,8 @@ std::vector<std::uint32_t> governed_pools() {
   const Governor& g = governor();
   std::vector<std::uint32_t> pools;
   if (g.users == 0) return pools;
-  for (const Held& held : g.hold.pools()) {
-    if (held.has_gate()) pools.push_back(held.pool);
+  for (const GovernedPool& governed : g.policy.pools()) {
+    if (governed.has_gate()) pools.push_back(governed.pool);
   }
   return pools;
 }

@@ -21,26 +21,31 @@
 
 namespace corewise::govern {
 
-Held& Hold::note(const Pool& pool, const char* how, std::string finding) {
-  Held& held = pools_.emplace_back();
-  held.pool = pool.id;
-  held.how = how;
-  held.finding = std::move(finding);
-  return held;
+const char* name_of(Governed how) {
+  constexpr const char* kNames[] = {"gate", "counted", "limit", "none"};
+  return kNames[static_cast<std::size_t>(how)];
 }
 
-void Hold::add_slots(std::vector<SlotRequest> requests) {
+GovernedPool& PoolPolicy::note(const Pool& pool, Governed how, std::string finding) {
+  GovernedPool& governed = pools_.emplace_back();
+  governed.pool = pool.id;
+  governed.how = how;
+  governed.finding = std::move(finding);
+  return governed;
+}
+
+void PoolPolicy::add_slots(std::vector<SlotRequest> requests) {
   if (!requests.empty()) slots_.push_back(std::make_unique<Slots>(std::move(requests)));
 }
 
-void Hold::begin(std::vector<std::vector<SlotRequest>> everywhere) {
+void PoolPolicy::begin(std::vector<std::vector<SlotRequest>> everywhere) {
   slots_.clear();
   for (std::vector<SlotRequest>& requests : everywhere) add_slots(std::move(requests));
 }
 
-void Hold::hook_openmp(const Pool& pool) {
+void PoolPolicy::hook_openmp(const Pool& pool) {
   if (openmp_copies_ == libgomp::kMostCopies) {
-    note(pool, "none", "there are more OpenMP runtimes than can be told apart");
+    note(pool, Governed::kNone, "there are more OpenMP runtimes than can be told apart");
     return;
   }
   const ModuleNames names(pool);
@@ -55,64 +60,67 @@ void Hold::hook_openmp(const Pool& pool) {
   std::ranges::copy(kmp::slot_requests(openmp_copies_, pool.id, symbol),
                     std::back_inserter(requests));
   if (requests.empty()) {
-    note(pool, "none", "it lacks the functions that regions need");
+    note(pool, Governed::kNone, "it lacks the functions that regions need");
     return;
   }
   if (const auto word = idle_pools::word_of(pool)) waiting::add_word(openmp_copies_, *word);
   ++openmp_copies_;
   add_slots(std::move(requests));
-  note(pool, "gate");
+  note(pool, Governed::kGate);
 }
 
-void Hold::hook_openblas(const Pool& pool) {
+void PoolPolicy::hook_openblas(const Pool& pool) {
   for (const openblas_buffers::CopyReport& copy : openblas_buffers::install()) {
     if (copy.base != pool.base) continue;
     if (!copy.served) {
-      note(pool, "none", copy.reason).by_limit = Held::ByLimit::kCap;
+      note(pool, Governed::kNone, copy.reason).by_limit = GovernedPool::ByLimit::kCap;
       return;
     }
     const openblas::Attached attached = openblas::attach(pool, copy);
-    const char* how = !attached.governed ? "none" : attached.reason.empty() ? "gate" : "counted";
-    Held& held = note(pool, how, attached.reason);
-    held.served = true;
+    const Governed how = !attached.governed        ? Governed::kNone
+                         : attached.reason.empty() ? Governed::kGate
+                                                   : Governed::kCounted;
+    GovernedPool& governed = note(pool, how, attached.reason);
+    governed.served = true;
     // Over OpenMP its calls are narrowed also where the program's own view of them is not kept.
     const bool narrowed = attached.governed && (attached.reason.empty() || pool.layer == "openmp");
-    if (!narrowed) held.by_limit = Held::ByLimit::kCap;
+    if (!narrowed) governed.by_limit = GovernedPool::ByLimit::kCap;
     return;
   }
-  note(pool, "none", "its work buffers were not found").by_limit = Held::ByLimit::kCap;
+  note(pool, Governed::kNone, "its work buffers were not found").by_limit =
+      GovernedPool::ByLimit::kCap;
 }
 
 // Limited besides, since it asks for permits only if it was loaded governed.
-void Hold::hook_tbb(const Pool& pool) {
+void PoolPolicy::hook_tbb(const Pool& pool) {
   tbb::expect(ModuleNames(pool).module(), pool.id);
   hook_none(pool);
 }
 
-void Hold::hook_none(const Pool& pool) {
+void PoolPolicy::hook_none(const Pool& pool) {
   if (pool.scope == CW_SCOPE_NONE || !pool.runtime->set) {
-    note(pool, "none", "it cannot be set from here");
+    note(pool, Governed::kNone, "it cannot be set from here");
     return;
   }
-  note(pool, "limit").by_limit = Held::ByLimit::kAlways;
+  note(pool, Governed::kLimit).by_limit = GovernedPool::ByLimit::kAlways;
 }
 
-const Hold::Gate* Hold::gate_of(const Pool& pool) {
-  static constexpr Gate kGates[] = {{&kOpenblas, &Hold::hook_openblas, true},
-                                    {&kLibgomp, &Hold::hook_openmp, true},
-                                    {&kLibomp, &Hold::hook_openmp, true},
-                                    {&kLibiomp, &Hold::hook_openmp, true},
-                                    {&kTbb, &Hold::hook_tbb, false}};
+const PoolPolicy::Gate* PoolPolicy::gate_of(const Pool& pool) {
+  static constexpr Gate kGates[] = {{&kOpenblas, &PoolPolicy::hook_openblas, true},
+                                    {&kLibgomp, &PoolPolicy::hook_openmp, true},
+                                    {&kLibomp, &PoolPolicy::hook_openmp, true},
+                                    {&kLibiomp, &PoolPolicy::hook_openmp, true},
+                                    {&kTbb, &PoolPolicy::hook_tbb, false}};
   const auto* gate = std::ranges::find(kGates, pool.runtime, &Gate::runtime);
   return gate != std::end(kGates) ? gate : nullptr;
 }
 
-void Hold::add(const Pool& pool) {
+void PoolPolicy::add(const Pool& pool) {
   const Gate* gate = gate_of(pool);
-  (this->*(gate != nullptr ? gate->hook : &Hold::hook_none))(pool);
+  (this->*(gate != nullptr ? gate->hook : &PoolPolicy::hook_none))(pool);
 }
 
-std::vector<std::string> Hold::rewrite_slots() {
+std::vector<std::string> PoolPolicy::rewrite_slots() {
   std::vector<std::string> left;
   for (const auto& slots : slots_) {
     std::ranges::move(slots->rewrite().left, std::back_inserter(left));
@@ -120,7 +128,7 @@ std::vector<std::string> Hold::rewrite_slots() {
   return left;
 }
 
-std::vector<std::string> Hold::restore_slots() {
+std::vector<std::string> PoolPolicy::restore_slots() {
   std::vector<std::string> left;
   for (const auto& slots : slots_) {
     std::ranges::move(slots->restore().left, std::back_inserter(left));
@@ -128,7 +136,7 @@ std::vector<std::string> Hold::restore_slots() {
   return left;
 }
 
-std::vector<std::string> Hold::region_modules() const {
+std::vector<std::string> PoolPolicy::region_modules() const {
   const auto starts_region = [](std::string_view symbol) {
     return symbol.starts_with("GOMP_parallel") || symbol.starts_with("__kmpc_fork_call");
   };
@@ -143,74 +151,75 @@ std::vector<std::string> Hold::region_modules() const {
 }
 
 // A copy without our buffers has so many buffers. The least that any build has is 50.
-void Hold::cap_teams() const {
+void PoolPolicy::cap_teams() const {
   constexpr int kLeastSlots = 50;
   int most = kMaxBudget;
-  for (const Held& held : pools_) {
-    const Pool& pool = pool_at(held.pool);
-    if (pool.runtime != &kOpenblas || held.served) continue;
+  for (const GovernedPool& governed : pools_) {
+    const Pool& pool = pool_at(governed.pool);
+    if (pool.runtime != &kOpenblas || governed.served) continue;
     most = std::min(most, pool.caller_slots > 0 ? pool.caller_slots : kLeastSlots);
   }
   gate::cap_teams(most);
 }
 
 // What has no gate. Only what is above the most, since a limit also raises.
-void Hold::limit(Held& held) {
-  const Pool& pool = pool_at(held.pool);
+void PoolPolicy::limit(GovernedPool& governed) {
+  const Pool& pool = pool_at(governed.pool);
   const int cap = wanted_by(caps_, pool);
-  int most = held.by_limit == Held::ByLimit::kAlways ? most_ : kMaxBudget;
+  int most = governed.by_limit == GovernedPool::ByLimit::kAlways ? most_ : kMaxBudget;
   if (cap != 0) most = std::min(most, cap);
-  if (held.by_limit == Held::ByLimit::kNever || held.most == most) return;
+  if (governed.by_limit == GovernedPool::ByLimit::kNever || governed.most == most) return;
   // What the program has not used is left alone until a later pass, but for a cap: somebody asked.
   if (!pool.may_be_asked() && (cap == 0 || is_amid_call())) return;
-  held.most = most;
-  if (held.limit != nullptr) close_limits(*std::exchange(held.limit, nullptr));
+  governed.most = most;
+  if (governed.limit != nullptr) close_limits(*std::exchange(governed.limit, nullptr));
   if (pool.scope == CW_SCOPE_NONE || pool.ask_threads().value_or(0) <= most) return;
   auto opened = open_limits({{CW_MATCH_ID, {}, pool.id, most}}, CW_LIMITS_NOT_STICKY,
                             reinterpret_cast<std::uintptr_t>(this));
   if (!opened) {
-    held.how = "none";
-    held.finding = held.not_limited = opened.error().what;
+    governed.how = Governed::kNone;
+    governed.finding = governed.not_limited = opened.error().what;
     return;
   }
-  held.limit = std::move(*opened);
+  governed.limit = std::move(*opened);
   if (pool.scope == CW_SCOPE_THREAD) {
-    held.finding = "only the thread that governs is limited: the library counts for each by itself";
+    governed.finding =
+        "only the thread that governs is limited: the library counts for each by itself";
   }
 }
 
-void Hold::obey() {
-  for (Held& held : pools_) {
-    limit(held);
-    if (tbb::asks(held.pool)) held.how = "gate";
-    const bool gate = held.by_limit == Held::ByLimit::kNever;
-    gate::cap_pool(held.pool, gate ? wanted_by(caps_, pool_at(held.pool)) : 0);
+void PoolPolicy::obey() {
+  for (GovernedPool& governed : pools_) {
+    limit(governed);
+    if (tbb::asks(governed.pool)) governed.how = Governed::kGate;
+    const bool gate = governed.by_limit == GovernedPool::ByLimit::kNever;
+    gate::cap_pool(governed.pool, gate ? wanted_by(caps_, pool_at(governed.pool)) : 0);
   }
   openblas::obey_caps();
 }
 
-std::vector<Capped> Hold::caps() const {
+std::vector<Capped> PoolPolicy::caps() const {
   std::vector<Capped> all;
-  for (const Held& held : pools_) {
-    const Pool& pool = pool_at(held.pool);
+  for (const GovernedPool& governed : pools_) {
+    const Pool& pool = pool_at(governed.pool);
     const int most = wanted_by(caps_, pool);
     if (most == 0) continue;
     const bool gate =
-        held.by_limit == Held::ByLimit::kNever && held.how != std::string_view("none");
+        governed.by_limit == GovernedPool::ByLimit::kNever && governed.how != Governed::kNone;
     const bool settable = pool.scope == CW_SCOPE_PROCESS && static_cast<bool>(pool.runtime->set);
     std::string finding;
-    if (!gate) finding = settable ? held.not_limited : held.finding;
+    if (!gate) finding = settable ? governed.not_limited : governed.finding;
     if (!gate && pool.scope == CW_SCOPE_THREAD) {
       finding = "each thread has a count of its own, which only that thread can set";
     }
     const bool by_thread = gate && pool.runtime->api == CW_API_OPENMP;
-    all.push_back({held.pool, most, gate, by_thread, std::move(finding)});
+    all.push_back({governed.pool, most, gate, by_thread, std::move(finding)});
   }
   return all;
 }
 
-std::vector<Capped> Hold::with_caps(std::vector<Rule> caps, bool hooked) const {
-  Hold tried;
+std::vector<Capped> PoolPolicy::with_caps(std::vector<Rule> caps, bool hooked) const {
+  PoolPolicy tried;
   tried.caps_ = std::move(caps);
   if (hooked) {
     tried.pools_ = pools_;
@@ -222,16 +231,16 @@ std::vector<Capped> Hold::with_caps(std::vector<Rule> caps, bool hooked) const {
     if (gate == nullptr || !gate->keeps_caps) {
       tried.hook_none(pool);
     } else {
-      tried.note(pool, "gate");
+      tried.note(pool, Governed::kGate);
     }
   }
   return tried.caps();
 }
 
-void Hold::let_go() {
-  for (const Held& held : pools_) {
-    gate::cap_pool(held.pool, 0);
-    if (held.limit != nullptr) close_limits(*held.limit);
+void PoolPolicy::let_go() {
+  for (const GovernedPool& governed : pools_) {
+    gate::cap_pool(governed.pool, 0);
+    if (governed.limit != nullptr) close_limits(*governed.limit);
   }
   pools_.clear();
   openmp_copies_ = 0;

@@ -25,9 +25,17 @@ struct Capped {
   std::string finding;     // why it does not hold, or not for everybody; empty if it does
 };
 
-struct Held {
+// What keeps a pool inside: a gate; a gate that only counts, as its library cannot be narrowed; a
+// limit; nothing.
+enum class Governed { kGate, kCounted, kLimit, kNone };
+
+// "gate", "counted", "limit", "none"
+const char* name_of(Governed how);
+
+// A pool and what the policy made of it.
+struct GovernedPool {
   std::uint32_t pool = 0;
-  const char* how = "none";  // "gate", "counted", "limit", "none"
+  Governed how = Governed::kNone;
   std::string finding;
   bool served = false;  // its calls have our buffers
   // Kept inside by a limit: never, if a cap speaks for it, or always.
@@ -36,12 +44,14 @@ struct Held {
   LimitsHandle limit = nullptr;
   std::string not_limited;  // why it could not be
 
-  bool has_gate() const { return has_gate_called(how); }
-  // The same of a `how` that was read.
-  static bool has_gate_called(std::string_view how) { return how == "gate" || how == "counted"; }
+  bool has_gate() const { return has_gate_called(name_of(how)); }
+  // The same of a name that was read.
+  static bool has_gate_called(std::string_view how) {
+    return how == name_of(Governed::kGate) || how == name_of(Governed::kCounted);
+  }
 };
 
-class Hold {
+class PoolPolicy {
  public:
   // Slots that every module may have, whatever pools it brings. Those of before are forgotten: they
   // are found again by the same replacements.
@@ -70,25 +80,25 @@ class Hold {
 
   void let_go();
 
-  const std::vector<Held>& pools() const { return pools_; }
+  const std::vector<GovernedPool>& pools() const { return pools_; }
 
  private:
-  Held& note(const Pool& pool, const char* how, std::string finding = {});
+  GovernedPool& note(const Pool& pool, Governed how, std::string finding = {});
   void add_slots(std::vector<SlotRequest> requests);
   void hook_openmp(const Pool& pool);
   void hook_openblas(const Pool& pool);
   void hook_tbb(const Pool& pool);
   void hook_none(const Pool& pool);
-  void limit(Held& held);
+  void limit(GovernedPool& governed);
 
   struct Gate {
     const Runtime* runtime;
-    void (Hold::*hook)(const Pool& pool);
+    void (PoolPolicy::*hook)(const Pool& pool);
     bool keeps_caps;  // else a limit does
   };
   static const Gate* gate_of(const Pool& pool);
 
-  std::vector<Held> pools_;
+  std::vector<GovernedPool> pools_;
   std::vector<Rule> caps_;
   int most_ = kMaxBudget;
   std::vector<std::unique_ptr<Slots>> slots_;
