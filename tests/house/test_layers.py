@@ -89,7 +89,6 @@ SAME_FILE: set[str] = set()
 # Types of the core that share their name with others, and how many there are.
 SAME_TYPE = {
     "Entry": 2,
-    "Held": 2,
 }
 
 # Modules of Python that import each other in a circle.

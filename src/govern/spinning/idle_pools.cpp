@@ -12,7 +12,7 @@
 namespace corewise::govern::idle_pools {
 namespace {
 
-struct Held {
+struct IdlePool {
   const Pool* pool = nullptr;
   std::optional<SpinWord> word;
   std::string why;  // there is none
@@ -30,35 +30,35 @@ std::mutex& lock() {
 }
 
 // Never freed: a thread may be here while the process ends.
-std::vector<Held>& held() {
-  static auto* const all = new std::vector<Held>;
+std::vector<IdlePool>& known_pools() {
+  static auto* const all = new std::vector<IdlePool>;
   return *all;
 }
 
-void shorten(Held& entry, SpinReport& report) {
-  if (!entry.word) return;
-  const std::uint64_t now = entry.word->load();
-  if (now <= entry.word->brief || now == entry.word->patient) return;
-  entry.before = now;
-  entry.shortened = true;
-  entry.word->store(entry.word->brief);
+void shorten(IdlePool& idle, SpinReport& report) {
+  if (!idle.word) return;
+  const std::uint64_t now = idle.word->load();
+  if (now <= idle.word->brief || now == idle.word->patient) return;
+  idle.before = now;
+  idle.shortened = true;
+  idle.word->store(idle.word->brief);
   ++report.shortened;
 }
 
 // Looks only once: what cannot be found now cannot be found later.
-Held& entry_of(const Pool& pool) {
+IdlePool& idle_pool_of(const Pool& pool) {
   const auto known =
-      std::ranges::find_if(held(), [&](const Held& entry) { return entry.pool == &pool; });
-  if (known != held().end()) return *known;
-  Held& entry = held().emplace_back();
-  entry.pool = &pool;
+      std::ranges::find_if(known_pools(), [&](const IdlePool& idle) { return idle.pool == &pool; });
+  if (known != known_pools().end()) return *known;
+  IdlePool& idle = known_pools().emplace_back();
+  idle.pool = &pool;
   const std::optional<Result<SpinWord>> word = pool.runtime->spin_word(pool);
   if (word && *word) {
-    entry.word = **word;
+    idle.word = **word;
   } else if (word && word->error().status != CW_OK) {
-    entry.why = word->error().what;
+    idle.why = word->error().what;
   }
-  return entry;
+  return idle;
 }
 
 // GOMP_SPINCOUNT would win over OMP_WAIT_POLICY.
@@ -74,9 +74,9 @@ SpinReport install() {
   SpinReport report;
   const std::lock_guard guard(lock());
   for (std::size_t id = 0; id < pool_count(); ++id) {
-    Held& entry = entry_of(pool_at(id));
-    if (!entry.why.empty()) report.left.push_back(entry.why);
-    shorten(entry, report);
+    IdlePool& idle = idle_pool_of(pool_at(id));
+    if (!idle.why.empty()) report.left.push_back(idle.why);
+    shorten(idle, report);
   }
   return report;
 }
@@ -84,15 +84,15 @@ SpinReport install() {
 SpinReport remove() {
   SpinReport report;
   const std::lock_guard guard(lock());
-  for (Held& entry : held()) {
-    if (!std::exchange(entry.shortened, false)) continue;
-    const SpinWord& word = *entry.word;
-    if (word.exchange(word.brief, entry.before) ||
-        (word.patient != 0 && word.exchange(word.patient, entry.before))) {
+  for (IdlePool& idle : known_pools()) {
+    if (!std::exchange(idle.shortened, false)) continue;
+    const SpinWord& word = *idle.word;
+    if (word.exchange(word.brief, idle.before) ||
+        (word.patient != 0 && word.exchange(word.patient, idle.before))) {
       ++report.shortened;
     } else {
       report.left.push_back("somebody else has set how long the idle threads of " +
-                            entry.pool->path + " spin");
+                            idle.pool->path + " spin");
     }
   }
   return report;
@@ -100,7 +100,7 @@ SpinReport remove() {
 
 std::optional<SpinWord> word_of(const Pool& pool) {
   const std::lock_guard guard(lock());
-  return entry_of(pool).word;
+  return idle_pool_of(pool).word;
 }
 
 std::span<const Variable> variables() { return kVariables; }
