@@ -66,7 +66,7 @@ int main(int argc, char** argv) {
                                      reinterpret_cast<const void*>(&replaced),
                                      &context};
   // Prepared while it was allowed, installed when it no longer is.
-  auto early = govern::Entry::prepare(request);
+  auto early = govern::EntryHook::prepare(request);
   check(static_cast<bool>(early), "prepared before the filter");
 
   if (!deny_mprotect(PROT_EXEC)) {
@@ -82,7 +82,7 @@ int main(int argc, char** argv) {
   govern::EntryRequest other = request;
   int another = 0;
   other.context = &another;
-  const auto late = govern::Entry::prepare(other);
+  const auto late = govern::EntryHook::prepare(other);
   check(!late && late.error().what.find("stub_parallel is left alone: the system does not let a "
                                         "page become executable") == 0,
         "preparing is refused with the reason");

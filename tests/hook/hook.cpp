@@ -17,7 +17,7 @@
 #include "os/patch.h"
 
 namespace os = corewise::os;
-using corewise::govern::Entry;
+using corewise::govern::EntryHook;
 using corewise::govern::EntryRequest;
 using corewise::govern::exchange;
 using corewise::govern::OneLook;
@@ -94,7 +94,7 @@ TEST_CASE("an entry is replaced, calls the original, and comes back byte for byt
   auto* function = callee.get<Two>("stub_parallel");
   const std::string before = bytes_of(reinterpret_cast<void*>(function), 64);
   Context context;
-  auto entry = Entry::prepare(request_for(function, context));
+  auto entry = EntryHook::prepare(request_for(function, context));
   REQUIRE_MESSAGE(entry, entry.error().what);
   CHECK(bytes_of(reinterpret_cast<void*>(function), 64) == before);
   context.original = entry->original<Two>();
@@ -122,8 +122,8 @@ TEST_CASE("preparing the same hook again takes no further page") {
   const Library callee("callee_1");
   Context context;
   auto request = request_for(callee.get<Two>("stub_parallel"), context);
-  const auto first = Entry::prepare(request);
-  const auto second = Entry::prepare(request);
+  const auto first = EntryHook::prepare(request);
+  const auto second = EntryHook::prepare(request);
   REQUIRE(first);
   REQUIRE(second);
   CHECK((first->original<Two>() == second->original<Two>()));
@@ -134,7 +134,7 @@ TEST_CASE("a function with no room for a jump is refused, and goes on") {
   Context context;
   auto request = request_for(callee.get<Two>("stub_parallel"), context);
   request.size = 2;
-  CHECK_FALSE(Entry::prepare(request));
+  CHECK_FALSE(EntryHook::prepare(request));
   CHECK(callee.get<Two>("stub_parallel")(1, 2) == 4);
 }
 
@@ -143,7 +143,7 @@ TEST_CASE("what is no function to hook is refused, with its name and why") {
   Context context;
   auto request = request_for(callee.get<Two>("stub_parallel"), context);
   const auto why = [](const EntryRequest& what) {
-    const auto entry = Entry::prepare(what);
+    const auto entry = EntryHook::prepare(what);
     return entry ? std::string() : entry.error().what;
   };
   request.size = 0;
@@ -159,7 +159,7 @@ TEST_CASE("installed and removed 1,000 times while threads run through it") {
   const Library callee("callee_1");
   auto* function = callee.get<Two>("stub_parallel");
   Context context;
-  auto entry = Entry::prepare(request_for(function, context));
+  auto entry = EntryHook::prepare(request_for(function, context));
   REQUIRE(entry);
   context.original = entry->original<Two>();
   std::atomic<bool> stop = false;
@@ -191,7 +191,7 @@ TEST_CASE("children forked during installation find no memory left writable") {
   const Library callee("callee_1");
   auto* function = callee.get<Two>("stub_parallel");
   Context context;
-  auto entry = Entry::prepare(request_for(function, context));
+  auto entry = EntryHook::prepare(request_for(function, context));
   REQUIRE(entry);
   context.original = entry->original<Two>();
   std::atomic<bool> stop = false;

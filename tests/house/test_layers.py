@@ -87,9 +87,7 @@ CIRCLES = {
 SAME_FILE: set[str] = set()
 
 # Types of the core that share their name with others, and how many there are.
-SAME_TYPE = {
-    "Entry": 2,
-}
+SAME_TYPE: dict[str, int] = {}
 
 # Modules of Python that import each other in a circle.
 PYTHON_CIRCLES: set[frozenset[str]] = set()

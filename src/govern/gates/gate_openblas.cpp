@@ -35,7 +35,7 @@ struct OpenblasCopy;
 // A function of a copy, replaced at its entry.
 struct ReplacedEntry {
   OpenblasCopy* copy = nullptr;
-  std::optional<Entry> entry;
+  std::optional<EntryHook> entry;
   bool installed = false;
 };
 
@@ -226,8 +226,8 @@ std::string prepare_entries(OpenblasCopy& copy, const Pool& pool, const ModuleNa
     const std::string full = pool.proof.affix_prefix + name + pool.proof.affix_suffix;
     const SymbolExtent extent = names.anywhere(full);
     replaced.copy = &copy;
-    auto entry = Entry::prepare({full + " of " + pool.path, extent.address, extent.size, arguments,
-                                 replacement, &replaced});
+    auto entry = EntryHook::prepare({full + " of " + pool.path, extent.address, extent.size,
+                                     arguments, replacement, &replaced});
     if (!entry) return entry.error().what;
     replaced.entry = std::move(*entry);
     return {};

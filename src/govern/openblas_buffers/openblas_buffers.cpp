@@ -45,7 +45,7 @@ struct Served {
   std::string path;
   std::uintptr_t base = 0;
   buffers::Shelf* shelf = nullptr;
-  std::optional<Entry> alloc, free;
+  std::optional<EntryHook> alloc, free;
   Alloc* original_alloc = nullptr;
   Free* original_free = nullptr;
   bool alloc_installed = false;
@@ -191,8 +191,8 @@ std::string prepare(const Candidate& candidate, Served& copy) {
   copy.path = candidate.path;
   copy.base = candidate.base;
   const auto entry = [&](const char* name, const Code& code, const void* replacement) {
-    return Entry::prepare({std::string(name) + " of " + candidate.path, code.address, code.size, 1,
-                           replacement, &copy});
+    return EntryHook::prepare({std::string(name) + " of " + candidate.path, code.address, code.size,
+                               1, replacement, &copy});
   };
   auto alloc =
       entry("blas_memory_alloc", candidate.alloc, reinterpret_cast<const void*>(&hooked_alloc));

@@ -160,7 +160,7 @@ const code::Architecture* code::native() {
 #endif
 }
 
-Result<Entry> Entry::prepare(const EntryRequest& request) {
+Result<EntryHook> EntryHook::prepare(const EntryRequest& request) {
   const auto refuse = [&](const Error& error) {
     return Error{error.status, request.name + " is left alone: " + error.what};
   };
@@ -199,7 +199,7 @@ Result<Entry> Entry::prepare(const EntryRequest& request) {
       });
   if (!page) return refuse(page.error());
 
-  Entry entry;
+  EntryHook entry;
   entry.name_ = request.name;
   entry.original_ = *page + second;
   const std::uintptr_t replaced = request.address + site->offset;
@@ -214,7 +214,7 @@ Result<Entry> Entry::prepare(const EntryRequest& request) {
   return entry;
 }
 
-std::optional<Error> Entry::swap(Way way) {
+std::optional<Error> EntryHook::swap(Way way) {
   auto error = exchange(patch_, way);
   if (error) error->what = name_ + " is left alone: " + error->what;
   return error;

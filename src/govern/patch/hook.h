@@ -67,10 +67,10 @@ struct EntryRequest {
 };
 
 // A function whose entry can be replaced.
-class Entry {
+class EntryHook {
  public:
   // Looks and builds code, changes nothing.
-  static Result<Entry> prepare(const EntryRequest& request);
+  static Result<EntryHook> prepare(const EntryRequest& request);
 
   std::optional<Error> install() { return swap(Way::install); }
   std::optional<Error> remove() { return swap(Way::remove); }
