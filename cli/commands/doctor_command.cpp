@@ -13,7 +13,7 @@
 
 #include "advice/doctor.h"
 #include "death/death.h"
-#include "facts/patient.h"
+#include "facts/process_facts.h"
 #include "govern/ledger/ledger_holders.h"
 #include "govern/pool_policy.h"
 #include "outcome/watched_run.h"
@@ -56,24 +56,24 @@ std::map<std::string, int> ask_who_spins(int pid) {
 }
 
 // Twice, so that those that are about to fall asleep do not count.
-void ask_what_spins(int pid, Patient& patient) {
+void ask_what_spins(int pid, ProcessFacts& facts) {
   std::map<std::string, int> spinning = ask_who_spins(pid);
   if (spinning.empty()) return;
   std::this_thread::sleep_for(std::chrono::milliseconds(100));
   std::map<std::string, int> again = ask_who_spins(pid);
-  for (PoolFacts& pool : patient.pools) {
+  for (PoolFacts& pool : facts.pools) {
     pool.spinning = std::min(spinning[pool.path], again[pool.path]);
   }
 }
 
 // What only the process itself knows; nothing if it does not answer.
-void ask_what_is_governed(int pid, Patient& patient) {
+void ask_what_is_governed(int pid, ProcessFacts& facts) {
   const auto answer = ask_process(pid, R"({"request":"report"})", 500);
   const JsonValue* const report = answer ? answer->value.find("report") : nullptr;
   if (report == nullptr || !answer->value.truth_at("governed")) return;
   for (const JsonValue& governed : report->items_at("pools")) {
     if (!govern::GovernedPool::has_gate_called(governed.text_at("how"))) continue;
-    for (PoolFacts& pool : patient.pools) {
+    for (PoolFacts& pool : facts.pools) {
       if (pool.path == governed.text_at("path")) pool.governed = true;
     }
   }
@@ -85,12 +85,12 @@ int of_process(const ProcessChoice& choice, const Context& context) {
       [&](const outside::Process& process, const std::string& folder) {
         const std::string about =
             process.pid > 0 ? fmt::format("process {}", process.pid) : "the recording";
-        Patient patient = patient_from(process, folder);
+        ProcessFacts facts = facts_of_process(process, folder);
         if (process.pid > 0) {
-          ask_what_is_governed(process.pid, patient);
-          ask_what_spins(process.pid, patient);
+          ask_what_is_governed(process.pid, facts);
+          ask_what_spins(process.pid, facts);
         }
-        const int code = show_findings(examine(patient), about, context);
+        const int code = show_findings(examine(facts), about, context);
         if (!context.settings.quiet && !context.settings.json) say_notes(process);
         // Without counts most rules have nothing to go by.
         return code == kOk && process.memory_refused ? static_cast<int>(kMemoryRefused) : code;
@@ -164,7 +164,7 @@ int doctor(const Options& options, const Context& context) {
   if (imports) return of_modules(*options.import, context);
   if (process) return of_process(*options.process, context);
   if (!context.words.empty()) return of_command(context);
-  Patient here = this_patient();
+  ProcessFacts here = facts_of_this_process();
   here.ledgers = govern::held_ledgers();
   return show_findings(examine(here), "the variables that are set here", context);
 }

@@ -19,7 +19,7 @@
 #include <thread>
 
 #include "base/text.h"
-#include "facts/patient.h"
+#include "facts/process_facts.h"
 #include "os/os.h"
 #include "python/import_script.h"
 #include "python/records.h"
@@ -152,7 +152,7 @@ void look(int pid, Seen& seen) {
   for (const int member : family) {
     const auto process = outside::read_process(member);
     if (!process || process->pools.empty()) continue;
-    merge(seen[member], examine(patient_from(*process, fmt::format("/proc/{}", member))));
+    merge(seen[member], examine(facts_of_process(*process, fmt::format("/proc/{}", member))));
   }
 }
 

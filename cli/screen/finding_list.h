@@ -12,7 +12,7 @@ namespace corewise::cli {
 // Adds those that are not there yet; the same may be found in several processes.
 void merge(std::vector<Finding>& into, const std::vector<Finding>& more);
 
-// Writes them, most severe first. `about` names the patient ("process 4711"). Returns kOk, or
+// Writes them, most severe first. `about` names the process ("process 4711"). Returns kOk, or
 // kFailed where one is a warning or a danger.
 int show_findings(const std::vector<Finding>& found, const std::string& about,
                   const Context& context);

@@ -43,19 +43,19 @@ int whole(double count) { return std::max(1, static_cast<int>(std::floor(count +
 // The file name without its folder: enough to tell copies apart in a sentence.
 std::string file(const PoolFacts& pool) { return std::string(file_name(pool.path)); }
 
-const std::string* variable(const Patient& patient, const char* name) {
-  const auto found = patient.environment.find(name);
-  return found == patient.environment.end() || found->second.empty() ? nullptr : &found->second;
+const std::string* variable(const ProcessFacts& facts, const char* name) {
+  const auto found = facts.environment.find(name);
+  return found == facts.environment.end() || found->second.empty() ? nullptr : &found->second;
 }
 
-std::optional<int> number(const Patient& patient, const char* name) {
-  const std::string* text = variable(patient, name);
+std::optional<int> number(const ProcessFacts& facts, const char* name) {
+  const std::string* text = variable(facts, name);
   return text == nullptr ? std::nullopt : first_count(*text);
 }
 
-int openmp_threads(const Patient& patient) {
+int openmp_threads(const ProcessFacts& facts) {
   int most = 0;
-  for (const PoolFacts& pool : patient.pools) {
+  for (const PoolFacts& pool : facts.pools) {
     if (pool.api == CW_API_OPENMP) most = std::max(most, pool.threads);
   }
   return most;
@@ -88,36 +88,36 @@ std::string each_runs(const Pools& pools) {
 }
 
 // What is read from outside is then what the last call was granted, not what the program set.
-bool is_grant(const Patient& patient, const PoolFacts& pool) {
-  return patient.from_outside && pool.governed;
+bool is_grant(const ProcessFacts& facts, const PoolFacts& pool) {
+  return facts.from_outside && pool.governed;
 }
 
-bool has_runtime(const Patient& patient, std::string_view name) {
-  return std::any_of(patient.pools.begin(), patient.pools.end(),
+bool has_runtime(const ProcessFacts& facts, std::string_view name) {
+  return std::any_of(facts.pools.begin(), facts.pools.end(),
                      [&](const PoolFacts& pool) { return pool.runtime == name; });
 }
 
 // Copies that have no room for so many callers; the one with the least room first.
-Pools too_small_for(int callers, const Patient& patient) {
+Pools too_small_for(int callers, const ProcessFacts& facts) {
   Pools small;
   const auto room = [](const PoolFacts* pool) {
     return callers_that_fit(pool->caller_slots, std::max(0, pool->threads - 1));
   };
-  for (const PoolFacts& pool : patient.pools) {
+  for (const PoolFacts& pool : facts.pools) {
     if (pool.caller_slots > 0 && !pool.governed && callers > room(&pool)) small.push_back(&pool);
   }
   std::ranges::sort(small, {}, [&](const PoolFacts* pool) { return std::pair(room(pool), pool); });
   return small;
 }
 
-void slots(const Patient& patient, Findings& out) {
-  const int callers = openmp_threads(patient);
-  const Pools small = too_small_for(callers, patient);
+void slots(const ProcessFacts& facts, Findings& out) {
+  const int callers = openmp_threads(facts);
+  const Pools small = too_small_for(callers, facts);
   if (small.empty()) return;
   const PoolFacts& least = *small.front();
   const int workers = std::max(0, least.threads - 1);
   const int room = callers_that_fit(least.caller_slots, workers);
-  const std::string fewer = n(std::min(room, whole(patient.budget)));
+  const std::string fewer = n(std::min(room, whole(facts.budget)));
   Finding finding{"openblas-slots",
                   Severity::kDanger,
                   plural(callers, "thread") + " may call OpenBLAS at once, which has room for " +
@@ -142,11 +142,11 @@ void slots(const Patient& patient, Findings& out) {
   out.push_back(std::move(finding));
 }
 
-void spinning(const Patient& patient, Findings& out) {
-  const auto timeout = number(patient, "OPENBLAS_THREAD_TIMEOUT");
+void spinning(const ProcessFacts& facts, Findings& out) {
+  const auto timeout = number(facts, "OPENBLAS_THREAD_TIMEOUT");
   if (timeout && *timeout <= kShortTimeout) return;
   Pools pools;
-  for (const PoolFacts& pool : patient.pools) {
+  for (const PoolFacts& pool : facts.pools) {
     if (pool.runtime != "openblas" || pool.layer != "pthreads" || pool.threads < 2) continue;
     if (pool.governed) continue;  // its idle workers sleep soon
     pools.push_back(&pool);
@@ -183,17 +183,17 @@ constexpr std::array<Asking, 5> kAsking = {{
     {"NUMBA_NUM_THREADS", [](const PoolFacts& pool) { return pool.api == CW_API_NUMBA; }},
 }};
 
-Pools above_budget_of(const Patient& patient) {
-  const int most = std::max(1, static_cast<int>(std::ceil(patient.budget - 1e-9)));
+Pools above_budget_of(const ProcessFacts& facts) {
+  const int most = std::max(1, static_cast<int>(std::ceil(facts.budget - 1e-9)));
   Pools above;
-  for (const PoolFacts& pool : patient.pools) {
+  for (const PoolFacts& pool : facts.pools) {
     if (pool.threads > most && !pool.governed) above.push_back(&pool);
   }
   return above;
 }
 
-bool explains(const Asking& asking, const Patient& patient, const Pools& pools) {
-  const auto asked = number(patient, asking.variable);
+bool explains(const Asking& asking, const ProcessFacts& facts, const Pools& pools) {
+  const auto asked = number(facts, asking.variable);
   return asked && std::ranges::any_of(pools, [&](const PoolFacts* pool) {
            return asking.is_heard_by(*pool) && pool->threads == *asked;
          });
@@ -227,27 +227,27 @@ Cures fixed_counts(const Pools& pools, const std::string& count) {
           "corewise.limits(" + counts_for(pools, ", ", with) + ")"};
 }
 
-void above_budget(const Patient& patient, Findings& out) {
-  const Pools above = above_budget_of(patient);
+void above_budget(const ProcessFacts& facts, Findings& out) {
+  const Pools above = above_budget_of(facts);
   if (above.empty()) return;
   const auto with_count = [](const PoolFacts& pool) {
     return name(pool) + " " + grouped(pool.threads);
   };
   std::vector<std::string> because;
   for (const Asking& asking : kAsking) {
-    if (!explains(asking, patient, above)) continue;
-    because.push_back(std::string(asking.variable) + "=" + *variable(patient, asking.variable));
+    if (!explains(asking, facts, above)) continue;
+    because.push_back(std::string(asking.variable) + "=" + *variable(facts, asking.variable));
   }
   Finding finding{
       "above-budget",
       Severity::kWarning,
       above.size() == 1
           ? name(*above.front()) + " would run " + plural(above.front()->threads, "thread") +
-                " on " + in_cpus(patient.budget)
+                " on " + in_cpus(facts.budget)
           : n(static_cast<int>(above.size())) + " pools would run more threads than the " +
-                in_cpus(patient.budget) + ": " + names(above, with_count),
-      "You may use " + in_cpus(patient.budget) +
-          (patient.budget_reason.empty() ? "" : " (" + patient.budget_reason + ")") +
+                in_cpus(facts.budget) + ": " + names(above, with_count),
+      "You may use " + in_cpus(facts.budget) +
+          (facts.budget_reason.empty() ? "" : " (" + facts.budget_reason + ")") +
           (because.empty() ? "" : ", and the environment has " + listed(because)) +
           ". Extra threads only take turns on the same CPUs; under a CPU quota the kernel then "
           "stops all of them for a while",
@@ -255,12 +255,12 @@ void above_budget(const Patient& patient, Findings& out) {
       {},
       paths(above)};
   govern_first(finding, "which keeps all pools together within them",
-               fixed_counts(above, n(whole(patient.budget))));
+               fixed_counts(above, n(whole(facts.budget))));
   out.push_back(std::move(finding));
 }
 
-void two_openmps(const Patient& patient, Findings& out) {
-  if (!has_runtime(patient, "libomp") || !has_runtime(patient, "libiomp")) return;
+void two_openmps(const ProcessFacts& facts, Findings& out) {
+  if (!has_runtime(facts, "libomp") || !has_runtime(facts, "libiomp")) return;
   out.push_back({"libomp-and-libiomp", Severity::kDanger,
                  "LLVM's libomp and Intel's libiomp5 are both loaded",
                  "they are builds of one runtime and do not tolerate each other: programs were "
@@ -271,13 +271,13 @@ void two_openmps(const Patient& patient, Findings& out) {
 
 // MKL's layer shows inside the process alone, once MKL was used: before, or from outside, an Intel
 // runtime beside MKL's own files is taken for it.
-void mkl_beside_libgomp(const Patient& patient, Findings& out) {
-  const auto libgomp = std::ranges::find(patient.pools, "libgomp", &PoolFacts::runtime);
-  if (libgomp == patient.pools.end()) return;
-  for (const PoolFacts& pool : patient.pools) {
+void mkl_beside_libgomp(const ProcessFacts& facts, Findings& out) {
+  const auto libgomp = std::ranges::find(facts.pools, "libgomp", &PoolFacts::runtime);
+  if (libgomp == facts.pools.end()) return;
+  for (const PoolFacts& pool : facts.pools) {
     if (pool.runtime != "mkl") continue;
     const bool likely =
-        pool.layer.empty() && file(pool).starts_with("libmkl") && has_runtime(patient, "libiomp");
+        pool.layer.empty() && file(pool).starts_with("libmkl") && has_runtime(facts, "libiomp");
     if (pool.layer != "intel" && !likely) continue;
     out.push_back(
         {"mkl-intel-beside-libgomp", Severity::kWarning,
@@ -295,9 +295,9 @@ void mkl_beside_libgomp(const Patient& patient, Findings& out) {
 }
 
 // Numba refuses it (omppool.cpp), also where a governed child could have new teams.
-void numba_after_fork(const Patient& patient, Findings& out) {
-  if (!patient.forked_after_openmp || !has_runtime(patient, "libgomp")) return;
-  for (const PoolFacts& pool : patient.pools) {
+void numba_after_fork(const ProcessFacts& facts, Findings& out) {
+  if (!facts.forked_after_openmp || !has_runtime(facts, "libgomp")) return;
+  for (const PoolFacts& pool : facts.pools) {
     if (pool.runtime != "numba" || pool.layer != "omp") continue;
     out.push_back(
         {"numba-after-fork", Severity::kDanger,
@@ -333,12 +333,12 @@ std::optional<double> amount(std::string_view text,
 
 // The variables that make idle OpenMP threads spin for longer than anybody waits: as NAME=value.
 // libgomp's own number is 300,000 turns, some milliseconds; LLVM's 200 ms.
-std::vector<std::string> variables_that_spin(const Patient& patient) {
+std::vector<std::string> variables_that_spin(const ProcessFacts& facts) {
   constexpr double kManyTurns = 1e8;
   constexpr double kLongMs = 1000;
   std::vector<std::string> found;
   const auto check = [&](const char* name, const auto& spins) {
-    const std::string* const text = variable(patient, name);
+    const std::string* const text = variable(facts, name);
     if (text != nullptr && spins(*text)) found.push_back(std::string(name) + "=" + *text);
   };
   check("OMP_WAIT_POLICY", [](std::string_view text) { return same_word(trim(text), "active"); });
@@ -353,12 +353,12 @@ std::vector<std::string> variables_that_spin(const Patient& patient) {
   return found;
 }
 
-void wait_policy(const Patient& patient, Findings& out) {
+void wait_policy(const ProcessFacts& facts, Findings& out) {
   // With no pools yet, an OpenMP runtime may be what is loaded next.
   const bool openmp =
-      std::ranges::find(patient.pools, CW_API_OPENMP, &PoolFacts::api) != patient.pools.end();
-  if (!patient.pools.empty() && !openmp) return;
-  const std::vector<std::string> names = variables_that_spin(patient);
+      std::ranges::find(facts.pools, CW_API_OPENMP, &PoolFacts::api) != facts.pools.end();
+  if (!facts.pools.empty() && !openmp) return;
+  const std::vector<std::string> names = variables_that_spin(facts);
   if (names.empty()) return;
   out.push_back(
       {"wait-policy-active", Severity::kWarning,
@@ -370,9 +370,9 @@ void wait_policy(const Patient& patient, Findings& out) {
        "lets idle threads sleep at once"});
 }
 
-void workers_spin(const Patient& patient, Findings& out) {
+void workers_spin(const ProcessFacts& facts, Findings& out) {
   Pools pools;
-  for (const PoolFacts& pool : patient.pools) {
+  for (const PoolFacts& pool : facts.pools) {
     if (pool.spinning > 0) pools.push_back(&pool);
   }
   if (pools.empty()) return;
@@ -380,7 +380,7 @@ void workers_spin(const Patient& patient, Findings& out) {
     return plural(pool.spinning, "idle worker") + " of " + name(pool);
   };
   const bool one = pools.size() == 1 && pools.front()->spinning == 1;
-  const std::vector<std::string> variables = variables_that_spin(patient);
+  const std::vector<std::string> variables = variables_that_spin(facts);
   out.push_back({"workers-spin",
                  Severity::kWarning,
                  names(pools, idle) + (one ? " spins" : " spin"),
@@ -395,14 +395,14 @@ void workers_spin(const Patient& patient, Findings& out) {
                  paths(pools)});
 }
 
-void dynamic_teams(const Patient& patient, Findings& out) {
-  const std::string* const asked = variable(patient, "OMP_DYNAMIC");
+void dynamic_teams(const ProcessFacts& facts, Findings& out) {
+  const std::string* const asked = variable(facts, "OMP_DYNAMIC");
   const bool by_user = asked != nullptr && (same_word(trim(*asked), "true") || *asked == "1");
-  for (const PoolFacts& pool : patient.pools) {
+  for (const PoolFacts& pool : facts.pools) {
     if (!pool.dynamic) continue;
     std::vector<std::string> callers;
     bool opencv = false;
-    for (const std::string& path : patient.sets_dynamic) {
+    for (const std::string& path : facts.sets_dynamic) {
       callers.emplace_back(file_name(path));
       opencv = opencv || path.find("opencv") != path.npos || path.find("cv2") != path.npos;
     }
@@ -443,8 +443,8 @@ std::string named(const Holder& holder) {
 }
 
 // Who holds what of a ledger that has nothing left, and what of it nobody uses.
-void ledger_holders(const Patient& patient, Findings& out) {
-  for (const HeldLedger& ledger : patient.ledgers) {
+void ledger_holders(const ProcessFacts& facts, Findings& out) {
+  for (const HeldLedger& ledger : facts.ledgers) {
     int sum = 0;
     std::vector<std::string> all;
     for (const Holder& holder : ledger.holders) {
@@ -484,11 +484,11 @@ void ledger_holders(const Patient& patient, Findings& out) {
 }
 
 // A governed child has teams of new threads (govern/gates/dead_workers.h).
-void fork_after_openmp(const Patient& patient, Findings& out) {
-  const bool governed = std::ranges::all_of(patient.pools, [](const PoolFacts& pool) {
+void fork_after_openmp(const ProcessFacts& facts, Findings& out) {
+  const bool governed = std::ranges::all_of(facts.pools, [](const PoolFacts& pool) {
     return pool.runtime != "libgomp" || pool.governed;
   });
-  if (!patient.forked_after_openmp || governed) return;
+  if (!facts.forked_after_openmp || governed) return;
   out.push_back({"fork-after-openmp", Severity::kDanger,
                  "this process was forked from one that had used OpenMP",
                  "libgomp's threads do not survive a fork, and its first parallel region in the "
@@ -497,18 +497,18 @@ void fork_after_openmp(const Patient& patient, Findings& out) {
                  "workers with the 'spawn' or 'forkserver' method, or use loky"});
 }
 
-void core_type(const Patient& patient, Findings& out) {
-  const std::string* forced = variable(patient, "OPENBLAS_CORETYPE");
+void core_type(const ProcessFacts& facts, Findings& out) {
+  const std::string* forced = variable(facts, "OPENBLAS_CORETYPE");
   // With no pools yet, OpenBLAS may be what is loaded next.
-  if (forced == nullptr || (!patient.pools.empty() && !has_runtime(patient, "openblas"))) return;
-  const int best = kernel_level(patient.best_architecture);
+  if (forced == nullptr || (!facts.pools.empty() && !has_runtime(facts, "openblas"))) return;
+  const int best = kernel_level(facts.best_architecture);
   const int level = kernel_level(*forced);
   if (best != 0 && level == best) return;
   std::string why = "kernels for an older CPU can be half as fast, and give other last digits";
   if (best != 0 && level == 0) {
     why = "OpenBLAS knows no kernels of that name";
   } else if (best != 0) {
-    why = "this CPU can run " + patient.best_architecture +
+    why = "this CPU can run " + facts.best_architecture +
           (level < best ? "; kernels for an older one can be half as fast, and give other last "
                           "digits"
                         : "; instructions that it lacks end the program");
@@ -518,22 +518,22 @@ void core_type(const Patient& patient, Findings& out) {
                  std::move(why), "unset OPENBLAS_CORETYPE unless you mean it"});
 }
 
-void variables_above_budget(const Patient& patient, Findings& out) {
-  const Pools above = above_budget_of(patient);
-  const std::string most = n(whole(patient.budget));
+void variables_above_budget(const ProcessFacts& facts, Findings& out) {
+  const Pools above = above_budget_of(facts);
+  const std::string most = n(whole(facts.budget));
   std::vector<std::string> too_many;
   std::vector<std::string> instead;
   for (const Asking& asking : kAsking) {
     const std::string name = asking.variable;
-    const std::string* const text = variable(patient, asking.variable);
+    const std::string* const text = variable(facts, asking.variable);
     if (text == nullptr) continue;
-    const auto asked = number(patient, asking.variable);
+    const auto asked = number(facts, asking.variable);
     if (!asked || *asked < 1) {
       out.push_back({"variable-not-a-count", Severity::kWarning,
                      name + "=" + *text + " is not a thread count",
                      "the libraries ignore it, each in its own way",
                      "set " + name + " to a whole number from 1, or unset it"});
-    } else if (*asked > std::ceil(patient.budget - 1e-9) && !explains(asking, patient, above)) {
+    } else if (*asked > std::ceil(facts.budget - 1e-9) && !explains(asking, facts, above)) {
       too_many.push_back(name + "=" + *text);
       instead.push_back(name + "=" + most);
     }
@@ -541,17 +541,17 @@ void variables_above_budget(const Patient& patient, Findings& out) {
   if (too_many.empty()) return;
   out.push_back({"variable-above-budget", Severity::kWarning,
                  listed(too_many) + (too_many.size() == 1 ? " asks" : " ask") +
-                     " for more threads than the " + in_cpus(patient.budget) + " you may use",
+                     " for more threads than the " + in_cpus(facts.budget) + " you may use",
                  "extra threads only take turns on the same CPUs", listed(instead)});
 }
 
-void variable_without_effect(const Patient& patient, Findings& out) {
-  const auto asked = number(patient, "OPENBLAS_NUM_THREADS");
-  if (!asked || *asked < 1 || patient.corewise_limits_open) return;
+void variable_without_effect(const ProcessFacts& facts, Findings& out) {
+  const auto asked = number(facts, "OPENBLAS_NUM_THREADS");
+  if (!asked || *asked < 1 || facts.corewise_limits_open) return;
   std::map<std::pair<bool, int>, Pools> alike;  // by whether OpenMP rules, and the count
-  for (const PoolFacts& pool : patient.pools) {
+  for (const PoolFacts& pool : facts.pools) {
     if (pool.runtime != "openblas" || pool.threads == 0 || pool.threads == *asked) continue;
-    if (is_grant(patient, pool)) continue;
+    if (is_grant(facts, pool)) continue;
     alike[{pool.layer == "openmp", pool.threads}].push_back(&pool);
   }
   for (const auto& [kind, pools] : alike) {
@@ -572,34 +572,34 @@ void variable_without_effect(const Patient& patient, Findings& out) {
   }
 }
 
-void blas_alone(const Patient& patient, Findings& out) {
+void blas_alone(const ProcessFacts& facts, Findings& out) {
   const bool limited =
-      std::any_of(patient.pools.begin(), patient.pools.end(),
+      std::any_of(facts.pools.begin(), facts.pools.end(),
                   [](const PoolFacts& pool) { return pool.api == CW_API_OPENMP && pool.governed; });
-  const int callers = limited ? 0 : openmp_threads(patient);
+  const int callers = limited ? 0 : openmp_threads(facts);
   const bool blas_low =
-      std::any_of(patient.pools.begin(), patient.pools.end(), [&](const PoolFacts& pool) {
-        return pool.api == CW_API_BLAS && pool.threads > 0 && pool.threads < whole(patient.budget);
+      std::any_of(facts.pools.begin(), facts.pools.end(), [&](const PoolFacts& pool) {
+        return pool.api == CW_API_BLAS && pool.threads > 0 && pool.threads < whole(facts.budget);
       });
-  if (!blas_low || callers <= whole(patient.budget)) return;
-  out.push_back({"blas-limited-alone",
-                 Severity::kNote,
-                 "BLAS is limited, OpenMP is not (" + plural(callers, "thread") + ")",
-                 "regions of OpenMP threads that each call BLAS run as many threads as OpenMP has, "
-                 "whatever BLAS's own limit",
-                 "limit both: corewise.limits(openmp=" + n(whole(patient.budget)) + ", blas=1)",
-                 {.shell = "limit both: corewise run --openmp " + n(whole(patient.budget)) +
-                           " --blas 1 -- ...",
-                  .notebook = "limit both: %threads openmp=" + n(whole(patient.budget)) + " blas=1",
-                  .python = {}}});
+  if (!blas_low || callers <= whole(facts.budget)) return;
+  out.push_back(
+      {"blas-limited-alone",
+       Severity::kNote,
+       "BLAS is limited, OpenMP is not (" + plural(callers, "thread") + ")",
+       "regions of OpenMP threads that each call BLAS run as many threads as OpenMP has, "
+       "whatever BLAS's own limit",
+       "limit both: corewise.limits(openmp=" + n(whole(facts.budget)) + ", blas=1)",
+       {.shell = "limit both: corewise run --openmp " + n(whole(facts.budget)) + " --blas 1 -- ...",
+        .notebook = "limit both: %threads openmp=" + n(whole(facts.budget)) + " blas=1",
+        .python = {}}});
 }
 
-void mkl_dynamic(const Patient& patient, Findings& out) {
-  for (const PoolFacts& pool : patient.pools) {
+void mkl_dynamic(const ProcessFacts& facts, Findings& out) {
+  for (const PoolFacts& pool : facts.pools) {
     if (!pool.mkl_dynamic) continue;
-    const auto asked = number(patient, "MKL_NUM_THREADS");
+    const auto asked = number(facts, "MKL_NUM_THREADS");
     if (!asked || pool.threads == 0 || pool.threads >= *asked) continue;
-    if (patient.corewise_limits_open) continue;
+    if (facts.corewise_limits_open) continue;
     out.push_back({"mkl-dynamic", Severity::kNote,
                    "MKL_NUM_THREADS=" + n(*asked) + ", but MKL will use " + n(pool.threads),
                    "MKL_DYNAMIC is on: it lowers the count to the physical cores without a word",
@@ -609,26 +609,26 @@ void mkl_dynamic(const Patient& patient, Findings& out) {
 
 // A pool that runs one thread with nobody saying so was most likely left behind: two overlapping
 // threadpool_limits(1) of threadpoolctl leave OpenBLAS at 1 for good.
-void leaked(const Patient& patient, Findings& out) {
-  if (patient.corewise_limits_open || whole(patient.budget) < 2) return;
+void leaked(const ProcessFacts& facts, Findings& out) {
+  if (facts.corewise_limits_open || whole(facts.budget) < 2) return;
   for (const char* name : {"OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS"}) {
-    if (variable(patient, name) != nullptr) return;
+    if (variable(facts, name) != nullptr) return;
   }
   Pools pools;
-  for (const PoolFacts& pool : patient.pools) {
+  for (const PoolFacts& pool : facts.pools) {
     if (pool.runtime != "openblas" || pool.layer != "pthreads" || pool.threads != 1) continue;
-    if (!is_grant(patient, pool)) pools.push_back(&pool);
+    if (!is_grant(facts, pool)) pools.push_back(&pool);
   }
   if (pools.empty()) return;
-  const std::string all = n(whole(patient.budget));
+  const std::string all = n(whole(facts.budget));
   out.push_back(
       {"limit-leaked",
-       patient.from_outside ? Severity::kNote : Severity::kWarning,
+       facts.from_outside ? Severity::kNote : Severity::kWarning,
        each_runs(pools) + ", and neither a variable nor a limit of corewise says so",
        std::string("another library set it and did not set it back; overlapping "
                    "threadpoolctl limits from two threads do that") +
-           (patient.from_outside ? ". A limit that is open just now looks the same from outside"
-                                 : ""),
+           (facts.from_outside ? ". A limit that is open just now looks the same from outside"
+                               : ""),
        "corewise.limits(blas=" + all +
            ") sets it right; corewise.install_as_threadpoolctl() stops the leak",
        {.shell = {},
@@ -649,7 +649,7 @@ void write(Json& json, const Cures& cures) {
   json.close('}');
 }
 
-constexpr std::array<void (*)(const Patient&, Findings&), 17> kRules = {
+constexpr std::array<void (*)(const ProcessFacts&, Findings&), 17> kRules = {
     slots,
     two_openmps,
     mkl_beside_libgomp,
@@ -671,9 +671,9 @@ constexpr std::array<void (*)(const Patient&, Findings&), 17> kRules = {
 
 }  // namespace
 
-std::vector<Finding> examine(const Patient& patient) {
+std::vector<Finding> examine(const ProcessFacts& facts) {
   Findings found;
-  for (const auto rule : kRules) rule(patient, found);
+  for (const auto rule : kRules) rule(facts, found);
   return by_severity(found);
 }
 

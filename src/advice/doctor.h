@@ -74,7 +74,7 @@ struct HeldLedger {
 };
 
 // Everything the rules look at.
-struct Patient {
+struct ProcessFacts {
   std::vector<PoolFacts> pools;
   double budget = 1;          // CPUs that are really ours
   std::string budget_reason;  // what binds it: "cgroup quota", "affinity"
@@ -88,7 +88,7 @@ struct Patient {
 };
 
 // In order of severity, then of the rule table. Empty: nothing to say.
-std::vector<Finding> examine(const Patient& patient);
+std::vector<Finding> examine(const ProcessFacts& facts);
 
 // Most severe first, otherwise in the order given.
 std::vector<Finding> by_severity(const std::vector<Finding>& findings);

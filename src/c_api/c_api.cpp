@@ -20,8 +20,8 @@
 #include "death/death.h"
 #include "death/watch.h"
 #include "elf/elf_reader.h"
-#include "facts/patient.h"
 #include "facts/plan_input.h"
+#include "facts/process_facts.h"
 #include "govern/govern.h"
 #include "govern/other_copy.h"
 #include "limits/limit.h"
@@ -455,7 +455,7 @@ cw_status cw_plan_json(const cw_plan_options* options, char* buffer, size_t capa
 cw_status cw_doctor_json(char* buffer, size_t capacity, size_t* needed) {
   return hand_out_document(buffer, capacity, needed, []() -> Result<std::string> {
     synchronise();
-    return findings_json(examine(this_patient()));
+    return findings_json(examine(facts_of_this_process()));
   });
 }
 

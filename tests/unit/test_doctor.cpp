@@ -1,4 +1,4 @@
-// Each rule on a patient that has just that trouble, and on its healthy twin.
+// Each rule on a process that has just that trouble, and on its healthy twin.
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -39,8 +39,8 @@ const Finding* find(const std::vector<Finding>& findings, std::string_view id) {
   return found == findings.end() ? nullptr : &*found;
 }
 
-Patient patient(double budget, std::vector<PoolFacts> pools) {
-  Patient p;
+ProcessFacts process(double budget, std::vector<PoolFacts> pools) {
+  ProcessFacts p;
   p.budget = budget;
   p.pools = std::move(pools);
   return p;
@@ -49,13 +49,13 @@ Patient patient(double budget, std::vector<PoolFacts> pools) {
 }  // namespace
 
 TEST_CASE("a healthy process has no findings") {
-  CHECK(examine(patient(8, {openblas("/a/libopenblas.so", 8), openmp("libgomp", 8)})).empty());
-  CHECK(examine(Patient{}).empty());
+  CHECK(examine(process(8, {openblas("/a/libopenblas.so", 8), openmp("libgomp", 8)})).empty());
+  CHECK(examine(ProcessFacts{}).empty());
 }
 
 TEST_CASE("the seed's machine: 128 OpenMP threads against 128 slots") {
   const auto findings =
-      examine(patient(128, {openblas("/n/libopenblas.so", 32), openmp("libgomp", 128)}));
+      examine(process(128, {openblas("/n/libopenblas.so", 32), openmp("libgomp", 128)}));
   const Finding* slots = find(findings, "openblas-slots");
   REQUIRE(slots != nullptr);
   CHECK(slots->severity == Severity::kDanger);
@@ -93,7 +93,7 @@ TEST_CASE("each version of OpenBLAS, on 128 CPUs and beside one worker") {
         CAPTURE(threads);
         PoolFacts blas = openblas("/v/numpy.libs/libscipy_openblas64_-1.so", threads);
         blas.version = version;
-        const auto findings = examine(patient(2000, {blas, openmp("libgomp", callers)}));
+        const auto findings = examine(process(2000, {blas, openmp("libgomp", callers)}));
         const Finding* const slots = find(findings, "openblas-slots");
         const int room = threads == 1 ? 128 : 65;
         REQUIRE((slots != nullptr) == (callers > room));
@@ -111,7 +111,7 @@ TEST_CASE("each version of OpenBLAS, on 128 CPUs and beside one worker") {
 TEST_CASE("one cause is one finding, which lists its pools") {
   PoolFacts numpy = openblas("/v/numpy.libs/libscipy_openblas64_-1.so", 4);
   PoolFacts scipy = openblas("/v/scipy.libs/libscipy_openblas-2.so", 64);
-  Patient p = patient(2, {numpy, scipy, openmp("libgomp", 1015)});
+  ProcessFacts p = process(2, {numpy, scipy, openmp("libgomp", 1015)});
   p.environment["OMP_NUM_THREADS"] = "1015";
   auto findings = examine(p);
   REQUIRE(findings.size() == 3);
@@ -138,7 +138,7 @@ TEST_CASE("one cause is one finding, which lists its pools") {
   p.pools[1].threads = 4;
   findings = examine(p);
   CHECK(std::ranges::count(findings, "variable-without-effect", &Finding::id) == 1);
-  p = patient(2, {numpy, scipy});
+  p = process(2, {numpy, scipy});
   for (PoolFacts& pool : p.pools) pool.threads = 1;
   findings = examine(p);
   REQUIRE(findings.size() == 1);
@@ -148,7 +148,7 @@ TEST_CASE("one cause is one finding, which lists its pools") {
 
 TEST_CASE("the first cure is corewise's own, in the words of each place") {
   const auto findings =
-      examine(patient(2, {openblas("/n/a.so", 2), openblas("/s/b.so", 2), openmp("libgomp", 500)}));
+      examine(process(2, {openblas("/n/a.so", 2), openblas("/s/b.so", 2), openmp("libgomp", 500)}));
   REQUIRE(findings.size() == 3);
   for (const Finding& finding : findings) {
     CAPTURE(finding.id);
@@ -181,7 +181,7 @@ TEST_CASE("the plan and the doctor agree about who fits into the slots") {
       const auto plan = make_plan(input);
       REQUIRE(plan);
       const auto found_with = [&](int callers) {
-        return find(examine(patient(2000, {blas, openmp("libgomp", callers)})), "openblas-slots") !=
+        return find(examine(process(2000, {blas, openmp("libgomp", callers)})), "openblas-slots") !=
                nullptr;
       };
       CAPTURE(threads);
@@ -195,15 +195,16 @@ TEST_CASE("the plan and the doctor agree about who fits into the slots") {
 TEST_CASE("what is governed has slots for all, and stays inside the budget") {
   PoolFacts blas = openblas("/a/libopenblas.so", 32), teams = openmp("libgomp", 128);
   blas.governed = teams.governed = true;
-  const auto governed = examine(patient(64, {blas, teams}));
+  const auto governed = examine(process(64, {blas, teams}));
   CHECK(find(governed, "openblas-slots") == nullptr);
   CHECK(find(governed, "above-budget") == nullptr);
   blas.governed = false;
-  CHECK(find(examine(patient(64, {blas, teams})), "openblas-slots") != nullptr);
+  CHECK(find(examine(process(64, {blas, teams})), "openblas-slots") != nullptr);
 }
 
 TEST_CASE("what is governed does not spin, is no limit of BLAS alone, and leaks none") {
-  Patient p = patient(8, {openblas("/n/a.so", 2), openblas("/s/b.so", 2), openmp("libgomp", 16)});
+  ProcessFacts p =
+      process(8, {openblas("/n/a.so", 2), openblas("/s/b.so", 2), openmp("libgomp", 16)});
   for (PoolFacts& pool : p.pools) pool.governed = true;
   CHECK(examine(p).empty());
   // From outside, the number of a pool is what its last call was granted.
@@ -215,16 +216,16 @@ TEST_CASE("what is governed does not spin, is no limit of BLAS alone, and leaks 
 }
 
 TEST_CASE("exactly at the slots there is no finding; one caller more is a danger") {
-  CHECK(find(examine(patient(2000, {openblas("/n/x.so", 1), openmp("libgomp", 128)})),
+  CHECK(find(examine(process(2000, {openblas("/n/x.so", 1), openmp("libgomp", 128)})),
              "openblas-slots") == nullptr);
-  const auto over = examine(patient(2000, {openblas("/n/x.so", 1), openmp("libgomp", 129)}));
+  const auto over = examine(process(2000, {openblas("/n/x.so", 1), openmp("libgomp", 129)}));
   REQUIRE(find(over, "openblas-slots") != nullptr);
   CHECK(find(over, "openblas-slots")->severity == Severity::kDanger);
   CHECK(over.front().id == std::string("openblas-slots"));
 }
 
 TEST_CASE("two OpenBLAS pools spin against each other unless the timeout is short") {
-  Patient p = patient(2, {openblas("/n/a.so", 2), openblas("/s/b.so", 2)});
+  ProcessFacts p = process(2, {openblas("/n/a.so", 2), openblas("/s/b.so", 2)});
   CHECK(find(examine(p), "openblas-spinning") != nullptr);
   p.environment["OPENBLAS_THREAD_TIMEOUT"] = "16";
   CHECK(find(examine(p), "openblas-spinning") == nullptr);
@@ -235,20 +236,20 @@ TEST_CASE("two OpenBLAS pools spin against each other unless the timeout is shor
 }
 
 TEST_CASE("threads above the budget, fractional budgets rounded up") {
-  CHECK(find(examine(patient(1.5, {openmp("libgomp", 2)})), "above-budget") == nullptr);
-  CHECK(find(examine(patient(1.5, {openmp("libgomp", 3)})), "above-budget") != nullptr);
-  CHECK(find(examine(patient(0.3, {openmp("libgomp", 1)})), "above-budget") == nullptr);
+  CHECK(find(examine(process(1.5, {openmp("libgomp", 2)})), "above-budget") == nullptr);
+  CHECK(find(examine(process(1.5, {openmp("libgomp", 3)})), "above-budget") != nullptr);
+  CHECK(find(examine(process(0.3, {openmp("libgomp", 1)})), "above-budget") == nullptr);
 }
 
 TEST_CASE("libomp beside libiomp5") {
-  CHECK(find(examine(patient(2, {openmp("libomp", 2), openmp("libiomp", 2)})),
+  CHECK(find(examine(process(2, {openmp("libomp", 2), openmp("libiomp", 2)})),
              "libomp-and-libiomp") != nullptr);
-  CHECK(find(examine(patient(2, {openmp("libgomp", 2), openmp("libiomp", 2)})),
+  CHECK(find(examine(process(2, {openmp("libgomp", 2), openmp("libiomp", 2)})),
              "libomp-and-libiomp") == nullptr);
 }
 
 TEST_CASE("variables: no count, above the budget, without effect") {
-  Patient p = patient(4, {openblas("/n/a.so", 4)});
+  ProcessFacts p = process(4, {openblas("/n/a.so", 4)});
   p.environment["OMP_NUM_THREADS"] = "many";
   CHECK(find(examine(p), "variable-not-a-count") != nullptr);
   p.environment["OMP_NUM_THREADS"] = "0";
@@ -271,7 +272,7 @@ TEST_CASE("variables: no count, above the budget, without effect") {
 }
 
 TEST_CASE("a core type chosen by hand is said, unless it is the CPU's own") {
-  Patient p = patient(2, {openblas("/n/a.so", 2)});
+  ProcessFacts p = process(2, {openblas("/n/a.so", 2)});
   p.environment["OPENBLAS_CORETYPE"] = "Haswell";
   CHECK(find(examine(p), "openblas-coretype") != nullptr);
   p.best_architecture = "Haswell";
@@ -279,7 +280,7 @@ TEST_CASE("a core type chosen by hand is said, unless it is the CPU's own") {
 }
 
 TEST_CASE("a core type of the CPU's own level is as good; others are below, above, or unknown") {
-  Patient p = patient(2, {openblas("/n/a.so", 2)});
+  ProcessFacts p = process(2, {openblas("/n/a.so", 2)});
   const auto why = [&](const char* forced, const char* best) {
     p.environment["OPENBLAS_CORETYPE"] = forced;
     p.best_architecture = best;
@@ -299,7 +300,7 @@ TEST_CASE("a core type of the CPU's own level is as good; others are below, abov
 }
 
 TEST_CASE("from outside a leaked limit cannot be told from an open one, so it is a note") {
-  Patient p = patient(4, {openblas("/n/a.so", 1)});
+  ProcessFacts p = process(4, {openblas("/n/a.so", 1)});
   CHECK(find(examine(p), "limit-leaked")->severity == Severity::kWarning);
   p.from_outside = true;
   const auto findings = examine(p);
@@ -313,11 +314,11 @@ TEST_CASE("no remedy names what `run` refuses") {
   tbb.runtime = "tbb";
   tbb.path = "/lib/libtbb.so";
   tbb.threads = 8;
-  const auto findings = examine(patient(2, {tbb, openmp("libgomp", 8)}));
+  const auto findings = examine(process(2, {tbb, openmp("libgomp", 8)}));
   REQUIRE(findings.size() == 1);
   CHECK(findings[0].cures.shell.ends_with("; or corewise run --no-govern --openmp 2 -- ..."));
   CHECK(findings[0].cures.python.ends_with("; or corewise.limits(openmp=2, tbb=2)"));
-  const auto alone = examine(patient(2, {tbb}));
+  const auto alone = examine(process(2, {tbb}));
   REQUIRE(alone.size() == 1);
   CHECK(alone[0].what == "libtbb.so would run 8 threads on 2 CPUs");
   CHECK(alone[0].cures.shell.find("; or") == std::string::npos);
@@ -331,30 +332,30 @@ TEST_CASE("names of severities, there and back") {
 }
 
 TEST_CASE("a leaked limit: one thread, and nobody says so") {
-  Patient p = patient(4, {openblas("/n/a.so", 1)});
+  ProcessFacts p = process(4, {openblas("/n/a.so", 1)});
   CHECK(find(examine(p), "limit-leaked") != nullptr);
   p.corewise_limits_open = true;
   CHECK(find(examine(p), "limit-leaked") == nullptr);
   p.corewise_limits_open = false;
   p.environment["OPENBLAS_NUM_THREADS"] = "1";
   CHECK(find(examine(p), "limit-leaked") == nullptr);
-  CHECK(find(examine(patient(1, {openblas("/n/a.so", 1)})), "limit-leaked") == nullptr);
+  CHECK(find(examine(process(1, {openblas("/n/a.so", 1)})), "limit-leaked") == nullptr);
 }
 
 TEST_CASE("fork after OpenMP, BLAS limited alone, MKL_DYNAMIC") {
-  Patient p = patient(8, {openmp("libgomp", 2), openmp("libgomp", 2)});
+  ProcessFacts p = process(8, {openmp("libgomp", 2), openmp("libgomp", 2)});
   p.forked_after_openmp = true;
   p.pools[0].governed = true;
   CHECK(find(examine(p), "fork-after-openmp") != nullptr);
   p.pools[1].governed = true;
   CHECK(find(examine(p), "fork-after-openmp") == nullptr);
-  CHECK(find(examine(patient(8, {openblas("/n/a.so", 1), openmp("libgomp", 16)})),
+  CHECK(find(examine(process(8, {openblas("/n/a.so", 1), openmp("libgomp", 16)})),
              "blas-limited-alone") != nullptr);
   PoolFacts mkl;
   mkl.runtime = "mkl";
   mkl.threads = 2;
   mkl.mkl_dynamic = true;
-  p = patient(8, {mkl});
+  p = process(8, {mkl});
   p.environment["MKL_NUM_THREADS"] = "8";
   CHECK(find(examine(p), "mkl-dynamic") != nullptr);
   p.corewise_limits_open = true;
@@ -362,7 +363,7 @@ TEST_CASE("fork after OpenMP, BLAS limited alone, MKL_DYNAMIC") {
 }
 
 TEST_CASE("findings as JSON") {
-  Patient p = patient(8, {openmp("libgomp", 2)});
+  ProcessFacts p = process(8, {openmp("libgomp", 2)});
   p.forked_after_openmp = true;
   const std::string json = findings_json(examine(p));
   CHECK(json.find("\"id\":\"fork-after-openmp\"") != std::string::npos);
@@ -376,7 +377,7 @@ TEST_CASE("MKL's INTEL layer beside libgomp") {
   mkl.layer = "intel";
   const auto beside = [&](std::vector<PoolFacts> others) {
     others.push_back(mkl);
-    return examine(patient(8, std::move(others)));
+    return examine(process(8, std::move(others)));
   };
   const auto found = beside({openmp("libgomp", 8)});
   const Finding* both = find(found, "mkl-intel-beside-libgomp");
@@ -405,7 +406,7 @@ TEST_CASE("Numba over GNU OpenMP in a forked child, governed or not") {
   layer.layer = "omp";
   PoolFacts teams = openmp("libgomp", 8);
   teams.governed = true;
-  Patient p = patient(8, {layer, teams});
+  ProcessFacts p = process(8, {layer, teams});
   CHECK(find(examine(p), "numba-after-fork") == nullptr);
   p.forked_after_openmp = true;
   REQUIRE(find(examine(p), "numba-after-fork") != nullptr);
@@ -416,7 +417,7 @@ TEST_CASE("Numba over GNU OpenMP in a forked child, governed or not") {
 
 TEST_CASE("variables that make idle threads spin") {
   const auto said = [](const char* name, const char* value, std::vector<PoolFacts> pools = {}) {
-    Patient p = patient(8, std::move(pools));
+    ProcessFacts p = process(8, std::move(pools));
     p.environment[name] = value;
     const auto findings = examine(p);
     const Finding* found = find(findings, "wait-policy-active");
@@ -443,7 +444,7 @@ TEST_CASE("variables that make idle threads spin") {
 }
 
 TEST_CASE("workers that spin are counted, with the variable that says so") {
-  Patient p = patient(8, {openmp("libgomp", 8)});
+  ProcessFacts p = process(8, {openmp("libgomp", 8)});
   p.pools[0].spinning = 3;
   CHECK(find(examine(p), "workers-spin")->what == "3 idle workers of libgomp.so spin");
   p.environment["OMP_WAIT_POLICY"] = "active";
@@ -451,7 +452,7 @@ TEST_CASE("workers that spin are counted, with the variable that says so") {
 }
 
 TEST_CASE("teams that the runtime may cut, and by whose word") {
-  Patient p = patient(8, {openmp("libgomp", 8)});
+  ProcessFacts p = process(8, {openmp("libgomp", 8)});
   p.pools[0].dynamic = true;
   p.sets_dynamic = {"/c/libopencv_core.so.406"};
   const auto findings = examine(p);
@@ -465,7 +466,7 @@ TEST_CASE("teams that the runtime may cut, and by whose word") {
 }
 
 TEST_CASE("who holds the threads of a ledger") {
-  Patient p = patient(4, {});
+  ProcessFacts p = process(4, {});
   p.ledgers = {{"/dev/shm/corewise-0-1", 4, {7}, {{7, 1, HolderState::kRuns, "python a.py", {}}}}};
   CHECK(examine(p).empty());
   p.ledgers[0].holders.push_back({8, 3, HolderState::kStopped, "python b.py", 600.0});

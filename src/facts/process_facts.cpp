@@ -1,4 +1,4 @@
-#include "patient.h"
+#include "process_facts.h"
 
 #include <unistd.h>
 
@@ -38,37 +38,37 @@ PoolFacts facts_of(const Pool& pool, int threads) {
   return facts;
 }
 
-void add_variable(Patient& patient, std::string_view entry) {
+void add_variable(ProcessFacts& facts, std::string_view entry) {
   const std::size_t equals = entry.find('=');
   if (equals == entry.npos) return;
-  patient.environment[std::string(entry.substr(0, equals))] = entry.substr(equals + 1);
+  facts.environment[std::string(entry.substr(0, equals))] = entry.substr(equals + 1);
 }
 
 // Without a cap of the caller's own nothing can fail.
-void add_budget(Patient& patient, const os::Machine& machine) {
+void add_budget(ProcessFacts& facts, const os::Machine& machine) {
   const Result<Budget> budget = compute_budget(machine);
   if (!budget) return;
-  patient.budget = budget->cpus;
+  facts.budget = budget->cpus;
   for (const Constraint& one : budget->constraints) {
     if (!one.binding) continue;
-    patient.budget_reason += (patient.budget_reason.empty() ? "" : "; ") +
-                             std::string(source_name(one.source)) + ": " + one.where;
+    facts.budget_reason += (facts.budget_reason.empty() ? "" : "; ") +
+                           std::string(source_name(one.source)) + ": " + one.where;
   }
-  patient.best_architecture = best_kernels(machine);
+  facts.best_architecture = best_kernels(machine);
 }
 
-std::vector<std::string> libgomps(const Patient& patient) {
+std::vector<std::string> libgomps(const ProcessFacts& facts) {
   std::vector<std::string> paths;
-  for (const PoolFacts& pool : patient.pools) {
+  for (const PoolFacts& pool : facts.pools) {
     if (pool.runtime == "libgomp") paths.push_back(pool.path);
   }
   return paths;
 }
 
 // As OMP_NUM_THREADS says, else one for each of the CPUs that it may run on.
-int initial_team(const Patient& patient, int cpus) {
-  const auto asked = patient.environment.find("OMP_NUM_THREADS");
-  if (asked != patient.environment.end()) {
+int initial_team(const ProcessFacts& facts, int cpus) {
+  const auto asked = facts.environment.find("OMP_NUM_THREADS");
+  if (asked != facts.environment.end()) {
     const auto first = first_count(asked->second);
     if (first && *first >= 1 && *first <= CW_MAX_THREADS) return *first;
   }
@@ -76,10 +76,10 @@ int initial_team(const Patient& patient, int cpus) {
 }
 
 // What is not told yet, an OpenMP runtime makes of the environment when it is first used.
-PoolFacts facts_now(const Patient& patient, const Pool& pool) {
+PoolFacts facts_now(const ProcessFacts& facts, const Pool& pool) {
   const bool starts = pool.runtime->api == CW_API_OPENMP && !pool.may_be_asked();
   return facts_of(pool,
-                  starts ? initial_team(patient, os::usable_cpus()) : pool.threads().value_or(0));
+                  starts ? initial_team(facts, os::usable_cpus()) : pool.threads().value_or(0));
 }
 
 // The dyn-var of the calling thread.
@@ -101,72 +101,72 @@ std::vector<std::string> modules_that_call(std::string_view function) {
   return paths;
 }
 
-void add_what_goes_on(Patient& patient) {
-  for (std::size_t id = 0; id < patient.pools.size(); ++id) {
-    patient.pools[id].dynamic = is_dynamic(pool_at(id));
+void add_what_goes_on(ProcessFacts& facts) {
+  for (std::size_t id = 0; id < facts.pools.size(); ++id) {
+    facts.pools[id].dynamic = is_dynamic(pool_at(id));
   }
-  if (std::ranges::any_of(patient.pools, &PoolFacts::dynamic)) {
-    patient.sets_dynamic = modules_that_call("omp_set_dynamic");
+  if (std::ranges::any_of(facts.pools, &PoolFacts::dynamic)) {
+    facts.sets_dynamic = modules_that_call("omp_set_dynamic");
   }
   const std::vector<int> spinning = observe::spinning_workers();
-  for (std::size_t id = 0; id < std::min(spinning.size(), patient.pools.size()); ++id) {
-    patient.pools[id].spinning = spinning[id];
+  for (std::size_t id = 0; id < std::min(spinning.size(), facts.pools.size()); ++id) {
+    facts.pools[id].spinning = spinning[id];
   }
 }
 
 }  // namespace
 
-Patient this_patient() {
-  Patient patient;
+ProcessFacts facts_of_this_process() {
+  ProcessFacts facts;
   const OwnMachine machine;
-  add_budget(patient, machine);
+  add_budget(facts, machine);
   // As it was started, so that what the program removed since explains a count; and as it is now,
   // since what a program sets before it loads a library counts too.
   const std::string started = machine.read("/proc/self/environ").text;
-  for (std::string_view rest = started; !rest.empty();) add_variable(patient, cut(rest, '\0'));
+  for (std::string_view rest = started; !rest.empty();) add_variable(facts, cut(rest, '\0'));
   for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
-    add_variable(patient, *entry);
+    add_variable(facts, *entry);
   }
   for (std::size_t id = 0; id < pool_count(); ++id) {
-    patient.pools.push_back(facts_now(patient, pool_at(id)));
+    facts.pools.push_back(facts_now(facts, pool_at(id)));
   }
   for (const std::uint32_t governed : govern::governed_pools()) {
-    if (governed < patient.pools.size()) patient.pools[governed].governed = true;
+    if (governed < facts.pools.size()) facts.pools[governed].governed = true;
   }
-  add_what_goes_on(patient);
+  add_what_goes_on(facts);
   if (const auto own = govern::ledger_now()) {
-    patient.ledgers = govern::held_ledgers();
-    std::erase_if(patient.ledgers,
+    facts.ledgers = govern::held_ledgers();
+    std::erase_if(facts.ledgers,
                   [&](const HeldLedger& ledger) { return ledger.path != own->path; });
   }
-  patient.corewise_limits_open = limits_in_force();
-  patient.forked_after_openmp = forked_after_openmp("/proc", ::getpid(), libgomps(patient));
-  return patient;
+  facts.corewise_limits_open = limits_in_force();
+  facts.forked_after_openmp = forked_after_openmp("/proc", ::getpid(), libgomps(facts));
+  return facts;
 }
 
-Patient patient_from(const outside::Process& process, const std::string& folder) {
-  Patient patient;
-  patient.from_outside = true;
-  for (const std::string& entry : process.environment) add_variable(patient, entry);
+ProcessFacts facts_of_process(const outside::Process& process, const std::string& folder) {
+  ProcessFacts facts;
+  facts.from_outside = true;
+  for (const std::string& entry : process.environment) add_variable(facts, entry);
   const bool live = process.pid > 0;
   const os::ProcessMachine machine(folder, process.environment, live);
   // Its main thread's CPUs, or those that it had before OpenMP bound it.
   CpuSet cpus = parse_cpulist(process.cpus).value_or(CpuSet());
   if (!binding_request(machine).empty()) cpus |= masks_of_threads(machine);
-  const int team = initial_team(patient, cpus.count());
+  const int team = initial_team(facts, cpus.count());
   for (const outside::SeenPool& seen : process.pools) {
     const bool starts = seen.look.threads == 0 && seen.pool.runtime->api == CW_API_OPENMP;
-    patient.pools.push_back(facts_of(seen.pool, starts ? team : seen.look.threads));
+    facts.pools.push_back(facts_of(seen.pool, starts ? team : seen.look.threads));
   }
-  add_budget(patient, machine);
+  add_budget(facts, machine);
   if (live) {
-    patient.forked_after_openmp = forked_after_openmp("/proc", process.pid, libgomps(patient));
-    patient.ledgers = govern::held_ledgers();
-    std::erase_if(patient.ledgers, [&](const HeldLedger& ledger) {
+    facts.forked_after_openmp = forked_after_openmp("/proc", process.pid, libgomps(facts));
+    facts.ledgers = govern::held_ledgers();
+    std::erase_if(facts.ledgers, [&](const HeldLedger& ledger) {
       return std::ranges::find(ledger.members, process.pid) == ledger.members.end();
     });
   }
-  return patient;
+  return facts;
 }
 
 }  // namespace corewise

@@ -1,4 +1,4 @@
-// Patients from recorded processes, and this process as its own patient.
+// What the doctor is told of recorded processes, and of this one.
 #include <doctest/doctest.h>
 #include <unistd.h>
 
@@ -6,18 +6,18 @@
 #include <cstdlib>
 #include <filesystem>
 
-#include "facts/patient.h"
+#include "facts/process_facts.h"
 
 using namespace corewise;
 
 namespace {
 
-Patient recorded(const char* name) {
+ProcessFacts recorded(const char* name) {
   const auto folder =
       std::filesystem::path(__FILE__).parent_path().parent_path() / "recorded" / "processes" / name;
   const auto process = outside::read_recorded(folder.string());
   REQUIRE(process);
-  return patient_from(*process, folder.string());
+  return facts_of_process(*process, folder.string());
 }
 
 bool has(const std::vector<Finding>& findings, std::string_view id) {
@@ -28,13 +28,13 @@ bool has(const std::vector<Finding>& findings, std::string_view id) {
 }  // namespace
 
 TEST_CASE("a recorded process brings its pools, variables and mask, and nothing of this machine") {
-  const Patient patient = recorded("two-copies");
-  CHECK(patient.from_outside);
-  CHECK(patient.pools.size() == 2);
-  CHECK(patient.pools[0].runtime == "openblas");
-  CHECK(patient.budget == 5);
-  CHECK(patient.best_architecture.empty());
-  CHECK(has(examine(patient), "openblas-spinning"));
+  const ProcessFacts facts = recorded("two-copies");
+  CHECK(facts.from_outside);
+  CHECK(facts.pools.size() == 2);
+  CHECK(facts.pools[0].runtime == "openblas");
+  CHECK(facts.budget == 5);
+  CHECK(facts.best_architecture.empty());
+  CHECK(has(examine(facts), "openblas-spinning"));
 }
 
 TEST_CASE("an OpenMP count from outside is the one that new threads begin with") {
@@ -47,31 +47,31 @@ TEST_CASE("an OpenMP count from outside is the one that new threads begin with")
   REQUIRE(runtime != runtimes().end());
   seen.pool.runtime = *runtime;
   process.pools = {seen};
-  CHECK(patient_from(process, "/no/folder").pools[0].threads == 5);
+  CHECK(facts_of_process(process, "/no/folder").pools[0].threads == 5);
   for (const auto& [text, threads] :
        {std::pair{"OMP_NUM_THREADS=3", 3}, std::pair{"OMP_NUM_THREADS= 7 ,2", 7},
         std::pair{"OMP_NUM_THREADS=many", 5}, std::pair{"OMP_NUM_THREADS=0", 5}}) {
     process.environment = {text, "no equals sign"};
-    CHECK(patient_from(process, "/no/folder").pools[0].threads == threads);
+    CHECK(facts_of_process(process, "/no/folder").pools[0].threads == threads);
   }
 }
 
 TEST_CASE("this process: its variables as they are now") {
   ::setenv("MKL_NUM_THREADS", "no number", 1);
-  const Patient patient = this_patient();
+  const ProcessFacts facts = facts_of_this_process();
   ::unsetenv("MKL_NUM_THREADS");
-  CHECK_FALSE(patient.from_outside);
-  CHECK(patient.budget > 0);
-  CHECK(has(examine(patient), "variable-not-a-count"));
-  CHECK_FALSE(has(examine(this_patient()), "variable-not-a-count"));
+  CHECK_FALSE(facts.from_outside);
+  CHECK(facts.budget > 0);
+  CHECK(has(examine(facts), "variable-not-a-count"));
+  CHECK_FALSE(has(examine(facts_of_this_process()), "variable-not-a-count"));
 }
 
 TEST_CASE("from outside a live process has the budget that it has inside") {
   const auto process = outside::read_process(::getpid());
   REQUIRE(process);
-  const Patient outside =
-      patient_from(*process, "/proc/" + std::to_string(static_cast<int>(::getpid())));
-  const Patient inside = this_patient();
+  const ProcessFacts outside =
+      facts_of_process(*process, "/proc/" + std::to_string(static_cast<int>(::getpid())));
+  const ProcessFacts inside = facts_of_this_process();
   CHECK(outside.budget == inside.budget);
   CHECK(outside.budget_reason == inside.budget_reason);
   CHECK(outside.best_architecture == inside.best_architecture);

@@ -1,4 +1,4 @@
-// The doctor's patients: what is known of this process, or of another one seen from outside.
+// What the doctor is told: all that is known of this process, or of another one seen from outside.
 #pragma once
 
 #include "advice/doctor.h"
@@ -9,10 +9,10 @@ namespace corewise {
 
 // This process, with the pools found so far; synchronise() looks for more. Counts are those of the
 // calling thread. Reads the environment as getenv does.
-Patient this_patient();
+ProcessFacts facts_of_this_process();
 
 // Another process, or a recording, whose folder is laid out like /proc/PID. An OpenMP count cannot
 // be read: it is taken to be the one that new threads begin with.
-Patient patient_from(const outside::Process& process, const std::string& folder);
+ProcessFacts facts_of_process(const outside::Process& process, const std::string& folder);
 
 }  // namespace corewise
