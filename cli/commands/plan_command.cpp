@@ -115,7 +115,7 @@ int plan(const Options& options, const Context& context) {
   if (options.import->modules.empty()) return show(options, context, input);
   return with_imports(*options.import, Question::kPools, context.settings, kFailed,
                       [&](const Imported& imported, const std::string&) {
-                        input.pools = imported.plan_pools;
+                        input.pools = imported.planned_pools;
                         return show(options, context, input);
                       });
 }

@@ -26,9 +26,9 @@ int count(const std::string& text) {
 }
 
 // Fields from 1: api threads scope runtime version layer architecture path detail ceiling slots.
-PlanPool plan_pool(const std::vector<std::string>& fields) {
+PlannedPool planned_pool(const std::vector<std::string>& fields) {
   const auto api = std::find(kApiNames.begin(), kApiNames.end(), fields[1]);
-  PlanPool pool;
+  PlannedPool pool;
   pool.name = file_name(fields[8]);
   pool.runtime = fields[4];
   pool.api = static_cast<Api>(std::min(api - kApiNames.begin(), std::ptrdiff_t{CW_API_NUMBA}));
@@ -71,7 +71,8 @@ bool Records::take() {
     case 'P':
       told.rows.push_back({fields[1], fields[2].empty() ? "?" : fields[2], fields[3], fields[4],
                            fields[5], fields[6], fields[7], fields[8], fields[9]});
-      if (fields[3] != "none" || !fields[10].empty()) told.plan_pools.push_back(plan_pool(fields));
+      if (fields[3] != "none" || !fields[10].empty())
+        told.planned_pools.push_back(planned_pool(fields));
       break;
     case 'X':
       if (auto findings = findings_from_json(fields[1])) {

@@ -18,8 +18,8 @@ struct FailedImport {
 
 struct Imported {
   std::vector<PoolRow> rows;
-  std::vector<PlanPool> plan_pools;  // the same pools, for a plan
-  std::string pools_json;            // empty when the child did not come that far
+  std::vector<PlannedPool> planned_pools;  // the same pools, for a plan
+  std::string pools_json;                  // empty when the child did not come that far
   std::vector<Finding> findings;
   std::vector<FailedImport> failed;
   std::string importing;  // the module it was at last

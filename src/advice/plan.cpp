@@ -38,17 +38,17 @@ struct Pools {
   bool blas = true;
   Bound openmp_ceiling;
   Bound blas_ceiling;
-  std::vector<const PlanPool*> with_slots;  // the copies of OpenBLAS
+  std::vector<const PlannedPool*> with_slots;  // the copies of OpenBLAS
 };
 
-Pools survey(const std::vector<PlanPool>& pools) {
+Pools survey(const std::vector<PlannedPool>& pools) {
   Pools result;
   if (pools.empty()) return result;
   result.openmp = false;
   result.blas = false;
   int openmp_most = 0;
   int blas_most = 0;
-  for (const PlanPool& pool : pools) {
+  for (const PlannedPool& pool : pools) {
     const bool is_blas = pool.api == CW_API_BLAS;
     (is_blas ? result.blas : result.openmp) = true;
     // The level is as wide as its widest pool; the others are limited one by one.
@@ -107,14 +107,14 @@ std::string share_words(int share, int floor, const PlanLevel& processes) {
          count_of(processes.count, "process", "processes");
 }
 
-std::string slots_words(const PlanPool& pool, const std::string& included) {
+std::string slots_words(const PlannedPool& pool, const std::string& included) {
   return pool.name + " holds " + count_of(pool.caller_slots, "call", "calls") + " at once, " +
          included + " included";
 }
 
 // The OpenMP threads that may all call, beside so many workers, or those that run already.
 void fit_callers(Bound& openmp, const Pools& pools, int workers) {
-  for (const PlanPool* pool : pools.with_slots) {
+  for (const PlannedPool* pool : pools.with_slots) {
     const int held = std::max(workers, pool->workers);
     openmp.tighten(callers_that_fit(pool->caller_slots, held),
                    slots_words(*pool, held == 0 ? "one of each OpenMP thread"
@@ -124,7 +124,7 @@ void fit_callers(Bound& openmp, const Pools& pools, int workers) {
 
 // A pool of so many threads that `callers` may all call it.
 void fit_workers(Bound& blas, const Pools& pools, int callers) {
-  for (const PlanPool* pool : pools.with_slots) {
+  for (const PlannedPool* pool : pools.with_slots) {
     blas.tighten(
         std::max(1, pool->caller_slots - callers + 1),
         slots_words(*pool, callers == 1 ? "one of each worker" : "one of each OpenMP thread"));
@@ -199,8 +199,8 @@ void fill_environment(Plan& plan, const std::vector<EnvVariable>& variables) {
   }
 }
 
-void fill_limits(Plan& plan, const std::vector<PlanPool>& pools) {
-  for (const PlanPool& pool : pools) {
+void fill_limits(Plan& plan, const std::vector<PlannedPool>& pools) {
+  for (const PlannedPool& pool : pools) {
     Bound threads;
     threads.tighten(count_for(plan, pool.api), "the plan's");
     if (pool.ceiling > 0) threads.tighten(pool.ceiling, "the most this pool was built for");

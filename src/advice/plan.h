@@ -25,7 +25,7 @@
 namespace corewise {
 
 // What the plan must know of a pool; of the pools of this process, or of one recorded or imagined.
-struct PlanPool {
+struct PlannedPool {
   std::string name;     // for people: the file's name
   std::string runtime;  // "openblas"
   Api api = CW_API_BLAS;
@@ -45,7 +45,7 @@ struct PlanInput {
   double cpus = 1;    // the budget
   int processes = 0;  // as many as the program starts; 0: not known, taken as one
   Wishes wishes;
-  std::vector<PlanPool> pools;           // empty: not known, taken as a program with both levels
+  std::vector<PlannedPool> pools;        // empty: not known, taken as a program with both levels
   std::vector<EnvVariable> environment;  // variables that runtimes read when they load
 };
 

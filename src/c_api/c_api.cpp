@@ -444,7 +444,7 @@ cw_status cw_plan_json(const cw_plan_options* options, char* buffer, size_t capa
     const Result<Budget> budget = compute_budget(OwnMachine());
     if (!budget) return budget.error();
     input.cpus = budget->cpus;
-    input.pools = known_plan_pools();
+    input.pools = known_planned_pools();
     input.environment = runtime_variables();
     const Result<Plan> plan = make_plan(input);
     if (!plan) return plan.error();

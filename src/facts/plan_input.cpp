@@ -8,14 +8,14 @@
 
 namespace corewise {
 
-std::vector<PlanPool> known_plan_pools() {
-  std::vector<PlanPool> pools;
+std::vector<PlannedPool> known_planned_pools() {
+  std::vector<PlannedPool> pools;
   const auto governed = govern::governed_pools();
   for (std::size_t id = 0; id < pool_count(); ++id) {
     const Pool& pool = pool_at(id);
     // What can neither be set nor has a width of its own (numba's workqueue) takes no part.
     if (pool.scope == CW_SCOPE_NONE && pool.ceiling == 0) continue;
-    PlanPool& known = pools.emplace_back();
+    PlannedPool& known = pools.emplace_back();
     known.name = file_name(pool.path);
     known.runtime = pool.runtime->name;
     known.api = pool.runtime->api;

@@ -12,11 +12,11 @@ using namespace corewise;
 
 namespace {
 
-PlanPool openblas(int slots = 128, int ceiling = 64) {
+PlannedPool openblas(int slots = 128, int ceiling = 64) {
   return {"libscipy_openblas", "openblas", CW_API_BLAS, ceiling, slots, "", 0};
 }
 
-PlanPool openmp() { return {"libgomp", "openmp", CW_API_OPENMP, 0, 0, "", 0}; }
+PlannedPool openmp() { return {"libgomp", "openmp", CW_API_OPENMP, 0, 0, "", 0}; }
 
 Plan plan_of(const PlanInput& input) {
   auto plan = make_plan(input);
@@ -30,7 +30,7 @@ std::string shape(const PlanInput& input) {
          std::to_string(plan.blas.count);
 }
 
-PlanInput input_of(double cpus, int processes, Wishes wishes, std::vector<PlanPool> pools) {
+PlanInput input_of(double cpus, int processes, Wishes wishes, std::vector<PlannedPool> pools) {
   PlanInput input;
   input.cpus = cpus;
   input.processes = processes;
@@ -62,8 +62,8 @@ class RandomInput {
     if (below(2) == 0) return std::nullopt;
     return 1 + (below(2) == 0 ? below(8) : below(400));
   }
-  PlanPool pool() {
-    PlanPool pool = below(2) == 0 ? openblas(0, 0) : openmp();
+  PlannedPool pool() {
+    PlannedPool pool = below(2) == 0 ? openblas(0, 0) : openmp();
     if (below(2) == 0) pool.ceiling = 1 + below(130);
     if (pool.api == CW_API_BLAS && below(2) == 0) pool.caller_slots = 1 + below(200);
     if (pool.caller_slots > 0 && below(2) == 0) pool.workers = below(130);
@@ -76,7 +76,7 @@ class RandomInput {
 
 int narrowest(const PlanInput& input) {
   int slots = std::numeric_limits<int>::max();
-  for (const PlanPool& pool : input.pools) {
+  for (const PlannedPool& pool : input.pools) {
     if (pool.caller_slots > 0) slots = std::min(slots, pool.caller_slots);
   }
   return slots;
@@ -97,7 +97,7 @@ void check_promises(const PlanInput& input, const Plan& plan) {
   if (input.wishes.openmp) REQUIRE(openmp <= *input.wishes.openmp);
   if (input.wishes.blas) REQUIRE(blas <= *input.wishes.blas);
   REQUIRE(openmp + blas - 1 <= narrowest(input));
-  for (const PlanPool& pool : input.pools) {
+  for (const PlannedPool& pool : input.pools) {
     if (pool.caller_slots > 0) REQUIRE(openmp <= callers_that_fit(pool.caller_slots, pool.workers));
   }
   for (const PlanLevel* level : {&plan.processes, &plan.openmp, &plan.blas}) {
@@ -141,7 +141,7 @@ TEST_CASE("no factor falls when the budget rises, on 20,000 random inputs") {
 }
 
 TEST_CASE("OpenMP gets the share, BLAS is sequential inside it") {
-  const std::vector<PlanPool> both = {openmp(), openblas()};
+  const std::vector<PlannedPool> both = {openmp(), openblas()};
   CHECK(shape(input_of(8, 0, {}, {})) == "1x8x1");
   CHECK(shape(input_of(8, 0, {}, both)) == "1x8x1");
   CHECK(shape(input_of(8, 4, {}, both)) == "4x2x1");
@@ -161,7 +161,7 @@ TEST_CASE("BLAS gets the share where it is alone") {
 }
 
 TEST_CASE("the seed's machine: 128 cores, callers within OpenBLAS's slots") {
-  const std::vector<PlanPool> stock = {openmp(), openblas(128), openblas(128)};
+  const std::vector<PlannedPool> stock = {openmp(), openblas(128), openblas(128)};
   CHECK(shape(input_of(128, 0, {}, stock)) == "1x128x1");
   CHECK(shape(input_of(256, 0, {}, stock)) == "1x128x1");
   CHECK(shape(input_of(256, 0, {}, {openmp(), openblas(50), openblas(128)})) == "1x50x1");
@@ -170,7 +170,7 @@ TEST_CASE("the seed's machine: 128 cores, callers within OpenBLAS's slots") {
   CHECK(shape(input_of(1024, 0, {{}, {}, 4}, stock)) == "1x125x4");
   CHECK(plan_of(input_of(256, 0, {}, stock)).openmp.reason.find("128 calls") != std::string::npos);
   // Those that run already too: what the doctor says of them.
-  std::vector<PlanPool> loaded = stock;
+  std::vector<PlannedPool> loaded = stock;
   loaded[1].workers = 31;
   CHECK(shape(input_of(128, 0, {}, loaded)) == "1x97x1");
   CHECK(plan_of(input_of(128, 0, {}, loaded)).openmp.reason.find("its 31 workers included") !=
