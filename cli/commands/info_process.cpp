@@ -76,7 +76,7 @@ std::string json_of(const outside::Process& process, const std::optional<Answer>
   return json.text() + "\n";
 }
 
-PoolRow row_of(const outside::SeenPool& seen) {
+ShownPool row_of(const outside::SeenPool& seen) {
   const Pool& pool = seen.pool;
   std::string remark = seen.look.unknown;
   if (!pool.detail.empty() && pool.detail != remark) {
@@ -114,7 +114,7 @@ std::string screen_of(const outside::Process& process, bool told, const InfoOpti
   }
   out += '\n';
 
-  std::vector<PoolRow> rows;
+  std::vector<ShownPool> rows;
   for (const outside::SeenPool& seen : process.pools) rows.push_back(row_of(seen));
   if (rows.empty()) {
     out += "No thread pools: none of its libraries is a known runtime.\n";

@@ -74,9 +74,9 @@ class Witness {
       if (!pid) continue;
       std::stringstream text;
       text << std::ifstream(file->path(), std::ios::binary).rdbuf();
-      Records records;
-      records.add(text.str());
-      if (records.done()) seen[static_cast<int>(*pid)] = records.told.findings;
+      RecordReader reader;
+      reader.add(text.str());
+      if (reader.done()) seen[static_cast<int>(*pid)] = reader.told.findings;
     }
   }
 

@@ -81,7 +81,7 @@ Result<Imported> import_in_child(const std::string& python, const std::string& l
   const auto child = spawn(python, library, question, modules);
   if (!child) return child.error();
   constexpr int kSilence = 2000;  // milliseconds
-  Records answers;
+  RecordReader answers;
   Imported& imported = answers.told;
   char chunk[4096];
   while (true) {

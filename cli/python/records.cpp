@@ -40,7 +40,7 @@ PlannedPool planned_pool(const std::vector<std::string>& fields) {
 
 }  // namespace
 
-bool Records::take() {
+bool RecordReader::take() {
   const char kind = text_.empty() ? '\0' : text_.front();
   const std::size_t wanted = fields_of(kind);
   std::vector<std::string> fields;

@@ -17,7 +17,7 @@ struct FailedImport {
 };
 
 struct Imported {
-  std::vector<PoolRow> rows;
+  std::vector<ShownPool> rows;
   std::vector<PlannedPool> planned_pools;  // the same pools, for a plan
   std::string pools_json;                  // empty when the child did not come that far
   std::vector<Finding> findings;
@@ -26,7 +26,7 @@ struct Imported {
   std::string broke;      // why it could not tell; empty if it could
 };
 
-class Records {
+class RecordReader {
  public:
   Imported told;
 

@@ -22,7 +22,7 @@ std::string joined(const std::string& a, const std::string& b, const char* betwe
   return a.empty() || b.empty() ? a + b : a + between + b;
 }
 
-Line cells(const PoolRow& row) {
+Line cells(const ShownPool& row) {
   return {or_dash(row.api), row.threads, or_dash(row.scope),
           or_dash(joined(row.runtime, row.version, " ")),
           or_dash(joined(row.layer, row.architecture, "/"))};
@@ -30,9 +30,9 @@ Line cells(const PoolRow& row) {
 
 }  // namespace
 
-std::string pool_table(const std::vector<PoolRow>& rows, const Style& style, bool wide) {
+std::string pool_table(const std::vector<ShownPool>& rows, const Style& style, bool wide) {
   std::vector<Line> lines = {{"API", "THREADS", "SCOPE", "RUNTIME", "LAYER/KERNELS"}};
-  for (const PoolRow& row : rows) lines.push_back(cells(row));
+  for (const ShownPool& row : rows) lines.push_back(cells(row));
   std::array<int, kColumns> widths{};
   for (const Line& line : lines) {
     for (std::size_t i = 0; i < kColumns; ++i) widths[i] = std::max(widths[i], width_of(line[i]));
@@ -63,11 +63,11 @@ std::string pool_table(const std::vector<PoolRow>& rows, const Style& style, boo
   return out;
 }
 
-std::string scope_legend(const std::vector<PoolRow>& rows, const std::string& whose,
+std::string scope_legend(const std::vector<ShownPool>& rows, const std::string& whose,
                          const Style& style) {
   const auto has = [&](const char* scope) {
     return std::any_of(rows.begin(), rows.end(),
-                       [&](const PoolRow& row) { return row.scope == scope; });
+                       [&](const ShownPool& row) { return row.scope == scope; });
   };
   std::string out;
   const auto add = [&](const char* scope, const std::string& meaning) {
@@ -84,10 +84,10 @@ std::string scope_legend(const std::vector<PoolRow>& rows, const std::string& wh
   return out;
 }
 
-std::string remarks(const std::vector<PoolRow>& rows, const Style& style) {
+std::string remarks(const std::vector<ShownPool>& rows, const Style& style) {
   std::vector<std::string> order;
   std::map<std::string, std::vector<std::string>> about;
-  for (const PoolRow& row : rows) {
+  for (const ShownPool& row : rows) {
     if (row.remark.empty()) continue;
     auto& names = about[row.remark];
     if (names.empty()) order.push_back(row.remark);

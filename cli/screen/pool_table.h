@@ -8,7 +8,7 @@
 
 namespace corewise::cli {
 
-struct PoolRow {
+struct ShownPool {
   std::string api;
   std::string threads;  // "?" when not known
   std::string scope;    // "process", "thread", "none"
@@ -22,13 +22,13 @@ struct PoolRow {
 
 // Lines of at most style.width columns; where the library's column would be too narrow it gets a
 // line of its own. `wide` never shortens a path. Numbers and versions are never shortened.
-std::string pool_table(const std::vector<PoolRow>& rows, const Style& style, bool wide);
+std::string pool_table(const std::vector<ShownPool>& rows, const Style& style, bool wide);
 
 // What the scopes in the table mean to its reader. `whose` is the thread whose counts are shown.
-std::string scope_legend(const std::vector<PoolRow>& rows, const std::string& whose,
+std::string scope_legend(const std::vector<ShownPool>& rows, const std::string& whose,
                          const Style& style);
 
 // The remarks, each once, with the runtimes they are about.
-std::string remarks(const std::vector<PoolRow>& rows, const Style& style);
+std::string remarks(const std::vector<ShownPool>& rows, const Style& style);
 
 }  // namespace corewise::cli
