@@ -38,7 +38,7 @@ def begin(
     govern(budget)
     whole = govern_report()["budget"]
     bounds = _share.of_task(openmp or whole, blas or whole)
-    own = _share.Wish(openmp, blas, max(1, whole // worker.state.nthreads))
+    own = _share.Bounds(openmp, blas, max(1, whole // worker.state.nthreads))
     executor = worker.executors["default"]
     submit = executor.submit
 

@@ -26,7 +26,7 @@ from joblib.parallel import (
 
 from ._decorate import Function, decorate
 from ._errors import BadCount, BadType, Error
-from ._share import Share, Wish, at_most, current, dividing, of_task, wish
+from ._share import Bounds, Share, at_most, bounds, current, dividing, of_task
 
 
 class _Task:
@@ -42,7 +42,7 @@ class _Task:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         function, openmp, blas = self._made_of
         register()
-        with at_most(of_task(openmp, blas)), dividing(Wish(openmp, blas, openmp * blas)):
+        with at_most(of_task(openmp, blas)), dividing(Bounds(openmp, blas, openmp * blas)):
             return function(*args, **kwargs)
 
 
@@ -128,7 +128,7 @@ def _sharing(backend: Any) -> Any:
 
 
 @contextmanager
-def sharing(own: Wish, **config: Any) -> Iterator[Wish]:
+def sharing(own: Bounds, **config: Any) -> Iterator[Bounds]:
     """In the block joblib's tasks divide `own`, on the backend that is set or that `config` names;
     yields what is given, `own` within what was given from outside."""
     register()
@@ -177,7 +177,7 @@ class joblib:
             raise BadType(f"n_jobs={n_jobs!r} is a {type(n_jobs).__name__}: give a whole number")
         if n_jobs is not None and index(n_jobs) == 0:
             raise BadCount("n_jobs=0: give a number of workers, or -1 for all CPUs")
-        self._wish = wish(openmp, blas, budget)
+        self._bounds = bounds(openmp, blas, budget)
         self._config = {
             name: value
             for name, value in (("n_jobs", n_jobs), ("backend", backend))
@@ -189,7 +189,7 @@ class joblib:
         if self._open is not None:
             raise Error("this corewise.joblib is in use by another `with`: make one for each")
         with ExitStack() as stack:
-            given = stack.enter_context(sharing(self._wish, **self._config))
+            given = stack.enter_context(sharing(self._bounds, **self._config))
             stack.enter_context(at_most(given.together()))
             self._open = stack.pop_all()
         return self

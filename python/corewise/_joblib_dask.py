@@ -9,7 +9,7 @@ from typing import Any
 from joblib._dask import DaskDistributedBackend
 
 from ._errors import Error
-from ._share import Wish, current
+from ._share import Bounds, current
 
 
 def _tasks_beside(client: Any) -> int:
@@ -23,7 +23,7 @@ def _tasks_beside(client: Any) -> int:
     return max(hosts.values(), default=1)
 
 
-def _task(function: Any, given: Wish, beside: int) -> Any:
+def _task(function: Any, given: Bounds, beside: int) -> Any:
     """The function, limited. A closure, since those travel as code: a worker without corewise can
     read it, and runs the function as it is."""
     openmp, blas, budget = given
@@ -31,7 +31,7 @@ def _task(function: Any, given: Wish, beside: int) -> Any:
     @wraps(function)
     def task(*args: Any, **kwargs: Any) -> Any:
         try:
-            from corewise._share import Wish, at_most, dividing, of_task
+            from corewise._share import Bounds, at_most, dividing, of_task
         except ImportError:
             from distributed import get_worker
             from distributed.worker import warn
@@ -44,8 +44,8 @@ def _task(function: Any, given: Wish, beside: int) -> Any:
                     "Install corewise where the worker runs."
                 )
             return function(*args, **kwargs)
-        _, openmp_share, blas_share = Wish(openmp, blas, budget).divide(beside)
-        whole = Wish(openmp_share, blas_share, openmp_share * blas_share)
+        _, openmp_share, blas_share = Bounds(openmp, blas, budget).divide(beside)
+        whole = Bounds(openmp_share, blas_share, openmp_share * blas_share)
         with at_most(of_task(openmp_share, blas_share)), dividing(whole):
             return function(*args, **kwargs)
 
@@ -55,7 +55,7 @@ def _task(function: Any, given: Wish, beside: int) -> Any:
 class SharedDask(DaskDistributedBackend):  # type: ignore[misc]
     """The same until a budget is in force. The cluster decides how many tasks run at a time."""
 
-    _given: Wish | None = None
+    _given: Bounds | None = None
     _beside = 1
 
     def configure(self, n_jobs: int = 1, parallel: Any = None, **options: Any) -> int:

@@ -1,6 +1,6 @@
 """What one of several tasks may use: upper bounds that travel with work as plain numbers.
 
-A wish is stored and pickled; limits are made of it where the work runs, at each call. Work that
+Bounds are stored and pickled; limits are made of them where the work runs, at each call. Work that
 starts work of its own divides what it was given, not the machine.
 """
 
@@ -29,16 +29,16 @@ class Share(NamedTuple):
     blas: int
 
 
-class Wish(NamedTuple):
+class Bounds(NamedTuple):
     """Upper bounds, in threads; None: none of its own. `budget` holds all tasks together."""
 
     openmp: int | None = None
     blas: int | None = None
     budget: int | None = None
 
-    def within(self, outer: Wish) -> Wish:
+    def within(self, outer: Bounds) -> Bounds:
         """Both at once: of each bound the tighter."""
-        return Wish(*(_least(own, given) for own, given in zip(self, outer, strict=True)))
+        return Bounds(*(_least(own, given) for own, given in zip(self, outer, strict=True)))
 
     def together(self) -> dict[str, int | None]:
         """The bounds by API of one who has all of the budget."""
@@ -57,11 +57,11 @@ class Wish(NamedTuple):
         return Share(tasks, openmp, min(planned.blas, room // openmp))
 
 
-def wish(
+def bounds(
     openmp: SupportsIndex | None, blas: SupportsIndex | None, budget: SupportsFloat | None
-) -> Wish:
+) -> Bounds:
     """Checks what a user gave, with the errors of `limits` and `govern`."""
-    return Wish(
+    return Bounds(
         None if openmp is None else _count(openmp, "openmp"),
         None if blas is None else _count(blas, "blas"),
         None if budget is None else _threads(budget),
@@ -70,16 +70,16 @@ def wish(
 
 # What the running work may divide among work that it starts, and what any work of this process may
 # of which nobody has said. None: nobody has said either.
-_current: ContextVar[Wish | None] = ContextVar("corewise_share", default=None)
-of_process: Wish | None = None
+_current: ContextVar[Bounds | None] = ContextVar("corewise_share", default=None)
+of_process: Bounds | None = None
 
 
-def current() -> Wish | None:
+def current() -> Bounds | None:
     return _current.get() or of_process
 
 
 @contextmanager
-def dividing(given: Wish) -> Iterator[Wish]:
+def dividing(given: Bounds) -> Iterator[Bounds]:
     """Work that is started in the block divides `given`, within what was given from outside."""
     outer = current()
     both = given if outer is None else given.within(outer)
@@ -93,18 +93,18 @@ def dividing(given: Wish) -> Iterator[Wish]:
 @contextmanager
 def at_most(most: Mapping[str, int | None]) -> Iterator[None]:
     """Limits by API that only lower: a pool that has less, or cannot have as many, keeps that."""
-    bounds = {api: threads for api, threads in most.items() if threads is not None}
-    if not bounds:
+    asked = {api: threads for api, threads in most.items() if threads is not None}
+    if not asked:
         yield
         return
     pools: dict[Any, int] = {
         pool: min(
-            bounds[pool.api], pool.threads or _core.MAX_THREADS, pool.ceiling or bounds[pool.api]
+            asked[pool.api], pool.threads or _core.MAX_THREADS, pool.ceiling or asked[pool.api]
         )
         for pool in _core.pools()
-        if pool.api in bounds
+        if pool.api in asked
     }
-    with limits(pools, **bounds):
+    with limits(pools, **asked):
         yield
 
 

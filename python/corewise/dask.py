@@ -58,9 +58,9 @@ class Plugin(WorkerPlugin):
         blas: SupportsIndex | None = None,
         budget: SupportsFloat | None = None,
     ) -> None:
-        from corewise._share import wish
+        from corewise._share import bounds
 
-        self._asked = tuple(wish(openmp, blas, budget))
+        self._asked = tuple(bounds(openmp, blas, budget))
         self._undo: list[Callable[[], object]] = []
 
     def setup(self, worker: Any) -> None:

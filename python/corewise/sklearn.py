@@ -26,7 +26,7 @@ from ._decorate import decorate
 from ._errors import BadType, BadValue
 from ._joblib import joblib, sharing
 from ._limits import _count
-from ._share import at_most, of_task, wish
+from ._share import at_most, bounds, of_task
 
 __all__ = ["Limited"]
 
@@ -83,7 +83,7 @@ class Limited(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
     @contextmanager
     def _limits(self) -> Iterator[int]:
         """The limits, in force; tells how many processes may run at a time."""
-        own = wish(self.openmp, self.blas, self.budget)
+        own = bounds(self.openmp, self.blas, self.budget)
         processes = 1 if self.processes is None else _count(self.processes, "processes")
         with ExitStack() as stack:
             given = stack.enter_context(sharing(own))

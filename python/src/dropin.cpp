@@ -18,27 +18,27 @@
 namespace corewise::python {
 namespace {
 
-// What may be limited: an API, or one pool.
-struct Wish {
+// How many threads an API, or one pool, is to have.
+struct Rule {
   const char* api = nullptr;
   std::uint32_t id = 0;
   int threads = 0;
-  bool same_target(const Wish& other) const { return api == other.api && id == other.id; }
+  bool same_target(const Rule& other) const { return api == other.api && id == other.id; }
 };
-using Wishes = std::vector<Wish>;
+using Rules = std::vector<Rule>;
 
 constexpr const char* kBlas = "blas";
 constexpr const char* kOpenmp = "openmp";
 
 struct Scope {
-  explicit Scope(Wishes what) : wishes(std::move(what)) {}
+  explicit Scope(Rules what) : rules(std::move(what)) {}
   Scope(const Scope&) = delete;
   Scope& operator=(const Scope&) = delete;
   ~Scope() {
     if (open) open->keep();
   }
 
-  Wishes wishes;
+  Rules rules;
   std::uint64_t owner = 0;
   std::optional<limits> open;  // none if nothing was asked
   std::vector<int> original;   // threads by pool id before opening
@@ -94,14 +94,14 @@ ScopePtr innermost(std::uint64_t owner) {
   return nullptr;
 }
 
-std::vector<cw_rule> to_rules(const Wishes& wishes) {
-  std::vector<cw_rule> rules;
-  rules.reserve(wishes.size());
-  for (const Wish& wish : wishes) {
-    rules.push_back({wish.api != nullptr ? CW_MATCH_API : CW_MATCH_ID, wish.api, wish.id,
-                     std::min(wish.threads, CW_MAX_THREADS)});
+std::vector<cw_rule> to_c(const Rules& rules) {
+  std::vector<cw_rule> made;
+  made.reserve(rules.size());
+  for (const Rule& rule : rules) {
+    made.push_back({rule.api != nullptr ? CW_MATCH_API : CW_MATCH_ID, rule.api, rule.id,
+                    std::min(rule.threads, CW_MAX_THREADS)});
   }
-  return rules;
+  return made;
 }
 
 int read_threads(std::uint32_t id) {
@@ -113,7 +113,7 @@ int read_threads(std::uint32_t id) {
 
 // Without the GIL.
 void open(Scope& scope) {
-  const std::vector<cw_rule> rules = to_rules(scope.wishes);
+  const std::vector<cw_rule> rules = to_c(scope.rules);
   scope.original.resize(cw_pool_count());
   for (std::uint32_t id = 0; id < scope.original.size(); ++id) {
     scope.original[id] = read_threads(id);
@@ -122,8 +122,8 @@ void open(Scope& scope) {
   scope.open.emplace(rules, CW_LIMITS_REPLACE | CW_LIMITS_CLAMP, scope.owner);
 }
 
-ScopePtr open_scope(Wishes wishes) {
-  auto scope = std::make_shared<Scope>(std::move(wishes));
+ScopePtr open_scope(Rules rules) {
+  auto scope = std::make_shared<Scope>(std::move(rules));
   scope->owner = current_owner();
   {
     const nb::gil_scoped_release released;
@@ -171,9 +171,9 @@ void drop(ScopePtr scope) {
     // calls inside a long `with` holds one.
     std::erase_if(outer->inner, [&](const ScopePtr& other) {
       const bool older = other != scope && other.use_count() == 1 && other->inner.empty() &&
-                         std::equal(other->wishes.begin(), other->wishes.end(),
-                                    scope->wishes.begin(), scope->wishes.end(),
-                                    [](const Wish& a, const Wish& b) { return a.same_target(b); });
+                         std::equal(other->rules.begin(), other->rules.end(), scope->rules.begin(),
+                                    scope->rules.end(),
+                                    [](const Rule& a, const Rule& b) { return a.same_target(b); });
       if (older) gather(*other, superseded);
       return older;
     });
@@ -187,24 +187,24 @@ class Limiter {
  public:
   Limiter(nb::object controller, nb::object limits, nb::object user_api)
       : controller_(std::move(controller)) {
-    Wishes wishes;
+    Rules rules;
     nb::object apply = nb::none();
-    if (!plain(limits, user_api, wishes)) {
+    if (!plain(limits, user_api, rules)) {
       const nb::tuple resolved =
           nb::cast<nb::tuple>(nb::module_::import_("corewise.threadpoolctl._params")
                                   .attr("resolve")(controller_, limits, user_api));
       for (const nb::handle item : nb::cast<nb::list>(resolved[0])) {
-        const auto wish = nb::cast<nb::tuple>(item);
-        const int api = nb::cast<int>(wish[0]);
-        wishes.push_back({api < 0 ? nullptr : (api == CW_API_BLAS ? kBlas : kOpenmp),
-                          nb::cast<std::uint32_t>(wish[1]), nb::cast<int>(wish[2])});
+        const auto rule = nb::cast<nb::tuple>(item);
+        const int api = nb::cast<int>(rule[0]);
+        rules.push_back({api < 0 ? nullptr : (api == CW_API_BLAS ? kBlas : kOpenmp),
+                         nb::cast<std::uint32_t>(rule[1]), nb::cast<int>(rule[2])});
       }
       user_api = resolved[1];
       apply = resolved[2];
     }
     limits_ = std::move(limits);
     user_api_ = std::move(user_api);
-    scope_ = open_scope(std::move(wishes));
+    scope_ = open_scope(std::move(rules));
     if (!apply.is_none()) custom_ = apply();
   }
   Limiter(const Limiter&) = delete;
@@ -241,7 +241,7 @@ class Limiter {
 
  private:
   // A whole number for pools that the core knows; all else is Python's business.
-  bool plain(nb::handle limits, nb::handle user_api, Wishes& wishes) const {
+  bool plain(nb::handle limits, nb::handle user_api, Rules& rules) const {
     if (custom_controllers || !PyLong_Check(limits.ptr())) return false;
     if (!controller_.is_none()) {
       const nb::object reach = nb::steal(PyObject_GetAttr(controller_.ptr(), names().reach));
@@ -257,9 +257,9 @@ class Limiter {
     if (!all && !PyUnicode_Check(user_api.ptr())) return false;
     const bool blas = all || PyUnicode_CompareWithASCIIString(user_api.ptr(), kBlas) == 0;
     const bool openmp = all || PyUnicode_CompareWithASCIIString(user_api.ptr(), kOpenmp) == 0;
-    wishes.reserve(2);
-    if (blas) wishes.push_back({kBlas, 0, threads});
-    if (openmp) wishes.push_back({kOpenmp, 0, threads});
+    rules.reserve(2);
+    if (blas) rules.push_back({kBlas, 0, threads});
+    if (openmp) rules.push_back({kOpenmp, 0, threads});
     return blas || openmp;
   }
 

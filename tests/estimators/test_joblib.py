@@ -182,7 +182,7 @@ def test_a_division_fits(
 ) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_share, "plan", fake_plan(floor))
-        share = _share.Wish(openmp, blas, budget).divide(tasks)
+        share = _share.Bounds(openmp, blas, budget).divide(tasks)
     assert min(share) >= 1 and share.tasks <= tasks
     assert share.tasks * share.openmp * share.blas <= min(floor, budget or floor)
     assert share.openmp <= (openmp or floor) and share.blas <= (blas or floor)

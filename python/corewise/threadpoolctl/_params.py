@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from ._custom import CustomLimit
 
-# cw_api of the APIs that the core limits by name; -1 in a wish stands for one pool by id.
+# cw_api of the APIs that the core limits by name; -1 in a rule stands for one pool by id.
 _API = {"openmp": 0, "blas": 1}
 
 
@@ -51,7 +51,7 @@ def check(controller: Any, limits: Any, user_api: Any) -> tuple[dict[str, Any] |
 def resolve(
     controller: Any, limits: Any, user_api: Any
 ) -> tuple[list[tuple[int, int, int]], list[str], Any]:
-    """What a limiter has to open: wishes for the core as (API or -1, pool id, threads), the APIs
+    """What a limiter has to open: rules for the core as (API or -1, pool id, threads), the APIs
     spoken of, and a function that limits custom controllers (None if there are none)."""
     from ._limiter import ThreadpoolController
 
@@ -64,7 +64,7 @@ def resolve(
         key: None if value is None else valid_count(index(value), repr(key))
         for key, value in limits.items()
     }
-    wishes: list[tuple[int, int, int]] = []
+    rules: list[tuple[int, int, int]] = []
     custom: list[tuple[LibController, int]] = []
     for library in controller.lib_controllers:
         names = (library.filepath, library.prefix, library.user_api)
@@ -75,14 +75,14 @@ def resolve(
         if pool is None:
             custom.append((library, threads))
         else:
-            wishes.append((-1, pool.id, threads))
+            rules.append((-1, pool.id, threads))
     # Libraries still to come. A key that leaves something alone cannot be told from one of them.
     if controller._reach is None and None not in counts.values():
-        wishes += [(_API[api], 0, counts[api]) for api in apis if api in _API]  # type: ignore[misc]
+        rules += [(_API[api], 0, counts[api]) for api in apis if api in _API]  # type: ignore[misc]
 
     def limit_custom() -> CustomLimit:
         from ._custom import CustomLimit
 
         return CustomLimit(custom)
 
-    return wishes, apis, limit_custom if custom else None
+    return rules, apis, limit_custom if custom else None
