@@ -150,7 +150,7 @@ std::vector<std::string> PoolPolicy::region_modules() const {
   return paths;
 }
 
-// A copy without our buffers has so many buffers. The least that any build has is 50.
+// A copy that has none of our buffers has so many of its own; no build has less than 50.
 void PoolPolicy::cap_teams() const {
   constexpr int kLeastSlots = 50;
   int most = kMaxBudget;

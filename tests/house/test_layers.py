@@ -86,9 +86,6 @@ CIRCLES = {
 # Headers and sources that share their name with others elsewhere.
 SAME_FILE: set[str] = set()
 
-# Types of the core that share their name with others, and how many there are.
-SAME_TYPE: dict[str, int] = {}
-
 # Modules of Python that import each other in a circle.
 PYTHON_CIRCLES: set[frozenset[str]] = set()
 
@@ -196,7 +193,7 @@ def test_no_type_name_twice() -> None:
             # A template and its specialisations are one.
             names += Counter({name for name, of in found if of})
             names += Counter(name for name, of in found if not of)
-    assert {name: times for name, times in names.items() if times > 1} == SAME_TYPE
+    assert {name: times for name, times in names.items() if times > 1} == {}
 
 
 def imports(file: Path) -> set[str]:

@@ -17,7 +17,7 @@ struct alignas(64) Cache {
   std::atomic<std::uint32_t> next = 0;
   std::uint32_t id = 0;
   std::atomic<bool> alive = false;
-  bool keeps = false;  // one of the keepers
+  bool keeps = false;  // counted among the keepers
   std::array<std::array<Buffer*, kKept>, kShelves> kept{};
   std::array<Buffer*, kKept> latest{};  // taken most recently
 };
