@@ -35,7 +35,7 @@ struct Options {
 };
 
 int of_modules(const ImportChoice& choice, const Context& context) {
-  return with_imports(choice, Question::kFindings, context.settings, kNotExamined,
+  return with_imports(choice, ImportTask::kFindings, context.settings, kNotExamined,
                       [&](const Imported& imported, const std::string&) {
                         return show_findings(imported.findings,
                                              fmt::format("{}", fmt::join(choice.modules, ", ")),

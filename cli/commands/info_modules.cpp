@@ -33,7 +33,7 @@ std::string screen_of(const Imported& imported, const InfoOptions& options,
 }  // namespace
 
 int info_of_modules(const InfoOptions& options, const Context& context) {
-  return with_imports(*options.import, Question::kPools, context.settings, kFailed,
+  return with_imports(*options.import, ImportTask::kPools, context.settings, kFailed,
                       [&](const Imported& imported, const std::string& python) {
                         write_out(context.settings.json ? json_of(imported, python)
                                                         : screen_of(imported, options, context));

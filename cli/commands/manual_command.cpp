@@ -6,6 +6,7 @@
 #include "shell/commands.h"
 #include "shell/exit_codes.h"
 #include "shell/help.h"
+#include "shell/parser.h"
 
 namespace corewise::cli {
 namespace {

@@ -113,7 +113,7 @@ int plan(const Options& options, const Context& context) {
   input.cpus = budget->cpus;
   input.environment = runtime_variables();
   if (options.import->modules.empty()) return show(options, context, input);
-  return with_imports(*options.import, Question::kPools, context.settings, kFailed,
+  return with_imports(*options.import, ImportTask::kPools, context.settings, kFailed,
                       [&](const Imported& imported, const std::string&) {
                         input.pools = imported.planned_pools;
                         return show(options, context, input);

@@ -18,6 +18,7 @@
 #include "budget/budget.h"
 #include "os/machine.h"
 #include "os/os.h"
+#include "reach/kernel_view.h"
 #include "reach/process_watch.h"
 #include "recording/record_files.h"
 #include "recording/recorder.h"

@@ -22,6 +22,7 @@
 #include "govern/teams/bend_name.h"
 #include "os/machine.h"
 #include "os/os.h"
+#include "outcome/report_file.h"
 #include "outcome/run_report.h"
 #include "outcome/try_bend.h"
 #include "shell/commands.h"

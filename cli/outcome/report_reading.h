@@ -8,11 +8,16 @@
 #include <vector>
 
 #include "govern/grants/gate.h"
-#include "run_report.h"
 
 namespace corewise::cli {
 
 using govern::gate::Counts;
+
+// What the processes left.
+struct Collected {
+  std::string lines;
+  std::string pages;  // counts of those that were killed
+};
 
 // Regions and calls.
 inline std::uint64_t asked(const Counts& counts) { return counts.regions + counts.calls; }

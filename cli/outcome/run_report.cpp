@@ -1,32 +1,19 @@
 #include "run_report.h"
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <string_view>
 #include <utility>
 
 #include "base/json.h"
-#include "os/os.h"
-#include "report_reading.h"
 #include "shell/output.h"
 
 namespace corewise::cli {
 namespace {
-
-constexpr const char* kCounts = ".counts";
-
-std::string text_of(const std::string& path) {
-  auto text = os::read_file(path);
-  return text ? *std::move(text) : std::string();
-}
 
 std::string row(std::string_view pid, const Counts& counts, std::string_view command) {
   const auto each = static_cast<double>(std::max<std::uint64_t>(1, asked(counts)));
@@ -119,49 +106,6 @@ void write(Json& json, const Counts& counts) {
 }
 
 }  // namespace
-
-Result<ReportFile> ReportFile::make() {
-  const char* folder = ::getenv("TMPDIR");
-  std::string path = fmt::format("{}/corewise-report-XXXXXX",
-                                 folder != nullptr && *folder != '\0' ? folder : "/tmp");
-  const int fd = ::mkostemp(path.data(), O_CLOEXEC);
-  if (fd < 0) {
-    return Error{
-        CW_IO_ERROR,
-        fmt::format("cannot make a file for the report, {}: {}; set TMPDIR to a folder that "
-                    "can be written",
-                    printable(path, false), ::strerror(errno))};
-  }
-  ::close(fd);
-  // Programs change their folder.
-  path = os::real_path(path);
-  // Without it, those that are killed are not counted.
-  const int counts = ::open((path + kCounts).c_str(), O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (counts >= 0) ::close(counts);
-  return ReportFile(std::move(path));
-}
-
-ReportFile::ReportFile(ReportFile&& other) noexcept : path_(std::exchange(other.path_, {})) {}
-
-ReportFile::~ReportFile() {
-  if (path_.empty()) return;
-  ::unlink(path_.c_str());
-  ::unlink((path_ + kCounts).c_str());
-}
-
-Collected ReportFile::read() const {
-  constexpr int kTurns = 50;
-  constexpr useconds_t kTurn = 10'000;
-  for (int turn = 0;; ++turn) {
-    Collected collected{text_of(path_), text_of(path_ + kCounts)};
-    const Report report = read_report(collected);
-    const bool waits = std::ranges::any_of(report.processes, [](const ReportedProcess& process) {
-      return !process.ended && runs_still(process);
-    });
-    if (!waits || turn == kTurns) return collected;
-    ::usleep(kTurn);
-  }
-}
 
 std::string ending(int status) {
   if (!WIFSIGNALED(status)) return fmt::format("exit code {}", WEXITSTATUS(status));

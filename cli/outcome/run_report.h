@@ -4,33 +4,10 @@
 #include <string>
 #include <vector>
 
-#include "base/error.h"
 #include "govern/grants/gate.h"
+#include "report_reading.h"
 
 namespace corewise::cli {
-
-// What the processes left.
-struct Collected {
-  std::string lines;
-  std::string pages;  // counts of those that were killed
-};
-
-// The files that processes write to while it lives.
-class ReportFile {
- public:
-  static Result<ReportFile> make();
-  ReportFile(ReportFile&& other) noexcept;
-  ReportFile& operator=(ReportFile&&) = delete;
-  ~ReportFile();
-
-  const std::string& path() const { return path_; }
-  // Helpers of the program end only when it has ended, so they get half a second for it.
-  Collected read() const;
-
- private:
-  explicit ReportFile(std::string path) : path_(std::move(path)) {}
-  std::string path_;
-};
 
 // Of all processes together.
 struct Sum {

@@ -15,6 +15,7 @@
 #include "govern/teams/bend_name.h"
 #include "govern/teams/bends.h"
 #include "output_difference.h"
+#include "report_file.h"
 #include "run_report.h"
 #include "shell/exit_codes.h"
 #include "start/run_child.h"

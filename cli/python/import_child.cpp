@@ -24,7 +24,7 @@ struct Spawned {
   int answers = -1;
 };
 
-Result<Spawned> spawn(const std::string& python, const std::string& library, Question question,
+Result<Spawned> spawn(const std::string& python, const std::string& library, ImportTask task,
                       const std::vector<std::string>& modules) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) {
@@ -47,7 +47,7 @@ Result<Spawned> spawn(const std::string& python, const std::string& library, Que
                                     std::string(kSharedScript) + kImportScript,
                                     std::to_string(kAnswerFd),
                                     library,
-                                    question == Question::kPools ? "pools" : "findings"};
+                                    task == ImportTask::kPools ? "pools" : "findings"};
   words.insert(words.end(), modules.begin(), modules.end());
   std::vector<char*> arguments;
   for (std::string& word : words) arguments.push_back(word.data());
@@ -76,9 +76,9 @@ std::string how_it_ended(int status, const std::string& module) {
 }  // namespace
 
 Result<Imported> import_in_child(const std::string& python, const std::string& library,
-                                 Question question, const std::vector<std::string>& modules,
+                                 ImportTask task, const std::vector<std::string>& modules,
                                  const std::function<void(const std::string&)>& tick) {
-  const auto child = spawn(python, library, question, modules);
+  const auto child = spawn(python, library, task, modules);
   if (!child) return child.error();
   constexpr int kSilence = 2000;  // milliseconds
   RecordReader answers;

@@ -10,11 +10,11 @@
 
 namespace corewise::cli {
 
-enum class Question { kPools, kFindings };
+enum class ImportTask { kPools, kFindings };
 
 // `tick` is called with the module at work when the child has been silent for a while.
 Result<Imported> import_in_child(const std::string& python, const std::string& library,
-                                 Question question, const std::vector<std::string>& modules,
+                                 ImportTask task, const std::vector<std::string>& modules,
                                  const std::function<void(const std::string&)>& tick);
 
 }  // namespace corewise::cli

@@ -70,14 +70,14 @@ std::optional<std::string> python_without_modules(const ImportChoice& choice) {
   return "--python is the Python that imports: it needs --import MODULE";
 }
 
-int with_imports(const ImportChoice& choice, Question question, const Settings& settings,
-                 int failed, const std::function<int(const Imported&, const std::string&)>& show) {
+int with_imports(const ImportChoice& choice, ImportTask task, const Settings& settings, int failed,
+                 const std::function<int(const Imported&, const std::string&)>& show) {
   const Result<std::string> library = find_library();
   if (!library) return fail(failed, library.error().what);
   const std::string python = python_for(choice);
   const auto imported = [&] {
     Progress progress(settings);
-    return import_in_child(python, *library, question, choice.modules,
+    return import_in_child(python, *library, task, choice.modules,
                            [&](const std::string& module) { progress.show(module); });
   }();
   if (!imported) {

@@ -26,8 +26,7 @@ std::optional<std::string> python_without_modules(const ImportChoice& choice);
 
 // Imports the modules and hands what the child told to `show`, whose exit code it returns. Says on
 // standard error what failed, and then returns `failed`.
-int with_imports(const ImportChoice& choice, Question question, const Settings& settings,
-                 int failed,
+int with_imports(const ImportChoice& choice, ImportTask task, const Settings& settings, int failed,
                  const std::function<int(const Imported&, const std::string& python)>& show);
 
 }  // namespace corewise::cli

@@ -4,14 +4,9 @@
 #include <string>
 
 #include "base/error.h"
-#include "base/json_reader.h"
+#include "question.h"
 
 namespace corewise::cli {
-
-struct Answer {
-  JsonValue value;
-  std::string text;  // the line, without its end
-};
 
 // An Error is that of connecting, or the one that the process answered. CW_NOT_AVAILABLE from
 // either is told apart by `connected`, which may be null.

@@ -9,8 +9,8 @@
 #include <string_view>
 
 #include "base/text.h"
+#include "kernel_view.h"
 #include "os/os.h"
-#include "process_watch.h"
 
 namespace corewise::cli {
 namespace {

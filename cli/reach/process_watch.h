@@ -97,14 +97,4 @@ class ProcessWatch {
 // The view as JSON (docs/json.md).
 std::string view_json(const View& view);
 
-bool is_there(int pid);
-
-// Threads on this machine that run or are ready to, the caller included; nothing if not told.
-std::optional<double> machine_ready();
-
-// The arguments of a process, separated by spaces; its short name where it has none.
-std::string command_of(int pid);
-
-double monotonic_s();
-
 }  // namespace corewise::cli

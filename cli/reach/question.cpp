@@ -9,7 +9,7 @@
 #include <cstring>
 #include <utility>
 
-#include "process_watch.h"
+#include "kernel_view.h"
 #include "shell/process_choice.h"
 
 namespace corewise::cli {

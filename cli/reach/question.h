@@ -5,10 +5,16 @@
 #include <optional>
 #include <string>
 
+#include "base/error.h"
+#include "base/json_reader.h"
 #include "control/sockets.h"
-#include "control_client.h"
 
 namespace corewise::cli {
+
+struct Answer {
+  JsonValue value;
+  std::string text;  // the line, without its end
+};
 
 class Question {
  public:

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "os/os.h"
 #include "reach/control_client.h"
+#include "reach/kernel_view.h"
 #include "reach/process_watch.h"
 #include "recording.h"
 

@@ -40,20 +40,4 @@ extern const Command kInfo, kBudget, kPlan, kDoctor, kRun, kLimit, kGovern, kTop
 
 std::span<const Command* const> commands();
 
-// An option as help, completion and the man page show it. The value's name says what it takes:
-// "FILE" and "FOLDER" are paths, "a|b" is a choice.
-struct OptionRow {
-  std::vector<std::string> flags;  // "-i", "--import"
-  std::string value;               // empty for a switch
-  std::string text;
-  bool shared = false;  // of all commands
-
-  std::string heading() const;  // "-i, --import MODULE..."
-  std::vector<std::string> choices() const;
-};
-
-std::vector<OptionRow> options_of(const Command& command);
-
-int run_command_line(int argc, char** argv);
-
 }  // namespace corewise::cli

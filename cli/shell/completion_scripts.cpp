@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "commands.h"
+#include "parser.h"
 
 namespace corewise::cli {
 namespace {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <string_view>
 
+#include "parser.h"
+
 namespace corewise::cli {
 namespace {
 

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "limit_prompt.h"
+#include "reach/kernel_view.h"
 #include "reach/question.h"
 #include "screen/keys.h"
 #include "screen/terminal.h"

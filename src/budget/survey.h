@@ -7,7 +7,7 @@
 #include <string_view>
 #include <utility>
 
-#include "budget.h"
+#include "budget_types.h"
 
 namespace corewise {
 

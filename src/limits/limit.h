@@ -16,15 +16,9 @@
 
 #include "base/error.h"
 #include "pools/pool.h"
+#include "rule.h"
 
 namespace corewise {
-
-struct Rule {
-  cw_match match = CW_MATCH_ALL;
-  std::string name;
-  std::uint32_t id = 0;
-  int threads = 0;
-};
 
 struct Outcome {
   std::uint32_t pool = 0;

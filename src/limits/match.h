@@ -7,7 +7,8 @@
 #include <vector>
 
 #include "base/error.h"
-#include "limit.h"
+#include "pools/pool.h"
+#include "rule.h"
 
 namespace corewise {
 

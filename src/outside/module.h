@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "elf/elf_reader.h"
 #include "os/os.h"
-#include "process.h"
+#include "seen_pool.h"
 
 namespace corewise::outside {
 

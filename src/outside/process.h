@@ -9,14 +9,9 @@
 #include <vector>
 
 #include "base/error.h"
-#include "pools/pool.h"
+#include "seen_pool.h"
 
 namespace corewise::outside {
-
-struct SeenPool {
-  Pool pool;
-  Look look;
-};
 
 struct Process {
   int pid = 0;          // 0 for a recording that does not tell

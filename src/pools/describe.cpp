@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/text.h"
-#include "discover.h"
 #include "elf/elf_reader.h"
 
 namespace corewise {
@@ -94,10 +93,6 @@ std::unique_ptr<Pool> describe(const os::LoadedModule& module, os::Held& held) {
   pool->loader_path = module.name;
   pool->base = module.base;
   runtime->describe(*pool);
-  for (std::size_t id = 0; runtime->same && id < pool_count(); ++id) {
-    const Pool& known = pool_at(id);
-    if (known.runtime == runtime && runtime->same(*pool, known).value_or(false)) return nullptr;
-  }
   return pool;
 }
 

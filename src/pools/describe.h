@@ -34,8 +34,8 @@ const Runtime* recognise(const SymbolLookup& symbols, Proof& proof);
 std::string name_prefix(const Runtime& runtime, const SymbolLookup& symbols);
 
 // The pool in a module of this process, with what is known of it before its first use; null if the
-// module holds none, or only another face of a pool known already. The module, which the caller
-// holds, is kept loaded from then on. Calls into the library, so no lock may be held.
+// module holds none. The module, which the caller holds, is kept loaded from then on. Calls into
+// the library, so no lock may be held.
 std::unique_ptr<Pool> describe(const os::LoadedModule& module, os::Held& held);
 
 }  // namespace corewise

@@ -86,6 +86,16 @@ void ask_what_is_used_by_now(PoolRegistry& r) {
   }
 }
 
+bool is_another_face(const Pool& pool) {
+  for (std::size_t id = 0; pool.runtime->same && id < pool_count(); ++id) {
+    const Pool& known = pool_at(id);
+    if (known.runtime == pool.runtime && pool.runtime->same(pool, known).value_or(false)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 bool find_new(PoolRegistry& r) {
   const std::uint64_t now = stamp(os::generation());
   if (now == r.looked_at.load(std::memory_order_acquire)) return false;
@@ -117,6 +127,7 @@ bool find_new(PoolRegistry& r) {
     os::Held held(*module);
     if (!held) continue;
     std::unique_ptr<Pool> pool = describe(*module, held);
+    if (pool != nullptr && is_another_face(*pool)) pool.reset();
     const std::lock_guard guard(r.lock);
     // Another thread may have described the same module meanwhile.
     if (!r.seen.insert(key_of(*module)).second) continue;

@@ -5,7 +5,6 @@
 #include <cstring>
 
 #include "os/patch.h"
-#include "pool.h"
 
 namespace corewise {
 namespace {
@@ -108,7 +107,5 @@ Use use_by_word(std::uintptr_t address) {
   const std::atomic_ref byte(*reinterpret_cast<std::uint8_t*>(address));
   return byte.load(std::memory_order_acquire) != 0 ? Use::kUsed : Use::kNotYet;
 }
-
-Use use_by_word(const Pool& pool) { return use_by_word(pool.used_at); }
 
 }  // namespace corewise

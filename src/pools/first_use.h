@@ -15,7 +15,6 @@
 
 namespace corewise {
 
-struct Pool;
 namespace os {
 class AddressSpace;
 }
@@ -33,8 +32,6 @@ std::uintptr_t first_word_of(std::uintptr_t code);
 // By the lowest byte of that word, which all such libraries leave 0 until they are set up. 0 for
 // the address: not known.
 Use use_by_word(std::uintptr_t address);
-// By the one at pool.used_at.
-Use use_by_word(const Pool& pool);
 
 // Of a function in memory that may be read, the first reference to what `is_data` accepts.
 using IsData = std::function<bool(std::uintptr_t address)>;

@@ -14,6 +14,8 @@ AmidCall::~AmidCall() { amid_call = outer_; }
 
 bool is_amid_call() { return amid_call; }
 
+Use use_by_word(const Pool& pool) { return use_by_word(pool.used_at); }
+
 bool Pool::may_be_asked() const {
   if (amid_call && runtime->locks) return false;
   return asked || runtime->used(*this).value_or(Use::kUsed) == Use::kUsed;

@@ -81,6 +81,9 @@ struct Pool {
   }
 };
 
+// Whether the program has used the library, by the word at pool.used_at.
+Use use_by_word(const Pool& pool);
+
 // For the life of the object the calling thread may be inside any library's call: one that holds a
 // lock of its own there is not asked, since it would wait for itself.
 class AmidCall {

@@ -54,35 +54,6 @@ UP = {
     ("src/govern/govern.cpp", "src/death/watch.h"),
 }
 
-# Files of one folder that include each other in a circle, a header and its source being one.
-CIRCLES = {
-    frozenset({"src/outside/process", "src/outside/module"}),
-    frozenset({"src/budget/budget", "src/budget/survey"}),
-    frozenset({"src/limits/limit", "src/limits/match"}),
-    frozenset(
-        {
-            "src/pools/describe",
-            "src/pools/discover",
-            "src/pools/first_use",
-            "src/pools/pool",
-            "src/pools/spin_word",
-        }
-    ),
-    frozenset({"src/govern/patch/hook", "src/govern/patch/hook_lock"}),
-    frozenset({"src/govern/gates/dead_workers", "src/govern/gates/gate_libgomp"}),
-    frozenset({"src/govern/ledger/ledger_holders", "src/govern/ledger/ledger_shm"}),
-    frozenset({"cli/shell/commands", "cli/shell/help"}),
-    frozenset({"cli/outcome/report_reading", "cli/outcome/run_report"}),
-    frozenset(
-        {
-            "cli/reach/control_client",
-            "cli/reach/process_name",
-            "cli/reach/process_watch",
-            "cli/reach/question",
-        }
-    ),
-}
-
 # Headers and sources that share their name with others elsewhere.
 SAME_FILE: set[str] = set()
 
@@ -167,7 +138,7 @@ def test_no_circle_of_includes() -> None:
     graph: dict[str, set[str]] = defaultdict(set)
     for file in sources():
         graph[unit(file)] |= {unit(other) for other in included(file)} - {unit(file)}
-    assert circles(graph) == CIRCLES
+    assert circles(graph) == set()
 
 
 def test_a_folder_can_be_taken_in_at_a_look() -> None:

@@ -5,7 +5,7 @@
 #include <cstring>
 #include <vector>
 
-#include "pools/spin_word.h"
+#include "pools/find_spin_word.h"
 
 namespace govern = corewise::govern;
 

@@ -12,7 +12,6 @@
 #include <optional>
 #include <span>
 
-#include "gate_libgomp.h"
 #include "govern/grants/gate.h"
 #include "os/os.h"
 #include "os/patch.h"
@@ -28,7 +27,7 @@ struct WatchedCopy {
   // In the child of a fork: the word that the thread which forked could not set yet.
   std::atomic<Word*> left_over{nullptr};
 };
-constinit std::array<WatchedCopy, libgomp::kMostCopies> copies;
+constinit std::array<WatchedCopy, kMostCopies> copies;
 
 // How a pool begins.
 struct LibgompPool {

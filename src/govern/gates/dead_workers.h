@@ -18,6 +18,8 @@
 
 namespace corewise::govern::dead_workers {
 
+inline constexpr std::size_t kMostCopies = 8;
+
 // Has the system call us in each child, before what is registered later: to be called before those
 // who start threads there.
 void prepare();

@@ -10,12 +10,13 @@
 #include <cstddef>
 #include <vector>
 
+#include "dead_workers.h"
 #include "govern/patch/hook.h"
 #include "govern/teams/thread_caps.h"
 
 namespace corewise::govern::libgomp {
 
-inline constexpr std::size_t kMostCopies = 8;
+using dead_workers::kMostCopies;
 
 // Threads that may be in a GOMP_parallel_start region at once and have workers that know of it.
 inline constexpr std::size_t kMostOpenRegions = 128;

@@ -4,6 +4,7 @@
 #include <atomic>
 
 #include "base/clock.h"
+#include "ledger_holders.h"
 #include "ledger_identity.h"
 #include "ledger_protocol.h"
 
@@ -48,6 +49,7 @@ Ledger::Ledger(const LedgerOptions& options)
       serial_(ledgers_opened.fetch_add(1) + 1),
       budget_alone_(options.budget) {
   if (memory_.at) memory_.at->budget.store(static_cast<std::uint32_t>(options.budget));
+  if (memory_.made) sweep_ledgers(options.directory, memory_.path);
 }
 
 Ledger::~Ledger() {

@@ -17,7 +17,6 @@
 #include <memory>
 #include <system_error>
 
-#include "ledger_holders.h"
 #include "ledger_identity.h"
 
 namespace corewise::govern {
@@ -106,7 +105,7 @@ Shared* map_fd(int fd, int protection) {
   return at == MAP_FAILED ? nullptr : static_cast<Shared*>(at);
 }
 
-// A sweep that is about to remove the file has it locked (ledger_holders.h): it takes milliseconds,
+// A sweep that is about to remove the file has it locked (sweep_ledgers): it takes milliseconds,
 // but its process may be stopped amid it, and nobody waits for that for long. The lock goes with
 // the descriptor.
 void wait_for_sweep(int fd) {
@@ -214,7 +213,6 @@ SharedMemory map_ledger(const std::string& directory, std::string_view key, int 
                      ledger + "cannot be made: " + system_says(error) + ". Make " + directory +
                          " writable for this user, with 40 kB free.");
       }
-      sweep_ledgers(directory, path);
       continue;
     }
     if (file.fd() < 0) {
@@ -231,7 +229,7 @@ SharedMemory map_ledger(const std::string& directory, std::string_view key, int 
       }
       what = objection(shared->header, header.key_hash);
       const bool removed = is_removed(file.fd());
-      if (what.empty() && !removed) return {shared, path, {}};
+      if (what.empty() && !removed) return {shared, path, {}, made != nullptr};
       unmap(shared);
       if (removed) continue;
     }

@@ -16,6 +16,7 @@ struct SharedMemory {
   Shared* at = nullptr;  // null: the system gives no shared memory at all
   std::string path;      // of the file; empty when there is none
   std::string finding;   // why there is none, and what to do
+  bool made = false;     // the file was not there before
 };
 
 // `key` names the budget: processes that give equal keys share it. `budget` is what a new ledger

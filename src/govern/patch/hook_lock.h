@@ -4,8 +4,10 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 
-#include "hook.h"
+#include "base/error.h"
+#include "exchange.h"
 #include "os/patch.h"
 
 namespace corewise::govern {

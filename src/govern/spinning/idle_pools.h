@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "pools/spin_word.h"
+#include "pools/pool.h"
 
 namespace corewise::govern::idle_pools {
 

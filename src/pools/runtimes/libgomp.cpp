@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "openmp_icv.h"
 #include "os/machine.h"
+#include "pools/find_spin_word.h"
 
 namespace corewise {
 namespace {

@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "os/machine.h"
 #include "pools/discover.h"
+#include "pools/find_spin_word.h"
 #include "table.h"
 
 namespace corewise {

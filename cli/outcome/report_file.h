@@ -1,0 +1,28 @@
+// The files of `corewise run --report`, to which the governed processes write.
+#pragma once
+
+#include <string>
+
+#include "base/error.h"
+#include "report_reading.h"
+
+namespace corewise::cli {
+
+// The files that processes write to while it lives.
+class ReportFile {
+ public:
+  static Result<ReportFile> make();
+  ReportFile(ReportFile&& other) noexcept;
+  ReportFile& operator=(ReportFile&&) = delete;
+  ~ReportFile();
+
+  const std::string& path() const { return path_; }
+  // Helpers of the program end only when it has ended, so they get half a second for it.
+  Collected read() const;
+
+ private:
+  explicit ReportFile(std::string path) : path_(std::move(path)) {}
+  std::string path_;
+};
+
+}  // namespace corewise::cli

@@ -1,0 +1,180 @@
+#include "command_line.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <exception>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "exit_codes.h"
+#include "help.h"
+#include "parser.h"
+#include "process_choice.h"
+#include "show_manual.h"
+#include "spelling.h"
+
+namespace corewise::cli {
+namespace {
+
+const Command* find(std::string_view name) {
+  for (const Command* command : commands()) {
+    if (name == command->name) return command;
+  }
+  return nullptr;
+}
+
+std::vector<std::string> visible_names() {
+  std::vector<std::string> names;
+  for (const Command* command : commands()) {
+    if (!command->hidden) names.emplace_back(command->name);
+  }
+  return names;
+}
+
+int unknown_command(const std::string& name) {
+  const std::string close = closest(name, visible_names());
+  return fail(kUsage, fmt::format("there is no command '{}'", printable(name, false)),
+              close.empty() ? "`corewise --help` lists the commands"
+                            : fmt::format("did you mean `corewise {}`?", close));
+}
+
+std::vector<std::string> flags_of(const Command& command) {
+  std::vector<std::string> flags;
+  for (const OptionRow& row : options_of(command)) {
+    flags.insert(flags.end(), row.flags.begin(), row.flags.end());
+  }
+  return flags;
+}
+
+bool is_shared(const std::string& flag) {
+  return std::ranges::any_of(options_of(*commands().front()), [&](const OptionRow& row) {
+    return row.shared && std::ranges::find(row.flags, flag) != row.flags.end();
+  });
+}
+
+// `words` hold no command. If an option in front is one of a command's own, that was meant.
+int no_command(const std::vector<std::string>& words) {
+  for (const std::string& word : words) {
+    if (!word.starts_with('-')) break;
+    const std::string flag = word.substr(0, word.find('='));
+    if (is_shared(flag)) continue;
+    for (const Command* command : commands()) {
+      const auto flags = flags_of(*command);
+      if (command->hidden || std::ranges::find(flags, flag) == flags.end()) continue;
+      return fail(kUsage, "no command given",
+                  fmt::format("did you mean: corewise {} {}", command->name,
+                              printable(fmt::format("{}", fmt::join(words, " ")), false)));
+    }
+  }
+  return fail(kUsage, "no command given", "`corewise --help` lists the commands");
+}
+
+int unknown_word(const Command& command, const std::string& word) {
+  const std::string shown = printable(word, false);
+  const std::vector<std::string> flags = flags_of(command);
+  if (!word.starts_with('-')) {
+    const char* option = parse_pid(word) > 0 ? "--pid" : "-i";
+    const bool has = std::ranges::find(flags, option) != flags.end();
+    return fail(kUsage, fmt::format("{}: unexpected argument '{}'", command.name, shown),
+                has ? fmt::format("did you mean: corewise {} {} {}", command.name, option, shown)
+                    : fmt::format("`corewise {} --help` has an example", command.name));
+  }
+  const std::string close = closest(word.substr(0, word.find('=')), flags);
+  return fail(kUsage, fmt::format("{}: there is no option '{}'", command.name, shown),
+              close.empty() ? fmt::format("`corewise {} --help` lists the options", command.name)
+                            : fmt::format("did you mean {}?", close));
+}
+
+int run(const Command& command, std::vector<std::string> words) {
+  Parser parser(command);
+  Context context;
+  std::vector<std::string> after;
+  bool marked = false;
+  if (command.takes_command) {
+    const auto mark = std::find(words.begin(), words.end(), "--");
+    marked = mark != words.end();
+    if (marked) {
+      after.assign(mark + 1, words.end());
+      words.erase(mark, words.end());
+    }
+  }
+  try {
+    std::reverse(words.begin(), words.end());  // as CLI11 wants them
+    parser.app.parse(words);
+  } catch (const CLI::ExtrasError&) {
+    return unknown_word(command, parser.app.remaining().front());
+  } catch (const CLI::ParseError& error) {
+    return fail(kUsage, fmt::format("{}: {}", command.name, printable(error.what(), false)),
+                fmt::format("`corewise {} --help` lists the options", command.name));
+  }
+  if (parser.help) {
+    write_out(help_for(command));
+    return kOk;
+  }
+  if (command.takes_command) {
+    context.words = parser.app.remaining();
+    if (!context.words.empty()) {
+      if (context.words.front().starts_with('-'))
+        return unknown_word(command, context.words.front());
+      if (marked) context.words.emplace_back("--");
+    }
+    context.words.insert(context.words.end(), after.begin(), after.end());
+  }
+  context.settings = parser.settings;
+  return parser.action(context);
+}
+
+int dispatch(std::vector<std::string> words) {
+  // Options before the command are those that all commands share.
+  auto at = words.begin();
+  for (; at != words.end() && at->starts_with('-'); ++at) {
+    if (*at == "-h" || *at == "--help") {
+      write_out(help_for_all());
+      return kOk;
+    }
+    if (*at == "--version" || *at == "-V") {
+      write_out("corewise " COREWISE_VERSION "\n");
+      return kOk;
+    }
+    if (*at == "--color" && at + 1 != words.end()) ++at;
+  }
+  if (at == words.end()) {
+    if (words.empty()) {
+      write_out(help_for_all());
+      return kUsage;
+    }
+    return no_command(words);
+  }
+  if (*at == "help") {
+    if (at + 1 != words.end() && *(at + 1) == "--man") return show_manual();
+    const Command* about = at + 1 != words.end() ? find(*(at + 1)) : nullptr;
+    if (about == nullptr && at + 1 != words.end()) return unknown_command(*(at + 1));
+    write_out(about != nullptr ? help_for(*about) : help_for_all());
+    return kOk;
+  }
+  const Command* command = find(*at);
+  if (command == nullptr) {
+    const bool own = std::any_of(words.begin(), at, [](const std::string& word) {
+      return word.starts_with('-') && !is_shared(word.substr(0, word.find('=')));
+    });
+    return own ? no_command(words) : unknown_command(*at);
+  }
+  words.erase(at);
+  return run(*command, std::move(words));
+}
+
+}  // namespace
+
+int run_command_line(int argc, char** argv) {
+  try {
+    return dispatch({argv + std::min(argc, 1), argv + argc});
+  } catch (const std::exception& error) {
+    return fail(kFailed, error.what());
+  }
+}
+
+}  // namespace corewise::cli

@@ -1,0 +1,13 @@
+// A pool of another process.
+#pragma once
+
+#include "pools/pool.h"
+
+namespace corewise::outside {
+
+struct SeenPool {
+  Pool pool;
+  Look look;
+};
+
+}  // namespace corewise::outside
