@@ -32,6 +32,7 @@
 #include "govern/grants/gate.h"
 #include "govern/other_copy.h"
 #include "os/confined.h"
+#include "os/fork.h"
 #include "os/os.h"
 #include "os/uncancelled.h"
 #include "pools/discover.h"
@@ -146,7 +147,7 @@ bool govern_from_now_on(const std::vector<govern::SlotRequest>& slots) {
     agent->command = Json().value(command.empty() ? "?" : command).text();
     agent->counts = agent->file + ".counts";
     agent->writer = {agent->file.c_str(), agent->command, 0, std::nullopt};
-    os::at_fork(nullptr, nullptr, begin_line);
+    os::at_fork(os::ForkRank::kReport, {.in_child = begin_line});
     begin_line();
   }
   // What becomes of the program is more important than a report that cannot be left.
@@ -167,9 +168,7 @@ bool govern_from_now_on(const std::vector<govern::SlotRequest>& slots) {
 [[gnu::constructor]] void start() {
   binding::remember_start();
   try {
-    govern::dead_workers::prepare();
     control::prepare();
-    govern::prepare();
   } catch (const std::exception&) {
     return;  // of memory there is none left
   }

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "base/text.h"
+#include "os/fork.h"
 #include "os/os.h"
 #include "pools/discover.h"
 
@@ -83,11 +84,7 @@ std::optional<CpuSet> set_of(const os::MainThreadMask& mask) {
 }
 
 void watch_forks() {
-  static const bool watching = [] {
-    os::at_fork(nullptr, nullptr, [] { at_fork = os::main_thread_mask(); });
-    return true;
-  }();
-  static_cast<void>(watching);
+  os::at_fork(os::ForkRank::kBinding, {.in_child = [] { at_fork = os::main_thread_mask(); }});
 }
 
 // When the process began, in the kernel's ticks; as text, since it is only compared.

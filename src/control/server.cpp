@@ -27,6 +27,7 @@
 #include "base/clock.h"
 #include "conversation.h"
 #include "os/confined.h"
+#include "os/fork.h"
 #include "os/main_thread_exit.h"
 #include "os/os.h"
 #include "os/own_descriptor.h"
@@ -61,7 +62,8 @@ struct Session {
 };
 
 struct Server {
-  std::mutex lock;                     // of what follows; no lock is waited for with it held
+  // Of what follows; no lock is waited for with it held.
+  std::mutex& lock = os::fork_lock(os::ForkRank::kControl);
   std::atomic<Session*> serving{};     // null: none
   std::vector<Session*> all;           // also those whose thread is on its way out
   std::atomic<bool> is_wanted{false};  // started and not stopped, whatever became of the socket
@@ -83,7 +85,7 @@ void leave_with_the_last();
 Server& server() {
   static auto* const kMade = [] {
     os::watch_confinement();
-    os::at_fork([] { server().lock.lock(); }, [] { server().lock.unlock(); }, forget_parent);
+    os::at_fork(os::ForkRank::kControl, {.in_child = forget_parent});
     os::at_main_thread_exit(leave_with_the_last);
     return new Server;
   }();
@@ -104,7 +106,6 @@ void forget_parent() {
   s.all.clear();
   s.serving = nullptr;
   const bool again = s.is_wanted.exchange(false) && s.serves_children && !os::is_confined();
-  s.lock.unlock();
   if (!again) return;
   try {
     static_cast<void>(start());

@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "govern/patch/hook.h"
+#include "os/fork.h"
 #include "os/os.h"
 #include "os/patch.h"
 
@@ -218,10 +219,11 @@ govern::Slots& slots() {
 }  // namespace
 
 void take_over(Handler* ours, Ending* ending) {
-  os::at_fork(nullptr, nullptr, [] {
+  const auto in_child = [] {
     owner.store(::getpid());
     changing.clear();
-  });
+  };
+  os::at_fork(os::ForkRank::kDispositions, {.in_child = in_child});
   on_end.store(ending);
   our_handler.store(ours);
   owner.store(::getpid());

@@ -19,7 +19,9 @@
 
 #include "dispositions.h"
 #include "folder.h"
+#include "govern/govern.h"
 #include "os/confined.h"
+#include "os/fork.h"
 #include "os/os.h"
 #include "pools/discover.h"
 #include "report.h"
@@ -55,15 +57,7 @@ bool is_kernel(const std::string& program) {
          (parent != nullptr && parent == std::to_string(::getppid()));
 }
 
-std::mutex& watch_lock() {
-  static auto* lock = [] {
-    auto* made = new std::mutex;
-    os::at_fork([] { watch_lock().lock(); }, [] { watch_lock().unlock(); },
-                [] { watch_lock().unlock(); });
-    return made;
-  }();
-  return *lock;
-}
+std::mutex& watch_lock() { return os::fork_lock(os::ForkRank::kDeathWatch); }
 
 pid_t own_thread() noexcept { return static_cast<pid_t>(::syscall(SYS_gettid)); }
 
@@ -203,15 +197,15 @@ std::optional<Error> watch() {
   scene.store(
       draw_scene({std::move(program), own_notebook(), kernel, *std::move(folders), {}, nullptr}));
   take_over(on_signal, on_end);
+  govern::call_after_hooks(look);
   return std::nullopt;
 }
 
 void look() {
-  std::mutex& mutex = watch_lock();  // in any case: callers settle its place at forks
   hook_new_modules();
   const Scene* known = scene.load();
   if (known == nullptr || known->pools.size() == pool_count()) return;
-  const std::lock_guard lock(mutex);
+  const std::lock_guard lock(watch_lock());
   known = scene.load();
   if (known->pools.size() != pool_count()) scene.store(draw_scene(*known));
 }

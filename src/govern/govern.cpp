@@ -12,7 +12,6 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "budget/binding.h"
-#include "death/watch.h"
 #include "govern/gates/gate_openblas.h"
 #include "govern/gates/gate_tbb.h"
 #include "govern/grants/gate.h"
@@ -26,6 +25,7 @@
 #include "govern/teams/bends.h"
 #include "govern/teams/thread_caps.h"
 #include "os/confined.h"
+#include "os/fork.h"
 #include "own_budget.h"
 #include "pool_policy.h"
 #include "pools/discover.h"
@@ -35,6 +35,8 @@ namespace {
 
 // A program loads hundreds of libraries in its first second, and a budget is seven files.
 constexpr std::uint64_t kBudgetMs = 250;
+
+constinit std::atomic<void (*)()> after_hooks{nullptr};
 
 struct Governor {
   int users = 0;
@@ -58,22 +60,7 @@ Governor& governor() {
   return *made;
 }
 
-// Held over fork, and taken before every other lock of the core.
-std::mutex& govern_lock() {
-  static auto* lock = [] {
-    // At a fork, what is registered first is taken last.
-    static_cast<void>(limits_in_force());
-    openblas_buffers::remove();
-    idle_pools::remove();
-    hook_lock();
-    postmortem::look();
-    auto* made = new std::mutex;
-    os::at_fork([] { govern_lock().lock(); }, [] { govern_lock().unlock(); },
-                [] { govern_lock().unlock(); });
-    return made;
-  }();
-  return *lock;
-}
+std::mutex& govern_lock() { return os::fork_lock(os::ForkRank::kGovern); }
 
 // For a process that is only capped.
 Grant grant_all(void*, const GrantRequest& request) noexcept { return {.threads = request.wanted}; }
@@ -143,7 +130,7 @@ void hook_what_is_loaded(Governor& g) {
     if (os::generation() == before) break;
   }
   tell(g);
-  postmortem::look();
+  if (const auto told = after_hooks.load()) told();
 }
 
 Error refuse_budget(std::string why) { return {CW_BAD_COUNT, std::move(why)}; }
@@ -281,7 +268,7 @@ void hook_all(Governor& g, const Grants* grants, int most) {
 
 }  // namespace
 
-void prepare() { govern_lock(); }
+void call_after_hooks(void (*told)()) { after_hooks.store(told); }
 
 std::optional<Error> govern(const GovernOptions& options) {
   const std::lock_guard lock(govern_lock());

@@ -40,10 +40,9 @@ struct GovernOptions {
   }
 };
 
-// Makes the locks and has the system take them at each fork. To be called as the library is loaded:
-// a fork that has begun takes none that is made after, and its child may find that one locked for
-// ever. After control::prepare().
-void prepare();
+// `told` is called whenever what was loaded has been hooked, with locks held: for the death watch,
+// which stands above.
+void call_after_hooks(void (*told)());
 
 // Counts: as many calls of ungovern undo it. The options of the first call hold; a later one may
 // only repeat them or leave them out.

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "match.h"
+#include "os/fork.h"
 #include "os/os.h"
 #include "pools/discover.h"
 
@@ -72,7 +73,7 @@ class Limits {
 namespace {
 
 struct World {
-  std::mutex lock;
+  std::mutex& lock = os::fork_lock(os::ForkRank::kLimits);
   std::vector<LimitsHandle> open;       // in the order of opening
   std::vector<LimitsHandle> abandoned;  // for pools still to come; the latest wins
   std::vector<Hold> holds;              // pools of process scope, by id
@@ -84,21 +85,11 @@ struct World {
 World& world() {
   static World* const kWorld = [] {
     auto* made = new World;
-    os::at_fork(
-        [] {
-          world().lock.lock();
-          discover_lock();
-        },
-        [] {
-          discover_unlock();
-          world().lock.unlock();
-        },
-        [] {
-          discover_unlock_in_child();
-          world().survivor = this_thread();
-          world().forked.store(true);
-          world().lock.unlock();
-        });
+    const auto in_child = [] {
+      world().survivor = this_thread();
+      world().forked.store(true);
+    };
+    os::at_fork(os::ForkRank::kLimits, {.in_child = in_child});
     return made;
   }();
   return *kWorld;

@@ -9,6 +9,7 @@
 #include <charconv>
 #include <string_view>
 
+#include "fork.h"
 #include "os.h"
 #include "own_descriptor.h"
 #include "uncancelled.h"
@@ -61,12 +62,13 @@ void open_own() noexcept {
 void watch_confinement() {
   static const bool kOnce = [] {
     open_own();
-    os::at_fork([] { static_cast<void>(is_confined()); }, nullptr,
-                [] {
-                  if (!watched.load() || confined.load()) return;
-                  status.close();
-                  open_own();
-                });
+    const auto before_fork = [] { static_cast<void>(is_confined()); };
+    const auto in_child = [] {
+      if (!watched.load() || confined.load()) return;
+      status.close();
+      open_own();
+    };
+    os::at_fork(ForkRank::kConfinement, {.before = before_fork, .in_child = in_child});
     return true;
   }();
   static_cast<void>(kOnce);

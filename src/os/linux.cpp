@@ -222,10 +222,6 @@ int usable_cpus() {
   return 1;
 }
 
-void at_fork(void (*prepare)(), void (*parent)(), void (*child)()) {
-  pthread_atfork(prepare, parent, child);
-}
-
 std::string own_command() {
   constexpr std::size_t kLongest = 300;
   auto text = read_file("/proc/self/cmdline");

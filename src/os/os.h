@@ -111,9 +111,6 @@ void at_thread_exit(void (*handler)());
 // The CPUs that the calling thread may run on; at least 1.
 int usable_cpus();
 
-// Registers handlers around fork; each may be null.
-void at_fork(void (*prepare)(), void (*parent)(), void (*child)());
-
 // This process's command line, its words separated by blanks, cut short after a few hundred bytes;
 // empty where the system does not tell.
 std::string own_command();

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "describe.h"
+#include "os/fork.h"
 
 namespace corewise {
 namespace {
@@ -22,7 +23,8 @@ ModuleKey key_of(const os::LoadedModule& module) {
 }
 
 struct PoolRegistry {
-  std::mutex lock;  // guards everything below but the atomics' readers
+  // Guards everything below but the atomics' readers.
+  std::mutex& lock = os::fork_lock(os::ForkRank::kDiscovery);
   std::set<ModuleKey> seen;
   os::KnownModules known;  // a part of `seen` that need not be listed again
   // The newest list of modules that `seen` was held against. Lists of several threads may arrive
@@ -39,9 +41,16 @@ struct PoolRegistry {
 
 // Never destroyed: other threads may use it while the process exits.
 PoolRegistry& registry() {
-  static PoolRegistry* const kRegistry = new PoolRegistry;
-  return *kRegistry;
+  static PoolRegistry* const kState = [] {
+    os::at_fork(os::ForkRank::kDiscovery,
+                {os::hold_walks, os::release_walks, os::release_walks_in_child});
+    return new PoolRegistry;
+  }();
+  return *kState;
 }
+
+// Made while the library loads: no fork may find half of its handlers.
+[[maybe_unused]] const PoolRegistry& made_early = registry();
 
 std::uint64_t stamp(const os::Generation& at) { return at.adds + at.subs; }
 
@@ -162,21 +171,6 @@ Pool& pool_at(std::size_t id) { return *registry().pools[id].load(std::memory_or
 std::vector<os::LoadedModule> modules() {
   os::Generation at;
   return os::loaded_modules(at);
-}
-
-void discover_lock() {
-  registry().lock.lock();
-  os::hold_walks();
-}
-
-void discover_unlock() {
-  os::release_walks();
-  registry().lock.unlock();
-}
-
-void discover_unlock_in_child() {
-  os::release_walks_in_child();
-  registry().lock.unlock();
 }
 
 }  // namespace corewise

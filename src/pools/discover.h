@@ -31,9 +31,4 @@ Pool& pool_asked(std::size_t id);
 // Modules in load order, as of now.
 std::vector<os::LoadedModule> modules();
 
-// For handlers around fork: holds new pools back while the process is copied.
-void discover_lock();
-void discover_unlock();
-void discover_unlock_in_child();
-
 }  // namespace corewise

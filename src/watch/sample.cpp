@@ -19,6 +19,7 @@
 #include "govern/grants/gate.h"
 #include "govern/own_budget.h"
 #include "limits/limit.h"
+#include "os/fork.h"
 #include "os/machine.h"
 #include "pools/discover.h"
 #include "pools/format.h"
@@ -56,7 +57,7 @@ struct Group {
 };
 
 struct Sampler {
-  std::mutex lock;
+  std::mutex& lock = os::fork_lock(os::ForkRank::kSampler);
   std::unordered_map<int, OriginOfThread> origins;
   std::optional<Budget> budget;
   // The environment that the process was started with: that of today may be changed by another
@@ -67,10 +68,6 @@ struct Sampler {
 // Never destroyed: a thread of ours may use it while the process exits.
 Sampler& sampler() {
   static auto* const kMade = [] {
-    // Its lock is taken with ours held: at a fork, what is registered first is taken last.
-    static_cast<void>(govern::is_governed());
-    os::at_fork([] { sampler().lock.lock(); }, [] { sampler().lock.unlock(); },
-                [] { sampler().lock.unlock(); });
     auto* made = new Sampler;
     if (auto text = os::read_file("/proc/self/environ")) {
       for (std::string_view rest = *text; !rest.empty();) {

@@ -13,6 +13,7 @@
 #include <span>
 
 #include "govern/grants/gate.h"
+#include "os/fork.h"
 #include "os/os.h"
 #include "os/patch.h"
 
@@ -112,15 +113,8 @@ void in_child() {
 
 }  // namespace
 
-void prepare() {
-  [[maybe_unused]] static const bool watching = [] {
-    os::at_fork(nullptr, nullptr, in_child);
-    return true;
-  }();
-}
-
 void watch(std::size_t index, std::uintptr_t base, int (*level)()) {
-  prepare();
+  os::at_fork(os::ForkRank::kLibgompPools, {.in_child = in_child});
   WatchedCopy& copy = copies[index];
   copy.variables = os::thread_locals(base);
   copy.level = level;

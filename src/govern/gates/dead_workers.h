@@ -20,10 +20,6 @@ namespace corewise::govern::dead_workers {
 
 inline constexpr std::size_t kMostCopies = 8;
 
-// Has the system call us in each child, before what is registered later: to be called before those
-// who start threads there.
-void prepare();
-
 // Copy number `index` of libgomp, the module with this base, before the first of its hooks runs.
 // Not from a hook. `level`: its omp_get_level; null: children are left as they are.
 void watch(std::size_t index, std::uintptr_t base, int (*level)());

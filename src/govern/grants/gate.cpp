@@ -9,6 +9,7 @@
 #include <limits>
 #include <utility>
 
+#include "os/fork.h"
 #include "os/os.h"
 
 namespace corewise::govern::gate {
@@ -167,18 +168,10 @@ void forget_parent() {
   }
 }
 
-void watch_forks() {
-  static const bool watching = [] {
-    os::at_fork(nullptr, nullptr, forget_parent);
-    return true;
-  }();
-  static_cast<void>(watching);
-}
-
 }  // namespace
 
 void open(const Grants* grants) {
-  watch_forks();
+  os::at_fork(os::ForkRank::kGate, {.in_child = forget_parent});
   granter.store(grants, std::memory_order_release);
 }
 

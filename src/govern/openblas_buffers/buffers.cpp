@@ -7,6 +7,7 @@
 #include <thread>
 #include <utility>
 
+#include "os/fork.h"
 #include "os/patch.h"
 
 namespace corewise::govern::buffers {
@@ -272,7 +273,7 @@ bool start() {
     limit.store(std::max<std::int64_t>(64, 4 * std::int64_t{std::thread::hardware_concurrency()}));
     if (!own.create(thread_ended)) return false;
     os::numa_node();
-    os::at_fork(nullptr, nullptr, forked);
+    os::at_fork(os::ForkRank::kBuffers, {.in_child = forked});
     return true;
   }();
   return started;

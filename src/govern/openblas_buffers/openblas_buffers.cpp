@@ -14,6 +14,7 @@
 #include "elf/elf_reader.h"
 #include "govern/patch/hook.h"
 #include "govern/patch/hook_lock.h"
+#include "os/fork.h"
 #include "os/patch.h"
 
 namespace corewise::govern::openblas_buffers {
@@ -58,17 +59,7 @@ std::deque<Served>& all_served() {
   return *all;
 }
 
-std::mutex& served_lock() {
-  static auto* lock = [] {
-    // First, so that at a fork it is taken after this one, as everywhere else.
-    hook_lock();
-    auto* made = new std::mutex;
-    os::at_fork([] { served_lock().lock(); }, [] { served_lock().unlock(); },
-                [] { served_lock().unlock(); });
-    return made;
-  }();
-  return *lock;
-}
+std::mutex& served_lock() { return os::fork_lock(os::ForkRank::kServedCopies); }
 
 std::atomic<const Listener*> listener = nullptr;
 

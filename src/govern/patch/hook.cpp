@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "hook_lock.h"
+#include "os/fork.h"
 #include "os/patch.h"
 
 namespace corewise::govern {
@@ -49,16 +50,7 @@ std::string refusal(int error) {
 
 }  // namespace
 
-// Held while memory is made writable, and over fork, so that no child inherits such memory.
-std::mutex& hook_lock() {
-  static auto* lock = [] {
-    auto* made = new std::mutex;
-    os::at_fork([] { hook_lock().lock(); }, [] { hook_lock().unlock(); },
-                [] { hook_lock().unlock(); });
-    return made;
-  }();
-  return *lock;
-}
+std::mutex& hook_lock() { return os::fork_lock(os::ForkRank::kHooks); }
 
 namespace {
 constinit thread_local OneLook* one_look = nullptr;

@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include "os/fork.h"
 #include "os/os.h"
 #include "pools/discover.h"
 
@@ -20,14 +21,7 @@ struct IdlePool {
   bool shortened = false;
 };
 
-std::mutex& lock() {
-  static std::mutex mutex;
-  [[maybe_unused]] static const bool registered = [] {
-    os::at_fork([] { lock().lock(); }, [] { lock().unlock(); }, [] { lock().unlock(); });
-    return true;
-  }();
-  return mutex;
-}
+std::mutex& lock() { return os::fork_lock(os::ForkRank::kIdlePools); }
 
 // Never freed: a thread may be here while the process ends.
 std::vector<IdlePool>& known_pools() {

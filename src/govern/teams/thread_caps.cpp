@@ -6,6 +6,7 @@
 
 #include "govern/grants/gate.h"
 #include "limits/limit.h"
+#include "os/fork.h"
 #include "os/os.h"
 
 namespace corewise::govern::thread_caps {
@@ -146,7 +147,7 @@ void add(std::size_t index, std::uint32_t pool, const Symbol& symbol) {
   copy.set_threads = reinterpret_cast<void (*)(int)>(symbol(kSetters[0]));
   copy.max_threads = reinterpret_cast<int (*)()>(symbol(kGetters[0]));
   listen_to_counts(&kListener);
-  [[maybe_unused]] static const bool kRegistered = (os::at_fork(nullptr, nullptr, in_child), true);
+  os::at_fork(os::ForkRank::kThreadCaps, {.in_child = in_child});
 }
 
 void before_count(const void* getter) {
