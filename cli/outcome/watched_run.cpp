@@ -18,6 +18,7 @@
 #include <system_error>
 #include <thread>
 
+#include "advice/doctor.h"
 #include "base/text.h"
 #include "facts/process_facts.h"
 #include "os/os.h"

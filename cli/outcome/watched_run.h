@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "advice/doctor.h"
+#include "advice/finding.h"
 #include "base/error.h"
 
 namespace corewise::cli {

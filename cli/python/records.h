@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "advice/doctor.h"
+#include "advice/finding.h"
 #include "advice/plan.h"
 #include "screen/pool_table.h"
 

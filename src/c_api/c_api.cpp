@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "advice/doctor.h"
 #include "base/error.h"
 #include "budget/binding.h"
 #include "budget/budget.h"

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "advice/doctor.h"
+#include "advice/finding.h"
 #include "base/error.h"
 
 namespace corewise::postmortem {

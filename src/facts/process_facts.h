@@ -1,7 +1,7 @@
 // What the doctor is told: all that is known of this process, or of another one seen from outside.
 #pragma once
 
-#include "advice/doctor.h"
+#include "advice/facts.h"
 #include "os/machine.h"
 #include "outside/process.h"
 

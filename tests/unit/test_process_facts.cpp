@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "advice/doctor.h"
 #include "facts/process_facts.h"
 
 using namespace corewise;

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "advice/doctor.h"
+#include "advice/facts.h"
 
 namespace corewise::govern {
 

@@ -1,0 +1,165 @@
+// OpenBLAS: room for callers, idle workers, kernels, counts that were left behind.
+#include <algorithm>
+#include <string>
+#include <utility>
+
+#include "base/text.h"
+#include "caller_slots.h"
+#include "kernels.h"
+#include "rules.h"
+#include "sentences.h"
+
+namespace corewise::rules {
+namespace {
+
+// OPENBLAS_THREAD_TIMEOUT where an idle worker sleeps soon enough not to be felt: 2^16 cycles.
+constexpr int kShortTimeout = 20;
+
+// Copies that have no room for so many callers; the one with the least room first.
+Pools too_small_for(int callers, const ProcessFacts& facts) {
+  Pools small;
+  const auto room = [](const PoolFacts* pool) {
+    return callers_that_fit(pool->caller_slots, std::max(0, pool->threads - 1));
+  };
+  for (const PoolFacts& pool : facts.pools) {
+    if (pool.caller_slots > 0 && !pool.governed && callers > room(&pool)) small.push_back(&pool);
+  }
+  std::ranges::sort(small, {}, [&](const PoolFacts* pool) { return std::pair(room(pool), pool); });
+  return small;
+}
+
+}  // namespace
+
+void slots(const ProcessFacts& facts, Findings& out) {
+  const int callers = openmp_threads(facts);
+  const Pools small = too_small_for(callers, facts);
+  if (small.empty()) return;
+  const PoolFacts& least = *small.front();
+  const int workers = std::max(0, least.threads - 1);
+  const int room = callers_that_fit(least.caller_slots, workers);
+  const std::string fewer = n(std::min(room, whole(facts.budget)));
+  Finding finding{"openblas-slots",
+                  Severity::kDanger,
+                  plural(callers, "thread") + " may call OpenBLAS at once, which has room for " +
+                      grouped(room) + " (" + names(small, copy) + ")",
+                  "Each call takes a slot while it runs, each BLAS worker one for good: " +
+                      plural(callers, "call") + " + " + plural(workers, "worker") + " = " +
+                      grouped(std::int64_t{callers} + workers) + " slots, and there are " +
+                      grouped(least.caller_slots) + ". " +
+                      past_the_slots(spares_of(least.version)) +
+                      (callers > least.caller_slots
+                           ? ". Fewer BLAS threads do not help: each of the " +
+                                 plural(callers, "thread") + " makes a call of its own"
+                           : ". Limiting BLAS in the program does not help: its workers keep "
+                             "their slots"),
+                  {},
+                  {},
+                  paths(small)};
+  govern_first(
+      finding, "which gives OpenBLAS room for all",
+      {"fewer callers: OMP_NUM_THREADS=" + fewer, "fewer callers: %threads openmp=" + fewer,
+       "fewer callers: corewise.limits(openmp=" + fewer + ")"});
+  out.push_back(std::move(finding));
+}
+
+void spinning(const ProcessFacts& facts, Findings& out) {
+  const auto timeout = number(facts, "OPENBLAS_THREAD_TIMEOUT");
+  if (timeout && *timeout <= kShortTimeout) return;
+  Pools pools;
+  for (const PoolFacts& pool : facts.pools) {
+    if (pool.runtime != "openblas" || pool.layer != "pthreads" || pool.threads < 2) continue;
+    if (pool.governed) continue;  // its idle workers sleep soon
+    pools.push_back(&pool);
+  }
+  if (pools.size() < 2) return;
+  Finding finding{"openblas-spinning",
+                  Severity::kWarning,
+                  n(static_cast<int>(pools.size())) +
+                      " copies of OpenBLAS have threads of their own: " + names(pools, copy),
+                  "An idle worker keeps a CPU busy for up to a tenth of a second before it sleeps. "
+                  "So a program that alternates between the copies (LogisticRegression, KMeans) "
+                  "runs up to 13 times slower than it should",
+                  {},
+                  {},
+                  paths(pools)};
+  govern_first(finding, "under which idle workers sleep soon",
+               {"OPENBLAS_THREAD_TIMEOUT=16", "%threads blas=1",
+                "corewise.limits(blas=1) around such code"});
+  out.push_back(std::move(finding));
+}
+
+void core_type(const ProcessFacts& facts, Findings& out) {
+  const std::string* forced = variable(facts, "OPENBLAS_CORETYPE");
+  // With no pools yet, OpenBLAS may be what is loaded next.
+  if (forced == nullptr || (!facts.pools.empty() && !has_runtime(facts, "openblas"))) return;
+  const int best = kernel_level(facts.best_architecture);
+  const int level = kernel_level(*forced);
+  if (best != 0 && level == best) return;
+  std::string why = "kernels for an older CPU can be half as fast, and give other last digits";
+  if (best != 0 && level == 0) {
+    why = "OpenBLAS knows no kernels of that name";
+  } else if (best != 0) {
+    why = "this CPU can run " + facts.best_architecture +
+          (level < best ? "; kernels for an older one can be half as fast, and give other last "
+                          "digits"
+                        : "; instructions that it lacks end the program");
+  }
+  out.push_back({"openblas-coretype", Severity::kWarning,
+                 "OPENBLAS_CORETYPE=" + *forced + " chooses OpenBLAS's kernels by hand",
+                 std::move(why), "unset OPENBLAS_CORETYPE unless you mean it"});
+}
+
+// A pool that runs one thread with nobody saying so was most likely left behind: two overlapping
+// threadpool_limits(1) of threadpoolctl leave OpenBLAS at 1 for good.
+void leaked(const ProcessFacts& facts, Findings& out) {
+  if (facts.corewise_limits_open || whole(facts.budget) < 2) return;
+  for (const char* name : {"OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS"}) {
+    if (variable(facts, name) != nullptr) return;
+  }
+  Pools pools;
+  for (const PoolFacts& pool : facts.pools) {
+    if (pool.runtime != "openblas" || pool.layer != "pthreads" || pool.threads != 1) continue;
+    if (!is_grant(facts, pool)) pools.push_back(&pool);
+  }
+  if (pools.empty()) return;
+  const std::string all = n(whole(facts.budget));
+  out.push_back(
+      {"limit-leaked",
+       facts.from_outside ? Severity::kNote : Severity::kWarning,
+       each_runs(pools) + ", and neither a variable nor a limit of corewise says so",
+       std::string("another library set it and did not set it back; overlapping "
+                   "threadpoolctl limits from two threads do that") +
+           (facts.from_outside ? ". A limit that is open just now looks the same from outside"
+                               : ""),
+       "corewise.limits(blas=" + all +
+           ") sets it right; corewise.install_as_threadpoolctl() stops the leak",
+       {.shell = {},
+        .notebook = "%threads blas=" + all +
+                    " sets it right; corewise.install_as_threadpoolctl() stops the leak",
+        .python = {}},
+       paths(pools)});
+}
+
+void blas_alone(const ProcessFacts& facts, Findings& out) {
+  const bool limited =
+      std::any_of(facts.pools.begin(), facts.pools.end(),
+                  [](const PoolFacts& pool) { return pool.api == CW_API_OPENMP && pool.governed; });
+  const int callers = limited ? 0 : openmp_threads(facts);
+  const bool blas_low =
+      std::any_of(facts.pools.begin(), facts.pools.end(), [&](const PoolFacts& pool) {
+        return pool.api == CW_API_BLAS && pool.threads > 0 && pool.threads < whole(facts.budget);
+      });
+  if (!blas_low || callers <= whole(facts.budget)) return;
+  out.push_back(
+      {"blas-limited-alone",
+       Severity::kNote,
+       "BLAS is limited, OpenMP is not (" + plural(callers, "thread") + ")",
+       "regions of OpenMP threads that each call BLAS run as many threads as OpenMP has, "
+       "whatever BLAS's own limit",
+       "limit both: corewise.limits(openmp=" + n(whole(facts.budget)) + ", blas=1)",
+       {.shell = "limit both: corewise run --openmp " + n(whole(facts.budget)) + " --blas 1 -- ...",
+        .notebook = "limit both: %threads openmp=" + n(whole(facts.budget)) + " blas=1",
+        .python = {}}});
+}
+
+}  // namespace corewise::rules

@@ -1,0 +1,83 @@
+#include "sentences.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+
+#include "finding.h"
+
+namespace corewise::rules {
+namespace {
+
+std::string cpus(double count) {
+  std::array<char, 32> text;
+  const auto rounded = std::round(count * 100) / 100;
+  const auto [end, error] = std::to_chars(text.data(), text.data() + text.size(), rounded);
+  return error == std::errc{} ? std::string(text.data(), end) : "?";
+}
+
+}  // namespace
+
+std::string n(int number) { return std::to_string(number); }
+
+std::string plural(int count, const char* noun) {
+  return grouped(count) + " " + noun + (count == 1 ? "" : "s");
+}
+
+std::string in_cpus(double count) { return cpus(count) + (count == 1 ? " CPU" : " CPUs"); }
+
+int whole(double count) { return std::max(1, static_cast<int>(std::floor(count + 1e-9))); }
+
+std::string file(const PoolFacts& pool) { return std::string(file_name(pool.path)); }
+
+const std::string* variable(const ProcessFacts& facts, const char* name) {
+  const auto found = facts.environment.find(name);
+  return found == facts.environment.end() || found->second.empty() ? nullptr : &found->second;
+}
+
+std::optional<int> number(const ProcessFacts& facts, const char* name) {
+  const std::string* text = variable(facts, name);
+  return text == nullptr ? std::nullopt : first_count(*text);
+}
+
+int openmp_threads(const ProcessFacts& facts) {
+  int most = 0;
+  for (const PoolFacts& pool : facts.pools) {
+    if (pool.api == CW_API_OPENMP) most = std::max(most, pool.threads);
+  }
+  return most;
+}
+
+std::vector<std::string> paths(const Pools& pools) {
+  std::vector<std::string> all;
+  all.reserve(pools.size());
+  for (const PoolFacts* pool : pools) all.push_back(pool->path);
+  return all;
+}
+
+std::string copy(const PoolFacts& pool) { return copy_name(pool.path); }
+
+std::string name(const PoolFacts& pool) { return copy_name(pool.path, "OpenBLAS"); }
+
+std::string each_runs(const Pools& pools) {
+  return names(pools, name) + (pools.size() == 1 ? " runs " : " run ") +
+         plural(pools.front()->threads, "thread") + (pools.size() == 1 ? "" : " each");
+}
+
+bool is_grant(const ProcessFacts& facts, const PoolFacts& pool) {
+  return facts.from_outside && pool.governed;
+}
+
+bool has_runtime(const ProcessFacts& facts, std::string_view name) {
+  return std::any_of(facts.pools.begin(), facts.pools.end(),
+                     [&](const PoolFacts& pool) { return pool.runtime == name; });
+}
+
+bool same_word(std::string_view a, std::string_view b) {
+  return std::ranges::equal(a, b, [](char x, char y) {
+    return (x >= 'A' && x <= 'Z' ? x + 32 : x) == (y >= 'A' && y <= 'Z' ? y + 32 : y);
+  });
+}
+
+}  // namespace corewise::rules
