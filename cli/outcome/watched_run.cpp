@@ -1,5 +1,6 @@
 #include "watched_run.h"
 
+#include <embedded/child.py.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
@@ -22,7 +23,6 @@
 #include "base/text.h"
 #include "facts/process_facts.h"
 #include "os/os.h"
-#include "python/import_script.h"
 #include "python/records.h"
 #include "screen/finding_list.h"
 #include "start/thread_variables.h"
@@ -40,7 +40,7 @@ class Witness {
     std::error_code unknown;
     folder_ = (std::filesystem::temp_directory_path(unknown) / "corewise.XXXXXX").string();
     made_ = ::mkdtemp(folder_.data()) != nullptr;
-    if (made_) std::ofstream(folder_ + "/sitecustomize.py") << kSharedScript << kWitnessScript;
+    if (made_) std::ofstream(folder_ + "/sitecustomize.py") << kChild << "tell_at_exit()\n";
   }
   Witness(const Witness&) = delete;
   Witness& operator=(const Witness&) = delete;

@@ -1,5 +1,6 @@
 #include "import_child.h"
 
+#include <embedded/child.py.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <poll.h>
@@ -10,8 +11,6 @@
 #include <cerrno>
 #include <cstring>
 #include <utility>
-
-#include "import_script.h"
 
 namespace corewise::cli {
 namespace {
@@ -44,7 +43,7 @@ Result<Spawned> spawn(const std::string& python, const std::string& library, Imp
 
   std::vector<std::string> words = {python,
                                     "-c",
-                                    std::string(kSharedScript) + kImportScript,
+                                    std::string(kChild) + "import_and_tell()\n",
                                     std::to_string(kAnswerFd),
                                     library,
                                     task == ImportTask::kPools ? "pools" : "findings"};

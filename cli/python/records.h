@@ -1,4 +1,4 @@
-// What Python children tell us, record by record (import_script.h).
+// What Python children tell us, record by record (child.py).
 #pragma once
 
 #include <string>

@@ -1,5 +1,8 @@
 #include "way_in.h"
 
+#include <embedded/ask_kernel.py.h>
+#include <embedded/open_socket.py.h>
+#include <embedded/send_script.py.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
@@ -23,50 +26,6 @@
 
 namespace corewise::cli {
 namespace {
-
-// Exits with one of the codes below. The request leaves no trace in the notebook's history.
-constexpr const char* kAsk = R"py(
-import sys
-try:
-    from jupyter_client import BlockingKernelClient
-except ImportError:
-    sys.exit(11)
-client = BlockingKernelClient(connection_file=sys.argv[1])
-client.load_connection_file()
-code = "import corewise; corewise.control_start()"
-request = {"code": code, "silent": True, "store_history": False, "user_expressions": {},
-           "allow_stdin": False, "stop_on_error": False}
-client.control_channel.send(client.session.msg("execute_request", request))
-try:
-    content = client.get_control_msg(timeout=10)["content"]
-except Exception:
-    sys.exit(12)
-if content["status"] != "ok":
-    sys.exit(13 if content.get("ename") == "ModuleNotFoundError" else 14)
-)py";
-
-// Has a Python of 3.14 or later run a script, by PEP 768: its main thread does so as soon as it is
-// back in Python code.
-constexpr const char* kSend = R"py(
-import sys
-if sys.version_info < (3, 14):
-    sys.exit(15)
-try:
-    sys.remote_exec(int(sys.argv[1]), sys.argv[2])
-except PermissionError:
-    sys.exit(16)
-except RuntimeError:
-    sys.exit(17)
-)py";
-
-// What it runs. A program that lacks the package, or has an old one, gets the library alone.
-constexpr const char* kOpen = R"py(try:
-    import corewise
-    corewise.control_start()
-except (ImportError, AttributeError):
-    import ctypes
-    ctypes.CDLL({:?}).cw_control_start()
-)py";
 
 struct Meaning {
   int code;
@@ -122,7 +81,7 @@ int run_quietly(const std::vector<std::string>& words) {
 }
 
 std::string why_not_kernel(const std::string& python, const std::string& file) {
-  const int code = run_quietly({python, "-c", kAsk, file});
+  const int code = run_quietly({python, "-c", kAskKernel, file});
   return code == 0 ? std::string() : meaning_of(code);
 }
 
@@ -156,9 +115,10 @@ bool has_socket(int pid) {
 std::string why_not_python(int pid, const std::string& python) {
   const auto library = find_library();
   if (!library) return library.error().what;
-  const Script script(fmt::format(kOpen, *library));
+  const Script script(fmt::format("{}\n\n_corewise_open_socket({:?})\ndel _corewise_open_socket\n",
+                                  kOpenSocket, *library));
   if (!script.written()) return "no script can be written to /tmp";
-  const int code = run_quietly({python, "-c", kSend, std::to_string(pid), script.path()});
+  const int code = run_quietly({python, "-c", kSendScript, std::to_string(pid), script.path()});
   if (code != 0) return meaning_of(code);
   for (int tenths = 0; tenths < 100; ++tenths) {
     if (has_socket(pid)) return {};

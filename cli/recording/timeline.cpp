@@ -1,5 +1,6 @@
 #include "timeline.h"
 
+#include <embedded/timeline.css.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -12,25 +13,6 @@
 
 namespace corewise::cli {
 namespace {
-
-constexpr const char* kStyle =
-    ":root{color-scheme:light dark;--ink:#1c1f24;--dim:#5f6772;--paper:#fff;--grid:#d9dde3;"
-    "--over:#c62f2f;--c0:#2b6cb0;--c1:#b7791f;--c2:#2f855a;--c3:#805ad5;--c4:#4a5568}"
-    "@media(prefers-color-scheme:dark){:root{--ink:#e6e8eb;--dim:#9aa3ae;--paper:#16181c;"
-    "--grid:#343a42;--over:#ff6b6b;--c0:#63b3ed;--c1:#f6ad55;--c2:#68d391;--c3:#b794f4;"
-    "--c4:#a0aec0}}"
-    "body{font:15px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper);"
-    "max-width:1120px;margin:2em auto;padding:0 1em}"
-    ".wide{overflow-x:auto}svg{width:100%;min-width:720px;height:auto;font-size:11px}text{fill:var("
-    "--ink)}.d{fill:var(--dim)}"
-    ".g{stroke:var(--grid)}.b{stroke:var(--ink);stroke-dasharray:5 3}.o{fill:var(--over)}"
-    ".a{fill:var(--dim)}.n{fill:transparent}.h0{fill:url(#h0)}.h1{fill:url(#h1)}"
-    ".h2{fill:url(#h2)}.h3{fill:url(#h3)}.h4{fill:url(#h4)}.c0{fill:var(--c0)}.c1{fill:var(--c1)}"
-    ".c2{fill:var(--c2)}.c3{fill:var(--c3)}.c4{fill:var(--c4)}"
-    "code{overflow-wrap:anywhere}.key span{margin-right:1.2em;white-space:nowrap}.key "
-    "i{display:inline-block;"
-    "width:.9em;height:.9em;margin-right:.4em;vertical-align:-.1em}"
-    ".stripes{background:repeating-linear-gradient(45deg,var(--ink) 0 2px,transparent 2px 4px)}";
 
 // In order of their names, the program's own threads first; those not known last.
 void add_pools(const Recording& recording, std::vector<std::string>& pools) {

@@ -1,0 +1,105 @@
+"""What Python children run for us: plain Python 3, any version, no package.
+
+They answer with records: strings that end in NUL, the first naming the kind and the number of
+those that follow (records.h reads them):
+  I module | F module reason | E reason | P and the 11 columns of a pool | J pools as JSON
+  X findings as JSON | D
+A call of one of the functions at the end is added to this text."""
+
+import os
+import sys
+
+
+def record(*fields):
+    return b"".join(
+        str(f).encode("utf-8", "surrogateescape").replace(b"\0", b"?") + b"\0" for f in fields
+    )
+
+
+def in_words(error):
+    return type(error).__name__ + ": " + (" ".join(str(error).split()) or "no reason given")
+
+
+def pools(library):
+    import ctypes
+    import json
+
+    ask = ctypes.CDLL(library).cw_info_json
+    ask.restype, ask.argtypes = ctypes.c_size_t, [ctypes.c_char_p, ctypes.c_size_t]
+    size = ask(None, 0) + 1
+    text = ctypes.create_string_buffer(size)
+    ask(text, size)
+    pools = json.loads(text.value.decode("utf-8"))["pools"]
+    keys = "api threads scope runtime version layer architecture path detail ceiling caller_slots"
+    told = b""
+    for pool in pools:
+        told += record("P", *["" if pool[key] is None else pool[key] for key in keys.split()])
+    return told + record("J", json.dumps(pools, separators=(",", ":")))
+
+
+def findings(library):
+    import ctypes
+
+    ask = ctypes.CDLL(library).cw_doctor_json
+    needed = ctypes.c_size_t(1 << 16)
+    text = b""
+    while len(text) < needed.value:
+        text = ctypes.create_string_buffer(needed.value)
+        if ask(text, ctypes.c_size_t(len(text)), ctypes.byref(needed)) != 0:
+            raise RuntimeError("the doctor has nothing to say")
+    return record("X", text.value.decode("utf-8"))
+
+
+def import_and_tell():
+    """Arguments: file descriptor, libcorewise.so, "pools" or "findings", modules."""
+    import importlib
+
+    fd, library, question, modules = int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4:]
+    sys.argv = [""]
+
+    def say(data):
+        while data:
+            data = data[os.write(fd, data) :]
+
+    for module in modules:
+        say(record("I", module))
+        try:
+            importlib.import_module(module)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            say(record("F", module, in_words(error)))
+    try:
+        say({"pools": pools, "findings": findings}[question](library))
+        say(record("D"))
+    except BaseException as error:
+        say(record("E", in_words(error)))
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def tell_at_exit():
+    """In a sitecustomize.py: whatever Python starts with its folder on the path, any program and
+    its children, is examined as it ends. It steps aside for the sitecustomize that it hides."""
+    import atexit
+
+    def tell(folder, library, pid=os.getpid):
+        try:
+            told = findings(library) + record("D")
+        except BaseException as error:
+            told = record("E", in_words(error))
+        try:
+            with open(os.path.join(folder, str(pid())), "wb") as file:
+                file.write(told)
+        except OSError:
+            pass
+
+    here = os.path.dirname(os.path.abspath(__file__))
+    atexit.register(tell, here, os.environ.get("COREWISE_LIBRARY", ""))
+    sys.path[:] = [folder for folder in sys.path if os.path.abspath(folder) != here]
+    own = sys.modules.pop("sitecustomize", None)
+    try:
+        import sitecustomize  # noqa: F401
+    except ModuleNotFoundError:
+        if own is not None:
+            sys.modules["sitecustomize"] = own

@@ -1,0 +1,13 @@
+"""Has a Python of 3.14 or later run a script, by PEP 768: its main thread does so as soon as it is
+back in Python code. Arguments: its pid, the script's path. Exits with a code of way_in.cpp."""
+
+import sys
+
+if sys.version_info < (3, 14):
+    sys.exit(15)
+try:
+    sys.remote_exec(int(sys.argv[1]), sys.argv[2])
+except PermissionError:
+    sys.exit(16)
+except RuntimeError:
+    sys.exit(17)
