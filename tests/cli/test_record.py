@@ -50,7 +50,7 @@ def test_a_command_is_recorded(corewise, tmp_path):
     assert pools.count("program") >= 8 and pools.count("corewise") <= 1
     assert all(sample["others"] >= 0 for sample in samples)
     page = base.with_suffix(".html").read_text()
-    assert "Too many threads for" in page and "prefers-color-scheme:dark" in page
+    assert "Too many threads for" in page and "prefers-color-scheme: dark" in page
     assert not re.search(r"(src|href)=", page)
     svg = svg_of(page)
     assert svg.getElementsByTagName("title") and svg.getElementsByTagName("desc")
