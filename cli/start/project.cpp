@@ -17,7 +17,6 @@
 namespace corewise::cli {
 namespace {
 
-constexpr std::array<std::string_view, 5> kLimits = {"openmp", "blas", "tbb", "arrow", "numba"};
 constexpr std::array<std::string_view, 4> kGovern = {"on", "budget", "group", "bend"};
 
 class Reader {
@@ -64,15 +63,15 @@ class Reader {
       } else if (const toml::table* table = node.as_table(); table == nullptr) {
         refuse(key.source(), fmt::format("expected a table [{}]", key.str()));
       } else if (limits) {
-        each(*table, "limits", kLimits, &Reader::limit);
+        each(*table, "limits", kApiNames, &Reader::limit);
       } else {
         each(*table, "govern", kGovern, &Reader::govern);
       }
     }
   }
 
-  template <std::size_t N>
-  void each(const toml::table& table, const char* name, const std::array<std::string_view, N>& keys,
+  template <class Keys>
+  void each(const toml::table& table, const char* name, const Keys& keys,
             void (Reader::*take)(const toml::key&, const toml::node&)) {
     for (const auto& [key, node] : table) {
       if (std::find(keys.begin(), keys.end(), key.str()) != keys.end()) {
