@@ -7,7 +7,7 @@ namespace corewise::cli {
 namespace {
 
 struct Options {
-  std::shared_ptr<Counts> counts;
+  std::shared_ptr<TypedCounts> counts;
   std::shared_ptr<std::string> shell;
   bool unset = false;
 };

@@ -15,7 +15,7 @@ namespace corewise::cli {
 namespace {
 
 struct Options {
-  Counts counts;
+  TypedCounts counts;
   std::shared_ptr<ImportChoice> import;
   std::shared_ptr<MachineChoice> machine;
   std::shared_ptr<std::string> shell;
@@ -24,7 +24,7 @@ struct Options {
 
 // Leaves `count` alone where the option was not given.
 template <class Count>
-std::optional<Error> read_count(const Counts& counts, const char* option, Count& count) {
+std::optional<Error> read_count(const TypedCounts& counts, const char* option, Count& count) {
   const auto typed = counts.find(option);
   if (typed == counts.end()) return std::nullopt;
   const Result<int> parsed = parse_count(option, typed->second);
@@ -33,7 +33,7 @@ std::optional<Error> read_count(const Counts& counts, const char* option, Count&
   return std::nullopt;
 }
 
-std::optional<Error> read_counts(const Counts& counts, PlanInput& input) {
+std::optional<Error> read_counts(const TypedCounts& counts, PlanInput& input) {
   if (auto error = read_count(counts, "processes", input.processes)) return error;
   if (auto error = read_count(counts, "openmp", input.wishes.openmp)) return error;
   return read_count(counts, "blas", input.wishes.blas);

@@ -38,7 +38,7 @@ namespace corewise::cli {
 namespace {
 
 struct Options {
-  std::shared_ptr<Counts> counts;
+  std::shared_ptr<TypedCounts> counts;
   std::optional<std::string> budget;
   std::optional<std::string> group;
   std::vector<std::string> bend;  // of the project's file, whether or not the environment wins
@@ -141,8 +141,8 @@ std::optional<Error> add_agent(const Options& options, Changes& to) {
 }
 
 // For a program that the agent cannot go into: counts within the budget, where nobody set any.
-void add_counts(const Counts& asked, int budget, Changes& to) {
-  Counts counts = {{"openmp", std::to_string(budget)}, {"blas", std::to_string(budget)}};
+void add_counts(const TypedCounts& asked, int budget, Changes& to) {
+  TypedCounts counts = {{"openmp", std::to_string(budget)}, {"blas", std::to_string(budget)}};
   for (const auto& [kind, count] : asked) counts.erase(kind);
   const auto own = changes_for(counts);
   if (!own) return;

@@ -13,7 +13,7 @@ namespace corewise::cli {
 
 struct Project {
   std::string path;
-  Counts limits;
+  TypedCounts limits;
   std::optional<bool> govern;  // what it does not say has no value
   std::optional<double> budget;
   std::optional<std::string> group;

@@ -93,8 +93,8 @@ std::vector<std::string> overruling_names() {
   return names;
 }
 
-std::shared_ptr<Counts> declare_counts(CLI::App& app) {
-  auto counts = std::make_shared<Counts>();
+std::shared_ptr<TypedCounts> declare_counts(CLI::App& app) {
+  auto counts = std::make_shared<TypedCounts>();
   for (const Kind& kind : kKinds) {
     auto* option = app.add_option_function<std::string>(
         fmt::format("--{}", kind.name),
@@ -106,7 +106,7 @@ std::shared_ptr<Counts> declare_counts(CLI::App& app) {
   return counts;
 }
 
-Result<Changes> changes_for(const Counts& counts) {
+Result<Changes> changes_for(const TypedCounts& counts) {
   Changes changes;
   for (const Kind& kind : kKinds) {
     const auto asked = counts.find(kind.name);

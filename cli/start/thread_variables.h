@@ -14,10 +14,10 @@
 namespace corewise::cli {
 
 // Counts as they were typed, by kind of pool ("openmp").
-using Counts = std::map<std::string, std::string>;
+using TypedCounts = std::map<std::string, std::string>;
 
 // Adds --openmp, --blas... to a command; their values come to stand in the result.
-std::shared_ptr<Counts> declare_counts(CLI::App& app);
+std::shared_ptr<TypedCounts> declare_counts(CLI::App& app);
 
 struct Variable {
   std::string name;
@@ -33,7 +33,7 @@ struct Changes {
 Result<int> parse_count(const std::string& option, const std::string& text);
 
 // What the counts mean; CW_BAD_COUNT or CW_NOT_AVAILABLE names the option that is wrong.
-Result<Changes> changes_for(const Counts& counts);
+Result<Changes> changes_for(const TypedCounts& counts);
 
 // Variables that overrule those of BLAS in the same library, so that a limit removes them.
 std::vector<std::string> overruling_names();
