@@ -12,7 +12,8 @@
 // runs.
 //
 // A copy over OpenMP has no count of its own: its calls are granted what its OpenMP runtime tells
-// them in answer to omp_get_max_threads, and its teams are never made smaller (govern/teams/bends.h).
+// them in answer to omp_get_max_threads, and its teams are never made smaller
+// (govern/teams/bends.h).
 #pragma once
 
 #include <string>
