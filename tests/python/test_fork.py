@@ -89,3 +89,25 @@ stop = True
 print(now())
 """
     assert run(SETUP + code) == "{0}\n[4, 4]\n"
+
+
+@pytest.mark.parametrize("governed", [False, True])
+def test_a_thousand_forks_from_eight_busy_threads(run: Run, governed: bool) -> None:
+    code = f"""
+if {governed}: corewise.govern()
+calls = [corewise.info, corewise.budget, corewise.doctor, lambda: corewise.limits(2).restore()]
+# First once: a module that another thread is importing at the fork stays locked in the child.
+for call in calls: call()
+ended = False
+def busy(call):
+    while not ended: call()
+threads = [threading.Thread(target=busy, args=(call,)) for call in 2 * calls]
+for thread in threads: thread.start()
+def child():
+    with corewise.limits(3): check(now(), [3, 3])
+    corewise.info()
+print({{child_of(child) for _ in range(1000)}})
+ended = True
+for thread in threads: thread.join()
+"""
+    assert run(SETUP + code) == "{0}\n"
