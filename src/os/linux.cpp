@@ -137,10 +137,14 @@ void release_walks_in_child() {
   walk_lock.unlock();
 }
 
+int walk(int (*visit)(dl_phdr_info*, std::size_t, void*), void* closure) {
+  const std::lock_guard guard(walk_lock);
+  return dl_iterate_phdr(visit, closure);
+}
+
 Generation generation() {
   Generation now;
-  const std::lock_guard guard(walk_lock);
-  dl_iterate_phdr(first_only, &now);
+  walk(first_only, &now);
   return now;
 }
 
@@ -150,10 +154,7 @@ std::vector<LoadedModule> loaded_modules(Generation& at, const KnownModules& kno
   Walk walk{known, {}, {}};
   // So many that the vector hardly ever grows while the loader's lock is held.
   walk.modules.reserve(known.places.empty() ? 512 : 64);
-  {
-    const std::lock_guard guard(walk_lock);
-    dl_iterate_phdr(collect, &walk);
-  }
+  os::walk(collect, &walk);
   if (walk.out_of_memory) throw std::bad_alloc();
   at = walk.at;
   // The loader gives the program itself the empty name.

@@ -184,7 +184,7 @@ void visit_modules(const std::function<void(const LoadedModule&)>& visit) {
 void visit_modules(const KnownModules& known,
                    const std::function<void(const LoadedModule&)>& visit) {
   Visitor visitor{known, visit};
-  dl_iterate_phdr(visit_one, &visitor);
+  walk(visit_one, &visitor);
 }
 
 KnownModules visit_new_modules(KnownModules& seen,
@@ -219,7 +219,7 @@ ThreadLocals thread_locals(std::uintptr_t base) {
     std::uintptr_t base;
     ThreadLocals found;
   } search{base, {}};
-  dl_iterate_phdr(
+  walk(
       [](dl_phdr_info* info, std::size_t, void* closure) {
         auto& sought = *static_cast<Search*>(closure);
         if (info->dlpi_addr != sought.base) return 0;
