@@ -23,8 +23,6 @@
 namespace corewise::cli {
 namespace {
 
-using govern::gate::Counts;
-
 // A run, and what its processes reported.
 struct Tried : Captured {
   std::uint32_t seed = 0;

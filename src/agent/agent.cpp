@@ -155,7 +155,7 @@ bool govern_from_now_on(const std::vector<govern::SlotRequest>& slots) {
   govern::GovernOptions options;
   options.key = variable("COREWISE_GROUP");
   options.resident = &resident;
-  std::optional<Error> error = another_copy_governs();
+  std::optional<Error> error = govern::another_copy_governs();
   if (!error) error = govern::govern(options);
   if (!error) return true;
   Json json;
@@ -170,7 +170,7 @@ bool govern_from_now_on(const std::vector<govern::SlotRequest>& slots) {
   try {
     control::prepare();
   } catch (const std::exception&) {
-    return;  // of memory there is none left
+    return;  // out of memory: the program goes on without
   }
   const bool governs = variable("COREWISE_GOVERN") == "1";
   const bool serves = variable("COREWISE_CONTROL") == "on";
@@ -188,7 +188,7 @@ bool govern_from_now_on(const std::vector<govern::SlotRequest>& slots) {
     // Nobody looks at what is loaded later. Lives on for good, as what it changed does.
     static_cast<void>((new govern::Slots(std::move(slots)))->rewrite());
   } catch (const std::exception&) {
-    // Of memory there is none left. The program goes on as far as it can.
+    // Out of memory: the program goes on as far as it can.
     return;
   }
 }

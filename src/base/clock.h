@@ -6,7 +6,7 @@
 
 #include <cstdint>
 
-namespace corewise::govern {
+namespace corewise {
 
 inline std::uint64_t now_ms() noexcept {
   timespec now{};
@@ -15,4 +15,4 @@ inline std::uint64_t now_ms() noexcept {
          static_cast<std::uint64_t>(now.tv_nsec) / 1'000'000;
 }
 
-}  // namespace corewise::govern
+}  // namespace corewise

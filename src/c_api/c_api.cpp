@@ -490,7 +490,7 @@ cw_status cw_govern(const cw_govern_options* options) {
       own.budget = options->budget;
       if (options->group != nullptr) own.key = options->group;
     }
-    auto error = agent::another_copy_governs();
+    auto error = govern::another_copy_governs();
     if (!error) error = govern::govern(own);
     return error ? fail(*error) : CW_OK;
   });

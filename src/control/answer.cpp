@@ -102,7 +102,7 @@ std::vector<Rule> merged(const std::vector<Rule>& with) {
 }
 
 std::string limit(const Request& request) {
-  if (auto error = agent::another_copy_governs()) return refusal(error->status, error->what);
+  if (auto error = govern::another_copy_governs()) return refusal(error->status, error->what);
   synchronise();
   std::vector<Rule> own = request.rules;
   const std::vector<const Pool*> pools = discovered_pools();
@@ -159,7 +159,7 @@ std::string say_governed(bool ended = false) {
 }
 
 std::string start_governing(const Request& request) {
-  if (auto error = agent::another_copy_governs()) return refusal(error->status, error->what);
+  if (auto error = govern::another_copy_governs()) return refusal(error->status, error->what);
   govern::GovernOptions options;
   options.budget = request.budget;
   if (governs) govern::ungovern();

@@ -41,7 +41,7 @@ constexpr std::size_t kMostClients = 16;
 constexpr std::int64_t kPatienceMs = 10'000;
 constexpr std::size_t kStack = std::size_t{512} << 10;
 
-std::int64_t now_ms() { return static_cast<std::int64_t>(govern::now_ms()); }
+std::int64_t now_ms() { return static_cast<std::int64_t>(corewise::now_ms()); }
 
 struct Client {
   std::unique_ptr<Conversation> talk;

@@ -22,8 +22,8 @@ namespace corewise::control {
 // again by the time that handlers run there.
 void serve_children();
 
-// Where start() is called with a lock held that is taken over forks, this must come before that
-// lock is made.
+// Makes what start() needs as the library is loaded: a fork by another thread amid its first use
+// would leave the child waiting for it.
 void prepare();
 
 // Starts it; nothing happens if it runs. In the child of a fork it does not, and can be started

@@ -13,13 +13,13 @@
 namespace corewise::postmortem {
 namespace {
 
-const int* number(const govern::ModuleNames& names, const char* name) {
+const int* number(const ModuleNames& names, const char* name) {
   const std::uintptr_t at = names.anywhere(name).address;
   return at % alignof(int) == 0 ? reinterpret_cast<const int*>(at) : nullptr;
 }
 
 ScenePool draw(const Pool& pool) {
-  const govern::ModuleNames names(pool);
+  const ModuleNames names(pool);
   ScenePool drawn;
   Json json;
   json.field("runtime", pool.runtime->name).field("path", pool.path);

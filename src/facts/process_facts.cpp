@@ -85,7 +85,7 @@ PoolFacts facts_now(const ProcessFacts& facts, const Pool& pool) {
 // The dyn-var of the calling thread.
 bool is_dynamic(const Pool& pool) {
   if (pool.runtime->api != CW_API_OPENMP || !pool.may_be_asked()) return false;
-  const std::uintptr_t at = govern::ModuleNames(pool).exported("omp_get_dynamic").address;
+  const std::uintptr_t at = ModuleNames(pool).exported("omp_get_dynamic").address;
   return at != 0 && reinterpret_cast<int (*)()>(at)() != 0;
 }
 

@@ -7,7 +7,7 @@
 #include "os/os.h"
 #include "pools/discover.h"
 
-namespace corewise::agent {
+namespace corewise::govern {
 namespace {
 
 using ReportJson = std::size_t (*)(char*, std::size_t);
@@ -45,4 +45,4 @@ std::optional<Error> another_copy_governs() {
   return std::nullopt;
 }
 
-}  // namespace corewise::agent
+}  // namespace corewise::govern

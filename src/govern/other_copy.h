@@ -6,9 +6,9 @@
 
 #include "base/error.h"
 
-namespace corewise::agent {
+namespace corewise::govern {
 
 // Why this copy may not govern: another one, loaded from elsewhere, does. No lock may be held.
 std::optional<Error> another_copy_governs();
 
-}  // namespace corewise::agent
+}  // namespace corewise::govern

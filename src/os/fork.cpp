@@ -4,12 +4,9 @@
 
 #include <array>
 #include <atomic>
-#include <cstddef>
 
 namespace corewise::os {
 namespace {
-
-constexpr std::size_t kRanks = static_cast<std::size_t>(ForkRank::kDiscovery) + 1;
 
 using Handler = std::atomic<void (*)()>;
 struct AtRank {
@@ -18,7 +15,7 @@ struct AtRank {
   Handler in_parent{nullptr};
   Handler in_child{nullptr};
 };
-constinit std::array<AtRank, kRanks> at_rank;
+constinit std::array<AtRank, kForkRanks> at_rank;
 
 void call(const Handler& handler) {
   if (void (*const now)() = handler.load(std::memory_order_acquire)) now();
@@ -32,14 +29,14 @@ void before_fork() {
 }
 
 void in_parent() {
-  for (std::size_t i = kRanks; i-- > 0;) {
+  for (std::size_t i = kForkRanks; i-- > 0;) {
     call(at_rank[i].in_parent);
     at_rank[i].lock.unlock();
   }
 }
 
 void in_child() {
-  for (std::size_t i = kRanks; i-- > 0;) {
+  for (std::size_t i = kForkRanks; i-- > 0;) {
     at_rank[i].lock.unlock();
     call(at_rank[i].in_child);
   }

@@ -7,6 +7,7 @@
 // same order.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <mutex>
 
@@ -33,6 +34,8 @@ enum class ForkRank : std::uint8_t {
   kLimits,        // which limits are open
   kDiscovery,     // which pools there are
 };
+
+inline constexpr std::size_t kForkRanks = static_cast<std::size_t>(ForkRank::kDiscovery) + 1;
 
 // The lock of this rank. It lives as long as the process.
 std::mutex& fork_lock(ForkRank rank) noexcept;

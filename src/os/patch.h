@@ -62,7 +62,7 @@ void unmap_page(std::uintptr_t page);
 void code_changed(std::uintptr_t at, std::size_t size);
 
 // Calls `visit` for every loaded module while the loader's lock keeps them loaded. It must not
-// load, unload or look up symbols, nor take a lock under which another thread does.
+// load, unload, look up symbols or visit again, nor take a lock under which another thread does.
 void visit_modules(const std::function<void(const LoadedModule&)>& visit);
 
 // The same without those known; all of them if something was unloaded since.

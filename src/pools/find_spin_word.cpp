@@ -8,7 +8,7 @@
 #include "elf/elf_reader.h"
 #include "os/patch.h"
 
-namespace corewise::govern {
+namespace corewise {
 namespace {
 
 constexpr std::size_t kMostCode = 65536;
@@ -148,4 +148,4 @@ std::optional<std::uintptr_t> word_by_value(const Pool& pool, std::uint64_t valu
   return found;
 }
 
-}  // namespace corewise::govern
+}  // namespace corewise

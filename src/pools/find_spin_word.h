@@ -13,7 +13,7 @@
 
 #include "pool.h"
 
-namespace corewise::govern {
+namespace corewise {
 
 using Plausible = std::function<bool(std::uint64_t value)>;
 
@@ -41,4 +41,4 @@ std::optional<std::uintptr_t> valued_word(std::span<const std::uint64_t> words,
                                           std::uintptr_t address, std::uint64_t value,
                                           const Plausible& companion);
 
-}  // namespace corewise::govern
+}  // namespace corewise

@@ -5,7 +5,7 @@
 #include "elf/elf_reader.h"
 #include "os/patch.h"
 
-namespace corewise::govern {
+namespace corewise {
 
 ModuleNames::ModuleNames(const Pool& pool) : path_(pool.loader_path) {
   os::visit_modules([&](const os::LoadedModule& module) {
@@ -40,4 +40,4 @@ SymbolExtent ModuleNames::anywhere(const std::string& name) const {
   return {module_.base + local->value, local->size};
 }
 
-}  // namespace corewise::govern
+}  // namespace corewise

@@ -8,7 +8,7 @@
 #include "os/os.h"
 #include "pool.h"
 
-namespace corewise::govern {
+namespace corewise {
 
 class ModuleNames {
  public:
@@ -26,4 +26,4 @@ class ModuleNames {
   std::string path_;
 };
 
-}  // namespace corewise::govern
+}  // namespace corewise

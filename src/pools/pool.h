@@ -197,7 +197,7 @@ struct Runtime {
 
   // Finds where the loaded library keeps how long its idle threads spin. CW_OK as an error: it has
   // none that do. Without it: not known for this runtime.
-  Entry<Result<govern::SpinWord>(const Pool& pool)> spin_word = nullptr;
+  Entry<Result<SpinWord>(const Pool& pool)> spin_word = nullptr;
 };
 
 // Every runtime, in order of precedence (runtimes/table.cpp).

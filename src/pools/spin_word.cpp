@@ -2,7 +2,7 @@
 
 #include <atomic>
 
-namespace corewise::govern {
+namespace corewise {
 
 std::uint64_t SpinWord::load() const {
   if (width == 8) {
@@ -30,4 +30,4 @@ bool SpinWord::exchange(std::uint64_t expected, std::uint64_t value) const {
       .compare_exchange_strong(held, static_cast<std::uint32_t>(value));
 }
 
-}  // namespace corewise::govern
+}  // namespace corewise

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace corewise::govern {
+namespace corewise {
 
 // A naturally aligned word of 4 or 8 bytes in writable memory.
 struct SpinWord {
@@ -19,4 +19,4 @@ struct SpinWord {
   bool exchange(std::uint64_t expected, std::uint64_t value) const;
 };
 
-}  // namespace corewise::govern
+}  // namespace corewise

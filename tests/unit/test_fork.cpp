@@ -16,8 +16,6 @@ using os::ForkRank;
 
 namespace {
 
-constexpr auto kRanks = static_cast<std::size_t>(ForkRank::kDiscovery) + 1;
-
 std::mutex& lock_at(std::size_t i) { return os::fork_lock(static_cast<ForkRank>(i)); }
 
 // The exit code of a child that does this.
@@ -45,14 +43,14 @@ TEST_CASE("a child can take every lock, whoever held it when its parent forked")
   std::atomic<bool> ended{false};
   std::thread busy([&] {
     while (!ended.load()) {
-      for (std::size_t i = 0; i < kRanks; ++i) lock_at(i).lock();
-      for (std::size_t i = kRanks; i-- > 0;) lock_at(i).unlock();
+      for (std::size_t i = 0; i < os::kForkRanks; ++i) lock_at(i).lock();
+      for (std::size_t i = os::kForkRanks; i-- > 0;) lock_at(i).unlock();
     }
   });
   int wrong = 0;
   for (int i = 0; i < 100; ++i) {
     wrong += in_child([] {
-      for (std::size_t rank = 0; rank < kRanks; ++rank) {
+      for (std::size_t rank = 0; rank < os::kForkRanks; ++rank) {
         if (!lock_at(rank).try_lock()) return 1;
       }
       return 0;

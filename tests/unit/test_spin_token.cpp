@@ -15,7 +15,7 @@ namespace {
 constexpr std::uint32_t kBrief = 100;
 constexpr std::uint32_t kPatient = 1000;
 
-govern::SpinWord word_in(std::uint32_t& memory, std::uint64_t patient = kPatient) {
+corewise::SpinWord word_in(std::uint32_t& memory, std::uint64_t patient = kPatient) {
   return {reinterpret_cast<std::uintptr_t>(&memory), 4, kBrief, patient};
 }
 
@@ -51,7 +51,7 @@ TEST_CASE("spin token: what somebody else has set stays") {
 TEST_CASE("spin token: taken by many threads, none is left with it") {
   std::array<std::uint32_t, 4> memory{};
   memory.fill(kBrief);
-  std::array<govern::SpinWord, 4> words;
+  std::array<corewise::SpinWord, 4> words;
   for (std::size_t i = 0; i < words.size(); ++i) words[i] = word_in(memory[i]);
   for (int round = 0; round < 200; ++round) {
     std::vector<std::thread> takers;

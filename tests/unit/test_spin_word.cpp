@@ -7,7 +7,7 @@
 
 #include "pools/find_spin_word.h"
 
-namespace govern = corewise::govern;
+using namespace corewise;
 
 namespace {
 
@@ -32,35 +32,35 @@ TEST_CASE("spin word: the only store to a plausible address") {
   std::vector<std::byte> code(5, std::byte{0x90});
   store_to(code, 0x5000);
   store_to(code, 0x9010);
-  CHECK(govern::stored_word(code, kCode, in_data) == 0x9010);
+  CHECK(stored_word(code, kCode, in_data) == 0x9010);
   store_to(code, 0x9010);
-  CHECK(govern::stored_word(code, kCode, in_data) == 0x9010);
+  CHECK(stored_word(code, kCode, in_data) == 0x9010);
   store_to(code, 0x9020);
-  CHECK_FALSE(govern::stored_word(code, kCode, in_data));
+  CHECK_FALSE(stored_word(code, kCode, in_data));
 }
 
 TEST_CASE("spin word: a store of 8 bytes or a cut one is none") {
   std::vector<std::byte> code = {std::byte{0x48}};
   store_to(code, 0x9010);
-  CHECK_FALSE(govern::stored_word(code, kCode, in_data));
+  CHECK_FALSE(stored_word(code, kCode, in_data));
   code.erase(code.begin());
   code.pop_back();
-  CHECK_FALSE(govern::stored_word(code, kCode, in_data));
+  CHECK_FALSE(stored_word(code, kCode, in_data));
 }
 
 TEST_CASE("spin word: a value that stands once beside its companion") {
   const auto companion = [](std::uint64_t value) { return value == 100; };
   std::vector<std::uint64_t> words = {300000, 0, 0, 0, 0, 0, 300000, 0, 100, 0};
-  CHECK(govern::valued_word(words, 0x4000, 300000, companion) == 0x4030);
+  CHECK(valued_word(words, 0x4000, 300000, companion) == 0x4030);
   words[3] = 100;
-  CHECK_FALSE(govern::valued_word(words, 0x4000, 300000, companion));
-  CHECK_FALSE(govern::valued_word(words, 0x4000, 5, companion));
-  CHECK_FALSE(govern::valued_word({}, 0x4000, 300000, companion));
+  CHECK_FALSE(valued_word(words, 0x4000, 300000, companion));
+  CHECK_FALSE(valued_word(words, 0x4000, 5, companion));
+  CHECK_FALSE(valued_word({}, 0x4000, 300000, companion));
 }
 
 TEST_CASE("spin word: loads and stores only its own width") {
   alignas(8) std::array<std::uint32_t, 2> pair = {1U << 28U, 7};
-  const govern::SpinWord word{reinterpret_cast<std::uintptr_t>(pair.data()), 4, 1U << 16U};
+  const SpinWord word{reinterpret_cast<std::uintptr_t>(pair.data()), 4, 1U << 16U};
   CHECK(word.load() == 1U << 28U);
   word.store(word.brief);
   CHECK(pair[0] == 1U << 16U);

@@ -14,7 +14,7 @@ namespace {
 struct LiveWorld {
   static void step() noexcept {}
   static Life life(Word word, bool closely) noexcept { return life_of(word, closely); }
-  static std::uint64_t now_ms() noexcept { return govern::now_ms(); }
+  static std::uint64_t now_ms() noexcept { return corewise::now_ms(); }
 };
 
 constinit LiveWorld world;

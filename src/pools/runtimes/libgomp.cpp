@@ -52,7 +52,7 @@ std::optional<Places> places(const Pool& pool) {
 // otherwise, and the turns they get when there are more threads than cores, 100 or 1000, stand
 // beside them (libgomp/env.c). A user who chose is left alone; what `corewise run` set is not the
 // user's choice.
-Result<govern::SpinWord> spin_word(const Pool& pool) {
+Result<SpinWord> spin_word(const Pool& pool) {
   constexpr std::uint64_t kTurns = 300000;
   constexpr std::uint64_t kBrief = 30000;
   const os::LiveMachine machine;
@@ -61,10 +61,10 @@ Result<govern::SpinWord> spin_word(const Pool& pool) {
   if (asked && asked != machine.variable("COREWISE_SPINCOUNT")) return Error{CW_OK, {}};
   const auto turns = asked ? parse_integer(*asked) : std::optional<std::int64_t>(kTurns);
   if (!turns) return Error{CW_OK, {}};
-  const auto at = govern::word_by_value(
-      pool, static_cast<std::uint64_t>(*turns),
-      [](std::uint64_t throttled) { return throttled == 100 || throttled == 1000; });
-  if (at) return govern::SpinWord{*at, 8, kBrief};
+  const auto at =
+      word_by_value(pool, static_cast<std::uint64_t>(*turns),
+                    [](std::uint64_t throttled) { return throttled == 100 || throttled == 1000; });
+  if (at) return SpinWord{*at, 8, kBrief};
   return Error{CW_NOT_AVAILABLE, "the threads of " + pool.path +
                                      " spin while they wait, whoever wants the CPUs: its spin "
                                      "count was not found; start the program with "
