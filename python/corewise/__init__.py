@@ -157,11 +157,18 @@ def _begin() -> None:
     """What using corewise brings along, once."""
     global _begun
     _begun = True
+    _os.register_at_fork(before=_import_all)
     if _os.environ.get("COREWISE_CONTROL") != "off":
         _serve()
         _os.register_at_fork(after_in_child=_serve)
     if _os.environ.get("COREWISE_POSTMORTEM") != "off":
         _watch()
+
+
+def _import_all() -> None:
+    from . import _fork
+
+    _fork.import_all()
 
 
 def _serve() -> None:

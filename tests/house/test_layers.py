@@ -199,3 +199,41 @@ def test_no_circle_of_imports() -> None:
         name = ".".join(file.relative_to(ROOT / "python").with_suffix("").parts)
         graph[name.removesuffix(".__init__")] = imports(file)
     assert circles(graph) == set()
+
+
+def imported_later(file: Path) -> set[str]:
+    """What the functions of this module import when they are called: modules of corewise by their
+    own name, others by the package's."""
+    found: set[str] = set()
+    tree = ast.parse(file.read_text())
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef):
+            for node in ast.walk(function):
+                if isinstance(node, ast.Import):
+                    found |= {name.name.partition(".")[0] for name in node.names}
+                elif isinstance(node, ast.ImportFrom) and (node.module or not node.level):
+                    found.add((node.module or "").partition(".")[0])
+                elif isinstance(node, ast.ImportFrom):
+                    found |= {name.name for name in node.names}
+    return found
+
+
+def test_what_is_imported_later_is_imported_before_a_fork() -> None:
+    fork = ast.parse((ROOT / "python/corewise/_fork.py").read_text())
+    listed = {
+        node.targets[0].id: set(ast.literal_eval(node.value))
+        for node in fork.body
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name)
+    }
+    package = ROOT / "python/corewise"
+    names = ast.parse((package / "__init__.py").read_text())
+    own = {
+        node.value
+        for node in ast.walk(names)
+        if isinstance(node, ast.Constant)
+        and re.fullmatch(r"_[a-z]+", str(node.value))
+        and (package / f"{node.value}.py").exists()
+    }
+    before = listed["WITHIN"] | own - listed["FOREIGN"]
+    later = {name for module in before for name in imported_later(package / f"{module}.py")}
+    assert later - before - listed["FOREIGN"] - {"_core"} == listed["STANDARD"]

@@ -91,13 +91,26 @@ print(now())
     assert run(SETUP + code) == "{0}\n[4, 4]\n"
 
 
+@pytest.mark.parametrize("call", ["info()", "budget()", "doctor()", "limits(2).restore()"])
+def test_fork_while_others_use_corewise_for_the_first_time(run: Run, call: str) -> None:
+    code = f"""
+import sys, threading, _thread
+sys.setswitchinterval(1e-6)
+def use(): repr(corewise.{call})
+thread = threading.Thread(target=use)
+thread.start()
+print(child_of(use))
+thread.join()
+"""
+    for _ in range(5):
+        assert run(SETUP + code) == "0\n"
+
+
 @pytest.mark.parametrize("governed", [False, True])
 def test_a_thousand_forks_from_eight_busy_threads(run: Run, governed: bool) -> None:
     code = f"""
 if {governed}: corewise.govern()
 calls = [corewise.info, corewise.budget, corewise.doctor, lambda: corewise.limits(2).restore()]
-# First once: a module that another thread is importing at the fork stays locked in the child.
-for call in calls: call()
 ended = False
 def busy(call):
     while not ended: call()
