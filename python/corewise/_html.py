@@ -13,15 +13,16 @@ _STYLE = """<style>
 .corewise{--cw-line:var(--jp-border-color1,#8a8a8a);--cw-dim:var(--jp-content-font-color2,inherit);
 --cw-own:var(--jp-brand-color1,#1565c0);--cw-off:var(--jp-layout-color3,#c4c4c4);
 --cw-high:var(--jp-warn-color0,#c25e00);--cw-blas:#b7791f;--cw-openmp:#2f855a;--cw-other:#805ad5;
---cw-over:#c62f2f;color:var(--jp-content-font-color1,inherit);
+--cw-program:#2b6cb0;--cw-unknown:#4a5568;--cw-over:#c62f2f;color:var(--jp-content-font-color1,inherit);
 font-size:var(--jp-code-font-size,13px);line-height:1.4;max-width:60em}
 @media (prefers-color-scheme:dark){.corewise{--cw-own:var(--jp-brand-color1,#64b5f6);
 --cw-off:var(--jp-layout-color3,#5a5a5a);--cw-high:var(--jp-warn-color0,#ffb74d);
---cw-blas:#f6ad55;--cw-openmp:#68d391;--cw-other:#b794f4;--cw-over:#ff6b6b}}
+--cw-blas:#f6ad55;--cw-openmp:#68d391;--cw-other:#b794f4;--cw-program:#63b3ed;
+--cw-unknown:#a0aec0;--cw-over:#ff6b6b}}
 [data-jp-theme-light="true"] .corewise{--cw-blas:#b7791f;--cw-openmp:#2f855a;--cw-other:#805ad5;
---cw-over:#c62f2f}
+--cw-program:#2b6cb0;--cw-unknown:#4a5568;--cw-over:#c62f2f}
 [data-jp-theme-light="false"] .corewise{--cw-blas:#f6ad55;--cw-openmp:#68d391;--cw-other:#b794f4;
---cw-over:#ff6b6b}
+--cw-program:#63b3ed;--cw-unknown:#a0aec0;--cw-over:#ff6b6b}
 .corewise table{border-collapse:collapse;margin:.3em 0 .8em;font-size:inherit}
 .corewise caption{text-align:left;font-weight:bold;padding:.2em 0;color:inherit}
 .corewise th,.corewise td{padding:.2em .7em .2em 0!important;text-align:left!important;
@@ -40,6 +41,8 @@ background:transparent!important;white-space:normal}
 .corewise .blas{fill:var(--cw-blas)}
 .corewise .openmp{fill:var(--cw-openmp)}
 .corewise .other{fill:var(--cw-other)}
+.corewise .program{fill:var(--cw-program)}
+.corewise .unknown{fill:var(--cw-unknown)}
 .corewise .over{fill:var(--cw-over)}
 .corewise .mark{fill:none;stroke:currentColor;stroke-width:2}
 .corewise span.key{display:inline-block;margin-right:1.4em}

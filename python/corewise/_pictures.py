@@ -8,7 +8,7 @@ from ._table import counted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ._budget import Budget
     from ._plan import Plan
@@ -119,8 +119,18 @@ def plan_boxes(plan: Plan) -> Markup:
     return picture(plan_words(plan), processes * (wide + 2 * gap), high + 2, body)
 
 
-def _kind(api: str) -> str:
+# Of threads, in the order in which they are stacked.
+KINDS = ("blas", "openmp", "other", "program", "unknown")
+
+
+def kind_of(api: str) -> str:
+    """The hue of a pool of that API."""
     return api if api in ("blas", "openmp") else "other"
+
+
+def swatch(kind: str) -> Markup:
+    """A square in the hue of threads of that kind."""
+    return ornament(10, 10, _rect(0, 0, 10, 10, kind), "bar swatch")
 
 
 def pools_words(pools: Sequence[tuple[str, str, int]], cpus: int) -> str:
@@ -138,7 +148,7 @@ def pools_bar(pools: Sequence[tuple[str, str, int]], cpus: int) -> Markup:
     scale = (width - 2) / max(total, cpus)
     body, x = "", 1.0
     for api, _, threads in pools:
-        body += _rect(x, 5, max(1.0, threads * scale - 1.5), height, _kind(api))
+        body += _rect(x, 5, max(1.0, threads * scale - 1.5), height, kind_of(api))
         x += threads * scale
     end = 1 + cpus * scale
     if any(threads > cpus for _, _, threads in pools):
@@ -154,43 +164,46 @@ def pools_key(pools: Sequence[tuple[str, str, int]], cpus: int) -> Markup:
 
     total = sum(threads for _, _, threads in pools)
     keys = "".join(
-        f'<span class="key">{ornament(10, 10, _rect(0, 0, 10, 10, _kind(api)), "bar swatch")}'
-        f"{threads} {escape(name)}</span>"
+        f'<span class="key">{swatch(kind_of(api))}{threads} {escape(name)}</span>'
         for api, name, threads in pools
     )
     line = f"{total} threads in all; the line is your {counted(cpus, 'CPU')}"
     return Markup(f"<p>{keys}{line}</p>")
 
 
-def minute_words(samples: Sequence[tuple[float, int, int | None]]) -> str:
+def minute_words(samples: Sequence[tuple[float, Mapping[str, int], int | None]]) -> str:
     """What `minute` shows, as a sentence."""
     _, running, budget = samples[-1]
-    over = sum(1 for _, ran, cpus in samples if cpus and ran > cpus)
-    threads = f"{counted(running, 'thread')} ran"
+    over = sum(1 for _, ran, cpus in samples if cpus and sum(ran.values()) > cpus)
+    threads = f"{counted(sum(running.values()), 'thread')} ran"
     return (
-        f"{threads} in the last of {len(samples)} samples, on {budget or '?'} CPUs; "
+        f"{threads} in the last of {counted(len(samples), 'sample')}, on {budget or '?'} CPUs; "
         f"more than that ran in {over} of them"
     )
 
 
-def minute(samples: Sequence[tuple[float, int, int | None]]) -> Markup:
-    """Threads that ran, by sample: when in seconds, how many, and how many CPUs there were. The
-    newest is at the right, a minute ago at the left."""
+def minute(samples: Sequence[tuple[float, Mapping[str, int], int | None]]) -> Markup:
+    """Threads that ran, by sample: when in seconds, how many of each kind, and how many CPUs there
+    were. They are stacked against the line of the CPUs; where more ran, the sample is underlined.
+    The newest is at the right, a minute ago at the left."""
     width, height, bar = 420, 90, 7
     newest, _, budget = samples[-1]
-    scale = (height - 14) / max(2, budget or 0, *(running for _, running, _ in samples))
+    most = max(2, budget or 0, *(sum(running.values()) for _, running, _ in samples))
+    scale = (height - 14) / most
     body = ""
     for when, running, cpus in samples:
         x = width - (min(59, round(newest - when)) + 1) * bar
-        inside = min(running, cpus or running)
-        body += _rect(x, height - inside * scale, bar - 1, inside * scale, "own")
-        if running > inside:
-            over = (running - inside) * scale
-            body += _rect(x, height - running * scale, bar - 1, over, "high")
+        y = float(height)
+        for kind in KINDS:
+            if threads := running.get(kind, 0):
+                y -= threads * scale
+                body += _rect(x, y, bar - 1, threads * scale, kind)
+        if cpus and sum(running.values()) > cpus:
+            body += _rect(x, height + 2, bar - 1, 4, "over")
     body += f'<path class="box" d="M0 {height}h{width}"/>'
     if budget:
         body += f'<path class="line" d="M0 {height - budget * scale:g}h{width}"/>'
-    return picture(minute_words(samples), width, height + 2, body)
+    return picture(minute_words(samples), width, height + 7, body)
 
 
 def threads_bar(threads: int, cpus: int) -> Markup:

@@ -63,6 +63,38 @@ def test_it_tells_the_counts_of_the_thread_that_runs_cells(kernel: Kernel) -> No
     assert seen.result == "[('openmp: libgomp (scikit_learn)', 7)]"
 
 
+def test_a_sample_says_what_is_wrong_and_what_to_type() -> None:
+    class Own:
+        @staticmethod
+        def allowed(pool: dict[str, Any]) -> int:
+            return int(pool["threads"])
+
+    blas = {
+        "api": "blas",
+        "runtime": "openblas",
+        "path": "/x/site-packages/numpy.libs/libopenblas.so",
+    }
+    full: dict[str, Any] = {
+        "time_s": 1.0, "ledger": None, "budget": {"threads": 2}, "threads": {"running": 8},
+        "pools": [blas | {"threads": 8, "running": 7, "waiting": 0, "spinning": None}],
+        "program": {"total": 2, "running": 1, "waiting": 1}, "unknown": {"total": 0},
+    }  # fmt: skip
+    now = _live._short(full, Own())  # type: ignore[arg-type]
+    assert now["verdict"] == (
+        "Too many threads: 8 run, 7 of them openblas (numpy), and you have 2 CPUs."
+    )
+    assert now["cure"] == "`%govern on`, or `%threads blas=2`"
+    assert [pool["kind"] for pool in now["pools"]] == ["blas", "program"]
+    html = _live.Still([now])._repr_html_()
+    assert html.count('class="blas"') == 2 and html.count('class="over"') == 1
+    assert "What to do: <code>%govern on</code>" in html
+    calm = _live._short(full | {"threads": {"running": 1}}, Own())  # type: ignore[arg-type]
+    assert (calm["verdict"], calm["cure"]) == ("1 thread runs, and you have 2 CPUs.", "")
+    governed = _live._short(full | {"ledger": {"budget": 2, "granted": 2}}, Own())  # type: ignore[arg-type]
+    assert governed["verdict"] == "Governed: 8 threads run, and 2 of 2 are granted."
+    assert governed["cure"] == ""
+
+
 def updates(kernel: Kernel) -> Iterator[dict[str, Any]]:
     """What takes the place of outputs, as it comes."""
     while True:

@@ -253,6 +253,8 @@ def test_governing(kernel: Kernel) -> None:
         (shown,) = kernel(magic).shown
         assert shown["text/plain"].startswith("Governed, budget 1. ")
         assert "asks at each region or call" in shown["text/html"]
+    (shown,) = kernel("%threads").shown
+    assert shown["text/plain"].startswith("Governed: at most 1 thread runs at a time, on 2 CPUs.")
     assert kernel("%govern off").text == "corewise: not governed any more\n"
     assert kernel("corewise.govern_report()['governed']").result == "False"
 

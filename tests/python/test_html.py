@@ -179,9 +179,17 @@ def test_pools_are_stacked_against_the_cpus() -> None:
 
 
 def test_a_minute_of_threads() -> None:
-    samples = [(0.0, 1, 2), (1.0, 5, 2), (2.0, 2, None)]
-    kinds = Page(minute(samples)).kinds
-    assert kinds.count("own") == 3 and kinds.count("high") == 1
+    samples = [
+        (0.0, {"blas": 1}, 2),
+        (1.0, {"blas": 3, "program": 2}, 2),
+        (2.0, {"program": 2, "openmp": 0}, None),
+    ]
+    drawn = minute(samples)
+    kinds = Page(drawn).kinds
+    assert [kinds.count(kind) for kind in ("blas", "program", "openmp", "over")] == [2, 2, 0, 1]
+    # The program's stand on the pool's.
+    heights = [float(y) for y in re.findall(r'class="(?:blas|program)"[^>]* y="([\d.]+)"', drawn)]
+    assert heights[1] - heights[2] == pytest.approx(2 * (90 - 14) / 5, rel=0.01)
     assert minute_words(samples) == (
         "2 threads ran in the last of 3 samples, on ? CPUs; more than that ran in 1 of them"
     )

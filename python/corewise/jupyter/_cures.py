@@ -9,15 +9,16 @@ from .._doctor import Finding, Findings
 from .._info import PoolInfo
 
 
-def limits_to(pools: Sequence[PoolInfo], cpus: int) -> str:
-    """`%threads` with a count for each API that has more threads than CPUs; "" if none has."""
-    apis = dict.fromkeys(pool.api for pool in pools if (pool.threads or 0) > cpus)
+def limits_to(pools: Iterable[tuple[str, int | None]], cpus: int) -> str:
+    """`%threads` with a count for each API that has more threads than CPUs, of pools as API and
+    threads; "" if none has."""
+    apis = dict.fromkeys(api for api, threads in pools if (threads or 0) > cpus)
     return f"%threads {' '.join(f'{api}={cpus}' for api in apis)}" if apis else ""
 
 
 def in_notebook(found: Iterable[Finding], pools: Sequence[PoolInfo], cpus: int) -> Findings:
     """The findings, with what to type in this notebook first where that cures them."""
-    lower = limits_to(pools, cpus)
+    lower = limits_to(((pool.api, pool.threads) for pool in pools), cpus)
     cures = {
         "openblas-slots": f"%threads openmp={cpus}",
         "openblas-spinning": "%threads blas=1",

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import threading
 import time
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,10 @@ from IPython.display import DisplayHandle, display
 
 from .. import _html
 from .._control import sample
-from .._pictures import minute, minute_words
+from .._pictures import KINDS, kind_of, minute, minute_words, swatch
 from .._rich import Rich
-from .._table import pool_names
+from .._table import counted, pool_names
+from ._cures import limits_to
 from ._session import Session
 
 _MINUTE = 60.0
@@ -130,18 +132,49 @@ class Still(Rich):
         return f"<corewise live view: threads running/allowed: {pools or 'no pools'}>"
 
     def _repr_html_(self) -> str:
-        drawn = [(s["time"], s["running"], s["budget"]) for s in self._history]
-        keys = ("name", "allowed", "running", "waiting", "spinning")
+        now = self._history[-1]
+        drawn = [(s["time"], _by_kind(s["pools"]), s["budget"]) for s in self._history]
+        keys = ("allowed", "running", "waiting", "spinning")
         rows = [
-            ["-" if pool[key] is None else str(pool[key]) for key in keys]
-            for pool in self._history[-1]["pools"]
+            [
+                _html.Markup(swatch(pool["kind"]) + escape(pool["name"])),
+                *("-" if pool[key] is None else str(pool[key]) for key in keys),
+            ]
+            for pool in now["pools"]
         ]
         heads = ["Threads", "Allowed", "Running", "Idle", "Spinning"]
         return _html.page(
+            _html.verdict(now["verdict"]),
             minute(drawn),
             _html.paragraph(minute_words(drawn) + "."),
+            *([_html.paragraph(f"What to do: {now['cure']}.")] if now["cure"] else []),
             _html.table("The last sample", heads, rows, right=(1, 2, 3, 4)),
         )
+
+
+def _by_kind(pools: list[dict[str, Any]]) -> dict[str, int]:
+    """How many threads of each kind run."""
+    counts = dict.fromkeys(KINDS, 0)
+    for pool in pools:
+        counts[pool["kind"]] += pool["running"]
+    return counts
+
+
+def _verdict(running: int, cpus: int | None, ledger: Any, pools: list[dict[str, Any]]) -> str:
+    """What a sample comes to, in a sentence."""
+    run = f"{counted(running, 'thread')} {'runs' if running == 1 else 'run'}"
+    if cpus is None:
+        return f"{run}."
+    if ledger:
+        return f"Governed: {run}, and {ledger['granted']} of {cpus} are granted."
+    if running <= cpus:
+        return f"{run}, and you have {counted(cpus, 'CPU')}."
+    most = max(pools, key=lambda pool: int(pool["running"]))
+    name = most["name"].rpartition(": ")[2]
+    return (
+        f"Too many threads: {running} run, {most['running']} of them {name}, "
+        f"and you have {counted(cpus, 'CPU')}."
+    )
 
 
 def _short(full: dict[str, Any], session: Session) -> dict[str, Any]:
@@ -151,6 +184,7 @@ def _short(full: dict[str, Any], session: Session) -> dict[str, Any]:
     rows = [
         {
             "name": f"{pool['api']}: {name}",
+            "kind": kind_of(pool["api"]),
             "allowed": session.allowed(pool),
             **{key: pool[key] for key in ("running", "waiting", "spinning")},
         }
@@ -161,16 +195,22 @@ def _short(full: dict[str, Any], session: Session) -> dict[str, Any]:
             rows.append(
                 {
                     "name": name,
+                    "kind": key,
                     "allowed": None,
                     "running": full[key]["running"],
                     "waiting": full[key]["waiting"],
                     "spinning": None,
                 }
             )
+    running = full["threads"]["running"]
+    cpus = ledger["budget"] if ledger else budget["threads"] if budget else None
+    lower = limits_to(((p["api"], session.allowed(p)) for p in full["pools"]), cpus or 0)
+    over = cpus is not None and not ledger and running > cpus
     return {
         "time": full["time_s"],
-        "running": full["threads"]["running"],
-        "budget": ledger["budget"] if ledger else budget["threads"] if budget else None,
-        "granted": ledger["granted"] if ledger else None,
+        "running": running,
+        "budget": cpus,
+        "verdict": _verdict(running, cpus, ledger, rows),
+        "cure": f"`%govern on`{f', or `{lower}`' if lower else ''}" if over else "",
         "pools": rows,
     }

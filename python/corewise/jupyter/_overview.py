@@ -40,7 +40,7 @@ class Overview(Rich):
         if worst is not None and worst.severity == "danger":
             return f"Danger: {worst.what}."
         if self._governed is not None:
-            return f"Governed: at most {self._governed:g} threads run at a time, on {cpus}."
+            return f"Governed: at most {_threads_run(self._governed)} at a time, on {cpus}."
         if self._workers is not None and self._workers.threads > self._cpus:
             return f"Too many threads: {self._workers.product(cpus)}."
         above = [
@@ -63,7 +63,7 @@ class Overview(Rich):
             return worst.cure()
         if self._governed is not None:
             return ""
-        if lower := limits_to(self._pools, self._cpus):
+        if lower := limits_to(((api, threads) for api, _, threads in self._rows), self._cpus):
             return f"`%govern on`, or `{lower}`"
         return worst.cure() if worst is not None and worst.severity == "warning" else ""
 
@@ -90,6 +90,11 @@ class Overview(Rich):
             (f"Where the {counted(self._cpus, 'CPU')} come from", self._budget._repr_html_()),
         ]
         return _html.page(*top, *(_html.folded(*each) for each in tables))
+
+
+def _threads_run(count: float) -> str:
+    """ "1 thread runs", "8 threads run" """
+    return f"{count:g} thread runs" if count == 1 else f"{count:g} threads run"
 
 
 def _joined(parts: list[str]) -> str:
