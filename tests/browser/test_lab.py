@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
 import nbformat
 import pytest
 from conftest import Open
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Page, expect
 from screens import NARROW, WIDE, faults, picture
 
 LOAD = "import corewise, numpy, scipy.linalg, sklearn.cluster\n%load_ext corewise"
@@ -21,6 +23,15 @@ seen, end = [], time.monotonic() + 60
 while time.monotonic() < end and seen[-1:] != [1]:
     if seen[-1:] != [team := regions.team_size()]: seen.append(team)
 print('teams of', seen)"""
+
+
+@contextmanager
+def narrow(page: Page) -> Iterator[None]:
+    page.set_viewport_size({"width": NARROW[0], "height": NARROW[1]})
+    try:
+        yield
+    finally:
+        page.set_viewport_size({"width": WIDE[0], "height": WIDE[1]})
 
 
 def test_the_pools_as_a_picture(open_notebook: Open) -> None:
@@ -162,11 +173,8 @@ def test_the_dialog_by_keyboard(open_notebook: Open) -> None:
     notebook.run(2)
     expect(notebook.item).to_have_text(re.compile("blas 8 on 2 CPUs: too many"))
     notebook.looks("status-item", notebook.item)
-    try:
-        notebook.page.set_viewport_size({"width": NARROW[0], "height": NARROW[1]})
+    with narrow(notebook.page):
         expect(notebook.item).to_be_in_viewport()
-    finally:
-        notebook.page.set_viewport_size({"width": WIDE[0], "height": WIDE[1]})
 
 
 def test_the_live_view(open_notebook: Open) -> None:
@@ -249,6 +257,9 @@ def test_the_moment_of_death(open_notebook: Open) -> None:
     died = "the_moment_of_death.ipynb died by SIGSEGV in libc.so.6"
     expect(notebook.item).to_contain_text(died)
     notebook.looks("death-item", notebook.item)
+    with narrow(page):
+        for name in ("Why?", "Restart governed"):
+            expect(page.get_by_role("button", name=name)).to_be_in_viewport(ratio=1)
     page.get_by_role("button", name="Why?").click()
     dialog = page.get_by_role("dialog", name=re.compile(died))
     expect(dialog).to_contain_text("Why: Nothing on the stack")

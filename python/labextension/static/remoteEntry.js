@@ -101,7 +101,7 @@
       return threads.length ? [`${api} ${Math.max(...threads)}`] : [];
     });
     const what = counts.length ? counts.join(', ') : 'no pools yet';
-    return { text: `threads: ${what} on ${state.budget ?? '?'} CPUs`, title: 'Threads that each pool of this kernel may use, and the CPUs that are really its own' };
+    return { text: `threads: ${what} on ${state.budget ?? '?'} ${state.budget === 1 ? 'CPU' : 'CPUs'}`, title: 'Threads that each pool of this kernel may use, and the CPUs that are really its own' };
   }
 
   // A dialog with a title, these parts and a button that closes it.
@@ -220,6 +220,7 @@
       max-width: 60vw; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
     .corewise-status { display: flex; align-items: stretch; height: 100%; }
     .corewise-act { text-decoration: underline; flex: none; }
+    @media (max-width: 700px) { .corewise-status:has(.corewise-act:not([hidden])) .corewise-item { max-width: 20vw; } }
     .corewise-item:hover { text-decoration: underline; }
     .corewise-item.corewise-over { color: #a84300; font-weight: bold; }
     [data-jp-theme-light="false"] .corewise-item.corewise-over { color: #ffb74d; }
