@@ -10,6 +10,7 @@ least one. Equal blocks of several pages run once.
 """
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -31,29 +32,38 @@ class Block(NamedTuple):
     files: tuple[tuple[str, str], ...]
 
 
+def blocks_of(page: Path) -> Iterator[tuple[Block, str]]:
+    """The blocks that run, and where each stands."""
+    text = page.read_text()
+    matches = list(BLOCK.finditer(text))
+    files = tuple((m["said"], m["code"]) for m in matches if m["note"] == "file")
+    for match in matches:
+        # What Sphinx itself reads, as {toctree}, is code of no language.
+        if match["note"] or match["kind"].startswith("{"):
+            continue
+        line = text.count("\n", 0, match.start("code")) + 1
+        used = tuple(file for file in files if file[0] in match["code"])
+        yield Block(match["kind"], match["code"], used), f"{page.relative_to(ROOT)}:{line}"
+
+
 def blocks() -> list:
     found: dict[Block, str] = {}
     for page in PAGES:
-        text = page.read_text()
-        matches = list(BLOCK.finditer(text))
-        files = tuple((m["said"], m["code"]) for m in matches if m["note"] == "file")
-        for match in matches:
-            # What Sphinx itself reads, as {toctree}, is code of no language.
-            if match["note"] or match["kind"].startswith("{"):
-                continue
-            line = text.count("\n", 0, match.start("code")) + 1
-            used = tuple(file for file in files if file[0] in match["code"])
-            block = Block(match["kind"], match["code"], used)
-            found.setdefault(block, f"{page.relative_to(ROOT)}:{line}")
+        for block, place in blocks_of(page):
+            found.setdefault(block, place)
     return [pytest.param(block, id=name) for block, name in found.items()]
+
+
+def run_block(block: Block, folder: Path) -> None:
+    assert block.kind in RUN, f"nobody knows how to run {block.kind!r}"
+    for name, text in block.files:
+        (folder / name).write_text(text)
+    RUN[block.kind](block.code, folder)
 
 
 @pytest.mark.parametrize("block", blocks())
 def test_block(block: Block, tmp_path: Path) -> None:
-    assert block.kind in RUN, f"nobody knows how to run {block.kind!r}"
-    for name, text in block.files:
-        (tmp_path / name).write_text(text)
-    RUN[block.kind](block.code, tmp_path)
+    run_block(block, tmp_path)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
