@@ -105,6 +105,15 @@ Finding elsewhere(const Death& death) {
           "Python's own `python -X faulthandler` prints where in the program it was."};
 }
 
+// Where its threads were then says nothing.
+Finding sent(const Death& death) {
+  return {"death-sent", Severity::kWarning,
+          "it died by " + signal_name(death.signal) + ", which a program sent to it",
+          "No code of this process had failed: the signal came by kill(). A watchdog, a job "
+          "scheduler or a person sends one to end a program, often because it hangs.",
+          "Find out who sent it. If the program hangs, `corewise top` shows what its threads do."};
+}
+
 // The buffers are taken by callers. Where the library does not tell, more threads than buffers and
 // a death in its code are what speaks for it.
 bool looks_exhausted(const Death& death, const DeadPool& pool) {
@@ -307,6 +316,7 @@ Result<Death> read_death(std::string_view report) {
   death.kernel = top.truth_at("kernel") && !death.notebook.empty();
   death.folder = top.text_at("folder");
   death.time = static_cast<std::int64_t>(std::clamp(top.number_at("time"), 0.0, 1e15));
+  death.sent = top.truth_at("sent");
   death.module = top.text_at("module");
   death.threads = whole_at(top, "threads");
   death.governed = top.truth_at("governed");
@@ -342,16 +352,16 @@ std::vector<Finding> explain(const Death& death) {
     std::vector<const DeadPool*> exhausted;
     for (const DeadPool& pool : death.pools) {
       if (proven ? pool.ran_out && death.signal != 0
-                 : findings.empty() && looks_exhausted(death, pool)) {
+                 : findings.empty() && !death.sent && looks_exhausted(death, pool)) {
         exhausted.push_back(&pool);
       }
     }
     if (!exhausted.empty()) findings.push_back(ran_out(death, exhausted, proven));
   }
   for (const DeadPool& pool : death.pools) {
-    if (findings.empty() && pool.inside) findings.push_back(inside(death, pool));
+    if (findings.empty() && !death.sent && pool.inside) findings.push_back(inside(death, pool));
   }
-  if (findings.empty()) findings.push_back(elsewhere(death));
+  if (findings.empty()) findings.push_back(death.sent ? sent(death) : elsewhere(death));
   if (auto finding = bent_team(death.bent)) findings.push_back(*std::move(finding));
   return findings;
 }

@@ -48,6 +48,7 @@ struct Death {
   std::string folder;
   std::int64_t time = 0;  // seconds since 1970
   int signal = 0;         // 0: a library ended it by exit()
+  bool sent = false;      // the signal is one of faults, but somebody sent it
   std::string module;
   int threads = 0;
   bool governed = false;

@@ -260,6 +260,7 @@ bool write_report(const Scene& scene, int signal, const DeathPoint& point) noexc
   field("time", static_cast<std::uint64_t>(::time(nullptr)));
   field("signal", static_cast<std::uint64_t>(signal));
   if (point.address) field("address", *point.address);
+  if (point.sent) text.add(",\"sent\":true");
   std::array<char, 16> name{};
   if (::prctl(PR_GET_NAME, name.data()) == 0) field("thread", std::string_view(name.data()));
   field("threads", threads_of_process());

@@ -14,6 +14,7 @@ namespace corewise::postmortem {
 struct DeathPoint {
   MachineState state;
   std::optional<std::uintptr_t> address;  // none: that is not what it died of
+  bool sent = false;                      // a fault's signal without a fault: somebody sent it
 };
 
 // Whether the code that raises SIGTERM in its own process is a pool's library. It may have left the

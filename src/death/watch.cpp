@@ -73,6 +73,7 @@ const DeathPoint* point_handled(pid_t self) noexcept {
 
 DeathPoint point_of(const siginfo_t* info, const void* context) noexcept {
   DeathPoint point{machine_state(context), std::nullopt};
+  point.sent = info->si_code <= 0 && info->si_signo != SIGABRT && info->si_signo != SIGTERM;
   const bool has_address = info->si_signo == SIGSEGV || info->si_signo == SIGBUS;
   if (info->si_code > 0 && has_address) {
     point.address = reinterpret_cast<std::uintptr_t>(info->si_addr);

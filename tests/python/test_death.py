@@ -50,14 +50,14 @@ def test_nothing_died(state):
 
 
 @pytest.mark.parametrize(
-    ("code", "name"),
+    ("code", "name", "finding"),
     [
-        (CRASH, "SIGSEGV"),
-        ("os.abort()", "SIGABRT"),
-        ("os.kill(os.getpid(), signal.SIGBUS)", "SIGBUS"),
+        (CRASH, "SIGSEGV", "death-elsewhere"),
+        ("os.abort()", "SIGABRT", "death-elsewhere"),
+        ("os.kill(os.getpid(), signal.SIGBUS)", "SIGBUS", "death-sent"),
     ],
 )
-def test_a_death_leaves_a_report_and_its_signal(state, tmp_path, code, name):
+def test_a_death_leaves_a_report_and_its_signal(state, tmp_path, code, name, finding):
     done = run("import numpy\n" + code, state, cwd=tmp_path)
     assert done.returncode == -signal.Signals[name]
     folder = os.path.join(state["XDG_STATE_HOME"], "corewise")
@@ -68,7 +68,20 @@ def test_a_death_leaves_a_report_and_its_signal(state, tmp_path, code, name):
     assert told["death"]["folder"] == str(tmp_path)
     assert told["death"]["threads"] >= 1
     assert any("numpy" in pool["path"] for pool in told["death"]["pools"])
-    assert told["findings"][0]["id"] == "death-elsewhere"
+    assert told["findings"][0]["id"] == finding
+
+
+def test_a_signal_that_somebody_sent_blames_no_pool(state):
+    code = """
+import numpy, threading
+a = numpy.ones((3000, 3000))
+threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGSEGV)).start()
+while True: a @ a
+"""
+    assert run(code, state).returncode == -signal.SIGSEGV
+    (finding,) = last(state)["findings"]
+    assert finding["id"] == "death-sent"
+    assert finding["what"] == "it died by SIGSEGV, which a program sent to it"
 
 
 def test_what_a_death_tells_does_not_steer_the_terminal(state, tmp_path):

@@ -138,6 +138,13 @@ TEST_CASE("death: where the library does not tell, more threads than buffers mak
       told(report(openblas(""), "")).starts_with("death-elsewhere: it died by SIGSEGV in libx.so"));
 }
 
+TEST_CASE("death: a signal that somebody sent blames no pool") {
+  const std::string sent = "\"sent\":true,\"threads\":1001,\"governed\":false";
+  CHECK(told(report(openblas(""), "0", sent)) ==
+        "death-sent: it died by SIGSEGV, which a program sent to it");
+  CHECK(told(report(openblas(",\"ran_out\":true"), "0", sent)).starts_with("death-openblas-slots"));
+}
+
 TEST_CASE("death: the advice counts the workers that OpenBLAS had before it was limited") {
   const auto death = read_death(report(
       R"({"runtime":"openblas","path":"/v/numpy.libs/libopenblas.so","version":"0.3.27","threads":1,)"
