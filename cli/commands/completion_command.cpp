@@ -1,6 +1,7 @@
 // corewise completion: what a shell needs to finish our words, made from the table of commands.
 #include <fmt/format.h>
 
+#include "shell/choice.h"
 #include "shell/commands.h"
 #include "shell/completion_scripts.h"
 #include "shell/exit_codes.h"
@@ -11,7 +12,7 @@ namespace {
 Action declare(CLI::App& app) {
   auto shell = std::make_shared<std::string>();
   app.add_option("shell", *shell, "The shell")
-      ->check(CLI::IsMember({"bash", "zsh", "fish"}).description(""))
+      ->check(one_of({"bash", "zsh", "fish"}))
       ->type_name("bash|zsh|fish");
   return [shell](const Context&) {
     if (shell->empty()) {

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "advice/doctor.h"
+#include "advice/sentences.h"
 #include "death/death.h"
 #include "facts/process_facts.h"
 #include "govern/ledger/ledger_holders.h"
@@ -24,6 +25,7 @@
 #include "shell/exit_codes.h"
 #include "shell/process_choice.h"
 #include "start/library.h"
+#include "start/target.h"
 
 namespace corewise::cli {
 namespace {
@@ -101,11 +103,11 @@ int of_command(const Context& context) {
   const Result<std::string> library = find_library();
   if (!library) return fail(kNotExamined, library.error().what);
   const std::string name = printable(context.words.front(), false);
+  const Target target = find_target(context.words.front());
+  if (target.path.empty()) return become(context.words, target);
   const auto watched = run_watched(context.words, *library);
   if (!watched) {
-    const bool missing = watched.error().status == CW_UNKNOWN_NAME;
-    return fail(missing ? kNotFound : kCannotStart,
-                fmt::format("cannot start '{}': {}", name, watched.error().what));
+    return fail(kCannotStart, fmt::format("cannot start '{}': {}", name, watched.error().what));
   }
   const int status = watched->status;
   if (WIFSIGNALED(status)) {
@@ -140,9 +142,9 @@ int of_last_death(const Context& context) {
   findings.front().what = postmortem::headline(*death);
   return show_findings(
       findings,
-      fmt::format("{}, process {}, which died on {:%d %B %Y, %H:%M:%S} with {} threads ({})",
-                  postmortem::name_of(*death), death->pid, fmt::localtime(when), death->threads,
-                  death->program),
+      fmt::format("{}, process {}, which died on {:%d %B %Y, %H:%M:%S} with {} ({})",
+                  postmortem::name_of(*death), death->pid, fmt::localtime(when),
+                  rules::plural(death->threads, "thread"), death->program),
       context);
 }
 

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "info_command.h"
 #include "python/import_modules.h"
+#include "screen/layout.h"
 #include "shell/exit_codes.h"
 
 namespace corewise::cli {
@@ -23,7 +24,10 @@ std::string json_of(const Imported& imported, const std::string& python) {
 std::string screen_of(const Imported& imported, const InfoOptions& options,
                       const Context& context) {
   const Style style = style_for(context.settings);
-  if (imported.rows.empty()) return "No thread pools: no library of a known runtime is loaded.\n";
+  if (imported.rows.empty()) {
+    return folded("No thread pools: no library of a known runtime is loaded.", 0, 0, style.width) +
+           "\n";
+  }
   std::string out = pool_table(imported.rows, style, options.wide);
   if (context.settings.quiet) return out;
   out += "\n" + scope_legend(imported.rows, "; shown is the main thread's", style);

@@ -117,7 +117,8 @@ std::string screen_of(const outside::Process& process, bool told, const InfoOpti
   std::vector<ShownPool> rows;
   for (const outside::SeenPool& seen : process.pools) rows.push_back(row_of(seen));
   if (rows.empty()) {
-    out += "No thread pools: none of its libraries is a known runtime.\n";
+    out += folded("No thread pools: none of its libraries is a known runtime.", 0, 0, style.width) +
+           "\n";
   } else {
     out += pool_table(rows, style, options.wide);
     if (!context.settings.quiet) {

@@ -22,6 +22,7 @@
 #include "reach/process_watch.h"
 #include "recording/record_files.h"
 #include "recording/recorder.h"
+#include "shell/choice.h"
 #include "shell/commands.h"
 #include "shell/exit_codes.h"
 #include "shell/process_choice.h"
@@ -228,7 +229,7 @@ Action declare(CLI::App& app) {
   app.add_option("--format", options->format,
                  "What to make of the recording: a page, or NAME.trace.json for ui.perfetto.dev "
                  "(default: html)")
-      ->check(CLI::IsMember({"html", "perfetto"}).description(""))
+      ->check(one_of({"html", "perfetto"}))
       ->type_name("html|perfetto");
   app.add_flag("--compare", options->compare,
                "Run the command twice, as it is and governed, and draw both on one page");
@@ -253,9 +254,9 @@ const Command kRecord = {
     .about =
         "Looks at the threads of a program, and of all that it starts, 50 times a second from "
         "outside, and writes a recording and a page with a picture: on top how many threads were "
-        "ready to run at a time, red where they were more than your CPUs; below a line for each "
-        "thread, in the colour of what it belongs to (BLAS, OpenMP, the program itself), striped "
-        "while it was ready to run and no CPU was free. The page needs nothing else and no "
+        "ready to run at a time, in the colour of what they belong to (BLAS, OpenMP, the program "
+        "itself), against the line of your CPUs; below a line for each thread in that colour, "
+        "striped while it was ready to run and no CPU was free. The page needs nothing else and no "
         "network. With --format perfetto it writes a trace for ui.perfetto.dev instead. With "
         "--compare it runs the command a second time, governed, and the page shows both.\n"
         "\n"

@@ -25,6 +25,7 @@
 #include "outcome/report_file.h"
 #include "outcome/run_report.h"
 #include "outcome/try_bend.h"
+#include "shell/choice.h"
 #include "shell/commands.h"
 #include "shell/exit_codes.h"
 #include "start/library.h"
@@ -381,7 +382,7 @@ Action declare(CLI::App& app) {
   app.add_flag("--report{text}", options->report,
                "Wait for the program, then say on standard error how many threads its processes "
                "asked for and got; --report=json for JSON")
-      ->check(CLI::IsMember({"text", "json"}).description(""));
+      ->check(one_of({"text", "json"}));
   app.add_option("--try-bend", options->trial.library,
                  "Try whether the library of this name gives the same results from smaller "
                  "teams: run the program whole, then with its teams cut at random, and compare "

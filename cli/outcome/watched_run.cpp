@@ -130,7 +130,7 @@ Result<pid_t> start(std::vector<std::string> words, std::vector<std::string> env
   ::posix_spawnattr_destroy(&attributes);
   ::posix_spawn_file_actions_destroy(&actions);
   if (reason == 0) return pid;
-  return Error{reason == ENOENT ? CW_UNKNOWN_NAME : CW_IO_ERROR, std::strerror(reason)};
+  return Error{CW_IO_ERROR, std::strerror(reason)};
 }
 
 // The process and its descendants, as far as the kernel lists them.

@@ -18,7 +18,7 @@ struct Watched {
 // Starts the program, its standard output going to standard error, and waits for it. Python
 // programs, also those it starts, are asked from within as they end, with `library`; other
 // processes, and those that end without a word, count as they were last seen from outside.
-// An Error holds errno's sentence, with CW_UNKNOWN_NAME where there is no such program.
+// An Error holds errno's sentence.
 Result<Watched> run_watched(const std::vector<std::string>& words, const std::string& library);
 
 }  // namespace corewise::cli

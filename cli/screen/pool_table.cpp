@@ -28,17 +28,39 @@ Line cells(const ShownPool& row) {
           or_dash(joined(row.layer, row.architecture, "/"))};
 }
 
+// For terminals that have no room for versions and kernels.
+Line short_cells(const ShownPool& row) {
+  return {or_dash(row.api), row.threads, or_dash(row.scope), or_dash(row.runtime), ""};
+}
+
+using Widths = std::array<int, kColumns>;
+Widths widths_of(const std::vector<Line>& lines) {
+  Widths widths{};
+  for (const Line& line : lines) {
+    for (std::size_t i = 0; i < kColumns; ++i) widths[i] = std::max(widths[i], width_of(line[i]));
+  }
+  return widths;
+}
+
+// With the two columns between it and the next.
+int taken_by(const Widths& widths) {
+  int taken = 0;
+  for (const int width : widths) taken += width + 2;
+  return taken;
+}
+
 }  // namespace
 
 std::string pool_table(const std::vector<ShownPool>& rows, const Style& style, bool wide) {
   std::vector<Line> lines = {{"API", "THREADS", "SCOPE", "RUNTIME", "LAYER/KERNELS"}};
   for (const ShownPool& row : rows) lines.push_back(cells(row));
-  std::array<int, kColumns> widths{};
-  for (const Line& line : lines) {
-    for (std::size_t i = 0; i < kColumns; ++i) widths[i] = std::max(widths[i], width_of(line[i]));
+  Widths widths = widths_of(lines);
+  if (!wide && taken_by(widths) - 2 > style.width) {
+    lines = {{"API", "THREADS", "SCOPE", "RUNTIME", ""}};
+    for (const ShownPool& row : rows) lines.push_back(short_cells(row));
+    widths = widths_of(lines);
   }
-  int taken = 0;
-  for (const int width : widths) taken += width + 2;
+  const int taken = taken_by(widths);
   const bool beside = wide || style.width - taken >= kLeastPath;
 
   std::string out;

@@ -10,17 +10,20 @@
 namespace corewise::cli {
 namespace {
 
-constexpr std::size_t kWidth = 80;
+constexpr int kWidest = 80;
+// Headings of options stand beside their text where that has room.
+constexpr std::size_t kColumn = 26;
+constexpr std::size_t kLeastText = 34;
 
-// Words of one paragraph in lines of at most kWidth, each after `indent` spaces; the first line is
+// Words of one paragraph in lines of at most `width`, each after `indent` spaces; the first line is
 // begun already at that column.
-std::string wrapped(std::string_view text, std::size_t indent) {
+std::string wrapped(std::string_view text, std::size_t indent, std::size_t width) {
   std::string out;
   std::size_t column = indent;
   while (!text.empty()) {
     const std::string_view word = text.substr(0, text.find(' '));
     text.remove_prefix(std::min(text.size(), word.size() + 1));
-    if (column > indent && column + 1 + word.size() > kWidth) {
+    if (column > indent && column + 1 + word.size() > width) {
       out += "\n" + std::string(indent, ' ');
       column = indent;
     }
@@ -34,22 +37,22 @@ std::string wrapped(std::string_view text, std::size_t indent) {
   return out + "\n";
 }
 
-std::string paragraphs(std::string_view text) {
+std::string paragraphs(std::string_view text, std::size_t width) {
   std::string out;
   while (!text.empty()) {
     const std::string_view paragraph = text.substr(0, text.find('\n'));
     text.remove_prefix(std::min(text.size(), paragraph.size() + 1));
-    out += paragraph.empty() ? "\n" : wrapped(paragraph, 0);
+    out += paragraph.empty() ? "\n" : wrapped(paragraph, 0, width);
   }
   return out;
 }
 
-std::string row(std::string_view heading, std::string_view text) {
-  constexpr std::size_t kColumn = 26;
+std::string row(std::string_view heading, std::string_view text, std::size_t width) {
+  const std::size_t column = width >= kColumn + kLeastText ? kColumn : 6;
   std::string out = fmt::format("  {}", heading);
-  out += out.size() + 2 > kColumn ? "\n" + std::string(kColumn, ' ')
-                                  : std::string(kColumn - out.size(), ' ');
-  return out + wrapped(text, kColumn);
+  out += out.size() + 2 > column ? "\n" + std::string(column, ' ')
+                                 : std::string(column - out.size(), ' ');
+  return out + wrapped(text, column, width);
 }
 
 std::string indented(std::string_view lines) {
@@ -60,6 +63,10 @@ std::string indented(std::string_view lines) {
     out += fmt::format("  {}\n", line);
   }
   return out;
+}
+
+std::size_t help_width() {
+  return static_cast<std::size_t>(std::min(style_for({}).width, kWidest));
 }
 
 }  // namespace
@@ -77,28 +84,35 @@ std::string synopsis(const Command& command) {
 }
 
 std::string help_for_all() {
+  const std::size_t width = help_width();
   std::string out =
-      "corewise sees and limits every native thread pool of a process: OpenMP, BLAS,\n"
-      "oneTBB and more.\n\nUsage: corewise COMMAND [options]\n\nCommands:\n";
+      wrapped(
+          "corewise sees and limits every native thread pool of a process: OpenMP, BLAS, "
+          "oneTBB and more.",
+          0, width) +
+      "\nUsage: corewise COMMAND [options]\n\nCommands:\n";
   for (const Command* command : commands()) {
-    if (!command->hidden) out += row(command->name, command->summary);
+    if (!command->hidden) out += row(command->name, command->summary, width);
   }
   out += "\nOptions:\n";
-  out += row("-h, --help", "Print this help; after a command, the help of that command");
-  out += row("-V, --version", "Print the version");
-  out += row("help --man", "Show the man page; `help COMMAND` prints a command's help");
+  out += row("-h, --help", "Print this help; after a command, the help of that command", width);
+  out += row("-V, --version", "Print the version", width);
+  out += row("help --man", "Show the man page; `help COMMAND` prints a command's help", width);
   for (const OptionRow& option : options_of(*commands().front())) {
-    if (option.shared && option.flags.front() != "-h") out += row(option.heading(), option.text);
+    if (option.shared && option.flags.front() != "-h")
+      out += row(option.heading(), option.text, width);
   }
   return out + "\nExample:\n  corewise info -i numpy\n";
 }
 
 std::string help_for(const Command& command) {
-  std::string out = fmt::format("Usage: {}\n\n{}", synopsis(command), paragraphs(command.about));
+  const std::size_t width = help_width();
+  std::string out =
+      fmt::format("Usage: {}\n\n{}", synopsis(command), paragraphs(command.about, width));
   for (const bool shared : {false, true}) {
     std::string rows;
     for (const OptionRow& option : options_of(command)) {
-      if (option.shared == shared) rows += row(option.heading(), option.text);
+      if (option.shared == shared) rows += row(option.heading(), option.text, width);
     }
     if (!rows.empty()) out += (shared ? "\nOptions of all commands:\n" : "\nOptions:\n") + rows;
   }

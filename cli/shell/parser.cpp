@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "choice.h"
+
 namespace corewise::cli {
 namespace {
 
@@ -17,7 +19,7 @@ Parser::Parser(const Command& command) : app(command.about, command.name) {
   app.option_defaults()->group(kSharedGroup);
   app.add_flag("--json", settings.json, "Print JSON, with schema_version");
   app.add_option("--color", settings.color, "Colour the output (default: auto, on a terminal)")
-      ->check(CLI::IsMember({"auto", "always", "never"}).description(""))
+      ->check(one_of({"auto", "always", "never"}))
       ->type_name("auto|always|never");
   app.add_flag("-q,--quiet", settings.quiet, "No notes and hints");
   app.add_flag("-h,--help", help, "Print this help");

@@ -16,13 +16,19 @@ namespace corewise::cli {
 
 int show_manual() {
   std::error_code unknown;
-  const std::string folder =
-      std::filesystem::read_symlink("/proc/self/exe", unknown).parent_path().string();
-  const std::string page = os::real_path(folder + "/../" COREWISE_MANDIR "/man1/corewise.1");
+  const std::filesystem::path folder =
+      std::filesystem::read_symlink("/proc/self/exe", unknown).parent_path();
+  // A wheel's program lies deep in the environment that has the page in its own share/man.
+  std::string page;
+  for (auto prefix = folder; page.empty() && prefix.has_relative_path();) {
+    prefix = prefix.parent_path();
+    page = os::real_path((prefix / COREWISE_MANDIR "/man1/corewise.1").string());
+  }
   if (page.empty()) {
-    return fail(kFailed,
-                fmt::format("the man page was not installed beside {}", printable(folder, false)),
-                "`corewise help COMMAND` prints the help of a command");
+    return fail(
+        kFailed,
+        fmt::format("the man page was not installed beside {}", printable(folder.string(), false)),
+        "`corewise help COMMAND` prints the help of a command");
   }
   const std::array<const char*, 4> words = {"man", "-l", page.c_str(), nullptr};
   ::execvp(words[0], const_cast<char* const*>(words.data()));

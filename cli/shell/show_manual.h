@@ -1,4 +1,4 @@
-// corewise help --man: the man page, which a wheel keeps where `man corewise` does not look.
+// corewise help --man: the man page, also where `man corewise` does not find it.
 #pragma once
 
 namespace corewise::cli {

@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <string_view>
 
+#include "shell/choice.h"
+
 namespace corewise::cli {
 namespace {
 
@@ -35,7 +37,7 @@ std::string own_shell() {
 std::shared_ptr<std::string> declare_shell(CLI::App& app) {
   auto shell = std::make_shared<std::string>();
   app.add_option("--shell", *shell, "Whose syntax (default: that of $SHELL)")
-      ->check(CLI::IsMember({"bash", "zsh", "fish", "csh"}).description(""))
+      ->check(one_of({"bash", "zsh", "fish", "csh"}))
       ->type_name("bash|zsh|fish|csh");
   return shell;
 }

@@ -128,9 +128,12 @@ def test_the_command_keeps_its_sitecustomize_and_input(corewise, tmp_path):
 def test_commands_that_cannot_start(corewise, tmp_path):
     plain = tmp_path / "plain"
     plain.write_text("no program\n")
-    for word, code in (("no_such_command", 127), (str(plain), 126)):
+    for word, code, says in (
+        ("no_such_command", 127, "'no_such_command' was not found"),
+        (str(plain), 126, f"cannot start '{plain}'"),
+    ):
         done = corewise("doctor", "--", word)
-        assert done.returncode == code and f"cannot start '{word}'" in done.stderr
+        assert done.returncode == code and says in done.stderr
 
 
 def test_nothing_is_left_behind(corewise, tmp_path):
@@ -208,3 +211,18 @@ def test_a_main_thread_that_openmp_bound_is_not_the_budget(corewise):
     pytest.importorskip("sklearn")
     done = corewise("doctor", "--json", "-i", "sklearn.cluster", env={"OMP_PROC_BIND": "true"})
     assert "on 1 CPUs" not in done.stdout or len(os.sched_getaffinity(0)) == 1
+
+
+def test_a_death_of_a_single_thread_is_told_in_the_singular(corewise, tmp_path):
+    (tmp_path / "corewise").mkdir(mode=0o700)
+    report = {
+        "schema_version": 1,
+        "pid": 7,
+        "program": "job",
+        "time": 1,
+        "signal": 11,
+        "threads": 1,
+    }
+    (tmp_path / "corewise/7.json").write_text(json.dumps(report))
+    said = corewise("doctor", "--last", env={"XDG_STATE_HOME": str(tmp_path)}).stdout
+    assert "with 1 thread (job)" in " ".join(said.split())

@@ -116,7 +116,7 @@ def test_a_path_that_is_no_text(corewise, odd_path):
     assert rb"/opt/b\xe9ta\n\x1b[2J/libopenblas.so" in screen and b"\x1b" not in screen
 
 
-@pytest.mark.parametrize("columns", [80, 120])
+@pytest.mark.parametrize("columns", [40, 80, 120])
 @pytest.mark.parametrize("name", ["plain", "memory-refused", "two-copies", "no-pools"])
 def test_screens(corewise, golden, name, columns):
     words = ["info", "--recorded", str(RECORDED / name)]

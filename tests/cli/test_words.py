@@ -34,6 +34,19 @@ def test_a_command_quoted_as_one_word(corewise):
     assert "PATH" in corewise("run", "no-such-thing hello").stderr
 
 
+@pytest.mark.parametrize(
+    "words, says",
+    [
+        (["env", "--blas", "2", "--shell", "tcsh"], "wants bash, zsh, fish or csh, not 'tcsh'"),
+        (["record", "--format", "pdf", "--", "true"], "wants html or perfetto, not 'pdf'"),
+        (["info", "--color", "red"], "wants auto, always or never, not 'red'"),
+    ],
+)
+def test_what_is_no_choice_names_the_choices(corewise, words, says):
+    done = corewise(*words)
+    assert done.returncode == 2 and says in done.stderr
+
+
 def test_zsh_is_a_shell(corewise):
     lines = corewise("env", "--openmp", "2", "--shell", "zsh").stdout
     assert lines == corewise("env", "--openmp", "2", "--shell", "bash").stdout
@@ -55,6 +68,37 @@ def test_the_man_page_is_shown_from_where_it_was_installed(corewise, program, tm
     env = CLEAN | {"PATH": f"{tmp_path}/tools:/bin"}
     done = subprocess.run(run, env=env, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, f"-l {page}\n")
+
+
+def test_the_man_page_of_an_environment_that_a_wheel_was_installed_into(program, tmp_path):
+    inside = tmp_path / "lib/python3.12/site-packages/corewise/bin"
+    inside.mkdir(parents=True)
+    shutil.copy(program, inside / "corewise")
+    page = tmp_path / "share/man/man1/corewise.1"
+    page.parent.mkdir(parents=True)
+    page.write_text(".TH corewise 1")
+    run = [inside / "corewise", "help", "--man"]
+    done = subprocess.run(run, env=CLEAN | {"PATH": "/none"}, capture_output=True, text=True)
+    assert done.returncode == 127 and f"or read {page}" in done.stderr
+
+
+@pytest.mark.parametrize("command", [None, *COMMANDS])
+def test_help_fits_a_narrow_terminal(corewise, command):
+    words = ["--help"] if command is None else [command, "--help"]
+    about, _, _ = corewise(*words, env={"COLUMNS": "40"}).stdout.partition("\nExample:")
+    # Headings of options, and the synopsis, stay in one piece.
+    whole = [line for line in about.splitlines() if len(line) > 40]
+    assert all(line.startswith(("  -", "  --", "Usage: ")) for line in whole)
+    assert len(about.splitlines()) > len(corewise(*words).stdout.splitlines())
+
+
+@pytest.mark.parametrize("command", ["run", "doctor", "record"])
+def test_a_command_that_is_not_there_is_told_alike(corewise, command, tmp_path):
+    done = corewise(command, "--", "no-such-program", cwd=tmp_path)
+    assert done.returncode == 127
+    assert done.stderr == (
+        "corewise: error: 'no-such-program' was not found\nhint: is its folder in PATH?\n"
+    )
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -117,9 +117,18 @@ def test_the_command_leaves_no_socket_behind() -> None:
     assert child.pid not in [process["pid"] for process in processes]
 
 
-def test_man_finds_its_page() -> None:
+def test_man_finds_its_page(tmp_path: Path) -> None:
     page = Path(sys.prefix, "share", "man", "man1", "corewise.1")
     assert '.TH "corewise" "1"' in page.read_text()
+    # So does the command, which shows it by the `man` that is in PATH.
+    (tmp_path / "man").write_text('#!/bin/sh\necho "$@"\n')
+    (tmp_path / "man").chmod(0o755)
+    shown = subprocess.check_output(
+        [sys.executable, "-m", "corewise", "help", "--man"],
+        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"},
+        text=True,
+    )
+    assert shown == f"-l {page}\n"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,13 @@
+// Options that take one of a few words.
+#pragma once
+
+#include <CLI/App.hpp>
+#include <string>
+#include <vector>
+
+namespace corewise::cli {
+
+// Refuses others: "wants bash, zsh or fish, not 'tcsh'".
+CLI::Validator one_of(std::vector<std::string> words);
+
+}  // namespace corewise::cli
