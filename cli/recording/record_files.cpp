@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "os/os.h"
+#include "recorded_cause.h"
 #include "recording.h"
 #include "shell/exit_codes.h"
 #include "timeline.h"
@@ -51,6 +52,9 @@ int write_picture(const std::string& lines, const std::string& base, const std::
   const std::string text = traces ? trace_events(*recorded) : timeline_html(recording);
   if (const int code = write_file(picture, text); code != kOk) return code;
   note(context.settings, verdict_of(recording));
+  if (const std::string advice = advice_of(recording); !advice.empty()) {
+    note(context.settings, printable(advice, false));
+  }
   note(context.settings,
        fmt::format("recorded to {}; {} {}{}", printable(lines, false), traces ? "open" : "shown in",
                    printable(picture, false), traces ? " at https://ui.perfetto.dev" : ""));

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "recorded_cause.h"
 #include "thread_kind.h"
 #include "timeline_svg.h"
 
@@ -47,16 +48,28 @@ std::string scrolled(const std::string& svg) {
   return fmt::format("<div class=\"wide\">{}</div>", svg);
 }
 
+std::string advice_in_html(const Recording& recording) {
+  const auto [cause, cure] = cause_of(recording, true);
+  std::string words = cause;
+  if (!cure.empty()) {
+    words += fmt::format("{}What to do: <code>{}</code>", cause.empty() ? "" : " ",
+                         shown_in_html(cure, 200));
+  }
+  return words.empty() ? "" : fmt::format("<p>{}</p>", words);
+}
+
 // `body`: what stands below the command and the verdict.
 std::string page_of(const Recording& recording, const std::string& verdict,
-                    const std::vector<std::string>& pools, const std::string& body) {
+                    const std::string& advice, const std::vector<std::string>& pools,
+                    const std::string& body) {
   return fmt::format(
       "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" "
       "content=\"width=device-width\"><title>corewise record: {0}</title><style>{1}</style>"
-      "<h1>What ran when</h1><p><code>{0}</code></p><p><strong>{2}</strong></p><p class=\"d\">{3}, "
-      "{4:.1f} s</p><p class=\"key\">{5}</p>{6}</html>\n",
-      shown_in_html(recording.command, 200), kStyle, verdict, shown_in_html(recording.time, 40),
-      recording.seconds, key_of(pools), body);
+      "<h1>What ran when</h1><p><code>{0}</code></p><p><strong>{2}</strong></p>{3}<p "
+      "class=\"d\">{4}, "
+      "{5:.1f} s</p><p class=\"key\">{6}</p>{7}</html>\n",
+      shown_in_html(recording.command, 200), kStyle, verdict, advice,
+      shown_in_html(recording.time, 40), recording.seconds, key_of(pools), body);
 }
 
 }  // namespace
@@ -64,7 +77,7 @@ std::string page_of(const Recording& recording, const std::string& verdict,
 std::string timeline_html(const Recording& recording) {
   std::vector<std::string> pools;
   add_pools(recording, pools);
-  return page_of(recording, verdict_of(recording), pools,
+  return page_of(recording, verdict_of(recording), advice_in_html(recording), pools,
                  scrolled(timeline_svg(recording, recording.seconds, 0)));
 }
 
@@ -81,11 +94,12 @@ std::string comparison_html(const Recording& installed, const Recording& governe
   std::string body;
   int id = 0;
   for (const Recording* one : {&installed, &governed}) {
-    body += fmt::format("<h2>{}: {:.1f} s</h2><p>{}</p>{}", id == 0 ? "As installed" : "Governed",
-                        one->seconds, verdict_of(*one), scrolled(timeline_svg(*one, seconds, id)));
+    body += fmt::format("<h2>{}: {:.1f} s</h2><p>{}</p>{}{}", id == 0 ? "As installed" : "Governed",
+                        one->seconds, verdict_of(*one), advice_in_html(*one),
+                        scrolled(timeline_svg(*one, seconds, id)));
     ++id;
   }
-  return page_of(installed, comparison_in_words(installed, governed), pools, body);
+  return page_of(installed, comparison_in_words(installed, governed), "", pools, body);
 }
 
 }  // namespace corewise::cli

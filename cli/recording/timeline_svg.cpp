@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <utility>
 #include <vector>
@@ -41,7 +42,14 @@ constexpr int kWidth = 900;
 constexpr int kLane = 9;
 constexpr int kRight = 24;  // half of the last mark's words
 constexpr std::size_t kMostLanes = 32;
-constexpr int kKinds = 5;
+constexpr std::size_t kKinds = 5;
+// In `corewise top`'s order, from below.
+constexpr std::array<std::pair<ThreadKind, const char*>, kKinds> kStacked = {
+    {{ThreadKind::blas, "BLAS"},
+     {ThreadKind::openmp, "OpenMP"},
+     {ThreadKind::other_pool, "other pools"},
+     {ThreadKind::program, "program"},
+     {ThreadKind::unknown, "not known"}}};
 // A process that ran less than this share of all gets no lines.
 constexpr double kLeastShare = 0.003;
 class Svg {
@@ -80,7 +88,7 @@ class Svg {
   // Of each kind, the same hue in stripes: ready, and no CPU was free.
   static std::string hatchings() {
     std::string all;
-    for (int kind = 0; kind < kKinds; ++kind) {
+    for (std::size_t kind = 0; kind < kKinds; ++kind) {
       all += fmt::format(
           "<pattern id=\"h{0}\" width=\"3\" height=\"3\" patternUnits=\"userSpaceOnUse\" "
           "patternTransform=\"rotate(45)\"><rect class=\"c{0}\" width=\"1.6\" height=\"3\"/>"
@@ -90,7 +98,21 @@ class Svg {
     return all;
   }
 
-  // Threads that ran or wanted to, against the budget; red where there were too many.
+  // By bin, the threads of each kind that ran or were ready to.
+  std::vector<std::array<double, kKinds>> loads() const {
+    std::vector<std::array<double, kKinds>> loads(recording_.wanted.size());
+    for (const LaneGroup& group : recording_.groups) {
+      for (const auto& [tid, lane] : group.lanes) {
+        const auto kind = static_cast<std::size_t>(kind_of(lane.pool));
+        for (std::size_t i = 0; i < lane.cpu.size(); ++i) {
+          loads[i][kind] += static_cast<double>(lane.cpu[i]) + static_cast<double>(lane.delay[i]);
+        }
+      }
+    }
+    return loads;
+  }
+
+  // Threads that ran or were ready to, in their pools' hues, against the line of the CPUs.
   void draw_total() {
     constexpr double kHeight = 110;
     double most = recording_.budget;
@@ -99,20 +121,27 @@ class Svg {
     const auto height = [&](double threads) { return kHeight * threads / most; };
     text(0, 14, "ready to run", " font-weight=\"600\"");
     text(kLeft - 6, 14, fmt::format("{:.0f} threads", most), " text-anchor=\"end\" class=\"d\"");
-    for (std::size_t i = 0; i < recording_.wanted.size(); ++i) {
+    const auto all = loads();
+    for (std::size_t i = 0; i < all.size(); ++i) {
       const double wanted = static_cast<double>(recording_.wanted[i]);
       if (wanted < 0.01) continue;
       const double x = kLeft + static_cast<double>(i) * bin_;
-      const double within = std::min(wanted, recording_.budget);
-      const std::string title = fmt::format("at {:.1f} s: {:.1f} threads ready to run",
-                                            recording_.seconds * static_cast<double>(i) /
-                                                static_cast<double>(recording_.wanted.size()),
-                                            wanted);
-      rect(x, 5 + kHeight - height(within), bin_, height(within), "a", title);
-      if (wanted > recording_.budget + kTolerance) {
-        rect(x, 5 + kHeight - height(wanted), bin_, height(wanted - within), "o", title);
-        rect(x, 5 + kHeight + 2, bin_, 4, "o");
+      std::string title = fmt::format(
+          "at {:.1f} s: {:.1f} threads ready to run",
+          recording_.seconds * static_cast<double>(i) / static_cast<double>(all.size()), wanted);
+      for (const auto& [kind, name] : kStacked) {
+        const double threads = all[i][static_cast<std::size_t>(kind)];
+        if (threads >= 0.05) title += fmt::format(", {} {:.1f}", name, threads);
       }
+      double below = 0;
+      for (const auto& [kind, name] : kStacked) {
+        const auto at = static_cast<std::size_t>(kind);
+        if (all[i][at] <= 0) continue;
+        below += all[i][at];
+        rect(x, 5 + kHeight - height(below), bin_, height(all[i][at]), fmt::format("c{}", at),
+             title);
+      }
+      if (wanted > recording_.budget + kTolerance) rect(x, 5 + kHeight + 2, bin_, 4, "o");
     }
     const double line = 5 + kHeight - height(recording_.budget);
     body_ += fmt::format("<path class=\"b\" d=\"M{} {:.1f}H{}\"/>", kLeft, line, kLeft + kWidth);

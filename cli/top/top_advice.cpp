@@ -9,8 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "base/text.h"
 #include "screen/layout.h"
+#include "screen/thread_product.h"
 #include "shell/output.h"
 #include "top_verdict.h"
 
@@ -25,14 +25,6 @@ double ready(const Rate& rate) { return rate.cpu + rate.delay; }
 // So that equal ones are equal.
 long in_tenths(const Rate& rate) { return std::lround(10 * ready(rate)); }
 
-std::string library_words(const WatchedPool& pool) {
-  if (pool.runtime == "openblas") return "OpenBLAS";
-  if (pool.runtime == "mkl") return "MKL";
-  if (pool.api == "openmp") return "OpenMP";
-  if (pool.api == "tbb") return "oneTBB";
-  return pool.runtime;
-}
-
 // The pool whose threads a process runs; null: its own threads, or not known.
 const WatchedPool* main_pool(const WatchedProcess& process) {
   const auto most = std::ranges::max_element(
@@ -44,10 +36,6 @@ const WatchedPool* main_pool(const WatchedProcess& process) {
 
 int threads_of(const WatchedPool& pool) {
   return pool.allowed > 0 ? pool.allowed : pool.workers + 1;
-}
-
-std::string counted(std::size_t count, std::string_view noun) {
-  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : noun.ends_with('s') ? "es" : "s");
 }
 
 // Where all have the same pool and count, that is the cause.
@@ -62,13 +50,12 @@ std::optional<std::string> product(const std::vector<const WatchedProcess*>& bus
       return std::nullopt;
     }
   }
-  const double all = static_cast<double>(busy.size()) * each;
+  const Product product{busy.size(), each, first->runtime, first->api};
   // Python threads that call a library multiply it again: then this is not the whole cause.
-  if (all <= view.budget || all < 0.6 * view.ready()) return std::nullopt;
-  const std::string threads =
-      counted(static_cast<std::size_t>(each), library_words(*first) + " thread");
-  return fmt::format("{} {} {} = {:.0f} threads for {}.", counted(busy.size(), "process"),
-                     unicode ? "×" : "x", threads, all, cpus_in_words(view.budget));
+  if (product.threads() <= view.budget || product.threads() < 0.6 * view.ready()) {
+    return std::nullopt;
+  }
+  return in_words(product, view.budget, unicode);
 }
 
 std::string cure_for(const std::vector<const WatchedProcess*>& busy, const View& view) {

@@ -109,13 +109,69 @@ def test_a_pool_keeps_its_colour_when_no_cpu_is_free(corewise, tmp_path):
         {"event": "end", "t": 1},
     ]
     svg = svg_of(page_of(corewise, tmp_path, events)[1])
-    solid, striped = rects(svg, "c1"), rects(svg, "h1")
-    # One in the definition of the stripes.
-    assert len(solid) == 9 and len(striped) == 8
+    # Those of the lines; the chart above them and the definition of the stripes have the hue too.
+    solid = [r for r in rects(svg, "c1") if r.parentNode.tagName == "g"]
+    striped = rects(svg, "h1")
+    assert len(solid) == 8 and len(striped) == 8
     assert {r.getAttribute("height") for r in striped} == {"6.0"}
     titles = [t.firstChild.data for t in svg.getElementsByTagName("title")]
     assert "openblas, thread 8: 0.25 s on a CPU, 0.75 s ready without one" in titles
-    assert any(title.startswith("at 0.0 s: 8.0 threads ready to run") for title in titles)
+    assert "at 0.0 s: 8.0 threads ready to run, BLAS 8.0" in titles
+
+
+def test_the_chart_stacks_the_pools(corewise, tmp_path):
+    svg = svg_of(page_of(corewise, tmp_path, RECORDING)[1])
+    # In the first half a thread of the pool and, on it, one that is not known.
+    pool, other = (
+        [r for r in rects(svg, kind) if r.parentNode.tagName == "svg"] for kind in ("c1", "c4")
+    )
+    assert len(pool) == len(other) == 450
+    top = [float(bars[0].getAttribute("y")) for bars in (pool, other)]
+    height = float(pool[0].getAttribute("height"))
+    assert top[0] + height == 115 and top[1] + height == pytest.approx(top[0], abs=0.11)
+    assert not rects(svg, "a")
+
+
+def processes_with_pools(numbers, workers):
+    """Events of so many processes, each with so many workers of OpenBLAS that are always ready."""
+    threads = []
+    for pid in numbers:
+        yield {"event": "process", "t": 0, "pid": pid, "parent": 1, "command": "job"}
+        threads.append([pid, pid, 0.5, 0.5])
+        for tid in range(pid + 1, pid + 1 + workers(pid)):
+            yield {"event": "thread", "t": 0, "pid": pid, "tid": tid, "pool": "openblas"}
+            threads.append([pid, tid, 0.5, 0.5])
+    yield {"event": "sample", "t": 1, "dt": 1, "threads": threads}
+
+
+@pytest.mark.parametrize(
+    ("command", "workers", "says"),
+    [
+        ("job --x '&'", lambda _: 3, "2 processes x 4 OpenBLAS threads = 8 threads for 2 CPUs. Do: "
+         "corewise run -- job --x '&'"),
+        # Not the same in each: what is a product then?
+        ("job", lambda pid: pid // 10, "Do: corewise run -- job"),
+        ("python -m ipykernel_launcher -f x", lambda _: 3, "Do: %govern on, in the notebook"),
+        ("/usr/bin/corewise run -q -- job", lambda _: 3, "8 threads for 2 CPUs.\n"),
+    ],
+)  # fmt: skip
+def test_the_cause_and_the_cure(corewise, tmp_path, command, workers, says):
+    events = [RECORDING[0] | {"command": command}, *processes_with_pools((10, 20), workers)]
+    said, page = page_of(corewise, tmp_path, events)
+    assert says in said
+    assert ("Do: " in said) == ("What to do: <code>" in page) == ("Do: " in says)
+    if "2 processes" in says:
+        assert (
+            "2 processes \N{MULTIPLICATION SIGN} 4 OpenBLAS threads = 8 threads for 2 CPUs." in page
+        )
+        assert "<code>corewise run -- job --x '&amp;'</code>" in page
+
+
+def test_processes_one_after_another_are_no_product(corewise, tmp_path):
+    first, second = ([*processes_with_pools((pid,), lambda _: 3)] for pid in (10, 20))
+    events = [RECORDING[0], *first, *second[:-1], second[-1] | {"t": 2}]
+    said, _ = page_of(corewise, tmp_path, events)
+    assert "1 process x 4 OpenBLAS threads = 4 threads for 2 CPUs." in said
 
 
 def test_helpers_and_our_own_threads_have_no_lines(corewise, tmp_path):
