@@ -24,10 +24,9 @@ std::string counted(std::size_t count, std::string_view noun) {
 std::string in_words(const Product& product, double budget, bool unicode) {
   const std::string threads =
       counted(static_cast<std::size_t>(product.each), library_words(product) + " thread");
-  return fmt::format("{} {} {} = {} for {}.", counted(product.processes, "process"),
-                     unicode ? "×" : "x", threads,
-                     counted(static_cast<std::size_t>(product.threads()), "thread"),
-                     cpus_in_words(budget));
+  return fmt::format(
+      "{} {} {} = {} for {}.", counted(product.processes, "process"), unicode ? "×" : "x", threads,
+      counted(static_cast<std::size_t>(product.threads()), "thread"), cpus_in_words(budget));
 }
 
 }  // namespace corewise::cli
