@@ -68,16 +68,28 @@ void ask_what_spins(int pid, ProcessFacts& facts) {
   }
 }
 
-// What only the process itself knows; nothing if it does not answer.
-void ask_what_is_governed(int pid, ProcessFacts& facts) {
+// What only the process itself knows. Whether it answers.
+bool ask_what_is_governed(int pid, ProcessFacts& facts) {
   const auto answer = ask_process(pid, R"({"request":"report"})", 500);
   const JsonValue* const report = answer ? answer->value.find("report") : nullptr;
-  if (report == nullptr || !answer->value.truth_at("governed")) return;
+  if (report == nullptr || !answer->value.truth_at("governed")) {
+    return static_cast<bool>(answer);
+  }
   for (const JsonValue& governed : report->items_at("pools")) {
     if (!govern::GovernedPool::has_gate_called(governed.text_at("how"))) continue;
     for (PoolFacts& pool : facts.pools) {
       if (pool.path == governed.text_at("path")) pool.governed = true;
     }
+  }
+  return true;
+}
+
+// A process that answers is governed where it is: it need not be started again.
+void govern_it_now(std::vector<Finding>& findings, int pid) {
+  for (Finding& finding : findings) {
+    std::string& cure = finding.cures.shell;
+    if (!cure.starts_with("start it as corewise run")) continue;
+    cure = fmt::format("corewise govern --pid {}; next time {}", pid, cure);
   }
 }
 
@@ -88,11 +100,14 @@ int of_process(const ProcessChoice& choice, const Context& context) {
         const std::string about =
             process.pid > 0 ? fmt::format("process {}", process.pid) : "the recording";
         ProcessFacts facts = facts_of_process(process, folder);
+        bool answers = false;
         if (process.pid > 0) {
-          ask_what_is_governed(process.pid, facts);
+          answers = ask_what_is_governed(process.pid, facts);
           ask_what_spins(process.pid, facts);
         }
-        const int code = show_findings(examine(facts), about, context);
+        std::vector<Finding> findings = examine(facts);
+        if (answers) govern_it_now(findings, process.pid);
+        const int code = show_findings(findings, about, context);
         if (!context.settings.quiet && !context.settings.json) say_notes(process);
         // Without counts most rules have nothing to go by.
         return code == kOk && process.memory_refused ? static_cast<int>(kMemoryRefused) : code;

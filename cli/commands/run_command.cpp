@@ -255,7 +255,7 @@ void take_budget(const Project& project, Options& options) {
   const os::LiveMachine machine;
   const auto own = compute_budget(machine);
   if (own && !compute_budget(machine, project.budget)) {
-    options.remark = fmt::format("{}: budget {} is above this machine, so that {} hold",
+    options.remark = fmt::format("{}: budget {} is above this machine: it gets {}",
                                  printable(project.path, false), format_cpus(*project.budget),
                                  cpus_in_words(own->cpus));
     return;

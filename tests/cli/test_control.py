@@ -133,6 +133,20 @@ def test_govern_and_off(corewise, busy):
         Path(path).unlink(missing_ok=True)
 
 
+def test_the_doctors_cure_is_for_the_process_that_runs(corewise, numpy_with_corewise):
+    code = (
+        "import sys, corewise, numpy; limits = corewise.limits(blas=8)\n"
+        "print('ready', flush=True); sys.stdin.read()"
+    )
+    with started(numpy_with_corewise, "-c", code) as child:
+        said = corewise("doctor", "--pid", str(child.pid)).stdout
+        assert f"  do     corewise govern --pid {child.pid}; next time start it as" in said
+    # One that has no socket cannot be governed.
+    with started(numpy_with_corewise, "-c", code, env={"COREWISE_CONTROL": "off"}) as child:
+        said = corewise("doctor", "--pid", str(child.pid)).stdout
+        assert "  do     start it as corewise run -- ..." in said
+
+
 def test_off_does_not_end_what_run_began(corewise, program, numpy_with_corewise):
     run = [program, "run", "-q", "--group", f"test-{os.getpid()}-off", "--"]
     say = "print(corewise.govern_report()['ledger']['path'], flush=True)\n"

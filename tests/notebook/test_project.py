@@ -161,7 +161,7 @@ def test_a_budget_above_the_machine_is_said_and_the_lower_holds(tmp_path: Path) 
     (tmp_path / "corewise.toml").write_text("[govern]\nbudget = 9999\n")
     done = run(tmp_path, "--", "true")
     assert done.returncode == 0 and "corewise: governed, budget " in done.stderr
-    says = f"corewise: {tmp_path}/corewise.toml: budget 9999 is above this machine, so that "
+    says = f"corewise: {tmp_path}/corewise.toml: budget 9999 is above this machine: it gets "
     assert done.stderr.count(says) == 1 and done.stderr.count("\n") == 2
     # What it starts is not told again.
     nested = run(tmp_path, "--", sys.executable, "-m", "corewise", "run", "--", "true")
