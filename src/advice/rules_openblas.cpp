@@ -129,8 +129,10 @@ void leaked(const ProcessFacts& facts, Findings& out) {
        each_runs(pools) + ", and neither a variable nor a limit of corewise says so",
        std::string("another library set it and did not set it back; overlapping "
                    "threadpoolctl limits from two threads do that") +
-           (facts.from_outside ? ". A limit that is open just now looks the same from outside"
-                               : ""),
+           (facts.from_outside
+                ? ". From outside, a limit that is open just now looks the same, and so does what "
+                  "corewise limit --force wrote"
+                : ""),
        "corewise.limits(blas=" + all +
            ") sets it right; corewise.install_as_threadpoolctl() stops the leak",
        {.shell = {},

@@ -305,7 +305,8 @@ TEST_CASE("from outside a leaked limit cannot be told from an open one, so it is
   p.from_outside = true;
   const auto findings = examine(p);
   CHECK(find(findings, "limit-leaked")->severity == Severity::kNote);
-  CHECK(find(findings, "limit-leaked")->why.find("from outside") != std::string::npos);
+  CHECK(find(findings, "limit-leaked")->why.find("From outside") != std::string::npos);
+  CHECK(find(findings, "limit-leaked")->why.find("corewise limit --force") != std::string::npos);
 }
 
 TEST_CASE("no remedy names what `run` refuses") {
