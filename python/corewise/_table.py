@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 from ._info import PoolInfo
 
-_HEADS = ("API", "Runtime", "Threads", "Scope", "Most", "Version", "Library")
-_RIGHT = (2, 4)  # columns of numbers
-_THREADS = 2
+_HEADS = ("API", "Threads", "Scope", "Runtime", "Layer/kernels", "Library")  # as `corewise info`
+_THREADS = 1
+_RIGHT = (_THREADS,)  # columns of numbers
 _LEAST_PATH = 12
 _ROOM_FOR_PATH = 44
 _LEAST_TEXT = 24
@@ -22,14 +22,12 @@ def counted(count: int, noun: str) -> str:
 
 
 def _cells(pool: PoolInfo) -> list[str]:
-    runtime = pool.runtime if pool.layer is None else f"{pool.runtime}/{pool.layer}"
     return [
         pool.api,
-        runtime,
         "?" if pool.threads is None else str(pool.threads),
         pool.scope,
-        "-" if pool.ceiling is None else str(pool.ceiling),
-        pool.version or "-",
+        f"{pool.runtime} {pool.version or ''}".rstrip(),
+        "/".join(filter(None, [pool.layer, pool.architecture])) or "-",
         shown(pool.path),
     ]
 

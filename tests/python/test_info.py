@@ -7,6 +7,7 @@ import json
 import pickle
 import subprocess
 import sys
+from pathlib import Path
 
 import corewise
 import pytest
@@ -100,12 +101,23 @@ def test_table_fits(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
     assert max(map(len, lines)) <= max(width, 76)
     beside = len(lines) == 3
     assert beside == (width == 200) and len(lines) in (3, 5)
-    assert " 12 " in lines[1] and " 128 " in lines[1] + " "
+    assert " 12 " in lines[1] and "pthreads/SkylakeX" in lines[1]
     path = lines[1] if beside else lines[2]
     assert path.endswith("1.so")
     assert ("..." in path) == (width < 100)
     assert " ? " in lines[2 if beside else 3]
     assert "\x1b" not in str(Info([UNKNOWN]))
+
+
+def test_table_has_the_columns_of_the_command_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    screens = Path(__file__).resolve().parents[1] / "cli/golden"
+    (heads,) = (
+        line
+        for line in (screens / "plain-80.txt").read_text().splitlines()
+        if line.startswith("API ")
+    )
+    assert str(Info([LONG])).splitlines()[0].upper().split() == heads.split()
 
 
 def test_table_of_nothing() -> None:
@@ -120,7 +132,7 @@ def test_paths_are_shortened_in_the_middle() -> None:
 
 def test_html_has_the_table() -> None:
     html = Info([LONG, UNKNOWN])._repr_html_()
-    assert html.count('scope="col"') == 7 and html.count('scope="row"') == 2
+    assert html.count('scope="col"') == 6 and html.count('scope="row"') == 2
     assert LONG.path in html
 
 
