@@ -85,7 +85,7 @@ test-smoke: setup-large setup-smoke install  ## 30 popular wheels used once, pla
 	@$(PYTHON) -m pytest -q tests/same/test_smoke.py
 
 .PHONY: test-all
-test-all: test test-large test-bend test-same test-smoke  ## all of these, one after another (hours)
+test-all: test test-large test-bend test-same test-smoke test-seed  ## all of these, one after another (hours)
 
 .PHONY: test-sklearn
 test-sklearn: setup-large install  ## scikit-learn's own tests under `corewise run` (half an hour)
