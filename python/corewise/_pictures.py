@@ -158,6 +158,27 @@ def pools_bar(pools: Sequence[tuple[str, str, int]], cpus: int) -> Markup:
     return picture(pools_words(pools, cpus), width, height + 14, body)
 
 
+def pools_line(pools: Sequence[tuple[str, str, int]], cpus: int) -> str:
+    """`pools_bar` for a terminal, as `corewise top` draws it without colours: a letter a thread, or
+    for several where there are many, and a bar where the CPUs end."""
+    most = 48
+    names = {"blas": "BLAS", "openmp": "OpenMP", "other": "other pools"}
+    letters = {"blas": "B", "openmp": "O", "other": "+"}
+    counts = dict.fromkeys(names, 0)
+    for api, _, threads in pools:
+        counts[kind_of(api)] += threads
+    unit = max(1.0, max(sum(counts.values()), cpus) / most)
+    drawn = "".join(
+        letters[kind] * max(1, round(threads / unit)) for kind, threads in counts.items() if threads
+    )
+    end = max(1, round(cpus / unit))
+    bar = f"{drawn[:end].ljust(end, '.')}|{drawn[end:]}"
+    key = "  ".join(
+        f"{letters[kind]} {names[kind]} {threads}" for kind, threads in counts.items() if threads
+    )
+    return f"{bar}  {key}"
+
+
 def pools_key(pools: Sequence[tuple[str, str, int]], cpus: int) -> Markup:
     """The colours of `pools_bar` in words."""
     from html import escape

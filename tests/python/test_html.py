@@ -18,6 +18,7 @@ from corewise._pictures import (
     plan_boxes,
     pools_bar,
     pools_key,
+    pools_line,
     pools_words,
     threads_bar,
 )
@@ -176,6 +177,15 @@ def test_pools_are_stacked_against_the_cpus() -> None:
     assert "6 libgomp (x), 1 tbb (y); 11 in all, for 2 CPUs" in pools_words(pools, 2)
     key = Page(pools_key(pools, 2)).text
     assert "6 libgomp (x)" in key and "11 threads in all; the line is your 2 CPUs" in key
+
+
+def test_pools_are_stacked_in_a_terminal_too() -> None:
+    pools = [("blas", "a", 4), ("openmp", "b", 6), ("blas", "c", 1), ("tbb", "d", 1)]
+    assert pools_line(pools, 2) == "BB|BBBOOOOOO+  B BLAS 5  O OpenMP 6  + other pools 1"
+    assert pools_line([("openmp", "b", 2)], 4) == "OO..|  O OpenMP 2"
+    # Many share a letter, and none is lost.
+    bar = pools_line([("openmp", "b", 4800), ("blas", "c", 1)], 100).partition(" ")[0]
+    assert bar == "B|" + 48 * "O"
 
 
 def test_a_minute_of_threads() -> None:

@@ -7,7 +7,7 @@ from .. import _html
 from .._budget import Budget, budget
 from .._doctor import Finding, Findings, doctor
 from .._info import Info, info
-from .._pictures import pools_bar, pools_key
+from .._pictures import pools_bar, pools_key, pools_line
 from .._rich import Rich
 from .._table import counted, pool_names
 from ._cures import in_notebook, limits_to
@@ -72,7 +72,12 @@ class Overview(Rich):
 
     def __repr__(self) -> str:
         cure = self.cure().replace("`", "")
-        lines = [self.verdict(), *([f"What to do: {cure}."] if cure else []), self._settings]
+        lines = [
+            self.verdict(),
+            *([pools_line(self._rows, self._cpus)] if self._rows else []),
+            *([f"What to do: {cure}."] if cure else []),
+            self._settings,
+        ]
         parts = [self._pools, self._findings, self._budget]
         return "\n\n".join(["\n".join(lines), *map(repr, parts)])
 
