@@ -29,7 +29,7 @@ font-size:var(--jp-code-font-size,13px);line-height:1.4;max-width:60em}
 vertical-align:top;border:0;border-bottom:1px solid var(--cw-line);color:inherit;
 background:transparent!important;white-space:normal}
 .corewise th.n,.corewise td.n{text-align:right!important;white-space:nowrap}
-.corewise td.p{overflow-wrap:anywhere}
+.corewise td.p{overflow-wrap:anywhere;min-width:11em}
 .corewise svg{display:block;max-width:100%;height:auto;margin:.2em 0}
 .corewise svg.bar{display:inline-block;vertical-align:middle;max-width:none;margin:0 0 0 .5em}
 .corewise .own{fill:var(--cw-own);stroke:var(--cw-own)}

@@ -53,6 +53,10 @@ def test_the_pools_as_a_picture(open_notebook: Open) -> None:
     expect(cells).to_be_visible()
     expect(output.locator("caption").first).to_contain_text("Native thread pools of process")
     notebook.looks("threads-unfolded", output)
+    with narrow(notebook.page):
+        # Wide tables scroll; no column is so narrow that its words stand letter by letter.
+        rows = output.get_by_role("row", name=re.compile("^(blas|openmp) "))
+        assert all(row.bounding_box()["height"] < 70 for row in rows.all())
     notebook.looks("plan", notebook.run(2))
 
 
