@@ -10,6 +10,7 @@ from ._info import PoolInfo
 
 _HEADS = ("API", "Threads", "Scope", "Runtime", "Layer/kernels", "Library")  # as `corewise info`
 _THREADS = 1
+_RUNTIME = 3
 _RIGHT = (_THREADS,)  # columns of numbers
 _LEAST_PATH = 12
 _ROOM_FOR_PATH = 44
@@ -47,6 +48,13 @@ def shorten(path: str, width: int) -> str:
     return path[:head] + "..." + path[len(path) - (width - 3 - head) :]
 
 
+def _widths(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    """Of the columns before the path."""
+    return [
+        max(map(len, column)) for column in zip(heads, *(row[:-1] for row in rows), strict=True)
+    ]
+
+
 def as_text(pools: Sequence[PoolInfo]) -> str:
     """A table no wider than $COLUMNS or the terminal (80 where there is none). Numbers are never
     cut; a path that has no room beside them gets a line of its own, and gives way in its middle."""
@@ -55,9 +63,13 @@ def as_text(pools: Sequence[PoolInfo]) -> str:
     width = shutil.get_terminal_size((80, 24)).columns
     *heads, last = _HEADS
     rows = [_cells(pool) for pool in pools]
-    widths = [
-        max(map(len, column)) for column in zip(heads, *(row[:-1] for row in rows), strict=True)
-    ]
+    widths = _widths(heads, rows)
+    if sum(widths) + 2 * (len(widths) - 1) > width:  # no room for versions and kernels
+        heads.pop()
+        rows = [
+            [*row[:_RUNTIME], pool.runtime, row[-1]] for row, pool in zip(rows, pools, strict=True)
+        ]
+        widths = _widths(heads, rows)
     room = width - sum(widths) - 2 * len(widths)
     beside = room >= min(_ROOM_FOR_PATH, max(len(row[-1]) for row in rows))
 
