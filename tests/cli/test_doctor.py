@@ -36,7 +36,9 @@ def test_variables_that_are_set_here(corewise):
     assert corewise("doctor").returncode == 0
     done = corewise("doctor", "--json", env={"OMP_NUM_THREADS": "9999", "MKL_NUM_THREADS": "x"})
     assert done.returncode == 1
-    assert sorted(ids(done)) == ["variable-above-budget", "variable-not-a-count"]
+    # What other programs of this user hold of a ledger is a note.
+    found = [name for name in ids(done) if not name.startswith("ledger-")]
+    assert sorted(found) == ["variable-above-budget", "variable-not-a-count"]
 
 
 def test_modules(corewise, numpy_python):

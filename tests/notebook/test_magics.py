@@ -196,6 +196,8 @@ def test_a_cell_is_itself_below_its_limits(kernel: Kernel) -> None:
         ("%threads " + "9" * 5000, "expected a whole number"),
         ("%threads blas=" + "9" * 5000, "expected a whole number"),
         ("%threads opnmp=2", "did you mean openmp?"),
+        ("%threads OpenMP=2", "did you mean openmp?"),
+        ("%threads OPENMP=2", "did you mean openmp?"),
         ("%threads openmp", "blas=4; openmp needs a number"),
         ("%threads --openmp", "blas=4; openmp needs a number"),
         ("%threads --openmp --blas 4", "blas=4; openmp needs a number"),

@@ -82,7 +82,7 @@ def _written(name: str, threads: int) -> str:
 
 
 def _near(name: str) -> str:
-    close = difflib.get_close_matches(name, names(), 1)
+    close = difflib.get_close_matches(name.lower(), names(), 1)
     return f"; did you mean {close[0]}?" if close else ""
 
 
