@@ -77,6 +77,14 @@ int unknown_word(const Command& command, const std::string& word) {
   const std::string shown = printable(word, false);
   const std::vector<std::string> flags = flags_of(command);
   if (!word.starts_with('-')) {
+    // As notebooks and `corewise top` take limits.
+    const std::size_t equals = word.find('=');
+    const std::string named = "--" + word.substr(0, equals);
+    if (equals != word.npos && std::ranges::find(flags, named) != flags.end()) {
+      return fail(
+          kUsage, fmt::format("{}: unexpected argument '{}'", command.name, shown),
+          fmt::format("did you mean: {} {}", named, printable(word.substr(equals + 1), false)));
+    }
     const char* option = parse_pid(word) > 0 ? "--pid" : "-i";
     const bool has = std::ranges::find(flags, option) != flags.end();
     return fail(kUsage, fmt::format("{}: unexpected argument '{}'", command.name, shown),

@@ -10,15 +10,30 @@
 #include "start/thread_variables.h"
 
 namespace corewise::cli {
+namespace {
 
-Result<std::string> limit_request(std::string_view text) {
+// The next limit as NAME=N, whichever way it was written: "blas=2,", "--blas=2", "--blas 2".
+std::string next_limit(std::string_view& rest) {
+  std::string word(cut(rest, ' '));
+  if (!word.starts_with("--")) return word;
+  word.erase(0, 2);
+  rest = trim(rest);
+  if (word.find('=') != word.npos || rest.empty()) return word;
+  return word + "=" + std::string(cut(rest, ' '));
+}
+
+}  // namespace
+
+Result<std::string> limit_request(std::string_view typed) {
+  std::string text(typed);
+  std::ranges::replace(text, ',', ' ');
   Json limits;
   Json pools;
   limits.open('{');
   pools.open('{');
   bool any = false;
   for (std::string_view rest = trim(text); !rest.empty(); rest = trim(rest)) {
-    const std::string_view word = cut(rest, ' ');
+    const std::string word = next_limit(rest);
     const std::size_t equals = word.rfind('=');
     if (equals == word.npos || equals == 0) {
       return Error{CW_BAD_ARGUMENT, fmt::format("'{}' is not NAME=N, as in blas=2", word)};

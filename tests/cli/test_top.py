@@ -150,6 +150,8 @@ def test_keys(open_top, fake):
     top.wait("thirteen is bad luck")
     top.keys("l", "tbb=2", "Enter")
     top.wait("tbb=2: no such pool is loaded now; applies when one loads")
+    top.keys("l", "--tbb 2, --arrow=3", "Enter")
+    top.wait("--tbb 2, --arrow=3: no such pool is loaded now")
     top.keys("l", "numba=2", "Enter")
     top.wait("numba: it cannot be set from outside")
     top.keys("l", "nonsense", "Enter")

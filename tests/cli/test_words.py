@@ -121,6 +121,9 @@ def test_each_command_has_help_with_an_example(corewise, command, words):
         (["info", "--pyhton", "x"], "did you mean --python?"),
         (["run", "--opnemp", "3", "--", "ls"], "did you mean --openmp?"),
         (["info", "4711"], "did you mean: corewise info --pid 4711"),
+        (["limit", "--pid", "1", "openmp=8"], "did you mean: --openmp 8"),
+        (["env", "blas=4"], "did you mean: --blas 4"),
+        (["plan", "processes=2"], "did you mean: --processes 2"),
         (
             ["info", "numpy"],
             "unexpected argument 'numpy'\nhint: did you mean: corewise info -i numpy",
