@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -327,6 +328,18 @@ def has_notebook_7() -> bool:
 
 
 @pytest.mark.skipif(not has_notebook_7(), reason="needs Notebook 7: pip install notebook")
+def choose_theme(page: Page, server: str, theme: str) -> None:
+    """By the server's settings, which Notebook 7 has in common with JupyterLab."""
+    answer = page.request.put(
+        f"{server}/lab/api/settings/@jupyterlab/apputils-extension:themes?token=corewise",
+        data={"raw": json.dumps({"theme": theme})},
+    )
+    assert answer.ok, answer.text()
+    page.reload()
+    light = "true" if "Light" in theme else "false"
+    expect(page.locator("body")).to_have_attribute("data-jp-theme-light", light)
+
+
 def test_notebook_7_has_the_item_in_its_toolbar(lab: tuple[str, Path], browser: Browser) -> None:
     cells = [nbformat.v4.new_code_cell(LOAD)]
     notebook = nbformat.v4.new_notebook(
@@ -340,9 +353,13 @@ def test_notebook_7_has_the_item_in_its_toolbar(lab: tuple[str, Path], browser: 
     item.click()
     page.get_by_role("button", name="Load corewise").click()
     expect(item).to_contain_text("no pools yet on 2 CPUs")
-    for mode, (width, height) in {"light": WIDE, "narrow": NARROW}.items():
+    for mode, (width, height) in {"light": WIDE, "narrow": NARROW, "dark": WIDE}.items():
         page.set_viewport_size({"width": width, "height": height})
+        if mode == "dark":
+            choose_theme(page, lab[0], "JupyterLab Dark")
+            expect(item).to_contain_text("no pools yet on 2 CPUs")
         page.wait_for_timeout(500)
         picture(page, f"notebook-7-{mode}")
         assert faults(item) == [], mode
+    choose_theme(page, lab[0], "JupyterLab Light")
     page.close()
