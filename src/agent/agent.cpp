@@ -111,6 +111,9 @@ int change_user(Call call) {
 int hooked_setuid(uid_t user) {
   return change_user([&] { return ::setuid(user); });
 }
+int hooked_seteuid(uid_t user) {
+  return change_user([&] { return ::seteuid(user); });
+}
 int hooked_setreuid(uid_t real, uid_t effective) {
   return change_user([&] { return ::setreuid(real, effective); });
 }
@@ -181,9 +184,10 @@ bool govern_from_now_on(const std::vector<govern::SlotRequest>& slots) {
     control::serve_children();
     if (serves) static_cast<void>(control::start());
     std::vector<govern::SlotRequest> slots = hook_children(entry.c_str());
-    slots.insert(slots.end(), {slot("_exit", hooked_exit), slot("_Exit", hooked_exit),
-                               slot("setuid", hooked_setuid), slot("setreuid", hooked_setreuid),
-                               slot("setresuid", hooked_setresuid)});
+    slots.insert(slots.end(),
+                 {slot("_exit", hooked_exit), slot("_Exit", hooked_exit),
+                  slot("setuid", hooked_setuid), slot("seteuid", hooked_seteuid),
+                  slot("setreuid", hooked_setreuid), slot("setresuid", hooked_setresuid)});
     if (governs && govern_from_now_on(slots)) return;
     // Nobody looks at what is loaded later. Lives on for good, as what it changed does.
     static_cast<void>((new govern::Slots(std::move(slots)))->rewrite());

@@ -33,6 +33,15 @@ std::string own_runtime() {
   return value != nullptr ? value : "";
 }
 
+// Its folder where it is the user's own. `sudo -E` leaves root with that of another user, who can
+// put whatever he likes in its place.
+std::string folder_in_own_runtime() {
+  const std::string runtime = own_runtime();
+  struct stat seen{};
+  const bool owned = ::stat(runtime.c_str(), &seen) == 0 && seen.st_uid == ::geteuid();
+  return owned ? folder_below(runtime) : std::string();
+}
+
 bool fits(const std::string& path) { return path.size() < sizeof(sockaddr_un::sun_path); }
 
 std::string socket_in(const std::string& folder, int pid) {
@@ -120,7 +129,7 @@ bool is_at_the_end(int fd, int pid, uid_t user) {
 
 Result<std::string> own_socket() {
   std::string why;
-  for (const std::string& folder : {folder_below(own_runtime()), folder_in_tmp(::geteuid())}) {
+  for (const std::string& folder : {folder_in_own_runtime(), folder_in_tmp(::geteuid())}) {
     std::string path = socket_in(folder, ::getpid());
     if (folder.empty() || !fits(path)) continue;
     const std::string wrong = os::make_private_folder(folder);
@@ -168,7 +177,7 @@ Result<int> connect_to(int pid, FullQueue full) {
 
 std::vector<int> served_pids() {
   std::vector<int> pids;
-  for (const std::string& folder : {folder_below(own_runtime()), folder_in_tmp(::geteuid())}) {
+  for (const std::string& folder : {folder_in_own_runtime(), folder_in_tmp(::geteuid())}) {
     if (folder.empty() || !is_folder_of(folder, ::geteuid())) continue;
     DIR* const list = ::opendir(folder.c_str());
     if (list == nullptr) continue;

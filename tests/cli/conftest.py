@@ -70,6 +70,14 @@ def numpy_python():
 
 
 @pytest.fixture
+def numpy_with_corewise(numpy_python):
+    words = [numpy_python, "-c", "import corewise"]
+    if subprocess.run(words, capture_output=True).returncode != 0:
+        pytest.skip("the Python with NumPy has no corewise")
+    return numpy_python
+
+
+@pytest.fixture
 def golden(request):
     def check(name, text):
         file = GOLDEN / name

@@ -26,14 +26,6 @@ while not done: a @ a
 """
 
 
-@pytest.fixture
-def numpy_with_corewise(numpy_python):
-    words = [numpy_python, "-c", "import corewise"]
-    if subprocess.run(words, capture_output=True).returncode != 0:
-        pytest.skip("the Python with NumPy has no corewise")
-    return numpy_python
-
-
 @contextlib.contextmanager
 def started(*words, env=None):
     child = subprocess.Popen(
@@ -524,7 +516,9 @@ print(len(os.listdir(folder)))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
-@pytest.mark.parametrize("change", ["setuid(65534)", "setresuid(65534, 65534, 65534)"])
+@pytest.mark.parametrize(
+    "change", ["setuid(65534)", "seteuid(65534)", "setresuid(65534, 65534, 65534)"]
+)
 def test_the_socket_moves_with_the_user(corewise, numpy_python, tmp_path, change):
     code = f"""
 import os, numpy as np
@@ -537,6 +531,18 @@ print(os.path.exists(f"/tmp/corewise-65534/{{os.getpid()}}.sock"))
     )
     assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
     assert sockets_in(tmp_path) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has somebody else's folders")
+def test_root_leaves_the_runtime_folder_of_others_alone(corewise, numpy_python, tmp_path):
+    """As `sudo -E` has it."""
+    os.chown(tmp_path, 65534, 65534)
+    code = "import numpy as np; a = np.ones((300, 300)); a @ a; import os; print(os.getpid())"
+    code += "; print(os.path.exists(f'/tmp/corewise-0/{os.getpid()}.sock'))"
+    env = {"XDG_RUNTIME_DIR": str(tmp_path)}
+    done = corewise("run", "-q", "--", numpy_python, "-c", code, env=env)
+    assert done.stdout.endswith("True\n"), done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 SPOOF = """
