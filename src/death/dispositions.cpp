@@ -5,6 +5,7 @@
 
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <cstdlib>
 #include <string_view>
 #include <vector>
@@ -141,6 +142,24 @@ sighandler_t hooked_sysv_signal(int signal, sighandler_t handler) noexcept {
   return set_handler(signal, handler, static_cast<int>(SA_RESETHAND | SA_NODEFER));
 }
 
+// As the C library's, with our sigaction: that is what X/Open describes.
+sighandler_t hooked_sigset(int signal, sighandler_t handler) noexcept {
+  sigset_t one;
+  sigset_t blocked;
+  ::sigemptyset(&one);
+  if (handler == SIG_ERR || ::sigaddset(&one, signal) != 0) {
+    errno = EINVAL;
+    return SIG_ERR;
+  }
+  struct sigaction wanted{};
+  struct sigaction old{};
+  wanted.sa_handler = handler;
+  const bool holds = handler == SIG_HOLD;
+  if (hooked_sigaction(signal, holds ? nullptr : &wanted, &old) != 0) return SIG_ERR;
+  ::pthread_sigmask(holds ? SIG_BLOCK : SIG_UNBLOCK, &one, &blocked);
+  return ::sigismember(&blocked, signal) == 1 ? SIG_HOLD : old.sa_handler;
+}
+
 // Whether nothing in the program handles the signal, so that it ends the process.
 bool would_end(int signal) noexcept {
   const ActionsOfProgram* const program = find(signal);
@@ -208,6 +227,7 @@ govern::Slots& slots() {
     request(all, "ssignal", hooked_signal);
     request(all, "sysv_signal", hooked_sysv_signal);
     request(all, "__sysv_signal", hooked_sysv_signal);
+    request(all, "sigset", hooked_sigset);
     request(all, "abort", hooked_abort);
     request(all, "raise", hooked_raise);
     request(all, "exit", hooked_exit);

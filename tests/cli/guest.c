@@ -89,6 +89,23 @@ static int views(void) {
   return 0;
 }
 
+static int views_of_xopen(void) {
+  struct sigaction old;
+  sigset_t blocked;
+  for (int i = 0; i < 5; ++i) {
+    const int number = kDeadly[i];
+    if (sigset(number, jump) != SIG_DFL) return fail("default");
+    if (sigset(number, SIG_HOLD) != jump) return fail("hold");
+    sigprocmask(SIG_BLOCK, NULL, &blocked);
+    if (!sigismember(&blocked, number)) return fail("blocked");
+    if (sigset(number, jump) != SIG_HOLD) return fail("held");
+    if (sigsetjmp(back, 1) == 0) raise(number);
+    if (sigaction(number, NULL, &old) != 0 || old.sa_handler != jump) return fail("own");
+    if (sigset(number, SIG_DFL) != jump) return fail("reset");
+  }
+  return 0;
+}
+
 int main(int count, char** words) {
   const char* how = count > 1 ? words[1] : "";
   const size_t size = count > 2 ? (size_t)atoi(words[2]) : 8192;
@@ -105,6 +122,7 @@ int main(int count, char** words) {
     return 0;
   }
   if (strcmp(how, "views") == 0) return views();
+  if (strcmp(how, "views of X/Open") == 0) return views_of_xopen();
   if (strcmp(how, "mends") == 0) {
     struct sigaction action = {.sa_sigaction = mend, .sa_flags = SA_SIGINFO | SA_ONSTACK};
     alternate_stack(size);
