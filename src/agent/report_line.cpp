@@ -8,6 +8,8 @@
 
 #include <array>
 
+#include "os/os.h"
+
 namespace corewise::agent {
 namespace {
 
@@ -33,8 +35,12 @@ void append(const char* file, const Text& line, std::string_view fields) {
   if (fd < 0) return;
   const std::array<iovec, 4> parts = {piece(line.view()), piece(fields.empty() ? "" : ","),
                                       piece(fields), piece("}\n")};
+  std::size_t size = 0;
+  for (const iovec& part : parts) size += part.iov_len;
   // Whoever reads passes over a line that was cut short.
-  static_cast<void>(!::writev(fd, parts.data(), static_cast<int>(parts.size())));
+  if (os::has_room(fd, size)) {
+    static_cast<void>(!::writev(fd, parts.data(), static_cast<int>(parts.size())));
+  }
   ::close(fd);
 }
 
@@ -79,7 +85,8 @@ std::optional<std::uint64_t> share_counts(const char* file) {
   if (::sysconf(_SC_PAGESIZE) != static_cast<long>(kPage)) return std::nullopt;
   const int fd = ::open(file, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
   // Written, so that the system has room for it: a page that it cannot keep would kill us later.
-  const bool room = fd >= 0 && ::write(fd, kZeros.data(), kPage) == static_cast<ssize_t>(kPage);
+  const bool room = fd >= 0 && os::has_room(fd, kPage) &&
+                    ::write(fd, kZeros.data(), kPage) == static_cast<ssize_t>(kPage);
   const off_t at = room ? ::lseek(fd, 0, SEEK_CUR) - static_cast<off_t>(kPage) : -1;
   const bool shared = at >= 0 && exchange(MAP_SHARED, fd, at);
   if (fd >= 0) ::close(fd);

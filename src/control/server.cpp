@@ -105,7 +105,7 @@ void forget_parent() {
   }
   s.all.clear();
   s.serving = nullptr;
-  const bool again = s.is_wanted.exchange(false) && s.serves_children && !os::is_confined();
+  const bool again = s.is_wanted.exchange(false) && s.serves_children;
   if (!again) return;
   try {
     static_cast<void>(start());
@@ -426,6 +426,10 @@ std::optional<Error> start() {
   {
     const std::lock_guard guard(s.lock);
     if (s.serving != nullptr) return std::nullopt;
+    // In forked children of such a program too, and where it loads a library later.
+    if (os::is_confined()) {
+      return Error{CW_NOT_PERMITTED, "this process has confined itself since it began (seccomp)"};
+    }
     if (auto error = start_serving(s)) return error;
   }
   remove_left();
@@ -457,7 +461,9 @@ std::string path() {
 
 void leave() noexcept {
   pid_t self = ::getpid();
-  if (owner.compare_exchange_strong(self, 0)) ::unlink(own_path.data());
+  if (!owner.compare_exchange_strong(self, 0)) return;
+  // A program that has confined itself may be killed for it; the next process removes the file.
+  if (!os::is_confined()) ::unlink(own_path.data());
 }
 
 bool leave_for_other_user() noexcept {

@@ -19,6 +19,7 @@
 #include "govern/patch/code.h"
 #include "govern/teams/bends.h"
 #include "machine_state.h"
+#include "os/os.h"
 #include "os/private_folder.h"
 
 namespace corewise::postmortem {
@@ -272,7 +273,7 @@ bool write_report(const Scene& scene, int signal, const DeathPoint& point) noexc
   list_bent(point.state);
   quote_stderr();
   text.add("}\n");
-  if (!text.fits()) return false;
+  if (!text.fits() || !os::has_room(-1, text.view().size())) return false;
   const InputFile file = create(scene.folders);
   return file.fd() >= 0 && ::write(file.fd(), text.view().data(), text.view().size()) ==
                                static_cast<ssize_t>(text.view().size());

@@ -4,6 +4,8 @@
 #include <link.h>
 #include <pthread.h>
 #include <sched.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -231,6 +233,14 @@ std::string own_command() {
   std::ranges::replace(*text, '\0', ' ');
   if (text->size() > kLongest) text->replace(kLongest, text->npos, "...");
   return *text;
+}
+
+bool has_room(int fd, std::size_t bytes) noexcept {
+  rlimit most{};
+  struct stat seen{};
+  if (::getrlimit(RLIMIT_FSIZE, &most) != 0 || most.rlim_cur == RLIM_INFINITY) return true;
+  if (fd >= 0 && ::fstat(fd, &seen) != 0) return false;
+  return static_cast<rlim_t>(seen.st_size) + bytes <= most.rlim_cur;
 }
 
 Result<std::string> read_file(const std::string& path, std::size_t most) {

@@ -1,6 +1,7 @@
 #include "own_descriptor.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,6 +10,15 @@
 #include "uncancelled.h"
 
 namespace corewise::os {
+namespace {
+
+bool has_few() noexcept {
+  constexpr rlim_t kFew = 16;
+  rlimit most{};
+  return ::getrlimit(RLIMIT_NOFILE, &most) == 0 && most.rlim_cur < kFew;
+}
+
+}  // namespace
 
 bool OwnDescriptor::adopt(int fd) noexcept {
   // Below are the standard streams, and the numbers that shells and daemons choose.
@@ -17,8 +27,12 @@ bool OwnDescriptor::adopt(int fd) noexcept {
   if (fd >= 0 && fd < kLikedFloor) {
     const int low = fd;
     fd = ::fcntl(low, F_DUPFD_CLOEXEC, kLikedFloor);
-    // A process may have fewer descriptors than that.
-    if (fd < 0) fd = low >= kFloor ? low : ::fcntl(low, F_DUPFD_CLOEXEC, kFloor);
+    // A process may have fewer descriptors than that, or so few that it needs them all itself.
+    if (fd < 0 && has_few()) {
+      errno = EMFILE;
+    } else if (fd < 0) {
+      fd = low >= kFloor ? low : ::fcntl(low, F_DUPFD_CLOEXEC, kFloor);
+    }
     const int reason = errno;
     if (fd != low) ::close(low);
     errno = reason;

@@ -13,7 +13,7 @@ namespace corewise::os {
 class OwnDescriptor {
  public:
   // Takes over what was just opened, under a number that no program gives out by hand. False with
-  // errno if it cannot be kept; it is closed then.
+  // errno if it cannot be kept, as where the process may have fewer than 16; it is closed then.
   bool adopt(int fd) noexcept;
 
   bool is_open() const noexcept { return fd_.load() >= 0; }

@@ -50,6 +50,8 @@ CALLS = {
     "madvise": "[28], DENY",
     "open": "OPEN, DENY",
     "open, or die": "OPEN, KILL",
+    "its CPUs, or die": "[204], KILL",
+    "unlink, or die": "[87, 263], KILL",
 }
 
 
@@ -99,6 +101,44 @@ def test_children_of_a_confined_process(both, how):
     plain, governed = both(CONFINE + FORKS, *how)
     assert governed == plain
     assert plain[0] == 0
+
+
+def test_children_of_a_confined_python(numpy_with_corewise):
+    """They try for no control socket, nor does a later library: socket() is fatal."""
+    ends = []
+    for first in ("", "import corewise; corewise.info()\n"):
+        code = first + CONFINE + FORKS.replace("OPEN", "[41]")
+        done = subprocess.run(
+            [numpy_with_corewise, "-c", code],
+            env=CLEAN,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        ends.append((done.returncode, done.stdout))
+    assert ends[1] == ends[0] == (0, "1792\n" * 3)
+
+
+# Python ignores the signal of this limit.
+@pytest.mark.parametrize("how", [[], ["--report"]], ids=["", "report"])
+def test_no_file_may_grow(corewise, how):
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+    words = ["sh", "-c", "ulimit -f; exec true"]
+    done = corewise("run", "-q", *how, "--", *words, preexec_fn=limit)
+    assert (done.returncode, done.stdout) == (0, "0\n"), done.stderr
+
+
+@pytest.mark.parametrize("how", [[], ["--report"]], ids=["", "report"])
+def test_six_descriptors(both, how):
+    """Three are the standard streams, and Python's import needs the others."""
+    plain, governed = both(
+        "import numpy as np; a = np.ones((300, 300)); print((a @ a)[0, 0])",
+        *how,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (6, 6)),
+    )
+    assert governed == plain == (0, "300.0\n")
 
 
 def test_an_array_that_just_fits(both):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -55,7 +56,15 @@ def ends_the_same(corewise, state):
     return check
 
 
-LIVES = [["views"], ["mends"], ["mends", "12288"], ["mends", "16384"], ["jumps"], ["leaves"]]
+LIVES = [
+    ["views"],
+    ["views of X/Open"],
+    ["mends"],
+    ["mends", "12288"],
+    ["mends", "16384"],
+    ["jumps"],
+    ["leaves"],
+]
 
 
 @pytest.mark.parametrize("words", [*LIVES, ["child of vfork"]], ids=" ".join)
@@ -83,6 +92,18 @@ def test_what_ends_it_is_reported(ends_the_same, guest, words, signal, has_addre
     assert report["signal"] == signal
     assert ("address" in report) == has_address
     assert report["module"] == str(guest)
+
+
+def test_where_no_file_may_grow(corewise, guest, state):
+    """The signal of that limit would take the place of the program's own."""
+
+    def limit():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+
+    env = {"XDG_STATE_HOME": str(state)}
+    done = corewise("run", "-q", "--", guest, "aborts", env=env, preexec_fn=limit)
+    assert done.returncode == -6
+    assert not state.exists()
 
 
 @pytest.mark.parametrize("size", ["4096", "8192", "16384"])

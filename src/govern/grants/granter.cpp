@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "os/confined.h"
 
 namespace corewise::govern {
 
@@ -24,7 +25,8 @@ int Granter::most_now() noexcept {
   const int most = most_.load(std::memory_order_relaxed);
   if (cpus == 0) return most;
   const auto look = [this] {
-    mask_.look();
+    // Asking for the mask may be fatal to a program that has confined itself.
+    if (!os::is_confined()) mask_.look();
     return runnable_now();
   };
   const int left = neighbours_.left(
