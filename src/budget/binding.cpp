@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "base/text.h"
+#include "os/confined.h"
 #include "os/fork.h"
 #include "os/os.h"
 #include "pools/discover.h"
@@ -84,7 +85,10 @@ std::optional<CpuSet> set_of(const os::MainThreadMask& mask) {
 }
 
 void watch_forks() {
-  os::at_fork(os::ForkRank::kBinding, {.in_child = [] { at_fork = os::main_thread_mask(); }});
+  const auto in_child = [] {
+    if (!os::is_confined()) at_fork = os::main_thread_mask();
+  };
+  os::at_fork(os::ForkRank::kBinding, {.in_child = in_child});
 }
 
 // When the process began, in the kernel's ticks; as text, since it is only compared.

@@ -59,7 +59,7 @@ CALLS = {
 FORKS = """
 import os, numpy as np
 a = np.ones((300, 300)); a @ a
-confine(OPEN, KILL)
+confine(%s, KILL)
 for _ in range(3):
     pid = os.fork()
     if pid == 0:
@@ -97,8 +97,9 @@ def test_what_is_refused_later(both, calls):
 
 
 @pytest.mark.parametrize("how", [[], ["--report"]], ids=["", "report"])
-def test_children_of_a_confined_process(both, how):
-    plain, governed = both(CONFINE + FORKS, *how)
+@pytest.mark.parametrize("calls", ["OPEN", "[204]"], ids=["open", "its CPUs"])
+def test_children_of_a_confined_process(both, calls, how):
+    plain, governed = both(CONFINE + FORKS % calls, *how)
     assert governed == plain
     assert plain[0] == 0
 
@@ -107,7 +108,7 @@ def test_children_of_a_confined_python(numpy_with_corewise):
     """They try for no control socket, nor does a later library: socket() is fatal."""
     ends = []
     for first in ("", "import corewise; corewise.info()\n"):
-        code = first + CONFINE + FORKS.replace("OPEN", "[41]")
+        code = first + CONFINE + FORKS % "[41]"
         done = subprocess.run(
             [numpy_with_corewise, "-c", code],
             env=CLEAN,
