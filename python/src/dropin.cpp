@@ -5,9 +5,16 @@
 // opened inside a `with` and never restored ends with that `with`, since threadpoolctl restores
 // everything there; outside of any it is permanent.
 //
-// All bookkeeping happens under the GIL; only calls into the core release it.
+// A lock of our own keeps the bookkeeping, as free-threaded Pythons have no GIL. Whoever holds it
+// calls neither Python nor the core, and so waits for nobody: a thread that Python stops, a fork or
+// a destructor that the collector runs cannot meet it held for long.
+#include <pthread.h>
+
 #include <algorithm>
+#include <atomic>
 #include <memory>
+#include <mutex>
+#include <new>
 #include <optional>
 #include <string>
 #include <utility>
@@ -17,6 +24,15 @@
 
 namespace corewise::python {
 namespace {
+
+// A fork takes it too: else the child could find it taken by a thread that it does not have.
+std::mutex bookkeeping;
+
+void keep_bookkeeping_over_forks() {
+  const auto take = [] { bookkeeping.lock(); };
+  const auto give_back = [] { bookkeeping.unlock(); };
+  if (pthread_atfork(take, give_back, give_back) != 0) throw std::bad_alloc();
+}
 
 // How many threads an API, or one pool, is to have.
 struct Rule {
@@ -64,27 +80,31 @@ const Names& names() {
 
 // 0 stands for the calling thread; a running asyncio task is an owner of its own.
 std::uint64_t current_owner() {
-  static PyObject* get_running_loop = nullptr;
-  if (get_running_loop == nullptr) {
+  // Of several threads that find it at once, all but the last leave a reference too many.
+  static std::atomic<PyObject*> get_running_loop = nullptr;
+  PyObject* get = get_running_loop.load();
+  if (get == nullptr) {
     const nb::object module = nb::steal(PyImport_GetModule(names().asyncio));
     if (!module.is_valid()) {
       PyErr_Clear();
       return 0;
     }
     // Absent while asyncio itself is being imported.
-    get_running_loop = PyObject_GetAttrString(module.ptr(), "_get_running_loop");
-    if (get_running_loop == nullptr) {
+    get = PyObject_GetAttrString(module.ptr(), "_get_running_loop");
+    if (get == nullptr) {
       PyErr_Clear();
       return 0;
     }
+    get_running_loop.store(get);
   }
-  const nb::object loop = nb::steal(PyObject_CallNoArgs(get_running_loop));
+  const nb::object loop = nb::steal(PyObject_CallNoArgs(get));
   if (!loop.is_valid()) throw nb::python_error();
   if (loop.is_none()) return 0;
   const nb::object task = nb::module_::import_("asyncio").attr("current_task")(loop);
   return task.is_none() ? 0 : reinterpret_cast<std::uintptr_t>(task.ptr());
 }
 
+// With the bookkeeping's lock, as are all that change or follow what scopes hold of each other.
 ScopePtr innermost(std::uint64_t owner) {
   // A `with` that was left in another thread is still here.
   while (!entered.empty() && entered.back()->closed) entered.pop_back();
@@ -130,6 +150,7 @@ ScopePtr open_scope(Rules rules) {
     open(*scope);
   }
   if (scope->open && !*scope->open) raise(scope->open->error());
+  const std::lock_guard lock(bookkeeping);
   if (const ScopePtr outer = innermost(scope->owner)) {
     scope->outer = outer;
     outer->inner.push_back(scope);
@@ -145,42 +166,56 @@ void gather(Scope& scope, std::vector<limits>& to_close) {
   if (scope.open) to_close.push_back(*std::exchange(scope.open, std::nullopt));
 }
 
-void leave_outer(const ScopePtr& scope) {
-  if (const ScopePtr outer = scope->outer.lock()) {
-    std::vector<ScopePtr>& siblings = outer->inner;
-    const auto it = std::find(siblings.rbegin(), siblings.rend(), scope);
-    if (it != siblings.rend()) siblings.erase(std::next(it).base());
-  }
+// Returns the outer one: the last who holds a scope must let it go without the lock.
+ScopePtr leave_outer(const ScopePtr& scope) {
+  ScopePtr outer = scope->outer.lock();
+  if (outer == nullptr) return outer;
+  std::vector<ScopePtr>& siblings = outer->inner;
+  const auto it = std::find(siblings.rbegin(), siblings.rend(), scope);
+  if (it != siblings.rend()) siblings.erase(std::next(it).base());
+  return outer;
 }
 
 void close(const ScopePtr& scope) {
-  if (scope->closed) return;
-  leave_outer(scope);
+  ScopePtr outer;
   std::vector<limits> to_close;
-  gather(*scope, to_close);
-  if (to_close.empty()) return;
+  {
+    const std::lock_guard lock(bookkeeping);
+    if (scope->closed) return;
+    outer = leave_outer(scope);
+    gather(*scope, to_close);
+  }
   const nb::gil_scoped_release released;
   for (limits& one : to_close) one.close();
+  outer.reset();
 }
 
-// Nobody holds the scope any more, and it was not closed.
+// It ends with the `with` around it; of equal ones only the latest counts, so a loop of plain calls
+// inside a long `with` holds one.
+void supersede(Scope& outer, const ScopePtr& scope, std::vector<limits>& superseded) {
+  std::erase_if(outer.inner, [&](const ScopePtr& other) {
+    const bool older = other != scope && other.use_count() == 1 && other->inner.empty() &&
+                       std::equal(other->rules.begin(), other->rules.end(), scope->rules.begin(),
+                                  scope->rules.end(),
+                                  [](const Rule& a, const Rule& b) { return a.same_target(b); });
+    if (older) gather(*other, superseded);
+    return older;
+  });
+}
+
+// Nobody holds the scope any more.
 void drop(ScopePtr scope) {
+  ScopePtr outer;
   std::vector<limits> superseded;
-  if (const ScopePtr outer = scope->outer.lock(); outer != nullptr && !outer->closed) {
-    // It ends with the `with` around it; of equal ones only the latest counts, so a loop of plain
-    // calls inside a long `with` holds one.
-    std::erase_if(outer->inner, [&](const ScopePtr& other) {
-      const bool older = other != scope && other.use_count() == 1 && other->inner.empty() &&
-                         std::equal(other->rules.begin(), other->rules.end(), scope->rules.begin(),
-                                    scope->rules.end(),
-                                    [](const Rule& a, const Rule& b) { return a.same_target(b); });
-      if (older) gather(*other, superseded);
-      return older;
-    });
+  {
+    const std::lock_guard lock(bookkeeping);
+    if (!scope->closed) outer = scope->outer.lock();
+    if (outer != nullptr && !outer->closed) supersede(*outer, scope, superseded);
   }
   const nb::gil_scoped_release released;
   superseded.clear();
   scope.reset();
+  outer.reset();
 }
 
 class Limiter {
@@ -210,7 +245,7 @@ class Limiter {
   Limiter(const Limiter&) = delete;
   Limiter& operator=(const Limiter&) = delete;
   ~Limiter() {
-    if (scope_ != nullptr && !scope_->closed) drop(std::move(scope_));
+    if (scope_ != nullptr) drop(std::move(scope_));
   }
 
   void enter() { entered.push_back(scope_); }
@@ -226,8 +261,15 @@ class Limiter {
     close(scope_);
   }
 
-  nb::object controller() const { return controller_; }
-  void set_controller(nb::object controller) { controller_ = std::move(controller); }
+  nb::object controller() const {
+    const std::lock_guard lock(bookkeeping);
+    return controller_;
+  }
+  void set_controller(nb::object controller) {
+    // What it held before is let go with the argument, when the lock is free again.
+    const std::lock_guard lock(bookkeeping);
+    std::swap(controller_, controller);
+  }
   nb::object asked() const { return limits_; }
   nb::object user_api() const { return user_api_; }
   nb::object custom() const { return custom_; }
@@ -237,7 +279,7 @@ class Limiter {
     return nb::tuple(counts);
   }
 
-  static inline bool custom_controllers = false;
+  static inline std::atomic<bool> custom_controllers = false;
 
  private:
   // A whole number for pools that the core knows; all else is Python's business.
@@ -294,9 +336,30 @@ Template make_template(const pool& p) {
   return {d.release().ptr(), p.runtime == "flexiblas"};
 }
 
-std::vector<Template>& templates() {
-  static std::vector<Template> made;
-  return made;
+// Made once, kept for good; with the bookkeeping's lock.
+std::vector<Template> templates;
+
+Template template_of(std::size_t id) {
+  const std::lock_guard lock(bookkeeping);
+  return templates[id];
+}
+
+std::size_t templates_made() {
+  const std::lock_guard lock(bookkeeping);
+  return templates.size();
+}
+
+// Several threads may make one at once: the first counts.
+void add_template(const pool& p) {
+  Template made = make_template(p);
+  {
+    const std::lock_guard lock(bookkeeping);
+    if (p.id == templates.size()) {
+      templates.push_back(made);
+      return;
+    }
+  }
+  Py_XDECREF(made.dict);
 }
 
 // Counts of the first `count` pools (all for a negative one), and templates for at least those.
@@ -308,15 +371,14 @@ std::vector<int> counts_now(Py_ssize_t count) {
     counts.resize(count < 0 ? known : std::min(known, static_cast<std::size_t>(count)));
     for (std::uint32_t id = 0; id < counts.size(); ++id) counts[id] = read_threads(id);
   }
-  std::vector<Template>& made = templates();
-  if (made.size() < counts.size()) {
+  if (templates_made() < counts.size()) {
     std::vector<pool> all;
     {
       const nb::gil_scoped_release released;
       all = pools();
     }
     for (const pool& p : all) {
-      if (p.id == made.size()) made.push_back(make_template(p));
+      if (p.id >= templates_made()) add_template(p);
     }
   }
   return counts;
@@ -339,7 +401,7 @@ nb::list info(Py_ssize_t count) {
   const std::vector<int> counts = counts_now(count);
   nb::list out;
   for (std::size_t id = 0; id < counts.size(); ++id) {
-    const Template& from = templates()[id];
+    const Template from = template_of(id);
     if (from.dict != nullptr) out.append(filled(from, counts[id]));
   }
   return out;
@@ -352,7 +414,7 @@ nb::object info_of(std::uint32_t id) {
     const nb::gil_scoped_release released;
     threads = read_threads(id);
   }
-  return filled(templates()[id], threads);
+  return filled(template_of(id), threads);
 }
 
 int threads_of(std::uint32_t id) {
@@ -366,6 +428,9 @@ void set_threads(std::uint32_t id, int threads) { drop(open_scope({{nullptr, id,
 }  // namespace
 
 void bind_dropin(nb::module_& m) {
+  keep_bookkeeping_over_forks();
+  // Here, where Python lets one thread in: a thread that waits for it could not be stopped.
+  (void)names();
   nb::class_<Limiter>(m, "Limiter")
       .def(nb::init<nb::object, nb::object, nb::object>(), nb::arg("controller").none(),
            nb::kw_only(), nb::arg("limits").none() = nb::none(),

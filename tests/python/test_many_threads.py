@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import sys
+import sysconfig
 import threading
 from collections.abc import Callable
 
@@ -84,3 +86,29 @@ def test_tables_are_read_while_limits_change(gomp: ctypes.CDLL) -> None:
                 assert len(corewise.info()) > 0
 
     in_threads(work)
+
+
+def test_limiters_of_one_with_are_dropped_by_all(gomp: ctypes.CDLL) -> None:
+    before = gomp.omp_get_max_threads()
+
+    def work(number: int) -> None:
+        for _ in range(20):
+            with dropin.threadpool_limits(number + 2, user_api="openmp"):
+                mine = [dropin.threadpool_limits(1, user_api="openmp") for _ in range(3)]
+                handed[number] = mine[0]
+                assert gomp.omp_get_max_threads() == 1
+                handed[(number + 1) % THREADS] = None
+                del mine
+                dropin.threadpool_info()
+            assert gomp.omp_get_max_threads() == before
+
+    handed: list[object] = [None] * THREADS
+    in_threads(work)
+    assert gomp.omp_get_max_threads() == before
+
+
+@pytest.mark.skipif(
+    not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="needs a free-threaded Python"
+)
+def test_the_gil_stays_off() -> None:
+    assert not sys._is_gil_enabled()  # type: ignore[attr-defined]
