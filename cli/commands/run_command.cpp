@@ -164,13 +164,14 @@ Result<Start> prepare(const Options& options, Changes counts, const std::string&
   }
   const auto found = budget_for(options);
   if (!found) return found.error();
-  const int budget = govern::own_budget(*found, os::LiveMachine()).threads;
+  const govern::OwnBudget own = govern::own_budget(*found, os::LiveMachine());
+  const int budget = own.threads;
   if (!start.target.obstacle.empty()) {
     add_counts(*options.counts, budget, start.counts);
     return start;
   }
   if (const auto error = add_agent(options, start.agent)) return *error;
-  bound_what_starts(budget, start.counts, start.agent);
+  bound_what_starts(own.most, start.counts, start.agent);
   start.budget = budget;
   start.division = division_among_ranks(*found);
   return start;

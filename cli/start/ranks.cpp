@@ -18,8 +18,7 @@ bool speaks_for_ranks() {
 
 std::string division_among_ranks(const Budget& budget) {
   for (const Constraint& one : budget.constraints) {
-    const bool shared = one.detail.find(" local ranks") != std::string::npos;
-    if (!one.binding || !shared) continue;
+    if (!one.binding || one.ranks == 1) continue;
     const char* crowded = one.cpus < 1 ? "; more ranks than CPUs, so they take turns" : "";
     return fmt::format(" for each rank ({}{})", one.detail, crowded);
   }

@@ -33,6 +33,7 @@ struct Constraint {
   std::string where;  // the file or variable; "argument"
   double cpus = 0;
   std::string detail;    // what stands there, in words
+  int ranks = 1;         // local ranks that have `ranks * cpus` together
   bool binding = false;  // without it the budget might be larger
 };
 

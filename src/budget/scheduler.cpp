@@ -86,7 +86,7 @@ void constrain_share(Survey& survey, Source source, const std::string& where, do
     detail += " shared by " + std::to_string(ranks.count) + " local ranks";
     if (ranks.where != where) detail += " (" + ranks.where + ")";
   }
-  survey.constrain(source, where, node / ranks.count, std::move(detail));
+  survey.constrain(source, where, node / ranks.count, std::move(detail), ranks.count);
 }
 
 void read_slurm(Survey& survey, const Ranks& mpi) {

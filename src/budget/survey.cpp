@@ -59,8 +59,9 @@ std::optional<std::string> Survey::variable(const char* name) const {
   return value;
 }
 
-void Survey::constrain(Source source, std::string where, double cpus, std::string detail) {
-  budget_.constraints.push_back({source, std::move(where), cpus, std::move(detail), false});
+void Survey::constrain(Source source, std::string where, double cpus, std::string detail,
+                       int ranks) {
+  budget_.constraints.push_back({source, std::move(where), cpus, std::move(detail), ranks, false});
 }
 
 void Survey::misread(const std::string& where, std::string_view content, const char* what) {

@@ -35,7 +35,7 @@ class Survey {
   // A variable that is set and not empty.
   std::optional<std::string> variable(const char* name) const;
 
-  void constrain(Source source, std::string where, double cpus, std::string detail);
+  void constrain(Source source, std::string where, double cpus, std::string detail, int ranks = 1);
   void finding(std::string sentence) { budget_.findings.push_back(std::move(sentence)); }
 
   // "FILE holds "junk", which is not WHAT; it was ignored."

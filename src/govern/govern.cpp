@@ -78,6 +78,7 @@ void write_fields(Json& json, const Governor& g) {
   json.field("budget", g.budget);
   json.key("ledger").open('{');
   json.field("shared", g.granter != nullptr && g.granter->ledger().shared());
+  json.field("budget", g.granter != nullptr ? g.granter->ledger().budget() : 0);
   json.field("path", g.granter != nullptr ? g.granter->ledger().path() : std::string());
   json.field("key", g.granter != nullptr ? g.granter->key() : std::string());
   json.close('}');
@@ -146,15 +147,17 @@ Result<Granter*> granter_of(Governor& g, const std::string& key, int budget) {
 
 std::optional<Error> open_ledger(Governor& g, const OwnBudget& own, bool narrowed) {
   const std::string& key = g.options.key.empty() ? own.name : g.options.key;
-  const auto granter = granter_of(g, key, own.threads);
+  const auto granter = granter_of(g, key, own.together);
   if (!granter) return granter.error();
   g.granter = *granter;
   const long cpus = g.options.overcommit ? 0 : ::sysconf(_SC_NPROCESSORS_ONLN);
   g.granter->share_machine(static_cast<int>(std::max(0L, cpus)));
-  g.granter->bound(own.threads);
+  // Ranks that cannot see each other lend nothing.
+  const bool lends = own.lends() && g.granter->ledger().shared();
+  g.granter->bound(lends ? own.threads : 1, lends ? own.most : own.threads);
   g.budget = own.threads;
   // A group's other members keep theirs when one of them is pinned.
-  if (!narrowed || g.options.key.empty()) g.granter->ledger().set_budget(own.threads);
+  if (!narrowed || g.options.key.empty()) g.granter->ledger().set_budget(own.together);
   return std::nullopt;
 }
 
@@ -187,7 +190,7 @@ std::optional<Error> find_budget(Governor& g) {
   if (!found) return refuse_budget(found.error().what);
   OwnBudget own = own_budget(*found, machine);
   if (asked != 0 && g.options.overcommit) {
-    own = {asked, own.name + ", overcommitted to " + std::to_string(asked)};
+    own = {asked, asked, asked, own.name + ", overcommitted to " + std::to_string(asked)};
   }
   const bool narrowed = g.users > 0 && found->allowed != g.found.allowed;
   if (auto error = open_ledger(g, own, narrowed)) return error;

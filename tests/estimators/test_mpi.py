@@ -86,7 +86,47 @@ if all: print("found", [one[:2] for one in all], len({one[2] for one in all}), "
 """
     text = mpirun(2, sys.executable, "-c", program)
     share = max(1, CPUS // 2)
-    assert f"found {[(share, share)] * 2} 2 ledgers" in text
+    # One, in which they lend each other what they do not use.
+    assert f"found {[(share, share)] * 2} {1 if CPUS > 1 else 2} ledgers" in text
+
+
+LENDING = """
+from mpi4py import MPI
+import time, numpy as np, corewise
+comm = MPI.COMM_WORLD
+a = np.ones((900, 900))
+def grants():
+    report = corewise.govern_report()
+    return report["granted"], report["calls"]
+def products(count):
+    before = grants()
+    for _ in range(count): a @ a
+    after = grants()
+    return after[0] - before[0], after[1] - before[1]
+def wait(request):
+    while not request.Test(): time.sleep(0.001)
+alone = products(30) if comm.Get_rank() == 0 else None
+wait(comm.Ibarrier())
+both = products(30)
+wait(comm.Ibarrier())
+seen = comm.gather((alone, both))
+if seen: print("lent", seen[0][0], "both", [both for _, both in seen])
+"""
+
+
+@needs_mpi
+@pytest.mark.skipif(CPUS < 2, reason="a CPU that is the only one cannot be lent")
+def test_a_rank_that_sleeps_lends_its_part() -> None:
+    pytest.importorskip("mpi4py")
+    text = mpirun(2, *COREWISE, "run", "-q", "--", sys.executable, "-c", LENDING)
+    found = re.search(r"lent \((\d+), (\d+)\) both \[\((\d+), (\d+)\), \((\d+), (\d+)\)\]", text)
+    assert found, text
+    lent, calls, *both = map(int, found.groups())
+    part = max(1, CPUS // 2)
+    # Other programs may want a CPU at times.
+    assert lent > 1.05 * part * calls, text
+    # Each has its own part when it wants it.
+    assert both[0] >= both[1] and both[2] >= both[3], text
 
 
 def test_a_slurm_job() -> None:

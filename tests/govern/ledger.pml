@@ -32,6 +32,9 @@
 #ifndef STOPS
 #define STOPS 0
 #endif
+#ifndef PART
+#define PART 1
+#endif
 #define PLACES P
 #define IDS (P + DEATHS + 1)
 #define NOBODY 0
@@ -72,20 +75,21 @@ inline look() {
   od
 }
 
-/* Grants stay within the budget, but for regions that hold one because nothing was free. */
+/* Grants stay within the budget, but for regions that hold no more than their process's part (one,
+ * where ranks do not lend) though nothing was free. */
 inline check_budget() {
-  sum = 0; k = 1; ones = 0;
+  sum = 0; k = 1; parts = 0;
   do
   :: k == IDS -> break
-  :: k < IDS && held[k] == 1 -> ones++; k++
-  :: k < IDS && held[k] != 1 -> sum = sum + held[k]; k++
+  :: k < IDS && held[k] <= PART -> parts = parts + held[k]; k++
+  :: k < IDS && held[k] > PART -> sum = sum + held[k]; k++
   od;
-  assert(sum <= BUDGET && sum + ones < BUDGET + P);
-  sum = 0; k = 0; ones = 0
+  assert(sum <= BUDGET && sum + parts <= BUDGET + (P - 1) * PART);
+  sum = 0; k = 0; parts = 0
 }
 
 proctype Process(byte me) {
-  byte place, grant, k, round, sum, ones;
+  byte place, grant, k, round, sum, parts;
 
 born:
   place = 0;
@@ -107,19 +111,19 @@ born:
      look();
      atomic {
        MAY_DIE;
-       grant = (sum >= BUDGET -> 1 : BUDGET - sum);
+       grant = (sum + PART >= BUDGET -> PART : BUDGET - sum);
        sum = 0;
        /* Some want less than all. */
        if
-       :: grant > 1 -> grant--
+       :: grant > PART -> grant--
        :: true
        fi;
        assert(owner[place] == me);
        token[place] = token[place] + grant
      }
      do
-     :: grant == 1 -> break
-     :: grant > 1 ->
+     :: grant == PART -> break
+     :: grant > PART ->
         look();
         if
         :: atomic { sum <= BUDGET -> sum = 0; break }
@@ -130,6 +134,7 @@ born:
              sum = sum - BUDGET;
              sum = (sum >= grant -> 1 : grant - sum);
              sum = (sum > grant / 2 -> sum : grant / 2);
+             sum = (sum > PART -> sum : PART);
              RETURN(grant - sum);
              grant = sum;
              sum = 0

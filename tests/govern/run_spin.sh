@@ -40,5 +40,7 @@ full)
   check -DP=2 -DBUDGET=4 -DROUNDS=1 -DDEATHS=1 -DREAPERS=1
   check -DP=2 -DBUDGET=4 -DROUNDS=2 -DDEATHS=1 -DREAPERS=1
   check -DP=2 -DBUDGET=4 -DROUNDS=2 -DDEATHS=0 -DREAPERS=1 -DSTOPS=1
+  # Ranks that lend: each has a part of two.
+  check -DP=2 -DBUDGET=4 -DROUNDS=2 -DDEATHS=1 -DREAPERS=1 -DPART=2
   ;;
 esac

@@ -92,6 +92,7 @@ def test_limiters_of_one_with_are_dropped_by_all(gomp: ctypes.CDLL) -> None:
     before = gomp.omp_get_max_threads()
 
     def work(number: int) -> None:
+        own = gomp.omp_get_max_threads()
         for _ in range(20):
             with dropin.threadpool_limits(number + 2, user_api="openmp"):
                 mine = [dropin.threadpool_limits(1, user_api="openmp") for _ in range(3)]
@@ -100,7 +101,7 @@ def test_limiters_of_one_with_are_dropped_by_all(gomp: ctypes.CDLL) -> None:
                 handed[(number + 1) % THREADS] = None
                 del mine
                 dropin.threadpool_info()
-            assert gomp.omp_get_max_threads() == before
+            assert gomp.omp_get_max_threads() == own
 
     handed: list[object] = [None] * THREADS
     in_threads(work)

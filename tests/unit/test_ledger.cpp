@@ -57,6 +57,28 @@ TEST_CASE("a newcomer takes what is free, and never less than one") {
   CHECK(folder.tokens(*ledger) == 0);
 }
 
+TEST_CASE("who has a part gets it, whatever the others hold, and what is free beside it") {
+  const LedgerFolder folder;
+  auto borrower = folder.open(8);
+  auto lender = folder.open(8);
+  const auto take = [](Ledger& from, int wanted) { return from.acquire(wanted, 8, false, 4); };
+  const Grant all = take(*borrower, 8);
+  CHECK(all.threads == 8);
+  const Grant part = take(*lender, 8);
+  CHECK(part.threads == 4);
+  // It holds its part: another thread of it gets what is free.
+  const Grant more = take(*lender, 8);
+  CHECK(more.threads == 1);
+  borrower->release(all);
+  const Grant rest = take(*borrower, 8);
+  CHECK(rest.threads == 4);
+  const Grant less = lender->acquire(8, 2, false, 4);
+  CHECK(less.threads == 1);
+  for (const Grant& grant : {part, more, less}) lender->release(grant);
+  borrower->release(rest);
+  CHECK(lender->acquire(8, 2, false, 4).threads == 2);
+}
+
 TEST_CASE("nonsense wanted means one thread, and too much means the budget") {
   const LedgerFolder folder;
   auto ledger = folder.open(4);

@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 #include <ucontext.h>
 
+#include <algorithm>
 #include <array>
 #include <functional>
 #include <memory>
@@ -46,6 +47,7 @@ struct Size {
   int preemptions;
   int deaths = 0;
   int stops = 0;
+  int part = 1;  // what each has for itself
 };
 
 std::size_t index(int i) { return static_cast<std::size_t>(i); }
@@ -99,15 +101,16 @@ class Schedule {
   // Whose tokens were taken while it was stopped runs on without: the others keep the budget.
   void hold(int threads) {
     processes_[index(current_)].held = threads;
-    int several = 0;
-    int ones = 0;
+    int more = 0;
+    int parts = 0;
     for (const Process& process : processes_) {
       if (process.was_stopped) continue;
-      if (process.held > 1) several += process.held;
-      if (process.held == 1) ++ones;
+      (process.held > size_.part ? more : parts) += process.held;
     }
-    if (several > size_.budget || several + ones > size_.budget + size_.processes - 1) broken();
+    const int all_but_one = (size_.processes - 1) * size_.part;
+    if (more > size_.budget || more + parts > size_.budget + all_but_one) broken();
   }
+  int part() const { return size_.part; }
 
   void broken() { kept_ = false; }
 
@@ -203,8 +206,8 @@ Word name(int process) { return pack({static_cast<std::uint32_t>(process) + 1, 7
 void regions(Schedule& run, Table& table, int process, int count) {
   const Claim claim = table.claim(name(process));
   for (int i = 0; i < count; ++i) {
-    const int granted = table.take(claim, 4);
-    if (granted < 1 || granted > 4) run.broken();
+    const int granted = table.take(claim, 4, run.part());
+    if (granted < run.part() || granted > 4) run.broken();
     run.hold(granted);
     run.step();
     run.hold(0);
@@ -284,6 +287,15 @@ TEST_CASE("three processes, two preemptions anywhere") {
   const int runs = explore({.processes = 3, .budget = 4, .preemptions = 2}, region);
   MESSAGE(runs << " schedules");
   CHECK(runs > 1000);
+}
+
+TEST_CASE("two and three processes that have parts of their own, preemptions and a death") {
+  const int two = explore({.processes = 2, .budget = 4, .preemptions = 3, .part = 2}, region);
+  const int dying =
+      explore({.processes = 2, .budget = 4, .preemptions = 2, .deaths = 1, .part = 2}, region);
+  const int three = explore({.processes = 3, .budget = 6, .preemptions = 2, .part = 2}, region);
+  MESSAGE(two << ", " << dying << ", " << three << " schedules");
+  CHECK(std::min({two, dying, three}) > 500);
 }
 
 TEST_CASE("a reaper that stalls, two processes, two preemptions and a death at any step") {

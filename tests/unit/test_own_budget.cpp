@@ -51,17 +51,72 @@ TEST_CASE("own budget: a joblib worker shares with its siblings") {
   CHECK(of(machine).name == alone.name);
 }
 
-TEST_CASE("own budget: each rank of a job has its own") {
+TEST_CASE("own budget: each rank of a job has its part of what all lend each other") {
   test::MapMachine machine = test::eight_cpus();
   machine.variables["OMPI_COMM_WORLD_LOCAL_SIZE"] = "4";
   machine.variables["OMPI_COMM_WORLD_RANK"] = "0";
+  machine.variables["PMIX_NAMESPACE"] = "one";
   const govern::OwnBudget first = of(machine);
   CHECK(first.threads == 2);
+  CHECK(first.most == 8);
+  CHECK(first.together == 8);
+  CHECK(first.lends());
   machine.variables["OMPI_COMM_WORLD_RANK"] = "1";
-  CHECK(of(machine).name != first.name);
+  CHECK(of(machine).name == first.name);
+  SUBCASE("of one job") {
+    machine.variables["PMIX_NAMESPACE"] = "another";
+    CHECK(of(machine).name != first.name);
+  }
+  SUBCASE("on the same CPUs") {
+    machine.files["/proc/self/status"] = "Cpus_allowed_list:\t0-3\n";
+    CHECK(of(machine).threads == 2);
+    CHECK(of(machine).together == 4);
+    CHECK(of(machine).name != first.name);
+  }
+  SUBCASE("and nothing where the launcher gave it CPUs of its own") {
+    machine.files["/proc/self/status"] = "Cpus_allowed_list:\t0-1\n";
+    CHECK_FALSE(of(machine).lends());
+    CHECK(of(machine).together == 2);
+  }
+  SUBCASE("and nothing where the user gave each a budget that is no larger") {
+    machine.variables["COREWISE_BUDGET"] = "2";
+    const govern::OwnBudget capped = of(machine);
+    CHECK_FALSE(capped.lends());
+    machine.variables["OMPI_COMM_WORLD_RANK"] = "2";
+    CHECK(of(machine).name != capped.name);
+  }
+  SUBCASE("up to the budget that the user gave each") {
+    machine.variables["COREWISE_BUDGET"] = "5";
+    CHECK(of(machine).threads == 2);
+    CHECK(of(machine).most == 5);
+    CHECK(of(machine).together == 8);
+    CHECK(of(machine).name == first.name);
+  }
   SUBCASE("but a rank's number alone divides nothing") {
     machine.variables.erase("OMPI_COMM_WORLD_LOCAL_SIZE");
+    machine.variables.erase("PMIX_NAMESPACE");
     CHECK(of(machine).threads == 8);
     CHECK(of(machine).name == of(test::eight_cpus()).name);
   }
+}
+
+TEST_CASE("own budget: a rank borrows eight times its part and no more") {
+  test::MapMachine machine = test::eight_cpus();
+  machine.variables["OMPI_COMM_WORLD_LOCAL_SIZE"] = "16";
+  machine.variables["OMPI_COMM_WORLD_RANK"] = "0";
+  CHECK(of(machine).threads == 1);
+  CHECK(of(machine).most == 8);
+  CHECK(of(machine).together == 8);
+}
+
+TEST_CASE("own budget: what Slurm gives each task by itself is nothing to lend") {
+  test::MapMachine machine = test::eight_cpus();
+  machine.variables["SLURM_JOB_ID"] = "7";
+  machine.variables["SLURM_CPUS_PER_TASK"] = "4";
+  machine.variables["SLURM_PROCID"] = "0";
+  const govern::OwnBudget first = of(machine);
+  CHECK(first.threads == 4);
+  CHECK_FALSE(first.lends());
+  machine.variables["SLURM_PROCID"] = "1";
+  CHECK(of(machine).name != first.name);
 }

@@ -36,8 +36,11 @@ int Granter::most_now() noexcept {
 
 Grant Granter::acquire(void* self, const GrantRequest& request) noexcept {
   Granter& granter = *static_cast<Granter*>(self);
-  Grant grant = granter.ledger_->acquire(request.wanted, granter.most_now(), request.again);
-  grant.contended = grant.threads < std::min(request.wanted, granter.ledger_->budget());
+  Grant grant = granter.ledger_->acquire(request.wanted, granter.most_now(), request.again,
+                                         granter.part_.load(std::memory_order_relaxed));
+  const int could =
+      std::min(granter.ledger_->budget(), granter.most_.load(std::memory_order_relaxed));
+  grant.contended = grant.threads < std::min(request.wanted, could);
   const int team = request.whole ? request.wanted : grant.threads;
   // Where others want the CPUs its workers sleep after it (waiting.h), and only the caller runs.
   granter.neighbours_.got(grant.contended || team > grant.threads ? 1 : team);

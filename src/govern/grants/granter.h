@@ -28,8 +28,12 @@ class Granter {
     if (cpus != 0) keep_loadavg_open();
   }
 
-  // From now on this process gets at most so many, whatever the ledger's budget is.
-  void bound(int most) { most_.store(most, std::memory_order_relaxed); }
+  // From now on this process gets at most `most`, whatever the ledger's budget is, and `part`
+  // whenever it asks for it, whatever the others hold.
+  void bound(int part, int most) {
+    part_.store(part, std::memory_order_relaxed);
+    most_.store(most, std::memory_order_relaxed);
+  }
 
   // Looked at as often as the run queue.
   MaskWatch& mask() { return mask_; }
@@ -44,6 +48,7 @@ class Granter {
   std::unique_ptr<Ledger> ledger_;
   Grants grants_;
   std::atomic<int> machine_cpus_{0};
+  std::atomic<int> part_{1};
   std::atomic<int> most_{kMaxBudget};
   MaskWatch mask_;
   Neighbours neighbours_;

@@ -58,7 +58,7 @@ Ledger::~Ledger() {
   unmap(memory_.at);
 }
 
-Grant Ledger::acquire(int wanted, int most, bool again) noexcept {
+Grant Ledger::acquire(int wanted, int most, bool again, int part) noexcept {
   wanted = std::clamp(wanted, 1, kMaxBudget);
   const int useful = std::clamp(most, 1, wanted);
   int limit = useful;
@@ -77,7 +77,8 @@ Grant Ledger::acquire(int wanted, int most, bool again) noexcept {
   }
   const Claim held = claim();
   if (!held) return {1, 0};
-  const int granted = ledger.take(held, limit);
+  limit = std::max(limit, std::min(useful, ledger.left_of(held, part)));
+  const int granted = ledger.take(held, limit, part);
   if (granted == 0) {
     // Somebody overwrote our word, or declared us dead: begin again at the next region.
     Claim lost = held;

@@ -3,9 +3,9 @@
 // back after. docs/ledger.md explains the protocol and why its promises hold.
 //
 // A grant is immediate, at least 1 and at most what was wanted. All grants together stay within
-// the budget, but for the regions that hold one thread because nothing was free. A region that is
-// alone gets the whole budget. What a process holds is free again once it ends, at whatever
-// instruction, or runs another program.
+// the budget, but for the regions that hold one thread because nothing was free, and the parts that
+// processes have for themselves. A region that is alone gets the whole budget. What a process holds
+// is free again once it ends, at whatever instruction, or runs another program.
 #pragma once
 
 #include <atomic>
@@ -62,7 +62,9 @@ class Ledger {
   // a fork. In a child, grants of the parent are not given back.
   // `most` is the caller's own upper bound; what it withholds is noted like what is not free.
   // `again`: for a caller that another thread has counted among the recent ones.
-  Grant acquire(int wanted, int most = kMaxBudget, bool again = false) noexcept;
+  // `part`: what this process has for itself; it gets that much, within `most`, whatever the others
+  // hold. 1: it has what is free.
+  Grant acquire(int wanted, int most = kMaxBudget, bool again = false, int part = 1) noexcept;
   void release(const Grant& grant) noexcept;
 
   // For all processes of the ledger; the last writer wins. Grants already made stay.

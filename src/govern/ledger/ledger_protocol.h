@@ -49,22 +49,30 @@ class Protocol {
     }
   }
 
-  // Takes up to `limit` of what is free, at least 1; 0 if the claim no longer holds.
-  int take(Claim claim, int limit) noexcept {
+  // What of its own part a claim does not hold yet, at least 1.
+  int left_of(Claim claim, int part) const noexcept {
+    return std::max(1, part - (part > 1 ? tokens(load(place_of(claim))) : 0));
+  }
+
+  // Takes up to `limit` of what is free, at least what is left of its own part and 1, but never
+  // more than the limit; 0 if the claim no longer holds.
+  int take(Claim claim, int limit, int part = 1) noexcept {
+    limit = std::max(1, limit);
+    const int least = std::min(left_of(claim, part), limit);
     const int most = budget();
     int free = most - total();
     if (free < limit && elected()) {
       reap(Depth::kQuick);
       free = most - total();
     }
-    int grant = std::clamp(free, 1, std::max(1, limit));
+    int grant = std::clamp(free, least, limit);
     if (!add(claim, grant)) return 0;
     // Others may have published since the look. Published numbers only fall until they are
     // returned, so whoever published last has seen the others, and it is the one to yield.
-    while (grant > 1) {
+    while (grant > least) {
       const int over = total() - most;
       if (over <= 0) break;
-      const int less = std::max({1, grant - over, grant / 2});
+      const int less = std::max({least, grant - over, grant / 2});
       if (!add(claim, less - grant)) break;
       grant = less;
     }
