@@ -157,12 +157,27 @@ def _begin() -> None:
     """What using corewise brings along, once."""
     global _begun
     _begun = True
+    try:
+        from . import _core  # noqa: F401
+    except ImportError:
+        # As in a subinterpreter of Python 3.12 and later: what is used there says so.
+        return
     _os.register_at_fork(before=_import_all)
     if _os.environ.get("COREWISE_CONTROL") != "off":
         _serve()
         _os.register_at_fork(after_in_child=_serve)
     if _os.environ.get("COREWISE_POSTMORTEM") != "off":
         _watch()
+
+
+def _inherit() -> None:
+    """What corewise_govern.pth calls in a Python that a governed one started."""
+    try:
+        from . import _govern
+    except ImportError:
+        # A subinterpreter: its process is governed already.
+        return
+    _govern.inherit()
 
 
 def _import_all() -> None:

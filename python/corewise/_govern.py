@@ -95,7 +95,7 @@ def _end() -> None:
                 os.environ.pop(_INHERIT, None)
 
 
-def _inherit() -> None:
+def inherit() -> None:
     """In a Python that a governed one started: the same budget, or a warning that says why not."""
     threads, _, group = os.environ[_INHERIT].partition(" ")
     try:

@@ -103,3 +103,24 @@ def test_switch_costs_nothing_until_used(run: Run) -> None:
     code = "import sys; print([m for m in sys.modules if m.startswith('corewise')])"
     assert run(code, env={}) == "[]\n"
     assert eval(run(code, env={"COREWISE_THREADPOOLCTL": "1"})) == ["corewise", "corewise._startup"]
+
+
+@pytest.mark.parametrize("inherited", ["", "2 "])
+def test_a_subinterpreter_starts_without_a_word(inherited: str) -> None:
+    """Python 3.12 and later keep our extension module out of it, which its first use says."""
+    code = """
+try: import _interpreters as interpreters
+except ImportError: import _xxsubinterpreters as interpreters
+one = interpreters.create()
+run = getattr(interpreters, "exec", None) or interpreters.run_string
+failed = run(one, "import corewise")
+assert failed is None, failed
+failed = run(one, "corewise.info()")
+assert failed is None or "does not support loading in subinterpreters" in str(failed), failed
+interpreters.destroy(one)
+"""
+    env = os.environ | ({"COREWISE_INHERIT": inherited} if inherited else {})
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
