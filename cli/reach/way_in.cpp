@@ -16,6 +16,7 @@
 #include <system_error>
 #include <vector>
 
+#include "base/json.h"
 #include "base/text.h"
 #include "control/sockets.h"
 #include "os/os.h"
@@ -115,8 +116,11 @@ bool has_socket(int pid) {
 std::string why_not_python(int pid, const std::string& python) {
   const auto library = find_library();
   if (!library) return library.error().what;
-  const Script script(fmt::format("{}\n\n_corewise_open_socket({:?})\ndel _corewise_open_socket\n",
-                                  kOpenSocket, *library));
+  // JSON's strings are Python's too, whatever bytes the path has.
+  Json path;
+  path.value(*library);
+  const Script script(fmt::format("{}\n\n_corewise_open_socket({})\ndel _corewise_open_socket\n",
+                                  kOpenSocket, path.text()));
   if (!script.written()) return "no script can be written to /tmp";
   const int code = run_quietly({python, "-c", kSendScript, std::to_string(pid), script.path()});
   if (code != 0) return meaning_of(code);
