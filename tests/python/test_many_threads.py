@@ -90,20 +90,23 @@ def test_tables_are_read_while_limits_change(gomp: ctypes.CDLL) -> None:
 
 def test_limiters_of_one_with_are_dropped_by_all(gomp: ctypes.CDLL) -> None:
     before = gomp.omp_get_max_threads()
+    handed: list[object] = [None] * THREADS
+    step = threading.Barrier(THREADS, timeout=60)
 
     def work(number: int) -> None:
         own = gomp.omp_get_max_threads()
         for _ in range(20):
             with dropin.threadpool_limits(number + 2, user_api="openmp"):
-                mine = [dropin.threadpool_limits(1, user_api="openmp") for _ in range(3)]
-                handed[number] = mine[0]
+                handed[number] = [dropin.threadpool_limits(1, user_api="openmp") for _ in range(3)]
                 assert gomp.omp_get_max_threads() == 1
+                # What another thread ends is undone at this thread's next call, the end of the
+                # `with`: so all have dropped by then.
+                step.wait()
                 handed[(number + 1) % THREADS] = None
-                del mine
                 dropin.threadpool_info()
+                step.wait()
             assert gomp.omp_get_max_threads() == own
 
-    handed: list[object] = [None] * THREADS
     in_threads(work)
     assert gomp.omp_get_max_threads() == before
 
