@@ -157,11 +157,6 @@ def _begin() -> None:
     """What using corewise brings along, once."""
     global _begun
     _begun = True
-    try:
-        from . import _core  # noqa: F401
-    except ImportError:
-        # As in a subinterpreter of Python 3.12 and later: what is used there says so.
-        return
     _os.register_at_fork(before=_import_all)
     if _os.environ.get("COREWISE_CONTROL") != "off":
         _serve()
@@ -187,10 +182,11 @@ def _import_all() -> None:
 
 
 def _serve() -> None:
-    """A process that cannot be controlled can do all else: `control_start()` says why."""
-    from . import _core
-
+    """A process that cannot be controlled can do all else: `control_start()` says why. So can one
+    that has no _core, as a subinterpreter of Python 3.12 and later: its first use says so."""
     try:
+        from . import _core
+
         _core.control_start()
     except Exception:
         return
@@ -198,9 +194,9 @@ def _serve() -> None:
 
 def _watch() -> None:
     """Without a folder for its report a process lives as well."""
-    from . import _arrival, _core
-
     try:
+        from . import _arrival, _core
+
         _core.watch_death()
     except Exception:
         return

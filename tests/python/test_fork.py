@@ -94,7 +94,7 @@ print(now())
 @pytest.mark.parametrize("call", ["info()", "budget()", "doctor()", "limits(2).restore()"])
 def test_fork_while_others_use_corewise_for_the_first_time(run: Run, call: str) -> None:
     code = f"""
-import sys, threading, _thread
+import sys, threading
 sys.setswitchinterval(1e-6)
 def use(): repr(corewise.{call})
 thread = threading.Thread(target=use)
