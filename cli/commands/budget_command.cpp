@@ -11,10 +11,6 @@
 namespace corewise::cli {
 namespace {
 
-std::string counted(int count, const char* noun) {
-  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : "s");
-}
-
 std::string topology_line(const Topology& topology, const CpuSet& allowed) {
   std::string text = counted(topology.cpus, "CPU");
   if (topology.cores > 0) {

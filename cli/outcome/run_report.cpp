@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/json.h"
+#include "base/text.h"
 #include "shell/output.h"
 
 namespace corewise::cli {
@@ -65,10 +66,6 @@ std::string table(const Report& report) {
          "times how long their regions ran.\n";
 }
 
-std::string plural(std::size_t count, const char* what) {
-  return fmt::format("{} {}{}", count, what, count == 1 ? "" : "es");
-}
-
 std::string matches(const Report& report) {
   std::string out;
   for (const NamedBend& named : report.named) {
@@ -94,7 +91,7 @@ std::string rest(const Report& report) {
   }
   std::string out;
   if (without_pools > 0) {
-    out = plural(without_pools, "process") + " without thread pools: not shown.\n";
+    out = counted(without_pools, "process") + " without thread pools: not shown.\n";
   }
   return out + silent;
 }

@@ -81,9 +81,7 @@ std::optional<Product> product_of(const Crowd& crowd, double budget) {
     if (main_pool(*group) != first) return std::nullopt;
   }
   const Product product{crowd.groups.size(), first->second, first->first, api_of(first->first)};
-  // Python threads that call a library multiply it again: then this is not the whole cause.
-  const bool explains = product.threads() > budget && product.threads() >= 0.6 * crowd.ready;
-  return explains ? std::optional(product) : std::nullopt;
+  return explains(product, crowd.ready, budget) ? std::optional(product) : std::nullopt;
 }
 
 bool is_governed(std::string_view command) {

@@ -17,16 +17,14 @@ std::string library_words(const Product& product) {
 
 }  // namespace
 
-std::string counted(std::size_t count, std::string_view noun) {
-  return fmt::format("{} {}{}", count, noun, count == 1 ? "" : noun.ends_with('s') ? "es" : "s");
+bool explains(const Product& product, double ready, double budget) {
+  return product.threads() > budget && product.threads() >= 0.6 * ready;
 }
 
 std::string in_words(const Product& product, double budget, bool unicode) {
-  const std::string threads =
-      counted(static_cast<std::size_t>(product.each), library_words(product) + " thread");
-  return fmt::format(
-      "{} {} {} = {} for {}.", counted(product.processes, "process"), unicode ? "×" : "x", threads,
-      counted(static_cast<std::size_t>(product.threads()), "thread"), cpus_in_words(budget));
+  return fmt::format("{} {} {} = {} for {}.", counted(product.processes, "process"),
+                     unicode ? "×" : "x", counted(product.each, library_words(product) + " thread"),
+                     counted(product.threads(), "thread"), cpus_in_words(budget));
 }
 
 }  // namespace corewise::cli

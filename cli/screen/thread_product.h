@@ -3,12 +3,8 @@
 
 #include <cstddef>
 #include <string>
-#include <string_view>
 
 namespace corewise::cli {
-
-// "1 process", "4 OpenBLAS threads"
-std::string counted(std::size_t count, std::string_view noun);
 
 struct Product {
   std::size_t processes = 0;
@@ -18,6 +14,10 @@ struct Product {
 
   int threads() const { return static_cast<int>(processes) * each; }
 };
+
+// Whether so many ready threads come of it. Python threads that call a library multiply it again:
+// then it is not the whole cause.
+bool explains(const Product& product, double ready, double budget);
 
 // "4 processes × 2 OpenBLAS threads = 8 threads for 2 CPUs." `unicode`: there is a multiplication
 // sign.

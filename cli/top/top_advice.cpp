@@ -51,10 +51,7 @@ std::optional<std::string> product(const std::vector<const WatchedProcess*>& bus
     }
   }
   const Product product{busy.size(), each, first->runtime, first->api};
-  // Python threads that call a library multiply it again: then this is not the whole cause.
-  if (product.threads() <= view.budget || product.threads() < 0.6 * view.ready()) {
-    return std::nullopt;
-  }
+  if (!explains(product, view.ready(), view.budget)) return std::nullopt;
   return in_words(product, view.budget, unicode);
 }
 

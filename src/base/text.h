@@ -1,6 +1,7 @@
 // Small, bounded readings of text that others wrote: numbers, lines, and a safe way to quote it.
 #pragma once
 
+#include <concepts>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -35,6 +36,13 @@ std::string grouped(std::int64_t number);
 
 // "a, b and c"
 std::string listed(const std::vector<std::string>& words);
+
+// "1 thread", "4 processes"
+template <std::integral Count>
+std::string counted(Count count, std::string_view noun) {
+  const char* const ending = count == 1 ? "" : noun.ends_with('s') ? "es" : "s";
+  return std::to_string(count) + " " + std::string(noun) + ending;
+}
 
 // "1.5 CPUs", "1 CPU".
 std::string cpus_in_words(double cpus);
