@@ -103,13 +103,13 @@ void above_budget(const ProcessFacts& facts, Findings& out) {
       {},
       paths(above)};
   govern_first(finding, "which keeps all pools together within them",
-               fixed_counts(above, n(whole(facts.budget))));
+               fixed_counts(above, n(whole_threads(facts.budget))));
   out.push_back(std::move(finding));
 }
 
 void variables_above_budget(const ProcessFacts& facts, Findings& out) {
   const Pools above = above_budget_of(facts);
-  const std::string most = n(whole(facts.budget));
+  const std::string most = n(whole_threads(facts.budget));
   std::vector<std::string> too_many;
   std::vector<std::string> instead;
   for (const Asking& asking : kAsking) {

@@ -37,7 +37,7 @@ void slots(const ProcessFacts& facts, Findings& out) {
   const PoolFacts& least = *small.front();
   const int workers = std::max(0, least.threads - 1);
   const int room = callers_that_fit(least.caller_slots, workers);
-  const std::string fewer = n(std::min(room, whole(facts.budget)));
+  const std::string fewer = n(std::min(room, whole_threads(facts.budget)));
   Finding finding{"openblas-slots",
                   Severity::kDanger,
                   plural(callers, "thread") + " may call OpenBLAS at once, which has room for " +
@@ -112,7 +112,7 @@ void core_type(const ProcessFacts& facts, Findings& out) {
 // A pool that runs one thread with nobody saying so was most likely left behind: two overlapping
 // threadpool_limits(1) of threadpoolctl leave OpenBLAS at 1 for good.
 void leaked(const ProcessFacts& facts, Findings& out) {
-  if (facts.corewise_limits_open || whole(facts.budget) < 2) return;
+  if (facts.corewise_limits_open || whole_threads(facts.budget) < 2) return;
   for (const char* name : {"OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS"}) {
     if (variable(facts, name) != nullptr) return;
   }
@@ -122,7 +122,7 @@ void leaked(const ProcessFacts& facts, Findings& out) {
     if (!is_grant(facts, pool)) pools.push_back(&pool);
   }
   if (pools.empty()) return;
-  const std::string all = n(whole(facts.budget));
+  const std::string all = n(whole_threads(facts.budget));
   out.push_back(
       {"limit-leaked",
        facts.from_outside ? Severity::kNote : Severity::kWarning,
@@ -149,18 +149,20 @@ void blas_alone(const ProcessFacts& facts, Findings& out) {
   const int callers = limited ? 0 : openmp_threads(facts);
   const bool blas_low =
       std::any_of(facts.pools.begin(), facts.pools.end(), [&](const PoolFacts& pool) {
-        return pool.api == CW_API_BLAS && pool.threads > 0 && pool.threads < whole(facts.budget);
+        return pool.api == CW_API_BLAS && pool.threads > 0 &&
+               pool.threads < whole_threads(facts.budget);
       });
-  if (!blas_low || callers <= whole(facts.budget)) return;
+  if (!blas_low || callers <= whole_threads(facts.budget)) return;
   out.push_back(
       {"blas-limited-alone",
        Severity::kNote,
        "BLAS is limited, OpenMP is not (" + plural(callers, "thread") + ")",
        "regions of OpenMP threads that each call BLAS run as many threads as OpenMP has, "
        "whatever BLAS's own limit",
-       "limit both: corewise.limits(openmp=" + n(whole(facts.budget)) + ", blas=1)",
-       {.shell = "limit both: corewise run --openmp " + n(whole(facts.budget)) + " --blas 1 -- ...",
-        .notebook = "limit both: %threads openmp=" + n(whole(facts.budget)) + " blas=1",
+       "limit both: corewise.limits(openmp=" + n(whole_threads(facts.budget)) + ", blas=1)",
+       {.shell = "limit both: corewise run --openmp " + n(whole_threads(facts.budget)) +
+                 " --blas 1 -- ...",
+        .notebook = "limit both: %threads openmp=" + n(whole_threads(facts.budget)) + " blas=1",
         .python = {}}});
 }
 

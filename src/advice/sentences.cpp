@@ -27,8 +27,6 @@ std::string plural(int count, const char* noun) {
 
 std::string in_cpus(double count) { return cpus(count) + (count == 1 ? " CPU" : " CPUs"); }
 
-int whole(double count) { return std::max(1, static_cast<int>(std::floor(count + 1e-9))); }
-
 std::string file(const PoolFacts& pool) { return std::string(file_name(pool.path)); }
 
 const std::string* variable(const ProcessFacts& facts, const char* name) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "budget/budget_types.h"
 #include "facts.h"
 
 namespace corewise::rules {
@@ -16,8 +17,6 @@ using Pools = std::vector<const PoolFacts*>;
 std::string n(int number);
 std::string plural(int count, const char* noun);  // "1 thread", "1,015 threads"
 std::string in_cpus(double count);                // "1 CPU", "1.5 CPUs"
-// How many threads never wait for one another on so many CPUs.
-int whole(double count);
 
 // The file name without its folder: enough to tell copies apart in a sentence.
 std::string file(const PoolFacts& pool);

@@ -175,7 +175,7 @@ void conclude(Budget& budget) {
     one.binding = smallest && (narrowed || one.source == Source::kMachine);
   }
   budget.cpus = least;
-  budget.floor = std::max(1, static_cast<int>(std::floor(least + kEpsilon)));
+  budget.floor = whole_threads(least);
   budget.ceil = std::max(1, static_cast<int>(std::ceil(least - kEpsilon)));
 }
 

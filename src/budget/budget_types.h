@@ -1,6 +1,8 @@
 // What the budget is made of; budget.h says what it means.
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -54,6 +56,12 @@ struct Watched {
   std::string line;  // when not empty, only the line that starts with this counts
   os::FileText seen;
 };
+
+// How many threads never wait for one another on so many CPUs, at least 1; with room for what
+// dividing in binary loses.
+inline int whole_threads(double cpus) {
+  return std::max(1, static_cast<int>(std::floor(cpus + 1e-9)));
+}
 
 struct Budget {
   double cpus = 1;

@@ -1,7 +1,6 @@
 #include "own_budget.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/text.h"
 
@@ -19,9 +18,6 @@ constexpr const char* kRank[] = {"SLURM_PROCID",       "OMPI_COMM_WORLD_RANK", "
 // ranks with 128 threads each would be too many for many a limit.
 constexpr int kMostParts = 8;
 
-// As in the budget: room for what dividing in binary loses.
-int whole_threads(double cpus) { return std::max(1, static_cast<int>(std::floor(cpus + 1e-9))); }
-
 bool of_one_rank(Source source) {
   return source == Source::kSlurm || source == Source::kMpi || source == Source::kLsf ||
          source == Source::kPbs || source == Source::kSge;
@@ -36,38 +32,34 @@ OwnBudget own_budget(const Budget& budget, const os::Machine& machine) {
   std::string caps;
   for (const Constraint& one : budget.constraints) {
     if (one.source == Source::kJoblib) continue;
-    own = std::min(own, one.cpus);
     const bool of_rank = of_one_rank(one.source);
+    const bool by_user = one.source == Source::kUser || one.source == Source::kLoky;
+    const double of_all = one.cpus * one.ranks;
     ranked = ranked || of_rank;
     // A grant to each rank by itself is nothing that they share.
     divided = divided || (of_rank && one.ranks == 1);
-    most = std::min(most, one.cpus * one.ranks);
-    if (one.source == Source::kUser || one.source == Source::kLoky) {
+    own = std::min(own, one.cpus);
+    most = std::min(most, of_all);
+    if (!by_user) together = std::min(together, of_all);
+    if (by_user || one.source == Source::kQuota) {
       caps += ", " + one.where + " " + format_cpus(one.cpus);
-    } else {
-      together = std::min(together, one.cpus * one.ranks);
-      if (one.source == Source::kQuota) caps += ", " + one.where + " " + format_cpus(one.cpus);
     }
   }
-  std::string name = "cpus " + budget.allowed.to_list();
-  const auto add = [&](const char* variable) {
-    const auto value = machine.variable(variable);
-    if (value) name += std::string(", ") + variable + " " + *value;
-  };
-  const int threads = whole_threads(own);
-  const bool lends = ranked && !divided && whole_threads(most) > threads;
+  OwnBudget found;
+  found.threads = found.most = found.together = whole_threads(own);
+  const bool lends = ranked && !divided && whole_threads(most) > found.threads;
   if (lends) {
-    for (const char* variable : kJob) add(variable);
-    name += ", ranks";
-    return {threads, std::min(whole_threads(most), kMostParts * threads), whole_threads(together),
-            std::move(name)};
+    found.most = std::min(whole_threads(most), kMostParts * found.threads);
+    found.together = whole_threads(together);
   }
-  name += caps;
-  if (ranked) {
-    for (const char* variable : kJob) add(variable);
-    for (const char* variable : kRank) add(variable);
-  }
-  return {threads, threads, threads, std::move(name)};
+  found.name = "cpus " + budget.allowed.to_list() + (lends ? ", ranks" : caps);
+  const auto name_by = [&](const char* variable) {
+    const auto value = machine.variable(variable);
+    if (value) found.name += std::string(", ") + variable + " " + *value;
+  };
+  if (ranked) std::ranges::for_each(kJob, name_by);
+  if (ranked && !lends) std::ranges::for_each(kRank, name_by);
+  return found;
 }
 
 }  // namespace corewise::govern

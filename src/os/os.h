@@ -119,9 +119,8 @@ std::string own_command();
 Result<std::string> read_file(const std::string& path, std::size_t most = std::size_t{64} << 20);
 
 // Whether so many bytes more may be written at the end of the file; below 0: a new one. Beyond the
-// limit on its size
-// (`ulimit -f`) the kernel does not refuse, but sends a signal that ends the program. May be called
-// in a signal handler.
+// limit on its size (`ulimit -f`) the kernel does not refuse, but sends a signal that ends the
+// program. May be called in a signal handler.
 bool has_room(int fd, std::size_t bytes) noexcept;
 
 // A mapping of another process, from its maps file.

@@ -13,6 +13,12 @@ govern::OwnBudget of(const test::MapMachine& machine) {
   return govern::own_budget(*budget, machine);
 }
 
+void check_counts(const govern::OwnBudget& own, int threads, int most, int together) {
+  CHECK(own.threads == threads);
+  CHECK(own.most == most);
+  CHECK(own.together == together);
+}
+
 }  // namespace
 
 TEST_CASE("own budget: the CPUs, and a name that tells them") {
@@ -57,9 +63,7 @@ TEST_CASE("own budget: each rank of a job has its part of what all lend each oth
   machine.variables["OMPI_COMM_WORLD_RANK"] = "0";
   machine.variables["PMIX_NAMESPACE"] = "one";
   const govern::OwnBudget first = of(machine);
-  CHECK(first.threads == 2);
-  CHECK(first.most == 8);
-  CHECK(first.together == 8);
+  check_counts(first, 2, 8, 8);
   CHECK(first.lends());
   machine.variables["OMPI_COMM_WORLD_RANK"] = "1";
   CHECK(of(machine).name == first.name);
@@ -69,14 +73,13 @@ TEST_CASE("own budget: each rank of a job has its part of what all lend each oth
   }
   SUBCASE("on the same CPUs") {
     machine.files["/proc/self/status"] = "Cpus_allowed_list:\t0-3\n";
-    CHECK(of(machine).threads == 2);
-    CHECK(of(machine).together == 4);
+    check_counts(of(machine), 2, 4, 4);
     CHECK(of(machine).name != first.name);
   }
   SUBCASE("and nothing where the launcher gave it CPUs of its own") {
     machine.files["/proc/self/status"] = "Cpus_allowed_list:\t0-1\n";
     CHECK_FALSE(of(machine).lends());
-    CHECK(of(machine).together == 2);
+    check_counts(of(machine), 2, 2, 2);
   }
   SUBCASE("and nothing where the user gave each a budget that is no larger") {
     machine.variables["COREWISE_BUDGET"] = "2";
@@ -87,9 +90,7 @@ TEST_CASE("own budget: each rank of a job has its part of what all lend each oth
   }
   SUBCASE("up to the budget that the user gave each") {
     machine.variables["COREWISE_BUDGET"] = "5";
-    CHECK(of(machine).threads == 2);
-    CHECK(of(machine).most == 5);
-    CHECK(of(machine).together == 8);
+    check_counts(of(machine), 2, 5, 8);
     CHECK(of(machine).name == first.name);
   }
   SUBCASE("but a rank's number alone divides nothing") {
@@ -104,9 +105,7 @@ TEST_CASE("own budget: a rank borrows eight times its part and no more") {
   test::MapMachine machine = test::eight_cpus();
   machine.variables["OMPI_COMM_WORLD_LOCAL_SIZE"] = "16";
   machine.variables["OMPI_COMM_WORLD_RANK"] = "0";
-  CHECK(of(machine).threads == 1);
-  CHECK(of(machine).most == 8);
-  CHECK(of(machine).together == 8);
+  check_counts(of(machine), 1, 8, 8);
 }
 
 TEST_CASE("own budget: what Slurm gives each task by itself is nothing to lend") {

@@ -54,11 +54,9 @@ class Protocol {
     return std::max(1, part - (part > 1 ? tokens(load(place_of(claim))) : 0));
   }
 
-  // Takes up to `limit` of what is free, at least what is left of its own part and 1, but never
-  // more than the limit; 0 if the claim no longer holds.
-  int take(Claim claim, int limit, int part = 1) noexcept {
-    limit = std::max(1, limit);
-    const int least = std::min(left_of(claim, part), limit);
+  // Takes up to `limit` of what is free, but at least `least`; 0 if the claim no longer holds.
+  int take(Claim claim, int limit, int least = 1) noexcept {
+    limit = std::max(least, limit);
     const int most = budget();
     int free = most - total();
     if (free < limit && elected()) {
