@@ -6,7 +6,7 @@
 
 Repetitions are interleaved (every column once, then every column again), so that a noisy neighbour
 hits all columns alike; a cell is the median. A cell that does not end in time is shown as "> N s"
-and not tried again. "best" is the best of all columns but the governed one; every cell shows its
+and not tried again. "best" is the best of all columns except the governed one; every cell shows its
 ratio to it. Prints Markdown, writes everything measured to bench/results/nested.json.
 """
 
@@ -38,7 +38,7 @@ THREAD_VARIABLES = (
     "MKL_NUM_THREADS",
     "BLIS_NUM_THREADS",
 )
-# What a developer's shell may hold and users' machines do not.
+# What a developer's shell may set and users' machines do not.
 STRIPPED = (*THREAD_VARIABLES, "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "OPENBLAS_THREAD_TIMEOUT")
 GOVERNED = "governed"
 BEFORE = "before"  # governed by another corewise
@@ -106,11 +106,11 @@ def governed_column(options: argparse.Namespace) -> Column | None:
 
 
 def run_cell(workload: Workload, column: Column, python: str, timeout: float) -> Run | str:
-    """One fresh process; a Run, or why there is none."""
+    """Runs one fresh process. A Run, or why there is none."""
     env = {name: value for name, value in os.environ.items() if name not in STRIPPED}
     env |= column.env
     command = [*column.prefix, python, str(HERE / "workloads.py"), workload.name]
-    # A session of its own, so that a run that does not end takes its workers with it.
+    # A session of its own: killing a run that does not end kills its workers too.
     process = subprocess.Popen(
         command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
     )
@@ -173,7 +173,7 @@ def measure(
 
 @contextlib.contextmanager
 def busy(processes: int) -> Iterator[None]:
-    """So many processes of no use, which no column can govern."""
+    """Keeps so many useless processes running, which no column can govern."""
     command = [sys.executable, "-c", "while True: pass"]
     running = [subprocess.Popen(command) for _ in range(processes)]
     try:
@@ -192,10 +192,10 @@ def to_best_of_other_runs(cells: Mapping[str, Cell], name: str) -> float:
     """A column's time as a ratio to the tuned column that is best in the other repetitions.
 
     The least of seven medians is smaller than any of the seven would be again: noise chose it. So
-    each repetition is compared with the column that the others choose (leave one out).
+    this compares each repetition with the column that the other repetitions choose (leave one out).
     """
     tuned = [cell for key, cell in cells.items() if key not in (GOVERNED, BEFORE)]
-    tuned = [cell for cell in tuned if not cell.failure]
+    tuned = [cell for cell in tuned if not cell.failure and len(cell.runs) > 1]
     if not tuned or cells[name].failure:
         return math.inf
     ratios = []
@@ -229,7 +229,7 @@ def columns_of(table: Table) -> set[str]:
 
 
 def verdict(chosen: Sequence[Workload], table: Table) -> None:
-    """How the governed column stands against the aims of the project, losers by name."""
+    """Compares the governed column with the aims of the project; names the losers."""
     late, slower, busier = [], [], []
     for workload in chosen:
         cells = table[workload.name]
@@ -246,11 +246,11 @@ def verdict(chosen: Sequence[Workload], table: Table) -> None:
         both = [(cells[name].wall, best_tuned(cells)) for cells in table.values()]
         ratios = [ours / best for ours, best in both if max(ours, best) < math.inf]
         mean = f"{geometric_mean(ratios):.3f}" if ratios else "unknown"
+        fair = [to_best_of_other_runs(cells, name) for cells in table.values()]
+        fair = [ratio for ratio in fair if ratio < math.inf]
         line = f"- {name}: {mean} of the best tuned column, in {len(ratios)} rows that ended"
-        if ratios and all(len(cells[name].runs) != 1 for cells in table.values()):
-            fair = [to_best_of_other_runs(cells, name) for cells in table.values()]
-            line += f"; {geometric_mean(r for r in fair if r < math.inf):.3f} of the one that"
-            line += " the other repetitions choose"
+        if fair:
+            line += f"; {geometric_mean(fair):.3f} of the one that the other repetitions choose"
         print(line)
     for says, losers in (
         ("more than 5 % behind the best tuned column", late),

@@ -1,5 +1,5 @@
-// An OpenMP program as a user writes it: a smoothing sweep and a reduction for each step, without
-// a clause. `rows` numbers, `steps` sweeps; returns what is left of the start.
+// An OpenMP program as a user writes it: a smoothing sweep and a reduction for each step, without a
+// clause. `rows` numbers, `steps` sweeps; returns what is left of the initial values.
 #include <stdlib.h>
 
 double stencil(int rows, int steps, int seed) {

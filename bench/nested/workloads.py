@@ -196,7 +196,7 @@ def threads(workers: int) -> Runner:
 
 def processes(workers: int) -> Runner:
     def run(task: Task, count: int) -> list[float]:
-        # What Linux users had by default until Python 3.14, and what inherits loaded pools.
+        # The default on Linux until Python 3.14, and the one that inherits loaded pools.
         fork = multiprocessing.get_context("fork")
         with ProcessPoolExecutor(workers, mp_context=fork) as pool:
             return list(pool.map(task, range(count)))
@@ -228,7 +228,7 @@ class Workload(NamedTuple):
 
     @property
     def runner(self) -> str:
-        """What runs the tasks: "serial", "threads", "processes", "loky" or "threading"."""
+        """How the tasks run: "serial", "threads", "processes", "loky" or "threading"."""
         return self.name.rpartition("-")[2].rstrip("0123456789")
 
 
@@ -288,7 +288,7 @@ def limit_one() -> None:
 
 
 def limited(task: Task, number: int) -> float:
-    """What a worker of loky runs: it starts from scratch, so it limits itself at its first task."""
+    """Runs in a loky worker, which starts from scratch and so limits itself at its first task."""
     global _limited
     if not _limited:
         _limited = True
@@ -300,7 +300,7 @@ _limited = False
 
 
 def prepare(workload: Workload) -> None:
-    """Imports and data. Runs no OpenMP where the tasks fork: libgomp would hang in the child."""
+    """Imports and data. Runs no OpenMP if the tasks fork: libgomp would hang in the child."""
     estimators = {
         logistic: ["sklearn.linear_model"],
         kmeans: ["sklearn.cluster"],
@@ -331,8 +331,8 @@ def measure(workload: Workload) -> dict[str, float]:
     if call := os.environ.get("BENCH_CALL"):
         module, function = call.split(":")
         getattr(importlib.import_module(module), function)()
-    # A full collection of what the imports left takes a quarter of some tasks, and whether it falls
-    # into them hangs on a handful of objects.
+    # A full collection of what the imports left takes a quarter of some tasks. A handful of objects
+    # decides whether it falls into a task.
     gc.collect()
     gc.freeze()
     task = functools.partial(limited, workload.task) if workload.runner == "loky" else workload.task
@@ -356,7 +356,7 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    # Under its own name, so that workers that start from scratch find the tasks.
+    # Import it under its own name, so that workers that start from scratch find the tasks.
     import workloads
 
     sys.exit(workloads.main())
