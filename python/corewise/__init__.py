@@ -4,21 +4,21 @@
     corewise.info()                          # a table of every pool
     with corewise.limits(openmp=8, blas=4):  # undone at the end of the block
         ...
-    corewise.budget()                        # the CPUs that are really ours, and who says so
+    corewise.budget()                        # the CPUs that are really ours, and what bounds them
     with corewise.plan(processes=4).apply(): # the budget divided, as limits
         ...
     corewise.doctor()                        # what is wrong, why, and what to do
-    with corewise.governed(budget=8):        # BLAS calls, and loops that may, get what is free
+    with corewise.governed(budget=8):        # BLAS calls, and loops that allow it, get free CPUs
         ...
-    corewise.last_death()                    # what killed the process before
+    corewise.last_death()                    # what killed the last process
     corewise.sample()                        # what the threads of each pool do now
     corewise.project()                       # what the nearest corewise.toml says
 
 In a notebook `%load_ext corewise` brings %threads and %govern.
 
-Names are loaded when first used, so importing costs next to nothing. Importing starts a thread
-that answers on the control socket (docs/control.md), unless COREWISE_CONTROL=off is set, and has
-a process that dies leave a report (docs/postmortem.md), unless COREWISE_POSTMORTEM=off is set.
+Names are loaded on first use, so importing costs next to nothing. Importing starts a thread that
+answers on the control socket (docs/control.md), unless COREWISE_CONTROL=off is set. A process that
+dies leaves a report (docs/postmortem.md), unless COREWISE_POSTMORTEM=off is set.
 """
 
 import os as _os
@@ -111,9 +111,8 @@ __all__ = ["__version__", "pools", *_MODULES, *_WHERE]  # noqa: PLE0604
 def pools() -> "list[Pool]":
     """Every native thread pool of this process, in the order they were found.
 
-    Each is a live handle: `threads` is read from the library whenever it is asked for, as the
-    calling thread sees it; all else never changes. Libraries loaded since the last call are
-    found. Safe from any thread.
+    Each is a live handle: reading `threads` asks the library, for the calling thread; everything
+    else never changes. Finds libraries loaded since the last call. Safe from any thread.
     """
     from . import _core
 
@@ -121,14 +120,14 @@ def pools() -> "list[Pool]":
 
 
 def load_ipython_extension(shell: "InteractiveShell") -> None:
-    """What `%load_ext corewise` calls: brings %threads and %govern, and applies corewise.toml."""
+    """Called by `%load_ext corewise`: adds %threads and %govern, and applies corewise.toml."""
     from . import jupyter
 
     jupyter.load(shell)
 
 
 def unload_ipython_extension(shell: "InteractiveShell") -> None:
-    """What `%unload_ext corewise` calls: takes all of it back."""
+    """Called by `%unload_ext corewise`: removes %threads and %govern, and undoes what they set."""
     from . import jupyter
 
     jupyter.unload(shell)
@@ -154,7 +153,7 @@ _begun = False
 
 
 def _begin() -> None:
-    """What using corewise brings along, once."""
+    """Starts, once, the parts of corewise that run in the background."""
     global _begun
     _begun = True
     _os.register_at_fork(before=_import_all)
@@ -166,7 +165,7 @@ def _begin() -> None:
 
 
 def _inherit() -> None:
-    """What corewise_govern.pth calls in a Python that a governed one started."""
+    """Called by corewise_govern.pth in a Python that a governed one started."""
     try:
         from . import _govern
     except ImportError:
@@ -182,8 +181,9 @@ def _import_all() -> None:
 
 
 def _serve() -> None:
-    """A process that cannot be controlled can do all else: `control_start()` says why. So can one
-    that has no _core, as a subinterpreter of Python 3.12 and later: its first use says so."""
+    """Ignores failure: a process without a control socket can do everything else, and
+    `control_start()` says why. One without _core, such as a subinterpreter of Python 3.12 and
+    later, says so at its first use."""
     try:
         from . import _core
 
@@ -193,7 +193,7 @@ def _serve() -> None:
 
 
 def _watch() -> None:
-    """Without a folder for its report a process lives as well."""
+    """Ignores failure: a process without a folder for its report works all the same."""
     try:
         from . import _arrival, _core
 
@@ -207,6 +207,6 @@ def __dir__() -> "list[str]":
     return sorted({*globals(), *__all__})
 
 
-# Where the drop-in only stands by in every Python that starts, the first use is what counts.
+# With the drop-in standing by in every Python that starts, only the first use begins.
 if _os.environ.get("COREWISE_THREADPOOLCTL", "0") in ("", "0"):
     _begin()

@@ -12,7 +12,7 @@ _PREFIX = os.path.dirname(os.path.abspath(__file__))
 
 
 def _close_socket() -> None:
-    """The socket that importing the package opened would outlive this Python, and nobody answer."""
+    """Closes the socket that the import opened: it would outlive this Python, unanswered."""
     try:
         from ._core import control_stop
     except ImportError:

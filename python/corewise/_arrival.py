@@ -1,7 +1,7 @@
 """Limits for libraries that are imported while a limit is open.
 
-A new extension module may bring a thread pool along. The core limits it at its next look, so a
-look follows each load. Libraries loaded otherwise (ctypes, a dlopen in C) are seen at the next
+A new extension module may bring a thread pool. The core limits the pool when it next looks, so we
+look after each load. Libraries loaded in other ways (ctypes, dlopen in C) are seen at the next
 corewise call of any kind.
 """
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from importlib.machinery import ExtensionFileLoader, ModuleSpec
     from types import ModuleType
 else:
-    # What importlib.machinery re-exports, without the time to import that.
+    # What importlib.machinery re-exports, without the time to import it.
     ExtensionFileLoader = sys.modules["_frozen_importlib_external"].ExtensionFileLoader
 
 _create = ExtensionFileLoader.create_module
@@ -29,5 +29,5 @@ def _create_and_look(self: ExtensionFileLoader, spec: ModuleSpec) -> ModuleType:
 
 
 def watch() -> None:
-    """Looks after every extension module that is loaded from now on. Idempotent."""
+    """From now on, looks for pools after each load of an extension module. Idempotent."""
     ExtensionFileLoader.create_module = _create_and_look  # type: ignore[method-assign]

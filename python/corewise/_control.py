@@ -28,9 +28,9 @@ def sample(pid: SupportsIndex | None = None, *, each: bool = False) -> dict[str,
     pid     another process of yours that has a control socket; None: this one
     each    with a list of all threads
 
-    The keys are in docs/control.md. Costs some microseconds a thread: for once a second or so.
-    Safe from any thread; counts of thread scope are those of the calling one, and of another
-    process those that new threads begin with. Raises the errors of `control`.
+    The keys are in docs/control.md. Costs some microseconds for each thread: call it once a second
+    or so. Safe from any thread. Counts of thread scope are those of the calling thread; for another
+    process, those that new threads begin with. Raises the errors of `control`.
     """
     if pid is not None and _pid(pid) != os.getpid():
         return control(pid, {"request": "sample", "each": bool(each)})
@@ -43,16 +43,16 @@ def sample(pid: SupportsIndex | None = None, *, each: bool = False) -> dict[str,
 def control(
     pid: SupportsIndex, request: dict[str, Any], *, timeout: float | None = 10
 ) -> dict[str, Any]:
-    """Asks a process over its control socket, which also answers while it is in a long native call.
+    """Asks a process over its control socket, which answers even during a long native call.
 
     pid        a process of yours, this one too, that imported corewise or runs under `corewise run`
     request    as in docs/control.md: {"request": "limit", "limits": {"blas": 2}}
     timeout    seconds to wait for the answer; None: as long as it takes
 
-    Safe from any thread. Raises ProcessLookupError or PermissionError where there is no such
-    process or it is somebody else's, BadType for what is no number of a process, NotAvailable where
-    it has no control socket, TimeoutError, and the error that it answers: BadValue, BadCount or
-    UnknownName for a request that makes no sense, which changed nothing.
+    Safe from any thread. Raises ProcessLookupError if there is no such process, PermissionError if
+    it is somebody else's, BadType for a pid that is not a number, NotAvailable if it has no control
+    socket, TimeoutError, and the error that the process answers: BadValue, BadCount or UnknownName
+    for a bad request, which changes nothing.
     """
     import json
     import socket
@@ -78,16 +78,16 @@ def control(
 
 
 def control_start() -> None:
-    """Starts the control socket of this process; nothing happens if it runs.
+    """Starts the control socket of this process; does nothing if it already runs.
 
-    Importing corewise did that already, unless COREWISE_CONTROL=off is set, and does it in forked
-    children. Raises NotAvailable or PermissionError where it cannot be.
+    Importing corewise already does this, also in forked children, unless COREWISE_CONTROL=off is
+    set. Raises NotAvailable or PermissionError if the socket cannot be opened.
     """
     _core.control_start()
 
 
 def control_stop() -> None:
-    """Ends the control socket of this process. What was asked over it stays in force."""
+    """Ends the control socket of this process. What was requested over it stays in force."""
     _core.control_stop()
 
 

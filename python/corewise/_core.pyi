@@ -30,7 +30,7 @@ class Pool:
         where the library does not tell. Raises LibraryLied if its answer is nonsense."""
     @property
     def scope(self) -> str:
-        """Whom setting the count reaches: process, thread (the calling one) or none (cannot)."""
+        """How far setting the count reaches: process, thread (the calling one) or none (cannot)."""
     @property
     def ceiling(self) -> int | None:
         """The most threads it can be set to; None when there is no fixed ceiling."""

@@ -20,7 +20,7 @@ _NUMBERS: dict[str, Callable[[dict[str, Any]], float]] = {
 
 
 def _metrics() -> dict[str, Callable[[object], object]]:
-    """By name, as Dask calls them: with the worker, at each heartbeat."""
+    """Metrics by name. Dask calls each with the worker, at each heartbeat."""
 
     def of(number: Callable[[dict[str, Any]], float]) -> Callable[[object], object]:
         return lambda _: number(govern_report())
@@ -34,7 +34,7 @@ def _metrics() -> dict[str, Callable[[object], object]]:
 def begin(
     worker: Any, openmp: int | None, blas: int | None, budget: int | None
 ) -> Callable[[], None]:
-    """Governs the worker and limits its tasks. Returns what undoes both."""
+    """Governs the worker and limits its tasks. Returns a function that undoes both."""
     govern(budget)
     whole = govern_report()["budget"]
     bounds = _share.of_task(openmp or whole, blas or whole)

@@ -7,7 +7,6 @@ import json
 from . import _core
 from ._doctor import Finding, Findings
 from ._rich import Rich
-from ._table import shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,8 +36,8 @@ class Death(Rich):
 
     @property
     def notebook(self) -> str | None:
-        """The path of the notebook whose kernel it was, or that had started it; None: none had, or
-        that is not known. Jupyter's server tells kernels their notebook."""
+        """The path of the notebook whose kernel died, or that had started the process; None if
+        there was none, or it is not known. Jupyter's server tells kernels their notebook."""
         path: str | None = self._told["notebook"]
         return path
 
@@ -74,42 +73,13 @@ class Death(Rich):
 
     @property
     def stderr(self) -> str:
-        """The end of its standard error, where that went to a file; else empty."""
+        """The end of its standard error, if that went to a file; else empty."""
         return str(self._told["stderr"])
 
     @property
     def pools(self) -> list[dict[str, Any]]:
         """Its thread pools; the keys are in docs/postmortem.md."""
         return [dict(pool) for pool in self._told["pools"]]
-
-    def __repr__(self) -> str:
-        said = "\n".join(shown(line) for line in self.stderr.rstrip().splitlines())
-        words = f"\n\nIts last words:\n{said}" if said else ""
-        return f"{self._shown_findings()!r}\n\n{self._details()}{words}"
-
-    def _repr_html_(self) -> str:
-        from . import _html
-
-        words = _html.paragraph(f"Its last words: {self.stderr}") if self.stderr else ""
-        return _html.page(
-            self._shown_findings()._repr_html_(),
-            words,
-            _html.paragraph(self._details()),
-        )
-
-    def _shown_findings(self) -> Findings:
-        """The first one says who died."""
-        first, *others = self.findings
-        return Findings([first._replace(what=shown(self.headline)), *others])
-
-    def _details(self) -> str:
-        import time
-
-        when = time.strftime("%d %B %Y, %H:%M:%S", time.localtime(self.time))
-        return (
-            f"Process {self.pid} ended by {self.signal} on {when}. It had {self.threads} threads: "
-            f"{shown(self.program)}"
-        )
 
     def to_json(self) -> str:
         """The document that `corewise doctor --last --json` prints."""
@@ -120,11 +90,11 @@ class Death(Rich):
 
 def last_death() -> Death | None:
     """How a process of this user died of SIGSEGV, SIGABRT or the like after it had imported
-    corewise, or under `corewise run`; None if none did. Safe from any thread.
+    corewise, or under `corewise run`; None if none died so. Safe from any thread.
 
-    In a notebook's kernel that is the last death of the same notebook, elsewhere the last in the
-    working directory; where there is none, or a later one died more than an hour after it, the last
-    of all.
+    In a notebook's kernel this is the last death of the same notebook, elsewhere the last in the
+    working directory. If there is none, or a later process died more than an hour after it, this is
+    the last death of all.
     """
     document = json.loads(_core.last_death_json())
     if document["death"] is None:

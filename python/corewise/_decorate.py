@@ -1,7 +1,7 @@
 """Runs a function's body inside a scope, whatever kind of function it is.
 
-Of coroutines and generators the scope covers each step, not the waiting between them: other tasks
-and the consumer are never limited by it.
+For coroutines and generators the scope covers each step, not the waiting between steps: it never
+limits other tasks or the consumer.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class _Awaited:
 
 
 def decorate(function: Function, scope: Scope) -> Function:
-    """The function with a fresh scope around its body at each call."""
+    """Returns the function with a fresh scope around its body at each call."""
     flags = getattr(getattr(function, "__code__", None), "co_flags", 0)
     call: Any
     if flags & _COROUTINE:

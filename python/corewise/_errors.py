@@ -4,11 +4,11 @@ from __future__ import annotations
 
 
 class Error(Exception):
-    """Base of all exceptions that corewise raises. Whatever failed changed nothing."""
+    """Base of all exceptions that corewise raises. A call that fails changes nothing."""
 
 
 class BadValue(Error, ValueError):
-    """A value that makes no sense here, such as a budget of 0 CPUs."""
+    """A value that is not valid here, such as a budget of 0 CPUs."""
 
 
 class BadCount(Error, ValueError):
@@ -28,7 +28,7 @@ class BadFile(Error, ValueError):
 
 
 class BadType(Error, TypeError):
-    """A value that is no whole number, name, mapping or pool where one is needed."""
+    """A value that is not a whole number, name, mapping or pool where one is needed."""
 
 
 class LibraryLied(Error, RuntimeError):
@@ -43,7 +43,7 @@ class LimitWarning(UserWarning):
     """A limit was opened, but a pool may use more threads than it was asked to."""
 
 
-# By cw_status (corewise.h); 0 stands for all that have no kind of their own.
+# By cw_status (corewise.h); 0 stands for every status without an exception of its own.
 BY_STATUS: dict[int, type[Exception]] = {
     0: Error,
     1: BadValue,

@@ -51,10 +51,10 @@ def _name(group: str | None) -> bytes:
     return name
 
 
-# While this process governs itself, its environment says so to the Pythons that it starts
-# (corewise_govern.pth). Under `corewise run` they are governed without.
+# While this process governs itself, this variable tells the Pythons that it starts
+# (corewise_govern.pth). Under `corewise run` they are governed without it.
 _INHERIT = "COREWISE_INHERIT"
-# Reentrant, as Python's signal handlers run between any two of our lines and may govern too.
+# Reentrant: a Python signal handler may run between any two of our lines and govern too.
 _lock = threading.RLock()
 _begun = 0
 
@@ -76,7 +76,7 @@ def _begin(threads: int, group: bytes) -> None:
         except (Error, MemoryError):
             raise
         except BaseException:
-            # It was done when somebody's handler raised (Ctrl-C): nobody would undo it.
+            # Governing had begun when a signal handler (Ctrl-C) raised: nobody else would undo it.
             _core.ungovern()
             raise
         _begun += 1
@@ -96,7 +96,7 @@ def _end() -> None:
 
 
 def inherit() -> None:
-    """In a Python that a governed one started: the same budget, or a warning that says why not."""
+    """Governs a Python that a governed one started, with the same budget, or warns why not."""
     threads, _, group = os.environ[_INHERIT].partition(" ")
     try:
         _begin(int(threads), os.fsencode(group))
@@ -109,34 +109,33 @@ def inherit() -> None:
 def govern(budget: SupportsFloat | None = None, group: str | None = None) -> None:
     """Keeps this whole process inside a thread budget, until `ungovern()`.
 
-    Each BLAS call gets what is free when it starts, at least one thread and never more than it asks
-    for. So do OpenMP regions of libraries that are proven to give the same results from fewer
-    threads, such as scikit-learn's. Every other OpenMP region gets all threads that it asks for,
-    and is counted, so that others get less. Processes of yours that have the same CPUs, quotas and
-    `budget` share it, or those of one `group`. Children that start meanwhile are governed too if
-    they are forked or are Pythons that have corewise, as the workers of multiprocessing,
-    concurrent.futures, joblib and Dask are; others only under `corewise run`. Pools that cannot be
-    governed so (BLIS, Arrow, numba, older oneTBB) are limited to the budget. `govern_report()` says
-    what is governed how.
+    Each BLAS call gets the threads that are free when it starts, at least one and never more than
+    it asks for. So do OpenMP regions of libraries that are proven to give the same results from
+    fewer threads, such as scikit-learn's. Every other OpenMP region gets all the threads that it
+    asks for and is counted, so that others get less. Your processes that have the same CPUs, quotas
+    and `budget`, or the same `group`, share the budget. Children that start meanwhile are governed
+    too if they are forked or are Pythons that have corewise, such as the workers of
+    multiprocessing, concurrent.futures, joblib and Dask; others only under `corewise run`. Pools
+    that cannot be governed like this (BLIS, Arrow, numba, older oneTBB) are limited to the budget.
+    `govern_report()` says what is governed, and how.
 
     budget    threads that may run at a time, at most the CPUs that are really ours; fractions are
               rounded down. None: these CPUs
 
-    Counts: the process is governed until `ungovern()` was called as often. Reaches all threads;
-    safe from any thread. Libraries imported later are governed on arrival.
+    Calls are counted: the process stays governed until `ungovern()` has been called as often.
+    Reaches all threads; safe from any thread. Libraries imported later are governed on arrival.
 
-    Raises BadCount or BadType for a budget that is none; Error if the process is governed
-    with another budget or group; NotAvailable if another copy of corewise governs it. Then nothing
-    was changed.
+    Raises BadCount or BadType for an invalid budget; Error if the process is governed with another
+    budget or group; NotAvailable if another copy of corewise governs it. Then nothing changes.
     """
     _begin(_threads(budget), _name(group))
 
 
 def ungovern() -> None:
-    """Takes one `govern()` back; the last one puts everything back as it was.
+    """Undoes one `govern()`; the last one puts everything back as it was.
 
-    Does nothing without a `govern()` before it, and never ends what `corewise run` began. Safe
-    from any thread, also while regions and calls are under way.
+    Does nothing without a `govern()` before it, and never ends what `corewise run` began. Safe from
+    any thread, even while regions and calls run.
     """
     _end()
 
@@ -144,8 +143,8 @@ def ungovern() -> None:
 def govern_report() -> Report:
     """What governing did in this process so far, and what it could not do.
 
-    A dictionary with the keys of "governor" in docs/json.md, which prints as sentences. Safe from
-    any thread.
+    A dictionary with the keys of "governor" in docs/json.md that prints as sentences. Safe from any
+    thread.
     """
     import json
 
@@ -158,10 +157,10 @@ class governed:
     """`govern()` for a block, or around each call of a function.
 
     with governed(budget=2): ...
-    @governed()                 of coroutines and generators, while their body runs
+    @governed()                 for coroutines and generators, while their body runs
 
-    The whole process is governed meanwhile, whichever thread entered. Blocks may overlap, from any
-    threads, and end in any order. The options and errors are those of `govern`.
+    The whole process is governed meanwhile, whichever thread enters the block. Blocks may overlap,
+    in any threads, and end in any order. The options and errors are those of `govern`.
     """
 
     __slots__ = ("_options",)
@@ -182,7 +181,7 @@ class governed:
         _end()
 
     def __call__(self, function: Function) -> Function:
-        """Decorates: each call of the function is governed."""
+        """Decorates: each call of the function runs governed."""
         from ._decorate import decorate
 
         return decorate(function, lambda: self)

@@ -27,7 +27,7 @@ class PoolInfo(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What one pool made of a limit. Counts are threads; None: the library does not tell."""
+    """What a limit did to one pool. Counts are threads; None: the library does not tell."""
 
     pool: PoolInfo
     before: int | None
@@ -41,23 +41,13 @@ class Info(Rich, tuple[PoolInfo, ...]):
 
     __slots__ = ()
 
-    def __repr__(self) -> str:
-        from ._table import as_text
-
-        return as_text(self)
-
-    def _repr_html_(self) -> str:
-        from ._table import as_html
-
-        return as_html(self)
-
     def to_dicts(self) -> list[dict[str, Any]]:
         """The records as new dictionaries, keys as in `to_json`; None where not known."""
         return [record._asdict() for record in self]
 
     def to_json(self) -> str:
-        """The document that `corewise info --json` prints; bytes of paths that are no UTF-8
-        appear as replacement characters."""
+        """The document that `corewise info --json` prints; bytes of paths that are not UTF-8 appear
+        as replacement characters."""
         import json
 
         def plain(value: Any) -> Any:
@@ -72,7 +62,7 @@ class Info(Rich, tuple[PoolInfo, ...]):
 def info() -> Info:
     """Every native thread pool of this process as it is now, in the order they were found.
 
-    Counts are those of the calling thread. Libraries loaded since the last call are found. Safe
-    from any thread; microseconds when nothing was loaded.
+    Counts are those of the calling thread. Finds libraries loaded since the last call. Safe from
+    any thread; takes microseconds if nothing was loaded.
     """
     return Info(map(PoolInfo._make, _core.records()))

@@ -1,8 +1,8 @@
 """`corewise.joblib`: the tasks of joblib keep to a budget, on every backend.
 
-joblib's backends are replaced, under their names, by subclasses that do the same until a budget
-is in force. Then each task is wrapped in the limits of its share, which are made in the thread
-and process where it runs.
+Subclasses replace joblib's backends, under the same names, and do the same until a budget is in
+force. Then they wrap each task in the limits of its share, set in the thread and process where the
+task runs.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class _Task:
 
 
 class _Shared:
-    """Mixed into a backend of this machine: as many workers as the budget holds, each its share."""
+    """Mixin for a local backend: as many workers as the budget holds, each with its share."""
 
     _share: Share | None = None
 
@@ -101,17 +101,17 @@ _OURS = {
 
 
 def register() -> None:
-    """Puts our backends under joblib's names, unless somebody else's stand there. Idempotent."""
+    """Registers our backends under joblib's names, unless somebody else's are there. Idempotent."""
     for name, (theirs, ours) in _OURS.items():
         if BACKENDS.get(name) is theirs:
             register_parallel_backend(name, ours)
-    # Looked at by name, since importing it imports all of Dask.
+    # Compare the module's name: importing the module imports all of Dask.
     if getattr(BACKENDS.get("dask"), "__module__", "joblib._dask") == "joblib._dask":
         register_parallel_backend("dask", _dask)
 
 
 def _sharing(backend: Any) -> Any:
-    """One of ours that does the same, for a backend of joblib's that was made before."""
+    """The backend of ours that does the same as one of joblib's that was made earlier."""
     kinds = dict(_OURS.values())
     ours = kinds.get(type(backend))
     if type(backend).__module__ == "joblib._dask":
@@ -129,8 +129,8 @@ def _sharing(backend: Any) -> Any:
 
 @contextmanager
 def sharing(own: Bounds, **config: Any) -> Iterator[Bounds]:
-    """In the block joblib's tasks divide `own`, on the backend that is set or that `config` names;
-    yields what is given, `own` within what was given from outside."""
+    """In the block, joblib's tasks divide `own`, on the backend that is set or that `config` names.
+    Yields what they divide: `own` within the outer bounds."""
     register()
     with dividing(own) as given, parallel_config(**config) as settings:
         settings["backend"] = _sharing(settings["backend"])
@@ -144,12 +144,12 @@ class joblib:
     with corewise.joblib(n_jobs=-1, backend="threading", blas=1): ...
     @corewise.joblib(budget=8)                          around each call of a function
 
-    On every backend (loky, threading, multiprocessing, dask), a `Parallel` in the block gets no
-    more workers than the budget has CPUs, and each task its share of the budget as the most threads
-    of its OpenMP regions, BLAS calls, oneTBB, Arrow and numba: the division is that of
-    `corewise.plan`. Also where joblib itself refuses `inner_max_num_threads`. A task that starts
-    tasks of its own divides its share. Limits only lower, where the task runs, while it runs. With
-    Dask each machine has a budget of its own, divided among the task threads of its workers.
+    On every backend (loky, threading, multiprocessing, dask), even where joblib itself refuses
+    `inner_max_num_threads`, a `Parallel` in the block gets no more workers than the budget has
+    CPUs. Each task gets its share of the budget, divided as `corewise.plan` does, as the most
+    threads of its OpenMP regions, BLAS calls, oneTBB, Arrow and numba. A task that starts tasks of
+    its own divides its share. Limits only lower counts, where the task runs and while it runs. With
+    Dask each machine has its own budget, divided among the task threads of its workers.
 
     n_jobs    workers for a `Parallel` that names no number, as joblib counts them (-1: all CPUs)
     backend   backend for a `Parallel` that names none: a name, or a joblib backend
@@ -158,10 +158,10 @@ class joblib:
     budget    threads of all tasks together, and of the calling thread meanwhile; at most the CPUs
               that are really yours, which is also what None means
 
-    In force for what the calling thread starts, as joblib's own settings are. Blocks may be nested,
-    where the tighter bounds count, and used again.
+    Applies to what the calling thread starts, like joblib's own settings. Blocks may be nested,
+    where the tighter bounds count, and reused.
 
-    Raises BadCount or BadType for what is no count; for `backend` what joblib raises.
+    Raises BadCount or BadType for an invalid count; for `backend` what joblib raises.
     """
 
     def __init__(
@@ -205,5 +205,5 @@ class joblib:
             self._open = None
 
     def __call__(self, function: Function) -> Function:
-        """Decorates: each call of the function is such a block, of its own."""
+        """Decorates: each call of the function runs in a block of its own."""
         return decorate(function, lambda: copy(self))

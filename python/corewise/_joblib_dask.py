@@ -24,7 +24,7 @@ def _tasks_beside(client: Any) -> int:
 
 
 def _task(function: Any, given: Bounds, beside: int) -> Any:
-    """The function, limited. A closure, since those travel as code: a worker without corewise can
+    """Wraps the function in its limits. A closure travels as code, so a worker without corewise can
     read it, and runs the function as it is."""
     openmp, blas, budget = given
 
@@ -53,7 +53,7 @@ def _task(function: Any, given: Bounds, beside: int) -> Any:
 
 
 class SharedDask(DaskDistributedBackend):  # type: ignore[misc]
-    """The same until a budget is in force. The cluster decides how many tasks run at a time."""
+    """Does the same until a budget is in force. The cluster decides how many tasks run at once."""
 
     _given: Bounds | None = None
     _beside = 1
@@ -67,7 +67,7 @@ class SharedDask(DaskDistributedBackend):  # type: ignore[misc]
 
     def submit(self, func: Any, callback: Any = None) -> Any:
         if self._given is not None:
-            # One function stays one, by which joblib names the batch.
+            # Wrap each function once: joblib names the batch by it.
             limited = {id(f): _task(f, self._given, self._beside) for f, _, _ in func.items}
             func.items = [(limited[id(f)], args, kwargs) for f, args, kwargs in func.items]
         return super().submit(func, callback)

@@ -28,8 +28,12 @@ if TYPE_CHECKING:
     Rule = tuple[int, bytes, int, int]
 
 
+# What user code asks for, in the order of the keywords of `limits`.
+APIS = ("openmp", "blas", "tbb", "arrow", "numba")
+
+
 def _count(value: object, what: str) -> int:
-    """A thread count: a whole number of any integer type, but no truth value."""
+    """A thread count: a whole number of any integer type, but not a bool."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise BadType(
             f"{what}={value!r} is a {type(value).__name__}: ask for a whole number of threads"
@@ -65,8 +69,8 @@ def _main_rules(limits: object) -> list[Rule]:
                 f"limits({limits!r}): the one name that stands alone is "
                 "'sequential_blas_under_openmp'; give APIs their counts, as in limits(blas=4)"
             )
-        # OpenBLAS over OpenMP is sequential inside a region by itself, and its count is that of
-        # the regions, which are to stay parallel.
+        # OpenBLAS over OpenMP is already sequential inside a region, and it shares its count with
+        # the regions, which must stay parallel.
         shared = any(p.runtime == "openblas" and p.layer == "openmp" for p in _core.pools())
         return [] if shared else [(_core.MATCH_API, b"blas", 0, 1)]
     if hasattr(limits, "items"):
@@ -83,24 +87,24 @@ class limits:
                                          API; for each pool the most specific key counts
     limits("sequential_blas_under_openmp")  BLAS to 1, for calls made inside OpenMP regions
 
-    A keyword speaks for its API where the first argument has nothing more specific. None leaves
-    alone. Counts are whole numbers of threads from 1 to 32768.
+    A keyword counts for its API unless the first argument has something more specific. None leaves
+    the count alone. Counts are whole numbers of threads from 1 to 32768.
 
     Use it in three ways:
 
     with limits(blas=1): ...             restored at the end of the block
-    @limits(blas=1)                      around each call of a function of any kind; of coroutines
+    @limits(blas=1)                      around each call of a function of any kind; for coroutines
                                          and generators, while their body runs, not while they wait
     receipt = limits(blas=1)             until receipt.restore(); a receipt that is dropped
                                          unrestored makes its limits permanent
 
-    Limits may overlap, from any threads and tasks, and end in any order: for each pool the
-    tightest one is in force, and after the last one it has what it had before the first. Pools of
+    Limits may overlap, in any threads and tasks, and end in any order: for each pool the tightest
+    one is in force, and after the last one the pool has the count from before the first. Pools of
     thread scope (OpenMP) are limited for the calling thread, others for the process. Libraries
     imported while a limit is open are limited on arrival.
 
-    Raises BadCount, AboveCeiling, BadType or UnknownName, and then nothing was changed. Issues
-    LimitWarning when a pool may use more threads than it was asked to; `report()` tells why.
+    Raises BadCount, AboveCeiling, BadType or UnknownName, and then changes nothing. Issues
+    LimitWarning if a pool may use more threads than it was asked to; `report()` says why.
     """
 
     __slots__ = ("_entered", "_receipt", "_rules")
@@ -119,12 +123,11 @@ class limits:
     ) -> None:
         for name in unknown:
             raise UnknownName(
-                f"limits({name}=...): the names are openmp, blas, tbb, arrow and numba; a runtime"
+                f"limits({name}=...): the names are {', '.join(APIS)}; a runtime"
                 f" or library stands in a mapping, as in limits({{{name!r}: 2}})"
             )
         rules = _main_rules(limits)
-        apis = {"openmp": openmp, "blas": blas, "tbb": tbb, "arrow": arrow, "numba": numba}
-        for api, threads in apis.items():
+        for api, threads in zip(APIS, (openmp, blas, tbb, arrow, numba), strict=True):
             if threads is not None:
                 rules.append((_core.MATCH_API, api.encode(), 0, _count(threads, api)))
         self._rules = rules
@@ -156,7 +159,7 @@ class limits:
         self.restore()
 
     def __call__(self, function: Function) -> Function:
-        """Decorates: what was applied so far ends, and each call of the function is limited."""
+        """Decorates: ends what was applied so far, and limits each call of the function."""
         from ._decorate import decorate
 
         self.restore()
@@ -185,11 +188,11 @@ class limits:
         return _outcomes(self._receipt)
 
     def report(self) -> str:
-        """One line for each pool that has another count than asked, and why; "" if none."""
+        """One line for each pool whose count is not the one asked for, and why; "" if none."""
         return _report(self._receipt)
 
     def __repr__(self) -> str:
-        from ._table import counted
+        from ._show.text import counted
 
         state = "in force" if self._receipt.is_open else "restored"
         return f"<corewise.limits {state}, {counted(len(self.outcomes), 'pool')}>"

@@ -1,4 +1,4 @@
-"""corewise.toml: limits and governing for all that is started in a folder.
+"""corewise.toml: limits and governing for every program started in a folder.
 
     [limits]
     openmp = 8
@@ -21,11 +21,12 @@ import re
 import sys
 from typing import Any, NamedTuple
 
+from . import _core
 from ._errors import BadFile
+from ._limits import APIS
 
 NAME = "corewise.toml"
-APIS = ("openmp", "blas", "tbb", "arrow", "numba")
-_MOST = 32768
+_MOST = _core.MAX_THREADS
 
 
 class Project(NamedTuple):
@@ -33,18 +34,18 @@ class Project(NamedTuple):
 
     path: str  #: the file
     limits: dict[str, int]  #: threads by API
-    govern: bool | None  #: whether to govern; None: it does not say
-    budget: float | None  #: threads; None: it does not say
-    group: str | None  #: who shares the budget; None: it does not say
+    govern: bool | None  #: whether to govern; None: the file does not say
+    budget: float | None  #: threads; None: the file does not say
+    group: str | None  #: the processes that share the budget; None: the file does not say
     bend: tuple[str, ...] = ()  #: parts of the paths of libraries that bend (docs/govern.md)
 
 
 def project(start: str | os.PathLike[str] | None = None) -> Project | None:
-    """The nearest corewise.toml, from `start` (the working directory) upwards; None if there is
-    none.
+    """The nearest corewise.toml, from `start` (default: the working directory) upwards; None if
+    there is none.
 
-    Reads it anew at each call and applies nothing: `%load_ext corewise` and `corewise run` do.
-    Safe from any thread. Raises BadFile (a ValueError) that names file and line, and what was
+    Reads the file anew at each call and applies nothing: `%load_ext corewise` and `corewise run` do
+    that. Safe from any thread. Raises BadFile (a ValueError) that names file and line, and what was
     expected there.
     """
     try:
@@ -78,7 +79,7 @@ def _read(path: str) -> Project:
 
 
 def _parsed(path: str, text: str) -> dict[str, Any]:
-    # Python 3.10 has none of its own.
+    # Python 3.10 has no tomllib.
     tomllib = importlib.import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     try:
         told: dict[str, Any] = tomllib.loads(text)
@@ -92,7 +93,7 @@ def _parsed(path: str, text: str) -> dict[str, Any]:
 
 
 def _is_name(told: object) -> bool:
-    # A colon divides the names in COREWISE_BEND.
+    # A colon separates the names in COREWISE_BEND.
     return type(told) is str and told != "" and not set(told) & {":", "\0"}
 
 
@@ -106,7 +107,7 @@ class _Reader:
         return BadFile(f"{self._path}:{self._line(table, key)}: {what}")
 
     def _line(self, table: str, key: str | None) -> int:
-        """Where a key, or a table, stands: tomllib does not tell."""
+        """The line of a key or a table: tomllib does not tell."""
 
         def begins(line: str, name: str) -> bool:
             return re.match(rf"\s*[\"']?{re.escape(name)}[\"']?\s*[.=]", line) is not None

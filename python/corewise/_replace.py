@@ -8,11 +8,11 @@ import sys
 def install_as_threadpoolctl() -> list[str]:
     """Makes corewise.threadpoolctl answer to the name threadpoolctl, in this process.
 
-    Modules that imported names from the real threadpoolctl before get ours instead, controllers
-    that they keep are made anew, and custom controllers that were registered there are registered
-    here. Returns what was replaced, as "module.name"; empty if nothing had been imported.
-    Idempotent. Limits that the real threadpoolctl has open are not taken over: call this outside
-    of them. Safe from any thread, but not while others import.
+    Modules that have already imported names from the real threadpoolctl get ours instead.
+    Controllers that they keep are made anew, and custom controllers that were registered there are
+    registered here. Returns what was replaced, as "module.name"; empty if nothing had been
+    imported. Idempotent. Does not take over limits that the real threadpoolctl has open: call this
+    outside of them. Safe from any thread, but not while other threads import.
     """
     from . import threadpoolctl as ours
     from .threadpoolctl._controllers import _ALL_CONTROLLERS
@@ -38,7 +38,7 @@ def install_as_threadpoolctl() -> list[str]:
             if id(value) in theirs:
                 setattr(module, name, theirs[id(value)])
             elif type(value) is real.ThreadpoolController:
-                # scikit-learn keeps one.
+                # scikit-learn keeps a controller.
                 setattr(module, name, ours.ThreadpoolController())
             else:
                 continue

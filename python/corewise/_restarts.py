@@ -1,13 +1,13 @@
 """Restarts of an estimator side by side, with scikit-learn's own result, bit for bit.
 
-scikit-learn runs restarts one after another, and each goes on with the random numbers that the
-one before left. So each restart here is a fit of the estimator itself with n_init=1, that begins
-with a guess of what the one before leaves, which is quick to make. Each fit returns the state that
-it left; where a guess was wrong, that restart is run again from the true state. A right result
-depends on no guess, and on nothing in scikit-learn that is private. Where a fit fails in a worker
-it is run again too, so that scikit-learn's error rises here.
+scikit-learn runs restarts one after another, and each goes on with the random numbers that the one
+before left. Here each restart is a fit of the estimator itself with n_init=1. It begins with a
+guess, quick to make, of the state that the one before leaves. Each fit returns the state that it
+left; if a guess was wrong, that restart runs again from the true state. So the result depends on no
+guess, and on nothing private in scikit-learn. A fit that fails in a worker runs again here too, so
+that scikit-learn raises its error here.
 
-The caller's generator and warnings end up as scikit-learn leaves them, also where a fit fails or a
+The caller's generator and warnings end up as scikit-learn leaves them, even if a fit fails or a
 filter turns a warning into an error.
 """
 
@@ -45,7 +45,7 @@ class _Warned(NamedTuple):
 
 
 class _Restart(NamedTuple):
-    """One of the fits, or its error, and the states of the generator before and after."""
+    """A fit, or its error, and the states of the generator before and after it."""
 
     fitted: Any
     error: Exception | None
@@ -55,7 +55,7 @@ class _Restart(NamedTuple):
 
 
 class _Kind(NamedTuple):
-    """What must be known of an estimator."""
+    """What we must know about a kind of estimator."""
 
     count: Callable[[Any], int]  # its restarts; 0 or 1: nothing to run side by side
     draws: Callable[..., Advance]  # what one restart takes from the generator
@@ -72,12 +72,12 @@ def _kmeans_count(kmeans: Any) -> int:
 
 
 def _whole(n_init: Any) -> int:
-    """A count that scikit-learn takes. Its own fit says so of any other."""
+    """A count that scikit-learn accepts. Its own fit reports any other."""
     return int(n_init) if isinstance(n_init, Integral) else 0
 
 
 def _plusplus(clusters: int, weights: Any, generator: np.random.RandomState) -> None:
-    """As many draws as k-means++ makes: one, then some for each further centre."""
+    """Makes as many draws as k-means++: one, then some for each further centre."""
     if clusters > len(weights):
         raise ValueError("more centres than rows")
     generator.choice(len(weights), p=weights)
@@ -128,7 +128,7 @@ def _mixture_better(new: Any, best: Any) -> bool:
 
 
 def _mixture_concludes(warned: _Warned) -> bool:
-    """Not those of the KMeans that each restart begins with: they come from another file."""
+    """Not the warnings of the KMeans that each restart begins with: they come from another file."""
     own = inspect.unwrap(GaussianMixture.fit_predict).__code__.co_filename
     return issubclass(warned.category, ConvergenceWarning) and warned.filename == own
 
@@ -142,7 +142,7 @@ _KINDS = {
 
 
 def known(estimator: Any) -> bool:
-    """Whether it has restarts at all, though perhaps one, or such that run one after another."""
+    """Whether it has restarts at all, even if only one, or if they must run one after another."""
     return "n_init" in estimator.get_params(deep=False)
 
 
@@ -153,7 +153,7 @@ def possible(estimator: Any) -> bool:
 
 
 def _seeds(random_state: Any) -> bool:
-    """Whether scikit-learn takes it. check_random_state takes more, and has other errors."""
+    """Whether scikit-learn accepts it. check_random_state accepts more, and has other errors."""
     if isinstance(random_state, Integral):
         return 0 <= int(random_state) < 2**32
     return random_state is None or isinstance(random_state, np.random.RandomState)
@@ -172,7 +172,7 @@ def _same_state(one: Any, other: Any) -> bool:
 
 @contextmanager
 def _recorded(generator: np.random.RandomState) -> Iterator[list[_Warned]]:
-    """The warnings until its end, all of them, in place of being shown."""
+    """Collects all warnings until the block ends, instead of showing them."""
     warned: list[_Warned] = []
     before, shown = _state(generator), warnings.showwarning
 
@@ -186,12 +186,12 @@ def _recorded(generator: np.random.RandomState) -> Iterator[list[_Warned]]:
         try:
             yield warned
         finally:
-            # A free-threaded Python's catch_warnings does not.
+            # catch_warnings of a free-threaded Python does not restore it.
             warnings.showwarning = shown
 
 
 def _show(warned: _Warned) -> None:
-    """As the fit itself would have: filters go by the module, and count in its registry."""
+    """Shows it as the fit itself would: filters match the module, and count in its registry."""
     modules = list(sys.modules.values())
     module = next((m for m in modules if getattr(m, "__file__", None) == warned.filename), None)
     there = {} if module is None else vars(module)
@@ -210,13 +210,13 @@ def _one(
             fitted.fit(*args, **kwargs)
         except Exception as caught:
             error = caught
-    # What is sent back and kept has no generator in it.
+    # Neither what is sent back nor what is kept has a generator in it.
     fitted.random_state = None
     return _Restart(fitted, error, before, _state(generator), warned)
 
 
 def _beside(errors: dict[str, Any], *args: Any) -> _Restart | None:
-    """In a worker: None where it has to run in the caller's process, since it fails."""
+    """Runs in a worker. None if it fails, so that it runs in the caller's process."""
     try:
         with np.errstate(**errors):
             restart = _one(*args)
@@ -226,7 +226,8 @@ def _beside(errors: dict[str, Any], *args: Any) -> _Restart | None:
 
 
 def _float_errors() -> dict[str, Any]:
-    """What floating-point errors do here. What only this process can do fails in a worker."""
+    """How this process treats floating-point errors. What only this process can do becomes an
+    error."""
     return {k: v if v in ("ignore", "warn") else "raise" for k, v in np.geterr().items()}
 
 
@@ -242,7 +243,7 @@ def _guesses(
 def _ahead(
     kind: _Kind, estimator: Any, processes: int, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> list[_Restart | None]:
-    """Restarts from where the generator is expected to be. None if that cannot be told."""
+    """Restarts from where we expect the generator to be; empty if we cannot tell."""
     generator = check_random_state(estimator.random_state)
     try:
         with warnings.catch_warnings():
@@ -250,7 +251,7 @@ def _ahead(
             advance = kind.draws(estimator, *args, **kwargs)
             guesses = list(_guesses(generator, advance, kind.count(estimator)))
     except Exception:
-        return []  # bad data: the fit that follows tells
+        return []  # bad data: the fit that follows says so
     single, errors = _single(estimator), _float_errors()
     return list(
         Parallel(n_jobs=processes, backend="loky")(
@@ -260,7 +261,7 @@ def _ahead(
 
 
 def _single(estimator: Any) -> Any:
-    """It with one restart, that leaves X as it is, because the processes may share it."""
+    """A clone with one restart that leaves X as it is, because the processes may share X."""
     changes: dict[str, Any] = {"n_init": 1, "random_state": None}
     if isinstance(getattr(estimator, "copy_x", None), bool | np.bool_):
         changes["copy_x"] = True
@@ -268,7 +269,7 @@ def _single(estimator: Any) -> Any:
 
 
 def fit(estimator: Any, processes: int, *args: Any, **kwargs: Any) -> None:
-    """Fits it as its own fit does; its restarts run in so many processes."""
+    """Fits the estimator as its own fit does, with the restarts in so many processes."""
     kind, single = _KINDS[type(estimator)], _single(estimator)
     generator = check_random_state(estimator.random_state)
     restarts = _ahead(kind, estimator, processes, args, kwargs)
@@ -279,14 +280,14 @@ def fit(estimator: Any, processes: int, *args: Any, **kwargs: Any) -> None:
             restart = _one(single, generator, args, kwargs)
         generator.set_state(restart.after)
         with warnings.catch_warnings():
-            pass  # scikit-learn makes Python forget here, too, what it has shown
+            pass  # like scikit-learn, make Python forget here what it has shown
         try:
             for warned in restart.warned:
-                # What comes before the first draw is about the data: scikit-learn says it once.
+                # A warning before the first draw is about the data: scikit-learn issues it once.
                 if not kind.concludes(warned) and (warned.drawn or number == 0):
                     _show(warned)
         except Warning:
-            # A filter made it an error: scikit-learn stops there, and draws no further.
+            # A filter turned it into an error: scikit-learn stops there, and draws no more.
             generator.set_state(restart.before)
             clone(single).set_params(random_state=generator).fit(*args, **kwargs)
             raise

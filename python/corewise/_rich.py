@@ -1,8 +1,6 @@
-"""What notebooks ask of an object that shows itself; the pictures are in _html and _pictures."""
+"""The base of what shows itself. The records do not know how: that is in _show."""
 
 from __future__ import annotations
-
-from abc import abstractmethod
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -10,13 +8,20 @@ if TYPE_CHECKING:
 
 
 class Rich:
-    """An object with an HTML form beside its text. Both are of the moment it was made or shown,
-    and stay in a saved notebook."""
+    """An object with an HTML form besides its text, for notebooks. Both show the moment at which it
+    was made or shown, and stay in a saved notebook."""
 
     __slots__ = ()
 
-    @abstractmethod
-    def _repr_html_(self) -> str: ...
+    def __repr__(self) -> str:
+        from . import _show
+
+        return _show.as_text(self)
+
+    def _repr_html_(self) -> str:
+        from . import _show
+
+        return _show.as_html(self)
 
     def _repr_mimebundle_(
         self, include: Container[str] | None = None, exclude: Container[str] | None = None

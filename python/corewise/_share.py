@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, SupportsFloat, SupportsIndex
 
 from . import _core
 from ._govern import _threads
-from ._limits import _count, limits
+from ._limits import APIS, _count, limits
 from ._plan import plan
 
 
@@ -30,22 +30,22 @@ class Share(NamedTuple):
 
 
 class Bounds(NamedTuple):
-    """Upper bounds, in threads; None: none of its own. `budget` holds all tasks together."""
+    """Upper bounds, in threads; None: no bound of its own. `budget` is for all tasks together."""
 
     openmp: int | None = None
     blas: int | None = None
     budget: int | None = None
 
     def within(self, outer: Bounds) -> Bounds:
-        """Both at once: of each bound the tighter."""
+        """Both together: the tighter of each bound."""
         return Bounds(*(_least(own, given) for own, given in zip(self, outer, strict=True)))
 
     def together(self) -> dict[str, int | None]:
-        """The bounds by API of one who has all of the budget."""
+        """The bounds by API for work that has the whole budget."""
         return {"openmp": _least(self.openmp, self.budget), "blas": _least(self.blas, self.budget)}
 
     def divide(self, tasks: int) -> Share:
-        """The plan for so many tasks at a time, within the budget. The rules are docs/plan.md's."""
+        """The plan for so many tasks at a time, within the budget. Rules: docs/plan.md."""
         planned = plan(min(tasks, _core.MAX_THREADS), self.openmp, self.blas)
         whole = planned.floor if self.budget is None else min(planned.floor, self.budget)
         tasks = min(tasks, whole)
@@ -68,8 +68,8 @@ def bounds(
     )
 
 
-# What the running work may divide among work that it starts, and what any work of this process may
-# of which nobody has said. None: nobody has said either.
+# What the running work may divide among work that it starts, and the same for work in this process
+# that was given nothing. None: nothing was given.
 _current: ContextVar[Bounds | None] = ContextVar("corewise_share", default=None)
 of_process: Bounds | None = None
 
@@ -80,7 +80,7 @@ def current() -> Bounds | None:
 
 @contextmanager
 def dividing(given: Bounds) -> Iterator[Bounds]:
-    """Work that is started in the block divides `given`, within what was given from outside."""
+    """Work started in the block divides `given`, within the outer bounds."""
     outer = current()
     both = given if outer is None else given.within(outer)
     token = _current.set(both)
@@ -92,7 +92,7 @@ def dividing(given: Bounds) -> Iterator[Bounds]:
 
 @contextmanager
 def at_most(most: Mapping[str, int | None]) -> Iterator[None]:
-    """Limits by API that only lower: a pool that has less, or cannot have as many, keeps that."""
+    """Limits by API that only lower: a pool with fewer threads, or a lower ceiling, keeps that."""
     asked = {api: threads for api, threads in most.items() if threads is not None}
     if not asked:
         yield
@@ -110,4 +110,4 @@ def at_most(most: Mapping[str, int | None]) -> Iterator[None]:
 
 def of_task(openmp: int, blas: int) -> dict[str, int | None]:
     """The bounds of a task by API: pools that are neither OpenMP nor BLAS get OpenMP's number."""
-    return dict(openmp=openmp, blas=blas, tbb=openmp, arrow=openmp, numba=openmp)
+    return {**dict.fromkeys(APIS, openmp), "blas": blas}

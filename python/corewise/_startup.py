@@ -1,7 +1,6 @@
 """COREWISE_THREADPOOLCTL=1: `import threadpoolctl` gives corewise.threadpoolctl, from the start.
 
-Loaded by corewise_threadpoolctl.pth before any program; does no more than to stand in the way of
-that one import.
+Loaded by corewise_threadpoolctl.pth before any program; does nothing but intercept that one import.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ class _StandIn:
     def exec_module(module: ModuleType) -> None:
         import corewise.threadpoolctl
 
-        # The import system hands out what stands here after the module ran.
+        # The import system returns what is here after the module has run.
         sys.modules["threadpoolctl"] = corewise.threadpoolctl
 
     @staticmethod

@@ -30,23 +30,24 @@ class Plugin(WorkerPlugin):
     client.register_plugin(corewise.dask.Plugin(openmp=2, blas=1))
 
     The workers of one machine, and all other governed processes of the user there, share one
-    ledger: a BLAS call gets what is free when it starts (docs/govern.md). Each task begins
-    with counts of the whole budget, or those given here, in place of the 1 to which Dask's nanny
-    sets every library. Workers that start or restart later are set up as they start; removing the
-    plugin undoes it. loky inside a task divides that task's share.
+    ledger: a BLAS call gets what is free when it starts (docs/govern.md). Each task begins with
+    counts of the whole budget, or those given here, instead of the 1 that Dask's nanny sets for
+    every library. Workers that start or restart later are set up as they start; removing the plugin
+    undoes it. loky inside a task divides that task's share.
 
     openmp    the most threads of an OpenMP region of a task
     blas      the most threads of a BLAS call; one count for all tasks of a worker
     budget    threads that may run at a time on a machine; None: the CPUs that are really the
               worker's own
 
-    Each worker publishes, in its metrics and so on the dashboard's page of workers, the numbers
+    Each worker publishes numbers in its metrics, and so on the dashboard's page of workers:
     `corewise_budget`, `corewise_regions`, `corewise_wanted`, `corewise_granted` (threads, of all
-    regions and calls so far) and `corewise_withheld_s`, and in `corewise` whether it is governed.
+    regions and calls so far) and `corewise_withheld_s`. `corewise` says whether the worker is
+    governed.
 
-    Raises BadCount or BadType for what is no count. Registering raises RuntimeError if a worker has
-    no corewise or cannot be governed, and names it: the others are set up, tasks of that one run
-    without limits, and the first of them warns the client.
+    Raises BadCount or BadType for an invalid count. Registering raises RuntimeError, which names
+    the worker, if a worker has no corewise or cannot be governed. The other workers are set up;
+    tasks of that one run without limits, and the first of them warns the client.
     """
 
     name = "corewise"
@@ -88,7 +89,7 @@ class Plugin(WorkerPlugin):
 
         def say_once(*task: Any, **options: Any) -> Any:
             executor.submit = submit
-            # As distributed.warn does, which can only be called by the task itself.
+            # As distributed.warn does, but only the task itself can call that.
             parts = {"message": said, "category": UserWarning}
             worker.log_event("warn", {name: pickle.dumps(part) for name, part in parts.items()})
             return submit(*task, **options)

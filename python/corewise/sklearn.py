@@ -43,14 +43,14 @@ class Limited(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
     Limited(model, budget=4)                 4 threads in all, divided as corewise.plan does
     Limited(KMeans(n_init=10), processes=4)  the restarts side by side in 4 processes, with the
                                              result that scikit-learn has for the same random_state
-    Limited(GridSearchCV(model, grid), processes=4)  joblib's tasks, where n_jobs says nothing else
+    Limited(GridSearchCV(model, grid), processes=4)  joblib's tasks, unless n_jobs says otherwise
 
-    Clones, pickles and goes through pipelines and searches as any estimator; its limits are
+    Clones, pickles and works in pipelines and searches like any estimator; its limits are
     parameters that a search can try. `estimator_` is the fitted estimator. All other methods and
-    attributes are those of `estimator_`, or of `estimator` until the first fit, which so may also
-    be a model that is fitted already.
+    attributes are those of `estimator_`, or of `estimator` until the first fit: so `estimator` may
+    also be a model that is fitted already.
 
-    estimator  what is to be limited
+    estimator  the estimator to limit
     processes  how many restarts (of KMeans and the Gaussian mixtures) or tasks of joblib run side
                by side, each in a process of its own, at most as many as the budget has CPUs
     openmp     the most threads of an OpenMP region
@@ -58,11 +58,12 @@ class Limited(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
     budget     the most threads in all; at most the CPUs that are really ours, which is also what
                None means where there is something to divide
 
-    None leaves alone. Limits only lower, are made at each call, in the thread that calls, and end
-    with it; tasks that the estimator starts through joblib have them too. As with scikit-learn,
-    parameters are looked at by the methods and not before: they raise BadType (a TypeError) for an
-    estimator without `fit` and limits that are no whole numbers, BadCount (a ValueError) for counts
-    out of range, and BadValue (a ValueError) where `processes` would do nothing.
+    None sets no limit. Limits only lower counts. Each call sets them in the calling thread and ends
+    them as it returns; tasks that the estimator starts through joblib have them too. As in
+    scikit-learn, the methods check the parameters, not the constructor: they raise BadType (a
+    TypeError) for an estimator without `fit` and limits that are not whole numbers, BadCount (a
+    ValueError) for counts out of range, and BadValue (a ValueError) if `processes` would do
+    nothing.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class Limited(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
 
     @contextmanager
     def _limits(self) -> Iterator[int]:
-        """The limits, in force; tells how many processes may run at a time."""
+        """Holds the limits in force; yields how many processes may run at a time."""
         own = bounds(self.openmp, self.blas, self.budget)
         processes = 1 if self.processes is None else _count(self.processes, "processes")
         with ExitStack() as stack:
@@ -98,7 +99,7 @@ class Limited(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
             yield processes
 
     def _begin(self) -> Any:
-        """What is fitted next, after all parameters were looked at."""
+        """Checks all parameters; returns what to fit next."""
         if not hasattr(self.estimator, "fit"):
             raise BadType(
                 f"Limited({self.estimator!r}): a {type(self.estimator).__name__} has no fit: "
@@ -131,7 +132,7 @@ class Limited(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
 
     @available_if(_has("partial_fit"))  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any = None, **params: Any) -> Limited:
-        """Goes on fitting `estimator_`, or begins with a clone."""
+        """Continues to fit `estimator_`, or begins with a clone."""
         fitted = self.estimator_ if "estimator_" in vars(self) else self._begin()
         with self._limits():
             fitted.partial_fit(X, y, **params)
@@ -140,12 +141,12 @@ class Limited(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
 
     @available_if(_has("fit_predict"))  # type: ignore[untyped-decorator]
     def fit_predict(self, X: Any, y: Any = None, **params: Any) -> Any:
-        """As `fit`, and returns what the estimator's own fit_predict does."""
+        """Like `fit`, and returns what the estimator's own fit_predict does."""
         return self._run("fit_predict", X, y, **params)
 
     @available_if(_has("fit_transform"))  # type: ignore[untyped-decorator]
     def fit_transform(self, X: Any, y: Any = None, **params: Any) -> Any:
-        """As `fit`, and returns what the estimator's own fit_transform does."""
+        """Like `fit`, and returns what the estimator's own fit_transform does."""
         return self._run("fit_transform", X, y, **params)
 
     @available_if(_has("score"))  # type: ignore[untyped-decorator]
@@ -166,7 +167,7 @@ class Limited(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         return vars(self).get("estimator_", self.estimator)
 
     def __getattr__(self, name: str) -> Any:
-        # While unpickling there is nothing to ask yet.
+        # While unpickling there is no estimator to ask yet.
         if name.startswith("__") or "estimator" not in vars(self):
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         if name == "estimator_":
@@ -200,7 +201,7 @@ def _fresh(estimator: Any) -> Any:
 
 
 def _draws(value: Any) -> bool:
-    """Whether it is a generator, or has one, as what splits data may."""
+    """Whether it is a generator, or has one, as a splitter of data may."""
     kinds = (np.random.RandomState, np.random.Generator)
     if isinstance(value, type) or hasattr(value, "get_params"):
         return False
@@ -217,6 +218,6 @@ def _starts_tasks(estimator: Any) -> bool:
 
 
 def _ignores_n_jobs(estimator: Any) -> bool:
-    """Since 1.8 the parameter of LogisticRegression is only there to be warned of."""
+    """Since 1.8 LogisticRegression has the parameter only to warn about it."""
     release = [int(number) for number in re.findall(r"\d+", sklearn.__version__)[:2]]
     return type(estimator).__name__ == "LogisticRegression" and release >= [1, 8]

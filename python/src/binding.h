@@ -13,10 +13,10 @@ namespace nb = nanobind;
 // Raises the Python exception of the error's kind (corewise._errors) with its sentence.
 [[noreturn]] void raise(const error& why);
 
-// Bytes as the system has them, as Python's file functions name them (surrogateescape).
+// The system's bytes as Python's file functions decode them (surrogateescape).
 nb::object text(std::string_view bytes);
 
-// Empty and zero stand for "not known" in the C++ face; Python says None.
+// Empty and zero mean "not known" in the C++ interface; Python says None.
 nb::object text_or_none(std::string_view bytes);
 nb::object count_or_none(int count);
 

@@ -1,13 +1,13 @@
 // The hot half of corewise.threadpoolctl: info dictionaries and limiters.
 //
 // A limiter opens core limits that replace older ones of the same owner (a thread, or the asyncio
-// task that runs in it), as an inner threadpool_limits may raise what an outer one lowered. What is
-// opened inside a `with` and never restored ends with that `with`, since threadpoolctl restores
-// everything there; outside of any it is permanent.
+// task that runs in it), since an inner threadpool_limits may raise what an outer one lowered.
+// Limits that are opened inside a `with` and never restored end with that `with`, since
+// threadpoolctl restores everything there; outside of any `with` they are permanent.
 //
-// A lock of our own keeps the bookkeeping, as free-threaded Pythons have no GIL. Whoever holds it
-// calls neither Python nor the core, and so waits for nobody: a thread that Python stops, a fork or
-// a destructor that the collector runs cannot meet it held for long.
+// Our own lock protects the bookkeeping, since free-threaded Pythons have no GIL. The thread that
+// holds it calls neither Python nor the core, and so waits for nobody: a thread that Python stops,
+// a fork or a destructor that the collector runs never finds it held for long.
 #include <pthread.h>
 
 #include <algorithm>
@@ -56,7 +56,7 @@ struct Scope {
 
   Rules rules;
   std::uint64_t owner = 0;
-  std::optional<limits> open;  // none if nothing was asked
+  std::optional<limits> open;  // no value if nothing was asked
   std::vector<int> original;   // threads by pool id before opening
   bool closed = false;
   std::weak_ptr<Scope> outer;
@@ -80,7 +80,7 @@ const Names& names() {
 
 // 0 stands for the calling thread; a running asyncio task is an owner of its own.
 std::uint64_t current_owner() {
-  // Of several threads that find it at once, all but the last leave a reference too many.
+  // If several threads find it at once, all but the last leak a reference.
   static std::atomic<PyObject*> get_running_loop = nullptr;
   PyObject* get = get_running_loop.load();
   if (get == nullptr) {
@@ -104,7 +104,8 @@ std::uint64_t current_owner() {
   return task.is_none() ? 0 : reinterpret_cast<std::uintptr_t>(task.ptr());
 }
 
-// With the bookkeeping's lock, as are all that change or follow what scopes hold of each other.
+// Call it with the bookkeeping's lock, like everything that follows or changes links between
+// scopes.
 ScopePtr innermost(std::uint64_t owner) {
   // A `with` that was left in another thread is still here.
   while (!entered.empty() && entered.back()->closed) entered.pop_back();
@@ -131,7 +132,7 @@ int read_threads(std::uint32_t id) {
   return cw_pool_ask(id, &raw) == CW_OK ? raw.threads : 0;
 }
 
-// Without the GIL.
+// Call it without the GIL.
 void open(Scope& scope) {
   const std::vector<cw_rule> rules = to_c(scope.rules);
   scope.original.resize(cw_pool_count());
@@ -166,7 +167,7 @@ void gather(Scope& scope, std::vector<limits>& to_close) {
   if (scope.open) to_close.push_back(*std::exchange(scope.open, std::nullopt));
 }
 
-// Returns the outer one: the last who holds a scope must let it go without the lock.
+// Returns the outer scope: its last reference must be dropped without the lock.
 ScopePtr leave_outer(const ScopePtr& scope) {
   ScopePtr outer = scope->outer.lock();
   if (outer == nullptr) return outer;
@@ -190,8 +191,8 @@ void close(const ScopePtr& scope) {
   outer.reset();
 }
 
-// It ends with the `with` around it; of equal ones only the latest counts, so a loop of plain calls
-// inside a long `with` holds one.
+// A dropped scope ends with the `with` around it. Of several for the same pools only the latest
+// counts, so a loop of plain calls inside a long `with` holds one.
 void supersede(Scope& outer, const ScopePtr& scope, std::vector<limits>& superseded) {
   std::erase_if(outer.inner, [&](const ScopePtr& other) {
     const bool older = other != scope && other.use_count() == 1 && other->inner.empty() &&
@@ -203,7 +204,7 @@ void supersede(Scope& outer, const ScopePtr& scope, std::vector<limits>& superse
   });
 }
 
-// Nobody holds the scope any more.
+// Called when nobody holds the scope any more.
 void drop(ScopePtr scope) {
   ScopePtr outer;
   std::vector<limits> superseded;
@@ -266,7 +267,7 @@ class Limiter {
     return controller_;
   }
   void set_controller(nb::object controller) {
-    // What it held before is let go with the argument, when the lock is free again.
+    // The argument takes the old controller, and drops it after the lock is released.
     const std::lock_guard lock(bookkeeping);
     std::swap(controller_, controller);
   }
@@ -282,7 +283,8 @@ class Limiter {
   static inline std::atomic<bool> custom_controllers = false;
 
  private:
-  // A whole number for pools that the core knows; all else is Python's business.
+  // Whether it is a whole number for pools that the core knows; Python code handles everything
+  // else.
   bool plain(nb::handle limits, nb::handle user_api, Rules& rules) const {
     if (custom_controllers || !PyLong_Check(limits.ptr())) return false;
     if (!controller_.is_none()) {
@@ -314,8 +316,8 @@ class Limiter {
 
 bool belongs(const pool& p) { return p.api == CW_API_BLAS || p.api == CW_API_OPENMP; }
 
-// What threadpoolctl's dictionaries hold of a pool, but for the count; by id, null for a pool that
-// threadpoolctl has no word for.
+// What threadpoolctl's dictionaries say of a pool, except the count; null for a pool that
+// threadpoolctl has no name for.
 struct Template {
   PyObject* dict = nullptr;
   bool has_backends = false;
@@ -336,7 +338,7 @@ Template make_template(const pool& p) {
   return {d.release().ptr(), p.runtime == "flexiblas"};
 }
 
-// Made once, kept for good; with the bookkeeping's lock.
+// By pool id; made once, kept for good. Guarded by the bookkeeping's lock.
 std::vector<Template> templates;
 
 Template template_of(std::size_t id) {
@@ -349,7 +351,7 @@ std::size_t templates_made() {
   return templates.size();
 }
 
-// Several threads may make one at once: the first counts.
+// Several threads may make one at once: the first one stays.
 void add_template(const pool& p) {
   Template made = make_template(p);
   {
@@ -422,14 +424,14 @@ int threads_of(std::uint32_t id) {
   return read_threads(id);
 }
 
-// As if a limiter for this one pool was made and let go.
+// Like a limiter for this one pool that is made and dropped.
 void set_threads(std::uint32_t id, int threads) { drop(open_scope({{nullptr, id, threads}})); }
 
 }  // namespace
 
 void bind_dropin(nb::module_& m) {
   keep_bookkeeping_over_forks();
-  // Here, where Python lets one thread in: a thread that waits for it could not be stopped.
+  // Make the names here, where Python admits one thread: Python could not stop a second that waits.
   (void)names();
   nb::class_<Limiter>(m, "Limiter")
       .def(nb::init<nb::object, nb::object, nb::object>(), nb::arg("controller").none(),

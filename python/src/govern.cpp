@@ -29,7 +29,7 @@ nb::object report() {
   {
     const nb::gil_scoped_release released;
     std::size_t needed = cw_govern_report_json(nullptr, 0);
-    // It may grow between the two calls.
+    // The report may grow between the two calls.
     while (needed > json.size()) {
       json.resize(needed);
       needed = cw_govern_report_json(json.data(), json.size());

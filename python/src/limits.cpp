@@ -9,7 +9,7 @@
 namespace corewise::python {
 namespace {
 
-// Rules as Python has them: (match, name as bytes, id, threads).
+// Rules as Python passes them: (match, name as bytes, id, threads).
 class Rules {
  public:
   explicit Rules(const nb::list& from) {
@@ -35,7 +35,7 @@ class Receipt {
   Receipt(const Receipt&) = delete;
   Receipt& operator=(const Receipt&) = delete;
 
-  // Nobody can close what nobody holds: it becomes permanent.
+  // Nobody can close a receipt that nobody holds: its limits become permanent.
   ~Receipt() {
     if (!open_) return;
     const nb::gil_scoped_release released;
@@ -88,7 +88,8 @@ class Receipt {
     return limits(rules.get());
   }
 
-  // Several threads may close and read one receipt. Who holds it never waits for Python.
+  // Several threads may close and read one receipt. The thread that holds the lock never waits for
+  // Python.
   mutable std::mutex mutex_;
   limits open_;
   std::vector<outcome> last_;

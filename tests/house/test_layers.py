@@ -135,6 +135,12 @@ def test_a_folder_can_be_taken_in_at_a_look() -> None:
     assert {name: size for name, size in sizes.items() if size > MOST_IN_A_FOLDER} == {}
 
 
+def test_unit_tests_stand_where_their_sources_do() -> None:
+    tests = ROOT / "tests/unit"
+    folders = {file.parent.relative_to(tests).as_posix() for file in tests.rglob("test_*.cpp")}
+    assert {name for name in folders if f"src/{name}" not in ORDER} == set()
+
+
 def test_no_file_name_twice() -> None:
     names = Counter(Path(name).name for name in {unit(file) for file in sources()})
     assert {name for name, times in names.items() if times > 1} == set()
@@ -235,5 +241,23 @@ def test_what_is_imported_later_is_imported_before_a_fork() -> None:
         and (package / f"{node.value}.py").exists()
     }
     before = listed["WITHIN"] | own - listed["FOREIGN"]
-    later = {name for module in before for name in imported_later(package / f"{module}.py")}
+    files = [package / f"{module}.py" for module in before - {"_show"}]
+    # Its modules are no names of the package; they import each other at once.
+    files += (package / "_show").glob("*.py")
+    later = {name for file in files for name in imported_later(file)}
     assert later - before - listed["FOREIGN"] - {"_core"} == listed["STANDARD"]
+
+
+def test_each_view_is_some_records() -> None:
+    views = ROOT / "python/corewise/_show"
+    begin = ast.parse((views / "__init__.py").read_text())
+    (listed,) = [node.value for node in begin.body if isinstance(node, ast.Assign)]
+    found = {f"corewise._show.{name}" for name in ast.literal_eval(listed).values()}
+    waiting = list(found)
+    while waiting:
+        new = imports(views / f"{waiting.pop().rpartition('.')[2]}.py") - found
+        new = {name for name in new if name.startswith("corewise._show.")}
+        found |= new
+        waiting += new
+    there = {f"corewise._show.{file.stem}" for file in views.glob("*.py")}
+    assert found == there - {"corewise._show.__init__"}

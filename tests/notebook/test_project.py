@@ -277,6 +277,6 @@ def test_what_bends_in_a_notebook(kernel: Kernel, tmp_path: Path) -> None:
 
 
 def test_the_words_are_those_of_limits() -> None:
-    from corewise._project import APIS
+    from corewise._limits import APIS
 
     assert corewise.limits.__init__.__kwdefaults__.keys() == set(APIS)

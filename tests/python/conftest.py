@@ -73,7 +73,7 @@ def run(native: Path) -> Run:
 
 @pytest.fixture
 def pools(native: Path) -> Iterator[Pools]:
-    """Both pools at 16 threads, which the test has to leave as it found them."""
+    """Both pools at 16 threads; the test must leave them as it found them."""
     both = Pools(native)
     assert both.now() == (16, 16)
     yield both

@@ -1,7 +1,7 @@
-"""What users of threadpoolctl rely on, played against an implementation with real libraries.
+"""What users of threadpoolctl rely on, run against an implementation with real libraries.
 
 python dropin_scenarios.py IMPLEMENTATION NATIVE_FOLDER
-prints a JSON object: what each scenario returned, or how it failed. test_dropin_same.py demands
+prints a JSON object: what each scenario returned, or how it failed. test_dropin_same.py requires
 that no scenario fails and that both implementations return the same.
 """
 
@@ -534,7 +534,7 @@ def failing_list_of_libraries(tp: Any) -> Any:
 
 @scenario
 def zz_custom_controller(tp: Any) -> Any:
-    """Last: what is registered stays."""
+    """Runs last: what is registered stays."""
     ctypes.CDLL(f"{NATIVE}/libcustom_pool.so")
 
     class Custom(tp.LibController):

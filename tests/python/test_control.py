@@ -18,7 +18,7 @@ import corewise
 import pytest
 from conftest import Run, need_numpy_wheel
 
-# Products on all threads until told to stop; the sums must never change.
+# Multiplies on all threads until told to stop; the sums must never change.
 BUSY = """
 import corewise, sys, threading
 import numpy as np
@@ -81,7 +81,7 @@ def pool_of(document: dict[str, Any], api: str) -> dict[str, Any]:
 
 
 def worker_share(pid: int) -> float:
-    """CPU time of BLAS's own workers for each second of the program's threads, from now on."""
+    """CPU time of BLAS's own workers per second of the program's threads, from now on."""
     before = corewise.sample(pid)
     for _ in range(600):
         time.sleep(0.1)
@@ -241,7 +241,7 @@ print([p["threads"] - p["workers"] for p in s["pools"]], s["program"]["total"],
       s["unknown"]["total"], len(s["each"]) == s["threads"]["total"])
 end.set()
 """
-    # The caller computes as well. The program's: the main thread, five, and the socket's.
+    # The caller computes as well. The program's threads: the main thread, five, and the socket's.
     assert run(code).strip() == "[1] 7 0 True"
 
 
@@ -312,7 +312,7 @@ def test_clients_that_hang_or_talk_endlessly_stall_nobody(idle: tuple[int, Path]
         with contextlib.suppress(OSError):
             for _ in range(10_000):
                 flood.send(b'{"request":"info"}\n' * 100)
-        # More than it serves at once: the silent ones give way.
+        # More connections than it serves at once: the silent ones give way.
         for _ in range(20):
             stack.enter_context(connected(pid))
         for _ in range(5):
@@ -389,7 +389,7 @@ except PermissionError: print("no way in")
     nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable]
     done = subprocess.run([*nobody, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "no way in"
-    # Even with the folder opened by mistake the server looks at who calls.
+    # Even if the folder is opened by mistake, the server checks who calls.
     path.parent.chmod(0o755)
     path.chmod(0o666)
     try:

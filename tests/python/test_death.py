@@ -104,7 +104,7 @@ def test_what_a_death_tells_does_not_steer_the_terminal(state, tmp_path):
 
 
 def test_the_thread_that_died_inside_a_pool(state):
-    # NumPy checks nothing of what it is told by ctypes: a product over memory that is not there.
+    # NumPy checks nothing that ctypes tells it: a product over memory that does not exist.
     code = """
 import numpy
 library = ctypes.CDLL(next(p.path for p in corewise.info() if p.api == "blas"))
@@ -129,7 +129,7 @@ callback = Callback(lambda *_: ctypes.string_at(16))
 library.scipy_openblas_set_threads_callback_function64_(callback)
 numpy.ones((500, 500)) @ numpy.ones((500, 500))
 """
-# What is no return address: arguments of the function that dies, which lie on its stack.
+# Not return addresses: arguments of the function that dies, which lie on its stack.
 POINTERS_TO_A_POOL = """
 import numpy
 library = ctypes.CDLL(next(p.path for p in corewise.info() if p.api == "blas"))
@@ -159,7 +159,7 @@ def test_pythons_own_handler_still_speaks(state):
 
 
 def test_a_fault_that_the_program_mends_leaves_nothing(state):
-    # Its handler is there first, as those of Java and Julia are.
+    # Its handler is installed first, as those of Java and Julia are.
     code = """
 import ctypes, mmap
 libc = ctypes.CDLL(None)
@@ -186,7 +186,7 @@ import numpy, sklearn.cluster
 X = numpy.random.default_rng(0).standard_normal((256000, 256))
 sklearn.cluster.KMeans(1024, init=X[:1024], n_init=1, max_iter=1).fit(X)
 """
-    for _ in range(3):  # it need not die each time
+    for _ in range(3):  # it does not die every time
         done = run(code, {**state, "OMP_NUM_THREADS": "1000"})
         if done.returncode < 0:
             break
@@ -224,7 +224,7 @@ def test_a_notebook_is_told_of_its_own_deaths(state, tmp_path):
     assert shown(a).startswith("a.ipynb died")
     assert shown(b).startswith("b.ipynb died")
     assert shown("").startswith("b.ipynb died")
-    # What a kernel starts has its variables, and is not the kernel.
+    # A process that a kernel starts has its variables, but is not the kernel.
     dies = "import corewise, os; os.abort()"
     child = f"import subprocess\nsubprocess.run([sys.executable, '-c', '{dies}'])"
     run(
@@ -255,7 +255,7 @@ def test_an_openblas_that_exits_leaves_a_report(state):
     assert found["death"]["signal"] == "exit"
     assert found["findings"][0]["id"] == "death-openblas-memory"
     assert found["findings"][0]["what"].startswith("numpy's OpenBLAS ended it")
-    # The program's own exit is no death, and neither are other libraries' exits.
+    # The program's own exit is not a death, and neither are other libraries' exits.
     before = reports(state)
     assert run("ctypes.CDLL(None).exit(3)", state).returncode == 3
     assert reports(state) == before

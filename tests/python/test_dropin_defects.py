@@ -1,5 +1,5 @@
-"""Where threadpoolctl 3.8.0 is wrong the drop-in is right: each defect twice, once as it should
-be, once as threadpoolctl shows it (so that the difference is known to be one)."""
+"""Where threadpoolctl 3.8.0 is wrong the drop-in is right. Each defect twice: once as it should be,
+once as threadpoolctl shows it (so that the difference is known to exist)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from conftest import OURS, THEIRS, Run, need_numpy_wheel
 
 pytest.importorskip("threadpoolctl")
 
-# A process-wide and a thread-wide pool, and what they have now.
+# A process-wide and a thread-wide pool, and their counts now.
 SETUP = """
 import ctypes, os, sys, threading, warnings
 ctypes.CDLL(f"{NATIVE}/stub/libopenblas_stub.so")
@@ -233,7 +233,7 @@ def command_line(native: Path, folder: Path, drop_in: str) -> list[dict[str, obj
 def test_command_line_shows_custom_controllers(native: Path, tmp_path: Path) -> None:
     (entry,) = command_line(native, tmp_path, "1")
     assert entry["num_threads"] == 5
-    assert entry["version"] == str(len)  # no form in JSON, so as text
+    assert entry["version"] == str(len)  # JSON has no form for it, so text
 
 
 def test_command_line_of_threadpoolctl_hides_them(native: Path, tmp_path: Path) -> None:

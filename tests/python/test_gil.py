@@ -1,4 +1,4 @@
-"""Nothing that calls into a library holds the GIL: a library may be waiting for another thread."""
+"""Nothing that calls into a library holds the GIL: the library may wait for another thread."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CALLS = {
 }
 
 
-# There the thread that made an object lets it go, here the one that waits.
+# There the thread that made an object releases it, here the thread that waits.
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 
 

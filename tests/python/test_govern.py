@@ -1,4 +1,4 @@
-"""corewise.govern and its like, in a fresh process each; by themselves and under `corewise run`."""
+"""corewise.govern and its kin, in a fresh process each; alone and under `corewise run`."""
 
 import json
 import os
@@ -84,7 +84,7 @@ print(json.dumps([team, [[p["runtime"], p["how"]] for p in report["pools"]], rep
 
 
 def test_what_another_thread_loads_while_we_begin_is_governed(run: Run) -> None:
-    """It asks dlsym for what it needs while we are busy, and never again."""
+    """That thread asks dlsym for what it needs while we are busy, and never again."""
     out = run(
         START
         + """
@@ -172,7 +172,7 @@ print(state())
 
 
 def test_ctrl_c_while_a_block_begins_or_ends_leaves_nothing(run: Run) -> None:
-    """Pressed during the native call, it is raised as that returns."""
+    """Ctrl-C during the native call raises as the call returns."""
     out = run(
         START
         + """

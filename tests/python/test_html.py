@@ -8,8 +8,11 @@ from html.parser import HTMLParser
 import pytest
 from corewise import Budget, Finding, Findings, Info, Plan, budget, plan
 from corewise._budget import Constraint
-from corewise._html import page, table, words
-from corewise._pictures import (
+from corewise._plan import Level, PlannedLimit
+from corewise._report import Report
+from corewise._rich import Rich
+from corewise._show.html import page, table, words
+from corewise._show.pictures import (
     budget_cells,
     budget_words,
     listed_cpus,
@@ -22,16 +25,13 @@ from corewise._pictures import (
     pools_words,
     threads_bar,
 )
-from corewise._plan import Level, PlannedLimit
-from corewise._report import Report
-from corewise._rich import Rich
 from test_info import LONG, UNKNOWN
 
 EVIL = "<b>\"'&\x1b"
 
 
 class Page(HTMLParser):
-    """Fails on tags that are left open; keeps what else the tests ask for."""
+    """Fails on tags that are left open; keeps what else the tests need."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class Page(HTMLParser):
         assert self._open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        # Where a notebook is not trusted, pictures and styles are taken out, but not their text.
+        # An untrusted notebook removes pictures and styles, but not their text.
         if "svg" not in self._open:
             self.text += data
         else:
@@ -183,7 +183,7 @@ def test_pools_are_stacked_in_a_terminal_too() -> None:
     pools = [("blas", "a", 4), ("openmp", "b", 6), ("blas", "c", 1), ("tbb", "d", 1)]
     assert pools_line(pools, 2) == "BB|BBBOOOOOO+  B BLAS 5  O OpenMP 6  + other pools 1"
     assert pools_line([("openmp", "b", 2)], 4) == "OO..|  O OpenMP 2"
-    # Many share a letter, and none is lost.
+    # Many threads share a letter, and none is lost.
     bar = pools_line([("openmp", "b", 4800), ("blas", "c", 1)], 100).partition(" ")[0]
     assert bar == "B|" + 48 * "O"
 
@@ -197,7 +197,7 @@ def test_a_minute_of_threads() -> None:
     drawn = minute(samples)
     kinds = Page(drawn).kinds
     assert [kinds.count(kind) for kind in ("blas", "program", "openmp", "over")] == [2, 2, 0, 1]
-    # The program's stand on the pool's.
+    # The program's threads stand on the pool's.
     heights = [float(y) for y in re.findall(r'class="(?:blas|program)"[^>]* y="([\d.]+)"', drawn)]
     assert heights[1] - heights[2] == pytest.approx(2 * (90 - 14) / 5, rel=0.01)
     assert minute_words(samples) == (

@@ -11,7 +11,7 @@ from conftest import OURS, THEIRS, Run
 
 
 def cpu_seconds(statement: str) -> float:
-    """CPU time of a process, which neighbours disturb less than the time on the clock."""
+    """CPU time of a process: neighbours disturb it less than wall time."""
     child = subprocess.Popen([sys.executable, "-S", "-c", statement])
     _, status, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
@@ -107,7 +107,7 @@ def test_switch_costs_nothing_until_used(run: Run) -> None:
 
 @pytest.mark.parametrize("inherited", ["", "2 "])
 def test_a_subinterpreter_starts_without_a_word(inherited: str) -> None:
-    """Python 3.12 and later keep our extension module out of it, which its first use says."""
+    """Python 3.12 and later keep our extension module out of it; its first use says so."""
     code = """
 try: import _interpreters as interpreters
 except ImportError: import _xxsubinterpreters as interpreters

@@ -13,7 +13,7 @@ import corewise
 import pytest
 from conftest import Run
 from corewise import Info, PoolInfo
-from corewise._table import shorten
+from corewise._show.text import shorten
 from pools import Pools
 
 LONG = PoolInfo(
@@ -72,7 +72,7 @@ def test_dictionaries_are_new() -> None:
 
 
 def test_json_is_the_document_of_the_core(run: Run) -> None:
-    # The core writes it by itself, for the command line and other languages.
+    # The core writes the document by itself, for the command line and other languages.
     code = """
 import ctypes, corewise, os
 ctypes.CDLL(f"{NATIVE}/stub/libopenblas_stub.so"); ctypes.CDLL(f"{NATIVE}/libregions.so")

@@ -133,7 +133,7 @@ def test_overlapping_in_any_order(pools: Pools) -> None:
 
 def test_restoring_from_another_thread_says_what_waits(pools: Pools) -> None:
     receipt = corewise.limits({pools.blas: 2, pools.openmp: 2})
-    assert in_thread(receipt.restore) == 1  # libgomp's count is this thread's alone
+    assert in_thread(receipt.restore) == 1  # libgomp's count belongs to this thread alone
     assert pools.blas.threads == 16
     corewise.pools()
     assert pools.openmp.threads == 16

@@ -51,7 +51,7 @@ class Actors:
 
     @staticmethod
     def thread_of(actor: int) -> int:
-        """Which thread's OpenMP count the actor sees: tasks share one."""
+        """The thread whose OpenMP count the actor sees: tasks share one."""
         return min(actor, THREADS)
 
     def end(self) -> None:
@@ -81,7 +81,7 @@ RUNS = settings(
 
 
 def look(actors: Actors, pools: Pools, actor: int) -> tuple[Any, Any]:
-    """What the actor sees, after a corewise call that does what was left for its thread."""
+    """What the actor sees, after a corewise call that finishes what was left for its thread."""
 
     def both() -> tuple[Any, Any]:
         corewise.pools()

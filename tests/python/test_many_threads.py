@@ -16,7 +16,7 @@ THREADS = 8
 
 
 def in_threads(work: Callable[[int], None], count: int = THREADS) -> None:
-    """Runs it in so many threads that begin together; raises what one of them raised."""
+    """Runs it in so many threads that begin together; raises an error that one of them raised."""
     raised: list[BaseException] = []
     begin = threading.Barrier(count)
 
@@ -99,8 +99,8 @@ def test_limiters_of_one_with_are_dropped_by_all(gomp: ctypes.CDLL) -> None:
             with dropin.threadpool_limits(number + 2, user_api="openmp"):
                 handed[number] = [dropin.threadpool_limits(1, user_api="openmp") for _ in range(3)]
                 assert gomp.omp_get_max_threads() == 1
-                # What another thread ends is undone at this thread's next call, the end of the
-                # `with`: so all have dropped by then.
+                # A thread's next call, here the end of the `with`, undoes what another thread
+                # ended: so all must have dropped by then.
                 step.wait()
                 handed[(number + 1) % THREADS] = None
                 dropin.threadpool_info()

@@ -1,5 +1,5 @@
-"""What becomes of calls that find all slots of OpenBLAS taken: src/advice/caller_slots.h says it of
-each version, and this shows it of the wheels that are here, one call after another.
+"""What becomes of calls that find all slots of OpenBLAS taken. src/advice/caller_slots.h says it
+for each version; this shows it with the wheels that are here, one call after another.
 
 A version that no longer breaks needs a row in src/advice/caller_slots.cpp.
 """
@@ -40,7 +40,7 @@ print(len(buffers), "buffers")
 
 
 def calls(python: str, package: str, count: int, *before: str) -> subprocess.CompletedProcess[str]:
-    """128 calls that go on, and beside them `count`, one after another."""
+    """128 calls that keep running, and beside them `count` calls, one after another."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("OMP_")}
     done = subprocess.run(
         [*before, python, "-c", CALLS, package, str(count)],
@@ -63,7 +63,7 @@ def test_each_spare_slot_serves_once(python: str, package: str) -> None:
     few = calls(python, package, 500)
     assert (few.returncode, few.stdout.split("\n")[0]) == (0, "500 buffers")
     assert few.stderr.count("precompiled NUM_THREADS exceeded") == 1
-    # One at a time, never more than one: from the 513th on it writes past a table on the heap.
+    # Only ever one at a time: the 513th call writes past a table on the heap.
     assert calls(python, package, 700).returncode < 0
     governed = calls(python, package, 700, "corewise", "run", "--")
     assert governed.returncode == 0 and "exceeded" not in governed.stderr

@@ -1,4 +1,4 @@
-"""What the installed package offers C++: find_package and pkg-config, wherever it was put."""
+"""What the installed package offers to C++: find_package and pkg-config, wherever it is."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ EXPECTED = f"{corewise.__version__} 1 0\n"
 
 @pytest.fixture
 def moved(tmp_path: Path) -> Path:
-    """A copy of the package's folder elsewhere: nothing may hold the place of its build."""
+    """Moves a copy of the package's folder: nothing in it may depend on where it was built."""
     return Path(shutil.copytree(Path(corewise.__file__).parent, tmp_path / "moved"))
 
 
@@ -120,7 +120,7 @@ def test_the_command_leaves_no_socket_behind() -> None:
 def test_man_finds_its_page(tmp_path: Path) -> None:
     page = Path(sys.prefix, "share", "man", "man1", "corewise.1")
     assert '.TH "corewise" "1"' in page.read_text()
-    # So does the command, which shows it by the `man` that is in PATH.
+    # The command shows it too, by the `man` in PATH.
     (tmp_path / "man").write_text('#!/bin/sh\necho "$@"\n')
     (tmp_path / "man").chmod(0o755)
     shown = subprocess.check_output(

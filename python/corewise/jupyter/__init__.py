@@ -1,9 +1,10 @@
 """`%load_ext corewise`: thread limits of a notebook and of a cell, governing, and what is there.
 
-_words reads what stands behind %threads; _session knows what holds for this kernel and applies it;
-_magics are the commands; _overview is what `%threads` shows, with what to type from _cures and the
-processes that multiply threads from _workers; _status answers JupyterLab's item; _dangers warns
-before a cell that may kill the kernel; _deaths knows of the kernel before; _live is the live view.
+_words reads the words after %threads; _session knows what is in force for this kernel and applies
+it; _magics are the commands; _overview is what `%threads` shows, with what to type from _cures and
+the processes that multiply threads from _workers; _status answers JupyterLab's item; _dangers warns
+before a cell that may kill the kernel; _deaths knows how the kernel before died; _live is the live
+view.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ _loaded: Magics | None = None
 
 
 def load(shell: InteractiveShell) -> None:
-    """Registers the magics, and applies the nearest corewise.toml. A file that cannot be used is
-    said on standard error; then nothing of it is applied."""
+    """Registers the magics, and applies the nearest corewise.toml. If the file cannot be used, says
+    so on standard error and applies nothing of it."""
     global _loaded
     if _loaded is not None:
         return

@@ -1,4 +1,4 @@
-"""What would kill the kernel, said before: a page shows nothing of what a dead one wrote."""
+"""Warns of what would kill the kernel: the page shows nothing that a dead kernel wrote."""
 
 from __future__ import annotations
 

@@ -6,15 +6,15 @@ import os
 import time
 
 from .._death import Death, last_death
-from .._table import shown
+from .._show.text import shown
 
 _HOUR = 3600.0
 _JUST_NOW = 300.0
 
 
 def is_of_this_notebook(death: Death) -> bool:
-    """Whether this notebook's kernel died, or a process that it had started. Where the kernel does
-    not know its notebook: whether something died in this folder."""
+    """Whether this notebook's kernel died, or a process that it had started. If the kernel does not
+    know its notebook: whether something died in this folder."""
     if notebook := os.environ.get("JPY_SESSION_NAME"):
         return death.notebook == notebook
     try:
@@ -37,7 +37,7 @@ def just_died() -> JustDied:
 
 
 class JustDied:
-    """The death, as the item reads it; shown by nobody else."""
+    """The death as the status item reads it; nothing else shows it."""
 
     def __init__(self, death: Death | None) -> None:
         self._death = death

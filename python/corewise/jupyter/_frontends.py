@@ -6,16 +6,16 @@ from typing import Any
 
 
 class Frontends:
-    """Each notebook, and each console, has a session of its own with the kernel, and gets a new one
-    when its page is loaded again. So a second session proves nothing; one that comes back after
-    another one does: both live."""
+    """Each notebook, and each console, has its own session with the kernel, and gets a new one when
+    its page is loaded again. So a second session proves nothing. A session that comes back after
+    another one proves that both live."""
 
     def __init__(self) -> None:
         self._seen: list[str] = []
         self.several = False
 
     def ran(self, shell: Any) -> None:
-        """A cell runs: of the session that its message names."""
+        """Called when a cell runs: notes the session that its message names."""
         try:
             session = shell.get_parent()["header"]["session"]
         except (AttributeError, KeyError, LookupError):

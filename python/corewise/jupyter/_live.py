@@ -1,8 +1,8 @@
 """`%threads live`: what the threads of each pool do now, once a second, as an anywidget.
 
-The numbers are `corewise.sample()`'s, taken and sent by a thread of its own, so that they come also
-while a cell runs. What the page sends back waits for the end of that cell; so the page cannot
-steer, and only says from time to time that it is looked at.
+A thread of our own takes `corewise.sample()` and sends the numbers, so that they arrive even while
+a cell runs. What the page sends back waits for the end of that cell. So the page cannot steer: it
+only says from time to time that somebody looks at it.
 
 A saved notebook has no widget any more. So when no cell has run for a while, a still picture takes
 the widget's place in the output, until a cell runs again.
@@ -20,11 +20,12 @@ import anywidget
 import traitlets
 from IPython.display import DisplayHandle, display
 
-from .. import _html
 from .._control import sample
-from .._pictures import KINDS, kind_of, minute, minute_words, swatch
 from .._rich import Rich
-from .._table import counted, pool_names
+from .._show import html
+from .._show.pictures import KINDS, kind_of, minute, minute_words, swatch
+from .._show.pools import pool_names
+from .._show.text import counted
 from ._cures import limits_to
 from ._session import Session
 
@@ -32,7 +33,7 @@ _MINUTE = 60.0
 _IDLE = 10.0  # seconds without a cell, after which the picture stands still
 _SOON = 1.0  # seconds of a cell, after which it moves again
 _PERIOD = 1.0  # seconds
-_SLOW_PERIOD = 10.0  # while a cell runs, and nobody was heard of for long
+_SLOW_PERIOD = 10.0  # while a cell runs, and no page has been heard from for long
 _LONG = 600.0
 _PATIENCE = 30.0  # seconds without a word, between cells, after which nobody looks
 
@@ -61,7 +62,7 @@ class Live(anywidget.AnyWidget):
         threading.Thread(target=self._run, name="corewise-live", daemon=True).start()
 
     def show(self) -> None:
-        """In the output of the cell that runs."""
+        """Shows itself in the output of the cell that runs."""
         self._handle = display(self, display_id=True)  # type: ignore[no-untyped-call]
 
     def stop(self) -> None:
@@ -94,7 +95,7 @@ class Live(anywidget.AnyWidget):
         self._changed = time.monotonic()
 
     def _end(self) -> None:
-        # What the page said meanwhile is heard from here on.
+        # What the page said meanwhile arrives from here on.
         self._busy = False
         self._heard = self._changed = time.monotonic()
 
@@ -137,18 +138,18 @@ class Still(Rich):
         keys = ("allowed", "running", "waiting", "spinning")
         rows = [
             [
-                _html.Markup(swatch(pool["kind"]) + escape(pool["name"])),
+                html.Markup(swatch(pool["kind"]) + escape(pool["name"])),
                 *("-" if pool[key] is None else str(pool[key]) for key in keys),
             ]
             for pool in now["pools"]
         ]
         heads = ["Threads", "Allowed", "Running", "Idle", "Spinning"]
-        return _html.page(
-            _html.verdict(now["verdict"]),
+        return html.page(
+            html.verdict(now["verdict"]),
             minute(drawn),
-            _html.paragraph(minute_words(drawn) + "."),
-            *([_html.paragraph(f"What to do: {now['cure']}.")] if now["cure"] else []),
-            _html.table("The last sample", heads, rows, right=(1, 2, 3, 4)),
+            html.paragraph(minute_words(drawn) + "."),
+            *([html.paragraph(f"What to do: {now['cure']}.")] if now["cure"] else []),
+            html.table("The last sample", heads, rows, right=(1, 2, 3, 4)),
         )
 
 

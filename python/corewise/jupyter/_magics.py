@@ -19,7 +19,8 @@ from .._govern import govern_report
 from .._info import Info, info
 from .._limits import limits
 from .._project import NAME, project
-from .._table import counted, pool_names
+from .._show.pools import pool_names
+from .._show.text import counted
 from . import _words
 from ._dangers import Dangers
 from ._deaths import is_of_this_notebook
@@ -34,14 +35,14 @@ if TYPE_CHECKING:
     from ._live import Live
 
 
-# Before the limits of a cell, where %%threads was rewritten.
+# Marks the limits of a cell, in the line that %%threads is rewritten to.
 _CELL = "--cell "
 _HELP = ("help", "h")
 
 
 def _cell_lines(lines: list[str]) -> list[str]:
-    """A cell that begins with %%threads runs as itself, after a first line that opens its limits:
-    so that await, tracebacks and what a cell shows are as without it."""
+    """Rewrites a cell that begins with %%threads: the cell runs as itself, after a first line that
+    opens its limits. So await, tracebacks and what the cell shows are as without limits."""
     if not lines or not lines[0].startswith("%%threads ") or len(lines) < 2:
         return lines
     words = lines[0].removeprefix("%%threads ").strip()
@@ -74,7 +75,7 @@ class Magics:
         self._shell.register_magic_function(self.govern, "line", "govern")
         self._shell.events.register("pre_run_cell", self._before_cell)
         self._shell.events.register("post_execute", self.session.end_cell)
-        # Behind what takes away empty lines before the first word.
+        # After the transform that removes empty lines before the first word.
         self._shell.input_transformers_cleanup.append(_cell_lines)
         for name, complete in (("threads", self._complete), ("govern", lambda *_: ["on", "off"])):
             self._shell.set_hook("complete_command", complete, re_key=rf"%{{1,2}}{name}\b")
@@ -135,8 +136,8 @@ class Magics:
     def govern(self, line: str) -> None:
         """Keeps this kernel, and the processes that it starts, inside one thread budget.
 
-        %govern on             give each BLAS call the CPUs that are free, and so each OpenMP loop
-                               that is proven to allow it; other loops keep all their threads
+        %govern on             give each BLAS call, and each OpenMP loop that is proven to allow
+                               it, the CPUs that are free; other loops keep all their threads
         %govern on budget=8    the same with at most 8 threads at a time; `on 8` and `on --budget 8`
                                are read as well
         %govern off            stop governing
@@ -162,8 +163,9 @@ class Magics:
                 )
 
     def apply_project(self) -> bool:
-        """The limits and the governing of the nearest corewise.toml in place of what holds, and
-        says so; whether there is such a file. Raises Error, and then nothing was changed."""
+        """Applies the limits and the governing of the nearest corewise.toml in place of the present
+        ones, and says so. Returns whether there is such a file. Raises Error, and then changes
+        nothing."""
         found = project()
         if found is None:
             return False
@@ -254,7 +256,7 @@ class Magics:
             _say(danger)
 
     def _settings(self) -> str:
-        """What holds, as sentences."""
+        """What is in force, as sentences."""
         counts = self.session.counts
         limited = (
             f"Limits of this notebook: {_words.text(counts)}."
@@ -304,7 +306,7 @@ def _number(word: str) -> float:
 
 @contextlib.contextmanager
 def _refusals() -> Iterator[None]:
-    """What is wrong with what was typed is said in one line, not with our stack."""
+    """Reports what is wrong with the typed words in one line, without our stack."""
     try:
         yield
     except Error as error:
@@ -312,7 +314,7 @@ def _refusals() -> Iterator[None]:
 
 
 def _say(text: str) -> None:
-    """In the output of the cell."""
+    """Prints in the output of the cell."""
     print(f"corewise: {text}")
 
 
@@ -320,12 +322,12 @@ def _print_help(magic: Callable[..., None]) -> None:
     print(inspect.getdoc(magic))
 
 
-# Whom a count reaches.
+# How far a count reaches.
 _REACH = {"thread": "on the thread that runs cells", "process": "in the whole process"}
 
 
 def _say_reach(before: Info, held: limits) -> None:
-    """What each pool that the limits reach has now, read back, and what it had."""
+    """Says what each pool that the limits reach has now, read back, and what it had before."""
     if not held.outcomes:
         print("  no such pool is loaded yet; the limit applies when one is loaded")
     names = pool_names([(o.pool.runtime, o.pool.path) for o in held.outcomes])

@@ -3,20 +3,21 @@ wrong, and the CPUs that are ours."""
 
 from __future__ import annotations
 
-from .. import _html
 from .._budget import Budget, budget
 from .._doctor import Finding, Findings, doctor
 from .._info import Info, info
-from .._pictures import pools_bar, pools_key, pools_line
 from .._rich import Rich
-from .._table import counted, pool_names
+from .._show import html
+from .._show.pictures import pools_bar, pools_key, pools_line
+from .._show.pools import beside_cpus, pool_names
+from .._show.text import counted
 from ._cures import in_notebook, limits_to
 from ._workers import workers
 
 
 class Overview(Rich):
-    """Of the moment it was made. `settings`: sentences about what this notebook limits; `governed`:
-    the budget that it is governed with, None where it is not."""
+    """Shows the moment at which it was made. `settings`: sentences about what this notebook limits;
+    `governed`: the budget that it is governed with, None if it is not."""
 
     def __init__(self, settings: str, governed: float | None) -> None:
         self._settings = settings
@@ -34,7 +35,7 @@ class Overview(Rich):
         ]
 
     def verdict(self) -> str:  # noqa: PLR0911 (a sentence each)
-        """What all of it comes to, in a sentence."""
+        """A sentence that sums up everything."""
         cpus = counted(self._cpus, "CPU")
         worst = self._worst()
         if worst is not None and worst.severity == "danger":
@@ -82,19 +83,19 @@ class Overview(Rich):
         return "\n\n".join(["\n".join(lines), *map(repr, parts)])
 
     def _repr_html_(self) -> str:
-        top = [_html.verdict(self.verdict())]
+        top = [html.verdict(self.verdict())]
         if self._rows:
             top += [pools_bar(self._rows, self._cpus), pools_key(self._rows, self._cpus)]
         if cure := self.cure():
-            top.append(_html.paragraph(f"What to do: {cure}."))
-        top.append(_html.paragraph(self._settings))
+            top.append(html.paragraph(f"What to do: {cure}."))
+        top.append(html.paragraph(self._settings))
         count = len(self._pools)
         tables = [
-            (counted(count, "thread pool"), self._pools._repr_html_()),
+            (counted(count, "thread pool"), beside_cpus(self._pools, self._cpus)),
             (_tally(self._findings), self._findings._repr_html_()),
             (f"Where the {counted(self._cpus, 'CPU')} come from", self._budget._repr_html_()),
         ]
-        return _html.page(*top, *(_html.folded(*each) for each in tables))
+        return html.page(*top, *(html.folded(*each) for each in tables))
 
 
 def _threads_run(count: float) -> str:

@@ -1,8 +1,8 @@
-"""What holds for this kernel: the notebook's limits on every thread that runs cells, the limits of
-the cell that runs, and governing.
+"""What is in force for this kernel: the notebook's limits on every thread that runs cells, the
+limits of the cell that runs, and governing.
 
-A pool of thread scope (OpenMP) is limited for the calling thread alone, so that each thread that
-runs cells opens the limits for itself: at the first cell that it runs after they changed.
+A pool of thread scope (OpenMP) is limited for the calling thread alone. So each thread that runs
+cells opens the limits for itself, at its first cell after they changed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ _BEND = "COREWISE_BEND"
 
 
 class Session:
-    """Safe from any thread: a status item sets limits from another than the one that runs cells."""
+    """Safe from any thread: a status item sets limits from another thread than the one with the
+    cells."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -46,7 +47,7 @@ class Session:
 
     def count_for(self, pool: Mapping[str, Any]) -> int | None:
         """What the limits of the cell that runs, else the notebook's, give to this pool of a
-        sample; None: they do not speak of it."""
+        sample; None: they do not name it."""
         with self._lock:
             counts = next((counts for counts, _ in self._cells.values()), self._counts)
         wanted = [_words.count_for(counts, pool["api"], pool["runtime"], pool["prefix"])]
@@ -57,8 +58,8 @@ class Session:
         return int(min(filter(None, [*wanted, pool["ceiling"]])))
 
     def allowed(self, pool: Mapping[str, Any]) -> int | None:
-        """The count of a pool of a sample on the thread that runs cells: another thread that takes
-        the sample reads a count of its own where the pool is of thread scope."""
+        """The count of a pool of a sample on the thread that runs cells. For a pool of thread
+        scope, another thread that takes the sample reads a count of its own."""
         wanted = self.count_for(pool) if pool["scope"] == "thread" else None
         seen: int | None = pool["allowed"]
         return seen if wanted is None else min(wanted, int(pool["limit"] or wanted))
@@ -66,8 +67,8 @@ class Session:
     def set(self, counts: Counts) -> limits | None:
         """Makes these the notebook's limits, in place of earlier ones; empty: none.
 
-        At once in pools of process scope and on this thread; on others when they run the next
-        cell. A failure changes nothing."""
+        Takes effect at once in pools of process scope and on this thread, on other threads when
+        they run their next cell. A failure changes nothing."""
         me = threading.get_ident()
         with self._lock:
             fresh = _words.applied(counts) if counts else None
@@ -94,7 +95,7 @@ class Session:
             where = threading.current_thread().name
             try:
                 fresh = _words.applied(self._counts)
-            except Error as error:  # of a library that came since: it can do less
+            except Error as error:  # a library loaded since then can do less
                 self._open[me] = (self._version, held or limits())
                 return f"{_words.text(self._counts)} not applied again on {where}: {error}"
             self._open[me] = (self._version, fresh)
@@ -139,9 +140,9 @@ class Session:
         return tuple(self._bend.split(":")) if self._bend else ()
 
     def bend(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        """Has these libraries bend where this process, or one that it starts, is governed, in place
-        of those that this session named before; empty: none. What somebody else put into the
-        environment stays. Returns the earlier ones."""
+        """Makes these libraries bend while this process, or one that it starts, is governed, in
+        place of those that this session named before; empty: none. Keeps what somebody else put
+        into the environment. Returns the earlier names."""
         with self._lock:
             before = self.bending
             if os.environ.get(_BEND) not in (None, self._bend):
@@ -169,7 +170,7 @@ class Session:
             self._governed = (budget, group)
 
     def ungovern(self) -> bool:
-        """Ends what `govern` began; whether there was something."""
+        """Ends what `govern` began; returns whether there was something to end."""
         with self._lock:
             if self._governed is None:
                 return False

@@ -1,9 +1,9 @@
 """What JupyterLab's status item (python/labextension) asks the kernel, and is told.
 
-It comes as a comm_info_request for the target "corewise" on the control channel, which ipykernel
-answers on a thread of its own, also while a cell runs. `limits` in it are words as behind
-%threads, to be set; "" ends them. Such limits are caps from outside of the notebook, as those of
-`corewise limit --pid`: they hold beside the notebook's own, and the tightest counts.
+The question is a comm_info_request for the target "corewise" on the control channel, which
+ipykernel answers on a thread of its own, even while a cell runs. `limits` in it are words as after
+%threads, to be set; "" ends them. Such limits are caps from outside of the notebook, like those of
+`corewise limit --pid`: they hold besides the notebook's own, and the tightest counts.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 
 from .._control import control, sample
 from .._errors import Error
-from .._project import APIS
-from .._table import pool_names, short_name
+from .._limits import APIS
+from .._show.pools import pool_names, short_name
 from . import _words
 from ._frontends import Frontends
 from ._session import Session
@@ -24,7 +24,7 @@ _REQUEST = "comm_info_request"
 
 
 class Status:
-    """Answers for one kernel. Other programs than ipykernel have nobody who asks."""
+    """Answers for one kernel. In programs other than ipykernel nobody asks."""
 
     def __init__(self, shell: Any, session: Session, frontends: Frontends) -> None:
         self._kernel: Any = getattr(shell, "kernel", None)
@@ -83,7 +83,8 @@ class Status:
         return "\n".join(said)
 
     def state(self) -> dict[str, Any]:
-        """What holds now. OpenMP counts are those of the thread that runs cells, as limited."""
+        """What is in force now. OpenMP counts are those of the thread that runs cells, as
+        limited."""
         now = sample()
         ledger, own = now["ledger"], now["budget"]
         pools = []

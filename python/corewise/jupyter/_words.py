@@ -1,4 +1,4 @@
-"""What stands behind %threads: counts such as `openmp=8 blas=4`, `libgomp=2` or a lone `4`.
+"""The words after %threads: counts such as `openmp=8 blas=4`, `libgomp=2` or a lone `4`.
 
 Also read: commas (`openmp=8, blas=4`), spaces around "=", and options as the command line has them
 (`--openmp 8`, `--openmp=8`, `--pool libgomp=2`).
@@ -12,8 +12,7 @@ import re
 from .. import _core
 from .._errors import BadCount, UnknownName
 from .._info import info
-from .._limits import limits
-from .._project import APIS
+from .._limits import APIS, limits
 
 ALL = "all"  # a lone number: every pool
 Counts = dict[str, int]
@@ -63,7 +62,7 @@ def counts(words: list[str]) -> Counts:
             raise BadCount(
                 f"{_written(name, asked[name])} and {word} name the same pools: give one number"
             )
-        # Of thousands of digits Python makes no number.
+        # Python makes no number of thousands of digits.
         threads = int(text) if text.isdecimal() and len(text) < 10 else 0
         if not 1 <= threads <= _core.MAX_THREADS:
             raise BadCount(
@@ -100,8 +99,8 @@ def together(outer: Counts, inner: Counts) -> Counts:
 
 
 def without(asked: Counts, ended: list[str]) -> Counts:
-    """The counts but those for the pools of these names. Raises UnknownName if one of the names has
-    none."""
+    """The counts without those for the pools of these names. Raises UnknownName if one of the names
+    has no count."""
     left = _named(asked)
     for name in ended:
         under = _spoken_of({name})
@@ -113,7 +112,7 @@ def without(asked: Counts, ended: list[str]) -> Counts:
 
 
 def count_for(asked: Counts, api: str, runtime: str, prefix: str) -> int | None:
-    """The count for such a pool; None: nothing speaks of it."""
+    """The count for such a pool; None: no count names it."""
     found = (asked[name] for name in (prefix, runtime, api, ALL) if name in asked)
     return next(found, None)
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from .._control import control
 from .._errors import Error
-from .._table import counted
+from .._show.text import counted
 
 _MOST = 64  # processes that are asked
 _PATIENCE = 0.2  # seconds for each
@@ -64,7 +64,7 @@ def _largest_pool(pid: int) -> dict[str, Any] | None:
 
 
 def _children() -> list[int]:
-    """Of all threads of this process."""
+    """The children of all threads of this process."""
     found: list[int] = []
     for task in os.listdir("/proc/self/task"):
         # The thread may have ended, or the kernel list no children.

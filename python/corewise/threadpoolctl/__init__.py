@@ -57,8 +57,8 @@ __all__ = [
     "threadpool_limits",
 ]
 
-# Two copies of Intel's or LLVM's OpenMP end the process otherwise; users of threadpoolctl rely on
-# its import having said so.
+# Otherwise two copies of Intel's or LLVM's OpenMP end the process; users of threadpoolctl rely on
+# its import setting this.
 os.environ.setdefault("KMP_DUPLICATE_LIB_OK", "True")
 
 _WINDOWS_MAX_LIBRARY_PATH_LENGTH = 2600

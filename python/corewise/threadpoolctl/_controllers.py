@@ -35,7 +35,7 @@ def _open(filepath: str) -> ctypes.CDLL:
 def _determine_thread_limit_scope(
     get_n_threads: Callable[[], int], set_n_threads: Callable[[int], None]
 ) -> str:
-    """Whom a setter reaches, by setting another count in a helper thread and looking here.
+    """How far a setter reaches: sets another count in a helper thread and looks here.
 
     "process", "current_thread", or "unknown" if the count did not take. Changes the count for a
     moment, for other threads as well.
@@ -64,10 +64,10 @@ def _determine_thread_limit_scope(
 class LibController(ABC):
     """Reads and sets the thread count of one loaded library; subclass it to add a kind.
 
-    Class attributes to give: `user_api`, `internal_api`, `filename_prefixes` (lower case), and
-    where a name alone proves nothing `check_symbols`, of which one must be there. Methods to
-    give: `get_num_threads`, `set_num_threads`, `get_version`; `set_additional_attributes` may
-    store more, and all that is stored on the instance appears in `info`.
+    Class attributes to define: `user_api`, `internal_api`, `filename_prefixes` (lower case), and if
+    a name alone proves nothing `check_symbols`, of which one must be there. Methods to define:
+    `get_num_threads`, `set_num_threads`, `get_version`. `set_additional_attributes` may store more,
+    and `info` shows everything that is stored on the instance.
 
     Instances have `prefix`, `filepath`, `parent` (their ThreadpoolController), `dynlib` (a
     ctypes.CDLL) and `version`.
@@ -78,7 +78,7 @@ class LibController(ABC):
     filename_prefixes: tuple[str, ...]
 
     def __init__(self, *, filepath: Any = None, prefix: Any = None, parent: Any = None) -> None:
-        """Not to be overridden."""
+        """Do not override this."""
         self.parent = parent
         self.prefix = prefix
         self.filepath = filepath
@@ -108,7 +108,7 @@ class LibController(ABC):
 
     @property
     def num_threads(self) -> Any:
-        """The count now. Not to be overridden."""
+        """The count now. Do not override this."""
         return self.get_num_threads()
 
     @abstractmethod

@@ -1,9 +1,9 @@
 """Limits of custom controllers, which the core knows nothing of.
 
-They compose as those of the core do: for each library the tightest open limit is in force, of one
+They compose like those of the core: for each library the tightest open limit is in force, of one
 owner (a thread, or its running asyncio task) the latest, and after the last one the library has
-what it had before the first. No lock is held, so nothing can be left locked by a fork: each change
-is one list operation, and whoever set last looks again whether it is still right.
+what it had before the first. There is no lock, so a fork cannot leave one locked: each change is
+one list operation, and the thread that set last checks again whether its count is still right.
 """
 
 from __future__ import annotations

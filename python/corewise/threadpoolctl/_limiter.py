@@ -167,7 +167,7 @@ class ThreadpoolController:
         return made
 
     def _load_libraries(self) -> None:
-        # None: all that the core knows. Else the list of what limits reach.
+        # None: all that the core knows. Else the controllers that limits reach.
         self._reach: list[LibController] | None = None
         self._count = _core.pool_count()
         self._libraries: list[LibController] | None = None
@@ -207,8 +207,8 @@ class ThreadpoolController:
         )
 
     def _get_params_for_sequential_blas_under_openmp(self) -> dict[str, Any]:
-        # OpenBLAS over OpenMP is sequential inside a region by itself, and its count is that of
-        # the regions, which are to stay parallel.
+        # OpenBLAS over OpenMP is already sequential inside a region, and it shares its count with
+        # the regions, which must stay parallel.
         shared = self.select(internal_api="openblas").select(threading_layer="openmp")
         if shared:
             return {"limits": None, "user_api": None}
@@ -269,7 +269,7 @@ _CACHED_CONTROLLER: tuple[tuple[int, int], ThreadpoolController] | None = None
 
 
 def get_cached_controller() -> ThreadpoolController:
-    """A shared controller, made anew when any library was loaded or unloaded meanwhile."""
+    """A shared controller, made anew if any library was loaded or unloaded meanwhile."""
     global _CACHED_CONTROLLER
     now = (_core.generation(), len(_ALL_CONTROLLERS))
     cached = _CACHED_CONTROLLER

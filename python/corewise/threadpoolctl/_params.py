@@ -1,4 +1,4 @@
-"""What the arguments `limits` and `user_api` mean, and which errors they deserve."""
+"""What the arguments `limits` and `user_api` mean, and which errors they raise."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def resolve(
             custom.append((library, threads))
         else:
             rules.append((-1, pool.id, threads))
-    # Libraries still to come. A key that leaves something alone cannot be told from one of them.
+    # For libraries still to come, unless a key leaves a library alone: it might be one of them.
     if controller._reach is None and None not in counts.values():
         rules += [(_API[api], 0, counts[api]) for api in apis if api in _API]  # type: ignore[misc]
 

@@ -1,4 +1,4 @@
-/* What libomp and libiomp5 are recognised by; the file's name says which of them it is. */
+/* What identifies libomp and libiomp5; the file's name says which of them it is. */
 static int threads = 8;
 int omp_get_max_threads(void) { return threads; }
 int omp_get_num_threads(void) { return 1; }

@@ -1,7 +1,7 @@
-/* A library with MKL's control functions, MKL_DYNAMIC on, that means to use 2 threads. */
+/* A library with MKL's control functions and MKL_DYNAMIC on, that intends to use 2 threads. */
 #include <string.h>
 
-/* The program has used it. */
+/* Set: the program has used MKL. */
 static volatile char has_read = 1;
 int mkl_serv_domain_get_max_threads(int domain) {
   (void)domain;

@@ -1,4 +1,4 @@
-/* An OpenBLAS whose functions, once armed, wait until go() is called, or give up after seconds. */
+/* An OpenBLAS whose functions, once armed, wait for a call of go(), or give up after seconds. */
 #include <unistd.h>
 static volatile int armed, gone, gave_up;
 static int threads = 8;

@@ -60,7 +60,7 @@ def page(*parts: str) -> str:
 def words(text: str) -> str:
     """Text in a page; what is between backticks is code."""
     pieces = escape(text).split("`")
-    if len(pieces) % 2 == 0:  # a lone one
+    if len(pieces) % 2 == 0:  # a lone backtick
         return escape(text)
     return "".join(f"<code>{piece}</code>" if i % 2 else piece for i, piece in enumerate(pieces))
 
@@ -70,7 +70,7 @@ def paragraph(text: str) -> str:
 
 
 def verdict(text: str) -> str:
-    """What all below it comes to, in a sentence."""
+    """The sentence that sums up everything below it."""
     return f"<p><strong>{words(text)}</strong></p>"
 
 
@@ -104,16 +104,16 @@ def table(
 
 
 def picture(words: str, width: float, height: float, body: str) -> Markup:
-    """An SVG of that size in pixels, and what it says to those who cannot see it.
+    """An SVG of that size in pixels, with words for those who cannot see it.
 
-    The words are an attribute, not a <title>: where a notebook is not trusted the picture is taken
-    out, and the text of a title would be left standing among ours.
+    The words are an attribute, not a <title>: an untrusted notebook removes the picture, and would
+    leave the text of a title among ours.
     """
     return _svg(f'role="img" aria-label="{escape(words)}"', width, height, body)
 
 
 def folded(summary: str, html: str) -> str:
-    """What is shown when its summary is clicked."""
+    """HTML that appears when the reader clicks its summary."""
     return f"<details><summary>{words(summary)}</summary>{html}</details>"
 
 

@@ -1,12 +1,18 @@
-"""Pools as a table: plain text that fits the terminal, and HTML for notebooks."""
+"""Pools, as `corewise.info()` and `%threads` show them, and what they are called."""
 
 from __future__ import annotations
 
 import os
 import shutil
 from collections.abc import Sequence
+from html import escape
 
-from ._info import PoolInfo
+from .._budget import budget
+from .._errors import Error
+from .._info import Info, PoolInfo
+from .html import Markup, page, paragraph, table
+from .pictures import threads_bar
+from .text import shorten, shown
 
 _HEADS = ("API", "Threads", "Scope", "Runtime", "Layer/kernels", "Library")  # as `corewise info`
 _THREADS = 1
@@ -14,12 +20,6 @@ _RUNTIME = 3
 _RIGHT = (_THREADS,)  # columns of numbers
 _LEAST_PATH = 12
 _ROOM_FOR_PATH = 44
-_LEAST_TEXT = 24
-
-
-def counted(count: int, noun: str) -> str:
-    """ "1 thread", "2 threads" """
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def _cells(pool: PoolInfo) -> list[str]:
@@ -33,29 +33,14 @@ def _cells(pool: PoolInfo) -> list[str]:
     ]
 
 
-def shown(path: str) -> str:
-    """With the bytes that are no text, and controls that would break the table, replaced."""
-    text = path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
-
-
-def shorten(path: str, width: int) -> str:
-    """The path with its middle left out so that it fits; the end, which tells files apart,
-    keeps the greater part."""
-    if len(path) <= width:
-        return path
-    head = (width - 3) // 3
-    return path[:head] + "..." + path[len(path) - (width - 3 - head) :]
-
-
 def _widths(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
-    """Of the columns before the path."""
+    """The widths of the columns before the path."""
     return [
         max(map(len, column)) for column in zip(heads, *(row[:-1] for row in rows), strict=True)
     ]
 
 
-def as_text(pools: Sequence[PoolInfo]) -> str:
+def text(pools: Sequence[PoolInfo]) -> str:
     """A table no wider than $COLUMNS or the terminal (80 where there is none). Numbers are never
     cut; a path that has no room beside them gets a line of its own, and gives way in its middle."""
     if not pools:
@@ -87,21 +72,26 @@ def as_text(pools: Sequence[PoolInfo]) -> str:
     return "\n".join([line(heads, last), *(line(row[:-1], row[-1]) for row in rows)])
 
 
-def as_html(pools: Sequence[PoolInfo]) -> str:
-    """The pools as a table, each count with a bar beside the CPUs that are ours."""
-    from . import _html
+def html(pools: Info) -> str:
+    """The pools beside the CPUs that are ours now; the pools alone if the CPUs are not known."""
+    try:
+        cpus = budget().ceil
+    except Error:
+        cpus = 0
+    return beside_cpus(pools, cpus)
 
+
+def beside_cpus(pools: Sequence[PoolInfo], cpus: int) -> str:
+    """The pools as a table, each count with a bar beside that many CPUs; 0: no bars."""
     if not pools:
-        return _html.page(_html.paragraph(as_text(pools)))
+        return page(paragraph(text(pools)))
     rows = [[*_cells(pool)[:-1], _library(pool.path)] for pool in pools]
-    if cpus := _own_cpus():
-        from ._pictures import threads_bar
-
+    if cpus:
         for row, pool in zip(rows, pools, strict=True):
             if pool.threads is not None:
-                row[_THREADS] = _html.Markup(row[_THREADS] + threads_bar(pool.threads, cpus))
+                row[_THREADS] = Markup(row[_THREADS] + threads_bar(pool.threads, cpus))
     caption = f"Native thread pools of process {os.getpid()}"
-    return _html.page(_html.table(caption, _HEADS, rows, _RIGHT))
+    return page(table(caption, _HEADS, rows, _RIGHT))
 
 
 def short_name(path: str) -> str:
@@ -110,8 +100,8 @@ def short_name(path: str) -> str:
 
 
 def pool_names(pools: Sequence[tuple[str, str]]) -> list[str]:
-    """Of pools, given as runtime and path: the runtime and the package that brought it, as in
-    `openblas (numpy)`; where two would be called alike, with their files."""
+    """Names of pools, given as runtime and path: the runtime and the package that brought it, as in
+    `openblas (numpy)`; with the file too if two names would be equal."""
     short = [f"{runtime} ({_package(path)})" for runtime, path in pools]
     return [
         name if short.count(name) == 1 else f"{name[:-1]}: {shown(path).rsplit('/', 1)[-1]})"
@@ -130,48 +120,4 @@ def _package(path: str) -> str:
 
 def _library(path: str) -> str:
     """The short name; the whole path when pointed at."""
-    from html import escape
-
-    from ._html import Markup
-
     return Markup(f'<span title="{escape(shown(path))}">{escape(short_name(path))}</span>')
-
-
-def _own_cpus() -> int:
-    """Whole CPUs of the budget; 0 where it cannot be told, which is no reason to show no pools."""
-    from ._budget import budget
-    from ._errors import Error
-
-    try:
-        return budget().ceil
-    except Error:
-        return 0
-
-
-def text_table(
-    heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()
-) -> str:
-    """A table no wider than $COLUMNS or the terminal, as far as single words permit: the last
-    column is folded into what the others leave. Columns in `right` are aligned there."""
-    width = shutil.get_terminal_size((80, 24)).columns
-    widths = [
-        max(map(len, column)) for column in zip(*(r[:-1] for r in [heads, *rows]), strict=True)
-    ]
-    indent = sum(widths) + 2 * len(widths)
-
-    def line(row: Sequence[str]) -> str:
-        fixed = "".join(
-            (cell.rjust(wide) if i in right else cell.ljust(wide)) + "  "
-            for i, (cell, wide) in enumerate(zip(row, widths, strict=False))
-        )
-        return fixed + folded(row[-1], max(_LEAST_TEXT, width - indent), indent)
-
-    return "\n".join(line(row).rstrip() for row in [heads, *rows])
-
-
-def folded(text: str, width: int, indent: int) -> str:
-    """Words in lines of at most `width` columns, all but the first after `indent` spaces."""
-    import textwrap
-
-    lines = textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
-    return ("\n" + " " * indent).join(lines)

@@ -3,15 +3,13 @@ shows."""
 
 from __future__ import annotations
 
-from ._html import Markup, ornament, picture
-from ._table import counted
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from ._budget import Budget
-    from ._plan import Plan
+from .._budget import Budget
+from .._plan import Plan
+from .html import Markup, ornament, picture
+from .text import counted
 
 _MOST_CELLS = 1024
 _MOST_BOXES = 8
@@ -41,7 +39,7 @@ def _kinds(budget: Budget) -> Iterator[float]:
     allowed = listed_cpus(budget.allowed)
     cpus = max(_machine(budget), len(allowed))
     if allowed and allowed[-1] >= cpus:
-        # CPUs that are offline leave gaps in the numbers: the allowed ones first.
+        # Offline CPUs leave gaps in the numbers: show the allowed ones first.
         allowed = list(range(len(allowed)))
     places = set(allowed)
     left = budget.cpus
@@ -100,7 +98,7 @@ def plan_words(plan: Plan) -> str:
 
 def plan_boxes(plan: Plan) -> Markup:
     """Processes as boxes, their OpenMP threads as boxes inside, BLAS threads as cells in these. No
-    text inside: where the picture is taken out (_html.picture) that would be left."""
+    text inside: it would stay where the picture is removed (html.picture)."""
     processes, teams, calls = (
         min(count, _MOST_BOXES) for count in (plan.processes, plan.openmp, plan.blas)
     )
@@ -119,7 +117,7 @@ def plan_boxes(plan: Plan) -> Markup:
     return picture(plan_words(plan), processes * (wide + 2 * gap), high + 2, body)
 
 
-# Of threads, in the order in which they are stacked.
+# Kinds of threads, in the order in which they are stacked.
 KINDS = ("blas", "openmp", "other", "program", "unknown")
 
 
@@ -181,8 +179,6 @@ def pools_line(pools: Sequence[tuple[str, str, int]], cpus: int) -> str:
 
 def pools_key(pools: Sequence[tuple[str, str, int]], cpus: int) -> Markup:
     """The colours of `pools_bar` in words."""
-    from html import escape
-
     total = sum(threads for _, _, threads in pools)
     keys = "".join(
         f'<span class="key">{swatch(kind_of(api))}{threads} {escape(name)}</span>'
@@ -228,8 +224,8 @@ def minute(samples: Sequence[tuple[float, Mapping[str, int], int | None]]) -> Ma
 
 
 def threads_bar(threads: int, cpus: int) -> Markup:
-    """Beside a count of threads: the frame is the CPUs, and what runs over it is more than they
-    hold, which is also said."""
+    """Goes beside a count of threads: the frame is the CPUs. What runs over it is more than they
+    hold, and the words say so too."""
     scale = 64 / max(threads, cpus)
     inside, frame = min(threads, cpus) * scale, cpus * scale
     body = _rect(1, 1, inside, 9, "own")

@@ -1,0 +1,34 @@
+"""The budget: the CPUs as a picture, and what bounds them as a table."""
+
+from __future__ import annotations
+
+from .._budget import Budget, Constraint
+from .html import page, paragraph, table
+from .pictures import budget_cells, budget_words
+from .text import text_table
+
+
+def text(budget: Budget) -> str:
+    rows = [["*" if c.binding else "", *_cells(c)] for c in budget.constraints]
+    lines = text_table(["", "Source", "CPUs", "Where"], rows, right=(2,))
+    return "\n".join([_headline(budget), lines, *budget.findings])
+
+
+def html(budget: Budget) -> str:
+    rows = [[*_cells(c), "yes" if c.binding else ""] for c in budget.constraints]
+    return page(
+        budget_cells(budget),
+        paragraph(budget_words(budget) + "."),
+        table(_headline(budget), ["Source", "CPUs", "Where", "Binding"], rows, right=(1,)),
+        *map(paragraph, budget.findings),
+    )
+
+
+def _headline(budget: Budget) -> str:
+    unit = "CPU" if budget.cpus == 1 else "CPUs"
+    return f"Budget: {budget.cpus:.4g} {unit} (floor {budget.floor}, ceil {budget.ceil})"
+
+
+def _cells(constraint: Constraint) -> list[str]:
+    detail = f": {constraint.detail}" if constraint.detail else ""
+    return [constraint.source, f"{constraint.cpus:.4g}", constraint.where + detail]

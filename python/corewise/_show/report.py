@@ -1,0 +1,54 @@
+"""What the governor did, as `corewise.govern_report()` shows it."""
+
+from __future__ import annotations
+
+from .._report import Report
+from .html import page, paragraph, table
+from .text import shown, text_table
+
+_HOW = {
+    "gate": "asks at each region or call",
+    "counted": "is counted, not narrowed",
+    "limit": "has at most the budget",
+    "none": "is not governed",
+}
+_HEADS = ("Runtime", "Governed", "Library")
+
+
+def text(report: Report) -> str:
+    parts = [_sentence(report)]
+    if report["pools"]:
+        parts.append(text_table(_HEADS, _rows(report)))
+    return "\n\n".join([*parts, *report["findings"]])
+
+
+def html(report: Report) -> str:
+    parts = [paragraph(_sentence(report))]
+    if report["pools"]:
+        parts.append(table("Governed pools", _HEADS, _rows(report)))
+    return page(*parts, *map(paragraph, report["findings"]))
+
+
+def _sentence(report: Report) -> str:
+    begin = f"Governed, budget {report['budget']}" if report["governed"] else "Not governed now"
+    asked = report["regions"] + report["calls"]
+    if not asked:
+        return f"{begin}. Nothing wanted more than one thread so far."
+    if not report["shortened"]:
+        return f"{begin}. All {asked} regions and calls got the threads they asked for."
+    wanted = (report["granted"] + report["withheld"]) / asked
+    return (
+        f"{begin}. {report['shortened']} of {asked} regions and calls got fewer threads than they "
+        f"asked for: on average {report['granted'] / asked:.1f} instead of {wanted:.1f}."
+    )
+
+
+def _rows(report: Report) -> list[list[str]]:
+    return [
+        [
+            pool["runtime"],
+            _HOW.get(pool["how"], pool["how"]),
+            shown(pool["path"]) + (f": {pool['finding']}" if pool["finding"] else ""),
+        ]
+        for pool in report["pools"]
+    ]
