@@ -20,7 +20,7 @@ namespace os = corewise::os;
 using corewise::govern::EntryHook;
 using corewise::govern::EntryRequest;
 using corewise::govern::exchange;
-using corewise::govern::OneLook;
+using corewise::govern::KeptMappings;
 using corewise::govern::Origin;
 using corewise::govern::Patch;
 using corewise::govern::SlotReport;
@@ -291,7 +291,7 @@ TEST_CASE("one look serves many words, also where a page came or was closed sinc
   };
   std::uint64_t* const early = map_word();
   {
-    const OneLook look;
+    const KeptMappings mappings;
     CHECK_FALSE(exchange(patch_of(early), Way::install));
     // As the loader does once it has bound a module.
     REQUIRE(mprotect(early, os::page_size(), PROT_READ) == 0);

@@ -4,7 +4,7 @@
     make_machines.py FOLDER
 
 The tables in machines/ hold each machine and the answer a person worked out for it from the rules
-in docs/budget.md. Nothing here is computed by corewise. tests/unit/test_machines.cpp runs this
+in docs/budget.md. Nothing here is computed by corewise. tests/unit/budget/test_machines.cpp runs this
 script and compares every machine; test_hwloc.cpp shows hwloc the same folders.
 """
 

@@ -9,35 +9,13 @@
 #include <thread>
 
 #include "govern/grants/gate.h"
+#include "grant_table.h"
 
 using namespace corewise::govern;
 
 namespace {
 
-// Grants what is free of a budget, at least 1; claims are never 0.
-struct Table {
-  std::atomic<int> free;
-  std::atomic<int> open{0};
-  Grants grants{take, give, this};
-
-  explicit Table(int budget) : free(budget) { gate::open(&grants); }
-  ~Table() {
-    gate::open(nullptr);
-    gate::observe(nullptr);
-  }
-  static Grant take(void* self, const GrantRequest& request) noexcept {
-    auto& table = *static_cast<Table*>(self);
-    const int granted = std::clamp(table.free.load(), 1, request.wanted);
-    table.free -= granted;
-    ++table.open;
-    return {.threads = granted, .claim = 1};
-  }
-  static void give(void* self, const Grant& grant) noexcept {
-    auto& table = *static_cast<Table*>(self);
-    table.free += grant.threads;
-    --table.open;
-  }
-};
+using Table = corewise::test::GrantTable;
 
 gate::Visit region(int wanted) { return gate::enter(gate::VisitKind::kRegion, wanted); }
 
