@@ -15,7 +15,7 @@
 namespace corewise::cli {
 namespace {
 
-// What the process says itself, where it has a control socket; nothing where not.
+// What the process itself answers over its control socket; no value if it does not answer.
 std::optional<Answer> told_by(const outside::Process& process) {
   constexpr int kPatienceMs = 2000;
   if (process.pid == 0) return std::nullopt;
@@ -33,13 +33,13 @@ const JsonValue* told_of(const Pool& pool, const std::optional<Answer>& told) {
   return nullptr;
 }
 
-// Counts that cannot be read from outside, or change with every call there.
+// Fills in the counts that cannot be read from outside, or that change there with every call.
 void complete(outside::Process& process, const std::optional<Answer>& told) {
   for (outside::SeenPool& seen : process.pools) {
     const JsonValue* one = told_of(seen.pool, told);
     if (one == nullptr) continue;
-    seen.look = {static_cast<int>(one->number_at("threads")), ""};
-    if (seen.look.threads == 0) seen.look.unknown = one->text_at("detail");
+    seen.count = {static_cast<int>(one->number_at("threads")), ""};
+    if (seen.count.threads == 0) seen.count.unknown = one->text_at("detail");
     seen.pool.version = one->text_at("version");
     const double limit = one->number_at("limit");
     if (limit > 0) {
@@ -61,9 +61,9 @@ std::string json_of(const outside::Process& process, const std::optional<Answer>
   json.close('}').key("pools").open('[');
   for (const outside::SeenPool& seen : process.pools) {
     json.open('{');
-    write_pool(json, seen.pool, seen.look.threads);
+    write_pool(json, seen.pool, seen.count.threads);
     json.key("unknown");
-    seen.look.unknown.empty() ? json.null() : json.value(seen.look.unknown);
+    seen.count.unknown.empty() ? json.null() : json.value(seen.count.unknown);
     const JsonValue* one = told_of(seen.pool, told);
     const int limit = one != nullptr ? static_cast<int>(one->number_at("limit")) : 0;
     json.key("limit");
@@ -78,12 +78,12 @@ std::string json_of(const outside::Process& process, const std::optional<Answer>
 
 ShownPool row_of(const outside::SeenPool& seen) {
   const Pool& pool = seen.pool;
-  std::string remark = seen.look.unknown;
+  std::string remark = seen.count.unknown;
   if (!pool.detail.empty() && pool.detail != remark) {
     remark += (remark.empty() ? "" : "; ") + pool.detail;
   }
   return {kApiNames[static_cast<std::size_t>(pool.runtime->api)],
-          seen.look.threads > 0 ? std::to_string(seen.look.threads) : "?",
+          seen.count.threads > 0 ? std::to_string(seen.count.threads) : "?",
           scope_name(pool.scope),
           pool.runtime->name,
           pool.version,

@@ -33,28 +33,28 @@ std::optional<Error> transfer(Transfer* with, int pid, std::uintptr_t at, int& n
       fmt::format("its memory may not be written to: {}", std::generic_category().message(errno))};
 }
 
-// Looks, stores, and looks again: the process goes on meanwhile.
+// Reads, writes and reads again, since the process keeps running.
 std::string store(int pid, const outside::SeenPool& seen, int wanted) {
   int now = 0;
-  if (auto error = transfer(::process_vm_readv, pid, seen.look.count_at, now)) return error->what;
-  if (now != seen.look.threads) return "its count changed while it was looked at: try again";
+  if (auto error = transfer(::process_vm_readv, pid, seen.count.count_at, now)) return error->what;
+  if (now != seen.count.threads) return "its count changed while it was looked at: try again";
   int stored = wanted;
-  if (auto error = transfer(::process_vm_writev, pid, seen.look.count_at, stored)) {
+  if (auto error = transfer(::process_vm_writev, pid, seen.count.count_at, stored)) {
     return error->what;
   }
-  if (auto error = transfer(::process_vm_readv, pid, seen.look.count_at, now)) return error->what;
+  if (auto error = transfer(::process_vm_readv, pid, seen.count.count_at, now)) return error->what;
   return now == wanted ? "" : "the process set another count at once";
 }
 
 Outcome force(int pid, const outside::SeenPool& seen, int wanted, bool dry_run) {
-  Outcome outcome{&seen, seen.look.threads, {}};
-  if (seen.look.count_at == 0 || seen.look.threads == 0) {
-    outcome.reason = seen.look.unknown.empty()
+  Outcome outcome{&seen, seen.count.threads, {}};
+  if (seen.count.count_at == 0 || seen.count.threads == 0) {
+    outcome.reason = seen.count.unknown.empty()
                          ? "its count cannot be changed from outside: each thread may have its own"
-                         : seen.look.unknown;
+                         : seen.count.unknown;
     return outcome;
   }
-  if (wanted >= seen.look.threads) return outcome;  // nothing is ever raised
+  if (wanted >= seen.count.threads) return outcome;  // never raise a count
   if (!dry_run) outcome.reason = store(pid, seen, wanted);
   if (outcome.reason.empty()) outcome.after = wanted;
   return outcome;
@@ -69,9 +69,9 @@ void write(Json& json, const Outcome& outcome, int asked) {
   json.open('{').field("pool", static_cast<std::uint64_t>(pool.id));
   json.field("api", kApiNames[pool.runtime->api]).field("runtime", pool.runtime->name);
   json.field("path", pool.path).field("asked", asked);
-  count("before", outcome.seen->look.threads);
+  count("before", outcome.seen->count.threads);
   count("after", outcome.after);
-  const bool reached = outcome.seen->look.count_at != 0;
+  const bool reached = outcome.seen->count.count_at != 0;
   json.field("reach", reached ? "the whole process, until the program sets it" : "nothing");
   json.field("reason", outcome.reason).close('}');
 }

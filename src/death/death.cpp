@@ -46,7 +46,7 @@ std::string signal_name(int signal) {
   return "signal " + std::to_string(signal);
 }
 
-// Of copies that ran out, or probably did; one cause, however many there are.
+// For copies that ran out, or probably did: one cause, however many there are.
 Finding ran_out(const Death& death, const std::vector<const DeadPool*>& pools, bool proven) {
   const int slots = (*std::ranges::min_element(pools, {}, &DeadPool::caller_slots))->caller_slots;
   const std::string room = grouped(slots);
@@ -81,7 +81,7 @@ Finding ran_out(const Death& death, const std::vector<const DeadPool*>& pools, b
           std::move(paths)};
 }
 
-// Its code was running, or only stood on the stack: there an address may also be left from before.
+// Its code was running, or an address in it was on the stack, where it may be left from before.
 Finding inside(const Death& death, const DeadPool& pool) {
   const bool running = death.module.empty() || death.module == pool.path;
   return {"death-inside-pool", running ? Severity::kDanger : Severity::kWarning,
@@ -105,7 +105,7 @@ Finding elsewhere(const Death& death) {
           "Python's own `python -X faulthandler` prints where in the program it was."};
 }
 
-// Where its threads were then says nothing.
+// Where its threads were then says nothing about the cause.
 Finding sent(const Death& death) {
   return {"death-sent", Severity::kWarning,
           "it died by " + signal_name(death.signal) + ", which a program sent to it",
@@ -114,8 +114,8 @@ Finding sent(const Death& death) {
           "Find out who sent it. If the program hangs, `corewise top` shows what its threads do."};
 }
 
-// The buffers are taken by callers. Where the library does not tell, more threads than buffers and
-// a death in its code are what speaks for it.
+// Callers take the buffers. If the library does not tell, more threads than buffers and a death in
+// its code are the evidence.
 bool looks_exhausted(const Death& death, const DeadPool& pool) {
   return pool.inside && pool.caller_slots > 0 && death.threads > pool.caller_slots &&
          !death.governed;
@@ -126,7 +126,7 @@ bool is_llvm_openmp(const DeadPool& pool) {
   return pool.runtime == "libomp" || pool.runtime == "libiomp";
 }
 
-// Where the second copy was loaded and used at once, it is no pool that was known before.
+// A second copy that was used as soon as it was loaded is not among the pools known before.
 bool is_llvm_openmp(std::string_view path) {
   const std::string_view name = file_name(path);
   return name.starts_with("libomp") || name.starts_with("libiomp");
@@ -222,8 +222,8 @@ std::optional<Finding> no_memory(const Death& death) {
       {death.module}};
 }
 
-// Beside what else is known: a team that was cut explains any death in the code that divided its
-// work by the size it had asked for.
+// Besides what else is known: a team that was cut explains any death in code that divided its work
+// by the size it had asked for.
 std::optional<Finding> bent_team(const Bent& bent) {
   if (bent.bent == 0 || bent.libraries.empty()) return std::nullopt;
   std::string names;
@@ -407,7 +407,7 @@ const Death* death_for(const Asker& asker, const std::vector<Death>& deaths) {
 
 Result<std::optional<Death>> last_death() {
   std::vector<Death> deaths;
-  std::optional<Error> damaged;  // where the newest cannot be read
+  std::optional<Error> damaged;  // set if the newest cannot be read
   for (const std::string& path : reports_by_age()) {
     const auto text = os::read_file(path, kLargest);
     auto death = text ? read_death(*text) : Result<Death>(text.error());

@@ -17,7 +17,7 @@ struct DeadPool {
   std::string version;
   std::string layer;
   int threads = 0;
-  int workers = 0;  // that it had, also where it was told to use fewer later
+  int workers = 0;  // that it ever had, even if it was told to use fewer later
   int caller_slots = 0;
   bool ran_out = false;
   bool inside = false;       // the thread that died was in its code, as far as its stack tells
@@ -43,12 +43,12 @@ struct Bent {
 struct Death {
   int pid = 0;
   std::string program;
-  std::string notebook;  // its path, where a notebook's kernel died or a process that one started
+  std::string notebook;  // its path, if a notebook's kernel died or a process that one started
   bool kernel = false;   // it was that notebook's kernel itself
   std::string folder;
   std::int64_t time = 0;  // seconds since 1970
   int signal = 0;         // 0: a library ended it by exit()
-  bool sent = false;      // the signal is one of faults, but somebody sent it
+  bool sent = false;      // a fault's signal, but somebody sent it
   std::string module;
   int threads = 0;
   bool governed = false;
@@ -57,7 +57,7 @@ struct Death {
   Bent bent;
 };
 
-// CW_BAD_ARGUMENT if the text is no such report.
+// CW_BAD_ARGUMENT if the text is not such a report.
 Result<Death> read_death(std::string_view report);
 
 // What happened, why, and what to do; at least one finding.
@@ -70,22 +70,22 @@ std::string name_of(const Death& death);
 // "crash4.ipynb died: 1,015 threads called OpenBLAS, which has room for 128"
 std::string headline(const Death& death);
 
-// Of whom a question about the last death is: a notebook, or who stands in a folder.
+// Who asks about the last death: a notebook, or a person in a folder.
 struct Asker {
   std::string notebook;
   std::string folder;
 };
 
-// The one of these, newest first, that such a question is about: in a notebook the newest of that
-// notebook; elsewhere the newest of that folder, unless another one died an hour later. Without
-// such a one, the newest. Null: none.
+// The one of these, newest first, that the asker means: in a notebook the newest of that notebook;
+// elsewhere the newest of that folder, unless another process died an hour later. Otherwise the
+// newest. Null: there is none.
 const Death* death_for(const Asker& asker, const std::vector<Death>& deaths);
 
-// For this process; none if there is no report, an Error that names the newest file if that is no
-// report and no other one is of this notebook or folder.
+// For this process. None if there is no report; an Error that names the newest file, if that is not
+// a report and no other report is of this notebook or folder.
 Result<std::optional<Death>> last_death();
 
-// A death and its findings, docs/postmortem.md; null and none where nothing died.
+// A death and its findings (docs/postmortem.md); null and an empty list if nothing died.
 std::string death_json(const std::optional<Death>& death);
 
 }  // namespace corewise::postmortem

@@ -21,8 +21,8 @@ namespace {
 
 constexpr std::array kDeadly = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
 
-// A handler may read while another thread writes, so a value that was published is not changed
-// before so many others were.
+// A handler may read while another thread writes, so a published value is not overwritten before
+// this many others were.
 constexpr unsigned kHistory = 16;
 
 struct ActionsOfProgram {
@@ -33,7 +33,7 @@ struct ActionsOfProgram {
 constinit std::array<ActionsOfProgram, kDeadly.size()> programs{};
 constinit std::atomic<Handler*> our_handler{nullptr};
 constinit std::atomic<Ending*> on_end{nullptr};
-// Whose kernel and memory these are: in a child of vfork the memory is its parent's.
+// The process whose kernel actions and memory these are: a vfork child has its parent's memory.
 constinit std::atomic<pid_t> owner{0};
 constinit std::atomic_flag changing{};
 
@@ -44,7 +44,7 @@ ActionsOfProgram* find(int signal) noexcept {
   return nullptr;
 }
 
-// No handler runs in this thread meanwhile, so that it cannot wait for itself.
+// Blocks all signals, so that no handler in this thread waits for the thread itself.
 class Change {
  public:
   Change() noexcept {
@@ -87,7 +87,7 @@ bool is_default(const struct sigaction& action) noexcept {
   return (action.sa_flags & SA_SIGINFO) == 0 && action.sa_handler == SIG_DFL;
 }
 
-// What the kernel is to have where the program has this.
+// What the kernel must have if the program has this.
 struct sigaction kernels_for(const struct sigaction& program) noexcept {
   if (is_ignored(program)) return program;
   struct sigaction kernel{};
@@ -142,7 +142,7 @@ sighandler_t hooked_sysv_signal(int signal, sighandler_t handler) noexcept {
   return set_handler(signal, handler, static_cast<int>(SA_RESETHAND | SA_NODEFER));
 }
 
-// As the C library's, with our sigaction: that is what X/Open describes.
+// The C library's sigset(), with our sigaction: that is what X/Open describes.
 sighandler_t hooked_sigset(int signal, sighandler_t handler) noexcept {
   sigset_t one;
   sigset_t blocked;
@@ -195,8 +195,7 @@ int hooked_raise(int signal) noexcept {
   return ::raise(signal);
 }
 
-// Not noexcept: what it calls runs the handlers of atexit(), which may leave it in ways of their
-// own.
+// Not noexcept: exit() runs the handlers of atexit(), which may leave it in ways of their own.
 [[noreturn]] void hooked_exit(int code) {
   const MachineState caller{reinterpret_cast<std::uintptr_t>(__builtin_return_address(0)),
                             reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0))};
@@ -204,7 +203,7 @@ int hooked_raise(int signal) noexcept {
   std::exit(code);  // NOLINT(concurrency-mt-unsafe): as its caller would have
 }
 
-// Where a sanitizer or a JVM's libjsig keeps handlers of its own, it must hear of them.
+// If a sanitizer or a JVM's libjsig keeps handlers of its own, it must hear of them.
 bool is_the_c_librarys(void* function) {
   Dl_info at{};
   return function != nullptr && ::dladdr(function, &at) != 0 && at.dli_fname != nullptr &&
@@ -258,8 +257,8 @@ void take_over(Handler* ours, Ending* ending) {
 }
 
 void hook_new_modules() {
-  // Whoever is at it may wait for the loader, which our caller may hold. A child that was forked
-  // meanwhile leaves its slots as they are: they may have been changed by half.
+  // The thread that is at it may wait for the loader, which our caller may hold. A child that was
+  // forked meanwhile leaves its slots as they are: they may be half changed.
   static constinit std::atomic_flag busy{};
   if (our_handler.load() == nullptr || busy.test_and_set()) return;
   static_cast<void>(slots().rewrite());

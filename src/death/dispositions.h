@@ -1,13 +1,13 @@
-// What the program believes of the signals that the death watch handles: it sets and reads its own
-// handlers as if ours were not there. Rust's runtime, for one, installs its guard against stack
-// overflows only where it finds SIG_DFL.
+// What the program believes about the signals that the death watch handles: it sets and reads its
+// own handlers as if ours were not there. Rust's runtime, for one, installs its guard against stack
+// overflows only if it finds SIG_DFL.
 //
-// The kernel has our handler, with the flags and the mask that the program's has; where the program
-// ignores a signal the kernel has SIG_IGN, which survives exec as it should. sigaction() and
-// signal() are answered here where modules call the C library's: their slots are rewritten. Whoever
-// goes around that sees our handler, and takes its place if it sets another.
+// The kernel has our handler, with the flags and the mask of the program's; if the program ignores
+// a signal, the kernel has SIG_IGN, which survives exec as it should. We answer sigaction() and
+// signal() where modules call the C library's: their slots are rewritten. Code that goes around the
+// slots sees our handler, and replaces it if it sets another.
 //
-// Every function here may be called in a signal handler but for take_over() and hook_new_modules().
+// A signal handler may call every function here except take_over() and hook_new_modules().
 #pragma once
 
 #include <signal.h>
@@ -22,14 +22,14 @@ inline constexpr int kExit = 0;
 using Handler = void(int, siginfo_t*, void*);
 using Ending = void(int signal, const MachineState& caller);
 
-// From now on, for the signals that end a process by a fault of its own. Once. `ending` is called
-// where a module is about to end the process by abort() or raise(), SIGTERM included, and nothing
-// handles the signal, or by exit(). It knows the module, where a handler would find the C library;
-// and in a handler on an alternate stack, where many an abort() is, there may be no room for
-// another signal's frame.
+// From now on, for the signals that end a process by a fault of its own. Call it once. `ending` is
+// called when a module is about to end the process by abort() or raise(), SIGTERM included, and
+// nothing handles the signal, or by exit(). It knows the module, where a handler would only find
+// the C library; and a handler on an alternate stack, where many an abort() happens, may have no
+// room for another signal's frame.
 void take_over(Handler* ours, Ending* ending);
 
-// Rewrites the slots of what was loaded since; skipped while another thread is at it.
+// Rewrites the slots of modules loaded since; skips it while another thread is at it.
 void hook_new_modules();
 
 // What the program has set for one of these signals.

@@ -29,7 +29,7 @@ std::string variable(const char* name) {
   return value != nullptr && value[0] == '/' ? value : "";
 }
 
-// In the order of preference, whatever is wrong with them.
+// In order of preference, unchecked.
 std::vector<Folder> candidates() {
   std::vector<Folder> all;
   if (const std::string state = variable("XDG_STATE_HOME"); !state.empty()) {
@@ -53,7 +53,7 @@ void newest_first(std::vector<ReportFile>& all) {
   });
 }
 
-// Newest first: of files that are this user's alone.
+// Newest first; only files that belong to this user.
 std::vector<ReportFile> reports(const Folder& folder) {
   std::vector<ReportFile> found;
   const int fd = os::open_private_folder(folder.path.c_str(), folder.given, os::Missing::leave);
@@ -113,7 +113,7 @@ std::vector<std::string> reports_by_age() {
 
 std::string own_notebook() {
   const char* path = std::getenv("JPY_SESSION_NAME");  // NOLINT(concurrency-mt-unsafe)
-  constexpr std::size_t kLongest = 1024;               // a report has room for so much
+  constexpr std::size_t kLongest = 1024;               // a report has room for this much
   if (path == nullptr || std::string_view(path).size() > kLongest) return {};
   return file_name(path).empty() ? std::string() : path;
 }

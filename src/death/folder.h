@@ -17,7 +17,7 @@ struct Folder {
   std::size_t given = 0;  // as os::open_private_folder() has it
 };
 
-// Those in which a report can be left, in the order of preference. CW_NOT_PERMITTED if none can be
+// The folders that can take a report, in order of preference. CW_NOT_PERMITTED if none can be
 // private.
 Result<std::vector<Folder>> death_folders();
 

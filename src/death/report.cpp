@@ -28,8 +28,7 @@ namespace {
 constexpr std::size_t kStack = std::size_t{64} << 10;
 constexpr std::size_t kTail = 2048;
 
-// Too large for a stack that may be short, as those of sigaltstack() are; one report is written at
-// a time.
+// Too large for a short stack, as those of sigaltstack() are; one report is written at a time.
 constinit FixedText<32768> text;
 constinit std::array<char, kStack> buffer{};
 constinit std::array<char, 4608> line{};  // of a maps file: addresses and the longest path
@@ -113,7 +112,7 @@ void name_module(std::uintptr_t code) noexcept {
   });
 }
 
-// Anything may lie on a stack: what was overwritten by half points into a large library once in 150
+// A stack may hold anything: a half-overwritten word points into a large library once in 150
 // deaths.
 bool is_return_address(std::uintptr_t word) noexcept {
   const auto* const machine = govern::code::native();
@@ -125,8 +124,8 @@ bool is_return_address(std::uintptr_t word) noexcept {
          machine->ends_in_call(before);
 }
 
-// Whose code the thread was in, by what lies on its stack: every pool that a return address points
-// into. Stale ones make this a hint.
+// Lists the pools whose code the thread was in: every pool that a return address on its stack
+// points into. Stale ones make this a hint.
 void list_inside(const Scene& scene, const MachineState& state) noexcept {
   text.add(",\"inside\":[");
   const iovec here{buffer.data(), buffer.size()};
@@ -194,7 +193,7 @@ void list_bent(const MachineState& state) noexcept {
   text.add("]}");
 }
 
-// The last of what was printed, where that went to a file.
+// The end of standard error, if that is a file.
 void quote_stderr() noexcept {
   struct stat seen{};
   if (::fstat(STDERR_FILENO, &seen) != 0 || !S_ISREG(seen.st_mode)) return;
@@ -205,7 +204,7 @@ void quote_stderr() noexcept {
   field("stderr", file.read(kTail));
 }
 
-// PID.json; in the first folder that will have it.
+// Makes PID.json in the first folder that takes it.
 InputFile create(const std::vector<Folder>& folders) noexcept {
   FixedText<32> name;
   name.digits(static_cast<std::uint64_t>(::getpid()));

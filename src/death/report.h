@@ -13,16 +13,16 @@ namespace corewise::postmortem {
 // Where a thread was, and what address it could not reach.
 struct DeathPoint {
   MachineState state;
-  std::optional<std::uintptr_t> address;  // none: that is not what it died of
+  std::optional<std::uintptr_t> address;  // none: it did not die of an address
   bool sent = false;                      // a fault's signal without a fault: somebody sent it
 };
 
-// Whether the code that raises SIGTERM in its own process is a pool's library. It may have left the
-// call to its own caller (a jump in place of a call), which is then code that was made at run time.
-// One caller at a time, as write_report().
+// Whether a pool's library raises SIGTERM in its own process. The library may have left the call to
+// its own caller (a jump in place of a call), which is then code that was made at run time. One
+// caller at a time, as for write_report().
 bool is_ended_by_a_pool(const Scene& scene, const MachineState& caller) noexcept;
 
-// Whether the code that calls exit() is a library that does so where it has no memory.
+// Whether the caller of exit() is a library that does so when it is out of memory.
 bool is_exit_of_a_pool(const Scene& scene, const MachineState& caller) noexcept;
 
 // One line of JSON, docs/json.md, "death". Signal 0 is kExit. False if it could not be

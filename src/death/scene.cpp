@@ -1,6 +1,3 @@
-// Facts. driver/others/memory.c: memory_overflowed is 0 until all buffers were taken at once; then
-// the warning is printed and auxiliary ones are made. numba/np/ufunc/omppool.cpp: over GNU OpenMP,
-// a parallel function in a forked child of a process that had run one raises SIGTERM.
 #include "scene.h"
 
 #include <algorithm>
@@ -8,12 +5,12 @@
 #include "base/json.h"
 #include "pools/discover.h"
 #include "pools/module_names.h"
-#include "pools/runtimes/table.h"
 
 namespace corewise::postmortem {
 namespace {
 
 const int* number(const ModuleNames& names, const char* name) {
+  if (name == nullptr) return nullptr;
   const std::uintptr_t at = names.anywhere(name).address;
   return at % alignof(int) == 0 ? reinterpret_cast<const int*>(at) : nullptr;
 }
@@ -31,13 +28,15 @@ ScenePool draw(const Pool& pool) {
     drawn.begin = drawn.begin == 0 ? segment.begin : std::min(drawn.begin, segment.begin);
     drawn.end = std::max(drawn.end, segment.end);
   }
-  if (pool.runtime == &kOpenblas && pool.layer != "openmp") {
-    drawn.threads = number(names, "blas_cpu_number");
-    drawn.ran_out = number(names, "memory_overflowed");
+  const Runtime::AtDeath& at_death = pool.runtime->at_death;
+  if (pool.layer != "openmp") {
+    drawn.threads = number(names, at_death.threads);
+    drawn.ran_out = number(names, at_death.ran_out);
   }
   drawn.used = reinterpret_cast<const std::uint8_t*>(pool.used_at);
-  drawn.exits = pool.runtime == &kOpenblas;
-  drawn.raises_sigterm = pool.runtime == &kNumba && pool.layer == "omp";
+  drawn.exits = at_death.exits;
+  drawn.raises_sigterm =
+      at_death.raises_sigterm != nullptr && pool.layer == at_death.raises_sigterm;
   return drawn;
 }
 

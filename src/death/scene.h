@@ -1,5 +1,5 @@
-// What a death report says of the pools, put together while all is well: in a signal handler
-// nothing can be looked up any more.
+// What a death report says about the pools, put together while all is well: a signal handler can no
+// longer look anything up.
 #pragma once
 
 #include <cstdint>
@@ -14,29 +14,29 @@ struct ScenePool {
   std::string fields;  // of a JSON object, without braces
   std::uintptr_t begin = 0;
   std::uintptr_t end = 0;
-  // In the library's own memory, which stays loaded; null where it keeps no such number.
+  // In the library's own memory, which stays loaded; null if it keeps no such number.
   const int* threads = nullptr;
   const int* ran_out = nullptr;
   const std::uint8_t* used = nullptr;  // its lowest bits are 0 until the library is first used
-  // The library raises SIGTERM where it refuses to go on.
+  // The library raises SIGTERM when it refuses to go on.
   bool raises_sigterm = false;
-  // It calls exit() where it has no memory.
+  // It calls exit() when it is out of memory.
   bool exits = false;
 };
 
 struct Scene {
   std::string program;
-  // Of the Jupyter notebook that started this process, or one above it; empty: none did.
+  // The path of the Jupyter notebook that started this process or a parent of it; empty: none did.
   std::string notebook;
   // The process that is the kernel of that notebook; 0: none. Forked children keep the number.
   int kernel = 0;
   std::vector<Folder> folders;
   std::vector<ScenePool> pools;
-  // A handler may still read it; and what nothing points to, a leak checker reports to the host.
+  // A handler may still read it; and a leak checker reports what nothing points to.
   const Scene* before = nullptr;
 };
 
-// The one before, and the pools that were discovered since. Lives on for good.
+// The scene before, plus the pools discovered since. Lives for good.
 const Scene* draw_scene(const Scene& before);
 
 }  // namespace corewise::postmortem

@@ -33,11 +33,11 @@ namespace {
 constinit std::atomic<const Scene*> scene{nullptr};
 // The thread that writes; 0: none.
 constinit std::atomic<pid_t> writer{0};
-// A library has called exit(): what faults while the process ends is no cause of its end.
+// A library has called exit(): a fault while the process ends is not the cause of its end.
 constinit std::atomic<bool> exiting{false};
 
-// The fault that a program's handler is about, in case it decides to die: by then the thread stands
-// somewhere in that handler. Of several threads the latest, and only a hint.
+// The fault that a handler of the program is dealing with, in case it decides to die: by then the
+// thread is somewhere in that handler. With several threads the latest, and only a hint.
 struct Handled {
   std::atomic<pid_t> thread{0};
   DeathPoint point;
@@ -48,8 +48,8 @@ struct Handled {
 constinit Handled handled{};
 constinit std::atomic<std::uint64_t> marks{0x9e3779b97f4a7c15};
 
-// Whether this process is a notebook's kernel, and not one that a kernel started: those have the
-// same variables.
+// Whether this process is a notebook's kernel, and not one that a kernel started: that has the same
+// variables.
 bool is_kernel(const std::string& program) {
   if (own_notebook().empty()) return false;
   const char* parent = std::getenv("JPY_PARENT_PID");  // NOLINT(concurrency-mt-unsafe)
@@ -61,7 +61,7 @@ std::mutex& watch_lock() { return os::fork_lock(os::ForkRank::kDeathWatch); }
 
 pid_t own_thread() noexcept { return static_cast<pid_t>(::syscall(SYS_gettid)); }
 
-// Where the fault was that a handler of the program's is about, if this thread is in one.
+// Where the fault was, if this thread is in a handler of the program's for it.
 const DeathPoint* point_handled(pid_t self) noexcept {
   if (handled.thread.load() != self) return nullptr;
   std::uint64_t value = 0;
@@ -82,7 +82,7 @@ DeathPoint point_of(const siginfo_t* info, const void* context) noexcept {
 }
 
 // The report is written on a stack of its own: the thread's may be an alternate one of a few KiB,
-// with a handler of the program's on it already. For the one that is the writer.
+// with a handler of the program's on it already. Only the writer uses it.
 struct Writing {
   alignas(64) std::array<std::byte, std::size_t{48} << 10> stack{};
   ucontext_t here{};
@@ -93,10 +93,10 @@ struct Writing {
 constinit Writing writing{};
 
 void write_there() {
-  // A program that has confined itself would die of our system calls, and look so.
+  // A confined program would die of our system calls, and its death would look like that.
   if (os::is_confined()) return;
   const Scene& now = *scene.load();
-  // A program may well end itself by SIGTERM, as a handler of its own does at last.
+  // A program may well end itself by SIGTERM, for one at the end of a handler of its own.
   if (writing.signal == SIGTERM && !is_ended_by_a_pool(now, writing.point.state)) return;
   write_report(now, writing.signal, writing.point);
 }
@@ -121,7 +121,7 @@ void report(int signal, const DeathPoint& here, bool sent) noexcept {
   }
   // A fault of ours while writing ends the process as it would have ended anyway.
   if (nobody == self) return;
-  // Another thread died first, and its report counts: let it be finished, but not for ever.
+  // Another thread died first, and its report counts: let it finish, but do not wait forever.
   for (int i = 0; i < 100 && writer.load() != 0; ++i) {
     const timespec pause{0, 10'000'000};
     ::nanosleep(&pause, nullptr);
@@ -159,14 +159,14 @@ void on_signal(int signal, siginfo_t* info, void* context) {
   const bool handles =
       (own.sa_flags & SA_SIGINFO) != 0 || (own.sa_handler != SIG_DFL && own.sa_handler != SIG_IGN);
   if (handles) {
-    // A program that mends its faults, as Java does by the thousand, never comes to a report. If
-    // its handler gives up, the signal comes again and finds none.
+    // A program that handles its faults, as Java does by the thousand, never comes to a report. If
+    // its handler gives up, the signal comes again and finds no handler.
     call_program(own, signal, info, context);
     if (is_deadly(signal) && (!sent || is_pending(signal)))
       report(signal, point_of(info, context), sent);
   } else if (own.sa_handler != SIG_IGN) {
     report(signal, point_of(info, context), sent);
-    // The instruction that failed is tried again when we return, and then ends the process; what
+    // When we return, the instruction that failed runs again and ends the process; a signal that
     // was sent must be sent again.
     struct sigaction deadly{};
     deadly.sa_handler = SIG_DFL;

@@ -1,9 +1,9 @@
 // Leaves a report when the process dies of a signal: which pools there were, in whose code the
 // thread died, how many threads there were, and whether an OpenBLAS had run out of work buffers. A
-// kernel that died in a web page says nothing; the next one can read it there.
+// notebook's kernel that dies says nothing; the next one can read it there.
 //
-// A guest: the program sets and reads its own handlers as if ours were not there, they come first,
-// and a report is written only where the signal will end the process. It needs 2 KiB of stack.
+// A guest: the program sets and reads its own handlers as if ours were not there, they run first,
+// and we write a report only if the signal will end the process. Needs 2 KiB of stack.
 #pragma once
 
 #include <optional>
@@ -13,11 +13,11 @@
 
 namespace corewise::postmortem {
 
-// From now on. Nothing is made before something dies. Does nothing if COREWISE_POSTMORTEM
-// is "off", or if it was done before.
+// Watches from now on. Makes nothing before something dies. Does nothing if COREWISE_POSTMORTEM is
+// "off", or if it was called before.
 std::optional<Error> watch();
 
-// After pools were discovered: draws the scene anew if there are more. Cheap otherwise.
+// Call it after pools were discovered: draws the scene anew if there are more. Cheap otherwise.
 void look();
 
 }  // namespace corewise::postmortem

@@ -13,8 +13,6 @@
 namespace corewise::elf {
 namespace {
 
-// More entries than any dynamic section holds; stops a walk through hostile bytes.
-constexpr int kMostDynamicEntries = 4096;
 // Longest hash chain, longest symbol name and most relocations worth following. Linkers make chains
 // of a few symbols; a hostile file could make each step a read of its own.
 constexpr std::uint32_t kMostChain = 1u << 12;
@@ -57,71 +55,25 @@ Result<Symbols> Symbols::from_dynamic(const Bytes& bytes, std::uint64_t dynamic,
                                       std::uint64_t bias) {
   Symbols s;
   s.bytes_ = &bytes;
-  s.bias_ = bias;
-  bool ended = false;
-  for (int i = 0; i < kMostDynamicEntries && !ended; ++i) {
-    Elf64_Dyn entry;
-    if (!s.read(dynamic + static_cast<std::uint64_t>(i) * sizeof entry, entry)) {
-      return bad("its dynamic section is cut short");
-    }
-    switch (entry.d_tag) {
-      case DT_NULL:
-        ended = true;
-        break;
-      case DT_SYMTAB:
-        s.symtab_ = entry.d_un.d_ptr;
-        break;
-      case DT_STRTAB:
-        s.strtab_ = entry.d_un.d_ptr;
-        break;
-      case DT_STRSZ:
-        s.strsz_ = entry.d_un.d_val;
-        break;
-      case DT_GNU_HASH:
-        s.gnu_hash_ = entry.d_un.d_ptr;
-        break;
-      case DT_HASH:
-        s.sysv_hash_ = entry.d_un.d_ptr;
-        break;
-      case DT_JMPREL:
-        s.plt_.address = entry.d_un.d_ptr;
-        break;
-      case DT_PLTRELSZ:
-        s.plt_.size = entry.d_un.d_val;
-        break;
-      case DT_RELA:
-        s.data_.address = entry.d_un.d_ptr;
-        break;
-      case DT_RELASZ:
-        s.data_.size = entry.d_un.d_val;
-        break;
-      case DT_SONAME:
-        s.soname_ = entry.d_un.d_val;
-        s.has_soname_ = true;
-        break;
-      default:
-        break;
-    }
-  }
-  if (!ended) return bad("its dynamic section has no end");
-  // glibc relocates these pointers in place; the vDSO and files keep them as in the file.
-  for (std::uint64_t* pointer :
-       {&s.symtab_, &s.strtab_, &s.gnu_hash_, &s.sysv_hash_, &s.plt_.address, &s.data_.address}) {
-    if (*pointer != 0 && *pointer < bias) *pointer += bias;
-  }
-  if (s.symtab_ == 0 || s.strtab_ == 0) return bad("it has no dynamic symbols");
-  if (s.gnu_hash_ != 0) {
+  auto tables = read_dynamic(bytes, dynamic, bias);
+  if (!tables) return tables.error();
+  s.tables_ = *tables;
+  if (s.tables_.symbols == 0 || s.tables_.strings.address == 0)
+    return bad("it has no dynamic symbols");
+  if (s.tables_.gnu_hash != 0) {
     std::uint32_t header[4];
-    if (!bytes.read(s.gnu_hash_, header, sizeof header)) return bad("its hash table is cut short");
+    if (!bytes.read(s.tables_.gnu_hash, header, sizeof header))
+      return bad("its hash table is cut short");
     s.buckets_ = header[0];
     s.symoffset_ = header[1];
     s.bloom_words_ = header[2];
     s.bloom_shift_ = header[3];
     const bool power_of_two = s.bloom_words_ != 0 && (s.bloom_words_ & (s.bloom_words_ - 1)) == 0;
     if (!power_of_two || s.bloom_shift_ > 31) return bad("its hash table is inconsistent");
-  } else if (s.sysv_hash_ != 0) {
+  } else if (s.tables_.sysv_hash != 0) {
     std::uint32_t header[2];
-    if (!bytes.read(s.sysv_hash_, header, sizeof header)) return bad("its hash table is cut short");
+    if (!bytes.read(s.tables_.sysv_hash, header, sizeof header))
+      return bad("its hash table is cut short");
     s.buckets_ = header[0];
     s.chains_ = header[1];
   } else {
@@ -131,17 +83,18 @@ Result<Symbols> Symbols::from_dynamic(const Bytes& bytes, std::uint64_t dynamic,
 }
 
 bool Symbols::read_string_equals(std::uint64_t offset, std::string_view name) const {
-  if (offset >= strsz_ || name.size() + 1 > strsz_ - offset || name.size() > kLongestName) {
+  if (offset >= tables_.strings.size || name.size() + 1 > tables_.strings.size - offset ||
+      name.size() > kLongestName) {
     return false;
   }
   char found[kLongestName + 1];
-  return bytes_->read(strtab_ + offset, found, name.size() + 1) &&
+  return bytes_->read(tables_.strings.address + offset, found, name.size() + 1) &&
          std::memcmp(found, name.data(), name.size()) == 0 && found[name.size()] == '\0';
 }
 
 std::optional<Symbol> Symbols::symbol_at(std::uint32_t index, std::string_view name) const {
   Elf64_Sym symbol;
-  if (!read(symtab_ + std::uint64_t{index} * sizeof symbol, symbol) || !usable(symbol) ||
+  if (!read(tables_.symbols + std::uint64_t{index} * sizeof symbol, symbol) || !usable(symbol) ||
       !read_string_equals(symbol.st_name, name)) {
     return std::nullopt;
   }
@@ -150,12 +103,12 @@ std::optional<Symbol> Symbols::symbol_at(std::uint32_t index, std::string_view n
 
 std::optional<Symbol> Symbols::find(std::string_view name) const {
   if (buckets_ == 0) return std::nullopt;
-  return gnu_hash_ != 0 ? find_gnu(name) : find_sysv(name);
+  return tables_.gnu_hash != 0 ? find_gnu(name) : find_sysv(name);
 }
 
 std::optional<Symbol> Symbols::find_gnu(std::string_view name) const {
   const std::uint32_t hash = gnu_hash(name);
-  const std::uint64_t bloom = gnu_hash_ + 16;
+  const std::uint64_t bloom = tables_.gnu_hash + 16;
   std::uint64_t word;
   if (!read(bloom + 8 * std::uint64_t{(hash / 64) & (bloom_words_ - 1)}, word)) return std::nullopt;
   const std::uint64_t both =
@@ -180,7 +133,7 @@ std::optional<Symbol> Symbols::find_gnu(std::string_view name) const {
 
 std::optional<Symbol> Symbols::find_sysv(std::string_view name) const {
   std::uint32_t index;
-  const std::uint64_t buckets = sysv_hash_ + 8;
+  const std::uint64_t buckets = tables_.sysv_hash + 8;
   if (!read(buckets + 4 * std::uint64_t{sysv_hash(name) % buckets_}, index)) return std::nullopt;
   const std::uint64_t chains = buckets + 4 * std::uint64_t{buckets_};
   for (std::uint32_t step = 0; step < kMostChain && index != 0 && index < chains_; ++step) {
@@ -190,13 +143,13 @@ std::optional<Symbol> Symbols::find_sysv(std::string_view name) const {
   return std::nullopt;
 }
 
-// Names that others define have no place in the newer hash table, and come before those that have.
+// The GNU hash table leaves out names that other modules define; they come before those it holds.
 std::uint64_t Symbols::import_index(std::string_view name) const {
   const std::uint64_t end =
-      std::min<std::uint64_t>(gnu_hash_ != 0 ? symoffset_ : chains_, kMostRelocations);
+      std::min<std::uint64_t>(tables_.gnu_hash != 0 ? symoffset_ : chains_, kMostRelocations);
   for (std::uint64_t index = 1; index < end; ++index) {
     Elf64_Sym symbol;
-    if (!read(symtab_ + index * sizeof symbol, symbol)) break;
+    if (!read(tables_.symbols + index * sizeof symbol, symbol)) break;
     if (symbol.st_shndx == SHN_UNDEF && read_string_equals(symbol.st_name, name)) return index;
   }
   return 0;
@@ -205,7 +158,7 @@ std::uint64_t Symbols::import_index(std::string_view name) const {
 std::optional<std::uint64_t> Symbols::import_slot(std::string_view name) const {
   const std::uint64_t index = import_index(name);
   if (index == 0) return std::nullopt;
-  for (const RelocationTable& table : {plt_, data_}) {
+  for (const Dynamic::Table& table : {tables_.plt_relocations, tables_.data_relocations}) {
     if (table.address == 0) continue;
     const std::uint64_t count = std::min(table.size / sizeof(Elf64_Rela), kMostRelocations);
     for (std::uint64_t i = 0; i < count; ++i) {
@@ -218,11 +171,12 @@ std::optional<std::uint64_t> Symbols::import_slot(std::string_view name) const {
 }
 
 std::string Symbols::soname() const {
-  if (!has_soname_) return {};
+  if (!tables_.soname) return {};
   std::string name;
-  for (std::uint64_t at = soname_; at < strsz_ && name.size() < kLongestName; ++at) {
+  for (std::uint64_t at = *tables_.soname; at < tables_.strings.size && name.size() < kLongestName;
+       ++at) {
     char c;
-    if (!read(strtab_ + at, c) || c == '\0') break;
+    if (!read(tables_.strings.address + at, c) || c == '\0') break;
     name += c;
   }
   return name;
@@ -268,7 +222,7 @@ bool File::read_at(std::uint64_t offset, void* out, std::size_t n) const {
 
 Result<File> File::open(const std::string& path) {
   File file;
-  // O_NONBLOCK: a FIFO in the place of a library must not stop us.
+  // O_NONBLOCK: a FIFO in place of a library must not block us.
   file.fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (file.fd_ < 0) {
     const int reason = errno;
@@ -295,7 +249,7 @@ Result<File> File::open(const std::string& path) {
       return bad(path + ": its program headers are cut short");
     }
     if (program.p_type == PT_LOAD) {
-      file.loads_.push_back({program.p_vaddr, program.p_offset, program.p_filesz,
+      file.loads_.push_back({program.p_vaddr, program.p_offset, program.p_filesz, program.p_memsz,
                              (program.p_flags & PF_X) != 0, (program.p_flags & PF_W) != 0});
     } else if (program.p_type == PT_DYNAMIC) {
       file.dynamic_ = program.p_vaddr;

@@ -11,16 +11,10 @@
 #include <vector>
 
 #include "base/error.h"
+#include "dynamic.h"
 #include "os/os.h"
 
 namespace corewise::elf {
-
-// Bytes by address. read() copies exactly n bytes or returns false and leaves out unspecified.
-class Bytes {
- public:
-  virtual ~Bytes() = default;
-  virtual bool read(std::uint64_t address, void* out, std::size_t n) const = 0;
-};
 
 struct Symbol {
   std::uint64_t value = 0;  // address in the file; add the load bias for the run-time address
@@ -28,7 +22,7 @@ struct Symbol {
   bool function = false;
 };
 
-// Finds symbols by name, through the GNU hash table, or the older one where that is missing.
+// Finds symbols by name, through the GNU hash table, or the older one if that is missing.
 class Symbols {
  public:
   // From the dynamic section at `dynamic`. `bias` is what the loader added to the pointers it
@@ -39,31 +33,19 @@ class Symbols {
   std::optional<Symbol> find(std::string_view name) const;
   std::string soname() const;
 
-  // Address in the file of the pointer through which the module calls a function of that name
-  // defined elsewhere.
+  // Address in the file of the pointer through which the module calls a function of that name that
+  // another module defines.
   std::optional<std::uint64_t> import_slot(std::string_view name) const;
 
  private:
   friend class File;
   const Bytes* bytes_ = nullptr;
-  std::uint64_t bias_ = 0;
-  std::uint64_t symtab_ = 0;
-  std::uint64_t strtab_ = 0;
-  std::uint64_t strsz_ = 0;
-  std::uint64_t soname_ = 0;
-  bool has_soname_ = false;
-  std::uint64_t gnu_hash_ = 0;
-  std::uint64_t sysv_hash_ = 0;
+  Dynamic tables_;
   std::uint32_t buckets_ = 0;
   std::uint32_t symoffset_ = 0;
   std::uint32_t bloom_words_ = 0;
   std::uint32_t bloom_shift_ = 0;
   std::uint32_t chains_ = 0;  // of the older table: also the number of symbols
-  struct RelocationTable {
-    std::uint64_t address = 0;
-    std::uint64_t size = 0;
-  };
-  RelocationTable plt_, data_;
 
   std::uint64_t import_index(std::string_view name) const;
   bool read_string_equals(std::uint64_t offset, std::string_view name) const;
@@ -99,16 +81,17 @@ class File final : public Bytes {
   bool read(std::uint64_t address, void* out, std::size_t n) const override;
   Result<Symbols> symbols() const;
 
-  // A part of the file that is mapped when it is loaded.
+  // A part of the file that the loader maps.
   struct Load {
     std::uint64_t address, offset, file_size;
+    std::uint64_t memory_size;  // as much as the file has, or more
     bool executable, writable;
   };
   const std::vector<Load>& loads() const { return loads_; }
   // False for a program without shared libraries: it has no dynamic symbols and needs none.
   bool is_dynamic() const { return dynamic_ != 0; }
 
-  // A symbol of .symtab, which holds local names too where the file was not stripped.
+  // A symbol of .symtab, which holds local names too if the file was not stripped.
   std::optional<Symbol> find_local(std::string_view name) const;
 
  private:

@@ -16,7 +16,7 @@ namespace {
 
 struct Stat {
   int parent = 0;
-  std::int64_t started = 0;  // ticks since the machine did
+  std::int64_t started = 0;  // in ticks since boot
 };
 
 std::optional<Stat> read_stat(const std::string& folder) {

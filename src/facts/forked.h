@@ -1,4 +1,4 @@
-// Whether a process was forked, with no exec since, from one that was using libgomp by then.
+// Whether a process was forked, with no exec since, from one that was already using libgomp.
 #pragma once
 
 #include <string>
@@ -10,8 +10,8 @@ namespace corewise {
 //
 // A child of a fork has its parent's mappings at the same addresses, and an idle worker of libgomp
 // waits inside libgomp's own code. True if the parent, which must still run, has such a worker that
-// is no younger than the child. What may not be read (kernel.yama.ptrace_scope) tells nothing, and
-// the answer is false.
+// is no younger than the child. False if the kernel does not let us read this
+// (kernel.yama.ptrace_scope).
 bool forked_after_openmp(const std::string& proc, int pid,
                          const std::vector<std::string>& libraries);
 

@@ -7,7 +7,7 @@
 
 namespace corewise {
 
-// The pools that were found so far; synchronise() looks for more.
+// The pools found so far; synchronise() looks for more.
 std::vector<PlannedPool> known_planned_pools();
 
 // Every variable that a runtime reads when it loads, in the order of the runtimes' table.

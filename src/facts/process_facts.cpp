@@ -44,7 +44,7 @@ void add_variable(ProcessFacts& facts, std::string_view entry) {
   facts.environment[std::string(entry.substr(0, equals))] = entry.substr(equals + 1);
 }
 
-// Without a cap of the caller's own nothing can fail.
+// Only a caller's own cap can make compute_budget() fail, and there is none here.
 void add_budget(ProcessFacts& facts, const os::Machine& machine) {
   const Result<Budget> budget = compute_budget(machine);
   if (!budget) return;
@@ -65,7 +65,7 @@ std::vector<std::string> libgomps(const ProcessFacts& facts) {
   return paths;
 }
 
-// As OMP_NUM_THREADS says, else one for each of the CPUs that it may run on.
+// As OMP_NUM_THREADS says, else one thread for each CPU that the process may run on.
 int initial_team(const ProcessFacts& facts, int cpus) {
   const auto asked = facts.environment.find("OMP_NUM_THREADS");
   if (asked != facts.environment.end()) {
@@ -75,7 +75,7 @@ int initial_team(const ProcessFacts& facts, int cpus) {
   return cpus;
 }
 
-// What is not told yet, an OpenMP runtime makes of the environment when it is first used.
+// An OpenMP runtime that we may not ask yet will take its count from the environment at first use.
 PoolFacts facts_now(const ProcessFacts& facts, const Pool& pool) {
   const bool starts = pool.runtime->api == CW_API_OPENMP && !pool.may_be_asked();
   return facts_of(pool,
@@ -120,8 +120,8 @@ ProcessFacts facts_of_this_process() {
   ProcessFacts facts;
   const OwnMachine machine;
   add_budget(facts, machine);
-  // As it was started, so that what the program removed since explains a count; and as it is now,
-  // since what a program sets before it loads a library counts too.
+  // The environment at the start, so that a variable that the program has removed still explains a
+  // count; and the one now, since what a program sets before it loads a library counts too.
   const std::string started = machine.read("/proc/self/environ").text;
   for (std::string_view rest = started; !rest.empty();) add_variable(facts, cut(rest, '\0'));
   for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
@@ -150,13 +150,13 @@ ProcessFacts facts_of_process(const outside::Process& process, const std::string
   for (const std::string& entry : process.environment) add_variable(facts, entry);
   const bool live = process.pid > 0;
   const os::ProcessMachine machine(folder, process.environment, live);
-  // Its main thread's CPUs, or those that it had before OpenMP bound it.
+  // The main thread's CPUs, or those that it had before OpenMP bound it.
   CpuSet cpus = parse_cpulist(process.cpus).value_or(CpuSet());
   if (!binding_request(machine).empty()) cpus |= masks_of_threads(machine);
   const int team = initial_team(facts, cpus.count());
   for (const outside::SeenPool& seen : process.pools) {
-    const bool starts = seen.look.threads == 0 && seen.pool.runtime->api == CW_API_OPENMP;
-    facts.pools.push_back(facts_of(seen.pool, starts ? team : seen.look.threads));
+    const bool starts = seen.count.threads == 0 && seen.pool.runtime->api == CW_API_OPENMP;
+    facts.pools.push_back(facts_of(seen.pool, starts ? team : seen.count.threads));
   }
   add_budget(facts, machine);
   if (live) {

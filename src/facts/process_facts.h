@@ -1,4 +1,4 @@
-// What the doctor is told: all that is known of this process, or of another one seen from outside.
+// The doctor's input: everything known of this process, or of another one seen from outside.
 #pragma once
 
 #include "advice/facts.h"
@@ -11,8 +11,8 @@ namespace corewise {
 // calling thread. Reads the environment as getenv does.
 ProcessFacts facts_of_this_process();
 
-// Another process, or a recording, whose folder is laid out like /proc/PID. An OpenMP count cannot
-// be read: it is taken to be the one that new threads begin with.
+// Another process, or a recording, whose folder is laid out like /proc/PID. We cannot read an
+// OpenMP count there: we take it to be the one that new threads begin with.
 ProcessFacts facts_of_process(const outside::Process& process, const std::string& folder);
 
 }  // namespace corewise

@@ -33,7 +33,7 @@
 namespace corewise::govern {
 namespace {
 
-// A program loads hundreds of libraries in its first second, and a budget is seven files.
+// A program loads hundreds of libraries in its first second, and a budget takes seven files.
 constexpr std::uint64_t kBudgetMs = 250;
 
 constinit std::atomic<void (*)()> after_hooks{nullptr};
@@ -45,13 +45,13 @@ struct Governor {
   int budget = 0;
   std::uint64_t budget_read_ms = 0;
   Granter* granter = nullptr;      // null until somebody governs for the first time
-  std::vector<Granter*> granters;  // all that ever were
+  std::vector<Granter*> granters;  // every one that was ever opened
   const Grants* tried = nullptr;   // asked in place of the granter
   std::size_t pools_seen = 0;
   PoolPolicy policy;
   std::vector<std::string> findings;
   const Resident* resident = nullptr;
-  std::string told;  // to it
+  std::string told;  // what it was told last
 };
 
 // Never destroyed: other threads may use it while the process exits.
@@ -67,13 +67,13 @@ Grant grant_all(void*, const GrantRequest& request) noexcept { return {.threads 
 void take_nothing_back(void*, const Grant&) noexcept {}
 constexpr Grants kUnbounded = {grant_all, take_nothing_back, nullptr};
 
-// Once, however often it is met.
+// Keeps a finding once, however often it comes up.
 void say(Governor& g, std::string finding) {
   if (finding.empty() || std::ranges::find(g.findings, finding) != g.findings.end()) return;
   g.findings.push_back(std::move(finding));
 }
 
-// What report_json() says but for the counts. The list of findings is left open.
+// What report_json() says except for the counts. Leaves the list of findings open.
 void write_fields(Json& json, const Governor& g) {
   json.field("budget", g.budget);
   json.key("ledger").open('{');
@@ -112,7 +112,7 @@ void tell(Governor& g) {
 }
 
 void hook_pass(Governor& g) {
-  const OneLook look;
+  const KeptMappings mappings;
   synchronise();
   for (; g.pools_seen < pool_count(); ++g.pools_seen) g.policy.add(pool_at(g.pools_seen));
   find_bending();
@@ -123,7 +123,7 @@ void hook_pass(Governor& g) {
 }
 
 void hook_what_is_loaded(Governor& g) {
-  // Whoever loads something meanwhile finds our lock taken, and goes on without a look of his own.
+  // A thread that loads a library meanwhile sees the lock taken and skips its own pass.
   constexpr int kPasses = 3;
   for (int pass = 0; pass < kPasses; ++pass) {
     const os::Generation before = os::generation();
@@ -156,7 +156,7 @@ std::optional<Error> open_ledger(Governor& g, const OwnBudget& own, bool narrowe
   const bool lends = own.lends() && g.granter->ledger().shared();
   g.granter->bound(lends ? own.threads : 1, lends ? own.most : own.threads);
   g.budget = own.threads;
-  // A group's other members keep theirs when one of them is pinned.
+  // When one member of a group is pinned, the others keep their budget.
   if (!narrowed || g.options.key.empty()) g.granter->ledger().set_budget(own.together);
   return std::nullopt;
 }
@@ -175,7 +175,7 @@ const Grants* grants_of(const Governor& g) {
   return g.tried != nullptr ? g.tried : g.granter->grants();
 }
 
-// Reads the machine, and opens the ledger of what it says.
+// Reads the machine and opens the ledger for it.
 std::optional<Error> find_budget(Governor& g) {
   const int asked = g.options.budget;
   if (asked < 0 || asked > kMaxBudget) {
@@ -183,7 +183,7 @@ std::optional<Error> find_budget(Governor& g) {
                          " threads cannot be kept: give 1 to " + std::to_string(kMaxBudget));
   }
   const OwnMachine machine;
-  // Before the budget is computed: what changes meanwhile is seen as a change.
+  // Read before the budget is computed, so that a change meanwhile is seen as a change.
   const os::MainThreadMask mask = os::main_thread_mask();
   const bool capped = asked != 0 && !g.options.overcommit;
   auto found = compute_budget(machine, capped ? std::optional<double>(asked) : std::nullopt);
@@ -202,7 +202,7 @@ std::optional<Error> find_budget(Governor& g) {
 }
 
 void unhook_all(Governor& g) {
-  const OneLook look;
+  const KeptMappings mappings;
   loads::watch(nullptr);
   gate::open(nullptr);
   for (std::string& left : g.policy.restore_slots()) say(g, std::move(left));
@@ -221,17 +221,17 @@ bool is_hooked(const Governor& g) {
   return g.users > 0 || g.policy.has_caps() || thread_caps::in_use();
 }
 
-// Looks whether the budget is still what it was, unless that was done less than so long ago. A
-// changed mask is always seen.
+// Checks whether the budget is still the same, unless the last check is less than `unless_ms` old.
+// A changed mask is always seen.
 void follow_budget(Governor& g, std::uint64_t unless_ms) {
   if (g.users == 0 || os::is_confined()) return;
-  g.granter->mask().look();
+  g.granter->mask().reread();
   const std::uint64_t now = now_ms();
   const bool stale = g.granter->mask().is_stale();
   if (!stale && now - g.budget_read_ms < unless_ms) return;
   g.budget_read_ms = now;
   if (!stale && !budget_changed(g.found, OwnMachine())) return;
-  // A budget that cannot be kept any more leaves the one before.
+  // If the new budget cannot be kept, the old one stays.
   if (find_budget(g)) return;
   g.policy.set_most(g.budget);
   gate::open(grants_of(g));
@@ -239,10 +239,10 @@ void follow_budget(Governor& g, std::uint64_t unless_ms) {
   tell(g);
 }
 
-// Hooks what was loaded since, and looks at the budget unless that was done less than so long ago.
-// False: it could not, as somebody else is at it.
+// Hooks the modules loaded since, and checks the budget unless the last check is less than
+// `budget_ms` old. False: another thread is at it.
 bool refresh(std::uint64_t budget_ms) {
-  // Whoever holds it may wait for the loader, which our caller may hold.
+  // The holder may wait for the loader, which our caller may hold.
   const std::unique_lock lock(govern_lock(), std::try_to_lock);
   Governor& g = governor();
   if (!lock.owns_lock()) return false;
@@ -255,7 +255,7 @@ bool refresh(std::uint64_t budget_ms) {
   return true;
 }
 
-bool look() { return refresh(kBudgetMs); }
+bool refresh_after_load() { return refresh(kBudgetMs); }
 
 // `most`: for pools without a gate.
 void hook_all(Governor& g, const Grants* grants, int most) {
@@ -265,7 +265,7 @@ void hook_all(Governor& g, const Grants* grants, int most) {
   openblas_buffers::listen(&openblas::listener());
   gate::open(grants);
   tbb::offer_permits();
-  loads::watch(look);
+  loads::watch(refresh_after_load);
   hook_what_is_loaded(g);
 }
 

@@ -1,9 +1,9 @@
-// Keeps the whole process inside its budget, from now on and for what is loaded later, and undoes
-// it all.
+// Keeps the whole process inside its budget, from now on and for libraries loaded later, and can
+// undo all of it.
 //
-// OpenMP regions, OpenBLAS calls and oneTBB's arenas pass through the gate, MKL in one of these;
-// what has no gate (BLIS, Arrow, numba) is limited to the budget, never raised to it. OpenBLAS gets
-// our buffers. What could not be done is a finding: it is said, and the rest is done all the same.
+// OpenMP regions, OpenBLAS calls and oneTBB arenas pass through the gate; MKL runs in one of these.
+// Pools without a gate (BLIS, Arrow, numba) are limited to the budget, never raised to it. OpenBLAS
+// gets our buffers. A step that fails becomes a finding, and the other steps are done all the same.
 #pragma once
 
 #include <cstdint>
@@ -19,44 +19,43 @@
 
 namespace corewise::govern {
 
-// Who governs for as long as the process lives, whatever others undo: the agent of `corewise run`.
+// Governs as long as the process lives, whatever others undo: the agent of `corewise run`.
 struct Resident {
-  std::vector<SlotRequest> slots;  // hooked beside ours
-  // What report_json() says but for the counts, whenever it changed: fields of an object. Called
-  // under a lock.
+  std::vector<SlotRequest> slots;  // hooked along with ours
+  // Gets what report_json() says, without the counts, whenever that changes: the fields of a JSON
+  // object. Called with a lock held.
   void (*told)(const std::string& fields) = nullptr;
 };
 
 struct GovernOptions {
-  int budget = 0;           // 0: what the machine says, see own_budget.h; else at most that
-  bool overcommit = false;  // `budget` as it is, whatever the machine says
-  std::string key;          // names the ledger in place of own_budget's name
-  const Resident* resident = nullptr;  // lives on
+  int budget = 0;                      // 0: the machine's (own_budget.h); else an upper bound
+  bool overcommit = false;             // take `budget` as given, whatever the machine says
+  std::string key;                     // names the ledger in place of own_budget's name
+  const Resident* resident = nullptr;  // must live for good
 
-  // Whether these ask for nothing else than `first` did.
+  // Whether these options ask for nothing that `first` did not.
   bool repeats(const GovernOptions& first) const {
     return (budget == 0 || (budget == first.budget && overcommit == first.overcommit)) &&
            (key.empty() || key == first.key);
   }
 };
 
-// `told` is called whenever what was loaded has been hooked, with locks held: for the death watch,
-// which stands above.
+// Calls `told` each time newly loaded modules have been hooked, with locks held. For the death
+// watch, which is a layer above.
 void call_after_hooks(void (*told)());
 
-// Counts: as many calls of ungovern undo it. The options of the first call hold; a later one may
-// only repeat them or leave them out.
+// Calls are counted: it takes as many calls of ungovern() to undo them. The options of the first
+// call hold; a later call may only repeat them or leave them out.
 std::optional<Error> govern(const GovernOptions& options);
 
-// Without a govern before it, does nothing.
+// Does nothing without a govern() before it.
 void ungovern();
 
-// The most threads that pools get from now on, governed or not, whatever the program sets; pools
-// loaded later are capped on arrival. Takes the place of the caps before; none ends them. Those
-// with a gate get fewer at their next call or region that bends, and keep the program's own number;
-// to other regions a cap does what thread_caps.h says. Others of process scope are set, never
-// raised. CW_BAD_COUNT or CW_UNKNOWN_NAME for a rule that makes no sense; then nothing was
-// changed.
+// Caps pools from now on, governed or not, whatever the program sets; pools loaded later are capped
+// when they arrive. The rules replace the earlier ones; an empty list ends all caps. A pool with a
+// gate gets fewer threads at its next call or bending region, and keeps the program's own number;
+// for other regions see thread_caps.h. Other pools of process scope are set, never raised.
+// CW_BAD_COUNT or CW_UNKNOWN_NAME for a rule that makes no sense; then nothing was changed.
 Result<std::vector<Capped>> cap(std::vector<Rule> rules);
 
 // What cap() would do.
@@ -66,17 +65,16 @@ std::vector<Capped> caps();
 
 bool is_governed();
 
-// Numbers of the pools that have a gate, while governed.
+// The ids of the pools that have a gate; empty while not governed.
 std::vector<std::uint32_t> governed_pools();
 
-// The budget's ledger as it is now, the budget looked at first; none where nobody ever governed
-// here.
+// The budget's ledger as it is now, after a look at the budget; nothing while nobody governs here.
 std::optional<LedgerSnapshot> ledger_now();
 
-// Hooks what was loaded since; what the hook of dlsym does by itself.
+// Hooks the modules loaded since the last pass, as the dlsym hook does on its own.
 void govern_new_modules();
 
-// docs/json.md, "governor". Looks at the budget first.
+// See docs/json.md, "governor". Checks the budget first.
 std::string report_json();
 
 }  // namespace corewise::govern

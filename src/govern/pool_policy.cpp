@@ -17,7 +17,6 @@
 #include "os/program.h"
 #include "pools/discover.h"
 #include "pools/module_names.h"
-#include "pools/runtimes/table.h"
 
 namespace corewise::govern {
 
@@ -53,7 +52,7 @@ void PoolPolicy::hook_openmp(const Pool& pool) {
     return reinterpret_cast<void*>(names.exported(name).address);
   };
   std::vector<SlotRequest> requests = libgomp::slot_requests(openmp_copies_, pool.id, symbol);
-  if (pool.runtime == &kLibgomp) {
+  if (pool.runtime->gate == GateKind::kLibgomp) {
     dead_workers::watch(openmp_copies_, pool.base,
                         reinterpret_cast<int (*)()>(symbol("omp_get_level")));
   }
@@ -82,7 +81,7 @@ void PoolPolicy::hook_openblas(const Pool& pool) {
                                                    : Governed::kCounted;
     GovernedPool& governed = note(pool, how, attached.reason);
     governed.served = true;
-    // Over OpenMP its calls are narrowed also where the program's own view of them is not kept.
+    // Over OpenMP its calls are narrowed even if the program cannot be shown its own number.
     const bool narrowed = attached.governed && (attached.reason.empty() || pool.layer == "openmp");
     if (!narrowed) governed.by_limit = GovernedPool::ByLimit::kCap;
     return;
@@ -91,7 +90,7 @@ void PoolPolicy::hook_openblas(const Pool& pool) {
       GovernedPool::ByLimit::kCap;
 }
 
-// Limited besides, since it asks for permits only if it was loaded governed.
+// Limited as well: oneTBB asks for permits only if it was loaded while governed.
 void PoolPolicy::hook_tbb(const Pool& pool) {
   tbb::expect(ModuleNames(pool).module(), pool.id);
   hook_none(pool);
@@ -105,19 +104,18 @@ void PoolPolicy::hook_none(const Pool& pool) {
   note(pool, Governed::kLimit).by_limit = GovernedPool::ByLimit::kAlways;
 }
 
-const PoolPolicy::Gate* PoolPolicy::gate_of(const Pool& pool) {
-  static constexpr Gate kGates[] = {{&kOpenblas, &PoolPolicy::hook_openblas, true},
-                                    {&kLibgomp, &PoolPolicy::hook_openmp, true},
-                                    {&kLibomp, &PoolPolicy::hook_openmp, true},
-                                    {&kLibiomp, &PoolPolicy::hook_openmp, true},
-                                    {&kTbb, &PoolPolicy::hook_tbb, false}};
-  const auto* gate = std::ranges::find(kGates, pool.runtime, &Gate::runtime);
-  return gate != std::end(kGates) ? gate : nullptr;
-}
-
 void PoolPolicy::add(const Pool& pool) {
-  const Gate* gate = gate_of(pool);
-  (this->*(gate != nullptr ? gate->hook : &PoolPolicy::hook_none))(pool);
+  switch (pool.runtime->gate) {
+    case GateKind::kOpenblas:
+      return hook_openblas(pool);
+    case GateKind::kLibgomp:
+    case GateKind::kLlvm:
+      return hook_openmp(pool);
+    case GateKind::kTbb:
+      return hook_tbb(pool);
+    case GateKind::kNone:
+      return hook_none(pool);
+  }
 }
 
 std::vector<std::string> PoolPolicy::rewrite_slots() {
@@ -150,26 +148,26 @@ std::vector<std::string> PoolPolicy::region_modules() const {
   return paths;
 }
 
-// A copy that has none of our buffers has so many of its own; no build has less than 50.
+// A copy without our buffers has room for this many callers; no build has fewer places than 50.
 void PoolPolicy::cap_teams() const {
   constexpr int kLeastSlots = 50;
   int most = kMaxBudget;
   for (const GovernedPool& governed : pools_) {
     const Pool& pool = pool_at(governed.pool);
-    if (pool.runtime != &kOpenblas || governed.served) continue;
+    if (pool.runtime->gate != GateKind::kOpenblas || governed.served) continue;
     most = std::min(most, pool.caller_slots > 0 ? pool.caller_slots : kLeastSlots);
   }
   gate::cap_teams(most);
 }
 
-// What has no gate. Only what is above the most, since a limit also raises.
+// For pools without a gate. Limits only those above the most, since a limit also raises.
 void PoolPolicy::limit(GovernedPool& governed) {
   const Pool& pool = pool_at(governed.pool);
   const int cap = wanted_by(caps_, pool);
   int most = governed.by_limit == GovernedPool::ByLimit::kAlways ? most_ : kMaxBudget;
   if (cap != 0) most = std::min(most, cap);
   if (governed.by_limit == GovernedPool::ByLimit::kNever || governed.most == most) return;
-  // What the program has not used is left alone until a later pass, but for a cap: somebody asked.
+  // A pool that the program has not used waits for a later pass, unless somebody asked for a cap.
   if (!pool.may_be_asked() && (cap == 0 || is_amid_call())) return;
   governed.most = most;
   if (governed.limit != nullptr) close_limits(*std::exchange(governed.limit, nullptr));
@@ -227,8 +225,9 @@ std::vector<Capped> PoolPolicy::with_caps(std::vector<Rule> caps, bool hooked) c
   }
   for (std::size_t id = 0; id < pool_count(); ++id) {
     const Pool& pool = pool_at(id);
-    const Gate* const gate = gate_of(pool);
-    if (gate == nullptr || !gate->keeps_caps) {
+    const GateKind gate = pool.runtime->gate;
+    // oneTBB's permits bound the threads that it starts; a limit keeps its cap.
+    if (gate == GateKind::kNone || gate == GateKind::kTbb) {
       tried.hook_none(pool);
     } else {
       tried.note(pool, Governed::kGate);

@@ -1,5 +1,5 @@
-// How each pool is kept inside the budget and its cap: what has a gate is hooked, anything else is
-// limited. Under govern's lock.
+// How each pool is kept inside the budget and its cap: a pool with a gate is hooked, any other is
+// limited. The caller holds govern's lock.
 #pragma once
 
 #include <cstdint>
@@ -16,13 +16,13 @@
 
 namespace corewise::govern {
 
-// What a cap made of a pool that it speaks for.
+// What a cap did to a pool that it covers.
 struct Capped {
   std::uint32_t pool = 0;
   int most = 0;
-  bool gate = false;       // it holds for all threads, from their next region or call on
-  bool by_thread = false;  // at the gate it does for each thread what thread_caps.h says
-  std::string finding;     // why it does not hold, or not for everybody; empty if it does
+  bool gate = false;       // holds for every thread, from its next region or call on
+  bool by_thread = false;  // at the gate, thread by thread, as thread_caps.h says
+  std::string finding;     // why the cap does not hold, or not for every thread; else empty
 };
 
 // What keeps a pool inside: a gate; a gate that only counts, as its library cannot be narrowed; a
@@ -32,20 +32,20 @@ enum class Governed { kGate, kCounted, kLimit, kNone };
 // "gate", "counted", "limit", "none"
 const char* name_of(Governed how);
 
-// A pool and what the policy made of it.
+// A pool and what the policy did with it.
 struct GovernedPool {
   std::uint32_t pool = 0;
   Governed how = Governed::kNone;
   std::string finding;
-  bool served = false;  // its calls have our buffers
-  // Kept inside by a limit: never, if a cap speaks for it, or always.
+  bool served = false;  // its calls use our buffers
+  // When a limit keeps it inside: never, only under a cap, or always.
   enum class ByLimit { kNever, kCap, kAlways } by_limit = ByLimit::kNever;
-  int most = 0;  // that the limit was last held to
+  int most = 0;  // what the limit was last held to
   LimitsHandle limit = nullptr;
-  std::string not_limited;  // why it could not be
+  std::string not_limited;  // why it could not be limited
 
   bool has_gate() const { return has_gate_called(name_of(how)); }
-  // The same of a name that was read.
+  // The same for a name that was read.
   static bool has_gate_called(std::string_view how) {
     return how == name_of(Governed::kGate) || how == name_of(Governed::kCounted);
   }
@@ -53,29 +53,29 @@ struct GovernedPool {
 
 class PoolPolicy {
  public:
-  // Slots that every module may have, whatever pools it brings. Those of before are forgotten: they
-  // are found again by the same replacements.
+  // Slots that any module may have, whatever pools it brings. Forgets the earlier slots: the same
+  // replacements find them again.
   void begin(std::vector<std::vector<SlotRequest>> everywhere);
   void add(const Pool& pool);
 
-  // In all modules that were loaded since the last time; what could not be done.
+  // In all modules loaded since the last time. Returns what could not be done.
   std::vector<std::string> rewrite_slots();
   std::vector<std::string> restore_slots();
 
-  // Paths of the modules that have parallel regions, the program's own too.
+  // Paths of the modules that have parallel regions, including the program's own.
   std::vector<std::string> region_modules() const;
 
-  // As many threads may call a copy at once as a team has. Tells the gate.
+  // Bounds teams at the gate: every thread of a team may call an OpenBLAS copy at once.
   void cap_teams() const;
 
-  // Caps stay when the pools are let go. `most` is for pools without a gate.
+  // Caps survive let_go(). `most` is for pools without a gate.
   void set_caps(std::vector<Rule> caps) { caps_ = std::move(caps); }
   bool has_caps() const { return !caps_.empty(); }
   void set_most(int most) { most_ = most; }
-  // Brings all pools to what caps and the most say now.
+  // Applies the current caps and `most` to all pools.
   void obey();
   std::vector<Capped> caps() const;
-  // What caps() would be, without a hook or limit set.
+  // What caps() would return, without setting a hook or limit.
   std::vector<Capped> with_caps(std::vector<Rule> caps, bool hooked) const;
 
   void let_go();
@@ -90,13 +90,6 @@ class PoolPolicy {
   void hook_tbb(const Pool& pool);
   void hook_none(const Pool& pool);
   void limit(GovernedPool& governed);
-
-  struct Gate {
-    const Runtime* runtime;
-    void (PoolPolicy::*hook)(const Pool& pool);
-    bool keeps_caps;  // else a limit does
-  };
-  static const Gate* gate_of(const Pool& pool);
 
   std::vector<GovernedPool> pools_;
   std::vector<Rule> caps_;

@@ -15,7 +15,7 @@
 namespace corewise::outside {
 namespace {
 
-// What a scan for a string constant reads at most of one module.
+// The most that a scan for a string constant reads of one module.
 constexpr std::uint64_t kMostScanned = std::uint64_t{64} << 20;
 constexpr std::size_t kLongestConstant = 256;
 
@@ -25,8 +25,8 @@ std::string hex(std::uintptr_t number) {
   return {text.data(), end};
 }
 
-// Where the bytes of a mapped file can be had, best first: map_files leads to the very file even
-// when it was deleted or lies in another mount namespace, but only for the mighty.
+// Opens the file of a mapping, the best source first: map_files leads to the very file even if it
+// was deleted or lies in another mount namespace, but only a privileged user may follow it.
 Result<elf::File> open_module(const MappedModule& module, const std::string& folder) {
   auto exact = elf::File::open(folder + "/map_files/" + hex(module.begin) + "-" + hex(module.end));
   if (exact || exact.error().status == CW_BAD_ELF) return exact;
@@ -39,7 +39,7 @@ Result<elf::File> open_module(const MappedModule& module, const std::string& fol
                module.path + file.error().what.substr(file.error().what.rfind(": "))};
 }
 
-// The first file with these bytes in it, from where they stand to the next NUL.
+// The text in this part of the file that begins so, up to the next NUL; empty if there is none.
 std::string find_text(const elf::File& file, const elf::File::Load& load, std::string_view wanted,
                       std::uint64_t& budget) {
   constexpr std::size_t kChunk = std::size_t{256} << 10;
@@ -81,7 +81,7 @@ class View final : public ModuleView {
   std::string constant(std::string_view beginning) const override {
     if (file_ == nullptr) return {};
     std::uint64_t budget = kMostScanned;
-    // Constants have a segment of their own, but for old linkers, which put them with the code.
+    // Constants have a segment of their own, except with old linkers, which put them with the code.
     for (const bool executable : {false, true}) {
       for (const elf::File::Load& load : file_->loads()) {
         if (load.writable || load.executable != executable) continue;
@@ -118,8 +118,8 @@ Result<std::optional<SeenPool>> see(const MappedModule& module, const elf::Symbo
   seen.pool.prefix = name_prefix(*runtime, lookup);
   seen.pool.path = seen.pool.loader_path = module.path;
   seen.pool.base = base;
-  if (auto look = runtime->look(seen.pool, View(symbols, file, base, around))) {
-    seen.look = *std::move(look);
+  if (auto count = runtime->read_outside(seen.pool, View(symbols, file, base, around))) {
+    seen.count = *std::move(count);
   }
   if (module.deleted) {
     seen.pool.detail += seen.pool.detail.empty() ? "" : "; ";
@@ -128,13 +128,13 @@ Result<std::optional<SeenPool>> see(const MappedModule& module, const elf::Symbo
   return std::optional<SeenPool>(std::move(seen));
 }
 
-// The addresses in a module begin at that of its first segment, which need not be 0.
+// The addresses in a module begin at its first segment's, which need not be 0.
 std::uintptr_t bias_of(const MappedModule& module, std::uint64_t first_segment) {
   constexpr std::uint64_t kPage = 4096;
   return module.begin - static_cast<std::uintptr_t>(first_segment & ~(kPage - 1));
 }
 
-// From its image in memory, when its file cannot be had.
+// Reads the module's image in memory, if we cannot open its file.
 Result<std::optional<SeenPool>> see_image(const MappedModule& module, const Surroundings& around,
                                           const Error& why_no_file) {
   Elf64_Ehdr header;

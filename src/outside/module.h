@@ -1,4 +1,4 @@
-// The modules of another process: which there are, and what can be seen of each.
+// The modules of another process, and what can be seen of each.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +20,7 @@ class Memory final : public elf::Bytes {
   explicit Memory(int pid) : pid_(pid) {}
   explicit Memory(const std::string& recording);
   bool read(std::uint64_t address, void* out, std::size_t n) const override;
-  // The last read was refused, rather than out of range.
+  // The system refused a read; nothing was merely out of range.
   bool refused() const { return refused_; }
 
  private:
@@ -37,10 +37,10 @@ struct MappedModule {
   bool deleted = false;
 };
 
-// Files mapped with code in them, by address. A file loaded twice counts twice.
+// Mapped files that hold code, by address. A file loaded twice counts twice.
 std::vector<MappedModule> modules_in(const std::vector<os::Mapping>& mappings);
 
-// What a look needs besides the module.
+// What look_at() needs besides the module.
 struct Surroundings {
   const std::string& folder;  // /proc/PID or the recording
   const Memory& memory;

@@ -16,7 +16,7 @@ namespace corewise::outside {
 namespace {
 
 // A folder of a live process, held open: once the process is gone its files are gone too, even
-// when its number is given to another one.
+// if the kernel gives its number to another process.
 class OpenFolder {
  public:
   explicit OpenFolder(const std::string& path)
@@ -109,7 +109,7 @@ class ProcessReader {
  private:
   Result<std::string> file(const char* name) { return os::read_file(folder_ + "/" + name); }
 
-  // A process that nobody has collected yet keeps its folder, but no memory and no maps.
+  // A process that its parent has not collected yet keeps its folder, but no memory and no maps.
   bool has_ended() {
     if (pid_ == 0) return false;
     const auto now = file("status");
@@ -147,7 +147,7 @@ class ProcessReader {
 
   Error no_memory(bool had_lines) {
     if (had_lines) return {CW_IO_ERROR, who_ + ": " + "its maps file cannot be understood"};
-    // All are children of kthreadd; others have no memory any more while they end.
+    // All kernel threads are children of kthreadd; another process has no memory while it ends.
     constexpr int kThreadd = 2;
     const int parent = number(field(status_, "PPid"));
     if (pid_ != 0 && parent != 0 && parent != kThreadd) return ended();

@@ -1,8 +1,8 @@
-// Another process, seen from outside: it is not stopped, and nothing runs in it.
+// Another process, seen from outside: we neither stop it nor run anything in it.
 //
-// All is read below one folder, /proc/PID or a recording of it (maps, status, environ, cmdline,
-// root/ with the module files, and `memory`: lines of "address hexbytes"), so that torn and
-// hostile processes can be kept as tests. What may not be read is said in `notes`, not guessed.
+// We read everything below one folder, /proc/PID or a recording of it (maps, status, environ,
+// cmdline, root/ with the module files, and `memory`: lines of "address hexbytes"), so that torn
+// and hostile processes can be kept as tests. `notes` says what we may not read; we never guess.
 #pragma once
 
 #include <string>
@@ -18,9 +18,9 @@ struct Process {
   std::string command;  // arguments separated by spaces, else the short name
   int threads = 0;      // 0: not known
   std::string cpus;     // CPUs its main thread may run on, as the kernel writes the list
-  std::vector<std::string> environment;  // NAME=value of all it was started with
+  std::vector<std::string> environment;  // NAME=value, as the process was started
   std::vector<SeenPool> pools;           // in order of address
-  bool memory_refused = false;           // seen by its files alone
+  bool memory_refused = false;           // only its files were read
   std::vector<std::string> notes;        // what could not be seen, and why
 };
 

@@ -7,7 +7,7 @@ namespace corewise::outside {
 
 struct SeenPool {
   Pool pool;
-  Look look;
+  OutsideCount count;
 };
 
 }  // namespace corewise::outside

@@ -27,7 +27,7 @@ class LiveLookup final : public ModuleLookup {
     std::uintptr_t target = 0;
     const elf::LiveBytes bytes(module_);
     if (!bytes.read(module_.base + *slot, &target, sizeof target)) return 0;
-    // A slot that was not used yet leads to the module's own resolver stub.
+    // A slot that is not used yet leads to the module's own resolver stub.
     for (const os::Segment& own : module_.segments) {
       if (target >= own.begin && target < own.end) {
         return reinterpret_cast<std::uintptr_t>(
@@ -44,7 +44,7 @@ class LiveLookup final : public ModuleLookup {
 }  // namespace
 
 std::uintptr_t ModuleLookup::address(std::string_view name) const {
-  // Whatever it is found for is going to be called, or shown as what could be.
+  // Only functions: the caller will call the address, or show that it can be called.
   const auto symbol = symbols_.find(name);
   return symbol && symbol->function ? base_ + static_cast<std::uintptr_t>(symbol->value) : 0;
 }

@@ -29,13 +29,13 @@ class ModuleLookup : public SymbolLookup {
 // The runtime that the symbols prove, and its addresses; null if none.
 const Runtime* recognise(const SymbolLookup& symbols, Proof& proof);
 
-// The name prefix by which limits may call a pool: a known prefix of the runtime that the file's
+// The name prefix by which limits may name a pool: a known prefix of the runtime that the file's
 // name, or failing that its DT_SONAME, begins with; else the file's stem.
 std::string name_prefix(const Runtime& runtime, const SymbolLookup& symbols);
 
 // The pool in a module of this process, with what is known of it before its first use; null if the
-// module holds none. The module, which the caller holds, is kept loaded from then on. Calls into
-// the library, so no lock may be held.
+// module holds none. The caller holds the module; if it has a pool, it stays loaded from then on.
+// Calls into the library, so the caller must hold no lock.
 std::unique_ptr<Pool> describe(const os::LoadedModule& module, os::Held& held);
 
 }  // namespace corewise

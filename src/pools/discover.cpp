@@ -15,7 +15,7 @@
 namespace corewise {
 namespace {
 
-// A module is known by where it is and by its name: a place may be emptied and taken by another.
+// A module is known by its place and its name: a place may be emptied, and another module take it.
 using ModuleKey = std::tuple<std::uintptr_t, std::uintptr_t, std::string>;
 
 ModuleKey key_of(const os::LoadedModule& module) {
@@ -23,19 +23,19 @@ ModuleKey key_of(const os::LoadedModule& module) {
 }
 
 struct PoolRegistry {
-  // Guards everything below but the atomics' readers.
+  // Guards everything below except reads of the atomics.
   std::mutex& lock = os::fork_lock(os::ForkRank::kDiscovery);
   std::set<ModuleKey> seen;
   os::KnownModules known;  // a part of `seen` that need not be listed again
-  // The newest list of modules that `seen` was held against. Lists of several threads may arrive
-  // out of order, and an old one must not forget what a newer one holds.
+  // The newest list of modules that we compared `seen` with. Lists of several threads may arrive
+  // out of order, and an old list must not make us forget what a newer one holds.
   std::uint64_t newest = 0;
   std::array<std::atomic<Pool*>, kMostPools> pools{};
   std::atomic<std::size_t> count{0};
   // Pools with more to tell that have not been asked.
   std::atomic<std::size_t> silent{0};
   std::vector<std::unique_ptr<Pool>> replaced;  // by fuller ones; others may still read them
-  // adds + subs of the loader when it was last looked at: grows with every load and unload.
+  // adds + subs of the loader at the last look: grows with every load and unload.
   std::atomic<std::uint64_t> looked_at{0};
 };
 
@@ -49,7 +49,7 @@ PoolRegistry& registry() {
   return *kState;
 }
 
-// Made while the library loads: no fork may find half of its handlers.
+// Made while the library loads, so that no fork finds half of its handlers.
 [[maybe_unused]] const PoolRegistry& made_early = registry();
 
 std::uint64_t stamp(const os::Generation& at) { return at.adds + at.subs; }
@@ -129,8 +129,8 @@ bool find_new(PoolRegistry& r) {
     }
   }
 
-  // Outside the lock: describing may call into the libraries and wait for the loader. One at a
-  // time, since telling two faces of one pool apart needs the first to be known.
+  // Outside the lock: describe() may call into the libraries and wait for the loader. One at a
+  // time: to see that two modules are faces of one pool, we must already know the first.
   bool grew = false;
   for (const os::LoadedModule* module : fresh) {
     os::Held held(*module);

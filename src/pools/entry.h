@@ -1,5 +1,5 @@
-// An entry of a table that a row may lack. What is missing cannot be called: a call answers
-// "nothing" instead, so that no caller has to remember to look first.
+// An entry of a table that a row may lack. Calling a missing entry is safe: it answers "nothing",
+// so that no caller has to remember to check first.
 #pragma once
 
 #include <cstddef>

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "discover.h"
-#include "elf/elf_reader.h"
+#include "elf/trusted_local.h"
 #include "os/patch.h"
 
 namespace corewise {
@@ -27,16 +27,6 @@ std::optional<std::uint64_t> data_at(const os::AddressSpace& space, std::uintptr
   const auto rights = space.rights(at, width);
   if (!rights || !rights->writable() || rights->executable()) return std::nullopt;
   return SpinWord{at, width}.load();
-}
-
-bool file_is_what_was_loaded(const elf::File& file, const elf::Bytes& memory, std::uintptr_t base,
-                             const char* code) {
-  const auto function = file.find_local(code);
-  if (!function || function->size == 0 || function->size > kMostCode) return false;
-  std::vector<char> now(function->size);
-  std::vector<char> then(function->size);
-  return memory.read(base + function->value, now.data(), now.size()) &&
-         file.read(function->value, then.data(), then.size()) && now == then;
 }
 
 }  // namespace
@@ -87,7 +77,8 @@ std::optional<std::uintptr_t> word_by_symbol(const Pool& pool, const char* symbo
   const auto word = file->find_local(symbol);
   if (!word || word->function || word->size != width) return std::nullopt;
   const elf::LiveBytes memory(*module);
-  if (!file_is_what_was_loaded(*file, memory, pool.base, code)) return std::nullopt;
+  // The word itself may hold anything by now, but the code beside it must not have changed.
+  if (!elf::trusted_local(*file, memory, pool.base, code)) return std::nullopt;
   const std::uintptr_t at = pool.base + word->value;
   const auto value = data_at(*space, at, width);
   return value && plausible(*value) ? std::optional(at) : std::nullopt;
@@ -113,7 +104,7 @@ std::optional<std::uintptr_t> word_by_store(const Pool& pool, const char* code,
   });
 }
 #else
-// stored_word() reads the code of x86-64 alone.
+// stored_word() reads only x86-64 code.
 std::optional<std::uintptr_t> word_by_store(const Pool&, const char*, const Plausible&) {
   return std::nullopt;
 }

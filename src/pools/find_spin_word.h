@@ -1,8 +1,8 @@
-// How a spin word is found when no function sets it: by a symbol that is not exported, by the code
-// that stores it, by what it holds.
+// Finds a spin word that no function sets: by a symbol that is not exported, by the code that
+// stores it, or by its value.
 //
-// Every finder proves what it found by its value, which the library itself put there; what does not
-// fit is not touched.
+// Every finder checks the value that the library itself stored in the word; we do not touch a word
+// whose value does not fit.
 #pragma once
 
 #include <cstddef>
@@ -18,8 +18,8 @@ namespace corewise {
 using Plausible = std::function<bool(std::uint64_t value)>;
 
 // The object `symbol`, of 4 or 8 bytes, of the pool's module, exported or not. `code` names a
-// function of the same library: its bytes in memory must be those in the file, or the file is
-// another by now.
+// function of the same library: if its bytes in memory differ from those in the file, the file has
+// been replaced.
 std::optional<std::uintptr_t> word_by_symbol(const Pool& pool, const char* symbol,
                                              std::size_t width, const char* code,
                                              const Plausible& plausible);
@@ -29,12 +29,12 @@ std::optional<std::uintptr_t> word_by_symbol(const Pool& pool, const char* symbo
 std::optional<std::uintptr_t> word_by_store(const Pool& pool, const char* code,
                                             const Plausible& plausible);
 
-// The one aligned 8-byte word in the module's writable memory that holds `value` and has one that
-// holds a plausible companion within 32 bytes. None if two such words do.
+// The one aligned 8-byte word in the module's writable memory that holds `value` and has a word
+// with a plausible companion within 32 bytes. None if there are two such words.
 std::optional<std::uintptr_t> word_by_value(const Pool& pool, std::uint64_t value,
                                             const Plausible& companion);
 
-// The two searches, on bytes that stand at `address`.
+// The two searches, on bytes at `address`.
 std::optional<std::uintptr_t> stored_word(std::span<const std::byte> code, std::uintptr_t address,
                                           const Plausible& plausible_address);
 std::optional<std::uintptr_t> valued_word(std::span<const std::uint64_t> words,

@@ -9,7 +9,7 @@
 namespace corewise {
 namespace {
 
-// The word is tested in a function's first few instructions.
+// A function tests the word in its first few instructions.
 constexpr std::size_t kWindow = 64;
 
 template <class T>

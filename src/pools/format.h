@@ -8,7 +8,7 @@
 
 namespace corewise {
 
-// The keys of one pool (docs/json.md) into an object that is open. threads below 1: not known.
+// Writes the keys of one pool (docs/json.md) into an open object. threads below 1: not known.
 void write_pool(Json& json, const Pool& pool, int threads);
 
 // {"schema_version": 1, "pools": [...]}

@@ -1,8 +1,6 @@
 #include "module_names.h"
 
-#include <vector>
-
-#include "elf/elf_reader.h"
+#include "elf/trusted_local.h"
 #include "os/patch.h"
 
 namespace corewise {
@@ -24,20 +22,10 @@ SymbolExtent ModuleNames::exported(const std::string& name) const {
 
 SymbolExtent ModuleNames::anywhere(const std::string& name) const {
   if (const SymbolExtent extent = exported(name); extent.address != 0) return extent;
-  constexpr std::size_t kMost = 65536;
   const auto file = elf::File::open(path_);
   if (!file) return {};
-  const auto local = file->find_local(name);
-  if (!local || local->size == 0 || local->size > kMost) return {};
-  const elf::LiveBytes bytes(module_);
-  std::vector<char> memory(local->size);
-  std::vector<char> stored(local->size);
-  if (!bytes.read(module_.base + local->value, memory.data(), memory.size())) return {};
-  if (local->function &&
-      (!file->read(local->value, stored.data(), stored.size()) || memory != stored)) {
-    return {};
-  }
-  return {module_.base + local->value, local->size};
+  const auto local = elf::trusted_local(*file, elf::LiveBytes(module_), module_.base, name);
+  return local ? SymbolExtent{module_.base + local->value, local->size} : SymbolExtent{};
 }
 
 }  // namespace corewise

@@ -1,5 +1,5 @@
-// Looks names up in a loaded module: first what it exports, then .symtab of its file, where names
-// that it keeps to itself stand unless it was stripped.
+// Looks names up in a loaded module: first in its exports, then in the .symtab of its file, which
+// holds its private names unless the file was stripped.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +15,7 @@ class ModuleNames {
   explicit ModuleNames(const Pool& pool);
 
   SymbolExtent exported(const std::string& name) const;
-  // What comes from the file is believed only where it lies inside the module, and of code only
-  // where the memory holds the same: the file may have been replaced since it was loaded.
+  // Local names too, as far as they can be trusted (elf/trusted_local.h).
   SymbolExtent anywhere(const std::string& name) const;
 
   const os::LoadedModule& module() const { return module_; }

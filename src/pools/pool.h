@@ -1,4 +1,4 @@
-// The vocabulary: module, runtime, pool. Everything that later stages say is said in these words.
+// The vocabulary of all later stages: module, runtime, pool.
 #pragma once
 
 #include <array>
@@ -24,8 +24,8 @@ using Scope = cw_scope;
 
 inline constexpr std::array<const char*, 5> kApiNames = {"openmp", "blas", "tbb", "arrow", "numba"};
 
-// Where a runtime was recognised: the addresses of the functions that prove and control it.
-// Which function stands where is the runtime's own business (each file in runtimes/ names them).
+// Where a runtime was recognised: the addresses of the functions that prove and control it. Each
+// file in runtimes/ names its own indices.
 struct Proof {
   std::array<std::uintptr_t, 13> at{};
   std::string affix_prefix;  // "scipy_" of scipy_openblas_set_num_threads64_
@@ -34,8 +34,8 @@ struct Proof {
 
 struct Runtime;
 
-// One runtime found in one loaded module. Created by describe, then immutable but for `state`: a
-// pool that has more to tell once it is used is replaced by a fuller one (discover.h).
+// One runtime found in one loaded module. describe() creates it; then only `state` changes.
+// discover.h replaces a pool that has more to tell, once it is used, by a fuller one.
 struct Pool {
   std::uint32_t id = 0;
   const Runtime* runtime = nullptr;
@@ -44,7 +44,7 @@ struct Pool {
   int ceiling = 0;
   int caller_slots = 0;
   std::string prefix;
-  std::string path;  // links resolved, where the file is still there
+  std::string path;  // links resolved, if the file is still there
   std::string version;
   std::string layer;
   std::string architecture;
@@ -53,26 +53,26 @@ struct Pool {
   std::uintptr_t base = 0;
   std::string loader_path;  // the name that dlopen(RTLD_NOLOAD) knows the module by
 
-  // The setter of the count this pool goes by. Pools with equal, non-zero setters share one count
+  // The setter of the count that this pool uses. Pools with equal, non-zero setters share one count
   // (OpenBLAS over OpenMP and its OpenMP runtime): limiting either limits both.
   std::uintptr_t counter = 0;
 
   // What the runtime needs to undo a set (oneTBB's control object); guarded by limit.cpp's lock.
   void* state = nullptr;
 
-  // Where the library keeps whether it was used; 0 if that is nowhere, or not known.
+  // Where the library keeps whether it has been used; 0 if it does not, or if that is not known.
   std::uintptr_t used_at = 0;
-  // What only the library itself can tell has been asked (Runtime::ask).
+  // Runtime::ask has filled what only the library itself can tell.
   bool asked = false;
 
   // The program has used the library, or asking changes nothing in it at any time.
   bool may_be_asked() const;
-  // The count now, as the calling thread sees it, at least 1; nothing where the library does not
-  // tell, or where to ask would be its first use. Changes nothing.
+  // The count now, as the calling thread sees it, at least 1; nothing if the library does not tell,
+  // or if asking would be its first use. Changes nothing.
   std::optional<int> threads() const;
-  // The same without that care: for who is going to set it.
+  // The same, even if asking is the first use: for a caller that is about to set the pool.
   std::optional<int> ask_threads() const;
-  // `detail`, or where there is none why threads() is nothing.
+  // `detail`, or if there is none, why threads() is nothing.
   const char* shown_detail() const;
 
   template <class Function>
@@ -84,8 +84,8 @@ struct Pool {
 // Whether the program has used the library, by the word at pool.used_at.
 Use use_by_word(const Pool& pool);
 
-// For the life of the object the calling thread may be inside any library's call: one that holds a
-// lock of its own there is not asked, since it would wait for itself.
+// While the object lives the calling thread may be inside a call of any library. We do not ask a
+// library that holds a lock of its own there: the thread would wait for itself.
 class AmidCall {
  public:
   AmidCall();
@@ -105,8 +105,8 @@ class SymbolLookup {
   virtual ~SymbolLookup() = default;
   // Run-time (or file) address of a dynamic symbol; 0 if absent.
   virtual std::uintptr_t address(std::string_view name) const = 0;
-  // Where the module's own calls to a function that others define arrive; 0 if it makes none, or
-  // where that cannot be told (on disk, from outside).
+  // Where the module's own calls to a function that another module defines arrive; 0 if it makes
+  // none, or if we cannot tell (on disk, from outside).
   virtual std::uintptr_t callee(std::string_view) const { return 0; }
   // File name without folder, and DT_SONAME; for telling apart what symbols cannot, and for
   // pools' names. Lower-cased.
@@ -120,24 +120,24 @@ struct SymbolExtent {
   std::size_t size = 0;
 };
 
-// A module of another process, as far as it shows without stopping it or running anything in it.
+// A module of another process, as we see it without stopping it or running anything in it.
 class ModuleView {
  public:
   virtual ~ModuleView() = default;
-  // Local symbols too, where the file was not stripped.
+  // Local symbols too, if the file was not stripped.
   virtual SymbolExtent variable(std::string_view name) const = 0;
-  // The unsigned number of `bytes` bytes that stands at a run-time address now.
+  // The unsigned number of `bytes` bytes at a run-time address now.
   virtual std::optional<std::uint64_t> number(std::uintptr_t address, std::size_t bytes) const = 0;
-  // The first string constant that begins so; empty if none.
+  // The first string constant with this beginning; empty if none.
   virtual std::string constant(std::string_view beginning) const = 0;
   // A variable of the environment that the process was started with; empty if unset.
   virtual std::string started_with(std::string_view name) const = 0;
 };
 
 // A pool's count as seen from outside.
-struct Look {
+struct OutsideCount {
   int threads = 0;      // 0: cannot be told from outside
-  std::string unknown;  // and then why
+  std::string unknown;  // why, if threads is 0
   // Where the library keeps the count of the whole process as an int, if a smaller one may be
   // stored there at any time; 0: nowhere.
   std::uintptr_t count_at = 0;
@@ -145,21 +145,24 @@ struct Look {
 
 // Where an OpenMP runtime binds threads to CPUs.
 struct Places {
-  std::vector<CpuSet> all;  // empty: it binds nobody
+  std::vector<CpuSet> all;  // empty: it binds no thread
   int cpus = 0;             // how many the process had when the runtime was loaded
 };
 
-// An environment variable that the runtime reads when it loads. Which API's count it takes.
+// An environment variable that the runtime reads when it loads, and the API whose count it holds.
 struct EnvVariable {
   const char* name;
   Api api;
 };
 
+// Where the governor gates a runtime's work (govern/pool_policy.h). kNone: a limit has to do.
+enum class GateKind { kNone, kOpenblas, kLibgomp, kLlvm, kTbb };
+
 // A kind of thread pool library: one file in runtimes/, ending in one of these.
 struct Runtime {
   const char* name;  // "openblas"
   Api api;
-  std::span<const char* const> prefixes;  // lower-case file-name prefixes it goes by
+  std::span<const char* const> prefixes;  // its file-name prefixes, in lower case
   std::span<const EnvVariable> environment;
 
   // Fills proof if the module holds this runtime. Calls nothing in it, so it works from outside.
@@ -168,10 +171,24 @@ struct Runtime {
   // the library was built with, or that its constructors have prepared.
   void (*describe)(Pool& pool);
 
-  // What follows a runtime may lack.
+  // A runtime may lack any of the members below.
 
-  // Its functions may wait for a lock that it holds itself while it calls the loader.
+  // Its functions may wait for a lock that the library itself holds while it calls the loader.
   bool locks = false;
+  // Its threads belong to another library, or it is part of a larger one: where a thread begins
+  // does not show whether it is one of its workers.
+  bool shares_threads = false;
+  GateKind gate = GateKind::kNone;
+  // What a report of the process's death says of it.
+  struct AtDeath {
+    // Names of its own variables (int): its threads now, and whether it ran out of buffers. Null:
+    // it has none. Over OpenMP they say nothing.
+    const char* threads = nullptr;
+    const char* ran_out = nullptr;
+    bool exits = false;  // it calls exit() if the system is out of memory
+    // With this layer, it raises SIGTERM if it refuses to go on; null: never.
+    const char* raises_sigterm = nullptr;
+  } at_death = {};
   // Whether the program has used the library yet. Calls nothing in it. Without it, asking changes
   // nothing at any time.
   Entry<Use(const Pool& pool)> used = nullptr;
@@ -179,24 +196,24 @@ struct Runtime {
   Entry<void(Pool& pool)> ask = nullptr;
   // Threads now, as the calling thread sees it; below 1 when it does not tell.
   Entry<int(const Pool& pool)> get = nullptr;
-  // Sets; the caller has checked the range and reads back after.
+  // Sets the count; the caller has checked the range and reads back afterwards.
   Entry<void(Pool& pool, int threads)> set = nullptr;
-  // What release() needs to know, taken before the first set. Without it get() tells it.
+  // What release() needs to know, read before the first set. Without it get() tells it.
   Entry<int(Pool& pool)> hold = nullptr;
   // Undoes all sets since hold(), which returned `held`. Without it set(held) does it.
   Entry<void(Pool& pool, int held)> release = nullptr;
-  // Fills what shows of a pool of another process, and its count. Without it: only that it is
-  // there.
-  Entry<Look(Pool& pool, const ModuleView& view)> look = nullptr;
+  // Fills what can be seen of a pool of another process, and returns its count. Without it: only
+  // that it is there.
+  Entry<OutsideCount(Pool& pool, const ModuleView& view)> read_outside = nullptr;
   // True if both are faces of one pool, so that it must be listed once. Without it: never.
   Entry<bool(const Pool& pool, const Pool& known)> same = nullptr;
 
-  // Nothing, or missing, of an OpenMP runtime: it may bind the thread that starts its first region,
-  // and the question where would start it.
+  // If an OpenMP runtime lacks it, or it returns nothing: the runtime may bind the thread that
+  // starts its first region, and asking for the places would start the runtime.
   Entry<std::optional<Places>(const Pool& pool)> places = nullptr;
 
-  // Finds where the loaded library keeps how long its idle threads spin. CW_OK as an error: it has
-  // none that do. Without it: not known for this runtime.
+  // Finds where the loaded library keeps how long its idle threads spin. CW_OK as an error: none of
+  // its threads spin. Without it: not known for this runtime.
   Entry<Result<SpinWord>(const Pool& pool)> spin_word = nullptr;
 };
 

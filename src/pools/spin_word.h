@@ -10,12 +10,12 @@ namespace corewise {
 struct SpinWord {
   std::uintptr_t at = 0;
   std::size_t width = 4;
-  std::uint64_t brief = 0;    // what it is to hold while governed, if it holds more
+  std::uint64_t brief = 0;    // what it must hold while governed, if it holds more
   std::uint64_t patient = 0;  // what it may hold instead with the token; up to `brief`: never
 
   std::uint64_t load() const;
   void store(std::uint64_t value) const;
-  // False if it holds something else, which stays.
+  // False if it holds another value, which stays.
   bool exchange(std::uint64_t expected, std::uint64_t value) const;
 };
 

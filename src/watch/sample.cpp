@@ -23,7 +23,6 @@
 #include "os/machine.h"
 #include "pools/discover.h"
 #include "pools/format.h"
-#include "pools/runtimes/table.h"
 #include "tasks.h"
 #include "thread_origin.h"
 
@@ -31,7 +30,7 @@ namespace corewise::observe {
 namespace {
 
 constexpr int kNoPool = -1;
-// A thread may be on its way into the list of threads when it is first seen.
+// When we first see a thread, it may not be in glibc's list of threads yet.
 constexpr int kMostLooks = 3;
 
 // Where a thread comes from.
@@ -60,8 +59,8 @@ struct Sampler {
   std::mutex& lock = os::fork_lock(os::ForkRank::kSampler);
   std::unordered_map<int, OriginOfThread> origins;
   std::optional<Budget> budget;
-  // The environment that the process was started with: that of today may be changed by another
-  // thread while it is read.
+  // The environment at the start of the process: another thread may change the current one while we
+  // read it.
   std::vector<std::string> environment;
 };
 
@@ -85,10 +84,10 @@ double now_s() {
   return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
 
-// Whether threads that begin in the pool's module are its workers: not where the runtime is only a
-// part of a larger library or program, nor where it runs on the threads of another.
+// Whether threads that begin in the pool's module are its workers: not if the runtime is only a
+// part of a larger library or program, nor if it runs on the threads of another.
 bool has_workers(const Pool& pool) {
-  if (pool.runtime == &kMkl || pool.runtime == &kFlexiblas || pool.layer == "openmp") return false;
+  if (pool.runtime->shares_threads || pool.layer == "openmp") return false;
   const std::string_view file = file_name(pool.path);
   return std::ranges::any_of(pool.runtime->prefixes,
                              [&](const char* prefix) { return file.starts_with(prefix); });
@@ -107,7 +106,7 @@ void attribute(std::uintptr_t function, const std::vector<os::LoadedModule>& all
   }
 }
 
-// Looks again only for threads that were not there before.
+// Looks up threads that were not there before, and a few times those whose module is not known yet.
 void learn_origins(Sampler& s, const std::vector<Task>& tasks) {
   std::unordered_map<int, OriginOfThread> known;
   std::vector<int> fresh;
@@ -148,7 +147,7 @@ void write_budget(Json& json, Sampler& s) {
   json.field("threads", govern::own_budget(*s.budget, machine).threads).close('}');
 }
 
-// Of the cgroup, among those that may hold the process back, that did it longest.
+// For the cgroup that held the process back longest, among those that may.
 void write_throttled(Json& json, const Sampler& s) {
   struct Throttling {
     std::int64_t periods = 0, throttled = 0;
@@ -215,7 +214,7 @@ Groups group(const Sampler& s, const std::vector<Task>& tasks) {
   return groups;
 }
 
-// `idle`: for certain nobody was in a region or call, so that workers that ran did so for nothing.
+// `idle`: certainly no thread was in a region or call, so workers that ran did so for nothing.
 void write_pools(Json& json, const Groups& groups, bool idle) {
   const std::vector<govern::Capped> caps = govern::caps();
   const std::vector<int> limited = limited_counts();
@@ -270,7 +269,7 @@ void write_each(Json& json, const Sampler& s, const std::vector<Task>& tasks) {
 
 struct Seen {
   std::vector<Task> tasks;
-  bool idle = false;  // for certain nobody was in a region or call
+  bool idle = false;  // certainly no thread was in a region or call
 };
 
 Seen look_at_tasks() {
@@ -281,13 +280,13 @@ Seen look_at_tasks() {
   const govern::gate::Counts after = govern::gate::counts();
   seen.idle = gated && idle_before && !govern::gate::is_busy() &&
               before.regions + before.calls == after.regions + after.calls;
-  // Who looks would always be seen running.
+  // The thread that looks would always be seen running.
   const auto looker = std::ranges::find(seen.tasks, ::gettid(), &Task::tid);
   if (looker != seen.tasks.end()) looker->state = 'S';
   return seen;
 }
 
-// Empty where somebody was inside, or that is not known.
+// Empty if a thread was inside, or if we do not know.
 std::vector<int> workers_that_run() {
   Sampler& s = sampler();
   const std::lock_guard guard(s.lock);

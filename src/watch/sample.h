@@ -1,5 +1,5 @@
-// A sample: what the threads of this process do now, by the pool that they belong to, and what of
-// the machine the process has. docs/control.md has the keys.
+// A sample: what the threads of this process do now, by the pool that they belong to, and what the
+// process has of the machine. docs/control.md has the keys.
 #pragma once
 
 #include <string>
@@ -7,13 +7,13 @@
 
 namespace corewise::observe {
 
-// `each`: with a list of all threads. Costs some microseconds a thread, and is for once a second or
-// so. From any thread; what belongs to each thread (OpenMP's counts) is that of the calling one.
+// `each`: with a list of all threads. Costs some microseconds a thread; meant for once a second or
+// so. Any thread may call it; per-thread values (OpenMP's counts) are the calling thread's.
 std::string sample_json(bool each);
 
-// By pool, how many of its workers ran though nobody was in a region or call: seen twice, 0.1 s
-// apart, so that those that are about to fall asleep do not count. Empty where it cannot be told:
-// the process is not governed, or somebody was inside. Waits only if there are such workers.
+// By pool, how many of its workers ran though no thread was in a region or call. Looks twice, 0.1 s
+// apart, so that workers about to fall asleep do not count. Empty if it cannot tell: the process is
+// not governed, or a thread was inside. Waits only if there are such workers.
 std::vector<int> spinning_workers();
 
 }  // namespace corewise::observe

@@ -14,7 +14,7 @@
 namespace corewise::observe {
 namespace {
 
-// The files of a thread fit, and reading them costs no memory.
+// Large enough for a thread's files; reading them allocates nothing.
 struct Line {
   std::array<char, 1024> bytes;
   std::size_t size = 0;
@@ -41,7 +41,7 @@ std::uint64_t ns_per_tick() {
   return 1'000'000'000 / static_cast<std::uint64_t>(ticks > 0 ? ticks : 100);
 }
 
-// Of each folder whose name is a number.
+// Reads each folder whose name is a number.
 std::vector<Task> read_all(const std::string& folder, bool delays) {
   std::vector<Task> tasks;
   DIR* const list = ::opendir(folder.c_str());

@@ -1,4 +1,4 @@
-// The threads of a process as the kernel counts them: who runs, who waits, and for how long each
+// The threads of a process as the kernel counts them: which run, which wait, and for how long each
 // did.
 #pragma once
 
@@ -11,9 +11,9 @@ namespace corewise::observe {
 
 struct Task {
   int tid = 0;
-  int parent = 0;            // the process that started its process
+  int parent = 0;            // the parent of its process
   char state = '?';          // 'R': it runs, or would if there were a free CPU
-  std::uint64_t start = 0;   // clock ticks after the machine's; tells a thread from a later one
+  std::uint64_t start = 0;   // clock ticks since boot; tells a thread from a later one
   std::uint64_t cpu_ns = 0;  // time on a CPU
   std::uint64_t delay_ns =
       0;  // time that it was ready to run and no CPU was free; 0 if not counted
@@ -26,7 +26,7 @@ std::vector<Task> read_tasks(const std::string& folder);
 // The main thread of every process that may be seen, without delays.
 std::vector<Task> read_processes();
 
-// A thread's stat line and schedstat; tid 0 if it is none.
+// From a thread's stat line and schedstat; tid 0 if the line is not valid.
 Task parse_task(std::string_view stat, std::string_view schedstat);
 
 }  // namespace corewise::observe

@@ -17,7 +17,7 @@
 namespace corewise::observe {
 namespace {
 
-// More than any glibc's block has been, and more than one process has threads.
+// More than any glibc's block has been, and more threads than one process has.
 constexpr std::size_t kBlock = 4096;
 constexpr std::size_t kMostThreads = 65536;
 
@@ -58,7 +58,7 @@ struct Layout {
 
 struct Probe {
   std::optional<Layout> layout;
-  std::uintptr_t list = 0;  // the address of the links that are no thread's own
+  std::uintptr_t list = 0;  // the address of the list's own links, which belong to no thread
 };
 
 struct Node {
@@ -113,7 +113,7 @@ std::optional<Layout> layout_of(const OwnMemory& memory, std::uintptr_t self,
   return std::nullopt;
 }
 
-// Runs in the thread of ours.
+// Runs in our own thread.
 void* look_at_myself(void* argument) {
   auto& probe = *static_cast<Probe*>(argument);
   const OwnMemory memory;

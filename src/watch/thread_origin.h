@@ -1,11 +1,11 @@
-// In which function each thread of this process began: what pthread_create was told. It says which
-// library a thread belongs to, since the workers of a pool begin in the pool's own code.
+// The function in which each thread of this process began: the one that pthread_create got. It says
+// which library a thread belongs to, since the workers of a pool begin in the pool's own code.
 //
-// glibc keeps that, with the thread's id, in the block that its pthread_t points to, and all blocks
-// in a list. Where in the block is found out by a thread of ours, whose id and function are known,
-// so that no version is assumed. Others are read through /proc/self/mem, which fails where a block
-// is gone by now, and count only if their id is that of a live thread. Where any of it is not as
-// expected, nothing is known.
+// glibc keeps it, with the thread's id, in the block that the pthread_t points to, and links all
+// blocks in a list. A thread of our own, whose id and function we know, finds out where in the
+// block, so we assume no version. We read the other blocks through /proc/self/mem, which fails if a
+// block is gone by now, and count them only if their id is that of a live thread. If anything is
+// not as expected, we know nothing.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,8 @@
 
 namespace corewise::observe {
 
-// By thread id. The main thread, and threads on stacks that the program brought along, are not
-// there. One caller at a time.
+// By thread id, without the main thread and threads on stacks that the program brought along. One
+// caller at a time.
 std::unordered_map<int, std::uintptr_t> thread_origins();
 
 }  // namespace corewise::observe

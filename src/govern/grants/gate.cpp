@@ -1,4 +1,4 @@
-// Who is inside, per thread; and what was granted, for the report.
+// Which threads are inside, and what was granted, for the report.
 #include "gate.h"
 
 #include <time.h>
@@ -41,17 +41,17 @@ alignas(kCountsPage) constinit Tallies tallies;
 constinit std::atomic<std::uint32_t> threads_seen{0};
 
 struct VisitsOfThread {
-  // Strength of the governed team that this thread works in; up to 1: none.
+  // Size of the governed team that this thread works in; up to 1: none.
   int team = 0;
-  // Visits that count. The grant is the innermost one's: only an outer one of one thread, whose
-  // grant was given back for it, can be open besides.
+  // Visits that count. The grant is the innermost one's: an outer one can only be a team of one,
+  // whose grant was given back for it.
   int depth = 0;
   Holding held;
   std::uintptr_t frame = 0;  // of the outermost
   Tally* tally = nullptr;
 };
 
-// In the thread's first block, not in one that is allocated at the first access.
+// In the thread's static TLS block, not in one that is allocated at the first access.
 [[gnu::tls_model("initial-exec")]] constinit thread_local VisitsOfThread me;
 
 constinit std::atomic<const Grants*> granter{nullptr};
@@ -114,7 +114,7 @@ void give_back(Holding& held) {
   }
 }
 
-// What is kept back by a cap is nothing that the governor withheld.
+// Threads that a cap takes away do not count as withheld.
 int below_cap(int wanted, std::uint32_t pool) {
   const int cap = cap_of(pool);
   return cap != 0 ? std::min(wanted, cap) : wanted;
@@ -125,7 +125,7 @@ void go_out() {
   if (const Observer* told = observer.load(std::memory_order_acquire)) told->idle();
 }
 
-// Threads to be used. The cap on teams is for those whose strength we choose.
+// Returns the threads to use. The cap on teams is only for teams whose size we choose.
 int ask(Holding& held, const Grants* grants, GrantRequest request) {
   held.asked = grants;
   const int wanted = request.wanted;
@@ -152,8 +152,8 @@ int ask(Holding& held, const Grants* grants, GrantRequest request) {
   return held.team;
 }
 
-// The parent's other threads are not here, nor are the regions they were in. What this thread was
-// in goes on, but was the parent's to count.
+// The child has neither the parent's other threads nor their regions. This thread's own region goes
+// on, but the parent counted it.
 void forget_parent() {
   me = {};
   inside.store(0);
@@ -197,7 +197,7 @@ Visit enter(VisitKind kind, int wanted, bool whole, std::uint32_t pool) {
   if (grants == nullptr || wanted <= 1) return {.threads = wanted};
   if (!whole) wanted = below_cap(wanted, pool);
   raise(tally().widest, static_cast<std::uint64_t>(wanted));
-  // Stacks grow downwards: whoever called us from here or further up is done with what was deeper.
+  // Stacks grow downwards: a caller at this frame or further up has left whatever was deeper.
   const auto frame = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
   if (me.depth > 0 && frame >= me.frame) {
     give_back(me.held);
@@ -244,7 +244,7 @@ int Tenancy::enter(int wanted, std::uint32_t pool, bool again) {
 
 void Tenancy::leave() {
   if (!std::exchange(counted_, false)) return;
-  // After a fork the child is not inside, and what its parent holds is not its own.
+  // After a fork the child is not inside, and its parent's grant is not its own.
   if (forks_ != forks.load(std::memory_order_relaxed)) {
     held_ = {};
     return;

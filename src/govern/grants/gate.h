@@ -1,16 +1,17 @@
 // The gate: every outermost parallel region and BLAS call passes through it, whatever runtime it
 // belongs to. It asks for a grant on the way in and gives it back on the way out.
 //
-// A region is whole, and then it is only counted: its team is as strong as the program asked for,
-// whatever was granted. Or it bends (bends.h), and gets what was granted, as BLAS calls do.
+// A whole region is only counted: its team is as large as the program asked for, whatever was
+// granted. A region that bends (bends.h) gets what was granted, as BLAS calls do.
 //
 // A thread is inside from its outermost region or call on, and so is every worker of a governed
-// team: what they start has been counted already. There, whole regions stay whole, and what bends
-// gets one thread. A team of one does not bind what is nested in it: that may ask again.
+// team: what they start has been counted already. Inside, whole regions stay whole, and a region
+// that bends gets one thread. A team of one does not bind the regions nested in it: they may ask
+// again.
 //
-// Nothing here allocates, locks, waits or prints, so that hooks may call it. A region that was left
-// without a word (longjmp, an exception past a C frame) is noticed when its thread enters again
-// from no deeper in its stack, and is then given back.
+// Nothing here allocates, locks, waits or prints, so hooks may call it. If a region ends without
+// our seeing it (longjmp, an exception past a C frame), we notice when its thread enters again from
+// no deeper in its stack, and give its grant back then.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +23,7 @@ namespace corewise::govern {
 
 namespace gate {
 
-// A team's region; what a scheduler of threads runs, which come and go; a call into BLAS.
+// A team's region; an arena, whose scheduler's threads come and go; a call into BLAS.
 enum class VisitKind { kRegion, kArena, kCall };
 
 }  // namespace gate
@@ -35,7 +36,7 @@ struct GrantRequest {
   bool again = false;  // another thread of the same caller has asked just before
 };
 
-// Whom the gate asks; the ledger, but for tests. Both may be called in the child of a fork.
+// Where the gate gets grants: the ledger, except in tests. Both may run in the child of a fork.
 struct Grants {
   Grant (*acquire)(void* self, const GrantRequest& request) noexcept;
   void (*release)(void* self, const Grant& grant) noexcept;
@@ -44,39 +45,39 @@ struct Grants {
 
 namespace gate {
 
-// Opens the gate's other side: from now on `grants` is asked. Null: everybody passes, ungoverned.
-// It must live on, as a thread may be on its way with it.
+// From now on the gate asks `grants`. Null: everybody passes, ungoverned. `grants` must live for
+// good, as a thread may be about to use it.
 void open(const Grants* grants);
 bool is_open();
 
-// From now on teams that bend get at most so many threads, whatever is granted; at least 1.
+// From now on teams that bend get at most this many threads, whatever is granted; at least 1.
 void cap_teams(int most);
 
-// From now on calls of this pool, and regions that bend, want at most so many threads; 0: as many
-// as they like. A region that is already running keeps the threads it was granted. Pools above
-// kMostCapped have no cap. Numbers are those of discover.h.
+// From now on calls of this pool, and its regions that bend, want at most this many threads; 0: no
+// cap. A region that is already running keeps the threads it was granted. Pools above kMostCapped
+// have no cap. Pool numbers are those of discover.h.
 inline constexpr std::uint32_t kMostCapped = 1024;
 inline constexpr std::uint32_t kNoPool = kMostCapped;
 void cap_pool(std::uint32_t pool, int most);
 // 0: none.
 int cap_of(std::uint32_t pool);
-// Another number whenever a cap has changed.
+// Changes whenever a cap does.
 std::uint32_t cap_change();
 
-// One way in; to be kept until the way out. Copies are the same way.
+// One entry; keep it until leave(). Copies are the same visit.
 struct Visit {
-  int threads = 1;        // to be used now: at least 1, at most what was wanted
+  int threads = 1;        // to use now: at least 1, at most what was wanted
   bool counted = false;   // leave() has something to do
-  bool governed = false;  // counted, or inside one that was: its workers are to join_team()
+  bool governed = false;  // counted, or inside one that was: its workers must join_team()
   bool crowded = false;   // others want the CPUs too, or the team is larger than its grant
 };
 
-// `whole`: the team will be `wanted` strong whatever is granted. `pool`: whose cap holds for what
-// is not whole.
+// `whole`: the team will have `wanted` threads whatever is granted. `pool`: its cap holds unless
+// the region is whole.
 Visit enter(VisitKind kind, int wanted, bool whole = false, std::uint32_t pool = kNoPool);
 void leave(const Visit& visit);
 
-// What a region or call holds until its way out.
+// What a region or call holds until it leaves.
 struct Holding {
   Grant grant;
   const Grants* asked = nullptr;
@@ -85,11 +86,11 @@ struct Holding {
   std::uint64_t since_ns = 0;  // only where something was withheld
 };
 
-// A region that no thread's frame holds: a scheduler's, whose threads come and go. Any thread may
-// call, one at a time.
+// A region that belongs to no thread's frame: a scheduler's, whose threads come and go. Any thread
+// may call, one at a time.
 class Tenancy {
  public:
-  // Threads to be used from now on, instead of those granted before. `again`: as in Grants.
+  // Threads to be used from now on, instead of those granted before. `again`: as in GrantRequest.
   int enter(int wanted, std::uint32_t pool, bool again = false);
   void leave();
 
@@ -102,7 +103,7 @@ class Tenancy {
 // Whether what the calling thread starts now has been counted already.
 bool is_inside();
 
-// The calling thread is a worker of a governed team so strong from now on; what it was before.
+// The calling thread now works for a governed team of this size. Returns the size before.
 int join_team(int team);
 
 // For the life of the object its thread is a worker of a governed team.
@@ -120,8 +121,8 @@ class TeamMember {
   int before_;
 };
 
-// Visits whose way in and way out are separate calls of a library, nested in one another: which of
-// them count. Those deeper than 32 do not.
+// Which nested visits count, for libraries where entering and leaving are separate calls. Visits
+// deeper than 32 do not.
 class Nest {
  public:
   void push(const Visit& visit) {
@@ -144,9 +145,8 @@ class Nest {
   unsigned depth_ = 0;
 };
 
-// Told of what concerns every library of the process: that a region of several threads starts,
-// whose workers must not get more; and that nobody is inside any more (others may just come in
-// again).
+// Told what concerns every library of the process: that a region of several threads starts, whose
+// workers must not get more; and that no thread is inside any more (another may be just entering).
 struct Observer {
   void (*busy)();
   void (*idle)();
@@ -165,7 +165,7 @@ struct Counts {
   std::uint64_t shortened = 0;  // how many got fewer than they wanted
   std::uint64_t withheld = 0;   // threads that they did not get
   double not_needed_s = 0;      // these threads' time: what would have been oversubscription
-  std::uint64_t abandoned = 0;  // left without a word
+  std::uint64_t abandoned = 0;  // left without our seeing it
   std::uint64_t widest = 0;     // most threads that one region or call wanted
   std::uint64_t bending = 0;    // of the regions, those that bend
   std::uint64_t bent = 0;       // of these, those that got fewer threads than they wanted
@@ -177,8 +177,8 @@ struct Counts {
 inline constexpr int kLastSize = 52;  // a double holds that many bits, and so does JSON
 Counts counts();
 
-// The page that they stand in, so that it may be exchanged for one that others see too, and what
-// such a page says. Exchanged only while nobody counts.
+// The page that holds the counts, so that the caller can exchange it for a shared one, and the
+// counts in such a page. Exchange it only while no thread counts.
 inline constexpr std::size_t kCountsPage = 4096;
 void* counts_page();
 Counts counts_in(const void* page);

@@ -25,8 +25,8 @@ int Granter::most_now() noexcept {
   const int most = most_.load(std::memory_order_relaxed);
   if (cpus == 0) return most;
   const auto look = [this] {
-    // Asking for the mask may be fatal to a program that has confined itself.
-    if (!os::is_confined()) mask_.look();
+    // The kernel may kill a confined program for asking for the mask.
+    if (!os::is_confined()) mask_.reread();
     return runnable_now();
   };
   const int left = neighbours_.left(
@@ -42,7 +42,7 @@ Grant Granter::acquire(void* self, const GrantRequest& request) noexcept {
       std::min(granter.ledger_->budget(), granter.most_.load(std::memory_order_relaxed));
   grant.contended = grant.threads < std::min(request.wanted, could);
   const int team = request.whole ? request.wanted : grant.threads;
-  // Where others want the CPUs its workers sleep after it (waiting.h), and only the caller runs.
+  // If others want the CPUs, its workers sleep after it (waiting.h), and only the caller runs.
   granter.neighbours_.got(grant.contended || team > grant.threads ? 1 : team);
   return grant;
 }

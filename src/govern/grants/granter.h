@@ -1,4 +1,4 @@
-// Whom the gate asks for a grant: the ledger, and what it cannot know of who else wants the CPUs.
+// Makes the gate's grants: from the ledger, and from what it cannot know about others on the CPUs.
 #pragma once
 
 #include <atomic>
@@ -12,7 +12,7 @@
 
 namespace corewise::govern {
 
-// Lives on for good: a thread may be on its way with it.
+// Never destroyed: a thread may be about to use it.
 class Granter {
  public:
   static Result<Granter*> open(const std::string& key, int budget);
@@ -22,7 +22,7 @@ class Granter {
   const Ledger& ledger() const { return *ledger_; }
   const Grants* grants() const { return &grants_; }
 
-  // How many CPUs the machine has, whoever may use them; 0: other people's work does not count.
+  // How many CPUs the machine has, whoever may use them; 0: ignore other people's work.
   void share_machine(int cpus) {
     machine_cpus_.store(cpus);
     if (cpus != 0) keep_loadavg_open();
@@ -35,7 +35,7 @@ class Granter {
     most_.store(most, std::memory_order_relaxed);
   }
 
-  // Looked at as often as the run queue.
+  // Read as often as the run queue.
   MaskWatch& mask() { return mask_; }
 
  private:

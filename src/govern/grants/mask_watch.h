@@ -1,6 +1,5 @@
 // Sees the main thread's CPUs change while nothing is loaded: a worker's initializer, psutil,
-// taskset. The budget is computed elsewhere, under a lock; this bounds grants at once, until
-// somebody does.
+// taskset. The budget is computed elsewhere, under a lock; until then this bounds grants at once.
 #pragma once
 
 #include <atomic>
@@ -11,21 +10,21 @@
 
 namespace corewise::govern {
 
-// Any thread may ask; nothing allocates, locks or waits. Only one at a time may expect().
+// Any thread may ask; nothing allocates, locks or waits. One thread at a time may call expect().
 class MaskWatch {
  public:
-  // The budget is that of `mask`. `may_bind`: a change may be an OpenMP runtime's that binds the
-  // thread, and then bounds nobody.
+  // The budget was computed for `mask`. `may_bind`: a change may come from an OpenMP runtime that
+  // binds the thread, and then bounds nothing.
   void expect(const os::MainThreadMask& mask, bool may_bind) noexcept;
 
-  // Looks at the mask: one system call.
-  void look() noexcept { saw(os::main_thread_mask()); }
+  // Reads the mask: one system call.
+  void reread() noexcept { saw(os::main_thread_mask()); }
   void saw(const os::MainThreadMask& mask) noexcept;
 
-  // The most threads that are of use as the mask was when it was looked at.
+  // The most threads that are of use, by the mask as last read.
   int most() const noexcept { return most_.load(std::memory_order_relaxed); }
 
-  // Whether the budget is that of another mask.
+  // Whether the budget was computed for another mask.
   bool is_stale() const noexcept { return stale_.load(std::memory_order_relaxed); }
 
  private:

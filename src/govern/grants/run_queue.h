@@ -1,11 +1,11 @@
 // How many runnable threads the ledger does not know of: other people's work, and the serial parts
-// of the processes that it does know. A team that is as wide as the budget waits beside them at its
-// barrier for a thread that has no CPU, a scheduler's tick (1 to 4 ms) for a region of
+// of the processes that it does know. Beside them, a team as wide as the budget waits at its
+// barrier for a thread that has no CPU: a scheduler's tick (1 to 4 ms) for a region of
 // microseconds.
 //
-// A hint, and a cautious one. The kernel is asked every few milliseconds at most, so only who
-// starts many regions a second is told anything: a long region always finds the answers too old,
-// and gets what the ledger has. One answer means nothing, several in a row do.
+// A hint, and a cautious one. We ask the kernel every few milliseconds at most, so only a process
+// that starts many regions a second learns anything: a long region always finds the answers too
+// old, and gets what the ledger has. One answer means nothing, several in a row do.
 //
 // Source: the fourth field of /proc/loadavg, "runnable scheduling entities" (proc(5)), which the
 // kernel counts at that instant over all CPUs of the machine.
@@ -22,7 +22,7 @@ namespace corewise::govern {
 // "0.20 0.18 0.12 3/80 11206": 3.
 std::optional<int> runnable_in(std::string_view loadavg);
 
-// The last few answers. Any thread may ask; neither allocates, locks nor waits.
+// The last few answers. Any thread may ask; nothing here allocates, locks or waits.
 class RunQueue {
  public:
   static constexpr std::uint64_t kEveryMs = 4;
@@ -47,14 +47,14 @@ class RunQueue {
   std::atomic<std::uint64_t> looks_{0};  // 16 bits each, the newest lowest
 };
 
-// At least half the budget, whoever else is there: the scheduler gives each its share.
+// At least half the budget, whatever else runs: the scheduler gives each its share.
 constexpr int beside(int others, int cpus, int budget) {
   const int fair = (budget + 1) / 2;
   return cpus - others > fair ? cpus - others : fair;
 }
 
-// What one process leaves to the work of others, at each of its regions. Apart from where the
-// numbers come from, so that bench/simulate asks the same.
+// What one process leaves to others at each of its regions. Independent of where the numbers come
+// from, so that bench/simulate runs the same code.
 class Neighbours {
  public:
   // The most threads for the next region. `granted` tells how many all processes were granted,
@@ -70,7 +70,7 @@ class Neighbours {
     return beside(queue_.others(now_ms), cpus, budget);
   }
 
-  // The region got so many.
+  // The region got this many.
   void got(int threads) noexcept {
     if (last_team_.load(std::memory_order_relaxed) == threads) return;
     last_team_.store(threads, std::memory_order_relaxed);
@@ -81,8 +81,8 @@ class Neighbours {
   RunQueue queue_;
 };
 
-// To be called before runnable_now(), and again from time to time: the program may have closed the
-// file. Hooks only read it, for a program that has confined itself may be killed for opening one.
+// Call it before runnable_now(), and again from time to time: the program may have closed the file.
+// Hooks only read it, because the kernel may kill a confined program for opening one.
 void keep_loadavg_open() noexcept;
 
 // Threads that are runnable on this machine now; nothing where the kernel does not tell. Leaves

@@ -102,8 +102,8 @@ Buffer* unshelve(Shelf& shelf, std::size_t node) {
   return buffer;
 }
 
-// Another thread may fork at any of these lines, and forked() does it all again in the child: what
-// is on a list must be in no cache any more, or two threads get it.
+// Another thread may fork at any of these lines, and forked() does it all again in the child: a
+// buffer on a list must no longer be in a cache, or two threads get it.
 void leave_behind(Cache& cache) {
   for (auto& kept : cache.kept) {
     for (Buffer*& buffer : kept) {
@@ -157,8 +157,8 @@ Buffer* cut(Slab& slab, bool& refused) {
   return nullptr;
 }
 
-// Address space for `count` buffers, on the list of slabs, unless another thread has put some there
-// meanwhile; false if there is none.
+// Adds address space for `count` buffers to the list of slabs, unless another thread has added some
+// meanwhile. False: there is none.
 bool add_slab(Shelf& shelf, std::uint32_t count) {
   const std::size_t stride = (shelf.size + kHugePage - 1) / kHugePage * kHugePage;
   // One stride for the slab itself, so that buffers begin where huge pages can.
@@ -204,8 +204,8 @@ Buffer* cut_from_any(Shelf& shelf, bool& refused) {
   return found;
 }
 
-// As many as the shelf has already: 2 GB at once would be missed by a program whose address space
-// is limited (ulimit -v).
+// As many as the shelf has already: a program whose address space is limited (ulimit -v) would miss
+// 2 GB at once.
 std::uint32_t next_count(const Shelf& shelf) {
   std::uint32_t count = 0;
   each_slab([&](const Slab& slab) {
@@ -239,8 +239,8 @@ Buffer* take_shared(Shelf& shelf) {
   return buffer;
 }
 
-// Only the forking thread lives on in the child. What the others kept is shared out; what they had
-// taken for a call is too, since those calls never end.
+// Only the forking thread lives on in the child. The lists get what the others kept, and what they
+// had taken for a call, since those calls never end.
 void forked() {
   strangers.store(0);
   Cache* mine = static_cast<Cache*>(own.get());
@@ -294,8 +294,8 @@ Inside::Inside() : cache_(own_cache()) {
   if (cache_ == nullptr) {
     strangers.fetch_add(1);
   } else {
-    // Ordered before what the hook reads next, so that whoever switches a hook off and then looks
-    // here knows of everyone who still took it for on.
+    // Ordered before what the hook reads next, so that a thread that switches a hook off and then
+    // looks here sees every thread that still took it for on.
     cache_->sequence.exchange(cache_->sequence.load(std::memory_order_relaxed) + 1);
   }
 }
@@ -347,7 +347,7 @@ Buffer* Inside::find(const void* at) {
 }
 
 void Inside::give(Buffer& buffer) {
-  // Given twice: the second time is nobody's.
+  // Given back twice: ignore the second time.
   if (buffer.user.exchange(nullptr) == nullptr) return;
   if (cache_ != nullptr && buffer.owner.load(std::memory_order_relaxed) == cache_ &&
       may_keep(*cache_)) {

@@ -2,11 +2,10 @@
 //
 // A buffer is address space of one size; memory comes with the first touch, on the node of the
 // thread that touches it. A thread keeps the buffers it gave back and gets them again, which costs
-// no shared cache line. What threads cannot keep, and what ended threads leave, lies on lock-free
+// no shared cache line. Buffers that threads cannot keep, or leave when they end, go on lock-free
 // lists, one for each node, for the next taker there. Idle memory is bounded: only so many threads
-// may keep buffers and only so many buffers lie on the lists with their memory; of the rest the
-// memory goes back to the system. Buffers are never unmapped, so that a stale pointer to one is
-// still recognised.
+// may keep buffers, and only so many buffers on the lists keep their memory; the rest give it back
+// to the system. Buffers are never unmapped, so a stale pointer to one is still recognised.
 //
 // Nothing here locks or allocates with malloc, and the shared state is only reached through Inside.
 // Exception: the system's own table of thread pointers may grow once per thread.
@@ -37,7 +36,7 @@ struct alignas(64) Buffer {
   bool entered = false;  // the listener was told
 };
 
-// A lock-free list of things that are never freed, by number; `next` and `id` are theirs. The
+// A lock-free list of items that are never freed, by number, through their `next` and `id`. The
 // upper half of the head counts changes, so that an old head is never taken for the present one.
 template <class T, T& (*at)(std::uint32_t)>
 class List {
@@ -70,7 +69,7 @@ class List {
 Buffer& buffer_at(std::uint32_t id);
 using BufferList = List<Buffer, buffer_at>;
 
-// Buffers of one size. What many threads write lies on lines of its own.
+// Buffers of one size. Fields that many threads write have cache lines of their own.
 struct Shelf {  // NOLINT(clang-analyzer-optin.performance.Padding)
   std::atomic<std::size_t> size = 0;
   alignas(64) std::atomic<std::int64_t> idle = 0;  // on `by_node`
@@ -78,15 +77,14 @@ struct Shelf {  // NOLINT(clang-analyzer-optin.performance.Padding)
   BufferList emptied;  // without memory
 };
 
-// To be called before anything else, not from a hook. False: the system has no thread pointers
-// left.
+// Call it before anything else, not from a hook. False: the system has no thread pointers left.
 bool start();
 
 // The shelf for a size; null if there are too many different ones. Not from a hook.
 Shelf* shelf_for(std::size_t size);
 
-// That a hook is inside: the way to the thread's own buffers. In a signal handler that interrupts
-// a hook, and where the system has no thread pointer, there are none, and the lists do it all.
+// Marks a hook as inside, and gives it the thread's own buffers. A signal handler that interrupts a
+// hook, and a thread without a thread pointer, have none: the lists do it all.
 class Inside {
  public:
   Inside();
@@ -96,7 +94,7 @@ class Inside {
 
   // Null only if the system has no memory left. `user` must not be null.
   Buffer* take(Shelf& shelf, const void* user);
-  // The buffer that starts at `at` and is taken; null if it is none of ours.
+  // The buffer that starts at `at`; null if it is not one of ours.
   Buffer* find(const void* at);
   void give(Buffer& buffer);
 
@@ -104,8 +102,8 @@ class Inside {
   Cache* cache_;
 };
 
-// Waits until every thread that is inside a hook now has left it, at most for a tenth of a second;
-// whether they have.
+// Waits until every thread that is inside a hook now has left it, for a tenth of a second at most.
+// Returns whether they have.
 bool wait_until_left();
 
 struct Usage {
@@ -115,7 +113,7 @@ struct Usage {
 };
 Usage usage(const void* user);  // null: of all
 
-// How many threads may keep buffers, and how many idle ones may lie on a list with memory.
+// How many threads may keep buffers, and how many idle buffers on a list may keep their memory.
 void set_limit(std::size_t limit);
 // Gives the memory of all listed buffers back.
 void trim();

@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "buffers.h"
-#include "elf/elf_reader.h"
+#include "elf/trusted_local.h"
 #include "govern/patch/hook.h"
 #include "govern/patch/hook_lock.h"
 #include "os/fork.h"
@@ -23,7 +23,7 @@ namespace {
 using Alloc = void*(int);
 using Free = void(void*);
 
-// What a copy is known by where blas_memory_alloc itself is in no dynamic symbol table.
+// Symbols that identify a copy whose blas_memory_alloc is in no dynamic symbol table.
 constexpr const char* kMarks[] = {"openblas_get_config",           "openblas_get_config64_",
                                   "openblas_get_config_",          "openblas_get_config_64_",
                                   "scipy_openblas_get_config",     "scipy_openblas_get_config64_",
@@ -64,18 +64,18 @@ std::mutex& served_lock() { return os::fork_lock(os::ForkRank::kServedCopies); }
 std::atomic<const Listener*> listener = nullptr;
 
 void* hooked_alloc(int procpos, Served* copy) {
-  // What the copy's own workers keep: at most half of its table, and kept beyond our removal.
+  // The copy's own workers keep these buffers: at most half of its table, and beyond our removal.
   constexpr int kForWorker = 2;
   if (procpos == kForWorker) return copy->original_alloc(procpos);
   const Listener* told = listener.load(std::memory_order_acquire);
   buffers::Buffer* buffer = nullptr;
   {
     buffers::Inside inside;
-    // A thread may come here after the removal, stopped on its way until now.
+    // A thread may arrive after the removal, if it was stopped on its way here.
     if (copy->serving.load()) buffer = inside.take(*copy->shelf, copy);
     if (buffer != nullptr) buffer->entered = told != nullptr;
   }
-  // Where the system refuses us memory the copy may still have some; it never checks for null.
+  // If the system refuses us memory, the copy may still have some; OpenBLAS never checks for null.
   if (buffer == nullptr) return copy->original_alloc(procpos);
   if (buffer->entered) told->enter(copy, procpos);
   return buffer->address;
@@ -102,18 +102,20 @@ Code find(const elf::Symbols& symbols, std::uintptr_t base, const char* name) {
   return symbol ? Code{base + symbol->value, symbol->size} : Code{};
 }
 
-// From .symtab; only if the file still is what was loaded.
+// The code of this process, for which no module is at hand.
+class OwnCode final : public elf::Bytes {
+ public:
+  bool read(std::uint64_t address, void* out, std::size_t n) const override {
+    const auto rights = Mappings().rights(address, n);
+    if (!rights || !rights->readable() || !rights->executable()) return false;
+    std::memcpy(out, reinterpret_cast<const void*>(address), n);
+    return true;
+  }
+};
+
 Code find(const elf::File& file, std::uintptr_t base, const char* name) {
-  const auto symbol = file.find_local(name);
-  if (!symbol || symbol->size == 0 || symbol->size > 65536) return {};
-  const Code code{base + symbol->value, symbol->size};
-  const auto rights = Mappings().rights(code.address, code.size);
-  if (!rights || !rights->readable() || !rights->executable()) return {};
-  std::vector<char> bytes(code.size);
-  if (!file.read(symbol->value, bytes.data(), bytes.size())) return {};
-  const bool same =
-      std::memcmp(bytes.data(), reinterpret_cast<void*>(code.address), code.size) == 0;
-  return same ? code : Code{};
+  const auto symbol = elf::trusted_local(file, OwnCode(), base, name);
+  return symbol ? Code{base + symbol->value, symbol->size} : Code{};
 }
 
 template <class From>
@@ -124,7 +126,7 @@ void fill(Candidate& candidate, const From& from) {
   candidate.free_plain = find(from, candidate.base, "blas_memory_free_nolock");
 }
 
-// Those that are not among `known` (path and base). Takes no lock of ours: it needs the loader's.
+// Copies that are not in `known` (path, base). It needs the loader's lock, so takes none of ours.
 std::vector<Candidate> discover(const std::vector<std::pair<std::string, std::uintptr_t>>& known) {
   std::vector<Candidate> found;
   os::visit_modules([&](const os::LoadedModule& module) {
@@ -143,8 +145,8 @@ std::vector<Candidate> discover(const std::vector<std::pair<std::string, std::ui
     for (const char* mark : kMarks) openblas = openblas || symbols->find(mark);
     if (openblas) found.push_back(std::move(candidate));
   });
-  // Pinned, so that its code stays; gone in the meantime: no candidate. The program itself, which
-  // may hold a copy linked into it, cannot go.
+  // Pin each one, so that its code stays; drop one that is gone in the meantime. The program
+  // itself, which may hold a copy linked into it, cannot go.
   std::erase_if(found, [](const Candidate& candidate) {
     return !candidate.path.empty() && !os::pin(candidate.path);
   });
@@ -156,7 +158,7 @@ std::vector<Candidate> discover(const std::vector<std::pair<std::string, std::ui
   return found;
 }
 
-// The build's BUFFER_SIZE. blas_memory_alloc_nolock is a malloc of just that and a page.
+// The build's BUFFER_SIZE. blas_memory_alloc_nolock mallocs exactly that and a page.
 std::size_t measure(const Candidate& candidate) {
   constexpr std::size_t kPage = 4096;  // OpenBLAS's FIXED_PAGESIZE
   constexpr std::size_t kLeast = std::size_t{1} << 20U;
@@ -167,7 +169,7 @@ std::size_t measure(const Candidate& candidate) {
     reinterpret_cast<Free*>(candidate.free_plain.address)(block);
     if (size > kLeast && size < kMost) return (size - kPage) / kPage * kPage;
   }
-  // Unknown: what no build exceeds. Only what is touched takes memory.
+  // Unknown: take what no build exceeds. Only touched pages take memory.
   return std::size_t{256} << 20U;
 }
 
@@ -191,7 +193,7 @@ std::string prepare(const Candidate& candidate, Served& copy) {
   auto free =
       entry("blas_memory_free", candidate.free, reinterpret_cast<const void*>(&hooked_free));
   if (!free) return free.error().what + instead;
-  // The first call of a copy initialises it, which ours does not.
+  // A copy's first call initialises it; our replacement does not.
   void* first = reinterpret_cast<Alloc*>(candidate.alloc.address)(0);
   if (first == nullptr) return "its table of buffers is full already" + instead;
   reinterpret_cast<Free*>(candidate.free.address)(first);
@@ -205,7 +207,7 @@ std::string prepare(const Candidate& candidate, Served& copy) {
 }
 
 std::string hook(Served& copy) {
-  // The way back first: whoever gets one of our buffers can return it.
+  // The way back first, so that a thread that gets one of our buffers can return it.
   if (!copy.free_installed) {
     if (auto error = copy.free->install()) return error->what + "; cap its callers instead";
     copy.free_installed = true;
@@ -268,7 +270,7 @@ std::vector<CopyReport> install() {
     if (std::any_of(all_served().begin(), all_served().end(), is_it)) continue;
     Served& copy = all_served().emplace_back();
     if (const std::string reason = prepare(candidate, copy); !reason.empty()) {
-      // Nothing leads to it: it was not installed.
+      // Nothing points to it: it was not installed.
       all_served().pop_back();
       copies.push_back({candidate.path, candidate.base, nullptr, false, 0, reason});
     }

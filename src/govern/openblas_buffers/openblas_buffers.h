@@ -1,9 +1,9 @@
-// The end of OpenBLAS's table of work buffers, and with it of its limit on callers.
+// Replaces OpenBLAS's table of work buffers, and with it OpenBLAS's limit on callers.
 //
 // Every call into OpenBLAS takes a buffer from a table of fixed size; with more callers at once
-// than it has places it warns, then crashes. Here blas_memory_alloc and blas_memory_free of every
-// loaded copy are replaced at their entry by buffers.h, which has a buffer for everyone. Numbers
-// do not change: a buffer has the size and alignment that the copy was built for.
+// than places, it warns, then crashes. We replace blas_memory_alloc and blas_memory_free of every
+// loaded copy at their entry by buffers.h, which has a buffer for everyone. Results do not change:
+// a buffer has the size and alignment that the copy was built for.
 //
 // Buffers from before the installation go back to the copy's own table. Buffers of ours that are
 // still out at removal are still recognised: blas_memory_free stays replaced until they are back.
@@ -16,7 +16,7 @@
 
 namespace corewise::govern::openblas_buffers {
 
-// One OpenBLAS copy, and whether calls of it are served. If not, `reason` says why, and that its
+// One OpenBLAS copy, and whether its calls are served. If not, `reason` says why, and that its
 // callers have to be capped instead.
 struct CopyReport {
   std::string path;
@@ -27,11 +27,11 @@ struct CopyReport {
   std::string reason;
 };
 
-// Serves every copy that is loaded now; again for those loaded later.
+// Serves every copy that is loaded now; call it again for those loaded later.
 std::vector<CopyReport> install();
 
-// Gives every copy its own functions back. A reason says what had to stay, and is no failure:
-// calling again later finishes it.
+// Gives every copy its own functions back. A reason says what had to stay; that is not a failure,
+// and a later call finishes it.
 std::vector<CopyReport> remove();
 
 // Told of each call: after its buffer is taken, before anything is computed, and when it is given
@@ -42,7 +42,7 @@ struct Listener {
   void (*leave)(const void* copy);
 };
 
-// Null: nobody. The listener must live on: a call may be on its way to it.
+// Null: nobody. The listener must live for good: a call may be about to use it.
 void listen(const Listener* listener);
 
 }  // namespace corewise::govern::openblas_buffers

@@ -1,14 +1,14 @@
 // Machine code: where a function can be made to jump elsewhere, and the code on both sides.
 //
-// Other threads run through the function while it is changed, and one may have been stopped
-// anywhere in it. So the rule is: a jump replaces exactly one whole instruction, in one atomic
-// store. Then every thread stands before it or behind it, never inside, and no thread needs to be
-// stopped. Where the entry's first instruction is too short for a jump, the first one that is long
-// enough is taken, and the code jumped to undoes what ran before it: pushes are popped, scratch
-// registers are let be.
+// Other threads run through the function while we change it, and one may have been stopped anywhere
+// in it. So the rule is: a jump replaces exactly one whole instruction, in one atomic store. Then
+// every thread is before it or behind it, never inside, and we need not stop any thread. If the
+// entry's first instruction is too short for a jump, we take the first one that is long enough, and
+// the code we jump to undoes what ran before it: pushes are popped, scratch registers are left as
+// they are.
 //
-// Only what a small decoder knows is accepted; the first unknown instruction ends the search, and
-// the reason says so. Pure functions of bytes: each architecture's run on every machine.
+// A small decoder accepts only what it knows; the first unknown instruction ends the search, and
+// the error says so. Pure functions of bytes: each architecture's run on every machine.
 #pragma once
 
 #include <array>
@@ -31,8 +31,8 @@ struct alignas(16) Word {
 // A function as it stands in memory, and what its callers pass.
 struct Function {
   std::uintptr_t address = 0;
-  std::span<const std::uint8_t> bytes;  // the whole function: its own jumps are looked at
-  int arguments = 0;                    // integer arguments; nothing floating, nothing variadic
+  std::span<const std::uint8_t> bytes;  // the whole function: we check its own jumps
+  int arguments = 0;                    // integer arguments; no floating-point, no variadic ones
 };
 
 // The instruction to replace.
@@ -40,7 +40,7 @@ struct JumpSite {
   std::size_t offset = 0;  // from the entry
   std::size_t length = 0;
   std::size_t width = 8;  // of the aligned word that holds the jump
-  Bytes undo;             // code that takes back what the instructions before it did
+  Bytes undo;             // code that undoes what the instructions before it did
 };
 
 struct Architecture {
@@ -48,11 +48,11 @@ struct Architecture {
   std::uintptr_t reach;  // how far a jump goes
   Result<JumpSite> (*find_site)(const Function& function);
 
-  // Code for `at` that goes on in the function as if nothing had been replaced.
+  // Code for `at` that continues the function as if nothing had been replaced.
   Result<Bytes> (*resume)(const Function& function, const JumpSite& site, std::uintptr_t at);
 
-  // Code that does `undo`, passes `context` as integer argument number `argument` (from 0; -1:
-  // passes none) and jumps to `target`. Runs anywhere.
+  // Code that runs `undo`, passes `context` as integer argument number `argument` (from 0; -1:
+  // passes none) and jumps to `target`. Works at any address.
   Result<Bytes> (*enter)(const Bytes& undo, int argument, const void* context, const void* target);
 
   // The jump that replaces an instruction at `from`.
@@ -68,7 +68,7 @@ struct Architecture {
 extern const Architecture kX86_64;
 extern const Architecture kAarch64;
 
-// This machine's; null where there is none yet.
+// This machine's architecture; null if we do not know it yet.
 const Architecture* native();
 
 }  // namespace corewise::govern::code

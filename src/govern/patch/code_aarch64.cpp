@@ -1,9 +1,9 @@
 // AArch64: a branch over one instruction. All are four bytes long, so the first one will do; only
-// landing pads (bti) and a signed return address (paciasp) stay before it.
+// landing pads (bti) and the signing of the return address (paciasp) stay before it.
 //
-// Replacing any instruction by a branch while other cores run it is outside of what the
-// architecture promises; cores fetch an aligned word as a whole all the same, and membarrier makes
-// them fetch anew.
+// The architecture does not promise that any instruction may be replaced by a branch while other
+// cores run it; cores fetch an aligned word as a whole all the same, and membarrier makes them
+// fetch it anew.
 #include <algorithm>
 #include <cstring>
 #include <string>
@@ -40,7 +40,7 @@ std::int64_t extended(std::uint32_t value, unsigned bits) {
   return (static_cast<std::int64_t>(value) ^ sign) - sign;
 }
 
-// The distance in bytes that a branch goes; 0 if it is none.
+// A branch's distance in bytes; 0 if the instruction is not a branch.
 std::int64_t branch_distance(std::uint32_t code) {
   if ((code & 0x7C000000U) == 0x14000000U) return extended(code & 0x3FFFFFFU, 26) * 4;  // b, bl
   const std::uint32_t top = code & 0x7E000000U;
@@ -53,10 +53,10 @@ std::int64_t branch_distance(std::uint32_t code) {
 
 bool is_address_of_page(std::uint32_t code) { return (code & 0x9F000000U) == 0x90000000U; }
 
-// Whether it does the same at another address.
+// Whether the instruction does the same at another address.
 bool runs_anywhere(std::uint32_t code) {
   const bool load_or_store = (code & 0x0A000000U) == 0x08000000U;
-  if (load_or_store) return (code & 0x3B000000U) != 0x18000000U;  // not from beside itself
+  if (load_or_store) return (code & 0x3B000000U) != 0x18000000U;  // not relative to pc
   return (code & 0x1F800000U) == 0x11000000U ||                   // add, sub, cmp, mov with sp
          (code & 0x1F800000U) == 0x12800000U ||                   // mov of an immediate
          (code & 0x1F000000U) == 0x0A000000U ||                   // logical; mov of registers
@@ -120,7 +120,7 @@ Result<Bytes> resume(const Function& function, const JumpSite& site, std::uintpt
     return out;
   }
   append(out, code);
-  // A plain branch: one through a register would need a landing pad where guarded pages have none.
+  // A plain branch: in guarded pages a branch through a register would need a landing pad there.
   const std::uintptr_t back = function.address + site.offset + kInstruction;
   const Bytes branch = jump(at + out.size(), back);
   out.insert(out.end(), branch.begin(), branch.end());
@@ -132,7 +132,7 @@ Result<Bytes> enter(const Bytes& undo, int argument, const void* context, const 
     return Error{CW_NOT_AVAILABLE, "no register is left for a further argument"};
   }
   Bytes out = undo;
-  // The two addresses stand behind the code, on the next multiple of eight.
+  // The two addresses follow the code, on the next multiple of eight.
   const std::size_t code_words = out.size() / kInstruction + (argument >= 0 ? 3 : 2);
   const std::size_t data = (code_words + 1) / 2 * 2;
   const auto distance = [&](std::size_t word) { return word - out.size() / kInstruction; };

@@ -1,4 +1,4 @@
-// Modules whose code is to be told from others', in hooks: looking takes no lock.
+// Modules whose code hooks must tell from other code: a lookup takes no lock.
 #pragma once
 
 #include <array>
@@ -30,7 +30,7 @@ class CodeRanges {
   bool holds(std::uintptr_t code) const;
 
  private:
-  // What is below the count never changes.
+  // Entries below the count never change.
   std::array<CodeRange, 1024> ranges_{};
   std::atomic<std::size_t> count_{0};
 };

@@ -1,8 +1,8 @@
 // x86-64: a jump of five bytes (E9 and a distance of 32 bits) over one instruction of five or more.
 //
 // The decoder knows what compilers put at the start of functions: endbr64, pushes, moves between
-// registers, loads and stores, lea, immediates, compares, stack adjustment. Calls, branches and
-// anything else end the search.
+// registers, loads and stores, lea, immediates, compares, stack adjustment, direct calls and jumps.
+// Anything else ends the search.
 #include <algorithm>
 #include <cstring>
 #include <iterator>
@@ -25,13 +25,13 @@ constexpr std::size_t kSearch = 48;
 constexpr unsigned kRsp = 4;
 // rdi, rsi, rdx, rcx, r8, r9: integer arguments in order.
 constexpr std::array<std::uint8_t, 6> kArguments = {7, 6, 2, 1, 8, 9};
-// rbx, rbp, r12 to r15: a function gives them back as it found them.
+// Callee-saved: rbx, rbp, r12 to r15.
 constexpr std::uint32_t kPreserved = 1U << 3 | 1U << 5 | 0xF000U;
 
 constexpr std::string_view kVectorOpcodes = "\x10\x11\x28\x29\x6E\x6F\x7E\x7F\xD6\x57\xEF";
 
 enum class Effect {
-  none,        // nothing to take back
+  none,        // nothing to undo
   push,        // of `reg`
   sets,        // writes `reg` and nothing else
   lowers_rsp,  // by `amount`
@@ -52,7 +52,7 @@ std::int32_t read32(std::span<const std::uint8_t> bytes, std::size_t at) {
   return value;
 }
 
-// What the byte after the opcode describes: a register and a register or place in memory.
+// The operands that the byte after the opcode describes: a register, and a register or memory.
 struct Operands {
   std::size_t length = 0;
   bool memory = false;
@@ -84,12 +84,12 @@ std::optional<Operands> operands(std::span<const std::uint8_t> bytes, std::size_
   return out;
 }
 
-// Opcodes without a prefix byte of their own; `at` is behind the opcode.
+// One-byte opcodes; `at` is just past the opcode.
 std::optional<Instruction> decode_plain(std::span<const std::uint8_t> bytes, std::size_t at,
                                         unsigned opcode, unsigned rex) {
   Instruction out;
   if (opcode == 0xE8 || opcode == 0xE9) {
-    // call and jmp: the goal is a distance like any other. A call of what follows asks where it is.
+    // call and jmp: the target is a distance as any other. A call of what follows asks where it is.
     if (at + 4 > bytes.size() || read32(bytes, at) == 0) return std::nullopt;
     out.distance_at = at;
     out.length = at + 4;
@@ -171,7 +171,7 @@ std::optional<Instruction> decode_plain(std::span<const std::uint8_t> bytes, std
   }
 }
 
-// Opcodes behind 0F; `prefix` is 66, F3 or nothing.
+// Opcodes after 0F; `prefix` is 66, F3 or none.
 std::optional<Instruction> decode_extended(std::span<const std::uint8_t> bytes, std::size_t at,
                                            unsigned prefix, unsigned rex) {
   if (at + 1 >= bytes.size()) return std::nullopt;
@@ -208,7 +208,7 @@ std::optional<Instruction> decode(std::span<const std::uint8_t> bytes) {
   unsigned prefix = 0;
   unsigned rex = 0;
   for (; at < bytes.size(); ++at) {
-    // 64 is the segment of thread-local data: stack protectors read their secret there.
+    // 64 selects the segment of thread-local data: stack protectors read their canary there.
     if (bytes[at] == 0x66 || bytes[at] == 0xF3) {
       prefix = bytes[at];
     } else if (bytes[at] != 0x64) {
@@ -226,8 +226,8 @@ std::optional<Instruction> decode(std::span<const std::uint8_t> bytes) {
   return out;
 }
 
-// Whether some jump in the function may lead to one of `targets`: then what ran before is unknown.
-// Every byte is taken for the start of a jump, so that no jump is missed; a chance hit costs a
+// Whether some jump in the function may lead to one of `targets`: then we do not know what ran
+// before. Takes every byte for the start of a jump, so that none is missed; a chance hit costs a
 // candidate.
 bool is_jumped_to(std::span<const std::uint8_t> bytes, const std::vector<std::size_t>& targets) {
   const auto hits = [&](std::size_t end, std::int64_t distance) {
@@ -264,7 +264,7 @@ void append_jump_anywhere(Bytes& out, std::uintptr_t to) {
   append(out, static_cast<std::uint64_t>(to));
 }
 
-// The state that the instructions seen so far have left, and how to take it back.
+// The state that the instructions seen so far have left, and how to undo it.
 class Taken {
  public:
   explicit Taken(int arguments) : untouchable_(1U << kRsp | kPreserved) {
@@ -273,7 +273,7 @@ class Taken {
     }
   }
 
-  // False if this one cannot be taken back.
+  // False if this one cannot be undone.
   bool add(const Instruction& step) {
     switch (step.effect) {
       case Effect::none:
@@ -283,7 +283,7 @@ class Taken {
         if (step.reg >= 8) append(pop, {0x41});
         append(pop, {low_byte(0x58U + (step.reg & 7U))});
         undo_.insert(undo_.begin(), pop.begin(), pop.end());
-        // A pop brings its value back, so that from here on it may be overwritten.
+        // A pop restores the register, so from here on it may be overwritten.
         if (step.reg != kRsp) untouchable_ &= ~(1U << step.reg);
         return true;
       }
@@ -321,7 +321,7 @@ Result<JumpSite> find_site(const Function& function) {
       return Error{CW_NOT_AVAILABLE,
                    "unknown instruction" + at_offset(offset) + " of the function"};
     }
-    // A jump to the entry itself is a call of the function, if a jump does not stand there.
+    // A jump to the entry itself is a call of the function, unless our jump stands there.
     if (offset != 0 || step->length >= kJump) targets.push_back(offset);
     const std::size_t width = word_for(function.address + offset);
     if (step->length >= kJump && width != 0 && !is_jumped_to(bytes, targets)) {

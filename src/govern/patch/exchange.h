@@ -1,4 +1,4 @@
-// A word of memory exchanged for another: what installing and removing a hook comes to (hook.h).
+// Exchanges a word of memory: installing or removing a hook comes down to that (hook.h).
 #pragma once
 
 #include <cstddef>
@@ -15,7 +15,7 @@ class AddressSpace;
 
 namespace corewise::govern {
 
-// A word of memory, as it was and as we make it.
+// A word of memory, before and after our change.
 struct Patch {
   std::uintptr_t at = 0;  // a multiple of width
   std::size_t width = 8;
@@ -25,22 +25,22 @@ struct Patch {
 
 enum class Way { install, remove };
 
-// While one lives, its thread looks at the mappings of the process once, not for each word that it
-// exchanges: where there are a thousand, a look takes 2 ms.
-class OneLook {
+// While one lives, its thread reads the mappings of the process once, not for each word that it
+// exchanges: with a thousand of them, a read takes 2 ms.
+class KeptMappings {
  public:
-  OneLook();
-  OneLook(const OneLook&) = delete;
-  OneLook& operator=(const OneLook&) = delete;
-  ~OneLook();
+  KeptMappings();
+  KeptMappings(const KeptMappings&) = delete;
+  KeptMappings& operator=(const KeptMappings&) = delete;
+  ~KeptMappings();
 
  private:
-  OneLook* outer_;
+  KeptMappings* outer_;
   std::shared_ptr<const os::AddressSpace> space_;
   friend class Mappings;
 };
 
-// Exchanges the word. What it says on failure completes the sentence "X is left alone: ...".
+// Exchanges the word. An error completes the sentence "X is left alone: ...".
 std::optional<Error> exchange(const Patch& patch, Way way);
 
 }  // namespace corewise::govern

@@ -1,4 +1,4 @@
-// Replaced entries, the exchange of words, and the pages that hold the code between.
+// Replaced entries, the exchange of words, and the pages that hold the code in between.
 #include "hook.h"
 
 #include <atomic>
@@ -53,21 +53,21 @@ std::string refusal(int error) {
 std::mutex& hook_lock() { return os::fork_lock(os::ForkRank::kHooks); }
 
 namespace {
-constinit thread_local OneLook* one_look = nullptr;
+constinit thread_local KeptMappings* kept_mappings = nullptr;
 }
 
-OneLook::OneLook() : outer_(std::exchange(one_look, this)) {
+KeptMappings::KeptMappings() : outer_(std::exchange(kept_mappings, this)) {
   if (outer_ != nullptr) space_ = outer_->space_;
 }
 
-OneLook::~OneLook() { one_look = outer_; }
+KeptMappings::~KeptMappings() { kept_mappings = outer_; }
 
 Mappings::Mappings() {
-  if (one_look != nullptr) space_ = one_look->space_;
-  if (space_ == nullptr) look();
+  if (kept_mappings != nullptr) space_ = kept_mappings->space_;
+  if (space_ == nullptr) reread();
 }
 
-void Mappings::look() {
+void Mappings::reread() {
   fresh_ = true;
   auto space = os::AddressSpace::read();
   if (!space) {
@@ -75,14 +75,14 @@ void Mappings::look() {
     return;
   }
   space_ = std::make_shared<const os::AddressSpace>(std::move(*space));
-  if (one_look != nullptr) one_look->space_ = space_;
+  if (kept_mappings != nullptr) kept_mappings->space_ = space_;
 }
 
 std::optional<os::Rights> Mappings::rights(std::uintptr_t at, std::size_t size) {
   if (error_) return std::nullopt;
   const auto seen = space_->rights(at, size);
   if (seen || fresh_) return seen;
-  look();
+  reread();
   return error_ ? std::nullopt : space_->rights(at, size);
 }
 
@@ -91,7 +91,7 @@ std::optional<Error> exchange_locked(const Patch& patch, Way way, Mappings& mapp
   const code::Word& to = way == Way::install ? patch.after : patch.before;
   const auto rights = mappings.rights(patch.at, patch.width);
   if (!rights) return Error{CW_NOT_AVAILABLE, "its module is no longer loaded"};
-  // Also what could be written when we looked: the loader makes it read-only once it has bound all.
+  // Even if it was writable when we looked: the loader protects it once everything is bound.
   const int error = os::set_rights(patch.at, patch.width, *rights, true);
   if (error != 0 && !rights->writable()) return Error{CW_NOT_PERMITTED, refusal(error)};
   const bool done = exchange_word(patch, from, to);
@@ -162,7 +162,7 @@ Result<EntryHook> EntryHook::prepare(const EntryRequest& request) {
   }
   Mappings mappings;
   if (mappings.error()) return refuse(*mappings.error());
-  // All aligned words that it touches.
+  // Every aligned word that the function touches.
   const std::uintptr_t begin = request.address & ~std::uintptr_t{15};
   const std::uintptr_t end = (request.address + request.size + 15) & ~std::uintptr_t{15};
   const auto rights = mappings.rights(begin, end - begin);
@@ -178,7 +178,7 @@ Result<EntryHook> EntryHook::prepare(const EntryRequest& request) {
   const int argument = request.context != nullptr ? request.arguments : -1;
   const auto enter = machine->enter(site->undo, argument, request.context, request.replacement);
   if (!enter) return refuse(enter.error());
-  // On one page: what the jump leads to, and behind it the way into the untouched function.
+  // On one page: the code that the jump leads to, and behind it the way into the original function.
   const std::size_t second = (enter->size() + 15) / 16 * 16;
   const auto page =
       place_code(request.address, machine->reach, [&](std::uintptr_t at) -> Result<code::Bytes> {

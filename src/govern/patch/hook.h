@@ -6,8 +6,8 @@
 // the other, removing does the same with the two swapped. A word that holds neither is left alone
 // and reported. Each exchange is one atomic store, so that other threads may run through it.
 //
-// Code that was jumped to is never freed: a thread may have been stopped in it. It is found again
-// when the same function is hooked again, so that nothing piles up.
+// The code that we jump to is never freed: a thread may have been stopped in it. Hooking the same
+// function again finds it again, so nothing piles up.
 #pragma once
 
 #include <cstddef>
@@ -29,14 +29,14 @@ struct EntryRequest {
   std::size_t size = 0;  // of the function's code
   int arguments = 0;     // all of them integers or pointers
   const void* replacement = nullptr;
-  // Passed to the replacement as one argument more.
+  // Passed to the replacement as an extra argument.
   const void* context = nullptr;
 };
 
 // A function whose entry can be replaced.
 class EntryHook {
  public:
-  // Looks and builds code, changes nothing.
+  // Inspects the function and builds code; changes nothing.
   static Result<EntryHook> prepare(const EntryRequest& request);
 
   std::optional<Error> install() { return swap(Way::install); }
@@ -57,7 +57,7 @@ class EntryHook {
   std::uintptr_t original_ = 0;
 };
 
-// What a slot called before; the replacement gets a pointer to it as one argument more.
+// What a slot called before; the replacement gets a pointer to it as an extra argument.
 struct Origin {
   const char* symbol = nullptr;
   void* function = nullptr;
@@ -85,13 +85,13 @@ class Slots {
   Slots(const Slots&) = delete;
   Slots& operator=(const Slots&) = delete;
 
-  // Rewrites what is not yet rewritten; again whenever os::generation() has changed. The module
-  // that holds the replacement is never touched.
+  // Rewrites the slots that are not rewritten yet; call it again whenever os::generation() has
+  // changed. Never touches the module that holds the replacement.
   SlotReport rewrite();
   SlotReport restore();
   std::size_t size() const { return slots_.size(); }
-  // Of the modules whose slots are rewritten, those that call such a symbol: their paths, as the
-  // loader has them (the program itself has none).
+  // Paths, as the loader has them, of the modules that call such a symbol through a rewritten slot
+  // (the program itself has none).
   std::vector<std::string> modules(bool (*calls)(std::string_view symbol)) const;
 
  private:
@@ -103,7 +103,7 @@ class Slots {
   };
   std::vector<SlotRequest> requests_;
   std::vector<Slot> slots_;
-  os::KnownModules seen_;  // what was looked through is not again
+  os::KnownModules seen_;  // modules already searched
 };
 
 }  // namespace corewise::govern

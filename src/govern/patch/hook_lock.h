@@ -14,29 +14,29 @@ namespace corewise::govern {
 
 std::mutex& hook_lock();
 
-// The rights of pages, as the thread's OneLook saw them or as they are now.
+// The rights of pages, as the thread's KeptMappings saw them or as they are now.
 class Mappings {
  public:
   Mappings();
   const std::optional<Error>& error() const { return error_; }
-  // What was not there at the one look is looked for again: it may have been loaded since.
+  // A mapping that was missing then is looked up again: it may have been loaded since.
   std::optional<os::Rights> rights(std::uintptr_t at, std::size_t size);
 
  private:
-  void look();
+  void reread();
   std::shared_ptr<const os::AddressSpace> space_;
   std::optional<Error> error_;
   bool fresh_ = false;
 };
 
-// exchange() for callers that hold the lock, and have looked at the mappings.
+// exchange() for callers that hold the lock, and have read the mappings.
 std::optional<Error> exchange_locked(const Patch& patch, Way way, Mappings& mappings);
 
 // The code for a given address; called for each page that is tried.
 using CodeAt = std::function<Result<code::Bytes>(std::uintptr_t at)>;
 
 // A page with this code, within `reach` of `near` (0: anywhere). The same code for the same `near`
-// is the same page.
+// gets the same page.
 Result<std::uintptr_t> place_code(std::uintptr_t near, std::uintptr_t reach, const CodeAt& code_at);
 
 }  // namespace corewise::govern

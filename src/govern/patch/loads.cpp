@@ -24,7 +24,7 @@ void look_if_changed() {
   if (!look()) looked_at.store(0, std::memory_order_relaxed);
 }
 
-// The loader asks who calls it, by the return address: so this must end in a jump, not in a call.
+// The loader knows its caller by the return address: so this must end in a jump, not in a call.
 void* hooked_dlsym(void* handle, const char* name, const Origin* origin) {
   look_if_changed();
   return reinterpret_cast<void* (*)(void*, const char*)>(origin->function)(handle, name);

@@ -1,6 +1,6 @@
-// Notices that something was loaded, without asking the loader at every turn: whoever loads a
-// library to use it then asks dlsym for a name, and that is where we look. At that point it is
-// loaded and initialised, and none of its functions has been called.
+// Notices that something was loaded, without asking the loader all the time: a program that loads a
+// library to use it then asks dlsym for a name, and that is where we look. At that point the
+// library is loaded and initialised, and none of its functions has been called.
 #pragma once
 
 #include <vector>
@@ -10,8 +10,8 @@
 namespace corewise::govern::loads {
 
 // `look` is called in the program's threads, before each dlsym that follows a load or unload. It
-// may load and lock, but must not wait for a lock that is held while waiting for the loader: where
-// it had to, it returns false, and is called again at the next dlsym. Null: nothing is called.
+// may load and lock, but must not wait for a lock whose holder may wait for the loader: instead it
+// returns false, and is called again at the next dlsym. Null: nothing is called.
 void watch(bool (*look)());
 
 std::vector<SlotRequest> slot_requests();

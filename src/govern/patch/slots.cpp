@@ -1,14 +1,15 @@
 // Slots: found in the relocations of each module, as the loader keeps them in memory.
 //
-// Three steps, because of locks. First a walk under the loader's lock that only reads. Then, with
-// no lock, what a lazily bound slot would be bound to is looked up. Then a second walk that writes
-// what still stands as it was read; only there are the loader's lock and ours held together.
+// Three steps, because of locks. First a walk under the loader's lock, which only reads. Then, with
+// no lock, we look up what a lazily bound slot would be bound to. Then a second walk writes the
+// slots that still hold what was read; only there are the loader's lock and ours held together.
 #include <elf.h>
 
 #include <algorithm>
 #include <cstring>
 #include <utility>
 
+#include "elf/elf_reader.h"
 #include "hook.h"
 #include "hook_lock.h"
 #include "os/patch.h"
@@ -33,71 +34,52 @@ bool holds(const os::LoadedModule& module, std::uintptr_t at, std::size_t size) 
   return false;
 }
 
-// The tables of a module that say which slot is whose. glibc keeps absolute addresses there, musl
-// those of the file.
+// A module's tables that say which symbol a slot belongs to.
 class Relocations {
  public:
   explicit Relocations(const os::LoadedModule& module) : module_(module) {
     if (module.dynamic == 0) return;
-    for (auto at = module.dynamic; holds(module, at, sizeof(Elf64_Dyn)); at += sizeof(Elf64_Dyn)) {
-      const auto& entry = *reinterpret_cast<const Elf64_Dyn*>(at);
-      if (entry.d_tag == DT_NULL) break;
-      if (entry.d_tag == DT_SYMTAB) symbols_ = address(entry);
-      if (entry.d_tag == DT_STRTAB) strings_ = address(entry);
-      if (entry.d_tag == DT_STRSZ) strings_size_ = entry.d_un.d_val;
-      if (entry.d_tag == DT_JMPREL) tables_[0].at = address(entry);
-      if (entry.d_tag == DT_PLTRELSZ) tables_[0].size = entry.d_un.d_val;
-      if (entry.d_tag == DT_RELA) tables_[1].at = address(entry);
-      if (entry.d_tag == DT_RELASZ) tables_[1].size = entry.d_un.d_val;
-    }
+    const elf::LiveBytes bytes(module);
+    if (auto found = elf::read_dynamic(bytes, module.dynamic, module.base)) tables_ = *found;
   }
 
   // visit(name, slot's address, whether the module leaves the symbol to others)
   template <class Visit>
   void each(Visit visit) const {
-    if (!holds(module_, strings_, strings_size_)) return;
-    for (const Table& table : tables_) {
-      if (table.size == 0 || !holds(module_, table.at, table.size)) continue;
-      const auto* first = reinterpret_cast<const Elf64_Rela*>(table.at);
+    const elf::Dynamic::Table& strings = tables_.strings;
+    if (!holds(module_, strings.address, strings.size)) return;
+    for (const elf::Dynamic::Table& table : {tables_.plt_relocations, tables_.data_relocations}) {
+      if (table.size == 0 || !holds(module_, table.address, table.size)) continue;
+      const auto* first = reinterpret_cast<const Elf64_Rela*>(table.address);
       for (std::size_t i = 0; i < table.size / sizeof *first; ++i) {
         const auto type = static_cast<std::uint32_t>(first[i].r_info & 0xFFFFFFFFU);
         if (type != kJumpSlot && type != kGlobDat) continue;
-        const std::uintptr_t symbol = symbols_ + (first[i].r_info >> 32U) * sizeof(Elf64_Sym);
+        const std::uintptr_t symbol =
+            tables_.symbols + (first[i].r_info >> 32U) * sizeof(Elf64_Sym);
         const std::uintptr_t slot = module_.base + first[i].r_offset;
         if (slot % 8 != 0 || !holds(module_, symbol, sizeof(Elf64_Sym)) ||
             !holds(module_, slot, 8)) {
           continue;
         }
         const auto& sym = *reinterpret_cast<const Elf64_Sym*>(symbol);
-        if (sym.st_name >= strings_size_) continue;
-        visit(reinterpret_cast<const char*>(strings_) + sym.st_name, slot,
+        if (sym.st_name >= strings.size) continue;
+        visit(reinterpret_cast<const char*>(strings.address) + sym.st_name, slot,
               sym.st_shndx == SHN_UNDEF);
       }
     }
   }
 
  private:
-  struct Table {
-    std::uintptr_t at = 0;
-    std::size_t size = 0;
-  };
-  std::uintptr_t address(const Elf64_Dyn& entry) const {
-    return entry.d_un.d_ptr < module_.base ? module_.base + entry.d_un.d_ptr : entry.d_un.d_ptr;
-  }
-
   const os::LoadedModule& module_;
-  std::uintptr_t symbols_ = 0;
-  std::uintptr_t strings_ = 0;
-  std::size_t strings_size_ = 0;
-  Table tables_[2];
+  elf::Dynamic tables_;
 };
 
 void put(code::Word& word, std::uintptr_t value) {
   std::memcpy(word.bytes.data(), &value, sizeof value);
 }
 
-// What is handed to replacements: one for each function that was ever replaced, kept for good,
-// since a thread may still be on its way with it.
+// The Origin that replacements get: one for each function that was ever replaced, kept for good,
+// since a thread may be about to use it.
 const Origin& origin_for(const char* symbol, void* function) {
   const std::lock_guard lock(hook_lock());
   static auto* all = new std::vector<const Origin*>;
@@ -137,11 +119,11 @@ SlotReport Slots::rewrite() {
   const auto look = [&](const os::LoadedModule& module) {
     Relocations(module).each([&](const char* name, std::uintptr_t at, bool foreign) {
       for (const SlotRequest& request : requests_) {
-        // The first letter settles it for most of the hundred thousand.
+        // The first letter rules out most of the hundred thousand names.
         if (*name != *request.symbol || std::strcmp(name, request.symbol) != 0) continue;
         if (module.contains(reinterpret_cast<std::uintptr_t>(request.replacement))) continue;
         const std::uintptr_t value = *reinterpret_cast<const std::uintptr_t*>(at);
-        if (value == 0) continue;  // a weak symbol that nobody has
+        if (value == 0) continue;  // a weak symbol that nobody defines
         Found one{{module.path, module.base, request.symbol, {}},
                   &request,
                   value,
@@ -198,7 +180,7 @@ SlotReport Slots::rewrite() {
         leave(one.slot, error->what);
         continue;
       }
-      // What was there before went with its module.
+      // The slot that was there before went with its module.
       std::erase_if(slots_, [&](const Slot& gone) { return gone.patch.at == one.slot.patch.at; });
       slots_.push_back(one.slot);
       ++report.changed;
@@ -243,8 +225,8 @@ SlotReport Slots::restore() {
     }
   });
   seen_ = {};
-  // Slots of modules that are gone went with them, and those that hold something else now are
-  // somebody else's. Those that could not be written are still ours to restore.
+  // Slots of unloaded modules went with them, and slots that hold something else now are somebody
+  // else's. Those that could not be written are still ours to restore.
   slots_ = std::move(denied);
   return report;
 }

@@ -1,7 +1,7 @@
 // Apache Arrow's CPU thread pool, through its C++ functions by their mangled names. The setter
-// returns arrow::Status, a class with a destructor and hence returned in memory of the caller's
-// (Itanium C++ ABI 3.1.3.1); null inside means success. Counts below 1 are its only failure, and
-// never reach it.
+// returns arrow::Status. That class has a destructor, so it is returned in the caller's memory
+// (Itanium C++ ABI 3.1.3.1); null inside means success. The setter fails only for counts below 1,
+// which never reach it.
 #include "table.h"
 
 namespace corewise {
@@ -23,8 +23,8 @@ bool prove(const SymbolLookup& symbols, Proof& proof) {
   return proof.at[kGet] != 0 && proof.at[kSet] != 0;
 }
 
-// The pool is made, as large as OMP_NUM_THREADS says, when it is first wanted: its function begins
-// with the guard of that static object.
+// Arrow makes the pool, as large as OMP_NUM_THREADS says, at first use: its function begins with
+// the guard of that static object.
 void describe(Pool& pool) {
   pool.scope = CW_SCOPE_PROCESS;
   pool.used_at = first_word_of(pool.proof.at[kPool]);
@@ -46,7 +46,7 @@ const Runtime kArrow = {
     .used = use_by_word,
     .get = get,
     .set = set,
-    .look = private_count<CW_SCOPE_PROCESS>,
+    .read_outside = private_count<CW_SCOPE_PROCESS>,
 };
 
 }  // namespace corewise

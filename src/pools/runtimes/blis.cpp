@@ -65,7 +65,7 @@ bool thread_local_count(const Pool& pool) {
   return std::strtod(pool.version.c_str() + digit, nullptr) >= (aocl ? 4.05 : 1.0);
 }
 
-// Threads that the ways of single loops come to; 1 if none are set.
+// The product of the ways of the single loops; 1 if none are set.
 int ways(const Pool& pool) {
   Dim product = 1;
   for (const BlisFunction function : {kJcWays, kIcWays, kJrWays, kIrWays}) {
@@ -74,8 +74,8 @@ int ways(const Pool& pool) {
   return static_cast<int>(std::min<Dim>(product, CW_MAX_THREADS));
 }
 
-// All functions but those that tell how it was built begin with bli_init, which reads the variables
-// the first time; it goes by a pthread_once_t.
+// All functions except those that tell how it was built begin with bli_init. It reads the variables
+// the first time, guarded by a pthread_once_t.
 void describe(Pool& pool) {
   pool.used_at = first_word_of(pool.proof.at[kInit]);
   if (const char* version = pool.call<const char*()>(kVersion)()) pool.version = version;
@@ -104,7 +104,7 @@ void set(Pool& pool, int threads) { pool.call<void(Dim)>(kSet)(threads); }
 
 int hold(Pool& pool) { return static_cast<int>(pool.call<Dim()>(kGet)()); }
 
-Look look(Pool&, const ModuleView&) {
+OutsideCount read_outside(Pool&, const ModuleView&) {
   return {0, "BLIS keeps its count in a private variable; its scope depends on its version"};
 }
 
@@ -123,7 +123,7 @@ const Runtime kBlis = {
     .get = get,
     .set = set,
     .hold = hold,
-    .look = look,
+    .read_outside = read_outside,
 };
 
 }  // namespace corewise

@@ -34,7 +34,7 @@ void describe(Pool& pool) {
   }
 }
 
-// It asks its backend, whichever of the others that is.
+// FlexiBLAS asks its backend, which may be any of the other BLAS libraries.
 Use used(const Pool& pool) {
   for (std::size_t id = 0; id < pool_count(); ++id) {
     const Pool& other = pool_at(id);
@@ -62,11 +62,12 @@ const Runtime kFlexiblas = {
     .environment = kEnvironment,
     .prove = prove,
     .describe = describe,
+    .shares_threads = true,
     .used = used,
     .get = get,
     .set = set,
     .hold = hold,
-    .look = private_count<CW_SCOPE_PROCESS>,
+    .read_outside = private_count<CW_SCOPE_PROCESS>,
 };
 
 }  // namespace corewise

@@ -12,7 +12,7 @@ namespace {
 
 constexpr const char* kPrefixes[] = {"libgomp"};
 
-// Beside those of every OpenMP runtime; since GCC 6.
+// In addition to those of every OpenMP runtime; since GCC 6.
 enum LibgompFunction : std::size_t { kPlaceCount = 8, kPlaceSize, kPlaceCpus, kCpus };
 
 bool prove(const SymbolLookup& symbols, Proof& proof) {
@@ -24,8 +24,8 @@ bool prove(const SymbolLookup& symbols, Proof& proof) {
          !openmp::is_llvm(symbols);
 }
 
-// All of it is settled by libgomp's constructor, which has run: the getters only read. Where there
-// are places, omp_get_num_procs() is how many CPUs its thread had then (config/linux/proc.c).
+// libgomp's constructor has settled all of it: the getters only read. If there are places,
+// omp_get_num_procs() is how many CPUs its thread had at that time (config/linux/proc.c).
 std::optional<Places> places(const Pool& pool) {
   for (const std::size_t function : {kPlaceCount, kPlaceSize, kPlaceCpus, kCpus}) {
     if (pool.proof.at[function] == 0) return std::nullopt;
@@ -48,10 +48,9 @@ std::optional<Places> places(const Pool& pool) {
   return found;
 }
 
-// libgomp is always stripped, but its idle threads' turns are 300000 unless the environment says
-// otherwise, and the turns they get when there are more threads than cores, 100 or 1000, stand
-// beside them (libgomp/env.c). A user who chose is left alone; what `corewise run` set is not the
-// user's choice.
+// libgomp is always stripped. But its idle threads spin for 300000 turns unless the environment
+// says otherwise, and beside that number stands the one for more threads than cores, 100 or 1000
+// (libgomp/env.c). We respect a user's choice; what `corewise run` set is not the user's choice.
 Result<SpinWord> spin_word(const Pool& pool) {
   constexpr std::uint64_t kTurns = 300000;
   constexpr std::uint64_t kBrief = 30000;
@@ -86,9 +85,10 @@ const Runtime kLibgomp = {
     .environment = openmp::kEnvironment,
     .prove = prove,
     .describe = describe,
+    .gate = GateKind::kLibgomp,
     .get = openmp::get,
     .set = openmp::set,
-    .look = openmp::look,
+    .read_outside = openmp::read_outside,
     .places = places,
     .spin_word = spin_word,
 };

@@ -1,6 +1,6 @@
-// Intel's build of LLVM's OpenMP runtime. The two export the same control functions; only Intel's
-// is always built with statistics and debugger support, which a copy keeps that lost even its
-// DT_SONAME; LLVM's may be (Debian's since 19), and then its DT_SONAME says so.
+// Intel's build of LLVM's OpenMP runtime. The two export the same control functions. Only Intel's
+// is always built with statistics and debugger support, which shows even in a copy that lost its
+// DT_SONAME. LLVM's may be built so (Debian's since 19), and then its DT_SONAME names LLVM's.
 #include "openmp_icv.h"
 
 namespace corewise {
@@ -24,11 +24,12 @@ const Runtime kLibiomp = {
     .prove = prove,
     .describe = openmp::describe_llvm,
     .locks = true,
+    .gate = GateKind::kLlvm,
     .used = use_by_word,
     .ask = openmp::ask,
     .get = openmp::get,
     .set = openmp::set,
-    .look = openmp::look,
+    .read_outside = openmp::read_outside,
 };
 
 }  // namespace corewise

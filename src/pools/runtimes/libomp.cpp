@@ -1,4 +1,4 @@
-// LLVM's OpenMP runtime. It speaks libgomp's interface too and may go by libgomp's name.
+// LLVM's OpenMP runtime. It also has libgomp's interface and may have libgomp's name.
 #include "openmp_icv.h"
 
 namespace corewise {
@@ -20,11 +20,12 @@ const Runtime kLibomp = {
     .prove = prove,
     .describe = openmp::describe_llvm,
     .locks = true,
+    .gate = GateKind::kLlvm,
     .used = use_by_word,
     .ask = openmp::ask,
     .get = openmp::get,
     .set = openmp::set,
-    .look = openmp::look,
+    .read_outside = openmp::read_outside,
 };
 
 }  // namespace corewise

@@ -1,8 +1,8 @@
 // Intel MKL: libmkl_rt, the layered libraries, or a static copy inside another library (torch).
 //
-// The calling thread's own count (MKL_Set_Num_Threads_Local) is what limits use: it overrides the
-// global count and setting it back to 0 gives the global count its say again. Only the names in
-// mixed case take numbers by value; the lower-case ones are Fortran's and take pointers.
+// Limits use the calling thread's own count (MKL_Set_Num_Threads_Local): it overrides the global
+// count, and setting it to 0 restores the global count. Only the names in mixed case take numbers
+// by value; the lower-case ones are Fortran's and take pointers.
 //
 // libmkl_rt loads the interface libraries (libmkl_intel_lp64...), which export the same functions
 // over the same counts: one pool with several faces, listed by the face found first.
@@ -24,8 +24,8 @@ enum MklFunction : std::size_t { kGet, kSetLocal, kVersion, kSetLayer, kDynamic,
 constexpr const char* kPrefixes[] = {"libmkl_rt", "mkl_rt", "libmkl"};
 constexpr EnvVariable kEnvironment[] = {{"MKL_NUM_THREADS", CW_API_BLAS}};
 
-// The function of the part that counts threads (libmkl_intel_thread...): it begins by looking
-// whether MKL has read its variables, as it does at the first call of anything.
+// The function of the part that counts threads (libmkl_intel_thread...). It first checks whether
+// MKL has read its variables, which MKL does at the first call of any function.
 constexpr const char* kCounter = "mkl_serv_domain_get_max_threads";
 
 bool prove(const SymbolLookup& symbols, Proof& proof) {
@@ -40,11 +40,11 @@ bool prove(const SymbolLookup& symbols, Proof& proof) {
 
 std::string_view folder(std::string_view path) { return path.substr(0, path.rfind('/') + 1); }
 
-// libmkl_rt loads the parts at its first call: looked for again after each load.
+// libmkl_rt loads the parts at its first call: we look for them again after each load.
 struct Part {
   std::atomic<std::uint64_t> looked_at{0};
   std::atomic<std::uintptr_t> word{0};
-  std::atomic<bool> constant{false};  // it answers 1: it has no threads, or oneTBB counts them
+  std::atomic<bool> constant{false};  // it answers 1: it has no threads, or oneTBB counts its own
 };
 
 void find_part(const Pool& pool, Part& part) {
@@ -128,12 +128,13 @@ const Runtime kMkl = {
     .prove = prove,
     .describe = describe,
     .locks = true,
+    .shares_threads = true,
     .used = used,
     .ask = ask,
     .get = get,
     .set = set,
     .hold = hold,
-    .look = private_count<CW_SCOPE_THREAD>,
+    .read_outside = private_count<CW_SCOPE_THREAD>,
     .same = same,
 };
 

@@ -1,6 +1,6 @@
 // Numba's threading layers. Their counts live in private variables that only numba's own Python
-// functions reach, so a layer is shown with what its symbols tell and cannot be set from here. The
-// omp and tbb layers run on an OpenMP or oneTBB pool, which is limited as such.
+// functions reach, so we show what a layer's symbols tell and cannot set it. The omp and tbb layers
+// run on an OpenMP or oneTBB pool, which is limited as such.
 #include "table.h"
 
 namespace corewise {
@@ -39,7 +39,10 @@ const Runtime kNumba = {
     .environment = kEnvironment,
     .prove = prove,
     .describe = describe,
-    .look = private_count<CW_SCOPE_NONE>,
+    // numba/np/ufunc/omppool.cpp: over GNU OpenMP, for a parallel function in a forked child of a
+    // process that had run one.
+    .at_death = {.raises_sigterm = "omp"},
+    .read_outside = private_count<CW_SCOPE_NONE>,
 };
 
 }  // namespace corewise

@@ -1,11 +1,11 @@
-// OpenBLAS, in every dress it comes in: plain, with the prefix and suffixes of the SciPy wheels,
-// with 64-bit integers; over pthreads, over OpenMP, or serial.
+// OpenBLAS in all its builds: plain, with the prefix and suffixes of the SciPy wheels, with 64-bit
+// integers; over pthreads, over OpenMP, or serial.
 //
 // Facts (research/openblas-and-governor.md, OpenBLAS driver/others/memory.c and blas_server.c):
-// the pthreads build keeps one count for the process; a set above MAX_THREADS is clamped and one of
-// 0 or below restores the largest ever used, so both are refused before they get here. The OpenMP
-// build takes the calling thread's OpenMP count at every call, so that count is what is read and
-// set. Concurrent callers each take one of max(50, 2 x MAX_THREADS) buffers.
+// the pthreads build keeps one count for the process. It clamps a set above MAX_THREADS, and a set
+// of 0 or below restores the largest count ever used, so both are refused before they get here. The
+// OpenMP build takes the calling thread's OpenMP count at every call, so we read and set that.
+// Concurrent callers each take one of max(50, 2 x MAX_THREADS) buffers.
 #include <algorithm>
 #include <cstring>
 
@@ -87,8 +87,8 @@ void describe(Pool& pool) {
   if (pool.ceiling > 0) pool.caller_slots = std::max(50, 2 * pool.ceiling);
 }
 
-// Its constructor has counted its threads; but over OpenMP that runtime is asked, which may be
-// idle.
+// OpenBLAS's constructor has counted its threads. But over OpenMP we ask the OpenMP runtime, which
+// the program may not have used yet.
 Use used(const Pool& pool) {
   if (pool.counter == 0) return Use::kUsed;
   for (std::size_t id = 0; id < pool_count(); ++id) {
@@ -127,7 +127,7 @@ std::string kernels_in_use(const ModuleView& view) {
 }
 
 // Only the pthreads build queues work asynchronously, and only builds with threads have a count.
-Look look(Pool& pool, const ModuleView& view) {
+OutsideCount read_outside(Pool& pool, const ModuleView& view) {
   const SymbolExtent count = view.variable("blas_cpu_number");
   pool.version = version_in(view.constant("OpenBLAS 0."));
   pool.architecture = kernels_in_use(view);
@@ -158,8 +158,8 @@ Look look(Pool& pool, const ModuleView& view) {
   return {static_cast<int>(*threads), {}, count.address};
 }
 
-// Idle workers of the pthreads build compare the time-stamp counter with a static word, 2^26 or
-// 2^28 cycles unless the environment had another power when the library was loaded.
+// Idle workers of the pthreads build compare the time-stamp counter with a static word: 2^26 or
+// 2^28 cycles, unless the environment held another power when the library was loaded.
 bool is_timeout(std::uint64_t cycles) {
   const auto asked = os::LiveMachine().variable("OPENBLAS_THREAD_TIMEOUT");
   const auto power =
@@ -196,10 +196,14 @@ const Runtime kOpenblas = {
     .environment = kEnvironment,
     .prove = prove,
     .describe = describe,
+    .gate = GateKind::kOpenblas,
+    // driver/others/memory.c: memory_overflowed is 0 until all buffers are taken at once; then
+    // OpenBLAS prints the warning and makes auxiliary ones.
+    .at_death = {.threads = "blas_cpu_number", .ran_out = "memory_overflowed", .exits = true},
     .used = used,
     .get = get,
     .set = set,
-    .look = look,
+    .read_outside = read_outside,
     .spin_word = spin_word,
 };
 

@@ -18,8 +18,8 @@ inline bool prove(const SymbolLookup& symbols, Proof& proof) {
   return proof.at[kGet] != 0 && proof.at[kSet] != 0;
 }
 
-// A compiler calls its runtime through these; the libraries that merely use OpenMP only import
-// them.
+// Compiled code calls its runtime through functions like this one; libraries that merely use OpenMP
+// only import them.
 inline bool is_llvm(const SymbolLookup& symbols) {
   return symbols.address("__kmpc_fork_call") != 0;
 }
@@ -30,7 +30,8 @@ inline void describe(Pool& pool) {
 }
 
 // LLVM's runtime and Intel's set themselves up at the first call of any function, and read their
-// variables only then; of two copies, the second to do so ends the program (OMP: Error #15).
+// variables only then. If there are two copies, the second to do so ends the program (OMP: Error
+// #15).
 inline void describe_llvm(Pool& pool) {
   describe(pool);
   pool.used_at = first_word_of(pool.proof.at[kGet]);  // __kmp_init_middle
@@ -46,7 +47,7 @@ inline int get(const Pool& pool) { return pool.call<int()>(kGet)(); }
 
 inline void set(Pool& pool, int threads) { pool.call<void(int)>(kSet)(threads); }
 
-inline Look look(Pool& pool, const ModuleView& view) {
+inline OutsideCount read_outside(Pool& pool, const ModuleView& view) {
   pool.scope = CW_SCOPE_THREAD;
   const std::string initial = view.started_with("OMP_NUM_THREADS");
   return {0, "each thread has its own count; new threads begin with " +

@@ -1,5 +1,5 @@
-// THE list of runtimes, in order of precedence: FlexiBLAS answers to the names of the libraries it
-// stands in for, and LLVM's OpenMP answers to libgomp's, so each comes before what it resembles.
+// THE list of runtimes, in order of precedence: FlexiBLAS exports the names of the libraries it
+// stands in for, and LLVM's OpenMP exports libgomp's, so each comes before what it resembles.
 #include "table.h"
 
 namespace corewise {

@@ -8,9 +8,9 @@ namespace corewise {
 extern const Runtime kFlexiblas, kOpenblas, kBlis, kMkl, kLibiomp, kLibomp, kLibgomp, kTbb, kArrow,
     kNumba;
 
-// The look of a runtime whose count is a private variable.
+// What we see from outside of a runtime whose count is a private variable.
 template <Scope scope>
-Look private_count(Pool& pool, const ModuleView&) {
+OutsideCount private_count(Pool& pool, const ModuleView&) {
   pool.scope = scope;
   return {0, "its count is kept in a private variable"};
 }

@@ -1,6 +1,6 @@
 // oneTBB. Its limit is an object, global_control: while one lives, parallelism is at most its
-// value; of several the smallest wins. Ours is made and destroyed through the library's own entry
-// points, so that no header or build of TBB is needed.
+// value; of several the smallest wins. We make and destroy ours through the library's own entry
+// points, so that we need no header or build of TBB.
 //
 // Layout: oneapi/tbb/global_control.h, class d1::global_control: { size_t my_value;
 // std::intptr_t my_reserved; parameter my_param; }, stable since oneTBB 2021.
@@ -32,9 +32,9 @@ bool prove(const SymbolLookup& symbols, Proof& proof) {
   return proof.at[kCreate] != 0 && proof.at[kDestroy] != 0 && proof.at[kActive] != 0;
 }
 
-// The default is counted once, from the CPUs that the process may run on when somebody first wants
-// it; the function that does so begins with that number's guard. It is a virtual one of the object
-// that keeps the limit, three before the one that global_control_active_value goes to.
+// oneTBB counts the default once, at first use, from the CPUs that the process may run on then. The
+// function that does so begins with that number's guard. It is a virtual function of the object
+// that keeps the limit, three before the one that global_control_active_value calls.
 std::uintptr_t default_value_of(std::uintptr_t active) {
   const auto space = os::AddressSpace::read();
   if (!space) return 0;
@@ -87,7 +87,7 @@ void set(Pool& pool, int threads) {
   auto* next = new (std::nothrow)
       GlobalControl{static_cast<std::size_t>(threads), 0, kMaxAllowedParallelism};
   if (next == nullptr) return;
-  // The new one first, so that no moment is without a limit.
+  // Make the new one first, so that a limit is in force at every moment.
   pool.call<void(GlobalControl&)>(kCreate)(*next);
   drop(pool);
   pool.state = next;
@@ -105,11 +105,12 @@ const Runtime kTbb = {
     .prove = prove,
     .describe = describe,
     .locks = true,
+    .gate = GateKind::kTbb,
     .used = use_by_word,
     .get = get,
     .set = set,
     .release = release,
-    .look = private_count<CW_SCOPE_PROCESS>,
+    .read_outside = private_count<CW_SCOPE_PROCESS>,
 };
 
 }  // namespace corewise

@@ -1,0 +1,32 @@
+// What a module's dynamic section says: where its tables are. The System V ABI, "Dynamic Section".
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "base/error.h"
+#include "bytes.h"
+
+namespace corewise::elf {
+
+// Addresses as they are in `bytes`; 0: the module has no such table.
+struct Dynamic {
+  struct Table {
+    std::uint64_t address = 0;
+    std::uint64_t size = 0;  // in bytes
+  };
+  std::uint64_t symbols = 0;
+  Table strings;
+  std::uint64_t gnu_hash = 0;
+  std::uint64_t sysv_hash = 0;
+  Table plt_relocations;
+  Table data_relocations;
+  std::optional<std::uint64_t> soname;  // offset in the strings
+};
+
+// Reads the section at `at`. `bias`: what the loader added to the pointers that it relocated (glibc
+// rewrites them in memory; musl, the vDSO and files have them as the linker wrote them). CW_BAD_ELF
+// if the section is cut short or has no end. Allocates only for an Error.
+Result<Dynamic> read_dynamic(const Bytes& bytes, std::uint64_t at, std::uint64_t bias);
+
+}  // namespace corewise::elf
