@@ -1,7 +1,6 @@
 // What the core costs. COREWISE_BENCH_LIBRARIES names libraries to load first, separated by colons:
-// give it NumPy's and SciPy's OpenBLAS and a libgomp for the figures that the README quotes. Each
-// figure's floor, what the libraries themselves take for the same reads and sets, is printed with
-// it.
+// give it NumPy's and SciPy's OpenBLAS and a libgomp for the figures that the README quotes. Prints
+// each figure with its floor: what the libraries themselves take for the same reads and sets.
 #include <benchmark/benchmark.h>
 #include <dlfcn.h>
 #include <sys/wait.h>
@@ -75,7 +74,7 @@ void sets_alone(benchmark::State& state) {
 }
 BENCHMARK(sets_alone)->Name("the libraries' setters alone");
 
-// A process can look for the first time only once: a child that knows nothing yet tells.
+// A process can look for the first time only once, so a child that knows nothing yet does it.
 void first_look() {
   int answer[2];
   if (pipe(answer) != 0) return;

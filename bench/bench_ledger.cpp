@@ -1,5 +1,5 @@
-// What a grant costs: acquire and release alone, with company in the table, and with other
-// threads and processes at it. The target is 200 ns for one thread undisturbed.
+// What a grant costs: acquire and release alone, with other holders in the table, and against other
+// threads and processes. The target is 200 ns for one thread undisturbed.
 #include <benchmark/benchmark.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -24,7 +24,7 @@ LedgerOptions options(const std::string& key, bool recent) {
   return made;
 }
 
-// A ledger whose file goes when the benchmark ends.
+// A ledger whose file is removed when the benchmark ends.
 struct Fixture {
   explicit Fixture(const LedgerOptions& options) : ledger(std::move(*Ledger::open(options))) {}
   Fixture(const Fixture&) = delete;
@@ -99,7 +99,7 @@ void against_process(benchmark::State& state) {
 }
 BENCHMARK(against_process)->UseRealTime();
 
-// The budget is taken by others: each grant is short, and now and then the dead are looked for.
+// Others hold the budget: each grant is short, and now and then looks for the dead.
 void exhausted(benchmark::State& state) {
   const Fixture fixture(options("exhausted", false));
   const pid_t other = fork();
@@ -117,7 +117,7 @@ BENCHMARK(exhausted);
 void first_in_a_child(benchmark::State& state) {
   const Fixture fixture(options("first", true));
   for (auto _ : state) {
-    // Opening takes longer than the claim; a new ledger object is a process without a place.
+    // Opening takes longer than the claim. A new ledger object is a process without a place.
     state.PauseTiming();
     auto ledger = std::move(*Ledger::open(options("first", true)));
     state.ResumeTiming();

@@ -3,7 +3,7 @@
     .venv/bin/python bench/kmeans.py [ROUNDS]
 
 The runs take turns, so that a busy machine slows all alike; medians are shown. Times are of the
-iterations alone, without reading and starting. All must find one inertia.
+iterations alone, without reading and starting. All runs must find the same inertia.
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
     .venv/bin/python bench/restarts.py [ROUNDS]
 
 The data are scikit-learn's: its handwritten digits and the pixels of a photograph. Each column is
-one way to run the same eight restarts; they take turns, so that a busy machine slows all alike;
-medians are shown. All must find one inertia.
+one way to run the same eight restarts. Columns take turns, so that a busy machine slows all alike;
+medians are shown. All must find the same inertia.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ static void work(long turns) {
   }
 }
 
-/* Turns of work() in a microsecond: the fastest of many, as others may be running. */
+/* Turns of work() in a microsecond: the fastest of many, since other programs may be running. */
 static double turns_per_microsecond(void) {
   double fastest = 0;
   for (int i = 0; i < 50; ++i) {

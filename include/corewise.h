@@ -14,10 +14,10 @@
  *   - strings handed out are NUL-terminated bytes as the system has them (paths need not be
  *     UTF-8) and live as long as the process, unless said otherwise;
  *   - a function with `buffer` and `capacity` writes at most capacity bytes with a final NUL, and
- *     tells the bytes that the whole takes, NUL included: as its result, or in `needed` (may be
- *     NULL). Where capacity is less it writes the beginning, which is no failure. The buffer may
+ *     tells how many bytes the whole text takes, NUL included: as its result, or in `needed` (may
+ *     be NULL). If capacity is less it writes the beginning, which is not a failure. The buffer may
  *     be NULL when capacity is 0;
- *   - documents are read anew at each call; as with getenv, no other thread may change the
+ *   - each call makes its document anew; as with getenv, no other thread may change the
  *     environment meanwhile.
  */
 #ifndef COREWISE_H
@@ -41,7 +41,7 @@ extern "C" {
 
 /** The kinds of failure. Values are frozen; new ones are appended. */
 typedef enum cw_status {
-  CW_OK = 0,              /**< all was done */
+  CW_OK = 0,              /**< success */
   CW_BAD_ARGUMENT = 1,    /**< a null pointer, a struct of unknown size, an unknown enum value */
   CW_BAD_COUNT = 2,       /**< a thread count below 1 or above CW_MAX_THREADS */
   CW_ABOVE_CEILING = 3,   /**< a thread count above what the pool was built for */
@@ -66,7 +66,7 @@ typedef enum cw_api {
   CW_API_NUMBA = 4   /**< numba's threading layers */
 } cw_api;
 
-/** Whom a setter of the pool reaches. */
+/** Which threads a setter of the pool reaches. */
 typedef enum cw_scope {
   CW_SCOPE_PROCESS = 0, /**< every thread of the process */
   CW_SCOPE_THREAD = 1,  /**< regions started by the calling thread */
@@ -81,11 +81,11 @@ typedef struct cw_pool {
   size_t size;     /**< set to sizeof(cw_pool) before the call */
   uint32_t id;     /**< index, stable for the life of the process */
   cw_api api;      /**< what user code asks for */
-  cw_scope scope;  /**< whom a setter reaches */
+  cw_scope scope;  /**< which threads a setter reaches */
   int32_t threads; /**< now, as the calling thread sees it; 0 when the runtime does not tell, or
                         was not used yet: detail then says so */
   int32_t ceiling; /**< most it can be set to; 0 when there is no fixed ceiling */
-  int32_t caller_slots;     /**< calls in flight it can hold at once; 0 when unbounded or unknown */
+  int32_t caller_slots;     /**< calls it can have in flight; 0 when unbounded or unknown */
   const char* api_name;     /**< "openmp", "blas", "tbb", "arrow", "numba" */
   const char* runtime;      /**< "openblas", "mkl", "blis", "flexiblas", "libgomp", "tbb", ... */
   const char* prefix;       /**< the file-name prefix that limits may use, e.g. "libgomp" */
@@ -107,7 +107,7 @@ typedef enum cw_match {
   CW_MATCH_ID = 6       /**< name is ignored; threads applies to the pool with this id */
 } cw_match;
 
-/** A limit of the pools that match. For each pool the most specific rule counts. */
+/** A limit for the pools that match. For each pool the most specific rule counts. */
 typedef struct cw_rule {
   cw_match match;   /**< what name means */
   const char* name; /**< of an API, runtime, prefix or file; may be NULL where it is ignored */
@@ -116,9 +116,9 @@ typedef struct cw_rule {
 } cw_rule;
 
 enum {
-  /** A count above a pool's ceiling is lowered to it and said in the outcome, not refused. */
+  /** Lowers a count above a pool's ceiling to it and says so in the outcome, not refusing it. */
   CW_LIMITS_CLAMP = 1u << 0,
-  /** This scope takes the place of older ones of the same owner while it is open (an inner
+  /** While it is open, this scope replaces older ones of the same owner (an inner
    * threadpool_limits may raise what an outer one lowered). Without it the tightest wins. */
   CW_LIMITS_REPLACE = 1u << 1,
   /** Pools loaded later are left alone. Without it they are limited on arrival. */
@@ -132,7 +132,7 @@ typedef struct cw_limits_options {
   uint64_t owner; /**< any number; groups scopes for CW_LIMITS_REPLACE. 0: the calling thread */
 } cw_limits_options;
 
-/** What one pool made of a limit. */
+/** What a limit did to one pool. */
 typedef struct cw_outcome {
   size_t size;        /**< sizeof(cw_outcome) */
   uint32_t pool;      /**< id */
@@ -143,7 +143,7 @@ typedef struct cw_outcome {
   const char* reason; /**< why effective differs from asked; "" when it does not */
 } cw_outcome;
 
-/** An open limit: its receipt. Made by cw_limits_open, given back by cw_limits_free. */
+/** A handle to a limit. cw_limits_open makes it, cw_limits_free frees it. */
 typedef struct cw_limits cw_limits;
 
 /** The CW_ABI_VERSION of the library that was loaded. */
@@ -162,46 +162,47 @@ CW_API const char* cw_status_message(cw_status status);
  * corewise call in this thread. */
 CW_API const char* cw_last_error(void);
 
-/** Looks for modules loaded since the last look; open limits reach new pools. Costs nanoseconds
- * when nothing was loaded. changed (may be NULL): 1 if the set of pools grew. */
+/** Looks for modules loaded since the last look and applies open limits to new pools. Costs
+ * nanoseconds if nothing was loaded. changed (may be NULL): 1 if the set of pools grew. */
 CW_API cw_status cw_refresh(int* changed);
 
 /** A number that changes whenever a module is loaded or unloaded. Costs some nanoseconds. */
 CW_API uint64_t cw_generation(void);
 
-/** The number of pools known; looks first. Pools are never removed: a recognised runtime is kept
- * loaded, so that its functions stay callable. Ids are 0 .. count-1 in load order of discovery. */
+/** The number of known pools; looks first. Pools are never removed: corewise keeps a recognised
+ * runtime loaded, so that its functions stay callable. Ids are 0 .. count-1 in load order of
+ * discovery. */
 CW_API size_t cw_pool_count(void);
 
-/** Fills out for pool id, reading its thread count now, but never as the first to call its library:
- * threads is 0 then, and what only a call tells is empty, until the program has used it.
+/** Fills out for pool id and reads its thread count now. Never makes the first call to a library:
+ * until the program has used it, threads is 0, and fields that only a call can tell are empty.
  * CW_UNKNOWN_NAME if there is no such id, CW_BAD_ARGUMENT if size was not set. */
 CW_API cw_status cw_pool_get(uint32_t id, cw_pool* out);
 
-/** The same, but asks also a library that the program has not used yet, for who is going to set it.
- * cw_pool_get never does: LLVM's OpenMP runtime, MKL, BLIS, oneTBB and Arrow set themselves up, and
- * read their environment variables, at the first call. */
+/** The same, but also calls a library that the program has not used yet, for a caller that is about
+ * to set it. cw_pool_get never does: LLVM's OpenMP runtime, MKL, BLIS, oneTBB and Arrow set
+ * themselves up, and read their environment variables, at the first call. */
 CW_API cw_status cw_pool_ask(uint32_t id, cw_pool* out);
 
 /** Opens limits: checks every rule, then sets, then reads back. All or nothing: on failure no pool
- * was changed. Where several open limits reach a pool the tightest wins; when the last one closes
- * the pool has again what it had before the first. Pools of thread scope are set for the calling
- * thread alone. options may be NULL. CW_BAD_COUNT, CW_ABOVE_CEILING or CW_UNKNOWN_NAME for a rule
- * that cannot be. */
+ * is changed. If several open limits reach a pool, the tightest wins; when the last one closes, the
+ * pool gets back what it had before the first. Pools of thread scope are set for the calling
+ * thread only. options may be NULL. CW_BAD_COUNT, CW_ABOVE_CEILING or CW_UNKNOWN_NAME for a rule
+ * that cannot be applied. */
 CW_API cw_status cw_limits_open(const cw_rule* rules, size_t count,
                                 const cw_limits_options* options, cw_limits** out);
 
-/** Closes; idempotent. Returns CW_OK also when a part must wait: pools of thread scope are restored
- * on the thread that opened the limit, at its next corewise call, when another one closes it;
- * pending (may be NULL) then says how many. */
+/** Closes; idempotent. If another thread than the one that opened the limit closes it, pools of
+ * thread scope wait: the opening thread restores them at its next corewise call. The result is
+ * CW_OK even then; pending (may be NULL) says how many wait. */
 CW_API cw_status cw_limits_close(cw_limits* limits, size_t* pending);
 
 /** Writes up to capacity outcomes, as they were at opening or at the arrival of a later pool;
- * returns how many there are. The first one's size says how large each is. */
+ * returns how many there are. The size of the first tells the size of each. */
 CW_API size_t cw_limits_outcomes(const cw_limits* limits, cw_outcome* out, size_t capacity);
 
-/** Gives the receipt back. A limit still open becomes permanent: what it asked is from now on what
- * its pools have whenever no limit is open. */
+/** Frees the handle. A limit that is still open becomes permanent: from now on its pools have what
+ * it asked whenever no limit is open. */
 CW_API void cw_limits_free(cw_limits* limits);
 
 /** Calls visit for each loaded module in load order with its path and the address it is loaded
@@ -217,16 +218,16 @@ CW_API size_t cw_info_json(char* buffer, size_t capacity);
 
 /** The budget: the CPUs that are really the process's own, and where each constraint was read, as
  * JSON (docs/json.md). cap (may be NULL) is an upper bound of your own in CPUs: CW_BAD_ARGUMENT if
- * it is no number above 0, or above the machine. */
+ * it is not a number above 0, or is above the machine. */
 CW_API cw_status cw_budget_json(const double* cap, char* buffer, size_t capacity, size_t* needed);
 
 /** What a plan should keep to. */
 typedef struct cw_plan_options {
   size_t size;       /**< sizeof(cw_plan_options) */
-  int32_t processes; /**< as many as the program starts; 0: not known, taken as one */
-  int32_t openmp;    /**< the most OpenMP threads of each process; 0: as the plan finds best */
-  int32_t blas;      /**< the most threads of each BLAS call; 0: as the plan finds best */
-  uint32_t flags;    /**< 0: none is defined yet */
+  int32_t processes; /**< how many the program starts; 0: not known, taken as one */
+  int32_t openmp;    /**< the most OpenMP threads of each process; 0: the plan decides */
+  int32_t blas;      /**< the most threads of each BLAS call; 0: the plan decides */
+  uint32_t flags;    /**< 0: no flag is defined yet */
 } cw_plan_options;
 
 /** The plan: the budget divided over processes x OpenMP x BLAS, for the pools that are loaded, as
@@ -239,12 +240,12 @@ CW_API cw_status cw_plan_json(const cw_plan_options* options, char* buffer, size
  * calling thread. */
 CW_API cw_status cw_doctor_json(char* buffer, size_t capacity, size_t* needed);
 
-/** From now on a report is left if this process dies of SIGSEGV, SIGBUS, SIGILL, SIGFPE or SIGABRT:
- * its pools, in whose code it died, how many threads it had (docs/postmortem.md). The program's own
- * handlers are called after, and if they mend the fault the report is taken back. Pools are known
- * once corewise has seen them: call cw_refresh after loading. Does nothing if the variable
- * COREWISE_POSTMORTEM is "off", or the second time. CW_NOT_PERMITTED if no folder for reports can
- * be made that is this user's alone. */
+/** From now on corewise leaves a report if this process dies of SIGSEGV, SIGBUS, SIGILL, SIGFPE or
+ * SIGABRT: its pools, in whose code it died, how many threads it had (docs/postmortem.md). The
+ * program's own handlers run afterwards; if they mend the fault, corewise takes the report back.
+ * A report names the pools that corewise has seen: call cw_refresh after loading. Does nothing if
+ * the variable COREWISE_POSTMORTEM is "off", or the second time. CW_NOT_PERMITTED if corewise
+ * cannot make a folder for reports that only this user may enter. */
 CW_API cw_status cw_watch_death(void);
 
 /** The newest report of this user and what it means, as JSON; "death" is null if there is none. */
@@ -255,31 +256,31 @@ typedef enum cw_govern_flag {
   CW_GOVERN_OVERCOMMIT = 1 /**< budget may be above what the machine gives */
 } cw_govern_flag;
 
-/** The budget of a governed process, and with whom it is shared. */
+/** The budget of a governed process, and which processes share it. */
 typedef struct cw_govern_options {
   size_t size;       /**< sizeof(cw_govern_options) */
-  int32_t budget;    /**< threads; 0: what is the process's own (docs/budget.md), rounded down */
+  int32_t budget;    /**< threads; 0: the process's own CPUs (docs/budget.md), rounded down */
   uint32_t flags;    /**< cw_govern_flag, or 0 */
   const char* group; /**< processes with equal groups share a budget; NULL: those of this user that
                         have the same CPUs, quotas, cap and rank */
 } cw_govern_options;
 
-/** Governs: the whole process is kept inside one budget, shared with the user's other governed
+/** Governs: keeps the whole process inside one budget, shared with the user's other governed
  * processes, from this call on and for libraries loaded later. A call of OpenBLAS, and an OpenMP
  * region of a library that is proven to give the same results from fewer threads, gets what is free
  * when it begins: at least one thread, never more than the program asks for. Every other OpenMP
  * region gets the team that it asks for, and is counted, so that others get less. Numbers that the
- * program sets stay, and are read back as it set them. Pools that cannot be governed so are limited
- * to the budget.
+ * program sets stay, and it reads back what it set. Pools that cannot be governed this way are
+ * limited to the budget.
  *
  * A budget below 0 or, without CW_GOVERN_OVERCOMMIT, above the machine is CW_BAD_COUNT.
- * Calls count: the process is governed until cw_ungovern was called as often. A second call with
- * another budget or group fails while the first holds. options may be NULL. What could not be
- * hooked does not fail: the report says so. */
+ * Calls are counted: the process is governed until cw_ungovern has been called as often. A second
+ * call with another budget or group fails while the first holds. options may be NULL. A hook that
+ * cannot be set is not a failure: the report says so. */
 CW_API cw_status cw_govern(const cw_govern_options* options);
 
-/** Takes one cw_govern back; the last one puts everything back. Without a cw_govern before it, does
- * nothing. */
+/** Undoes one cw_govern; the last one restores everything. Does nothing without a cw_govern before
+ * it. */
 CW_API cw_status cw_ungovern(void);
 
 /** What governing did so far, and what it could not do, as JSON (docs/json.md). Returns the bytes
@@ -291,29 +292,29 @@ typedef enum cw_sample_flag {
   CW_SAMPLE_EACH = 1 /**< with a list of all threads */
 } cw_sample_flag;
 
-/** What the threads of this process do now, by the pool that they belong to, and what of the
- * machine the process has, as JSON (docs/control.md). flags: cw_sample_flag, or 0. Costs some
- * microseconds a thread: for once a second or so. Counts of thread scope are those of the calling
- * thread. */
+/** What the threads of this process do now, by the pool that they belong to, and what the process
+ * has of the machine, as JSON (docs/control.md). flags: cw_sample_flag, or 0. Costs a few
+ * microseconds per thread: fit for about once a second. Counts of thread scope are those of the
+ * calling thread. */
 CW_API cw_status cw_sample_json(uint32_t flags, char* buffer, size_t capacity, size_t* needed);
 
-/** Starts the control socket: a thread of corewise's own answers requests of this user and root
- * (docs/control.md), also while the program is in a long native call. Programs under `corewise run`
- * and Python programs that import corewise have it from the start; in the child of a fork it does
- * not run. Does nothing if it runs. CW_NOT_AVAILABLE where COREWISE_CONTROL=off is set;
- * CW_NOT_PERMITTED where the folder for the socket is not private. */
+/** Starts the control socket: corewise's own thread answers requests from this user and root
+ * (docs/control.md), even while the program is in a long native call. Programs under `corewise run`
+ * and Python programs that import corewise have it from the start, and so have their children by
+ * fork; in other programs, a child has none. Does nothing if it already runs. CW_NOT_AVAILABLE if
+ * COREWISE_CONTROL=off is set; CW_NOT_PERMITTED if the folder for the socket is not private. */
 CW_API cw_status cw_control_start(void);
 
-/** Ends the control socket and removes it; what was asked over it stays in force. Without a start,
- * nothing. */
+/** Ends and removes the control socket; what a client asked over it stays in force. Does nothing
+ * without a start. */
 CW_API cw_status cw_control_stop(void);
 
 /** The control socket's path, empty while there is none. Returns the bytes needed. */
 CW_API size_t cw_control_path(char* buffer, size_t capacity);
 
 /** Connects to the control socket of a process; fd receives a blocking stream socket that the
- * caller closes. It is made sure that the process itself is at the other end. CW_NO_SUCH_PROCESS,
- * CW_NOT_PERMITTED, or CW_NOT_AVAILABLE if it has no such socket. */
+ * caller closes. Verifies that the process itself is at the other end. CW_NO_SUCH_PROCESS,
+ * CW_NOT_PERMITTED, or CW_NOT_AVAILABLE if the process has no such socket. */
 CW_API cw_status cw_control_connect(int32_t pid, int* fd);
 
 #ifdef __cplusplus

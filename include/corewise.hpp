@@ -1,8 +1,8 @@
 /// @file
 /// corewise for C++20: the C ABI with lifetimes. Header only; link with corewise::corewise.
 ///
-/// Nothing here throws but std::bad_alloc: failures are values. Thread-safety and scope are those
-/// of the C functions (corewise.h): pools of thread scope are limited for the calling thread.
+/// Failures are values: only std::bad_alloc is ever thrown. Thread-safety and scope are those of
+/// the C functions (corewise.h): pools of thread scope are limited for the calling thread.
 ///
 ///     corewise::limits guard({.openmp = 8, .blas = 4});   // undone at the end of the scope
 ///     if (!guard) std::puts(guard.error().message().c_str());
@@ -28,13 +28,13 @@ class error {
  public:
   /// No failure.
   error() = default;
-  /// The failure that the last C call of this thread ended with.
+  /// The failure of this thread's last C call.
   explicit error(cw_status status) : status_(status), message_(cw_last_error()) {
     if (message_.empty() && status != CW_OK) message_ = cw_status_message(status);
   }
-  /// The kind; CW_OK where nothing failed.
+  /// The kind; CW_OK if nothing failed.
   cw_status status() const { return status_; }
-  /// One sentence that says what happened and what to do; empty where nothing failed.
+  /// One sentence that says what happened and what to do; empty if nothing failed.
   const std::string& message() const { return message_; }
   /// Whether something failed.
   explicit operator bool() const { return status_ != CW_OK; }
@@ -45,14 +45,14 @@ class error {
 };
 
 /// One runtime found in one loaded module. The views live as long as the process, end in a NUL, and
-/// are empty where nothing is known.
+/// are empty if nothing is known.
 struct pool {
   std::uint32_t id = 0;            ///< index from 0, stable for the life of the process
   cw_api api = CW_API_OPENMP;      ///< what user code asks for
-  cw_scope scope = CW_SCOPE_NONE;  ///< whom a setter reaches
+  cw_scope scope = CW_SCOPE_NONE;  ///< which threads a setter reaches
   int threads = 0;            ///< now, as the calling thread sees it; 0: not told, or not used yet
   int ceiling = 0;            ///< most it can be set to; 0: none
-  int caller_slots = 0;       ///< calls in flight it can hold at once; 0: unbounded or unknown
+  int caller_slots = 0;       ///< calls it can have in flight; 0: unbounded or unknown
   std::string_view api_name;  ///< "openmp", "blas", "tbb", "arrow", "numba"
   std::string_view runtime;   ///< "openblas", "mkl", "libgomp", ...
   std::string_view prefix;    ///< the file-name prefix that limits may use, e.g. "libgomp"
@@ -63,7 +63,7 @@ struct pool {
   std::string_view detail;        ///< one clause worth showing
 };
 
-/// Every pool of the process now. Costs some nanoseconds a pool while nothing new was loaded.
+/// Every pool of the process now. Costs some nanoseconds per pool while nothing new is loaded.
 inline std::vector<pool> pools() {
   std::vector<pool> all;
   const std::size_t count = cw_pool_count();
@@ -86,20 +86,20 @@ struct counts {
   int tbb = 0;     ///< of oneTBB
   int arrow = 0;   ///< of Arrow's pool
   int numba = 0;   ///< of numba's layers
-  int all = 0;     ///< of pools that no other member speaks for
+  int all = 0;     ///< of pools that no other member covers
 };
 
-/// What one pool made of a limit. Counts are threads.
+/// What a limit did to one pool. Counts are threads.
 struct outcome {
   std::uint32_t pool = 0;   ///< its id
   int before = 0;           ///< before the limits were opened; 0: the runtime does not tell
   int asked = 0;            ///< what the limits say
   int effective = 0;        ///< what was read back
-  std::string_view reason;  ///< why effective differs from asked; empty where it does not
+  std::string_view reason;  ///< why effective differs from asked; empty if it does not
 };
 
-/// Limits in force while the object lives. Move-only. Where several are alive the tightest wins,
-/// and the last one restores what was there before the first. Pools of thread scope are limited for
+/// Limits in force while the object lives. Move-only. If several are alive the tightest wins, and
+/// the last one restores what the pools had before the first. Pools of thread scope are limited for
 /// the calling thread.
 class [[nodiscard]] limits {
  public:
@@ -124,10 +124,10 @@ class [[nodiscard]] limits {
     open(rules, flags, owner);
   }
 
-  /// Takes the limits over; `other` has none after.
+  /// Takes over the limits; `other` has none afterwards.
   limits(limits&& other) noexcept
       : handle_(std::exchange(other.handle_, nullptr)), error_(std::move(other.error_)) {}
-  /// Ends its own limits and takes the other's over.
+  /// Ends its own limits and takes over the other's.
   limits& operator=(limits&& other) noexcept {
     if (this != &other) {
       close();
@@ -144,7 +144,7 @@ class [[nodiscard]] limits {
   /// Why they could not be opened.
   const corewise::error& error() const { return error_; }
 
-  /// What each pool made of the limits, at opening or on its arrival.
+  /// What the limits did to each pool, at opening or on its arrival.
   std::vector<outcome> outcomes() const {
     if (handle_ == nullptr) return {};
     std::vector<cw_outcome> raw(cw_limits_outcomes(handle_, nullptr, 0));
@@ -196,8 +196,8 @@ struct document {
 /// @cond
 namespace detail {
 
-// `write` is one of the C functions, given a buffer, its size and where to put the bytes needed.
-// What it describes may have grown by the second call.
+// `write` calls a C function with a buffer, its size and where to put the bytes needed. The
+// document may have grown by the second call.
 template <class Write>
 document read_document(Write&& write) {
   document made;
@@ -240,8 +240,8 @@ inline document plan_json(const wishes& wanted = {}) {
 /// What is wrong with the process's thread pools (docs/doctor.md).
 inline document doctor_json() { return detail::read_document(cw_doctor_json); }
 
-/// From now on a report is left if the process dies (docs/postmortem.md). No failure is an error
-/// that is false.
+/// From now on corewise leaves a report if the process dies (docs/postmortem.md). The error is
+/// false on success.
 inline error watch_death() {
   const cw_status status = cw_watch_death();
   return status == CW_OK ? error() : error(status);
@@ -256,14 +256,13 @@ inline document sample_json(bool each = false) {
   });
 }
 
-/// Starts the control socket of this process (docs/control.md). No failure is an error that is
-/// false.
+/// Starts the control socket of this process (docs/control.md). The error is false on success.
 inline error control_start() {
   const cw_status status = cw_control_start();
   return status == CW_OK ? error() : error(status);
 }
 
-/// Ends it; what was asked over it stays in force.
+/// Ends the control socket; what a client asked over it stays in force.
 inline void control_stop() { cw_control_stop(); }
 
 /// The path of the control socket. Empty while there is none.
@@ -273,22 +272,22 @@ inline std::string control_path() {
   return path;
 }
 
-/// The process governed while at least one of these lives (docs/govern.md). Move-only. Reaches all
+/// Governs the process while at least one of these lives (docs/govern.md). Move-only. Reaches all
 /// threads.
 class [[nodiscard]] governed {
  public:
-  /// `budget` is in threads, 0: what is the process's own; at most the machine. Processes with
-  /// equal groups share a budget.
+  /// `budget` is in threads, at most the machine; 0: the process's own CPUs. Processes with equal
+  /// groups share a budget.
   explicit governed(int budget = 0, const char* group = nullptr) {
     const cw_govern_options options{sizeof options, budget, 0, group};
     const cw_status status = cw_govern(&options);
     active_ = status == CW_OK;
     if (!active_) error_ = corewise::error(status);
   }
-  /// Takes over; `other` governs no more.
+  /// Takes over; `other` no longer governs.
   governed(governed&& other) noexcept
       : active_(std::exchange(other.active_, false)), error_(std::move(other.error_)) {}
-  /// Ends its own and takes the other's over.
+  /// Ends its own and takes over the other's.
   governed& operator=(governed&& other) noexcept {
     if (this != &other) {
       end();
@@ -300,12 +299,12 @@ class [[nodiscard]] governed {
   /// As end().
   ~governed() { end(); }
 
-  /// False if it could not be; error() then says why.
+  /// False if the process is not governed by it; error() then says why.
   explicit operator bool() const { return active_; }
   /// Why the process is not governed.
   const corewise::error& error() const { return error_; }
 
-  /// Ends it early.
+  /// Ends governing early.
   void end() {
     if (std::exchange(active_, false)) cw_ungovern();
   }

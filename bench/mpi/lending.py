@@ -2,7 +2,7 @@
 
     python bench/mpi/lending.py [-n 5] [--ranks 2] [--governed "corewise run -q --"]
 
-The first rank has three times the work of each other one; whoever has done its part sleeps in a
+The first rank has three times the work of each other one; a rank that has done its part sleeps in a
 barrier. `halves` gives each rank its static part of the CPUs. `ideal` is all of the work in one
 rank with all CPUs, which no division can beat. Rows: products of NumPy (OpenBLAS) under mpi4py, and
 OpenMP regions in C++. Repetitions are interleaved; a cell is the median wall time and its ratio to

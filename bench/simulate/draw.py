@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 
 WIDTH, HEIGHT = 158, 110  # of a panel's inside
 LEFT, TOP, GAP_X, GAP_Y = 56, 66, 34, 48
-MOST = 1000.0  # what is above is drawn there
+MOST = 1000.0  # higher values are drawn there
 COLOURS = ("#d1495b", "#8d6cab", "#e09f3e", "#2a9d8f")
-# Dashes too, for those who see no colours.
+# Dashes too, for readers who see no colours.
 DASHES = ("", "2 3", "7 3", "")
 STYLE = """
 text { font: 11px system-ui, sans-serif; fill: #24292f }

@@ -3,8 +3,8 @@
 //     simulate trace=FILE cores=128 processes=64 policy=default|one|plan|governed|recent
 //              [regions=N | rounds=N] [seed=N]
 //
-// prints one line of comma-separated values, the names of which `simulate fields` prints. Exit code
-// 2: the words make no sense; 3: no trace can be read from the file.
+// prints one line of comma-separated values; `simulate fields` prints their names. Exit code 2: the
+// arguments are invalid; 3: the file holds no trace.
 #include <charconv>
 #include <cstdio>
 #include <fstream>

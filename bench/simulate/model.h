@@ -6,15 +6,15 @@
 
 namespace corewise::simulate {
 
-// Seconds. One worker is spoken of where a team has two threads.
+// Seconds. "One worker" is the worker of a team of two threads.
 struct Costs {
   double slice = 4e-3;        // for which a thread runs before another one gets its CPU
   double team = 0.6e-6;       // to start and join one worker that spins
-  double member = 0.1e-6;     // each worker more
+  double member = 0.1e-6;     // each further worker
   double wake = 25e-6;        // one worker that sleeps
-  double wake_more = 2e-6;    // each sleeping worker more
-  double create = 7e-6;       // a worker that libgomp's pool has not got
-  double least_call = 20e-6;  // of work that OpenBLAS gives a thread
+  double wake_more = 2e-6;    // each further sleeping worker
+  double create = 7e-6;       // a worker that libgomp's pool does not have yet
+  double least_call = 20e-6;  // the least work that OpenBLAS gives a thread
 };
 
 // How long workers without work spin before they sleep.
@@ -30,7 +30,7 @@ inline constexpr Spin kUnderRun = {0.45e-3, 25e-6};
 struct Team {
   int threads = 1;
   int pieces = 1;  // into which the work can be divided
-  int woken = 0;   // workers that slept
+  int woken = 0;   // workers that were asleep
   int created = 0;
 };
 
@@ -47,11 +47,11 @@ constexpr double team_seconds(const Costs& costs, const Team& team, double work)
 struct Runnable {
   long long working = 0;
   long long spinning = 0;
-  double spin = 0;  // after so long those sleep
+  double spin = 0;  // how long those spin before they sleep
 };
 
-// For so long, in wall time, a team waits for a member that has no CPU: until all who are before it
-// there have used up their slices, or sleep.
+// How long, in wall time, a team waits for a member that has no CPU: until all threads before it on
+// that CPU have used up their slices, or sleep.
 constexpr double stall_seconds(const Costs& costs, const Runnable& all, int cores) {
   const auto rounds = [cores](long long threads) {
     return std::max(1LL, (threads + cores - 1) / cores);

@@ -19,7 +19,7 @@ struct Governed::Process {
 };
 
 namespace {
-// Clocks of real machines do not stand at 0 either.
+// Clocks of real machines do not start at 0 either.
 constexpr std::uint64_t kBootedMs = 1000;
 }  // namespace
 
@@ -44,7 +44,7 @@ std::atomic<std::uint32_t>& Governed::hungry_of(const Process& process) {
 }
 
 int Governed::enter(int process, int wanted, double now_s, long long runnable) {
-  if (wanted <= 1) return 1;  // as the gate
+  if (wanted <= 1) return 1;  // as the gate does
   Process& me = processes_[static_cast<std::size_t>(process)];
   const std::uint64_t now = kBootedMs + static_cast<std::uint64_t>(now_s * 1e3);
   world_.now = now;

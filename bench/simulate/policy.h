@@ -19,7 +19,7 @@ class Policy {
   Policy& operator=(const Policy&) = delete;
   virtual ~Policy() = default;
 
-  // A process starts a region; how many threads it gets of those it wants, at least 1.
+  // A process starts a region. Returns how many of the wanted threads it gets, at least 1.
   virtual int enter(int process, int wanted, double now_s, long long runnable) = 0;
   virtual void leave(int /*process*/) {}
   virtual void ended(int /*process*/) {}
@@ -30,7 +30,7 @@ class Policy {
   Spin spin_;
 };
 
-// What everybody gets who sets nothing (`most` is the machine), or one limit for all.
+// What a process gets that sets nothing (`most` is the machine), or one limit for all.
 class Fixed : public Policy {
  public:
   Fixed(int most, const Spin& spin) : Policy(spin), most_(most) {}
@@ -49,8 +49,8 @@ class Governed : public Policy {
     int cores = 1;
     int processes = 1;
     govern::RecentCallersPolicy recent;
-    bool sees_neighbours = true;  // as with --budget beyond the machine if not
-    // If not, only who asked lately counts as a caller: the rule before this simulator.
+    bool sees_neighbours = true;  // if not, as with --budget beyond the machine
+    // If not, only processes that asked lately count as callers: the rule before this simulator.
     bool counts_hungry = true;
   };
   Governed(const Options& options, const Spin& spin);
@@ -60,7 +60,7 @@ class Governed : public Policy {
   void leave(int process) override;
   void ended(int process) override;
 
-  // Threads granted now; those of processes without a place are not among them.
+  // Threads granted now, except those of processes without a place.
   int granted() const { return granted_; }
   // Regions that got fewer than they wanted while some were free.
   long long held_back() const { return held_back_; }

@@ -3,8 +3,8 @@
     .venv/bin/python bench/simulate/record.py [NAME ...]
 
 Each task runs in a fresh process, with every region on one thread, so that a region's length is its
-serial work. Of seven recordings the shortest is kept: noise only adds. Written to
-traces/NAME.csv. `make simulate` builds the recorder.
+serial work. The shortest of seven recordings is kept: noise only adds. Written to traces/NAME.csv.
+`make simulate` builds the recorder.
 """
 
 import ctypes
@@ -47,7 +47,7 @@ SOURCES = (
 
 
 def record_here(source: Source, into: Path) -> None:
-    """In a fresh process: the rows of the shortest recording."""
+    """Runs in a fresh process: the rows of the shortest recording."""
     sys.path.insert(0, str(HERE.parent / "nested"))
     import workloads
     from threadpoolctl import ThreadpoolController

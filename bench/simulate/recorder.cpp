@@ -1,6 +1,6 @@
 // Records what a task does: when its parallel regions and BLAS calls begin, and how long each takes
-// on one thread. Whom the product's gate asks is exchanged for this recorder, which grants one
-// thread to everybody; nothing of it is in the product. For tasks that run on one thread of the
+// on one thread. The product's gate asks this recorder instead of the product, and always gets one
+// thread; nothing of the recorder is in the product. For tasks that run on one thread of the
 // program; record.py uses it.
 #include <sys/types.h>
 #include <time.h>
@@ -54,11 +54,11 @@ constexpr Grants kRecorder = {acquire, release, nullptr};
 
 extern "C" {
 
-// Recording begins anew at each call. Not 0: this process cannot be governed.
+// Each call starts a new recording. Not 0: this process cannot be governed.
 [[gnu::visibility("default")]] int corewise_record_start() {
   if (!is_governed()) {
     GovernOptions options;
-    // As wide as any pool here wants, so that what it wants still tells which one it is.
+    // As wide as any pool here wants, so that a pool's wish still tells which pool it is.
     options.budget = 64;
     options.overcommit = true;
     options.key = "corewise-record";
@@ -70,8 +70,8 @@ extern "C" {
   return 0;
 }
 
-// Writes "before,wanted,work" for each region, and what came after the last one as a row that wants
-// 0. How many rows, or -1 if there were too many or the file cannot be written.
+// Writes "before,wanted,work" for each region, and the time after the last one as a row that wants
+// 0. Returns how many rows, or -1 if there were too many or the file cannot be written.
 [[gnu::visibility("default")]] long corewise_record_stop(const char* path) {
   const std::uint64_t after = now_ns() - left_ns;
   gate::open(nullptr);

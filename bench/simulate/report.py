@@ -81,7 +81,7 @@ def recent_table(outcomes: Outcomes) -> list[str]:
 
 
 def verdict(outcomes: Outcomes) -> list[str]:
-    """How governed stands in the rows of the page."""
+    """How the governed column stands in the rows of the page."""
     ratios = {}
     for workload in SCALED:
         for cores in IN_PAGE:
@@ -198,9 +198,9 @@ def simulated(row: str) -> list[str]:
 
 
 def check(program: Path) -> int:
-    """What takes a second or two to compute again is in the page as it is now.
+    """Checks that the page has the numbers that take a second or two to compute again.
 
-    Not what was measured: that is as of the day that the page names.
+    Leaves out what was measured: that is as of the day that the page names.
     """
     few = [p for p in PROCESSES if p <= 64]
     outcomes = run_all(program, small_scenarios() + scaled_scenarios(IN_PAGE, few))

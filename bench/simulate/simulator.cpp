@@ -1,6 +1,6 @@
-// All threads that are runnable share the cores evenly. So the clock of the events is the CPU time
-// that each of them has had: it runs as fast as wall time while there is a core for each, and
-// slower by cores / runnable else. What a thread has to do ends at a fixed point of that clock.
+// All runnable threads share the cores evenly. So the clock of the events is the CPU time that each
+// of them has had: it runs as fast as wall time while there is a core for each thread, and else
+// slower, by cores / runnable. A thread's work ends at a fixed point of that clock.
 #include "simulator.h"
 
 #include <array>
@@ -28,23 +28,23 @@ class Random {
 
 // The workers of one pool of one process.
 struct Workers {
-  int present = 0;  // OpenMP alone: those of the last team
+  int present = 0;  // OpenMP only: the workers of the last team
   int spinning = 0;
-  double until = 0;      // they spin
-  bool watched = false;  // an event is to come
+  double until = 0;      // when they stop spinning
+  bool watched = false;  // an event for that is queued
 };
 
 struct Process {
   std::size_t at = 0;  // step
   long long steps_left = 0;
-  int threads = 0;  // of the region it is in; 0: it is in none
+  int threads = 0;  // of its region; 0: it is in none
   std::array<Workers, kPoolKinds> workers;
-  // Whose workers have the CPUs that this process's pools share, and since when.
+  // The pool whose workers have the CPUs that this process's pools share, and since when.
   PoolKind in_front = PoolKind::kNone;
   double since = 0;
 };
 
-// Of a process itself, or of the workers of one pool that spin.
+// For a process itself, or for the spinning workers of one pool.
 struct Event {
   double due = 0;
   std::uint64_t number = 0;
@@ -134,7 +134,7 @@ class Simulation {
     schedule(gather(process, step), number);
   }
 
-  // Puts the team together; the CPU seconds that each of its threads needs.
+  // Puts the team together. Returns the CPU seconds that each of its threads needs.
   double gather(Process& process, const Step& step) {
     const Costs& costs = scenario_.costs;
     const bool openmp = step.pool == PoolKind::kOpenmp;
@@ -159,8 +159,8 @@ class Simulation {
   }
 
   // In CPU seconds of each thread. Beside the spinning workers of its other pools a process waits
-  // when it turns from one to the other, and whenever a slice is over; beside other processes at
-  // each region.
+  // when it turns to another pool, and whenever a slice is over; beside other processes it waits
+  // at each region.
   double stall(Process& process, PoolKind pool) {
     const Costs& costs = scenario_.costs;
     std::array<long long, 2> spinning = spinning_;

@@ -1,6 +1,6 @@
-// Processes that run a recorded task on a machine of so many cores, under a policy. Event by event,
-// and the same for the same input to the last bit: no clocks, no threads, no library's random
-// numbers.
+// Processes that run a recorded task on a machine of so many cores, under a policy. Goes event by
+// event, and gives the same result for the same input to the last bit: no clocks, no threads, no
+// library's random numbers.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,8 @@ namespace corewise::simulate {
 struct Scenario {
   int cores = 1;
   int processes = 1;
-  // What each process does: so many times the whole trace; or, where this is 0, from a random place
-  // on so many regions, give or take half, again and again through the trace.
+  // What each process does: the whole trace, so many times; or, if this is 0, so many regions, give
+  // or take half, from a random place on, again and again through the trace.
   int rounds = 1;
   int regions = 0;
   std::uint64_t seed = 1;
@@ -24,8 +24,8 @@ struct Scenario {
 
 struct Outcome {
   double makespan_s = 0;
-  double work_s = 0;      // serial seconds that were done
-  double runnable_s = 0;  // runnable threads, those that spin too, summed over time
+  double work_s = 0;      // serial seconds of work done
+  double runnable_s = 0;  // runnable threads, spinning ones included, summed over time
   long long most_runnable = 0;
   long long regions = 0;
   long long granted = 0;  // threads, summed over regions

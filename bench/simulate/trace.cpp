@@ -13,7 +13,7 @@ constexpr std::array<std::pair<std::string_view, PoolKind>, kPoolKinds> kNames =
      {"blas1", PoolKind::kBlas1},
      {"blas2", PoolKind::kBlas2}}};
 
-// What stands before `end`, which is taken away with it; all of it if there is no `end`.
+// Takes what is before `end` off the text, and `end` with it; all of the text if it has no `end`.
 std::string_view take(std::string_view& text, char end) {
   const std::size_t at = text.find(end);
   const std::string_view head = text.substr(0, at);

@@ -25,8 +25,7 @@ struct Trace {
   double serial_seconds() const;
 };
 
-// Nothing, and in `why` the line that is wrong, if this is no trace. docs/simulation.md has the
-// format.
+// No value if this is not a trace; `why` then names the bad line. Format: docs/simulation.md.
 std::optional<Trace> parse_trace(std::string_view text, std::string& why);
 
 }  // namespace corewise::simulate

@@ -1,4 +1,4 @@
-// corewise budget: the CPUs that are really ours, and who says so.
+// corewise budget: the CPUs that this process may really use, and what sets each bound.
 #include <fmt/format.h>
 
 #include "base/text.h"

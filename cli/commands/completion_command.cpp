@@ -1,4 +1,4 @@
-// corewise completion: what a shell needs to finish our words, made from the table of commands.
+// corewise completion: a shell's completion script, generated from the table of commands.
 #include <fmt/format.h>
 
 #include "shell/choice.h"

@@ -45,7 +45,7 @@ int of_modules(const ImportChoice& choice, const Context& context) {
                       });
 }
 
-// Workers that ran though nobody was inside, by pool; nothing where the process cannot tell.
+// Workers that run while no thread is inside their pool, by pool; empty if the process cannot tell.
 std::map<std::string, int> ask_who_spins(int pid) {
   std::map<std::string, int> spinning;
   const auto answer = ask_process(pid, R"({"request":"sample"})", 500);
@@ -57,7 +57,7 @@ std::map<std::string, int> ask_who_spins(int pid) {
   return spinning;
 }
 
-// Twice, so that those that are about to fall asleep do not count.
+// Asks twice, so that workers about to fall asleep do not count.
 void ask_what_spins(int pid, ProcessFacts& facts) {
   std::map<std::string, int> spinning = ask_who_spins(pid);
   if (spinning.empty()) return;
@@ -68,7 +68,7 @@ void ask_what_spins(int pid, ProcessFacts& facts) {
   }
 }
 
-// What only the process itself knows. Whether it answers.
+// Adds what only the process itself knows. Returns whether the process answers.
 bool ask_what_is_governed(int pid, ProcessFacts& facts) {
   const auto answer = ask_process(pid, R"({"request":"report"})", 500);
   const JsonValue* const report = answer ? answer->value.find("report") : nullptr;
@@ -84,7 +84,7 @@ bool ask_what_is_governed(int pid, ProcessFacts& facts) {
   return true;
 }
 
-// A process that answers is governed where it is: it need not be started again.
+// A process that answers can be governed in place: the user need not restart it.
 void govern_it_now(std::vector<Finding>& findings, int pid) {
   for (Finding& finding : findings) {
     std::string& cure = finding.cures.shell;

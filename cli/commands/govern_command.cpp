@@ -1,4 +1,4 @@
-// corewise govern: a process that runs, governed from now on.
+// corewise govern: governs a running process from now on.
 #include <fmt/format.h>
 
 #include <optional>
@@ -30,7 +30,7 @@ Result<std::string> request_for(const Options& options) {
   return json.close('}').text();
 }
 
-// What became of --off, where a sentence about being governed would not tell.
+// What --off did. The usual sentence, that a process is governed or not, would not say it.
 std::string end_of(const Answer& answer, int pid, double budget) {
   const bool ended = answer.value.truth_at("ended");
   if (answer.value.truth_at("governed")) {

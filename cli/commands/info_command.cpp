@@ -1,4 +1,4 @@
-// corewise info: which pools there are, how many threads each has, and whom a setter reaches.
+// corewise info: which pools are loaded, how many threads each has, and how far a setter reaches.
 #include "info_command.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,4 @@
-// corewise info: this machine, and what is set here that thread pools read.
+// corewise info: this machine, and the settings here that thread pools read.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -14,7 +14,7 @@
 namespace corewise::cli {
 namespace {
 
-// The first constraint of a kind, the tightest of quotas.
+// The first constraint from a source; the tightest if there are several, as of quotas.
 const Constraint* constraint(const Budget& budget, Source source) {
   const Constraint* found = nullptr;
   for (const Constraint& one : budget.constraints) {

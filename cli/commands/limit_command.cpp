@@ -1,4 +1,4 @@
-// corewise limit: fewer threads for the pools of a process that runs.
+// corewise limit: limits the pools of a running process to fewer threads.
 #include <fmt/format.h>
 
 #include <optional>
@@ -61,7 +61,7 @@ std::string request_for(const std::vector<Rule>& rules, const Options& options) 
   return json.field("dry_run", options.dry_run).close('}').text();
 }
 
-// `limited`: the limit holds there. Where each thread has a count of its own, it alone is known.
+// `limited`: the limit is in force. Where each thread has its own count, only the limit is known.
 std::string count_at(const JsonValue& pool, const char* key, bool limited) {
   const double count = pool.number_at(key);
   if (count > 0) return fmt::format("{:.0f}", count);
@@ -81,13 +81,13 @@ std::string missing(const JsonValue& answer, const char* then) {
   return fmt::format("{}: no such pool is loaded{}.", fmt::join(names, ", "), then);
 }
 
-// Old and new of each pool, and whom that reaches; false if some pool kept its count.
+// Shows each pool's old and new count and how far that reaches; false if a pool kept its count.
 bool show(const Answer& answer, const Options& options, const Context& context) {
   const Style style = style_for(context.settings);
   const char* key = options.restore ? "restored" : "outcomes";
   const std::vector<JsonValue>& pools = answer.value.items_at(key);
   std::vector<std::vector<std::string>> rows;
-  std::vector<std::pair<std::string, std::string>> reaches;  // and the runtimes
+  std::vector<std::pair<std::string, std::string>> reaches;  // how far, and the runtimes
   bool taken = true;
   for (const JsonValue& pool : pools) {
     rows.push_back({pool.text_at("api"), count_at(pool, "before", options.restore),

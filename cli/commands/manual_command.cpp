@@ -11,7 +11,7 @@
 namespace corewise::cli {
 namespace {
 
-// scdoc reads these as markup.
+// Escapes the characters that scdoc reads as markup.
 std::string plain(std::string_view text) {
   std::string out;
   for (const char c : text) {

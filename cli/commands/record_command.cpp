@@ -49,7 +49,7 @@ std::string words_of(const std::vector<std::string>& words) {
   return text;
 }
 
-// Looks until told to stop, or nothing is left; or for some seconds.
+// Looks until `stop` is set, no process is left, or `seconds` are over.
 void watch(Recorder& recorder, double interval_s, const std::atomic<bool>& stop,
            std::optional<double> seconds) {
   const double begin = monotonic_s();
@@ -57,7 +57,7 @@ void watch(Recorder& recorder, double interval_s, const std::atomic<bool>& stop,
     const double before = monotonic_s();
     if (!recorder.look() && before - begin > 1) break;
     if (seconds && monotonic_s() - begin >= *seconds) break;
-    // Where looking takes long, it is done less often.
+    // If a look takes long, look less often.
     const double rest = std::max(interval_s - (monotonic_s() - before), interval_s / 4);
     const timespec pause{
         static_cast<time_t>(rest),
@@ -84,7 +84,7 @@ int record_command(Recorder& recorder, double interval_s, std::optional<double> 
   sigset_t all;
   sigset_t before;
   ::sigfillset(&all);
-  // Signals are for the thread that waits for the program.
+  // Only the thread that waits for the program takes signals.
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
   std::thread looking([&] { watch(recorder, interval_s, stop, seconds); });
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
@@ -106,9 +106,9 @@ struct Subject {
 };
 
 struct Outcome {
-  int status = 0;  // of the command, as waitpid has it
+  int status = 0;  // of the command, as waitpid returns it
   int failed = kOk;
-  bool is_recorded = false;  // if not all of it
+  bool is_recorded = false;  // even if the file is not complete
 };
 
 Outcome record_to(const std::string& lines, const Subject& subject) {
@@ -145,7 +145,7 @@ Outcome record_to(const std::string& lines, const Subject& subject) {
   return outcome;
 }
 
-// Runs the command twice, the second time governed. The exit code is that of the first.
+// Runs the command twice, the second time governed. Returns the exit code of the first run.
 int compare(const Options& options, Subject subject, const Context& context) {
   const std::string installed = options.output + ".jsonl";
   const std::string governed = options.output + "-governed.jsonl";
@@ -203,7 +203,7 @@ int record(const Options& options, const Context& context) {
     }
   }
   if (options.output.empty()) return fail(kUsage, "record: --output wants a name");
-  // What was recorded before stays where nothing can be recorded.
+  // If the program cannot start, keep the earlier recording.
   if (!options.pid) {
     const Target target = find_target(context.words.front());
     if (target.path.empty()) return become(context.words, target);

@@ -42,19 +42,19 @@ struct Options {
   std::shared_ptr<TypedCounts> counts;
   std::optional<std::string> budget;
   std::optional<std::string> group;
-  std::vector<std::string> bend;  // of the project's file, whether or not the environment wins
+  std::vector<std::string> bend;  // from the project's file, even if the environment overrides it
   std::string report;
-  Trial trial;  // asked for if it names a library
+  Trial trial;  // requested if it names a library
   bool no_govern = false;
-  std::string project;  // the file that gave defaults
+  std::string project;  // the file that gave the defaults
   bool project_governs = true;
-  std::string remark;  // about it, for the person
+  std::string remark;  // about that file, for the user
 };
 
-// What becomes of the program, and what of it is worth a word.
+// How the program starts, and what to tell the user about that.
 struct Start {
-  Changes counts;  // said
-  Changes agent;   // variables that only our agent and idle threads are told by
+  Changes counts;  // shown to the user
+  Changes agent;   // variables that only our agent and idle threads read
   Target target;
   int budget = 0;        // 0: not governed
   std::string division;  // of the machine among ranks
@@ -100,7 +100,7 @@ Result<Budget> budget_for(const Options& options) {
                                          printable(budget.error().what, false))};
 }
 
-// Whether the program is to be told of --budget: of that and an inherited cap the lower one holds.
+// Whether to pass --budget on to the program: the lower of --budget and an inherited cap holds.
 bool lowers(const std::optional<std::string>& budget) {
   if (!budget) return false;
   const auto own = parse_cap(*budget);
@@ -112,7 +112,7 @@ bool sets(const Changes& changes, std::string_view name) {
   return std::ranges::any_of(changes.set, [&](const Variable& v) { return v.name == name; });
 }
 
-// What OpenBLAS starts by itself. Counts that were asked for say that too.
+// Bounds the threads that OpenBLAS starts by itself. Counts that the user asked for do that too.
 void bound_what_starts(int budget, const Changes& counts, Changes& to) {
   namespace bound = govern::start_bound;
   if (sets(counts, bound::kName) || sets(counts, "OMP_NUM_THREADS")) return;
@@ -141,7 +141,7 @@ std::optional<Error> add_agent(const Options& options, Changes& to) {
   return std::nullopt;
 }
 
-// For a program that the agent cannot go into: counts within the budget, where nobody set any.
+// For a program that the agent cannot enter: counts within the budget, unless the user set some.
 void add_counts(const TypedCounts& asked, int budget, Changes& to) {
   TypedCounts counts = {{"openmp", std::to_string(budget)}, {"blas", std::to_string(budget)}};
   for (const auto& [kind, count] : asked) counts.erase(kind);
@@ -156,7 +156,7 @@ Result<Start> prepare(const Options& options, Changes counts, const std::string&
   Start start;
   start.target = find_target(command);
   start.counts = std::move(counts);
-  // Meant for us: the program may bring another Python with a corewise of its own.
+  // Only for us: the program may run another Python with a corewise of its own.
   start.agent.remove = {"COREWISE_PYTHON"};
   if (options.no_govern) {
     start.agent.remove.emplace_back("COREWISE_GOVERN");
@@ -207,7 +207,7 @@ void say(const Start& start, const Options& options, const Context& context) {
   if (!text.empty()) note(context.settings, text);
 }
 
-// In the process that the program becomes.
+// Runs in the process that becomes the program.
 int become_program(const Start& start, const Context& context) {
   const os::LiveMachine machine;
   if (start.budget > 0 && !binding_request(machine).empty()) {
@@ -216,14 +216,14 @@ int become_program(const Start& start, const Context& context) {
   return become(context.words, start.target);
 }
 
-// Waits for the program, too, where the person is to hear that a name in `bend` matched nothing:
-// only who reads what all processes report knows.
+// Whether to wait for the program in order to tell the user that a name in `bend` matched nothing.
+// Only the reports of all its processes together show that.
 bool says_what_matches_nothing(const Context& context) {
   return !variable("COREWISE_BEND").empty() && variable("COREWISE_REPORT_FILE").empty() &&
          !context.settings.quiet && !context.settings.json && speaks_for_ranks();
 }
 
-// What waitpid says of the program.
+// Returns the program's status, as waitpid returns it.
 Result<int> start_and_report(const Options& options, const Start& start, const Context& context) {
   const auto file = ReportFile::make();
   if (!file && options.report.empty()) return become_program(start, context);
@@ -239,7 +239,7 @@ Result<int> start_and_report(const Options& options, const Start& start, const C
   run.words = context.words;
   run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   run.budget = start.budget;
-  // How the program ended is to be passed on, whoever reads.
+  // Pass on how the program ended, even if nobody reads what we write.
   ::signal(SIGPIPE, SIG_IGN);
   const bool json = options.report == "json" || context.settings.json;
   if (!options.report.empty()) {
@@ -250,8 +250,8 @@ Result<int> start_and_report(const Options& options, const Start& start, const C
   return run.status;
 }
 
-// A file that is shared goes to smaller machines too: there, the machine is the lower bound, and
-// that is said.
+// A shared file reaches smaller machines too. There the machine's own, lower budget holds, and a
+// remark says so.
 void take_budget(const Project& project, Options& options) {
   const os::LiveMachine machine;
   const auto own = compute_budget(machine);
@@ -264,7 +264,7 @@ void take_budget(const Project& project, Options& options) {
   options.budget = fmt::format("{}", *project.budget);
 }
 
-// What the nearest corewise.toml says, where neither the command line nor the environment does.
+// Takes from the nearest corewise.toml what neither the command line nor the environment sets.
 std::optional<Error> add_project(Options& options) {
   std::error_code nowhere;
   const auto found = find_project(std::filesystem::current_path(nowhere).string());
@@ -273,7 +273,7 @@ std::optional<Error> add_project(Options& options) {
   const Project& project = **found;
   options.project = project.path;
   for (const auto& [kind, count] : project.limits) {
-    // These have no variable; Python's %load_ext limits them.
+    // TBB and Arrow have no variable; %load_ext in Python limits them.
     if (kind != "tbb" && kind != "arrow") options.counts->emplace(kind, count);
   }
   if (options.no_govern) return std::nullopt;
@@ -316,7 +316,7 @@ int run_trial(const Options& options, const Start& start, const Context& context
                             printable(context.words.front(), false), start.target.obstacle));
   }
   Trial trial = options.trial;
-  // The variable may be our own copy of what the file says by now.
+  // By now the variable may hold our own copy of the file's names.
   trial.named_by.push_back({options.project, options.bend});
   trial.named_by.push_back(
       {"COREWISE_BEND", govern::names_between_colons(variable("COREWISE_BEND"))});
@@ -352,9 +352,9 @@ int run(Options options, const Context& context) {
   }
   const auto start = prepare(options, *std::move(counts), context.words.front());
   if (!start) return fail(exit_for(start.error().status), "run: " + start.error().what);
-  // It will say why.
+  // become() says why the program cannot start.
   if (start->target.path.empty()) return become(context.words, start->target);
-  // What a governed program starts in turn has been told.
+  // If a governed program started us, the user has already seen the remark.
   if (!options.remark.empty() && variable("COREWISE_GOVERN") != "1" && speaks_for_ranks()) {
     note(context.settings, options.remark);
   }

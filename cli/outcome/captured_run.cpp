@@ -19,13 +19,13 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Until = std::optional<Clock::time_point>;
 
-// A file in memory: whatever the program leaves running may keep it open, which a pipe's reader
-// would wait for.
+// A file in memory, not a pipe: a process that the program leaves running may keep it open, and the
+// reader of a pipe would wait for that process.
 class Sink {
  public:
   Sink() {
     const int made = ::memfd_create("corewise-output", MFD_CLOEXEC);
-    // Above those that a child's own streams take, also where we were started without ours.
+    // Above the descriptors of a child's standard streams, even if we started without our own.
     fd_ = ::fcntl(made, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
     if (made >= 0) ::close(made);
   }
@@ -50,7 +50,7 @@ class Sink {
   int fd_ = -1;
 };
 
-// While one lives, what would end us waits to be asked for.
+// While one lives, the signals that would end us are blocked; next() takes them.
 class SignalsHeld {
  public:
   SignalsHeld() {
@@ -58,7 +58,7 @@ class SignalsHeld {
     for (const int signal : {SIGCHLD, SIGINT, SIGTERM, SIGHUP, SIGQUIT})
       ::sigaddset(&held_, signal);
     ::sigprocmask(SIG_BLOCK, &held_, &before_);
-    // Where that is ignored, as our parent may have it, there is nothing to wait for.
+    // If our parent ignores SIGCHLD, so do we, and there would be nothing to wait for.
     struct sigaction plain{};
     plain.sa_handler = SIG_DFL;
     ::sigaction(SIGCHLD, &plain, &inherited_);
@@ -71,7 +71,7 @@ class SignalsHeld {
     ::sigaction(SIGCHLD, &inherited_, nullptr);
     ::sigprocmask(SIG_SETMASK, &before_, nullptr);
   }
-  // The next one, SIGCHLD or 0 after a while too.
+  // The next signal, which may be SIGCHLD; 0 if none arrives in time.
   int next(Clock::duration most) const {
     const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(most).count();
     const timespec wait{static_cast<time_t>(ns / 1'000'000'000),
@@ -85,7 +85,7 @@ class SignalsHeld {
   struct sigaction inherited_{};
 };
 
-// It stays a zombie, so that its group cannot be somebody else's yet.
+// Leaves the child a zombie, so that the kernel does not reuse the id of its group yet.
 bool has_ended(pid_t child) {
   siginfo_t info{};
   return ::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
@@ -138,7 +138,7 @@ Result<Captured> run_captured(const std::function<int()>& become, std::optional<
     return Error{CW_IO_ERROR, fmt::format("cannot start a process: {}", std::strerror(errno))};
   }
   if (child == 0) be_child(become, out, err, signals);
-  ::setpgid(child, child);  // the first of us two
+  ::setpgid(child, child);  // in parent and child: whichever is first
   Captured captured;
   Until until;
   if (time) {

@@ -16,7 +16,7 @@ struct Token {
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-// The number at the front, else the text up to where one may begin.
+// The number at the front, or the text up to where a number may begin.
 Token cut_token(std::string_view& rest) {
   double number = 0;
   const bool starts = is_digit(rest.front()) || (rest.front() == '.' && rest.size() > 1);
@@ -37,7 +37,7 @@ Token cut_token(std::string_view& rest) {
   return token;
 }
 
-// How much the numbers of the lines differ; no value if anything else does.
+// How much the numbers of the lines differ; no value if anything else differs.
 std::optional<double> numbers_apart(std::string_view expected, std::string_view found) {
   double most = 0;
   while (!expected.empty() && !found.empty()) {

@@ -9,15 +9,15 @@
 namespace corewise::cli {
 
 // Numbers with a fraction or exponent that differ by no more than this, relative to the larger of
-// the two, are equal to rounding: a reduction adds in another order where its team is smaller.
+// the two, are equal to rounding: a smaller team adds in another order.
 inline constexpr double kRounding = 1e-9;
 
 struct Difference {
-  std::size_t line = 0;  // the first that differs, from 1; 0: none does
-  std::string expected;  // that line of both; empty where there is none any more
+  std::size_t line = 0;  // the first that differs, counted from 1; 0: no line differs
+  std::string expected;  // that line of each output; empty past an output's end
   std::string found;
-  // The most that a number differs, relatively. Where a line differs: in that one, and no value if
-  // more than numbers differ there.
+  // The largest relative difference of a number. If a line differs, the one in that line, or no
+  // value if more than numbers differ there.
   std::optional<double> numbers;
 };
 

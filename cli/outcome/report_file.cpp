@@ -38,9 +38,9 @@ Result<ReportFile> ReportFile::make() {
                     printable(path, false), ::strerror(errno))};
   }
   ::close(fd);
-  // Programs change their folder.
+  // An absolute path, since programs change their working directory.
   path = os::real_path(path);
-  // Without it, those that are killed are not counted.
+  // Without this file, killed processes are not counted.
   const int counts = ::open((path + kCounts).c_str(), O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (counts >= 0) ::close(counts);
   return ReportFile(std::move(path));

@@ -8,7 +8,7 @@
 
 namespace corewise::cli {
 
-// The files that processes write to while it lives.
+// Owns the files that processes write to, and removes them.
 class ReportFile {
  public:
   static Result<ReportFile> make();
@@ -17,7 +17,8 @@ class ReportFile {
   ~ReportFile();
 
   const std::string& path() const { return path_; }
-  // Helpers of the program end only when it has ended, so they get half a second for it.
+  // Helpers of the program end only after the program, so read() waits up to half a second for
+  // them.
   Collected read() const;
 
  private:

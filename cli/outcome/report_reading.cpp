@@ -25,7 +25,7 @@ Counts counts_of(const JsonValue& line) {
   return counts;
 }
 
-// Of a process that counts on this page, and came to write no other line.
+// The counts of a process that counts on this page and never wrote its last line.
 Counts counts_left(std::optional<std::size_t> page, const std::string& pages) {
   constexpr std::size_t kPage = govern::gate::kCountsPage;
   if (!page || *page >= pages.size() / kPage) return {};
@@ -65,8 +65,8 @@ void collect(const JsonValue& line, Report& to) {
   for (const JsonValue& each : line.items_at("bending")) collect_bending(each, to);
 }
 
-// A name that one process does not know may be another's: only what none of them matched is one.
-// What a process loaded that was killed, or still runs, is not known.
+// A name that one process does not match may match in another: only a name that no process matched
+// is unmatched. What a killed or still running process loaded is not known.
 void find_unmatched_bends(Report& report) {
   std::vector<std::string> unmatched;
   bool first = true;
@@ -109,7 +109,7 @@ Report read_report(const Collected& collected) {
   std::string_view lines = collected.lines;
   while (!lines.empty()) {
     const std::string_view text = cut(lines, '\n');
-    // A process may have been killed as it wrote.
+    // A process may be killed while it writes.
     const auto line = read_json(text);
     if (!line || line->text_at("event").empty()) continue;
     const bool starts = line->text_at("event") == "start";

@@ -16,7 +16,7 @@ using govern::gate::Counts;
 // What the processes left.
 struct Collected {
   std::string lines;
-  std::string pages;  // counts of those that were killed
+  std::string pages;  // counts of killed processes
 };
 
 // Regions and calls.
@@ -41,7 +41,7 @@ struct ReportedProcess {
   long pid = 0;
   std::string command;
   bool ended = false;
-  std::string_view line;  // its last
+  std::string_view line;  // its last line
   std::optional<std::size_t> page;
   Counts counts;
   bool has_pools = false;
@@ -66,7 +66,7 @@ struct Report {
 // The views in it point into `collected`.
 Report read_report(const Collected& collected);
 
-// A zombie has ended, whether or not anybody takes note.
+// A zombie has ended, even if its parent has not waited for it.
 bool runs_still(const ReportedProcess& process);
 
 }  // namespace corewise::cli

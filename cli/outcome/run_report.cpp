@@ -30,8 +30,8 @@ std::string cut(const std::string& text, std::size_t width) {
   return out;
 }
 
-// What governing changed, in words that stay true on a busy machine: there, the time of the threads
-// that were not given is long because of other programs.
+// What governing changed, in words that stay true on a busy machine, where other programs lengthen
+// the time of the threads that were not granted.
 std::string headline(const Counts& sum) {
   const std::uint64_t all = asked(sum);
   if (all == 0) return "No region asked for more than one thread.\n";
@@ -75,7 +75,7 @@ std::string matches(const Report& report) {
   return out;
 }
 
-// Of those that are not in the table.
+// Sentences about the processes that the table leaves out.
 std::string rest(const Report& report) {
   std::size_t without_pools = 0;
   std::string silent;

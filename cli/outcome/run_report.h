@@ -9,29 +9,29 @@
 
 namespace corewise::cli {
 
-// Of all processes together.
+// Totals over all processes.
 struct Sum {
   govern::gate::Counts counts;
-  std::vector<std::string> region_modules;  // paths of what has parallel regions
-  std::vector<std::string> bending;         // paths of what bends
+  std::vector<std::string> region_modules;  // paths of modules with parallel regions
+  std::vector<std::string> bending;         // paths of modules that bend
 };
 Sum sum_of(const Collected& collected);
 
 struct Run {
   std::vector<std::string> words;
-  int status = 0;  // as waitpid has it
+  int status = 0;  // as waitpid returns it
   double seconds = 0;
   int budget = 0;
 };
 
-// "exit code 3", or "killed by signal 11 (Segmentation fault)"; `status` as waitpid has it.
+// "exit code 3", or "killed by signal 11 (Segmentation fault)"; `status` as waitpid returns it.
 std::string ending(int status);
 
 // The paths with parallel regions, and how many more there are; all of them where none has any.
 std::string in_words(const std::vector<std::string>& paths,
                      const std::vector<std::string>& region_modules);
 
-// What to say where a name in COREWISE_BEND matched nothing, in one line; "" if all did.
+// One line about the names in COREWISE_BEND that matched nothing; "" if all matched.
 std::string unmatched_line(const Collected& collected);
 
 std::string report_text(const Collected& collected, const Run& run);

@@ -41,7 +41,7 @@ struct Tries {
   Tried whole;
   std::vector<Tried> cut;
   bool reproducible = true;
-  double apart = 0;  // the most that numbers differed in runs that agreed, relatively
+  double apart = 0;  // the largest relative difference of numbers in runs that agreed
 
   Counts counts() const {
     Counts all;
@@ -91,7 +91,7 @@ void append(std::vector<std::string>& to, std::vector<std::string> lines) {
   std::ranges::move(lines, std::back_inserter(to));
 }
 
-// What it wrote to standard error last, where the program failed.
+// The last lines that a failed run wrote to standard error.
 std::vector<std::string> errors_of(const Tried& run) {
   std::vector<std::string> lines = last_lines(run.err, 5);
   if (!lines.empty()) lines.insert(lines.begin(), "It said last:");
@@ -116,7 +116,7 @@ Result<Tried> run_once(const Program& program, const std::string& bends, std::ui
   return Tried{std::move(*captured), seed, std::move(sum)};
 }
 
-// How a run ended otherwise than the whole one; "" if it did not.
+// How the end of a run differs from the whole run's; "" if it does not.
 std::string otherwise_ended(const Tried& whole, const Tried& run) {
   if (run.timed_out) {
     return fmt::format("had not ended after {:.0f} s (whole it takes {:.1f} s)", run.seconds,
@@ -141,7 +141,7 @@ std::vector<std::string> lines_that_differ(const Difference& where, const char* 
   return lines;
 }
 
-// The whole run, and whether a second one is the same. A finding where nothing can be compared.
+// Runs the program whole, twice, and compares the two. A finding if nothing can be compared.
 Result<std::optional<Finding>> run_whole(const Program& program, Tries& tries) {
   auto first = run_once(program, "", 0, std::nullopt);
   if (!first) return first.error();
@@ -178,7 +178,7 @@ Result<std::optional<Finding>> run_whole(const Program& program, Tries& tries) {
                                      lines_that_differ(where, "first", "second"), where});
 }
 
-// Where a name stands that has the library bend already, and that name; none if it is whole.
+// The file or variable that already makes the library bend, and the name there; no value if none.
 std::optional<Trial::Source> named_already(const Trial& trial,
                                            const std::vector<std::string>& paths) {
   for (const Trial::Source& source : trial.named_by) {
@@ -205,7 +205,7 @@ std::string what_was_matched(const Trial& trial, const Sum& sum) {
                      in_words(sum.bending, sum.region_modules));
 }
 
-// Nothing if the run did what the whole one did.
+// No value if the run did the same as the whole run.
 std::optional<Finding> refutation(const Trial& trial, Tries& tries) {
   const Tried& run = tries.cut.back();
   Finding finding{Verdict::kDoesNotBend, {}, {}};
@@ -266,7 +266,7 @@ Finding nothing_tried(const Trial& trial, const Tries& tries) {
   return finding;
 }
 
-// What every verdict on runs that were the same adds.
+// What every verdict on equal runs adds.
 std::vector<std::string> how_far(const Tries& tries) {
   const Counts counts = tries.counts();
   std::vector<std::string> lines = {fmt::format("Teams of {} threads ran on {}; seeds {} to {}.",
@@ -315,7 +315,7 @@ Finding bends(const Trial& trial, const Tries& tries) {
   return finding;
 }
 
-// Of a program whose whole runs differ, what is known of those with cut teams.
+// The verdict on the runs with cut teams of a program whose whole runs differ.
 Finding unsure(const Trial& trial, const Tries& tries, Finding whole) {
   whole.lines.insert(
       whole.lines.begin(),
@@ -332,7 +332,7 @@ Finding unsure(const Trial& trial, const Tries& tries, Finding whole) {
   return whole;
 }
 
-// A cut team takes longer, and the machine has others to serve.
+// A cut team takes longer, and other programs may use the machine.
 double time_for(const Tries& tries) {
   constexpr double kLeast = 10;
   constexpr double kTimes = 20;

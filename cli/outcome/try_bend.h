@@ -17,12 +17,12 @@ namespace corewise::cli {
 inline constexpr int kTries = 5;
 
 struct Trial {
-  std::string library;                // a name of it, as in COREWISE_BEND
-  std::optional<int> tries;           // with cut teams; else kTries
-  std::optional<std::uint32_t> seed;  // of the first run with cut teams; the next one's is one more
+  std::string library;                // its name, as in COREWISE_BEND
+  std::optional<int> tries;           // runs with cut teams; no value: kTries
+  std::optional<std::uint32_t> seed;  // of the first run with cut teams; each further run adds 1
   bool verbose = false;               // what the program prints goes to standard error
 
-  // Where names stand that bend without the trial: a file or a variable.
+  // A file or variable, with the names in it that bend even without the trial.
   struct Source {
     std::string where;
     std::vector<std::string> names;
@@ -30,9 +30,9 @@ struct Trial {
   std::vector<Source> named_by;
 };
 
-// Runs the program in this environment, which has the agent in it, and says what it found on
-// standard output, the verdict first. Returns the exit code. `become` is called in a child, as in
-// run_captured; `words` are what to call the program.
+// Runs the program in this environment, which loads the agent, and prints the findings, the verdict
+// first. Returns the exit code. `become` runs in a child, as in run_captured; `words` name the
+// program in messages.
 int try_bend(const Trial& trial, const std::vector<std::string>& words,
              const std::function<int()>& become, const Settings& settings);
 

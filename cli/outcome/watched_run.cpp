@@ -33,7 +33,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Seen = std::map<int, std::vector<Finding>>;  // by process
 
-// A folder with the sitecustomize.py that tells, and what it told: a file for each process.
+// A folder with the sitecustomize.py that reports, and the reports: one file for each process.
 class Witness {
  public:
   Witness() {
@@ -49,7 +49,7 @@ class Witness {
     if (made_) std::filesystem::remove_all(folder_, ignored);
   }
 
-  // The environment in which Pythons find it.
+  // The environment in which Python finds that sitecustomize.py.
   std::vector<std::string> environment(const std::string& library) const {
     std::vector<std::string> all = own_environment();
     if (!made_) return all;
@@ -57,7 +57,7 @@ class Witness {
     std::erase_if(all, [&](const std::string& entry) {
       constexpr std::string_view kPath = "PYTHONPATH=";
       const bool is_path = entry.starts_with(kPath);
-      // An empty part would be the current folder.
+      // An empty part would mean the current folder.
       if (is_path && entry.size() > kPath.size()) path += ":" + entry.substr(kPath.size());
       return is_path || entry.starts_with("COREWISE_LIBRARY=");
     });
@@ -66,7 +66,7 @@ class Witness {
     return all;
   }
 
-  // What each process said takes the place of what was seen from outside.
+  // What a process reported replaces what we saw from outside.
   void collect(Seen& seen) const {
     std::error_code gone;
     for (std::filesystem::directory_iterator file(folder_, gone), end; !gone && file != end;
@@ -86,7 +86,7 @@ class Witness {
   bool made_ = false;
 };
 
-// Ctrl-C is for the program: what was found is shown all the same.
+// Ctrl-C is for the program: we still show the findings.
 class KeyboardSignalsIgnored {
  public:
   KeyboardSignalsIgnored() {
@@ -146,7 +146,7 @@ void add_family(int pid, std::vector<int>& family) {
   }
 }
 
-// A process may be anything from one look to the next: what was ever seen of it counts.
+// A process may become another program between two looks, so every finding ever seen counts.
 void look(int pid, Seen& seen) {
   std::vector<int> family;
   add_family(pid, family);
@@ -160,8 +160,8 @@ void look(int pid, Seen& seen) {
 }  // namespace
 
 Result<Watched> run_watched(const std::vector<std::string>& words, const std::string& library) {
-  // A look costs up to some tens of milliseconds; looking must not cost the program more than a
-  // twentieth of one CPU, and most pools are there within the first seconds.
+  // A look costs up to some tens of milliseconds. Looking must not cost the program more than a
+  // twentieth of one CPU, and most pools load within the first seconds.
   constexpr auto kShortestPause = std::chrono::milliseconds(100);
   constexpr int kPausePerLook = 20;
   constexpr auto kTick = std::chrono::milliseconds(10);

@@ -1,4 +1,4 @@
-// A program that runs to its end while its processes are examined.
+// Runs a program to its end and examines its processes meanwhile.
 #pragma once
 
 #include <string>
@@ -11,14 +11,14 @@ namespace corewise::cli {
 
 struct Watched {
   std::vector<Finding> findings;
-  int status = 0;     // as waitpid has it
-  int processes = 0;  // how many were looked at
+  int status = 0;     // as waitpid returns it
+  int processes = 0;  // how many were examined
 };
 
-// Starts the program, its standard output going to standard error, and waits for it. Python
-// programs, also those it starts, are asked from within as they end, with `library`; other
-// processes, and those that end without a word, count as they were last seen from outside.
-// An Error holds errno's sentence.
+// Starts the program, with its standard output sent to standard error, and waits for it. Python
+// programs, including those that it starts, report from inside as they end, through `library`.
+// Other processes, and those that end without a report, count as we last saw them from outside. An
+// Error holds errno's sentence.
 Result<Watched> run_watched(const std::vector<std::string>& words, const std::string& library);
 
 }  // namespace corewise::cli

@@ -1,10 +1,10 @@
-"""What Python children run for us: plain Python 3, any version, no package.
+"""Code that our Python children run: plain Python 3, any version, no package.
 
-They answer with records: strings that end in NUL, the first naming the kind and the number of
-those that follow (records.h reads them):
+Children answer with records of strings that end in NUL. The first string names the kind, and so how
+many strings follow (records.h reads them):
   I module | F module reason | E reason | P and the 11 columns of a pool | J pools as JSON
   X findings as JSON | D
-A call of one of the functions at the end is added to this text."""
+The parent appends a call of one of the functions at the end to this text."""
 
 import os
 import sys
@@ -79,8 +79,8 @@ def import_and_tell():
 
 
 def tell_at_exit():
-    """In a sitecustomize.py: whatever Python starts with its folder on the path, any program and
-    its children, is examined as it ends. It steps aside for the sitecustomize that it hides."""
+    """For a sitecustomize.py: examines every Python program, children included, that starts with
+    this folder on its path, as the program ends. Then imports the sitecustomize that it hides."""
     import atexit
 
     def tell(folder, library, pid=os.getpid):

@@ -15,7 +15,7 @@
 namespace corewise::cli {
 namespace {
 
-// Where the child finds the writing end.
+// The descriptor of the pipe's writing end in the child.
 constexpr int kAnswerFd = 3;
 
 struct Spawned {
@@ -37,7 +37,7 @@ Result<Spawned> spawn(const std::string& python, const std::string& library, Imp
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
-  // Modules may print while they are imported: standard output is for the table alone.
+  // Modules may print while they are imported: standard output is only for the table.
   ::posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
   ::posix_spawn_file_actions_adddup2(&actions, ends[1], kAnswerFd);
 

@@ -1,4 +1,4 @@
-// The child of `--import`: a Python that imports modules and tells its pools, or what is wrong.
+// The child of `--import`: a Python that imports modules and reports its pools or findings.
 #pragma once
 
 #include <functional>
@@ -12,7 +12,7 @@ namespace corewise::cli {
 
 enum class ImportTask { kPools, kFindings };
 
-// `tick` is called with the module at work when the child has been silent for a while.
+// Calls `tick` with the module being imported when the child has been silent for a while.
 Result<Imported> import_in_child(const std::string& python, const std::string& library,
                                  ImportTask task, const std::vector<std::string>& modules,
                                  const std::function<void(const std::string&)>& tick);

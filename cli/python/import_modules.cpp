@@ -20,14 +20,14 @@ std::string variable(const char* name) {
 
 std::string python_for(const ImportChoice& choice) {
   if (!choice.python.empty()) return choice.python;
-  // The Python that this corewise was installed into, as its wheel's script says.
+  // The wheel's script names the Python that this corewise is installed in.
   std::string own = variable("COREWISE_PYTHON");
   if (!own.empty()) return own;
   const std::string environment = variable("VIRTUAL_ENV");
   return environment.empty() ? "python3" : environment + "/bin/python";
 }
 
-// One line that is written over and wiped; only where somebody watches.
+// A line that is overwritten and, at the end, erased; only on a terminal.
 class Progress {
  public:
   explicit Progress(const Settings& settings)

@@ -21,7 +21,7 @@ struct ImportChoice {
 // `text` says what -i is for.
 std::shared_ptr<ImportChoice> declare_import(CLI::App& app, const char* text);
 
-// What is wrong with --python where no module was named.
+// The error if --python is given without a module.
 std::optional<std::string> python_without_modules(const ImportChoice& choice);
 
 // Imports the modules and hands what the child told to `show`, whose exit code it returns. Says on

@@ -19,24 +19,24 @@ struct FailedImport {
 struct Imported {
   std::vector<ShownPool> rows;
   std::vector<PlannedPool> planned_pools;  // the same pools, for a plan
-  std::string pools_json;                  // empty when the child did not come that far
+  std::string pools_json;                  // empty if the child did not get that far
   std::vector<Finding> findings;
   std::vector<FailedImport> failed;
-  std::string importing;  // the module it was at last
-  std::string broke;      // why it could not tell; empty if it could
+  std::string importing;  // the module that the child imported last
+  std::string broke;      // why the child could not report; empty if it could
 };
 
 class RecordReader {
  public:
   Imported told;
 
-  // Bytes may end anywhere; a record counts once it is whole.
+  // The bytes may end anywhere; a record counts once it is complete.
   void add(std::string_view bytes) {
     text_ += bytes;
     while (take()) {
     }
   }
-  // Whether it said that this is all.
+  // Whether the child said that it is done.
   bool done() const { return done_; }
 
  private:

@@ -8,16 +8,16 @@
 
 namespace corewise::cli {
 
-// An Error is that of connecting, or the one that the process answered. CW_NOT_AVAILABLE from
-// either is told apart by `connected`, which may be null.
+// An Error comes from connecting or from the process's answer. `connected`, which may be null,
+// tells the two apart for CW_NOT_AVAILABLE.
 Result<Answer> ask_process(int pid, const std::string& request, int timeout_ms,
                            bool* connected = nullptr);
 
-// The same for a command, which may take its time: a process without a socket is brought to have
-// one, where there is a way in (way_in.h).
+// The same for a command, which may take longer: first opens a socket in a process that has none,
+// if there is a way in (way_in.h).
 Result<Answer> ask_or_enter(int pid, const std::string& request, bool* connected);
 
-// Says why a command could not be done, with the remedy; its exit code.
+// Says why a command failed, and the remedy; returns its exit code.
 int fail_to_ask(const Error& error, bool connected, const char* command, int pid);
 
 }  // namespace corewise::cli

@@ -1,4 +1,4 @@
-// The last way to limit a process: its memory is written to, and nothing runs in it.
+// The last resort to limit a process: we write to its memory and run nothing in it.
 #pragma once
 
 #include <vector>
@@ -9,9 +9,9 @@
 
 namespace corewise::cli {
 
-// Stores smaller counts where the libraries of the process keep theirs: what OpenBLAS over pthreads
-// itself does when a program lowers its count, without a lock. Needs the rights of ptrace; the
-// process is not stopped. The answer is as the control socket's to "limit" (docs/control.md).
+// Stores smaller counts where the libraries of the process keep theirs. OpenBLAS over pthreads does
+// the same, without a lock, when a program lowers its count. Needs the rights of ptrace; does not
+// stop the process. The answer has the form of the control socket's to "limit" (docs/control.md).
 Result<Answer> limit_by_force(int pid, const std::vector<Rule>& rules, bool dry_run);
 
 }  // namespace corewise::cli

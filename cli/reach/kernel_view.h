@@ -1,4 +1,4 @@
-// What the kernel tells of a process and of the machine, whether or not anybody answers.
+// What the kernel tells about a process and the machine, even if the process does not answer.
 #pragma once
 
 #include <optional>
@@ -8,7 +8,7 @@ namespace corewise::cli {
 
 bool is_there(int pid);
 
-// Threads on this machine that run or are ready to, the caller included; nothing if not told.
+// Threads on this machine that run or are ready to, including the caller; no value if not known.
 std::optional<double> machine_ready();
 
 // The arguments of a process, separated by spaces; its short name where it has none.

@@ -1,5 +1,5 @@
-"""Run inside the process that send_script.py names; a call is added to this text. A program that
-lacks the package, or has an old one, gets the library alone. Leaves no name behind."""
+"""Runs inside the process that send_script.py names, with a call appended to this text. In a
+program without the package, or with an old one, loads only the library. Leaves no name behind."""
 
 
 def _corewise_open_socket(library):

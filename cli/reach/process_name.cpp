@@ -17,7 +17,7 @@ namespace {
 
 using Words = std::span<const std::string>;
 
-// On one line, whatever the words hold.
+// Joins the words into one line, whatever they contain.
 std::string joined(Words words) {
   std::string line;
   for (const char c : fmt::format("{}", fmt::join(words, " "))) {
@@ -41,8 +41,8 @@ bool is_other_interpreter(std::string_view program) {
   return std::ranges::find(kNames, program) != kNames.end();
 }
 
-// The words from the script, -m or -c on; none: an interactive Python. Options that take a value
-// may have it in the same word or in the next one.
+// The words from the script, -m or -c on; empty for an interactive Python. The value of an option
+// may be in the same word or in the next one.
 Words after_python_options(Words words) {
   while (!words.empty() && words.front().starts_with('-') && words.front() != "-") {
     const std::string_view option = words.front();
@@ -78,7 +78,7 @@ std::string name_of_script(Words words) {
   return {};
 }
 
-// A kernel is told its connection file.
+// A kernel gets its connection file on the command line.
 bool is_kernel(Words words) {
   for (std::size_t i = 1; i < words.size(); ++i) {
     const bool is_file = words[i].ends_with(".json");
@@ -105,7 +105,7 @@ std::string name_for(const std::vector<std::string>& words, const std::string& s
   if (words.empty()) return {};
   const std::string notebook(file_name(session));
   if (notebook.empty()) return own_name(words);
-  // What a notebook starts inherits the variable.
+  // Processes that a notebook starts inherit the variable.
   return is_kernel(words) ? notebook : fmt::format("{}: {}", notebook, own_name(words));
 }
 

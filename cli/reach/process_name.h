@@ -10,7 +10,7 @@ namespace corewise::cli {
 // `session`: JPY_SESSION_NAME of its environment, the path of the notebook that began it, or "".
 std::string name_for(const std::vector<std::string>& words, const std::string& session);
 
-// Of a running process, as far as its files may be read.
+// The name of a running process, as far as we may read its files.
 std::string name_of_process(int pid);
 
 }  // namespace corewise::cli

@@ -42,7 +42,7 @@ WatchedPool pool_of(const JsonValue& from) {
   return pool;
 }
 
-// What the process itself says of its threads.
+// What the process itself says about its threads.
 void take_answer(const Answer& answer, WatchedProcess& process) {
   process.answers = true;
   process.sample = answer.text;
@@ -64,7 +64,7 @@ void take_answer(const Answer& answer, WatchedProcess& process) {
   }
 }
 
-// What the kernel says of them, for a process that does not answer.
+// What the kernel says about its threads, for a process that does not answer.
 void take_tasks(WatchedProcess& process) {
   const auto tasks = observe::read_tasks("/proc/" + std::to_string(process.pid));
   for (const observe::Task& task : tasks) {
@@ -75,7 +75,7 @@ void take_tasks(WatchedProcess& process) {
   }
 }
 
-// Threads that ended took their time with them.
+// Threads that end take their time with them, so a sum may shrink.
 template <class T>
 void set_rate(const T& before, double seconds, T& now) {
   if (seconds <= 0) return;
@@ -100,7 +100,7 @@ void set_rates(const View& before, View& now) {
   if (seconds > 0) now.throttled_share = std::clamp(paused_s / seconds, 0.0, 1.0);
 }
 
-// By pid, what the ledgers of this pid namespace granted; their sums go into the view.
+// What the ledgers of this pid namespace granted, by pid. Adds the sums to the view.
 std::map<int, int> read_grants(View& view) {
   std::map<int, int> granted;
   const std::string here = fmt::format(" pid:{} ", govern::pid_namespace());
@@ -149,7 +149,7 @@ double View::delayed() const {
                                [](const WatchedProcess& process) { return process.rate.delay; });
 }
 
-// Those that are asked already are not asked again.
+// Does not ask a process again while its answer is pending.
 void ProcessWatch::ask(const std::set<int>& pids) {
   std::erase_if(asked_, [&](const auto& one) { return !pids.contains(one.first); });
   std::vector<pollfd> fresh;
@@ -178,7 +178,7 @@ void ProcessWatch::take_answers(View& view) {
   }
 }
 
-// The kernel's count is of one moment: some looks together say more.
+// The kernel's count is a snapshot: an average over several looks says more.
 void ProcessWatch::set_others(View& view) {
   constexpr double kWeight = 0.3;
   const auto all = machine_ready();
@@ -188,7 +188,7 @@ void ProcessWatch::set_others(View& view) {
   view.others_ready = others_;
 }
 
-// A name is of the command and its environment, which change at exec alone.
+// A name depends on the command and its environment, which only exec changes.
 std::string ProcessWatch::name_now(const WatchedProcess& process) const {
   if (last_) {
     const auto old = std::ranges::find(last_->processes, process.pid, &WatchedProcess::pid);

@@ -1,5 +1,5 @@
 // The processes that `corewise top` and `record` show: those of this user with a control socket,
-// and those in a ledger. What they did since the last look.
+// and those in a ledger; and what they did since the last look.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@
 
 namespace corewise::cli {
 
-// Between two looks at something that adds up.
+// Rates between two looks.
 struct Rate {
   double cpu = 0;    // CPUs used on average
   double delay = 0;  // threads that were ready to run and had no CPU, on average
@@ -31,7 +31,7 @@ struct WatchedPool {
   int limit = 0;        // 0: none
   int workers = 0;
   int running = 0;
-  std::optional<int> spinning;  // of those that run; nothing: cannot be told
+  std::optional<int> spinning;  // of the running ones; no value: not known
   double cpu_s = 0, delay_s = 0;
   Rate rate;
 };
@@ -42,8 +42,8 @@ struct WatchedProcess {
   std::string name;      // what a person calls it (process_name.h)
   bool answers = false;  // over its control socket: else the pools are not known
   bool stopped = false;  // by a signal: it cannot answer
-  double silent_s = 0;   // it was asked so long ago, and has not answered yet
-  double time_s = 0;     // of the numbers below
+  double silent_s = 0;   // how long ago we asked, if it has not answered yet
+  double time_s = 0;     // when the numbers below were taken
   bool governed = false;
   std::optional<int> granted;  // by the ledger, now
   int threads = 0;
@@ -51,7 +51,7 @@ struct WatchedProcess {
   double cpu_s = 0, delay_s = 0;
   Rate rate;
   std::optional<double> throttled_s;  // by a CPU quota, so far
-  std::string sample;                 // as it answered, JSON; empty if it did not
+  std::string sample;                 // its answer, JSON; empty if there is none
   std::vector<WatchedPool> pools;
 };
 
@@ -68,17 +68,17 @@ struct View {
 
   int running() const;
   double throttled_s() const;
-  // Threads that ran or were ready to since the last look, on average; before there are rates, now.
+  // Threads that ran or were ready to since the last look, on average; now, until there are rates.
   double ready() const;
-  // Of those, the ones that had no CPU.
+  // Those of them that had no CPU.
   double delayed() const;
 };
 
 class ProcessWatch {
  public:
-  // Rates are since the last look; none at the first. Asks all processes at once and waits together
-  // for their answers, half a second at most. A process that has not answered is shown as the
-  // kernel sees it; later looks take its answer when it comes, and do not wait for it again.
+  // Rates are since the last look; the first look has none. Asks all processes at once and waits at
+  // most half a second for all the answers. A process that has not answered appears as the kernel
+  // sees it; later looks take its answer when it arrives and do not wait for it again.
   View look();
 
  private:
@@ -90,7 +90,7 @@ class ProcessWatch {
   std::string name_now(const WatchedProcess& process) const;
 
   std::optional<View> last_;
-  Questions asked_;  // by pid, those without an answer yet
+  Questions asked_;  // by pid, without an answer yet
   std::optional<double> others_;
 };
 

@@ -36,7 +36,7 @@ Question::Question(int pid, const std::string& request, control::FullQueue full)
   const auto fd = control::connect_to(pid, full);
   connected_ = fd || fd.error().status == CW_IO_ERROR;
   if (fd) fd_ = *fd;
-  // A stopped process would do what it was asked when it goes on, when nobody waits any more.
+  // A stopped process would carry out the request once it continues, when nobody waits any more.
   if (connected_ && is_stopped(pid)) {
     end(Error{CW_IO_ERROR,
               fmt::format("process {} is stopped. It answers after: kill -CONT {}", pid, pid)});

@@ -32,7 +32,7 @@ class Question {
   // How long ago it was asked.
   double age_s() const;
 
-  // Reads what has come. Nothing until the answer is whole; then the answer, or why there is none.
+  // Reads what has arrived. No value until the answer is complete; then the answer, or the error.
   std::optional<Result<Answer>> take();
 
  private:

@@ -1,5 +1,5 @@
-"""Has a Python of 3.14 or later run a script, by PEP 768: its main thread does so as soon as it is
-back in Python code. Arguments: its pid, the script's path. Exits with a code of way_in.cpp."""
+"""Makes a Python of 3.14 or later run a script (PEP 768): its main thread runs it as soon as it is
+back in Python code. Arguments: the pid, the script's path. Exits with a code of way_in.cpp."""
 
 import sys
 

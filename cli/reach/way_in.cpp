@@ -59,7 +59,7 @@ std::vector<std::string> words_of(int pid) {
   return words;
 }
 
-// The file that tells how to reach a kernel: what follows -f.
+// A kernel's connection file: the argument after -f.
 std::string connection_file(const std::vector<std::string>& words) {
   for (std::size_t i = 1; i + 1 < words.size(); ++i) {
     if (words[i] == "-f" && words[i + 1].ends_with(".json")) return words[i + 1];
@@ -86,7 +86,7 @@ std::string why_not_kernel(const std::string& python, const std::string& file) {
   return code == 0 ? std::string() : meaning_of(code);
 }
 
-// A file that the process, whoever runs it, can read; gone at the end.
+// A file that the process can read, whichever user runs it; removed at the end.
 class Script {
  public:
   explicit Script(const std::string& text) {
@@ -116,7 +116,7 @@ bool has_socket(int pid) {
 std::string why_not_python(int pid, const std::string& python) {
   const auto library = find_library();
   if (!library) return library.error().what;
-  // JSON's strings are Python's too, whatever bytes the path has.
+  // A JSON string is also a Python string, whatever bytes the path has.
   Json path;
   path.value(*library);
   const Script script(fmt::format("{}\n\n_corewise_open_socket({})\ndel _corewise_open_socket\n",
@@ -132,7 +132,7 @@ std::string why_not_python(int pid, const std::string& python) {
   return "its main thread has not come back to Python code for 10 s: try again later";
 }
 
-// The program that it runs, if that is Python.
+// The program that the process runs, if that is Python.
 std::string python_of(int pid) {
   std::error_code ignored;
   const std::string path =

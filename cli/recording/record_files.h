@@ -7,12 +7,12 @@
 
 namespace corewise::cli {
 
-// Of the recording in the file `lines`: the page BASE.html, or with the format "perfetto" the trace
-// BASE.trace.json. Says the verdict and where the files are; the exit code.
+// Writes the page BASE.html from the recording in the file `lines`, or with the format "perfetto"
+// the trace BASE.trace.json. Prints the verdict and where the files are; returns the exit code.
 int write_picture(const std::string& lines, const std::string& base, const std::string& format,
                   const Context& context);
 
-// The same of a command that was recorded twice.
+// The same for a command that was recorded twice.
 int write_comparison(const std::string& installed, const std::string& governed,
                      const std::string& page, const Context& context);
 

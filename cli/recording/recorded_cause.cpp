@@ -16,7 +16,7 @@
 namespace corewise::cli {
 namespace {
 
-// A process with fewer threads ready has no part in it.
+// A process with fewer ready threads is not part of the cause.
 constexpr double kBusy = 0.5;
 
 double ready_at(const LaneGroup& group, std::size_t bin) {
@@ -32,7 +32,7 @@ struct Crowd {
   double ready = 0;
 };
 
-// At the moment when most processes were busy, and of these when most threads were ready.
+// Takes the moment when most processes were busy, and among those when most threads were ready.
 Crowd largest_crowd(const Recording& recording) {
   Crowd largest;
   for (std::size_t bin = 0; bin < recording.wanted.size(); ++bin) {
@@ -55,7 +55,7 @@ std::string api_of(std::string_view runtime) {
   return {};
 }
 
-// The pool whose threads a process ran most, and its size; none: its own threads, or not known.
+// The pool whose threads a process ran most, and its size; no value: its own threads, or not known.
 std::optional<std::pair<std::string, int>> main_pool(const LaneGroup& group) {
   std::map<std::string, std::pair<double, int>> pools;
   double all_s = 0;
@@ -73,7 +73,7 @@ std::optional<std::pair<std::string, int>> main_pool(const LaneGroup& group) {
   return std::pair(most->first, most->second.second + 1);
 }
 
-// Where all have the same pool and count, that is the cause.
+// If all processes have the same pool and count, that is the cause.
 std::optional<Product> product_of(const Crowd& crowd, double budget) {
   const auto first = main_pool(*crowd.groups.front());
   if (!first) return std::nullopt;
@@ -97,7 +97,7 @@ std::string cure_for(const std::string& command) {
 }  // namespace
 
 RecordedCause cause_of(const Recording& recording, bool unicode) {
-  // verdict_of() says "Not too many" of these.
+  // verdict_of() says "Not too many" for these.
   if (recording.over_s < 0.005 * recording.seconds) return {};
   const Crowd crowd = largest_crowd(recording);
   if (crowd.groups.empty()) return {};

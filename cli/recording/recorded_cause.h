@@ -12,7 +12,7 @@ struct RecordedCause {
   std::string cure;   // "corewise run -- python train.py"; both empty where nothing is wrong
 };
 
-// Of the moment at which most processes were busy. `unicode`: there is a multiplication sign.
+// Looks at the moment when most processes were busy. `unicode`: the output can show '×'.
 RecordedCause cause_of(const Recording& recording, bool unicode);
 
 // "4 processes x 2 ... for 2 CPUs. Do: corewise run -- python train.py"; "" where nothing is wrong.

@@ -39,7 +39,7 @@ Json event(const char* name, double t) {
   return json;
 }
 
-// A thread that answers on the control socket; it names itself.
+// Whether this is the thread that answers on the control socket: it names itself.
 bool is_ours(int pid, int tid) {
   const auto name = os::read_file(fmt::format("/proc/{}/task/{}/comm", pid, tid), 64);
   return name && trim(*name) == "corewise";
@@ -68,7 +68,7 @@ void Recorder::find_processes() {
   searched_s_ = now;
   const std::vector<observe::Task> all = observe::read_processes();
   std::set<int> family = {root_};
-  // Parents need not come first.
+  // A child may come before its parent.
   for (std::size_t before = 0; before != family.size();) {
     before = family.size();
     for (const observe::Task& task : all) {
@@ -77,9 +77,9 @@ void Recorder::find_processes() {
   }
   if (!itself_) family.erase(root_);
   for (const observe::Task& task : all) {
-    // The command of one that has ended is gone.
+    // A process that has ended has no command any more.
     if (!family.contains(task.tid) || task.state == 'Z') continue;
-    // By exec a process becomes another program.
+    // exec makes a process another program.
     std::string command = command_of(task.tid);
     Process& process = processes_[task.tid];
     if (process.command == command) continue;
@@ -90,7 +90,7 @@ void Recorder::find_processes() {
   }
 }
 
-// Says to which pools its threads belong, as far as that was not said.
+// Writes which pools the threads belong to, unless that is already written.
 void Recorder::ask(int pid, Process& process) {
   const double now = now_s();
   if (!process.has_unknown || (process.asked_s >= 0 && now - process.asked_s < kAskEvery_s)) return;
@@ -142,7 +142,7 @@ bool Recorder::look() {
       const bool fresh = seen.start != task.start;
       if (fresh) seen = {task.start, 0, 0, false};
       process->second.has_unknown = process->second.has_unknown || !seen.told;
-      // Of a process that was there before we came, what it did before is not ours to show.
+      // What a process did before we started is not ours to show.
       const bool counts = !fresh || task.cpu_ns < static_cast<std::uint64_t>(seconds * 1e9);
       const double cpu = static_cast<double>(task.cpu_ns - seen.cpu_ns) / (seconds * 1e9);
       const double delay = static_cast<double>(task.delay_ns - seen.delay_ns) / (seconds * 1e9);
@@ -156,7 +156,7 @@ bool Recorder::look() {
     ++process;
   }
   json.close(']');
-  // Without this thread.
+  // Not counting this thread.
   if (const auto all = machine_ready()) json.field("others", std::max(0.0, *all - running - 1));
   write_(json.close('}').text());
   return any;

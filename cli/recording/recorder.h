@@ -1,5 +1,5 @@
-// What ran when: the threads of some processes and of all that they start, looked at many times a
-// second from outside, as lines of JSON (docs/record.md).
+// Records what ran when: samples the threads of some processes and of all that they start, many
+// times a second and from outside, and writes lines of JSON (docs/record.md).
 #pragma once
 
 #include <functional>
@@ -16,11 +16,11 @@ class Recorder {
  public:
   using Write = std::function<void(const std::string& line)>;
 
-  // Of `root` and what it starts, or of that alone if `itself` is false.
+  // Records `root` and what it starts, or without `root` itself if `itself` is false.
   Recorder(int root, bool itself, double interval_s, Write write);
 
   void begin(double budget, const std::string& command);
-  // One look; false if none of the processes is there any more.
+  // One look; false if no process is left.
   bool look();
   void end();
 
@@ -29,10 +29,10 @@ class Recorder {
     std::uint64_t start = 0;
     std::uint64_t cpu_ns = 0;
     std::uint64_t delay_ns = 0;
-    bool told = false;  // to which pool it belongs
+    bool told = false;  // its pool is already written
   };
   struct Process {
-    double asked_s = -1;  // when it was last asked whose its threads are
+    double asked_s = -1;  // when we last asked which pools its threads belong to
     bool has_unknown = false;
     std::string command;
   };

@@ -156,7 +156,7 @@ std::string verdict_of(const Recording& recording) {
         "on average, and you have {}.",
         100 * share, recording.over_s, recording.seconds, recording.over_wanted, cpus);
   }
-  // With its CPUs to itself it would have waited less, whatever it starts.
+  // With the CPUs to itself it would have waited less, whatever it starts.
   const double ready_s = recording.busy_s + recording.delay_s;
   const double delayed = ready_s > 0 ? recording.delay_s / ready_s : 0;
   if (recording.others < 0.5 || delayed < 0.1) return text;

@@ -16,7 +16,7 @@ namespace corewise::cli {
 // Half a thread more than there are CPUs is still rounding: threads hand over to one another.
 inline constexpr double kTolerance = 0.5;
 
-// As `pool` of an event "thread": it answers on the control socket, and is not the program's.
+// The `pool` in a "thread" event of a thread that answers on the control socket: not the program's.
 inline constexpr const char* kOwnThreads = "corewise";
 
 struct Lane {
@@ -42,14 +42,14 @@ struct Recording {
   double seconds = 0;
   std::vector<float> wanted;       // threads that ran or were ready to, by bin
   std::vector<LaneGroup> groups;   // in order of their start
-  double over_s = 0;               // of the time, more threads wanted to run than the budget
-  double over_wanted = 0;          // and then so many on average
+  double over_s = 0;               // time in which more threads wanted to run than the budget
+  double over_wanted = 0;          // how many wanted to then, on average
   double busy_s = 0, delay_s = 0;  // of all threads
   double others = 0;               // threads of other programs that were ready, on average
 };
 
-// The lines of a recording; CW_BAD_ARGUMENT names the one that is none. A last line that was cut
-// short is left out.
+// The lines of a recording; CW_BAD_ARGUMENT names the line that is not JSON. Leaves out a last line
+// that was cut short.
 Result<std::vector<JsonValue>> read_lines(std::string_view text);
 
 // The threads that are corewise's own, as pid and tid.
@@ -58,7 +58,7 @@ std::set<std::pair<int, int>> own_threads(const std::vector<JsonValue>& lines);
 // From the lines of `corewise record`, in at most `bins` equal parts.
 Recording recording_of(const std::vector<JsonValue>& lines, int bins);
 
-// "Too many threads for 37 % of the time (4.1 of 11.2 s): ..." And what others had to do with it.
+// "Too many threads for 37 % of the time (4.1 of 11.2 s): ..." And how much of it is due to others.
 std::string verdict_of(const Recording& recording);
 
 }  // namespace corewise::cli

@@ -1,4 +1,4 @@
-// What a thread belongs to, in the kinds that pictures have a colour for.
+// The kinds of threads that pictures have a colour for.
 #pragma once
 
 #include <cstddef>
@@ -8,7 +8,7 @@ namespace corewise::cli {
 
 enum class ThreadKind : std::size_t { program, blas, openmp, other_pool, unknown };
 
-// Of what a recording says of a thread: "program", a runtime's name, or "" where it is not known.
+// From the word in a recording: "program", a runtime's name, or "" where it is not known.
 ThreadKind kind_of(std::string_view pool);
 
 }  // namespace corewise::cli

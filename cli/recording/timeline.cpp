@@ -15,7 +15,7 @@
 namespace corewise::cli {
 namespace {
 
-// In order of their names, the program's own threads first; those not known last.
+// Adds them in order of name, the program's own threads first and unknown ones last.
 void add_pools(const Recording& recording, std::vector<std::string>& pools) {
   for (const LaneGroup& group : recording.groups) {
     for (const auto& [tid, lane] : group.lanes) {
@@ -43,7 +43,7 @@ std::string key_of(const std::vector<std::string>& pools) {
          "<span><i style=\"background:var(--over)\"></i>more threads than CPUs</span>";
 }
 
-// A narrow window scrolls it, so that its words stay readable.
+// A narrow window scrolls the drawing, so that its words stay readable.
 std::string scrolled(const std::string& svg) {
   return fmt::format("<div class=\"wide\">{}</div>", svg);
 }

@@ -1,5 +1,4 @@
-// The picture of a recording: a page of its own with an inline SVG, without anything from
-// elsewhere.
+// The picture of a recording: a self-contained page with an inline SVG.
 #pragma once
 
 #include <string>
@@ -10,7 +9,7 @@ namespace corewise::cli {
 
 std::string timeline_html(const Recording& recording);
 
-// A program as installed and governed, under each other and to the same scale.
+// A program as installed and governed, one below the other, to the same scale.
 std::string comparison_html(const Recording& installed, const Recording& governed);
 
 // "As installed it took 9.5 s, governed 0.5 s."

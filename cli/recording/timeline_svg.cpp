@@ -40,17 +40,17 @@ std::string escaped(std::string_view text) {
 constexpr int kLeft = 170;
 constexpr int kWidth = 900;
 constexpr int kLane = 9;
-constexpr int kRight = 24;  // half of the last mark's words
+constexpr int kRight = 24;  // half the width of the last mark's label
 constexpr std::size_t kMostLanes = 32;
 constexpr std::size_t kKinds = 5;
-// In `corewise top`'s order, from below.
+// In the order of `corewise top`, bottom first.
 constexpr std::array<std::pair<ThreadKind, const char*>, kKinds> kStacked = {
     {{ThreadKind::blas, "BLAS"},
      {ThreadKind::openmp, "OpenMP"},
      {ThreadKind::other_pool, "other pools"},
      {ThreadKind::program, "program"},
      {ThreadKind::unknown, "not known"}}};
-// A process that ran less than this share of all gets no lines.
+// A process that ran less than this share of the total gets no lines.
 constexpr double kLeastShare = 0.003;
 class Svg {
  public:
@@ -85,7 +85,7 @@ class Svg {
     body_ += title.empty() ? "/>" : fmt::format("><title>{}</title></rect>", title);
   }
 
-  // Of each kind, the same hue in stripes: ready, and no CPU was free.
+  // Stripes in the hue of each kind: ready, but no CPU was free.
   static std::string hatchings() {
     std::string all;
     for (std::size_t kind = 0; kind < kKinds; ++kind) {
@@ -149,7 +149,7 @@ class Svg {
     y_ = kHeight + 20;
   }
 
-  // Helpers that ran for a moment are named in a line together.
+  // Processes that ran only for a moment share one line.
   void draw_groups() {
     double all_s = 0;
     for (const LaneGroup& group : recording_.groups) all_s += group.busy_s();
@@ -198,15 +198,15 @@ class Svg {
         lane.tid, lane.busy_s, lane.delay_s);
     text(kLeft - 6, y_ + kLane - 1, fmt::format("{} {}", name, lane.tid),
          " text-anchor=\"end\" class=\"d\" font-size=\"9\"");
-    // So that the title shows everywhere on the line.
+    // Shows the title anywhere on the line.
     rect(kLeft, y_, kWidth, kLane - 1, "n");
     draw_shares(lane, kind);
     body_ += "</g>";
     y_ += kLane + 1;
   }
 
-  // On a CPU from below, ready without one in stripes above that: full where it was always ready.
-  // Neighbours of about the same shares are one rectangle.
+  // Time on a CPU from the bottom up; above it, in stripes, time ready without one. A full line was
+  // always ready. Neighbours with about the same shares become one rectangle.
   void draw_shares(const Lane& lane, std::size_t kind) {
     constexpr int kSteps = 4;
     constexpr double kStep = static_cast<double>(kLane - 1) / kSteps;
@@ -216,7 +216,7 @@ class Svg {
     const auto at = [&](std::size_t i) {
       const double cpu = static_cast<double>(lane.cpu[i]);
       const double ready = cpu + static_cast<double>(lane.delay[i]);
-      // What ran at all is seen.
+      // Whatever ran at all is visible.
       const int all = std::max(steps(ready), ready > 0.02 ? 1 : 0);
       return std::pair(std::min(all, steps(cpu)), all);
     };
@@ -235,7 +235,7 @@ class Svg {
     }
   }
 
-  // Round ones, at most eight.
+  // Marks at round numbers of seconds, at most eight.
   void draw_seconds() {
     y_ += 10;
     const double step = round_step(seconds_ / 8);

@@ -9,10 +9,11 @@
 namespace corewise::cli {
 
 // An <svg> element whose width is `seconds`. Its classes c0 to c4 are the colours of the kinds of
-// threads (thread_kind.h). `id`: what its own ids end in, since a page may have two.
+// threads (thread_kind.h). `id`: the suffix of the ids in it, since a page may have two drawings.
 std::string timeline_svg(const Recording& recording, double seconds, int id);
 
-// Text in HTML. What may not be UTF-8 becomes '?', since the page must be; at most `most` bytes.
+// Escapes text for HTML, at most `most` bytes. Bytes that may not be UTF-8 become '?', since the
+// page must be UTF-8.
 std::string shown_in_html(std::string_view text, std::size_t most);
 
 }  // namespace corewise::cli

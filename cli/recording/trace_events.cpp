@@ -21,7 +21,7 @@ struct Slice {
   double to_s = 0;
   double cpu_s = 0;
   double delay_s = 0;
-  bool ran = false;  // more than it was without a CPU
+  bool ran = false;  // more than it waited for a CPU
 };
 
 std::int64_t microseconds(double seconds) { return static_cast<std::int64_t>(1e6 * seconds); }
@@ -30,7 +30,7 @@ class Trace {
  public:
   explicit Trace(const std::vector<JsonValue>& lines) : own_(own_threads(lines)) {
     json_.open('{').field("displayTimeUnit", "ms").key("traceEvents").open('[');
-    // A sample may come before it is known whose the thread is.
+    // A sample may come before the line that names the thread's pool.
     for (const JsonValue& line : lines) {
       const std::string event = line.text_at("event");
       if (event == "process") add_process(line);
@@ -101,7 +101,7 @@ class Trace {
     json_.close('}').close('}');
   }
 
-  // Samples in a row that say the same are one slice.
+  // Consecutive samples that say the same become one slice.
   void extend(const Thread& thread, const Slice& next) {
     const auto [at, fresh] = slices_.emplace(thread, next);
     if (fresh) return;
@@ -118,8 +118,8 @@ class Trace {
 
   std::set<Thread> own_;
   std::map<Thread, std::string> pools_;
-  std::map<Thread, Slice> slices_;  // the last of each, not written yet
-  int first_ = 0;                   // the process that the counters stand at
+  std::map<Thread, Slice> slices_;  // the last of each thread, not written yet
+  int first_ = 0;                   // the process that carries the counters
   Json json_;
 };
 

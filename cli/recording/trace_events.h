@@ -8,8 +8,8 @@
 
 namespace corewise::cli {
 
-// From the lines of a recording. A track for each thread, named by the pool that it belongs to:
-// slices while it ran, and while it was ready to run and had no CPU; counters of both for all.
+// Converts the lines of a recording. Each thread has a track, named by its pool: slices while it
+// ran, and while it was ready but had no CPU; counters of both for all threads.
 std::string trace_events(const std::vector<JsonValue>& lines);
 
 }  // namespace corewise::cli

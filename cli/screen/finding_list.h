@@ -9,11 +9,11 @@
 
 namespace corewise::cli {
 
-// Adds those that are not there yet; the same may be found in several processes.
+// Adds the findings that are not there yet: several processes may have the same one.
 void merge(std::vector<Finding>& into, const std::vector<Finding>& more);
 
 // Writes them, most severe first. `about` names the process ("process 4711"). Returns kOk, or
-// kFailed where one is a warning or a danger.
+// kFailed if one is a warning or a danger.
 int show_findings(const std::vector<Finding>& found, const std::string& about,
                   const Context& context);
 

@@ -22,7 +22,7 @@ constexpr std::array<Sequence, 10> kSequences = {{{"A", Key::Kind::up},
                                                   {"4~", Key::Kind::end},
                                                   {"8~", Key::Kind::end}}};
 
-// How long the sequence is that begins after ESC [ or ESC O: it ends in a letter or '~'.
+// The length of the sequence after ESC [ or ESC O: it ends in a letter or '~'.
 std::size_t length_of(std::string_view rest) {
   for (std::size_t i = 0; i < rest.size(); ++i) {
     if (rest[i] >= '@' && rest[i] <= '~') return i + 1;

@@ -11,8 +11,8 @@ struct Key {
   char character = '\0';
 };
 
-// Takes the next key off the front of `bytes`, which holds one at least. Sequences that mean none
-// of the keys above are taken whole, so that their letters are not taken for keys.
+// Takes the next key off the front of `bytes`, which holds at least one. Takes an unknown sequence
+// whole, so that its letters do not count as keys.
 Key next_key(std::string_view& bytes);
 
 }  // namespace corewise::cli

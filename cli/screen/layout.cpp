@@ -5,7 +5,7 @@
 namespace corewise::cli {
 namespace {
 
-// Fewer columns than this make a ribbon of a sentence.
+// Fewer columns than this turn a sentence into a ribbon.
 constexpr int kLeastText = 28;
 
 std::vector<int> widths_of(const std::vector<Column>& columns,

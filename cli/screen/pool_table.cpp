@@ -11,7 +11,7 @@
 namespace corewise::cli {
 namespace {
 
-// Fewer columns than this show too little of a library's path to know it by.
+// Fewer columns than this show too little of a library's path to recognise it.
 constexpr int kLeastPath = 40;
 constexpr std::size_t kColumns = 5;
 using Line = std::array<std::string, kColumns>;
@@ -42,7 +42,7 @@ Widths widths_of(const std::vector<Line>& lines) {
   return widths;
 }
 
-// With the two columns between it and the next.
+// Counts the two columns between each column and the next.
 int taken_by(const Widths& widths) {
   int taken = 0;
   for (const int width : widths) taken += width + 2;

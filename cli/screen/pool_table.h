@@ -20,11 +20,11 @@ struct ShownPool {
   std::string remark;  // a clause worth a line below the table
 };
 
-// Lines of at most style.width columns; where the library's column would be too narrow it gets a
-// line of its own. `wide` never shortens a path. Numbers and versions are never shortened.
+// Lines of at most style.width columns; if the library's column would be too narrow, it gets a line
+// of its own. `wide` never shortens a path. Numbers and versions are never shortened.
 std::string pool_table(const std::vector<ShownPool>& rows, const Style& style, bool wide);
 
-// What the scopes in the table mean to its reader. `whose` is the thread whose counts are shown.
+// Explains the scopes in the table. `whose` is the thread whose counts are shown.
 std::string scope_legend(const std::vector<ShownPool>& rows, const std::string& whose,
                          const Style& style);
 

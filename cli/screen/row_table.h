@@ -11,12 +11,12 @@ namespace corewise::cli {
 struct RowColumn {
   std::string head;
   int width;         // at least
-  int leave_at = 0;  // where there is no room, the column with 1 is left out first; 0: it stays
+  int leave_at = 0;  // if there is no room, columns go in this order from 1; 0: never
   bool right = true;
 };
 
-// The heads, then a line for each row. Columns are left out until the last one has `least` columns
-// of the screen; what does not fit into the last one is cut off.
+// A header, then a line for each row. Leaves out columns until the last one has `least` columns of
+// the screen; cuts off what does not fit into the last one.
 std::vector<std::string> row_table(const std::vector<RowColumn>& columns,
                                    const std::vector<std::vector<std::string>>& rows, int least,
                                    const Style& style);

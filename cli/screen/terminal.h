@@ -1,4 +1,4 @@
-// The whole terminal for as long as the object lives, and given back as it was.
+// Takes the whole terminal while the object lives, and gives it back as it was.
 #pragma once
 
 #include <signal.h>
@@ -14,7 +14,7 @@
 
 namespace corewise::cli {
 
-// The terminal as top needs it, and as it was. Signals that end or stop us come as bytes to read.
+// Sets the terminal up for top and restores it. Signals that end or stop us arrive as bytes.
 class Terminal {
  public:
   Terminal() {
@@ -36,7 +36,7 @@ class Terminal {
 
   int signals() const { return signals_; }
 
-  // One write for each frame, so that no half of one is ever seen.
+  // One write for each frame, so that the user never sees half of one.
   static void draw(const std::vector<std::string>& lines) {
     std::string frame = "\x1b[?2026h\x1b[H";
     for (std::size_t i = 0; i < lines.size(); ++i) {
@@ -50,7 +50,7 @@ class Terminal {
     return size.ws_row > 0 ? size.ws_row : 24;
   }
 
-  // 0 if it does not tell.
+  // 0 if the terminal does not tell.
   static int columns() { return seen().ws_col; }
 
  private:

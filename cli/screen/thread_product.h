@@ -15,12 +15,11 @@ struct Product {
   int threads() const { return static_cast<int>(processes) * each; }
 };
 
-// Whether so many ready threads come of it. Python threads that call a library multiply it again:
-// then it is not the whole cause.
+// Whether the product explains so many ready threads. Python threads that call a library multiply
+// it again: then it is not the whole cause.
 bool explains(const Product& product, double ready, double budget);
 
-// "4 processes × 2 OpenBLAS threads = 8 threads for 2 CPUs." `unicode`: there is a multiplication
-// sign.
+// "4 processes × 2 OpenBLAS threads = 8 threads for 2 CPUs." `unicode`: the output can show '×'.
 std::string in_words(const Product& product, double budget, bool unicode);
 
 }  // namespace corewise::cli

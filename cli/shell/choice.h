@@ -7,7 +7,7 @@
 
 namespace corewise::cli {
 
-// Refuses others: "wants bash, zsh or fish, not 'tcsh'".
+// Refuses any other word: "wants bash, zsh or fish, not 'tcsh'".
 CLI::Validator one_of(std::vector<std::string> words);
 
 }  // namespace corewise::cli

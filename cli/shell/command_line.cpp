@@ -56,7 +56,7 @@ bool is_shared(const std::string& flag) {
   });
 }
 
-// `words` hold no command. If an option in front is one of a command's own, that was meant.
+// `words` hold no command. If an option in front belongs to a command, the user meant that command.
 int no_command(const std::vector<std::string>& words) {
   for (const std::string& word : words) {
     if (!word.starts_with('-')) break;
@@ -77,7 +77,7 @@ int unknown_word(const Command& command, const std::string& word) {
   const std::string shown = printable(word, false);
   const std::vector<std::string> flags = flags_of(command);
   if (!word.starts_with('-')) {
-    // As notebooks and `corewise top` take limits.
+    // Notebooks and `corewise top` take limits like this.
     const std::size_t equals = word.find('=');
     const std::string named = "--" + word.substr(0, equals);
     if (equals != word.npos && std::ranges::find(flags, named) != flags.end()) {

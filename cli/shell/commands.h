@@ -15,13 +15,13 @@
 
 namespace corewise::cli {
 
-// What every command is given.
+// What every command gets.
 struct Context {
   Settings settings;               // the options that all commands share
-  std::vector<std::string> words;  // of `takes_command`: the command to start
+  std::vector<std::string> words;  // with `takes_command`: the command to start
 };
 
-// What a command does once its options are known; its value is the exit code.
+// What a command does once its options are known; returns the exit code.
 using Action = std::function<int(const Context&)>;
 
 struct Command {
@@ -32,7 +32,7 @@ struct Command {
   Action (*declare)(CLI::App& app);  // adds its options
   bool takes_command = false;        // the words after its options, or after --, start a program
   bool hidden = false;               // for our own build only
-  bool command_optional = false;     // of `takes_command`: it does something without one, too
+  bool command_optional = false;     // with `takes_command`: works without one, too
 };
 
 extern const Command kInfo, kBudget, kPlan, kDoctor, kRun, kLimit, kGovern, kTop, kRecord, kEnv,

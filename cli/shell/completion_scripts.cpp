@@ -10,7 +10,7 @@
 namespace corewise::cli {
 namespace {
 
-// Inside single quotes of any of the three shells.
+// Quotes text in single quotes, for any of the three shells.
 std::string quoted(const std::string& text) {
   std::string out = "'";
   for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
@@ -31,7 +31,7 @@ std::string names() {
   return text + "help";
 }
 
-// In zsh's specs these characters have a meaning.
+// Escapes the characters that have a meaning in zsh's specs.
 std::string zsh_text(const std::string& text) {
   std::string out;
   for (const char c : text) {
@@ -94,7 +94,7 @@ std::string bash_completion() {
     }
     out += fmt::format("    {})\n", command->name);
     if (command->takes_command) {
-      // What follows -- is another program's line: commands first, then whatever it takes.
+      // What follows -- is another program's line: first commands, then the program's arguments.
       out +=
           "      for ((++i; i < COMP_CWORD; ++i)); do\n"
           "        if [[ ${COMP_WORDS[i]} == -- ]]; then\n"

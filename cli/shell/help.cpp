@@ -11,12 +11,12 @@ namespace corewise::cli {
 namespace {
 
 constexpr int kWidest = 80;
-// Headings of options stand beside their text where that has room.
+// An option's heading stands beside its text if there is room for it.
 constexpr std::size_t kColumn = 26;
 constexpr std::size_t kLeastText = 34;
 
-// Words of one paragraph in lines of at most `width`, each after `indent` spaces; the first line is
-// begun already at that column.
+// Wraps the words of one paragraph to lines of at most `width`, each after `indent` spaces; the
+// first line already starts at that column.
 std::string wrapped(std::string_view text, std::size_t indent, std::size_t width) {
   std::string out;
   std::size_t column = indent;

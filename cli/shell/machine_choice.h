@@ -16,10 +16,10 @@ struct MachineChoice {
   std::optional<std::string> recorded;
 };
 
-// Adds --cap and --recorded to a command; their values come to stand in the result.
+// Adds --cap and --recorded to a command; parsing puts their values into the result.
 std::shared_ptr<MachineChoice> declare_machine(CLI::App& app);
 
-// CW_BAD_ARGUMENT for a cap that makes no sense, CW_IO_ERROR for a folder that is none.
+// CW_BAD_ARGUMENT for an invalid cap, CW_IO_ERROR for a folder that holds no recorded machine.
 Result<Budget> budget_of(const MachineChoice& choice);
 
 }  // namespace corewise::cli

@@ -29,11 +29,11 @@ int terminal_width() {
   std::from_chars(columns.data(), columns.data() + columns.size(), width);
   winsize size{};
   if (width <= 0 && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) width = size.ws_col;
-  // Narrower than this no table is one; wider than this no eye follows a line.
+  // Below 40 columns no table is readable; above 1000 no eye follows a line.
   return width <= 0 ? 80 : std::min(std::max(width, 40), 1000);
 }
 
-// The next character of the locale; length 0 when the bytes are none.
+// The next character of the locale; length 0 if the bytes are not a character.
 struct Next {
   std::size_t length;
   wchar_t character;
@@ -106,7 +106,7 @@ void write_out(std::string_view text) {
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) {
       const int reason = errno;
-      // Whoever ignores SIGPIPE hands that on to us, and write fails instead.
+      // If our parent ignores SIGPIPE, so do we, and write fails instead.
       if (reason != EPIPE) fail(kFailed, fmt::format("standard output: {}", std::strerror(reason)));
       std::_Exit(kFailed);
     }

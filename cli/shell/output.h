@@ -23,8 +23,8 @@ struct Style {
 
 Style style_for(const Settings& settings);
 
-// Bytes as they can be shown in one line of any terminal: control characters and what is not text
-// in the locale become \n, \t or \xNN, so that a path cannot move the cursor.
+// Bytes made safe for one line of any terminal: control characters and bytes that are not text in
+// the locale become \n, \t or \xNN, so that a path cannot move the cursor.
 std::string printable(std::string_view bytes, bool unicode);
 
 // Columns that printable text takes.
@@ -33,17 +33,17 @@ int width_of(std::string_view text);
 enum class Paint { kBold, kDim, kGreen, kYellow, kRed };
 std::string painted(std::string_view text, Paint paint, const Style& style);
 
-// Writes everything to standard output. A reader that went away is no failure of ours to report:
-// it ends the program quietly. Any other failure is said.
+// Writes everything to standard output. If the reader went away, ends the program quietly; reports
+// any other failure.
 void write_out(std::string_view text);
 
-// Writes to standard error as much as that takes: what it does not is no failure.
+// Writes to standard error as much as it takes; a short write is not a failure.
 void write_err(std::string_view text);
 
 // "corewise: error: ..." and, when not empty, "hint: ..." on standard error; returns code.
 int fail(int code, std::string_view what, std::string_view hint = {});
 void warn(std::string_view what);
-// Left out with --quiet.
+// Does nothing with --quiet.
 void note(const Settings& settings, std::string_view what);
 
 }  // namespace corewise::cli

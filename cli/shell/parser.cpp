@@ -52,7 +52,7 @@ std::vector<OptionRow> options_of(const Command& command) {
     if (option->get_expected_max() > 0) row.value = option->get_type_name();
     row.text = option->get_description();
     row.shared = option->get_group() == kSharedGroup;
-    // One that is only there to say what to do instead.
+    // An option without a group only says what to do instead.
     if (option->get_group().empty()) continue;
     rows.push_back(std::move(row));
   }

@@ -76,7 +76,7 @@ int with_process(const ProcessChoice& choice, const char* command, int failed,
 }
 
 void say_notes(const outside::Process& process) {
-  // A process may map hundreds of odd files; the first few say what is going on.
+  // A process may map hundreds of odd files; the first few show what is going on.
   constexpr std::size_t kMost = 5;
   for (std::size_t i = 0; i < std::min(kMost, process.notes.size()); ++i) {
     warn(printable(process.notes[i], false));

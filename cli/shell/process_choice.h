@@ -20,25 +20,23 @@ struct ProcessChoice {
 std::shared_ptr<ProcessChoice> declare_process(CLI::App& app, const char* pid_text,
                                                const char* recorded_text);
 
-// The pid that a text names; 0 if it is none.
+// The pid in a text; 0 if the text is not a pid.
 int parse_pid(const std::string& text);
 
 // As /proc/PID/status has it: R, S, T (stopped), Z (a zombie)...; 0: not known.
 char state_of(int pid);
 
-// By a signal or by a debugger.
+// Whether a signal or a debugger stopped the process.
 bool is_stopped(int pid);
 
-// What would help, or nothing.
+// What would help; "" if nothing would.
 std::string remedy_for(Status status, const char* command, int pid);
 
-// What to do with a process, and the folder laid out like /proc/PID that it was read from; its
-// value is the exit code.
+// Shows a process and the folder, laid out like /proc/PID, that it came from; the exit code.
 using ShowProcess = std::function<int(const outside::Process&, const std::string& folder)>;
 
-// Reads the process that one of the options names, and shows it. What cannot be read is said on
-// standard error, for the command of that name; `failed` is the exit code of what has none of its
-// own.
+// Reads the process that one of the options names, and shows it. Says on standard error, in the
+// name of `command`, what cannot be read; `failed` is the exit code of errors without one.
 int with_process(const ProcessChoice& choice, const char* command, int failed,
                  const ShowProcess& show);
 

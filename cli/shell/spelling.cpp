@@ -34,7 +34,7 @@ std::string closest(std::string_view word, const std::vector<std::string>& known
   std::size_t least = std::max<std::size_t>(2, word.size() / 3 + 1);
   for (const std::string& candidate : known) {
     const std::size_t steps = distance(word, candidate);
-    // As many steps as letters would make anything out of anything.
+    // With as many steps as letters, any word becomes any other.
     if (steps < least && steps < candidate.size()) {
       least = steps;
       best = candidate;

@@ -1,4 +1,4 @@
-// Where the libcorewise.so is that goes into other programs.
+// Finds the libcorewise.so that goes into other programs.
 #pragma once
 
 #include <string>
@@ -7,11 +7,10 @@
 
 namespace corewise::cli {
 
-// COREWISE_LIBRARY, else beside this program: where it is installed, and where it is built. An
-// absolute path.
+// The absolute path: COREWISE_LIBRARY, else the library beside this program, installed or built.
 Result<std::string> find_library();
 
-// LD_PRELOAD for a program that it goes into: the library ahead of whatever the user preloads.
+// LD_PRELOAD for such a program: our library ahead of what the user preloads.
 Result<std::string> preload_list();
 
 }  // namespace corewise::cli

@@ -30,7 +30,7 @@ class Reader {
     }
     std::ifstream file(path_, std::ios::binary);
     std::ostringstream text;
-    // Of an empty file nothing is inserted, which is a failure to <<.
+    // With an empty file << inserts nothing and reports a failure.
     if (!file.is_open() || (file.peek() != EOF && !(text << file.rdbuf())) || file.bad()) {
       return Error{CW_BAD_ARGUMENT, fmt::format("{}: cannot be read", printable(path_, false))};
     }
@@ -46,7 +46,7 @@ class Reader {
   }
 
  private:
-  // Of what is wrong, that which stands first in the file.
+  // Keeps the error that comes first in the file.
   void refuse(const toml::source_region& where, const std::string& what) {
     if (error_ && line_ <= where.begin.line) return;
     line_ = where.begin.line;
@@ -121,7 +121,7 @@ class Reader {
     if (good) {
       for (const toml::node& each : *names) {
         const auto name = each.value_exact<std::string>();
-        // A colon divides the names in COREWISE_BEND.
+        // A colon separates the names in COREWISE_BEND.
         good = good && name && !name->empty() && name->find_first_of({":\0", 2}) == name->npos;
         if (good) project_.bend.push_back(*name);
       }

@@ -1,5 +1,5 @@
-// corewise.toml: limits and governing for all that is started in a folder. Python's reader is
-// python/corewise/_project.py; the two say the same of the same file.
+// corewise.toml: limits and governing for every program started in a folder. Python's reader is
+// python/corewise/_project.py; both must agree on every file.
 #pragma once
 
 #include <optional>
@@ -14,7 +14,7 @@ namespace corewise::cli {
 struct Project {
   std::string path;
   TypedCounts limits;
-  std::optional<bool> govern;  // what it does not say has no value
+  std::optional<bool> govern;  // no value: the file does not say
   std::optional<double> budget;
   std::optional<std::string> group;
   std::vector<std::string> bend;  // names of libraries, as in COREWISE_BEND

@@ -10,7 +10,7 @@ namespace corewise::cli {
 bool speaks_for_ranks() {
   for (const char* name : {"OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID",
                            "MV2_COMM_WORLD_LOCAL_RANK", "PMI_LOCAL_RANK", "SLURM_LOCALID"}) {
-    // mpirun inside a Slurm job passes on the SLURM_LOCALID of its own helper; it comes last.
+    // mpirun inside a Slurm job passes on the SLURM_LOCALID of its own helper, so that one is last.
     if (const char* rank = std::getenv(name)) return std::string_view(rank) == "0";
   }
   return true;

@@ -7,7 +7,7 @@
 
 namespace corewise::cli {
 
-// Whether this process is the one of its machine's ranks that says what all do, or is no rank.
+// Whether this process speaks for all ranks of its machine, or is not a rank.
 bool speaks_for_ranks();
 
 // How the machine is divided among local ranks, in parentheses after a space; "" if it is not.

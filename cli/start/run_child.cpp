@@ -1,5 +1,5 @@
 // The child stays in our process group, so that the terminal's own signals (Ctrl-C, Ctrl-\, Ctrl-Z)
-// reach it without us; those are not sent a second time. What somebody sends to us alone, is.
+// reach it without us: we do not send those again. We forward a signal that is sent to us alone.
 #include "run_child.h"
 
 #include <sys/prctl.h>
@@ -23,13 +23,13 @@ sigset_t watched() {
   return set;
 }
 
-// What waitpid says of a child that ended.
+// The status of the child if it has ended.
 std::optional<int> ended(pid_t child) {
   int status = 0;
   while (::waitpid(child, &status, WNOHANG | WUNTRACED) == child) {
     if (!WIFSTOPPED(status)) return status;
-    // Its shell must see us stopped; once continued, so must the child be. SIGSTOP is somebody's
-    // who means the child, and will continue it.
+    // The child's shell must see us stopped; once it continues us, we continue the child. SIGSTOP
+    // comes from somebody who means the child and will continue it.
     if (WSTOPSIG(status) == SIGSTOP) continue;
     ::kill(::getpid(), SIGSTOP);
     ::kill(child, SIGCONT);
@@ -43,7 +43,7 @@ int wait_for_child(const std::function<int()>& become) {
   const sigset_t signals = watched();
   sigset_t before;
   ::sigprocmask(SIG_BLOCK, &signals, &before);
-  // Whoever ignores it hands that on to us, and then there is nothing to wait for.
+  // If our parent ignores SIGCHLD, so do we, and there would be nothing to wait for.
   struct sigaction plain{};
   struct sigaction inherited{};
   plain.sa_handler = SIG_DFL;
@@ -66,7 +66,7 @@ int wait_for_child(const std::function<int()>& become) {
 
 int end_like(int status) {
   if (!WIFSIGNALED(status)) return WEXITSTATUS(status);
-  // The child's core is the one to look at.
+  // The core dump to look at is the child's, not ours.
   ::prctl(PR_SET_DUMPABLE, 0);
   const int signal = WTERMSIG(status);
   ::signal(signal, SIG_DFL);

@@ -9,7 +9,7 @@
 
 namespace corewise::cli {
 
-// Adds --shell to a command; its value, empty for $SHELL, comes to stand in the result.
+// Adds --shell to a command; parsing puts its value, empty for $SHELL, into the result.
 std::shared_ptr<std::string> declare_shell(CLI::App& app);
 
 std::string shell_lines(const Changes& changes, const std::string& shell);

@@ -1,4 +1,4 @@
-// What the loader would refuse, by the file and its rights.
+// Finds out, from a file and its rights, what the loader would refuse.
 #include "target.h"
 
 #include <fcntl.h>
@@ -19,7 +19,7 @@
 namespace corewise::cli {
 namespace {
 
-// The loader takes no libraries from the environment where a program gains rights.
+// The loader takes no libraries from the environment into a program that gains rights.
 std::string obstacle_in_rights(const std::string& path) {
   struct stat status{};
   if (::stat(path.c_str(), &status) != 0) return {};

@@ -8,11 +8,11 @@ namespace corewise::cli {
 
 struct Target {
   std::string path;      // empty: execvp will not find one either
-  bool binary = false;   // not for the shell to read, whatever the kernel says
+  bool binary = false;   // never for the shell to read, even if the kernel refuses it
   std::string obstacle;  // why it cannot be governed, as "is ..."; empty if it can
 };
 
-// As execvp finds it. Of scripts, the interpreter is looked at, since that is what is started.
+// Finds the file as execvp does. For a script, looks at the interpreter, which is what starts.
 Target find_target(const std::string& command);
 
 // Becomes the program; returns only when it could not be started, after saying why.

@@ -37,8 +37,8 @@ struct Extra {
   const char* name;
 };
 
-// Beside what the runtimes' own rows name: the name OpenBLAS inherited from GotoBLAS, Apple's
-// Accelerate, and NumExpr, which refuses a count above its maximum, so that both are set.
+// In addition to the runtimes' own rows: the name that OpenBLAS inherited from GotoBLAS, Apple's
+// Accelerate, and NumExpr, which refuses a count above its maximum, so that we set both.
 constexpr std::array<Extra, 4> kExtras = {{
     {"blas", "GOTO_NUM_THREADS"},
     {"blas", "VECLIB_MAXIMUM_THREADS"},
@@ -46,8 +46,8 @@ constexpr std::array<Extra, 4> kExtras = {{
     {"numexpr", "NUMEXPR_NUM_THREADS"},
 }};
 
-// These win over the variables above in the same library, so that one left over from a login
-// script would undo the limit: MKL's counts by domain, BLIS's ways of each loop.
+// These override the variables above in the same library: one left over from a login script would
+// undo the limit. They are MKL's counts by domain and BLIS's ways of each loop.
 constexpr std::array<Extra, 6> kOverrules = {{
     {"blas", "MKL_DOMAIN_NUM_THREADS"},
     {"blas", "BLIS_JC_NT"},
@@ -100,7 +100,7 @@ std::shared_ptr<TypedCounts> declare_counts(CLI::App& app) {
         fmt::format("--{}", kind.name),
         [counts, name = kind.name](const std::string& text) { (*counts)[name] = text; }, kind.text);
     option->type_name("N");
-    // Not in the help: it only says what to do instead.
+    // Keep it out of the help: it only says what to do instead.
     if (*kind.no_variable != '\0') option->group("");
   }
   return counts;

@@ -9,10 +9,10 @@
 
 namespace corewise::cli {
 
-// As a request to the process; names that are no API are pools. Else what is wrong with the text.
+// The text as a request to the process, or what is wrong with it. Names of no API are pools.
 Result<std::string> limit_request(std::string_view typed);
 
-// What the process said of it that a person must hear; "" if all pools took the limit.
+// What the user must know of the process's answer; "" if all pools took the limit.
 std::string outcome_of_limit(const JsonValue& answer, const std::string& typed);
 
 }  // namespace corewise::cli

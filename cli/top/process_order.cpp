@@ -18,7 +18,7 @@ bool holds(std::string_view text, std::string_view part) {
   return !std::ranges::search(text, part, {}, lower, lower).empty() || part.empty();
 }
 
-// In steps, so that rows do not change places all the time.
+// Rounds to steps, so that rows do not change places all the time.
 long step(double threads) { return std::lround(10 * threads); }
 
 bool before(const WatchedProcess& a, const WatchedProcess& b, Order order) {
@@ -58,7 +58,7 @@ std::vector<const WatchedProcess*> listed(const View& view, Order order,
       all.push_back(&process);
     }
   }
-  // Equal ones stay in the order of their numbers.
+  // Equal rows stay in the order of their pids.
   std::ranges::sort(all, [&](const WatchedProcess* a, const WatchedProcess* b) {
     return before(*a, *b, order) || (!before(*b, *a, order) && a < b);
   });

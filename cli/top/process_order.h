@@ -8,16 +8,16 @@
 
 namespace corewise::cli {
 
-// Of each, the most first; of names and numbers the first first.
+// Largest first; names and pids in ascending order.
 enum class Order { ready, cpu, threads, name, pid };
 
 // "threads ready to run".
 const char* words_for(Order order);
 
-// The one after it, and after the last the first.
+// The next order; after the last, the first.
 Order next_order(Order order);
 
-// Those whose name, command or number holds `filter`, whatever the case of its letters.
+// The processes whose name, command or pid contains `filter`, ignoring case.
 std::vector<const WatchedProcess*> listed(const View& view, Order order, const std::string& filter);
 
 }  // namespace corewise::cli

@@ -17,15 +17,15 @@
 namespace corewise::cli {
 namespace {
 
-// A process with fewer threads ready has no part in it.
+// A process with fewer ready threads is not part of the cause.
 constexpr double kBusy = 0.5;
 
 double ready(const Rate& rate) { return rate.cpu + rate.delay; }
 
-// So that equal ones are equal.
+// Rounds, so that nearly equal processes are equal.
 long in_tenths(const Rate& rate) { return std::lround(10 * ready(rate)); }
 
-// The pool whose threads a process runs; null: its own threads, or not known.
+// The pool whose threads a process runs most; null: its own threads, or not known.
 const WatchedPool* main_pool(const WatchedProcess& process) {
   const auto most = std::ranges::max_element(
       process.pools, {}, [](const WatchedPool& pool) { return in_tenths(pool.rate); });
@@ -38,7 +38,7 @@ int threads_of(const WatchedPool& pool) {
   return pool.allowed > 0 ? pool.allowed : pool.workers + 1;
 }
 
-// Where all have the same pool and count, that is the cause.
+// If all processes have the same pool and count, that is the cause.
 std::optional<std::string> product(const std::vector<const WatchedProcess*>& busy, const View& view,
                                    bool unicode) {
   const WatchedPool* first = main_pool(*busy.front());
@@ -79,7 +79,7 @@ Advice advice_for(const View& view, bool unicode) {
     if (ready(process.rate) >= kBusy) busy.push_back(&process);
   }
   if (busy.empty()) return {};
-  // Busiest first, equal ones in the order of their numbers.
+  // Busiest first, equal ones in the order of their pids.
   std::ranges::sort(busy, {}, [](const WatchedProcess* process) {
     return std::pair(-in_tenths(process->rate), process);
   });

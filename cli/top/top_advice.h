@@ -10,7 +10,7 @@ namespace corewise::cli {
 struct Advice {
   std::string cause;  // "4 processes × 2 OpenBLAS threads = 8 threads for 2 CPUs."
   std::string cure;   // "corewise govern --pid 4711"; both empty where nothing is wrong
-  char key = '\0';    // of `corewise top`, that does the same to the selected process
+  char key = '\0';    // in `corewise top`, does the same to the selected process
 };
 
 // `unicode`: the terminal can show a multiplication sign.

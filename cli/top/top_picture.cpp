@@ -35,7 +35,7 @@ std::string coloured(std::string_view text, int foreground, int background, cons
   return fmt::format("\x1b[{};{}m{}\x1b[0m", foreground, background, text);
 }
 
-// Which kind has the thread at that height of the stack, and where it ends.
+// The kind of the thread at a height of the stack, and where that kind ends.
 struct Layer {
   const Kind* kind = nullptr;  // null: above all
   double end = 0;
@@ -66,7 +66,7 @@ std::string cell(const Load& load, double low, double unit, bool line, const Sty
                   upper.kind->colour + 10, style);
 }
 
-// The last one that was taken by then.
+// The last load taken by then.
 const Load* load_at(const std::vector<Load>& history, double time_s) {
   const Load* found = nullptr;
   for (const Load& load : history) {
@@ -114,7 +114,7 @@ std::string load_bar(const Load& now, double budget, const Style& style) {
   }
   const double most = std::max({now.sum(), budget, 1.0});
   const int room = std::clamp(style.width - legend_width - 1, 8, 48);
-  const double unit = std::max(1.0, most / room);  // threads a block
+  const double unit = std::max(1.0, most / room);  // threads per block
   const int blocks = static_cast<int>(std::lround(now.sum() / unit));
   const int line = std::max(1, static_cast<int>(std::lround(budget / unit)));
   std::string bar;

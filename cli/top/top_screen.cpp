@@ -14,12 +14,12 @@
 namespace corewise::cli {
 namespace {
 
-// A screen with fewer rows has no room for facts, and none for a chart.
+// A screen with fewer rows has no room for facts, or for a chart.
 constexpr int kFewRows = 10;
 constexpr int kChartFrom = 22;
 constexpr std::size_t kFoot = 2;  // lines: the message, and the keys
 
-// The first that fits.
+// The first one that fits is shown.
 constexpr std::array<const char*, 3> kKeys = {
     "up/down select  / filter  s sort  l limit  u undo  g govern  ? help  q quit",
     "s sort  l limit  g govern  ?help  q quit", "? help  q quit"};
@@ -161,7 +161,7 @@ std::vector<std::string> top_screen(const View& view, const TopState& state, con
     below = pool_table_of(**chosen, style);
     below.insert(below.begin(), "");
   }
-  // The list gets what the head, the pools, a message and the keys leave.
+  // The list gets the rows that the head, the pools, a message and the keys leave.
   std::size_t room = all.size();
   if (rows > 0) {
     const auto height = static_cast<std::size_t>(rows);

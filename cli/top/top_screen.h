@@ -1,4 +1,4 @@
-// What `corewise top` shows: a view as lines of text, and no terminal.
+// What `corewise top` shows: a view as lines of text. Knows no terminal.
 #pragma once
 
 #include <string>
@@ -20,16 +20,15 @@ struct TopState {
   bool help = false;  // shown in place of the processes
   Typing typing = Typing::nothing;
   std::string typed;
-  std::string message;        // of what was done last
-  std::vector<Load> history;  // of the last minute; none: the picture is of now only
+  std::string message;        // about the last action
+  std::vector<Load> history;  // of the last minute; empty: the picture shows only now
 };
 
-// Exactly `rows` lines of at most style.width columns; rows 0: as many as it takes, without the
-// keys.
+// Exactly `rows` lines of at most style.width columns; rows 0: as many as needed, without the keys.
 std::vector<std::string> top_screen(const View& view, const TopState& state, const Style& style,
                                     int rows);
 
-// How many processes a screen of `rows` lines shows, about.
+// Roughly how many processes a screen of `rows` lines shows.
 int page_of(int rows);
 
 }  // namespace corewise::cli

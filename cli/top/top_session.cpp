@@ -37,7 +37,7 @@ class Session {
       take_answer();
       keep_selection();
       Style style = style_for(settings_);
-      // A line that is wider than the terminal would be two, however narrow that is.
+      // A line wider than the terminal would take two rows, so use its width, however narrow.
       if (Terminal::columns() > 0) style.width = Terminal::columns();
       terminal.draw(top_screen(view_, state_, style, Terminal::rows()));
       const int asked = question_ ? question_->fd() : -1;
@@ -75,7 +75,7 @@ class Session {
     return listed(view_, state_.order, state_.filter);
   }
 
-  // Until a person chooses, the first is selected: the one that matters most.
+  // Until the user chooses, the first process is selected: it matters most.
   void keep_selection() {
     const auto all = rows();
     if (all.empty()) return;
@@ -101,7 +101,7 @@ class Session {
     chosen_ = true;
   }
 
-  // One question at a time; `done` is said when it is answered.
+  // One question at a time; `done` is the message once the process has answered.
   void ask(const std::string& request, const std::string& done) {
     chosen_ = true;
     question_ = std::make_unique<Question>(state_.selected, request);
@@ -176,7 +176,7 @@ class Session {
     if (filters) state_.filter = typed;
   }
 
-  // False to end.
+  // Returns false to quit.
   bool take_character(char c) {
     switch (c) {
       case 'q':
@@ -254,7 +254,7 @@ class Session {
     return true;
   }
 
-  // False to end.
+  // Returns false to quit.
   bool take_keys() {
     std::array<char, 64> bytes;
     const ssize_t n = ::read(STDIN_FILENO, bytes.data(), bytes.size());
@@ -272,10 +272,10 @@ class Session {
   ProcessWatch watch_;
   View view_;
   TopState state_;
-  bool chosen_ = false;  // the selected process, by a person
+  bool chosen_ = false;  // the user chose the selected process
   std::unique_ptr<Question> question_;
   std::string done_;
-  std::string limited_;  // what was typed, where the question is about that
+  std::string limited_;  // the typed limit, if the question is about one
 };
 
 }  // namespace

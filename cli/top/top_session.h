@@ -5,7 +5,7 @@
 
 namespace corewise::cli {
 
-// Until the person quits; the exit code.
+// Runs until the user quits; returns the exit code.
 int run_top(const Settings& settings, int interval_ms);
 
 }  // namespace corewise::cli

@@ -28,7 +28,7 @@ std::string limits_of(const WatchedProcess& process) {
   return text.empty() ? "-" : text;
 }
 
-// Why the process does not tell its pools; "" if it does.
+// Why the process does not report its pools; "" if it does.
 std::string silence_of(const WatchedProcess& process) {
   if (process.answers) return {};
   if (process.stopped) return "stopped";

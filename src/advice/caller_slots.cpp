@@ -1,9 +1,9 @@
 // Facts. driver/others/memory.c, blas_memory_alloc: a call that takes a spare slot maps a new
-// buffer each time, also where an earlier call has left one in that slot, and alloc_mmap writes the
-// mapping down at new_release_info[release_pos++ - NUM_BUFFERS], a heap block with 512 entries, of
-// which none is ever taken back. Until 0.3.24 blas_memory_free did not find spare slots, so each
-// served once. 0.3.18 was the first version with spare ones. tests/seed takes the slots of the
-// wheels one by one and shows each.
+// buffer each time, even if an earlier call has left one in that slot. alloc_mmap records the
+// mapping at new_release_info[release_pos++ - NUM_BUFFERS], a heap block with 512 entries; no entry
+// is ever taken back. Until 0.3.24 blas_memory_free did not find spare slots, so each served once.
+// 0.3.18 was the first version with spare ones. tests/seed takes the slots of the wheels one by one
+// and shows each.
 #include "caller_slots.h"
 
 #include <optional>

@@ -1,6 +1,6 @@
 // Who takes OpenBLAS's slots (its memory.c and blas_server.c): each call from its start to its end,
-// and each worker from its start on, also when the pool is made smaller later. The plan and the
-// doctor judge by this one rule. And what becomes of a call that finds none.
+// and each worker from its start on, even if the pool is made smaller later. The plan and the
+// doctor share this one rule. Also what happens to a call that finds no slot.
 #pragma once
 
 #include <algorithm>
@@ -14,20 +14,20 @@ inline constexpr int kSpareSlots = 512;
 
 // What the spare slots are worth. In no version are they 512 more for calls at the same time.
 enum class Spares {
-  kNone,       // there are none: the call gets no memory, and faults
+  kNone,       // there are no spare slots: the call gets no memory, and faults
   kServeOnce,  // each serves one call in the life of the process; the next gets no memory
-  kOverwrite,  // each call is written down behind the one before; the 513th past the table's end
+  kOverwrite,  // each call is recorded behind the one before; the 513th past the table's end
 };
 
-// Of a version as openblas_get_config() has it, "0.3.31.188.0". Of unknown ones kOverwrite, which
-// all wheels since NumPy 1.26 and SciPy 1.12 have.
+// For a version as openblas_get_config() has it, "0.3.31.188.0". Unknown versions get kOverwrite,
+// which all wheels since NumPy 1.26 and SciPy 1.12 have.
 Spares spares_of(std::string_view version);
 
-// "A call that finds none ..., and the process dies": what follows from that, in a sentence.
+// "A call that finds none ..., and the process dies": the consequence, in a sentence.
 std::string past_the_slots(Spares spares);
 
-// Threads that may call a copy with so many slots at once without a warning. At least 1, since a
-// caller cannot be refused.
+// How many threads may call a copy with `slots` slots at once without a warning. At least 1, since
+// we cannot refuse a caller.
 inline int callers_that_fit(int slots, int workers) { return std::max(1, slots - workers); }
 
 }  // namespace corewise

@@ -20,7 +20,7 @@ std::string count_of(int n, const char* one, const char* many) {
   return std::to_string(n) + " " + (n == 1 ? one : many);
 }
 
-// An upper bound and the words for it, so that each number can say who chose it.
+// An upper bound and its reason, so that each number can say what chose it.
 struct Bound {
   int most = kNoLimit;
   std::string reason;
@@ -32,7 +32,7 @@ struct Bound {
   }
 };
 
-// What the pools present mean for the division.
+// What the loaded pools mean for the division.
 struct Pools {
   bool openmp = true;  // there is, or may be, a level above BLAS
   bool blas = true;
@@ -51,7 +51,7 @@ Pools survey(const std::vector<PlannedPool>& pools) {
   for (const PlannedPool& pool : pools) {
     const bool is_blas = pool.api == CW_API_BLAS;
     (is_blas ? result.blas : result.openmp) = true;
-    // The level is as wide as its widest pool; the others are limited one by one.
+    // The level is as wide as its widest pool; each other pool gets its own limit.
     int& most = is_blas ? blas_most : openmp_most;
     most = std::max(most, pool.ceiling > 0 ? pool.ceiling : kNoLimit);
     if (pool.caller_slots > 0) result.with_slots.push_back(&pool);
@@ -112,7 +112,8 @@ std::string slots_words(const PlannedPool& pool, const std::string& included) {
          included + " included";
 }
 
-// The OpenMP threads that may all call, beside so many workers, or those that run already.
+// Bounds the OpenMP threads so that all may call besides `workers` workers, or besides those that
+// already run.
 void fit_callers(Bound& openmp, const Pools& pools, int workers) {
   for (const PlannedPool* pool : pools.with_slots) {
     const int held = std::max(workers, pool->workers);
@@ -122,7 +123,7 @@ void fit_callers(Bound& openmp, const Pools& pools, int workers) {
   }
 }
 
-// A pool of so many threads that `callers` may all call it.
+// Bounds the pool's threads so that `callers` may all call it.
 void fit_workers(Bound& blas, const Pools& pools, int callers) {
   for (const PlannedPool* pool : pools.with_slots) {
     blas.tighten(
@@ -159,7 +160,7 @@ Inner openmp_first(const PlanInput& input, const Pools& pools, int share, std::s
           {"blas", blas.most, std::move(blas.reason)}};
 }
 
-// The share of one process, BLAS first: it is alone, or the one the user named.
+// The share of one process, BLAS first: it is the only level, or the one the user named.
 Inner blas_first(const PlanInput& input, const Pools& pools, int share, std::string words) {
   Bound blas;
   blas.tighten(share, std::move(words));
@@ -179,12 +180,12 @@ Inner blas_first(const PlanInput& input, const Pools& pools, int share, std::str
           {"blas", blas.most, std::move(blas.reason)}};
 }
 
-// Pools that are neither OpenMP nor BLAS (oneTBB, Arrow, Numba) stand where OpenMP does.
+// Pools that are neither OpenMP nor BLAS (oneTBB, Arrow, Numba) count as OpenMP's level.
 int count_for(const Plan& plan, Api api) {
   return api == CW_API_BLAS ? plan.blas.count : plan.openmp.count;
 }
 
-// One value per name: where two runtimes read the same variable, the smaller.
+// One value per name: the smaller if two runtimes read the same variable.
 void fill_environment(Plan& plan, const std::vector<EnvVariable>& variables) {
   for (const EnvVariable& variable : variables) {
     const int value = count_for(plan, variable.api);

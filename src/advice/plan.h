@@ -1,18 +1,17 @@
 // The plan: a budget divided over processes x OpenMP x BLAS.
 //
-// A pure function of its input: nothing is read, nothing is set. What it promises, and the tests
-// check on random input:
+// A pure function of its input: it reads nothing and sets nothing. It promises, and the tests check
+// on random input:
 //   - processes x openmp x blas <= floor(budget), and no factor is 0;
 //   - the callers of one OpenBLAS stay within its slots (caller_slots.h): a process's OpenMP
-//   threads
-//     may all be inside it at once, and each worker holds a slot too, be it one that the plan
-//     starts or one that runs already. A caller is never refused, so a copy with no slot to spare
+//     threads may all be inside it at once, and each worker holds a slot too, whether the plan
+//     starts it or it already runs. A caller is never refused, so a copy with no slot to spare
 //     still gets one;
-//   - what the user wishes is an upper bound, and no factor falls when the budget rises.
+//   - the user's wish is an upper bound, and no factor falls when the budget rises.
 //
-// Who gets the share of one process (floor(budget) / processes): OpenMP, with BLAS at 1 inside it,
-// since one OpenBLAS serves one parallel call at a time. BLAS gets it in programs that have no
-// other pool. A wish for one level is served first and the rest goes to the other.
+// OpenMP gets the share of one process (floor(budget) / processes), with BLAS at 1 inside it, since
+// one OpenBLAS serves one parallel call at a time. BLAS gets the share in programs that have no
+// other pool. A wish for one level is served first, and the other level gets the rest.
 #pragma once
 
 #include <optional>
@@ -24,7 +23,7 @@
 
 namespace corewise {
 
-// What the plan must know of a pool; of the pools of this process, or of one recorded or imagined.
+// What the plan must know of a pool of this process, or of one recorded or imagined.
 struct PlannedPool {
   std::string name;     // for people: the file's name
   std::string runtime;  // "openblas"
@@ -32,7 +31,7 @@ struct PlannedPool {
   int ceiling = 0;       // most threads it can be set to; 0: no limit known
   int caller_slots = 0;  // calls in flight it can hold; 0: no limit known
   std::string path;      // the library file, by which limits name it
-  int workers = 0;       // that run already; 0: those that the plan has
+  int workers = 0;       // workers that already run; 0: those that the plan has
 };
 
 struct Wishes {
@@ -43,7 +42,7 @@ struct Wishes {
 
 struct PlanInput {
   double cpus = 1;    // the budget
-  int processes = 0;  // as many as the program starts; 0: not known, taken as one
+  int processes = 0;  // how many the program starts; 0: not known, taken as one
   Wishes wishes;
   std::vector<PlannedPool> pools;        // empty: not known, taken as a program with both levels
   std::vector<EnvVariable> environment;  // variables that runtimes read when they load
@@ -80,8 +79,8 @@ struct Plan {
   std::vector<PlanLimit> limits;
 };
 
-// An error for a budget that is no number above 0, and for counts that are negative, or wishes
-// below 1, or either above CW_MAX_THREADS.
+// An error for a budget that is not a number above 0, for negative counts, for wishes below 1, and
+// for either above CW_MAX_THREADS.
 Result<Plan> make_plan(const PlanInput& input);
 
 std::string plan_json(const Plan& plan);

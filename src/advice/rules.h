@@ -1,4 +1,4 @@
-// The doctor's rules: each looks at the facts and adds the findings of one kind. A new one is a
+// The doctor's rules: each reads the facts and adds the findings of one kind. A new rule is a
 // function in one of the files rules_*.cpp, a line here and one in doctor.cpp.
 #pragma once
 

@@ -14,7 +14,7 @@
 namespace corewise::rules {
 namespace {
 
-// A variable that asks for threads, and the pools that listen to it.
+// A variable that asks for threads, and the pools that read it.
 struct Asking {
   const char* variable;
   bool (*is_heard_by)(const PoolFacts& pool);
@@ -45,7 +45,7 @@ bool explains(const Asking& asking, const ProcessFacts& facts, const Pools& pool
          });
 }
 
-// "openmp=2 blas=2": `count` for the API of each of the pools, told by `one`.
+// "openmp=2 blas=2": what `one` says for the API of each pool.
 template <class One>
 std::string counts_for(const Pools& pools, const char* between, One one) {
   std::string text;

@@ -24,7 +24,8 @@ std::string named(const Holder& holder) {
 
 }  // namespace
 
-// Who holds what of a ledger that has nothing left, and what of it nobody uses.
+// Which processes hold the threads of a ledger that has none left, and which held threads nobody
+// uses.
 void ledger_holders(const ProcessFacts& facts, Findings& out) {
   for (const HeldLedger& ledger : facts.ledgers) {
     int sum = 0;

@@ -1,4 +1,4 @@
-// OpenBLAS: room for callers, idle workers, kernels, counts that were left behind.
+// OpenBLAS: room for callers, idle workers, kernels, leaked counts.
 #include <algorithm>
 #include <string>
 #include <utility>
@@ -12,10 +12,11 @@
 namespace corewise::rules {
 namespace {
 
-// OPENBLAS_THREAD_TIMEOUT where an idle worker sleeps soon enough not to be felt: 2^16 cycles.
+// OPENBLAS_THREAD_TIMEOUT with which an idle worker sleeps too soon to be felt: after at most 2^20
+// cycles.
 constexpr int kShortTimeout = 20;
 
-// Copies that have no room for so many callers; the one with the least room first.
+// The copies without room for this many callers; the one with the least room first.
 Pools too_small_for(int callers, const ProcessFacts& facts) {
   Pools small;
   const auto room = [](const PoolFacts* pool) {
@@ -90,7 +91,7 @@ void spinning(const ProcessFacts& facts, Findings& out) {
 
 void core_type(const ProcessFacts& facts, Findings& out) {
   const std::string* forced = variable(facts, "OPENBLAS_CORETYPE");
-  // With no pools yet, OpenBLAS may be what is loaded next.
+  // If there are no pools yet, the program may load OpenBLAS next.
   if (forced == nullptr || (!facts.pools.empty() && !has_runtime(facts, "openblas"))) return;
   const int best = kernel_level(facts.best_architecture);
   const int level = kernel_level(*forced);
@@ -109,7 +110,7 @@ void core_type(const ProcessFacts& facts, Findings& out) {
                  std::move(why), "unset OPENBLAS_CORETYPE unless you mean it"});
 }
 
-// A pool that runs one thread with nobody saying so was most likely left behind: two overlapping
+// If a pool runs one thread and nothing asks for that, a limit most likely leaked: two overlapping
 // threadpool_limits(1) of threadpoolctl leave OpenBLAS at 1 for good.
 void leaked(const ProcessFacts& facts, Findings& out) {
   if (facts.corewise_limits_open || whole_threads(facts.budget) < 2) return;

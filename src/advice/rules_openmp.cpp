@@ -15,7 +15,7 @@
 namespace corewise::rules {
 namespace {
 
-// A number with a unit, where it is none nothing; `most` for "infinite" and "infinity".
+// A number with a unit; nothing if it is not one; HUGE_VAL for "infinite" and "infinity".
 std::optional<double> amount(std::string_view text,
                              std::initializer_list<std::pair<std::string_view, double>> units) {
   text = trim(text);
@@ -31,8 +31,8 @@ std::optional<double> amount(std::string_view text,
   return std::nullopt;
 }
 
-// The variables that make idle OpenMP threads spin for longer than anybody waits: as NAME=value.
-// libgomp's own number is 300,000 turns, some milliseconds; LLVM's 200 ms.
+// The variables, as NAME=value, that make idle OpenMP threads spin for longer than anybody waits.
+// The default of libgomp is 300,000 turns, some milliseconds; LLVM's is 200 ms.
 std::vector<std::string> variables_that_spin(const ProcessFacts& facts) {
   constexpr double kManyTurns = 1e8;
   constexpr double kLongMs = 1000;
@@ -65,8 +65,8 @@ void two_openmps(const ProcessFacts& facts, Findings& out) {
                  "MKL, MKL_THREADING_LAYER=GNU avoids libiomp5"});
 }
 
-// MKL's layer shows inside the process alone, once MKL was used: before, or from outside, an Intel
-// runtime beside MKL's own files is taken for it.
+// MKL's layer shows only inside the process, once the program has used MKL. Before that, or from
+// outside, we take an Intel runtime beside MKL's own files as the INTEL layer.
 void mkl_beside_libgomp(const ProcessFacts& facts, Findings& out) {
   const auto libgomp = std::ranges::find(facts.pools, "libgomp", &PoolFacts::runtime);
   if (libgomp == facts.pools.end()) return;
@@ -117,7 +117,7 @@ void fork_after_openmp(const ProcessFacts& facts, Findings& out) {
                  "workers with the 'spawn' or 'forkserver' method, or use loky"});
 }
 
-// Numba refuses it (omppool.cpp), also where a governed child could have new teams.
+// Numba refuses to run after a fork (omppool.cpp), even if a governed child could have new teams.
 void numba_after_fork(const ProcessFacts& facts, Findings& out) {
   if (!facts.forked_after_openmp || !has_runtime(facts, "libgomp")) return;
   for (const PoolFacts& pool : facts.pools) {
@@ -133,7 +133,7 @@ void numba_after_fork(const ProcessFacts& facts, Findings& out) {
 }
 
 void wait_policy(const ProcessFacts& facts, Findings& out) {
-  // With no pools yet, an OpenMP runtime may be what is loaded next.
+  // If there are no pools yet, the program may load an OpenMP runtime next.
   const bool openmp =
       std::ranges::find(facts.pools, CW_API_OPENMP, &PoolFacts::api) != facts.pools.end();
   if (!facts.pools.empty() && !openmp) return;

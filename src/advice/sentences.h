@@ -22,9 +22,9 @@ std::string in_cpus(double count);                // "1 CPU", "1.5 CPUs"
 std::string file(const PoolFacts& pool);
 // A variable of the environment; null if it is unset or empty.
 const std::string* variable(const ProcessFacts& facts, const char* name);
-// The count that a variable asks for: of a list, the first.
+// The count that a variable asks for: the first of a list.
 std::optional<int> number(const ProcessFacts& facts, const char* name);
-// As many as the largest OpenMP pool would run.
+// The threads that the largest OpenMP pool would run.
 int openmp_threads(const ProcessFacts& facts);
 std::vector<std::string> paths(const Pools& pools);
 
@@ -33,11 +33,11 @@ std::string copy(const PoolFacts& pool);
 std::string name(const PoolFacts& pool);
 // "numpy's OpenBLAS and scipy's OpenBLAS run 2 threads each".
 std::string each_runs(const Pools& pools);
-// What is read from outside is then what the last call was granted, not what the program set.
+// True if the count read from outside is what the last call was granted, not what the program set.
 bool is_grant(const ProcessFacts& facts, const PoolFacts& pool);
 
 bool has_runtime(const ProcessFacts& facts, std::string_view name);
-// Whatever the case of their letters.
+// Ignores the case of letters.
 bool same_word(std::string_view a, std::string_view b);
 
 template <class Name>

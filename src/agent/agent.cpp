@@ -1,15 +1,15 @@
 // What `corewise run` puts into a program: this library itself, loaded ahead of all others by
-// LD_PRELOAD, governs from the program's start on where COREWISE_GOVERN=1 asks for it, and answers
-// on the control socket. Its children inherit both variables, so they are governed too. With
-// COREWISE_CONTROL=on, as `corewise record` has it, the socket is there also where nobody governs.
+// LD_PRELOAD, governs from the program's start on if COREWISE_GOVERN=1 asks for it, and answers on
+// the control socket. Its children inherit both variables, so they are governed too. With
+// COREWISE_CONTROL=on, as `corewise record` sets it, the socket is there even if nobody governs.
 //
-// Into COREWISE_REPORT_FILE, where that is set, every process writes when it starts, is forked and
-// ends. What is killed leaves no line, but its counts, in a file beside.
+// If COREWISE_REPORT_FILE is set, every process writes to it when it starts, is forked and ends. A
+// killed process leaves no line, but its counts are in a file beside it.
 //
-// Programs that it starts and that cannot load it are started without (children.h).
+// Programs that it starts and that cannot load this library start without it (children.h).
 //
-// Processes that end by _exit, as Python's forked workers do, run no destructor, and those that
-// change their user may not remove the socket afterwards: the slots of these calls are rewritten.
+// A process that ends by _exit, as Python's forked workers do, runs no destructor, and one that
+// changes its user may not remove the socket afterwards: so we rewrite the slots of these calls.
 #include <dlfcn.h>
 #include <unistd.h>
 
@@ -51,10 +51,10 @@ struct Agent {
 
 // Never destroyed: other threads may use it while the process exits.
 constinit Agent* agent = nullptr;
-// Old ones are kept: a thread may be on its way out with them.
+// Old ones are kept: a thread may be writing its last line from them.
 constinit std::atomic<const std::string*> fields{nullptr};
-// Whose line is still to be written. A child of vfork has another pid and its parent's memory: it
-// is none of ours.
+// The process whose line is still to be written. A child of vfork has another pid and its parent's
+// memory: it writes none.
 constinit std::atomic<pid_t> owes_line{0};
 
 std::string variable(const char* name) {
@@ -123,9 +123,9 @@ int hooked_setresuid(uid_t real, uid_t effective, uid_t saved) {
 
 void told(const std::string& now) {
   fields.store(new std::string(now), std::memory_order_release);
-  // A thread of its own may be too much for a program that has nothing to control: whoever is to
-  // enter a user namespace must be single-threaded. Who cannot be controlled can be governed all
-  // the same.
+  // A second thread may be too much for a program that has nothing to control: a process must be
+  // single-threaded to enter a user namespace. A program that cannot be controlled can still be
+  // governed.
   if (pool_count() > 0) static_cast<void>(control::start());
 }
 
@@ -138,7 +138,7 @@ void begin_line() {
   write_start(agent->writer);
 }
 
-// False: the slots are left to us.
+// False: the caller must rewrite the slots.
 bool govern_from_now_on(const std::vector<govern::SlotRequest>& slots) {
   agent = new Agent;
   govern::Resident& resident = agent->resident;
@@ -153,7 +153,7 @@ bool govern_from_now_on(const std::vector<govern::SlotRequest>& slots) {
     os::at_fork(os::ForkRank::kReport, {.in_child = begin_line});
     begin_line();
   }
-  // What becomes of the program is more important than a report that cannot be left.
+  // The program matters more than a report that cannot be left.
   static_cast<void>(postmortem::watch());
   govern::GovernOptions options;
   options.key = variable("COREWISE_GROUP");
@@ -189,7 +189,7 @@ bool govern_from_now_on(const std::vector<govern::SlotRequest>& slots) {
                   slot("setuid", hooked_setuid), slot("seteuid", hooked_seteuid),
                   slot("setreuid", hooked_setreuid), slot("setresuid", hooked_setresuid)});
     if (governs && govern_from_now_on(slots)) return;
-    // Nobody looks at what is loaded later. Lives on for good, as what it changed does.
+    // Modules that are loaded later are not rewritten. Lives for good, as what it changed does.
     static_cast<void>((new govern::Slots(std::move(slots)))->rewrite());
   } catch (const std::exception&) {
     // Out of memory: the program goes on as far as it can.

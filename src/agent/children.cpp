@@ -45,7 +45,7 @@ const char* preload_in(char* const* environment) noexcept {
   return nullptr;
 }
 
-// A statically linked program has no loader to take offence, and its children may be governed.
+// A statically linked program has no loader to object, and its children may be governed.
 bool must_go_without(const char* path) noexcept {
   const os::Uncancelled uncancelled;
   os::Started started;
@@ -53,8 +53,8 @@ bool must_go_without(const char* path) noexcept {
   return started.obstacle != os::Obstacle::none && started.obstacle != os::Obstacle::no_loader;
 }
 
-// Calls start(environment) with one that the program at the path can live with. On the stack: the
-// child of vfork has its parent's heap.
+// Calls start() with an environment that the program at the path can run with. Builds it on the
+// stack: a child of vfork has its parent's heap.
 template <class Start>
 int start_with(const char* path, char* const* environment, Start start) noexcept {
   const char* const preload = preload_in(environment);

@@ -1,6 +1,6 @@
-// The programs that this one starts. What the loader cannot put the agent into is started without
-// it: musl's loader ends a program over a library that it cannot link, AddressSanitizer one whose
-// library is not the first, and 32-bit programs complain.
+// The programs that this one starts. If the loader cannot put the agent into one, it starts
+// without: musl's loader ends a program over a library that it cannot link, AddressSanitizer ends
+// one whose own library is not the first, and 32-bit programs complain.
 #pragma once
 
 #include <vector>

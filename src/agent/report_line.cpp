@@ -28,7 +28,7 @@ Text opening(const char* event, const Writer& writer) {
 
 iovec piece(std::string_view text) { return {const_cast<char*>(text.data()), text.size()}; }
 
-// A file that is gone is nobody's any more: it is not made again.
+// If the file is gone, nobody wants it any more: do not make it again.
 void append(const char* file, const Text& line, std::string_view fields) {
   if (!line.fits()) return;
   const int fd = ::open(file, O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
@@ -37,7 +37,7 @@ void append(const char* file, const Text& line, std::string_view fields) {
                                       piece(fields), piece("}\n")};
   std::size_t size = 0;
   for (const iovec& part : parts) size += part.iov_len;
-  // Whoever reads passes over a line that was cut short.
+  // The reader skips a line that was cut short.
   if (os::has_room(fd, size)) {
     static_cast<void>(!::writev(fd, parts.data(), static_cast<int>(parts.size())));
   }
@@ -84,7 +84,7 @@ std::optional<std::uint64_t> share_counts(const char* file) {
   };
   if (::sysconf(_SC_PAGESIZE) != static_cast<long>(kPage)) return std::nullopt;
   const int fd = ::open(file, O_RDWR | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY);
-  // Written, so that the system has room for it: a page that it cannot keep would kill us later.
+  // Write it, so that the system has room for it: a page that it cannot keep would kill us later.
   const bool room = fd >= 0 && os::has_room(fd, kPage) &&
                     ::write(fd, kZeros.data(), kPage) == static_cast<ssize_t>(kPage);
   const off_t at = room ? ::lseek(fd, 0, SEEK_CUR) - static_cast<off_t>(kPage) : -1;

@@ -1,8 +1,8 @@
 // The lines of the report that `corewise run --report` collects: one when a process starts, one
 // when it ends. docs/json.md has the keys.
 //
-// The end may come anywhere, in a signal handler too: so nothing here allocates, locks or waits,
-// and a line is one write, which the system keeps apart from those of other processes.
+// A process may end anywhere, even in a signal handler: so nothing here allocates, locks or waits,
+// and a line is one write, which the kernel keeps apart from those of other processes.
 #pragma once
 
 #include <cstdint>
@@ -14,19 +14,19 @@
 
 namespace corewise::agent {
 
-// A line of JSON. What does not fit makes it too long, and then it is not written.
+// A line of JSON. A line that is too long is not written.
 class Text : public FixedText<2048> {
  public:
   void field(std::string_view name, std::uint64_t number);
   void seconds(std::string_view name, std::uint64_t ns);
-  // Of text that is JSON already.
+  // A value that is JSON already.
   void raw(std::string_view name, std::string_view json);
 
  private:
   void key(std::string_view name);
 };
 
-// Who writes; for the life of a process.
+// The process that writes, for its whole life.
 struct Writer {
   const char* file = nullptr;
   std::string_view command;  // as a JSON string
@@ -34,13 +34,13 @@ struct Writer {
   std::optional<std::uint64_t> page;  // where share_counts put the counts
 };
 
-// Puts the gate's counts into a page of their own in `file`, where they can be read when this
-// process was killed; its number. In the child of a fork, whose page is its parent's, that must
-// come first.
+// Puts the gate's counts into a page of their own in `file`, where they can be read after this
+// process was killed. Returns the page's number. Call it first in the child of a fork, whose page
+// is its parent's.
 std::optional<std::uint64_t> share_counts(const char* file);
 
 void write_start(const Writer& writer);
-// `fields` are govern()'s.
+// `fields` come from govern().
 void write_end(const Writer& writer, const govern::gate::Counts& counts, std::string_view fields);
 
 std::uint64_t now_ns();

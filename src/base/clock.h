@@ -1,5 +1,5 @@
-// Milliseconds that all processes of a machine agree on, for a few nanoseconds: the coarse clock
-// is read without a system call, and its tick of 1 to 10 ms is finer than any epoch here.
+// Milliseconds that all processes of a machine agree on. A reading costs a few nanoseconds: the
+// coarse clock needs no system call. Its tick of 1 to 10 ms is finer than any epoch here.
 #pragma once
 
 #include <time.h>

@@ -1,7 +1,7 @@
 // A set of CPU numbers, and the two ways the kernel writes one: "0-3,8" and "ff,00000001".
 //
-// Numbers go up to 8191, the most a Linux kernel can be built for. Parsers take any bytes, look at
-// each once, and answer nothing instead of guessing.
+// Numbers go up to 8191, the most a Linux kernel can be built for. The parsers accept any bytes,
+// read each once, and return nothing rather than guess.
 #pragma once
 
 #include <bitset>
@@ -42,12 +42,12 @@ class CpuSet {
   std::bitset<kCapacity> bits_;
 };
 
-// A kernel list: numbers and ranges, ascending, between commas, a range optionally with a pattern
-// as in "0-31:2/4" (the first 2 of every 4). Blanks around the whole are ignored; nothing at all is
-// the empty set, as the kernel writes it.
+// A kernel list: ascending numbers and ranges, separated by commas. A range may have a pattern as
+// in "0-31:2/4" (the first 2 of every 4). Blanks around the list are ignored. An empty list is the
+// empty set, as the kernel writes it.
 std::optional<CpuSet> parse_cpulist(std::string_view text);
 
-// A kernel mask: groups of up to 8 hexadecimal digits between commas, the highest CPUs first.
+// A kernel mask: groups of up to 8 hexadecimal digits, separated by commas, highest CPUs first.
 std::optional<CpuSet> parse_cpumask(std::string_view text);
 
 }  // namespace corewise

@@ -1,6 +1,5 @@
-// Failure, as a value. One enum (the C ABI's own), one message table (error.cpp), and Result<T>:
-// the core throws nothing of its own, and what the standard library throws (bad_alloc) stops at
-// c_api.cpp.
+// Failure, as a value: one enum (the C ABI's own), one message table (error.cpp), and Result<T>.
+// The core throws nothing itself; c_api.cpp catches what the standard library throws (bad_alloc).
 #pragma once
 
 #include <optional>

@@ -1,4 +1,4 @@
-// Text in memory of its own, for places that may not allocate: signal handlers and process ends.
+// Text in a fixed buffer, for code that must not allocate: signal handlers and the process's end.
 #pragma once
 
 #include <array>
@@ -10,7 +10,7 @@
 
 namespace corewise {
 
-// What does not fit makes it too long as a whole: half a document is none.
+// If one part does not fit, the whole text counts as too long: half a document is useless.
 template <std::size_t kSize>
 class FixedText {
  public:
@@ -28,7 +28,8 @@ class FixedText {
     add({text.data(), end});
   }
 
-  // A JSON string of any bytes, escaped as Json does it: those that are not ASCII one by one.
+  // A JSON string of any bytes, quoted. Every byte that is not ASCII is escaped, as Json escapes
+  // bytes that are not UTF-8.
   void quoted(std::string_view text) noexcept {
     add("\"");
     for (const char c : text) {

@@ -1,7 +1,7 @@
-// Writes JSON: the core only ever writes it, so this is all of it.
+// Writes JSON. json_reader.h reads it.
 //
-// Bytes that are not UTF-8 (file paths may hold any) become \udc80..\udcff, one each, as Python's
-// surrogateescape has it: the text stays valid and the bytes can be had back.
+// Each byte that is not UTF-8 (file paths may hold any) becomes one of \udc80..\udcff, as in
+// Python's surrogateescape: the text stays valid and a reader can recover the bytes.
 #pragma once
 
 #include <cstdint>

@@ -1,7 +1,7 @@
 // Reads JSON (RFC 8259) that others wrote: requests to the control socket, and its answers.
 //
-// Strict: one value and nothing behind it, no key twice, no raw control characters, at most 16
-// levels. Text is bytes again as Json wrote them: \udc80..\udcff are single bytes.
+// Strict: one value and nothing after it, no duplicate keys, no raw control characters, at most 16
+// levels. Undoes Json's escapes: \udc80..\udcff become single bytes.
 #pragma once
 
 #include <cstdint>
@@ -23,16 +23,16 @@ struct JsonValue {
   double number = 0;
   std::string text;
   std::vector<JsonValue> items;
-  std::vector<JsonField> fields;  // in their order
+  std::vector<JsonField> fields;  // in document order
 
-  // Null if this is no object, or has no such key.
+  // Null if this is not an object, or has no such key.
   const JsonValue* find(std::string_view key) const;
 
-  // What stands at a key, or the default where there is nothing of that kind.
+  // The value of a key, or the default if it is missing or of another kind.
   double number_at(std::string_view key, double otherwise = 0) const;
   std::string text_at(std::string_view key) const;
   bool truth_at(std::string_view key) const;
-  // Empty where there is no list.
+  // Empty if the key has no list.
   const std::vector<JsonValue>& items_at(std::string_view key) const;
 
   // A number without a fraction, in the range of an int.

@@ -1,4 +1,4 @@
-// Small, bounded readings of text that others wrote: numbers, lines, and a safe way to quote it.
+// Small, bounded parsers for text that others wrote (numbers, lines), and a safe way to quote it.
 #pragma once
 
 #include <concepts>
@@ -10,19 +10,19 @@
 
 namespace corewise {
 
-// Without blanks (space, tab, line ends) at both ends.
+// Strips blanks (space, tab, line ends) from both ends.
 std::string_view trim(std::string_view text);
 
 // Cuts the part before `separator` (all, if there is none) off the front of `rest`.
 std::string_view cut(std::string_view& rest, char separator);
 
-// Without the folders before it: "libgomp.so.1" of "/usr/lib/libgomp.so.1". A part of `path`.
+// The path without its folders: "libgomp.so.1" of "/usr/lib/libgomp.so.1". A view into `path`.
 std::string_view file_name(std::string_view path);
 
 // All of text as a decimal integer.
 std::optional<std::int64_t> parse_integer(std::string_view text);
 
-// The first of a list of counts: OMP_NUM_THREADS may have one for each level of nesting, "8,2".
+// The first of a list of counts: OMP_NUM_THREADS may hold one for each nesting level, "8,2".
 std::optional<int> first_count(std::string_view list);
 
 // All of text as a number of CPUs above 0: "8", "1.5", or Kubernetes' thousandths, "500m".
@@ -31,7 +31,7 @@ std::optional<double> parse_cpus(std::string_view text);
 // "1.5", "8": at most three decimals, no trailing zeros.
 std::string format_cpus(double cpus);
 
-// "1,015": thousands apart.
+// "1,015": with a comma between thousands.
 std::string grouped(std::int64_t number);
 
 // "a, b and c"

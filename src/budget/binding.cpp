@@ -44,10 +44,11 @@ CpuSet masks_of_threads(const os::Machine& machine) {
 namespace binding {
 namespace {
 
-// As the library was loaded, and as this process was forked: written before other threads are.
+// The masks at the load of the library and at the fork of this process: written before there are
+// other threads.
 constinit os::MainThreadMask at_start;
 constinit os::MainThreadMask at_fork;
-// Old ones are kept: another thread may be reading.
+// We never free old ones: another thread may be reading them.
 constinit std::atomic<const Conclusion*> concluded{nullptr};
 
 bool is_within(const CpuSet& part, const CpuSet& whole) { return (part & whole) == part; }
@@ -55,7 +56,7 @@ bool is_narrower(const CpuSet& part, const CpuSet& whole) {
   return part != whole && is_within(part, whole);
 }
 
-// The first that holds `now` and more: `count` CPUs, or any number where that is 0.
+// The first mask that holds `now` and more: exactly `count` CPUs, or any number if `count` is 0.
 std::optional<CpuSet> wider(const std::vector<CpuSet>& from, const CpuSet& now, int count = 0) {
   for (const CpuSet& mask : from) {
     if (is_narrower(now, mask) && (count == 0 || mask.count() == count)) return mask;
@@ -63,7 +64,7 @@ std::optional<CpuSet> wider(const std::vector<CpuSet>& from, const CpuSet& now, 
   return std::nullopt;
 }
 
-// The mask from before, where a runtime that tells has bound a thread to `now`.
+// The mask from before, if a runtime that tells its places has bound a thread to `now`.
 std::optional<CpuSet> found_by_places(const CpuSet& now, std::vector<CpuSet> before,
                                       const Evidence& evidence) {
   for (const Places& places : evidence.places) {
@@ -72,7 +73,7 @@ std::optional<CpuSet> found_by_places(const CpuSet& now, std::vector<CpuSet> bef
     CpuSet together;
     for (const CpuSet& place : places.all) together |= place;
     before.push_back(together);
-    // The one with as many CPUs as the runtime found; where there is none, the likeliest.
+    // The mask with as many CPUs as the runtime found; if there is none, the likeliest.
     if (auto own = wider(before, now, places.cpus)) return own;
     if (auto own = wider(evidence.launched, now, places.cpus)) return own;
     if (auto own = wider(before, now)) return own;
@@ -91,12 +92,12 @@ void watch_forks() {
   os::at_fork(os::ForkRank::kBinding, {.in_child = in_child});
 }
 
-// When the process began, in the kernel's ticks; as text, since it is only compared.
+// When the process began, in the kernel's ticks; as text, since we only compare it.
 std::string start_time(const os::Machine& machine) {
   constexpr int kBefore = 20;  // fields after the name; proc(5) counts it as the 22nd of all
   const std::string stat = machine.read("/proc/self/stat").text;
   std::string_view rest = stat;
-  // The name, in parentheses, may itself hold some, and blanks.
+  // The name, in parentheses, may itself hold parentheses and blanks.
   rest.remove_prefix(std::min(rest.rfind(')'), rest.size()));
   for (int field = 0; field < kBefore; ++field) cut(rest, ' ');
   return std::string(cut(rest, ' '));
@@ -135,7 +136,7 @@ Evidence gather(const os::Machine& machine) {
   return evidence;
 }
 
-// What was concluded before, from the point of view of the calling process.
+// The last conclusion, from the point of view of the calling process.
 std::optional<Conclusion> last_conclusion(const Evidence& evidence) {
   const Conclusion* last = concluded.load(std::memory_order_acquire);
   if (last == nullptr) return std::nullopt;
@@ -209,7 +210,7 @@ std::optional<os::ProcessMask> own_mask(const os::Machine& machine, const std::s
     const auto last = last_conclusion(evidence);
     auto* const fresh = new Conclusion(conclude(*mask, last ? &*last : nullptr, evidence));
     fresh->pid = ::getpid();
-    // Where another thread was faster, it saw the same.
+    // If another thread was faster, it saw the same.
     if (concluded.compare_exchange_strong(before, fresh)) {
       before = fresh;
     } else {

@@ -15,7 +15,7 @@
 namespace corewise {
 namespace {
 
-// Room for what dividing in binary loses.
+// Allows for the rounding of binary division.
 constexpr double kEpsilon = 1e-9;
 
 // The CPUs that are online: from /sys, else from the lines "cpu0 ..." of /proc/stat.
@@ -69,8 +69,8 @@ std::optional<CpuSet> read_affinity(Survey& survey, std::string& where) {
   return asked ? parse_cpulist(*asked) : std::nullopt;
 }
 
-// The process's mask, where the main thread has `main`: an OpenMP runtime may have bound it. The
-// process itself knows; from outside, its other threads' masks show what it had.
+// The process's mask, given that the main thread's is `main`: an OpenMP runtime may have bound that
+// thread. The process itself knows; from outside, its other threads' masks show what it had.
 CpuSet without_binding(Survey& survey, const CpuSet& main, std::string& where,
                        std::string& detail) {
   const os::Machine& machine = survey.machine();
@@ -122,7 +122,7 @@ void survey_masks(Survey& survey) {
   survey.constrain(Source::kAffinity, where, both.count(), "CPUs " + both.to_list() + detail);
 }
 
-// Read from outside, nobody can tell who narrowed the mask: that is said.
+// From outside we cannot tell who narrowed the mask: a finding says so.
 void doubt_mask(Survey& survey) {
   const int mask = survey.budget().allowed.count();
   const int all = survey.cpuset.count();
@@ -157,8 +157,8 @@ void survey_user(Survey& survey) {
   }
 }
 
-// The minimum, and who causes it. The machine itself binds only when nobody else does; mask and
-// cpuset also bind when it is their overlap that is small.
+// The minimum, and which constraints cause it. The machine itself binds only when no other
+// constraint does; mask and cpuset also bind when their overlap is what is small.
 void conclude(Budget& budget) {
   double least = std::numeric_limits<double>::infinity();
   double machine = least;

@@ -6,8 +6,8 @@
 // It is a fraction, since quotas are. floor (never below 1) is how many threads never wait for one
 // another; ceil is how many can use all of it. docs/budget.md has every source and formula.
 //
-// Nothing read here can fail the computation: what is missing is not a constraint, and what cannot
-// be understood is left out and said in a finding. Only the caller's own cap can be an error.
+// Nothing read here can fail the computation: a missing file is no constraint, and a finding names
+// content that we cannot understand and leave out. Only the caller's own cap can be an error.
 #pragma once
 
 #include <optional>
@@ -24,9 +24,9 @@ namespace corewise {
 // above 0, or above the machine.
 Result<Budget> compute_budget(const os::Machine& machine, std::optional<double> cap = std::nullopt);
 
-// Whether a mask, cgroup or quota is no longer as the budget saw it. Compares contents: files in
-// /proc and in cgroups keep no times of modification. Variables are not looked at, so that it may
-// run in any thread; recomputing reads them again.
+// Whether a mask, cgroup or quota has changed since the budget saw it. Compares contents: files in
+// /proc and in cgroups keep no modification times. Reads no variables, so that it may run in any
+// thread; recomputing reads them again.
 bool budget_changed(const Budget& budget, const os::Machine& machine);
 
 // Recomputes if something changed, and says whether it did.

@@ -11,7 +11,7 @@
 
 namespace corewise {
 
-// Who constrains.
+// What sets a constraint.
 enum class Source {
   kMachine,   // the CPUs that are online
   kAffinity,  // the main thread's mask
@@ -34,12 +34,12 @@ struct Constraint {
   Source source = Source::kMachine;
   std::string where;  // the file or variable; "argument"
   double cpus = 0;
-  std::string detail;    // what stands there, in words
+  std::string detail;    // what the file or variable says, in words
   int ranks = 1;         // local ranks that have `ranks * cpus` together
   bool binding = false;  // without it the budget might be larger
 };
 
-// The allowed CPUs by kind. 0: the machine does not tell.
+// The allowed CPUs, counted by kind. 0: the machine does not tell.
 struct Topology {
   int cpus = 0;
   int cores = 0;             // physical cores with at least one allowed CPU
@@ -50,15 +50,15 @@ struct Topology {
   int efficiency_cpus = 0;
 };
 
-// A file the budget depends on, as it was; changed() compares.
+// A file the budget depends on, as it was; budget_changed() compares.
 struct Watched {
   std::string path;
   std::string line;  // when not empty, only the line that starts with this counts
   os::FileText seen;
 };
 
-// How many threads never wait for one another on so many CPUs, at least 1; with room for what
-// dividing in binary loses.
+// How many threads never wait for one another on this many CPUs, at least 1. Allows for the
+// rounding of binary division.
 inline int whole_threads(double cpus) {
   return std::max(1, static_cast<int>(std::floor(cpus + 1e-9)));
 }

@@ -2,8 +2,8 @@
 //
 // A process has one cgroup in each mounted hierarchy: one of version 2, and, on older or mixed
 // systems, one per controller of version 1. A quota anywhere on the way up binds, so the walk goes
-// from the process's own cgroup to the top of what is mounted. What lies above a container's mount
-// cannot be seen from inside it.
+// from the process's own cgroup to the top of what is mounted. A container cannot see what lies
+// above its mount.
 #include "cgroup.h"
 
 #include <cstddef>
@@ -15,7 +15,7 @@
 namespace corewise {
 namespace {
 
-// No real hierarchy is deeper; a hostile one is not followed further.
+// No real hierarchy is deeper; we follow a hostile one no further.
 constexpr std::size_t kMostLevels = 64;
 
 bool lists(std::string_view controllers, std::string_view name) {
@@ -25,7 +25,7 @@ bool lists(std::string_view controllers, std::string_view name) {
   return false;
 }
 
-// The folder of the own cgroup, then of each ancestor, up to the mount point.
+// The folder of the process's own cgroup, then of each ancestor, up to the mount point.
 std::vector<std::string> folders(const std::string& point, std::string rest) {
   std::vector<std::string> all;
   while (!rest.empty() && all.size() < kMostLevels) {
@@ -36,7 +36,7 @@ std::vector<std::string> folders(const std::string& point, std::string rest) {
   return all;
 }
 
-// The mounts of the hierarchy that has `controller`; of version 2, where any may be.
+// The mounts of the hierarchy that has `controller`; all of version 2, which may have any.
 std::vector<CgroupMount> mounts_of(const std::vector<CgroupMount>& all, bool v2,
                                    std::string_view controller) {
   std::vector<CgroupMount> some;
@@ -46,8 +46,8 @@ std::vector<CgroupMount> mounts_of(const std::vector<CgroupMount>& all, bool v2,
   return some;
 }
 
-// Whether the mount shows more ancestors of the cgroup. Of equal ones the usual place is better, as
-// others may be those of somebody's chroot; else the first stays.
+// Whether the mount shows more ancestors of the cgroup. Among equal mounts the usual place is
+// better, as others may belong to somebody's chroot; otherwise the first stays.
 bool is_better(const CgroupMount& mount, const CgroupRoute& found, const CgroupMount& best,
                const CgroupRoute& best_route) {
   constexpr auto kHidden = CgroupRoute::Where::kHidden;
@@ -117,7 +117,7 @@ void read_quota_v1(Survey& survey, const std::string& folder) {
                 std::string(trim(period.value_or(""))) + " us");
 }
 
-// True once a cpuset was found: its ancestors' are supersets of it.
+// True once it finds a cpuset: those of its ancestors are supersets.
 bool read_cpuset(Survey& survey, const std::string& path) {
   const auto set = survey.watch_cpulist(path);
   if (!set || set->empty()) return false;
@@ -134,7 +134,7 @@ bool read_cpuset(Survey& survey, const std::string& path) {
   return true;
 }
 
-// /proc/self/cgroup; when it is not there, what a container's own folders would be.
+// Reads /proc/self/cgroup; if it is missing, assumes a container's own folders.
 std::vector<CgroupMembership> memberships(Survey& survey) {
   const std::string path = "/proc/self/cgroup";
   const auto text = survey.watch(path);

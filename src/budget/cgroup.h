@@ -1,5 +1,5 @@
 // Where this process sits among the control groups, and what a quota file says. Parsers of text
-// from the kernel; they take any bytes. cgroup.cpp walks the folders with them.
+// from the kernel; they accept any bytes. cgroup.cpp uses them to walk the folders.
 #pragma once
 
 #include <optional>
@@ -18,7 +18,7 @@ struct CgroupMembership {
 
 struct CgroupMemberships {
   std::vector<CgroupMembership> lines;
-  bool garbage = false;  // some line was not one
+  bool garbage = false;  // some line was not a membership
 };
 
 CgroupMemberships parse_cgroup(std::string_view text);

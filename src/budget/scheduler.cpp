@@ -1,7 +1,7 @@
 // Grants of workload managers, read from their variables. See docs/budget.md.
 //
-// Two kinds. Some say what one process gets (SLURM_CPUS_PER_TASK). Others say what a node gets, and
-// the ranks that run on it share that.
+// There are two kinds. Some say what one process gets (SLURM_CPUS_PER_TASK). Others say what a node
+// gets, and the ranks on that node share it.
 #include "scheduler.h"
 
 #include <algorithm>
@@ -29,7 +29,7 @@ struct Ranks {
   std::string where;
 };
 
-// A variable that must hold a count; what it holds instead becomes a finding.
+// A variable that must hold a count; anything else becomes a finding.
 std::optional<int> count_of(Survey& survey, const char* name) {
   const auto text = survey.variable(name);
   if (!text) return std::nullopt;
@@ -78,7 +78,7 @@ Ranks slurm_tasks(Survey& survey) {
   return {};
 }
 
-// A grant to the whole node becomes one to this rank.
+// Turns a grant to the whole node into this rank's share.
 void constrain_share(Survey& survey, Source source, const std::string& where, double node,
                      const char* what, const Ranks& ranks) {
   std::string detail = format_cpus(node) + " " + what;
@@ -92,13 +92,13 @@ void constrain_share(Survey& survey, Source source, const std::string& where, do
 void read_slurm(Survey& survey, const Ranks& mpi) {
   auto each = count_of(survey, "SLURM_CPUS_PER_TASK");
   const auto node = count_of(survey, "SLURM_CPUS_ON_NODE");
-  // mpirun inside a job starts its own ranks; what Slurm calls tasks are then its helpers.
+  // mpirun inside a job starts its own ranks; Slurm's tasks are then mpirun's helpers.
   const bool by_mpi = mpi.count > 1;
   const bool outside = node && !by_mpi && is_batch_script(survey);
   Ranks ranks = mpi;
   if (outside || (node && !each && !by_mpi)) ranks = slurm_tasks(survey);
   if (outside && ranks.count > 1) {
-    // It has the node's whole grant, however many CPUs each task gets.
+    // The script has the node's whole grant, however many CPUs each task gets.
     survey.finding(ranks.where + " asks for " + std::to_string(ranks.count) +
                    " tasks, but the batch script runs outside srun, once: the budget is the " +
                    "node's whole grant. Start tasks by srun, or set COREWISE_BUDGET for each.");
@@ -130,7 +130,7 @@ void read_lsf(Survey& survey, const Ranks& mpi) {
 }
 
 void read_pbs(Survey& survey, const Ranks& mpi) {
-  // NCPUS is a common name; it is PBS's only inside a PBS job.
+  // NCPUS is a common name; PBS sets it only inside a PBS job.
   if (survey.variable("PBS_JOBID")) {
     if (const auto count = count_of(survey, "NCPUS")) {
       constrain_share(survey, Source::kPbs, "NCPUS", *count, "CPUs on the node", mpi);
@@ -142,8 +142,8 @@ void read_pbs(Survey& survey, const Ranks& mpi) {
   }
 }
 
-// Names as common as these are Grid Engine's only inside one of its jobs. NSLOTS counts the slots
-// of all hosts, the file those of each.
+// These names are so common that they are Grid Engine's only inside one of its jobs. NSLOTS counts
+// the slots of all hosts; the file lists those of each.
 void read_grid_engine(Survey& survey, const Ranks& mpi) {
   const auto file = survey.variable("PE_HOSTFILE");
   if (!survey.variable("JOB_ID") || !(file || survey.variable("SGE_ROOT"))) return;
@@ -166,7 +166,7 @@ void read_grid_engine(Survey& survey, const Ranks& mpi) {
   }
 }
 
-// A pod's limit, where the pod's author passes it on through the downward API.
+// A pod's limit, if the pod's author passes it on through the downward API.
 void read_kubernetes(Survey& survey) {
   const int online = survey.online.count();
   const bool in_pod = survey.variable("KUBERNETES_SERVICE_HOST").has_value();
@@ -193,9 +193,9 @@ void read_joblib(Survey& survey) {
   if (const auto count = count_of(survey, "LOKY_MAX_CPU_COUNT")) {
     survey.constrain(Source::kLoky, "LOKY_MAX_CPU_COUNT", *count, "CPUs for loky and its workers");
   }
-  // joblib gives each loky worker its share of the CPUs as the thread variables of seven
-  // libraries, and ENABLE_IPC=1. Those a user had set before are passed on undivided; the one for
-  // Apple's library nobody sets on Linux, so it holds the share.
+  // joblib gives each loky worker its share of the CPUs in the thread variables of seven libraries,
+  // and sets ENABLE_IPC=1. It passes on undivided those that the user had set. Nobody sets the one
+  // for Apple's library on Linux, so it holds the share.
   if (survey.variable("ENABLE_IPC") != "1") return;
   if (const auto count = count_of(survey, "VECLIB_MAXIMUM_THREADS")) {
     survey.constrain(Source::kJoblib, "VECLIB_MAXIMUM_THREADS", *count,
@@ -203,12 +203,12 @@ void read_joblib(Survey& survey) {
   }
 }
 
-// Ranks share the quota of their cgroup, and the node. A rank whose mask is no wider than its share
-// of the node is bound by the mask alone: the launcher has divided already.
+// Ranks share the quota of their cgroup, and the node. If a rank's mask is no wider than its share
+// of the node, only the mask binds: the launcher has already divided the node.
 void share_among_ranks(Survey& survey, const Ranks& mpi) {
   if (mpi.count == 1) return;
   double shared = survey.cpuset.count();
-  // Slurm may give each task a cpuset of its own; the step's CPUs are then this many.
+  // Slurm may give each task its own cpuset; then this variable counts the step's CPUs.
   if (const auto text = survey.variable("SLURM_CPUS_ON_NODE")) {
     shared = parse_count(*text).value_or(static_cast<int>(shared));
   }

@@ -1,5 +1,5 @@
-// How the parts of the budget read the machine: one place that remembers what was read, and turns
-// what cannot be used into findings.
+// How the parts of the budget read the machine: one place that remembers what they read, and turns
+// what they cannot use into findings.
 #pragma once
 
 #include <optional>
@@ -20,12 +20,12 @@ class Survey {
 
   CpuSet online;  // the machine's CPUs
   CpuSet cpuset;  // those of them that the cgroup allows, whatever the thread's own mask
-  bool mask_is_certain = false;  // that it is the process's, not where OpenMP placed one thread
+  bool mask_is_certain = false;  // it is the process's, not where OpenMP placed one thread
 
   // The text of a file; nothing if it is missing, nothing and a finding if it cannot be read.
   std::optional<std::string> file(const std::string& path);
 
-  // The same, and budget_changed() will look at it again: at one line of it, if `line` is given.
+  // The same, and budget_changed() will read it again: only one line of it, if `line` is given.
   std::optional<std::string> watch(const std::string& path, const char* line = "");
 
   // The CPU list that the file holds; a finding if it holds something else.
@@ -49,7 +49,7 @@ class Survey {
   Budget& budget_;
 };
 
-// The line of `text` that starts with `start`, or nothing in it.
+// The line of `text` that starts with `start`; empty if there is none.
 std::string_view line_starting(std::string_view text, std::string_view start);
 
 // The parts. Each adds its constraints and findings.

@@ -1,6 +1,6 @@
 // Counts the allowed CPUs by core, package, NUMA node and kind, from /sys. See docs/budget.md.
 //
-// Everything here informs and nothing here bounds: a machine without these files has a budget too.
+// Everything here informs, nothing bounds: a machine without these files has a budget too.
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -21,8 +21,8 @@ std::string folder(const char* kind, std::size_t number) {
   return parent + "/" + kind + std::to_string(number);
 }
 
-// The CPUs that share a core with `cpu`, itself included; empty when /sys does not tell. Kernels
-// before 5.0 have the second name only, later ones both.
+// The CPUs that share a core with `cpu`, itself included; empty if /sys does not tell. Kernels
+// before 5.0 have only the second name, later ones both.
 CpuSet siblings(Survey& survey, std::size_t cpu) {
   for (const char* name : {"/topology/core_cpus_list", "/topology/thread_siblings_list"}) {
     const std::string path = folder("cpu", cpu) + name;
@@ -65,7 +65,7 @@ void count_cores(Survey& survey, Topology& topology, const CpuSet& allowed) {
 void count_nodes(Survey& survey, Topology& topology, const CpuSet& allowed) {
   const auto nodes = survey.cpulist(std::string(kNodes) + "/online");
   if (!nodes || nodes->empty()) {
-    // A kernel without NUMA support has one node and does not mention it.
+    // A kernel without NUMA support has one node and does not list it.
     topology.numa_nodes = topology.cores > 0 ? 1 : 0;
     return;
   }

@@ -40,8 +40,8 @@ struct cw_limits {
 
 namespace {
 
-// Of each thread, the sentence about its last failure: on the heap, as most threads never fail, and
-// what a library has in thread-local memory is missing to those loaded later ("cannot allocate
+// Each thread's sentence about its last failure. On the heap: most threads never fail, and static
+// thread-local memory that one library takes is missing to those loaded later ("cannot allocate
 // memory in static TLS block").
 class LastError {
  public:
@@ -52,7 +52,7 @@ class LastError {
     return text != nullptr ? text : "";
   }
   void clear() { set_short(""); }
-  // Long sentences are cut; where there is no memory for it, the general one about that is left.
+  // Cuts long sentences. If out of memory, leaves the general sentence that says so.
   void set(const char* what, std::size_t length) {
     auto* text = usable_ ? static_cast<char*>(::pthread_getspecific(key_)) : nullptr;
     if (!usable_ || is_fixed(text)) text = usable_ ? own() : nullptr;
@@ -128,7 +128,7 @@ cw_status guarded(Body&& body) noexcept {
   return status;
 }
 
-// Callers written in C may hand out-of-range numbers for enums, which C++ may not even look at.
+// C callers may pass out-of-range numbers for enums, which C++ must not even read as enums.
 template <class Enum>
 unsigned raw(const Enum& value) {
   unsigned number;
@@ -137,18 +137,18 @@ unsigned raw(const Enum& value) {
   return number;
 }
 
-// No struct that ever carries its size grows so large: more is memory that nobody has set.
+// No struct that carries its size will ever be this large: a larger size is uninitialised memory.
 constexpr std::size_t kLargestStruct = 4096;
 
 constexpr std::uint32_t kKnownFlags = CW_LIMITS_CLAMP | CW_LIMITS_REPLACE | CW_LIMITS_NOT_STICKY;
 
-// The structs as ABI 1 has them: no caller knows less.
+// The sizes of the structs in ABI 1: no caller knows less.
 constexpr std::size_t kFirstPool = 96;
 constexpr std::size_t kFirstOutcome = 32;
 static_assert(sizeof(cw_pool) >= kFirstPool && sizeof(cw_outcome) >= kFirstOutcome);
 
-// Copies as much of a struct as the caller knows; callers and library may be of different age. What
-// only a newer caller knows becomes zero.
+// Copies as much of a struct as the caller knows: the caller may be older or newer than the
+// library. Fields that only a newer caller knows become zero.
 template <class T>
 bool hand_out(const T& made, T* out, std::size_t first) {
   if (out == nullptr || out->size < first || out->size > kLargestStruct) return false;
@@ -230,7 +230,7 @@ std::size_t hand_out_text(char* buffer, std::size_t capacity, Make&& make) noexc
   return needed;
 }
 
-// The same where making the text can fail: `make` gives a Result.
+// The same for a `make` that can fail: it returns a Result.
 template <class Make>
 cw_status hand_out_document(char* buffer, std::size_t capacity, std::size_t* needed,
                             Make&& make) noexcept {
@@ -335,13 +335,13 @@ cw_status cw_limits_open(const cw_rule* rules, size_t count, const cw_limits_opt
 cw_status cw_limits_close(cw_limits* limits, size_t* pending) {
   return guarded([&] {
     if (limits == nullptr) return fail(CW_BAD_ARGUMENT, "limits is a null pointer");
-    // First, and needing no memory: whatever fails, a limit can be closed.
+    // Close first, and without memory: a limit can be closed whatever else fails.
     const std::size_t waiting = close_limits(*limits->handle);
     if (pending != nullptr) *pending = waiting;
     try {
       synchronise();
     } catch (const std::bad_alloc&) {
-      return CW_OK;  // the next call of anybody looks again
+      return CW_OK;  // the next corewise call looks again
     }
     return CW_OK;
   });
@@ -470,7 +470,7 @@ cw_status cw_watch_death(void) {
 
 cw_status cw_last_death_json(char* buffer, size_t capacity, size_t* needed) {
   return hand_out_document(buffer, capacity, needed, []() -> Result<std::string> {
-    // One that cannot be read tells as much as none.
+    // A report that cannot be read is as good as none.
     const auto last = postmortem::last_death();
     return postmortem::death_json(last ? *last : std::nullopt);
   });

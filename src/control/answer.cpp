@@ -87,7 +87,7 @@ std::string say_caps(const std::vector<govern::Capped>& all, const std::vector<i
   return json.text();
 }
 
-// What was asked so far. Only the server's thread comes here, or one in its place.
+// The rules asked for so far. Only the server's thread comes here, or one in its place.
 std::vector<Rule> rules_in_force;
 
 // Each name has one count: the latest.
@@ -145,11 +145,10 @@ std::string restore() {
   return json.text();
 }
 
-// Whether the last `govern` over the socket began, so that `ungovern` ends that and
-// nothing else.
+// Whether a `govern` over the socket is in force, so that `ungovern` ends that and nothing else.
 bool governs = false;
 
-// `ended`: by this request something ended that was begun over the socket.
+// `ended`: this request ended something that was begun over the socket.
 std::string say_governed(bool ended = false) {
   Json json = begin();
   json.field("governed", govern::is_governed()).field("ended", ended);

@@ -1,4 +1,4 @@
-// What is done about a request of the control socket, and the line of JSON that answers it
+// Carries out a request of the control socket, and makes the line of JSON that answers it
 // (docs/control.md). Takes the core's locks and asks foreign libraries, as the C functions do.
 #pragma once
 
@@ -7,11 +7,11 @@
 
 namespace corewise::control {
 
-// One line without its end; never throws but std::bad_alloc. What is not understood changes
-// nothing.
+// One line without its newline; throws only std::bad_alloc. A request that is not understood
+// changes nothing.
 std::string answer(std::string_view line);
 
-// The answer to what was no request: {"schema_version": 1, "error": {...}}.
+// The answer to a request that is refused: {"schema_version": 1, "error": {...}}.
 std::string refusal(int status, std::string_view what);
 
 }  // namespace corewise::control

@@ -16,8 +16,8 @@ class Conversation {
   using Answer = std::function<std::string(std::string_view)>;
   explicit Conversation(Answer answer = control::answer) : answer_(std::move(answer)) {}
 
-  // Takes what arrived; false if it is no line of ours and never will be, so that after `out` was
-  // sent the client is to be dropped.
+  // Takes what arrived. False: it is not a line of ours and never will be; drop the client after
+  // `out` was sent.
   bool take(std::string_view bytes) {
     in_ += bytes;
     if (in_.find('\n') == in_.npos && in_.size() > kLongestRequest) {
@@ -29,7 +29,7 @@ class Conversation {
     return true;
   }
 
-  // Answers one request, if there is a whole one and the answer before was taken; whether it did.
+  // Answers one request, if there is a whole one and the last answer was taken; whether it did.
   bool serve() {
     const std::size_t end = in_.find('\n');
     if (end == in_.npos || !out_.empty()) return false;
@@ -38,13 +38,13 @@ class Conversation {
     return true;
   }
 
-  // Whether there is a whole request that was not answered.
+  // Whether there is a whole request without an answer yet.
   bool has_request() const { return in_.find('\n') != in_.npos; }
 
   std::string_view out() const { return out_; }
   void sent(std::size_t bytes) { out_.erase(0, bytes); }
 
-  // Whether nothing is owed by either side.
+  // Whether neither side owes anything.
   bool at_rest() const { return in_.empty() && out_.empty(); }
 
  private:

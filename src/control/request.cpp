@@ -36,7 +36,7 @@ std::string known_requests() {
   return names;
 }
 
-// A key that means nothing here may be a limit that its sender believes in.
+// An unknown key may be a limit that its sender believes in.
 std::optional<Error> unknown_key(const JsonValue& object, const Named& request) {
   for (const auto& [key, value] : object.fields) {
     if (key == "request" || std::ranges::find(request.keys, key) != request.keys.end()) continue;

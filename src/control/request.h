@@ -12,7 +12,7 @@
 
 namespace corewise::control {
 
-// A longer line is no request of ours.
+// A longer line is not a request of ours.
 inline constexpr std::size_t kLongestRequest = 4096;
 
 struct Request {

@@ -46,13 +46,13 @@ std::int64_t now_ms() { return static_cast<std::int64_t>(corewise::now_ms()); }
 struct Client {
   std::unique_ptr<Conversation> talk;
   std::int64_t since_ms = 0;  // of the last progress
-  bool last = false;          // to be dropped once it has taken its answer
+  bool last = false;          // to drop once it has taken its answer
 };
 
 enum class Ending { none, awaited, unattended };
 
-// What one thread serves. The thread's own but for `ending`, and for the descriptors, which a child
-// of a fork closes.
+// What one thread serves. Only that thread uses it, except for `ending` and for the descriptors,
+// which a child of a fork closes.
 struct Session {
   std::atomic<Ending> ending{Ending::none};
   pthread_t thread{};
@@ -62,7 +62,7 @@ struct Session {
 };
 
 struct Server {
-  // Of what follows; no lock is waited for with it held.
+  // Guards what follows; never wait for another lock with it held.
   std::mutex& lock = os::fork_lock(os::ForkRank::kControl);
   std::atomic<Session*> serving{};     // null: none
   std::vector<Session*> all;           // also those whose thread is on its way out
@@ -70,7 +70,7 @@ struct Server {
   bool serves_children = false;
 };
 
-// The file to remove at the end, and whose it is.
+// The file to remove at the end, and the process that owns it.
 constinit std::array<char, sizeof(sockaddr_un::sun_path)> own_path{};
 constinit std::atomic<pid_t> owner{0};
 
@@ -92,7 +92,7 @@ Server& server() {
   return *kMade;
 }
 
-// The thread is not here, and its clients are the parent's. What they had asked for half is lost.
+// The child has no such thread, and the clients are the parent's. A half-sent request is lost.
 void forget_parent() {
   const os::Uncancelled uncancelled;
   main_thread_left = false;
@@ -101,7 +101,7 @@ void forget_parent() {
   for (Session* session : s.all) {
     session->listener.close();
     for (os::OwnDescriptor& socket : session->sockets) socket.close();
-    // The rest was perhaps being changed when the parent forked: it is left behind, not destroyed.
+    // The parent may have been changing the rest when it forked: do not destroy it.
   }
   s.all.clear();
   s.serving = nullptr;
@@ -114,7 +114,7 @@ void forget_parent() {
   }
 }
 
-// Has the thread look from now on whether anybody but it is left. It waits at the listener.
+// From now on the thread checks whether another is left. It waits at the listener: wake it.
 void leave_with_the_last() {
   ::pthread_sigmask(SIG_SETMASK, nullptr, &main_thread_signals);
   main_thread_left = true;
@@ -128,7 +128,7 @@ void drop(Session& s, std::size_t i) {
   s.clients[i] = {};
 }
 
-// The place of the one that has been silent for longest, if there is no free one.
+// A free place, or that of the client that has been silent longest.
 std::size_t make_place(Session& s) {
   std::size_t oldest = 0;
   for (std::size_t i = 0; i < kMostClients; ++i) {
@@ -201,12 +201,12 @@ void hear(Session& s, std::size_t i) {
   if (n < 0 && (errno == EINTR || errno == EAGAIN)) return;
   if (n <= 0) return drop(s, i);
   Client& client = s.clients[i];
-  // Time runs from the first byte of a request: who sends one a second will not keep a place.
+  // Time runs from a request's first byte: a client that sends one a second loses its place.
   if (client.talk->at_rest()) client.since_ms = now_ms();
   client.last = !client.talk->take({bytes.data(), static_cast<std::size_t>(n)});
 }
 
-// One request of each, so that nobody has to wait for another's many.
+// One request of each client, so that none waits for another's many.
 void serve(Session& s) {
   for (std::size_t i = 0; i < kMostClients; ++i) {
     if (!s.sockets[i].is_open()) continue;
@@ -223,8 +223,8 @@ void drop_the_slow(Session& s) {
   }
 }
 
-// How long nothing needs to be done; below 0: for ever. A thread that nobody asks makes no system
-// call: a program that confines itself may have made them fatal.
+// How long there is nothing to do; below 0: forever. A thread that nobody asks makes no system
+// call: they may be fatal in a program that has confined itself.
 int time_left(const Session& s) {
   std::int64_t left = -1;
   for (std::size_t i = 0; i < kMostClients; ++i) {
@@ -267,7 +267,7 @@ void run(Session& s) {
       if (all[k].fd == s.listener.number()) {
         if (all[k].revents == 0) continue;
         const Accepted accepted = welcome(s);
-        // Shut down by the program it is ready for ever, with nobody to accept.
+        // A listener that the program shut down is ready forever, with nobody to accept.
         const bool is_ended = (all[k].revents & (POLLERR | POLLHUP | POLLNVAL)) != 0;
         if (accepted == Accepted::lost || (is_ended && accepted == Accepted::nobody)) return;
         if (accepted == Accepted::no_room) full_until_ms = now_ms() + kRestMs;
@@ -292,7 +292,7 @@ void retire(Session& s) {
   for (std::size_t i = 0; i < kMostClients; ++i) drop(s, i);
   Server& all = server();
   const std::lock_guard guard(all.lock);
-  if (s.ending == Ending::awaited) return;  // whoever waits frees it
+  if (s.ending == Ending::awaited) return;  // the thread that waits frees it
   if (all.serving == &s) {
     all.serving = nullptr;
     leave();
@@ -311,12 +311,12 @@ void* thread_main(void* session) {
       run(s);
       break;
     } catch (const std::exception&) {
-      // Out of memory: those that were served are dropped, and others may come.
+      // Out of memory: drop the clients that were served; others may come.
       for (std::size_t i = 0; i < kMostClients; ++i) drop(s, i);
     }
   }
   retire(s);
-  // The last thread's end is the program's: its handlers run here.
+  // If this thread is the last, its end is the program's: the program's handlers run here.
   if (main_thread_left) ::pthread_sigmask(SIG_SETMASK, &main_thread_signals, nullptr);
   return nullptr;
 }
@@ -340,7 +340,7 @@ std::optional<Error> listen_at(Session& s, const std::string& path) {
     if (!is_left(path)) {
       return Error{CW_NOT_AVAILABLE, path + " is served by another copy of corewise"};
     }
-    // Left by a process of the same number, or by the program that this one ran before exec.
+    // Left by a process with the same pid, or by the program that this one ran before exec.
     ::unlink(path.c_str());
     if (::bind(fd, name, sizeof address) != 0) return system_error(path);
   }
@@ -365,8 +365,8 @@ bool start_thread(Session& s) {
   return failed == 0;
 }
 
-// Wakes a thread that may wait for ever. False: the program has closed the listener, and nobody can
-// reach the one that the thread still waits at.
+// Wakes a thread that may wait forever. False: the program has closed the listener, and nobody can
+// reach the socket at which the thread still waits.
 bool wake(Session& s) {
   const int fd = s.listener.own();
   if (fd >= 0) return ::shutdown(fd, SHUT_RDWR) == 0;
@@ -426,7 +426,7 @@ std::optional<Error> start() {
   {
     const std::lock_guard guard(s.lock);
     if (s.serving != nullptr) return std::nullopt;
-    // In forked children of such a program too, and where it loads a library later.
+    // Also in forked children of such a program, and when it loads a library later.
     if (os::is_confined()) {
       return Error{CW_NOT_PERMITTED, "this process has confined itself since it began (seccomp)"};
     }
@@ -445,7 +445,7 @@ void stop() {
   dismiss(s, *session, Ending::awaited);
   if (session->ending != Ending::awaited) return;
   guard.unlock();
-  // It may be waiting for a lock that a fork holds, which waits for ours.
+  // The thread may be waiting for a lock that a fork holds, which waits for ours.
   ::pthread_join(session->thread, nullptr);
   guard.lock();
   std::erase(s.all, session);
@@ -462,7 +462,7 @@ std::string path() {
 void leave() noexcept {
   pid_t self = ::getpid();
   if (!owner.compare_exchange_strong(self, 0)) return;
-  // A program that has confined itself may be killed for it; the next process removes the file.
+  // The kernel may kill a confined program for it; the next process removes the file.
   if (!os::is_confined()) ::unlink(own_path.data());
 }
 

@@ -33,8 +33,8 @@ std::string own_runtime() {
   return value != nullptr ? value : "";
 }
 
-// Its folder where it is the user's own. `sudo -E` leaves root with that of another user, who can
-// put whatever he likes in its place.
+// The folder in XDG_RUNTIME_DIR, if that is the user's own. `sudo -E` leaves root with another
+// user's, who can put anything in its place.
 std::string folder_in_own_runtime() {
   const std::string runtime = own_runtime();
   struct stat seen{};
@@ -73,7 +73,7 @@ int connect_by(const std::string& path, int flags) {
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
   if (fd < 0) return -1;
-  // Whoever listens may leave the queue full: the kernel lets connect() wait as long as a send.
+  // The listener may leave its queue full: the kernel lets connect() wait as long as a send.
   constexpr timeval kPatience{0, 500'000};
   constexpr timeval kForEver{0, 0};
   const auto* name = reinterpret_cast<const sockaddr*>(&address);
@@ -111,15 +111,15 @@ std::optional<uid_t> user_of(int pid) {
   return std::nullopt;
 }
 
-// A folder that the user alone decides about: whoever else can write to it can listen there.
+// A folder that the user alone decides about: anybody else who can write to it can listen there.
 bool is_folder_of(const std::string& folder, uid_t user) {
   struct stat seen{};
   return ::lstat(folder.c_str(), &seen) == 0 && S_ISDIR(seen.st_mode) &&
          (seen.st_uid == user || seen.st_uid == 0) && (seen.st_mode & 022) == 0;
 }
 
-// Whether the process itself answers at this end. Its number may have been another's when that
-// called listen(), so the user must be right too. Root may do what it likes to the process anyway.
+// Whether the process itself is at the other end. Another process may have had its pid and called
+// listen(), so the user must be right too. Root may do what it likes to the process anyway.
 bool is_at_the_end(int fd, int pid, uid_t user) {
   const auto peer = peer_of(fd);
   return peer && peer->pid == pid && (peer->uid == user || peer->uid == 0);
@@ -191,8 +191,8 @@ std::vector<int> served_pids() {
       const std::string proc = "/proc/" + std::to_string(*pid);
       if (::access(proc.c_str(), F_OK) == 0) {
         pids.push_back(static_cast<int>(*pid));
-        // A process that is not seen here may be one of another pid namespace, such as a
-        // container's with the same /tmp: it still listens.
+        // A process that we do not see may be in another pid namespace, such as a container's with
+        // the same /tmp: it still listens.
       } else if (const std::string path = socket_in(folder, static_cast<int>(*pid));
                  is_left(path)) {
         ::unlink(path.c_str());

@@ -13,8 +13,7 @@ namespace corewise::control {
 // not plainly ours: a link, somebody else's, or open to others.
 Result<std::string> own_socket();
 
-// What to do where a process has as many callers waiting as its queue takes: it is stopped, or
-// busy.
+// What to do if a process's queue of callers is full: it is stopped, or busy.
 enum class FullQueue { wait_half_a_second, give_up };
 
 // Connects to the process's socket, and checks that the process itself and its user are at the
@@ -28,8 +27,8 @@ int connect_path(const std::string& path);
 // Whether nobody listens at the path any more.
 bool is_left(const std::string& path);
 
-// The processes of this user that have a socket. Sockets that nobody listens at are removed, if
-// their processes are gone.
+// The processes of this user that have a socket. Removes sockets that nobody listens at, if their
+// processes are gone.
 std::vector<int> served_pids();
 
 // Only removes them: each process that gets a socket or ends tidies up after those that were

@@ -18,7 +18,7 @@ bool is_ours(const os::LoadedModule& module) {
 }
 
 bool governs(ReportJson report_json) {
-  // Room for what it may come to say between the two calls.
+  // The report may grow between the two calls.
   std::string text(report_json(nullptr, 0) + 4096, '\0');
   text.resize(std::min(report_json(text.data(), text.size()), text.size()));
   return text.find("\"governed\":true") != std::string::npos;

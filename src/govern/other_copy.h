@@ -8,7 +8,7 @@
 
 namespace corewise::govern {
 
-// Why this copy may not govern: another one, loaded from elsewhere, does. No lock may be held.
+// Why this copy may not govern: another, loaded from elsewhere, does. Call it without a lock held.
 std::optional<Error> another_copy_governs();
 
 }  // namespace corewise::govern

@@ -7,15 +7,15 @@
 namespace corewise::govern {
 namespace {
 
-// What tells one job from another, and one rank of a job from another.
+// Variables that tell one job from another, and one rank of a job from another.
 constexpr const char* kJob[] = {"SLURM_JOB_ID", "SLURM_STEP_ID", "LSB_JOBID",     "PBS_JOBID",
                                 "JOB_ID",       "SGE_TASK_ID",   "PMIX_NAMESPACE"};
 constexpr const char* kRank[] = {"SLURM_PROCID",       "OMPI_COMM_WORLD_RANK", "PMIX_RANK",
                                  "PMI_RANK",           "MPI_LOCALRANKID",      "PMI_LOCAL_RANK",
                                  "MV2_COMM_WORLD_RANK"};
 
-// So many times its own part a rank gets at most: its libraries start a thread for each, and 128
-// ranks with 128 threads each would be too many for many a limit.
+// A rank gets at most this many times its own part. Its libraries start a thread for each, and 128
+// ranks with 128 threads each would exceed many a limit.
 constexpr int kMostParts = 8;
 
 bool of_one_rank(Source source) {
@@ -36,7 +36,7 @@ OwnBudget own_budget(const Budget& budget, const os::Machine& machine) {
     const bool by_user = one.source == Source::kUser || one.source == Source::kLoky;
     const double of_all = one.cpus * one.ranks;
     ranked = ranked || of_rank;
-    // A grant to each rank by itself is nothing that they share.
+    // A grant to each rank by itself is not shared.
     divided = divided || (of_rank && one.ranks == 1);
     own = std::min(own, one.cpus);
     most = std::min(most, of_all);

@@ -16,15 +16,15 @@
 namespace corewise {
 namespace {
 
-// What is known of a pool that limits have touched: for pools of process scope there is one, for
-// pools of thread scope one for each thread.
+// What limits know of a pool that they have touched: one for a pool of process scope, one for each
+// thread for a pool of thread scope.
 struct Hold {
   bool held = false;
-  int what = 0;      // what undoing needs, taken before the first set
+  int what = 0;      // what undoing needs, read before the first set
   int baseline = 0;  // left by an abandoned limit where release() would lose it; 0 if none
 };
 
-// A thread that has opened limits. Guarded by World::lock but for the atomics.
+// A thread that has opened limits. World::lock guards all but the atomics.
 struct LimitsOfThread {
   std::vector<Hold> holds;
   std::size_t pools_seen = 0;
@@ -34,7 +34,7 @@ struct LimitsOfThread {
 
 using ThreadHandle = std::shared_ptr<LimitsOfThread>;
 
-// A bare pointer, since destructors of the thread's other objects may come here.
+// A raw pointer, since destructors of the thread's other objects may come here.
 thread_local ThreadHandle* this_handle = nullptr;
 
 void forget_this_thread() {
@@ -63,8 +63,8 @@ class Limits {
   std::uint64_t owner = 0;
   ThreadHandle thread;
   bool open = false;
-  std::vector<int> wanted;  // by pool id, clamped to the ceiling; 0 where no rule speaks
-  std::vector<bool> left;  // by pool id, once abandoned: what was wanted has been left behind there
+  std::vector<int> wanted;  // by pool id, clamped to the ceiling; 0 if no rule matches
+  std::vector<bool> left;   // by pool id, once abandoned: the pool has got the count to keep
   std::vector<Outcome> outcomes;
 
   int wants(std::size_t id) const { return id < wanted.size() ? wanted[id] : 0; }
@@ -95,11 +95,11 @@ World& world() {
   return *kWorld;
 }
 
-// Made while the library loads: a fork by another thread in the midst of the first use would leave
-// the child waiting for it.
+// Made while the library loads: if another thread forked in the middle of the first use, the child
+// would wait for it for ever.
 [[maybe_unused]] const World& made_early = world();
 
-// The pool whose count this one goes by: itself, or the OpenMP runtime that it shares it with.
+// The pool whose count this one uses: itself, or the OpenMP runtime that it shares its count with.
 Pool& counted_by(Pool& pool) {
   if (pool.counter == 0 || pool.runtime->api == CW_API_OPENMP) return pool;
   for (std::size_t id = 0; id < pool_count(); ++id) {
@@ -113,13 +113,13 @@ bool settable(const Pool& pool) {
   return pool.scope != CW_SCOPE_NONE && pool.runtime->set && pool.runtime->get;
 }
 
-// Room for all pools, so that later steps need no memory.
+// Makes room for all pools, so that later steps need no memory.
 void make_room(World& w, LimitsOfThread* thread, std::size_t pools) {
   if (w.holds.size() < pools) w.holds.resize(pools);
   if (thread != nullptr && thread->holds.size() < pools) thread->holds.resize(pools);
 }
 
-// Null where nothing was ever held.
+// Null if nothing was ever held.
 Hold* hold_of(World& w, LimitsOfThread* thread, const Pool& pool) {
   if (pool.scope == CW_SCOPE_THREAD && thread == nullptr) return nullptr;
   std::vector<Hold>& holds = pool.scope == CW_SCOPE_THREAD ? thread->holds : w.holds;
@@ -131,7 +131,7 @@ bool reaches(const Limits& limits, const Pool& pool, const LimitsOfThread* threa
          (pool.scope != CW_SCOPE_THREAD || limits.thread.get() == thread);
 }
 
-// The count that the open limits make of a pool: the tightest; 0 if none reaches it.
+// The count that the open limits give the pool: the tightest; 0 if none reaches it.
 int in_force(const World& w, const Pool& pool, const LimitsOfThread* thread) {
   int least = 0;
   for (std::size_t i = w.open.size(); i-- > 0;) {
@@ -157,14 +157,14 @@ const CountListener* listener_for(const Pool& pool) {
   return pool.scope == CW_SCOPE_THREAD ? count_listener.load(std::memory_order_acquire) : nullptr;
 }
 
-// Setters cost, and grow pools, so equal counts are left alone; but where getting tells what is in
-// force rather than what was set (MKL, oneTBB), only a set says that it must stay so.
+// Setters are costly and grow pools, so we do not set an equal count again. But if the getter tells
+// what is in force rather than what was set (MKL, oneTBB), only a set makes the count stay.
 void set_to(Pool& pool, int threads) {
   const bool tells = !pool.runtime->hold && !pool.runtime->release;
   if (!tells || pool.ask_threads() != threads) pool.runtime->set(pool, threads);
 }
 
-// Makes the pool what the open limits say, or what it was before them.
+// Gives the pool the count that the open limits say, or the one that it had before them.
 void settle(World& w, LimitsOfThread* thread, Pool& pool) {
   Hold* hold = hold_of(w, thread, pool);
   if (hold == nullptr || !hold->held) return;
@@ -179,7 +179,7 @@ void settle(World& w, LimitsOfThread* thread, Pool& pool) {
   hold->held = false;
 }
 
-// False if the library's getter answers nonsense, so that nothing could be restored.
+// False if the library's getter answers nonsense: we could not restore the count.
 bool take_hold(Hold& hold, Pool& pool) {
   if (hold.held) return true;
   const std::optional<int> now = pool.ask_threads();
@@ -191,7 +191,7 @@ bool take_hold(Hold& hold, Pool& pool) {
   return true;
 }
 
-// What an abandoned limit asked becomes what the pool has when no limit is open.
+// The count of an abandoned limit becomes what the pool has when no limit is open.
 void leave_behind(World& w, LimitsOfThread* thread, Pool& pool, int threads) {
   Hold* hold = hold_of(w, thread, pool);
   if (hold == nullptr || !take_hold(*hold, pool)) return;
@@ -217,8 +217,8 @@ bool here(const Limits& limits, const Pool& pool) {
   return pool.scope != CW_SCOPE_THREAD || limits.thread.get() == this_thread();
 }
 
-// Fills limits.wanted for pools from `first` to `count`. The outcome of each pool that a rule
-// speaks for is begun; an Error (only without `clamp`) leaves limits as they were.
+// Fills limits.wanted for pools from `first` to `count`, and begins the outcome of each pool that a
+// rule matches. An Error (only without `clamp`) leaves limits as they were.
 std::optional<Error> want(Limits& limits, std::size_t first, std::size_t count, bool clamp) {
   std::vector<int> wanted(limits.wanted);
   std::vector<Outcome> outcomes(limits.outcomes);
@@ -260,7 +260,7 @@ void read_back(World& w, Limits& limits) {
   }
 }
 
-// After a fork only the thread that forked lives on; limits of the others can never be closed.
+// After a fork only the forking thread lives on; nobody can ever close the limits of the others.
 void drop_limits_of_dead_threads(World& w) {
   w.forked.store(false);
   std::erase_if(w.open, [&](const LimitsHandle& limits) {
@@ -274,7 +274,7 @@ void drop_limits_of_dead_threads(World& w) {
   for (std::size_t id = 0; id < w.holds.size(); ++id) settle(w, nullptr, pool_at(id));
 }
 
-// Lets limits reach pools that appeared since they were opened.
+// Applies limits to pools that appeared since the limits were opened.
 void welcome_pools(World& w) {
   const std::size_t count = pool_count();
   LimitsOfThread* thread = this_thread();
@@ -292,7 +292,7 @@ void welcome_pools(World& w) {
       if (!outcome.read && here(*limits, pool)) outcome.before = pool.ask_threads().value_or(0);
     }
   }
-  // All pools and not the new ones alone: a new one may share the count of one long known.
+  // All pools, not just the new ones: a new one may share the count of one already known.
   for (std::size_t id = 0; id < count; ++id) {
     Pool& pool = pool_at(id);
     for (const LimitsHandle& limits : w.abandoned) {
@@ -339,7 +339,7 @@ bool covers(const std::vector<Rule>& rules, const Rule& rule) {
   });
 }
 
-// No lock may be held: libraries load others at their first call.
+// The caller must hold no lock: libraries load others at their first call.
 void ask_what_is_wanted(const std::vector<Rule>& rules, std::size_t first) {
   for (std::size_t id = first; id < pool_count(); ++id) {
     if (wanted_by(rules, pool_at(id)) != 0) static_cast<void>(pool_asked(id));
@@ -357,7 +357,7 @@ void catch_up() {
 
 namespace {
 
-// Limits that are open set the pools that arrive, and what sets a pool must know it in full.
+// Open limits set the pools that arrive, and setting a pool needs everything that it can tell.
 void ask_what_limits_reach() {
   World& w = world();
   const std::size_t first = w.pools_seen.load();
@@ -399,12 +399,12 @@ Result<LimitsHandle> open_limits(std::vector<Rule> rules, std::uint32_t flags,
 
   World& w = world();
   const std::lock_guard guard(w.lock);
-  // Pools that another thread found meanwhile, for the limits that are open already.
+  // Applies the limits already open to pools that another thread found meanwhile.
   if (news(w)) take_news(w);
   if (auto error = want(*limits, 0, w.pools_seen.load(), (flags & CW_LIMITS_CLAMP) != 0)) {
     return *std::move(error);
   }
-  // All that may fail comes before the first set.
+  // Everything that may fail comes before the first set.
   w.open.reserve(w.open.size() + 1);
   std::vector<Hold*> fresh;
   fresh.reserve(limits->wanted.size());
@@ -475,8 +475,8 @@ void abandon_limits(Limits& limits) {
     (pool.runtime->release ? hold->baseline : hold->what) = limits.wanted[id];
     limits.thread->stale.store(true);
   }
-  // An older one has nothing left to say if its every rule is repeated here, and the thread that it
-  // spoke for is the same or has ended.
+  // Drop an older one if these limits repeat its every rule, and its thread is the same or has
+  // ended.
   std::erase_if(w.abandoned, [&](const LimitsHandle& older) {
     return (older->thread == limits.thread || older->thread->ended.load()) &&
            std::all_of(older->rules.begin(), older->rules.end(),

@@ -1,11 +1,12 @@
 // Limits: opening one applies its rules to pools, closing it undoes them.
 //
 // Any number of limits may be open at once, from any threads and tasks, and close in any order.
-// For each pool the tightest open one is in force; when the last one closes the pool has what it
-// had before the first. Two kinds of pools differ in whom a limit reaches:
+// For each pool the tightest open one is in force; when the last one closes, the pool gets back
+// what it had before the first. The pool's scope decides which limits count:
 //   process scope   every open limit counts;
 //   thread scope    only limits opened on the thread in question count, since only a thread can
-//                   set its own count. A limit closed elsewhere is undone there at the next call.
+//                   set its own count. If another thread closes a limit, the thread that opened it
+//                   undoes it at its next call.
 // A limit is sticky: a pool that appears while it is open is limited when it is discovered.
 #pragma once
 
@@ -32,12 +33,11 @@ struct Outcome {
 class Limits;
 using LimitsHandle = std::shared_ptr<Limits>;
 
-// Brings limits up to date with the world: looks for new pools, applies sticky limits to them,
-// and does what another thread left for this one. Every entry point begins with it. True if pools
-// were added.
+// Brings limits up to date: looks for new pools, applies sticky limits to them, and does what
+// another thread left for this one. Every entry point begins with it. True if it added pools.
 bool synchronise();
 
-// The part of it that looks for no new pools.
+// The same without a search for new pools.
 void catch_up();
 
 Result<LimitsHandle> open_limits(std::vector<Rule> rules, std::uint32_t flags, std::uint64_t owner);
@@ -45,27 +45,27 @@ Result<LimitsHandle> open_limits(std::vector<Rule> rules, std::uint32_t flags, s
 // Idempotent. Returns how many pools of thread scope must wait for their own thread.
 std::size_t close_limits(Limits& limits);
 
-// Says that nobody will close it. What it asked becomes what its pools have whenever no limit is
-// open: later limits may go above it and return to it.
+// Declares that nobody will close the limits. Their counts become what the pools have whenever no
+// limit is open: later limits may go above them and return to them.
 void abandon_limits(Limits& limits);
 
 std::vector<Outcome> outcomes(const Limits& limits);
 
-// Somebody else lowers counts of thread scope too, and puts them back. All calls are about the
-// calling thread.
+// For another component that lowers counts of thread scope and restores them. All calls are about
+// the calling thread.
 struct CountListener {
-  // The count that the pool would have without that; `now` is what it has.
+  // The count that the pool would have without that component; `now` is what it has.
   int (*own)(const Pool& pool, int now);
   // Limits are about to set the pool's count.
   void (*set)(const Pool& pool);
 };
-// It must live on. Null: nobody.
+// The listener must live until it is replaced. Null: no listener.
 void listen_to_counts(const CountListener* listener);
 
 // Whether any limit of corewise is open, or was left in force for good.
 bool limits_in_force();
 
-// By pool id, the count that the open limits make of the pool for the calling thread; 0 where none
+// By pool id, the count that the open limits give the pool for the calling thread; 0 if none
 // reaches it.
 std::vector<int> limited_counts();
 

@@ -65,7 +65,7 @@ std::optional<Error> settle_path(Rule& rule, Pools pools) {
   return std::nullopt;
 }
 
-// As tables show it, without the folders.
+// A file name as tables show it, without its folders.
 std::optional<Error> settle_file_name(Rule& rule, Pools pools) {
   std::string path;
   for (const Pool* pool : pools) {

@@ -1,4 +1,4 @@
-// Which rule of a limit speaks for a pool.
+// Which rule of a limit applies to a pool.
 #pragma once
 
 #include <optional>
@@ -14,7 +14,7 @@ namespace corewise {
 
 using Pools = std::span<const Pool* const>;
 
-// Those that were discovered in this process.
+// The pools discovered in this process.
 std::vector<const Pool*> discovered_pools();
 
 // Checks each rule's count and name; turns CW_MATCH_NAME into what the name means among these
@@ -24,7 +24,7 @@ std::optional<Error> settle_names(std::vector<Rule>& rules, Pools pools);
 
 bool speaks_for(const Rule& rule, const Pool& pool);
 
-// The names of the rules that speak for none of these pools, as they were before `settled`.
+// The names of the rules that match none of these pools, as they were asked.
 std::vector<std::string> names_without_pool(const std::vector<Rule>& asked,
                                             const std::vector<Rule>& settled, Pools pools);
 

@@ -1,4 +1,4 @@
-// What to limit, to how many: the one form of it, for Python, C, the socket and --force.
+// What to limit, and to how many threads: the one form for Python, C, the socket and --force.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@ namespace corewise {
 struct Rule {
   cw_match match = CW_MATCH_ALL;
   std::string name;
-  std::uint32_t id = 0;  // of CW_MATCH_POOL
+  std::uint32_t id = 0;  // of CW_MATCH_ID
   int threads = 0;
 };
 

@@ -50,7 +50,7 @@ bool read(Filters& filters) noexcept {
   return true;
 }
 
-// Of the calling process: /proc/self is resolved when it is opened.
+// Opens the calling process's own file: the kernel resolves /proc/self at open().
 void open_own() noexcept {
   const Uncancelled uncancelled;
   if (!status.adopt(::open("/proc/self/status", O_RDONLY | O_CLOEXEC))) return;

@@ -1,16 +1,15 @@
-// Whether the program has confined itself since we first looked (seccomp). Opening a file may be
-// fatal to it from then on, so what we do unasked is left out: at forks, at the end, inside hooks.
+// Whether the program has confined itself (seccomp) since we first looked. From then on opening a
+// file may kill it, so we skip what nobody asked for: at forks, at exit, inside hooks.
 #pragma once
 
 namespace corewise::os {
 
-// Remembers how things are now; again it does nothing. Before other handlers around forks are
-// registered that ask.
+// Remembers the current state; a second call does nothing.
 void watch_confinement();
 
-// Makes no call but fstat() and pread(), on a file that was opened before; where the program has
-// closed that, the answer is yes. Once yes it stays so, in forked children too. May be called
-// anywhere, also in a signal handler. False where nobody watches.
+// Calls only fstat() and pread(), on a file opened earlier. True if the program has closed that
+// file. Once true it stays true, in forked children too. May be called anywhere, even in a signal
+// handler. False if nobody called watch_confinement().
 bool is_confined() noexcept;
 
 }  // namespace corewise::os

@@ -1,5 +1,5 @@
-// A key whose value, a handler, is called in each thread that has it when that thread ends, after
-// its thread-local objects are gone. Not when the program exits.
+// A key whose value is a handler. Each thread that has set the value calls it when the thread ends,
+// after its thread-local objects are gone. Program exit does not call it.
 #pragma once
 
 #include <pthread.h>

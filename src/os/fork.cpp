@@ -42,7 +42,7 @@ void in_child() {
   }
 }
 
-// While the library loads: no other thread can fork with one of these locks held.
+// Registers while the library loads, before a thread can fork with one of these locks held.
 [[maybe_unused]] const int registered = ::pthread_atfork(before_fork, in_parent, in_child);
 
 AtRank& of_rank(ForkRank rank) noexcept { return at_rank[static_cast<std::size_t>(rank)]; }

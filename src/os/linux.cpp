@@ -31,11 +31,11 @@
 namespace corewise::os {
 namespace {
 
-// Held around every walk of ours, and across fork.
+// Held during each of our walks, and across fork.
 constinit std::mutex walk_lock;
 
-// Modules being let go that may turn out to be ours to unload, which takes the same lock of the
-// loader as a walk does. Destructors run in it, so that it cannot have a lock of ours.
+// Calls of dlclose() in progress. Each may unload its module, which takes the same loader lock as a
+// walk. Unloading runs destructors, so we must not hold a lock of ours around it.
 constinit std::atomic<int> closing{0};
 thread_local bool closing_here = false;
 constexpr int kMostWaits = 20'000;  // a second
@@ -51,7 +51,7 @@ void let_go(void* handle) {
   --closing;
 }
 
-// What /proc/self/exe of a program that was replaced while running ends in.
+// /proc/self/exe ends in this if the program's file was replaced while the program runs.
 constexpr std::string_view kDeleted = " (deleted)";
 
 int first_only(dl_phdr_info* info, std::size_t, void* out) {
@@ -80,7 +80,7 @@ int collect(dl_phdr_info* info, std::size_t, void* out) {
     if (is_known(*info, walk->known)) return 0;
     walk->modules.push_back(module_of(*info));
   } catch (...) {
-    // Nothing may be thrown through the loader.
+    // An exception must not cross the loader.
     walk->out_of_memory = true;
     return 1;
   }
@@ -127,7 +127,7 @@ LoadedModule module_of(const dl_phdr_info& info) {
 
 void hold_walks() {
   walk_lock.lock();
-  // Bounded: a destructor that runs in one of them may itself wait for the thread that forks.
+  // Bounded: a destructor that one of these dlclose() calls runs may wait for the forking thread.
   const int own = closing_here ? 1 : 0;
   for (int i = 0; i < kMostWaits && closing.load() > own; ++i) {
     std::this_thread::sleep_for(std::chrono::microseconds(50));
@@ -154,12 +154,12 @@ std::vector<LoadedModule> loaded_modules(Generation& at) { return loaded_modules
 
 std::vector<LoadedModule> loaded_modules(Generation& at, const KnownModules& known) {
   Walk walk{known, {}, {}};
-  // So many that the vector hardly ever grows while the loader's lock is held.
+  // Enough that the vector hardly ever grows while we hold the loader's lock.
   walk.modules.reserve(known.places.empty() ? 512 : 64);
   os::walk(collect, &walk);
   if (walk.out_of_memory) throw std::bad_alloc();
   at = walk.at;
-  // The loader gives the program itself the empty name.
+  // The loader gives the program itself an empty name.
   if (!walk.modules.empty() && walk.modules.front().name.empty()) {
     walk.modules.front().path = program_path();
   }
@@ -167,7 +167,7 @@ std::vector<LoadedModule> loaded_modules(Generation& at, const KnownModules& kno
 }
 
 Held::Held(const LoadedModule& module) : module_(module) {
-  // RTLD_NOLOAD finds the module by the loader's own name, also when its file is gone.
+  // RTLD_NOLOAD finds the module by the loader's own name, even if its file is gone.
   void* handle = dlopen(module.name.c_str(), RTLD_LAZY | RTLD_NOLOAD);
   if (handle == nullptr) return;
   link_map* map = nullptr;
@@ -186,7 +186,7 @@ Held::~Held() {
 void Held::forever() { pin(module_.name); }
 
 bool pin(const std::string& name) {
-  // The handle is kept on purpose, for loaders that do not know RTLD_NODELETE.
+  // We never close the handle, for the sake of loaders that do not know RTLD_NODELETE.
   return dlopen(name.c_str(), RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE) != nullptr;
 }
 
@@ -200,7 +200,7 @@ void* symbol_seen_by(const std::string& name, const char* symbol) {
 }
 
 std::string real_path(const std::string& path) {
-  // A memory file is loaded by the name of a descriptor, which by now may name another file.
+  // A memory file is loaded under a descriptor's path, which may name another file by now.
   if (path.starts_with("/proc/")) return {};
   char resolved[PATH_MAX];
   return ::realpath(path.c_str(), resolved) != nullptr ? std::string(resolved) : std::string();
@@ -212,7 +212,7 @@ void at_thread_exit(void (*handler)()) {
 }
 
 int usable_cpus() {
-  // More than a fixed set holds, on machines with more CPUs than that.
+  // A set of fixed size is too small on machines with more CPUs than it holds.
   for (int size = 1024; size <= 1 << 20; size *= 4) {
     cpu_set_t* const set = CPU_ALLOC(size);
     if (set == nullptr) break;

@@ -19,7 +19,7 @@ namespace {
 
 using Line = std::array<char, Started::kLine>;
 
-constexpr int kMostInterpreters = 5;  // as the kernel has it
+constexpr int kMostInterpreters = 5;  // as in the kernel
 
 #if defined(__x86_64__)
 constexpr std::uint16_t kMachine = EM_X86_64;
@@ -29,7 +29,7 @@ constexpr std::uint16_t kMachine = EM_AARCH64;
 #error "which machine is this?"
 #endif
 
-// The file name alone: distributions put it into different folders. Empty: not known.
+// Only the file name: distributions put the loader into different folders. Empty: not known.
 constinit Line own_loader{};
 
 class LoadableFile {
@@ -41,7 +41,7 @@ class LoadableFile {
   ~LoadableFile() {
     if (fd_ >= 0) ::close(fd_);
   }
-  // How many bytes there were.
+  // Returns how many bytes it read.
   std::size_t read(std::uint64_t at, void* to, std::size_t size) const noexcept {
     const ssize_t n = fd_ < 0 ? 0 : ::pread(fd_, to, size, static_cast<off_t>(at));
     return n < 0 ? 0 : static_cast<std::size_t>(n);
@@ -55,7 +55,7 @@ class LoadableFile {
   int fd_;
 };
 
-// Calls visit(segment) until it returns true; whether it did.
+// Calls visit(segment) until it returns true. Returns whether one call did.
 template <class Visit>
 bool any_segment(const LoadableFile& file, const Elf64_Ehdr& header, Visit visit) noexcept {
   constexpr std::uint16_t kMostSegments = 4096;
@@ -68,7 +68,7 @@ bool any_segment(const LoadableFile& file, const Elf64_Ehdr& header, Visit visit
   return false;
 }
 
-// Where in the file an address of the program is; 0: nowhere.
+// The file offset of an address of the program; 0 if the file does not hold it.
 std::uint64_t offset_of(const LoadableFile& file, const Elf64_Ehdr& header,
                         std::uint64_t address) noexcept {
   std::uint64_t offset = 0;
@@ -87,14 +87,15 @@ bool is_sanitizer(std::string_view library) noexcept {
   return library.starts_with("libasan.so") || library.starts_with("libclang_rt.asan");
 }
 
-// The user allows others before it, so that its checks and the governor go together.
+// ASAN_OPTIONS can allow other libraries before ASan's, so that its checks and the governor work
+// together.
 bool sanitizer_may_be_second() noexcept {
   const char* const options = std::getenv("ASAN_OPTIONS");  // NOLINT(concurrency-mt-unsafe)
   return options != nullptr &&
          std::string_view(options).find("verify_asan_link_order=0") != std::string_view::npos;
 }
 
-// Whether the program itself names the library that insists on being first.
+// Whether the program itself links ASan's library, which insists on being first.
 bool needs_sanitizer(const LoadableFile& file, const Elf64_Ehdr& header,
                      const Elf64_Phdr& dynamic) noexcept {
   std::array<std::uint64_t, 64> names{};
@@ -136,7 +137,7 @@ Obstacle obstacle_in(const LoadableFile& file, const Elf64_Ehdr& header, Line& l
   return sanitized && !sanitizer_may_be_second() ? Obstacle::sanitizer : Obstacle::none;
 }
 
-// The interpreter of a script's first line, in place.
+// Reduces a script's first line to its interpreter, in place.
 void keep_interpreter(Line& line) noexcept {
   std::string_view text(line.data() + 2);
   text = text.substr(0, text.find('\n'));

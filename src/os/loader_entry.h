@@ -1,4 +1,4 @@
-// The loader's list of modules: a walk over it, and how it shows one of them.
+// The loader's list of modules: walks it and reads one entry.
 #pragma once
 
 #include <link.h>
@@ -9,8 +9,8 @@
 
 namespace corewise::os {
 
-// dl_iterate_phdr, with no fork meanwhile: its child would find the list locked for ever
-// (hold_walks). `visit` may not walk itself.
+// dl_iterate_phdr that no fork can interrupt: the child would find the list locked for ever
+// (hold_walks). `visit` must not walk the list itself.
 int walk(int (*visit)(dl_phdr_info* info, std::size_t size, void* closure), void* closure);
 
 bool is_known(const dl_phdr_info& info, const KnownModules& known);

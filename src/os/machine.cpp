@@ -119,7 +119,7 @@ std::string ProcessMachine::place_of(const std::string& path) const {
   constexpr std::string_view kSelf = "/proc/self/";
   if (path.starts_with(kSelf)) return folder_ + "/" + path.substr(kSelf.size());
   if (!live_) return {};
-  // The machine is one; mounts, where cgroups are found, are the process's own.
+  // All processes share one machine, but each has its own mounts, which hold the cgroups.
   const bool shared = path.starts_with("/proc/") || path.starts_with("/sys/devices/");
   return shared ? path : folder_ + "/root" + path;
 }

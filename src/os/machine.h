@@ -14,7 +14,7 @@
 
 namespace corewise::os {
 
-// What became of a read. A missing file is an ordinary answer; an unreadable one deserves a word.
+// The result of a read. A missing file is an ordinary answer; an unreadable one is worth reporting.
 struct FileText {
   enum class Access { kRead, kMissing, kUnreadable };
   Access access = Access::kMissing;
@@ -22,10 +22,10 @@ struct FileText {
   friend bool operator==(const FileText&, const FileText&) = default;
 };
 
-// The CPUs that a process's main thread may run on, as the kernel's bits: bit i of the whole is CPU
-// i. The kernel changes it at any time.
+// The CPUs that a process's main thread may run on, in the kernel's form: bit i of the whole is CPU
+// i. The kernel may change them at any time.
 struct MainThreadMask {
-  // As many CPUs as any kernel can be built for.
+  // The most CPUs that a kernel can be built for.
   static constexpr std::size_t kMostCpus = 8192;
   std::array<std::uint64_t, kMostCpus / 64> words{};
   bool known = false;
@@ -36,13 +36,14 @@ struct MainThreadMask {
   friend bool operator==(const MainThreadMask&, const MainThreadMask&) = default;
 };
 
-// Of this process. One system call beside getpid; no allocation, no lock, errno stays: for hooks.
+// This process's mask. For hooks: one system call besides getpid, no allocation, no lock, and errno
+// stays the same.
 MainThreadMask main_thread_mask() noexcept;
 
 // What a process knows of its own CPUs beyond its main thread's mask.
 struct ProcessMask {
   std::string cpus;    // in the form of Cpus_allowed_list
-  bool bound = false;  // its main thread may use fewer, since an OpenMP runtime bound it
+  bool bound = false;  // an OpenMP runtime bound its main thread, which may use fewer
 };
 
 class Machine {
@@ -54,22 +55,22 @@ class Machine {
 
   virtual std::optional<std::string> variable(const char* name) const = 0;
 
-  // The main thread's CPUs in the form of Cpus_allowed_list, asked of the kernel, for systems whose
-  // /proc does not tell. Nothing when there is no kernel to ask.
+  // The main thread's CPUs in the form of Cpus_allowed_list, from a system call, for systems whose
+  // /proc does not tell. Nothing if there is no kernel to ask.
   virtual std::optional<std::string> affinity() const { return std::nullopt; }
 
   // The names in a folder, in any order; empty if it cannot be listed.
   virtual std::vector<std::string> list(const std::string& folder) const = 0;
 
-  // The process's own CPUs, where its main thread has these in the form of Cpus_allowed_list.
-  // Nothing when the machine was read from outside, where nobody can tell who narrowed a mask.
+  // The process's own CPUs, given its main thread's in the form of Cpus_allowed_list. Nothing if
+  // the machine is read from outside: we cannot tell there who narrowed a mask.
   virtual std::optional<ProcessMask> process_mask(const std::string& /*main_thread*/) const {
     return std::nullopt;
   }
 };
 
-// This process on this machine. Variables are those of getenv: as with every getenv, no other
-// thread may call setenv meanwhile.
+// This process on this machine. Variables come from getenv, so no other thread may call setenv
+// meanwhile.
 class LiveMachine : public Machine {
  public:
   FileText read(const std::string& path) const override;
@@ -78,9 +79,9 @@ class LiveMachine : public Machine {
   std::optional<std::string> affinity() const override;
 };
 
-// Another process on this machine: its /proc folder in the place of /proc/self, its variables, and
-// the file systems that it sees. Of a process recorded in a folder laid out like /proc/PID there is
-// nothing else to read: its machine is the CPUs that it might run on.
+// Another process on this machine: its /proc folder in place of /proc/self, its variables, and the
+// file systems that it sees. A process recorded in a folder laid out like /proc/PID has nothing
+// else to read: its machine is the CPUs that it might run on.
 class ProcessMachine : public Machine {
  public:
   ProcessMachine(std::string folder, std::vector<std::string> environment, bool live);
@@ -93,7 +94,7 @@ class ProcessMachine : public Machine {
   std::vector<std::string> environment_;  // NAME=value
   bool live_;
 
-  // Where `path` of the process is to be read; empty: nowhere.
+  // Where to read `path` of the process; empty: nowhere.
   std::string place_of(const std::string& path) const;
 };
 

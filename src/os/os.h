@@ -50,11 +50,11 @@ struct Generation {
 Generation generation();
 
 // Every loaded module in load order, and the generation that the list belongs to. Takes the
-// loader's lock for the walk; callers holding a lock that a constructor may want must drop it.
+// loader's lock for the walk: a caller must not hold a lock that a constructor may want.
 std::vector<LoadedModule> loaded_modules(Generation& at);
 
-// Modules that need not be looked at again, by base and dynamic section, sorted; while the loader
-// has unloaded so many.
+// Modules that we need not read again, by base and dynamic section, sorted. Valid while the
+// loader's count of unloads is `subs`.
 struct KnownModules {
   std::vector<std::pair<std::uintptr_t, std::uintptr_t>> places;
   std::uint64_t subs = 0;
@@ -62,13 +62,13 @@ struct KnownModules {
   void add(const LoadedModule& module);
 };
 
-// The same without those known; all of them if something was unloaded since, as an address may have
-// got another module.
+// The same without the known modules. All of them if a module was unloaded since: another module
+// may have taken its address.
 std::vector<LoadedModule> loaded_modules(Generation& at, const KnownModules& known);
 
-// Keeps a listed module loaded while it is looked at: a list is old as soon as it is made, and
-// reading a module that another thread unloads would kill us. Waits for a dlopen of the module
-// that is still under way, so that its constructors have run.
+// Keeps a listed module loaded while we read it. A list is stale as soon as it is made, and reading
+// a module that another thread unloads would kill us. Waits for a dlopen of the module that is
+// still in progress, so that its constructors have run.
 class Held {
  public:
   explicit Held(const LoadedModule& module);
@@ -76,9 +76,9 @@ class Held {
   Held& operator=(const Held&) = delete;
   ~Held();
 
-  // False if the place that was listed is empty or taken by another module by now.
+  // False if the module is gone, even if another module has taken its place.
   explicit operator bool() const { return handle_ != nullptr; }
-  // Keeps it until the process ends, so that its functions stay callable.
+  // Keeps the module loaded until the process ends, so that its functions stay callable.
   void forever();
 
  private:
@@ -86,26 +86,26 @@ class Held {
   void* handle_ = nullptr;
 };
 
-// Keeps the module of that name loaded until the process ends. False if the loader has none.
+// Keeps the module of that name loaded until the process ends. False if there is no such module.
 bool pin(const std::string& name);
 
-// Where a call from the module of that name to a function it does not define would arrive if it
-// were resolved now: first the program's global symbols, then its own dependencies. Null if
-// nowhere.
+// What the loader would resolve `symbol` to now if the module of that name called it without
+// defining it: it searches the program's global symbols, then the module's own dependencies. Null
+// if it finds none.
 void* symbol_seen_by(const std::string& name, const char* symbol);
 
 // The path with links resolved; empty if the file is not there.
 std::string real_path(const std::string& path);
 
-// Bracket a fork. glibc does not reset the lock of its module list in the child: a child of a
-// process whose other thread was just walking the list would wait for ever at its first look.
+// Bracket a fork. glibc does not reset the lock of its module list in the child: if another thread
+// of the parent is walking the list during the fork, the child's first walk would wait for ever.
 void hold_walks();
 void release_walks();
-// In the child, instead: what other threads were doing will never end.
+// The child calls this instead: what the parent's other threads were doing never ends there.
 void release_walks_in_child();
 
 // Calls handler when the calling thread ends, after its thread-local objects are gone. There is one
-// handler; naming it again in the same thread changes nothing.
+// handler; setting it again in the same thread changes nothing.
 void at_thread_exit(void (*handler)());
 
 // The CPUs that the calling thread may run on; at least 1.
@@ -115,12 +115,12 @@ int usable_cpus();
 // empty where the system does not tell.
 std::string own_command();
 
-// The whole file, at most `most` bytes; files in /proc have no size to ask for beforehand.
+// The whole file, at most `most` bytes. Files in /proc do not tell their size beforehand.
 Result<std::string> read_file(const std::string& path, std::size_t most = std::size_t{64} << 20);
 
-// Whether so many bytes more may be written at the end of the file; below 0: a new one. Beyond the
-// limit on its size (`ulimit -f`) the kernel does not refuse, but sends a signal that ends the
-// program. May be called in a signal handler.
+// Whether `bytes` more may be appended to the file; fd below 0: to a new file. Beyond the limit on
+// file size (`ulimit -f`) the kernel does not refuse: it sends a signal that ends the program. May
+// be called in a signal handler.
 bool has_room(int fd, std::size_t bytes) noexcept;
 
 // A mapping of another process, from its maps file.
@@ -134,8 +134,8 @@ struct Mapping {
   std::string path;
 };
 
-// Parses the text of /proc/PID/maps. Lines it does not understand are skipped; the octal escape
-// of a newline in a path is undone.
+// Parses the text of /proc/PID/maps. Skips lines that it does not understand, and undoes the octal
+// escape of a newline in a path.
 std::vector<Mapping> parse_maps(const std::string& text);
 
 }  // namespace corewise::os

@@ -21,13 +21,13 @@ bool has_few() noexcept {
 }  // namespace
 
 bool OwnDescriptor::adopt(int fd) noexcept {
-  // Below are the standard streams, and the numbers that shells and daemons choose.
+  // Lower numbers are the standard streams, and those that shells and daemons choose.
   constexpr int kLikedFloor = 48;
   constexpr int kFloor = 3;
   if (fd >= 0 && fd < kLikedFloor) {
     const int low = fd;
     fd = ::fcntl(low, F_DUPFD_CLOEXEC, kLikedFloor);
-    // A process may have fewer descriptors than that, or so few that it needs them all itself.
+    // A process may be allowed fewer descriptors, or so few that it needs them all itself.
     if (fd < 0 && has_few()) {
       errno = EMFILE;
     } else if (fd < 0) {
@@ -41,7 +41,7 @@ bool OwnDescriptor::adopt(int fd) noexcept {
   if (fd < 0 || ::fstat(fd, &seen) != 0) return false;
   device_.store(seen.st_dev);
   inode_.store(seen.st_ino);
-  // Last: whoever reads the number compares it with these.
+  // Last: a reader of the number compares its file with these.
   fd_.store(fd);
   return true;
 }

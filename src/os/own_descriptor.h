@@ -1,5 +1,5 @@
-// A file of ours in a table that belongs to the program. The program may close the number and get
-// it back for a file of its own, so the number counts only while the same file is behind it.
+// A descriptor of ours in the program's table. The program may close the number and get it back for
+// a file of its own, so the number is ours only while the same file is behind it.
 #pragma once
 
 #include <sys/types.h>
@@ -8,23 +8,23 @@
 
 namespace corewise::os {
 
-// Not for eventfd and the like: they all have one inode. One thread at a time adopts and closes;
-// others may call own() meanwhile, and so may the child of a fork.
+// Not for eventfd and the like: they all share one inode. Only one thread at a time may adopt or
+// close; other threads and the child of a fork may call own() meanwhile.
 class OwnDescriptor {
  public:
-  // Takes over what was just opened, under a number that no program gives out by hand. False with
-  // errno if it cannot be kept, as where the process may have fewer than 16; it is closed then.
+  // Takes over a descriptor just opened and moves it to a number that no program picks by hand. On
+  // failure, as when the process may have fewer than 16, closes it and returns false with errno.
   bool adopt(int fd) noexcept;
 
   bool is_open() const noexcept { return fd_.load() >= 0; }
 
-  // The number, for poll() alone, which does nothing to a file.
+  // The number, for poll() only: poll() does nothing to a file.
   int number() const noexcept { return fd_.load(); }
 
   // The number, if our file is still behind it; else -1, which every call refuses with EBADF.
   int own() const noexcept;
 
-  // Lets go of it, and closes it if it is ours to close.
+  // Forgets the number, and closes it if our file is still behind it.
   void close() noexcept;
 
  private:

@@ -1,8 +1,8 @@
-// What rewriting code and serving memory ask of the operating system: page rights, pages near a
-// given address, uncommitted memory, the NUMA node, a value per thread. patch_linux.cpp answers.
+// What patching code and serving memory need from the operating system: page rights, pages near a
+// given address, uncommitted memory, the NUMA node, a value per thread. See patch_linux.cpp.
 //
-// Nothing here follows from a guess about a page: rights are read before they are changed, and
-// what was changed is put back. A refusal is a value, with the system's reason in it.
+// Nothing here guesses the rights of a page: callers read them before a change and restore them
+// after it. A refusal is a value that holds the system's reason.
 #pragma once
 
 #include <cstddef>
@@ -30,11 +30,11 @@ class AddressSpace {
  public:
   static Result<AddressSpace> read();
 
-  // Rights of [at, at + size); nothing if a part is not mapped or they are not the same all over.
+  // Rights of [at, at + size); nothing if a part is not mapped or the rights differ within it.
   std::optional<Rights> rights(std::uintptr_t at, std::size_t size) const;
 
   // Free ranges of `size` bytes no further than `reach` from `near`, nearest first. Each lies at
-  // the upper end of its gap: the lower end is where a heap may want to grow.
+  // the upper end of its gap: a heap may grow into the lower end.
   std::vector<std::uintptr_t> gaps(std::uintptr_t near, std::uintptr_t reach,
                                    std::size_t size) const;
 
@@ -48,10 +48,10 @@ class AddressSpace {
 
 std::size_t page_size();
 
-// Gives the pages of [at, at + size) `rights`, with write access added where asked. 0 or errno.
+// Gives the pages of [at, at + size) `rights`, plus write access if asked. Returns 0 or errno.
 int set_rights(std::uintptr_t at, std::size_t size, Rights rights, bool and_writable);
 
-// A new writable page at one of `candidates`, or anywhere if there are none. It is never moved.
+// Maps a new writable page at one of `candidates` and nowhere else, or anywhere if there are none.
 Result<std::uintptr_t> map_page(const std::vector<std::uintptr_t>& candidates);
 
 // Makes a page from map_page readable and executable, no longer writable.
@@ -61,32 +61,32 @@ void unmap_page(std::uintptr_t page);
 // Makes every core forget what it has decoded of these bytes.
 void code_changed(std::uintptr_t at, std::size_t size);
 
-// Calls `visit` for every loaded module while the loader's lock keeps them loaded. It must not
-// load, unload, look up symbols or visit again, nor take a lock under which another thread does.
+// Calls `visit` for every loaded module while the loader's lock keeps them loaded. `visit` must not
+// load, unload, look up symbols or visit modules, nor take a lock under which another thread does.
 void visit_modules(const std::function<void(const LoadedModule&)>& visit);
 
-// The same without those known; all of them if something was unloaded since.
+// The same without the known modules; all of them if a module was unloaded since.
 void visit_modules(const KnownModules& known,
                    const std::function<void(const LoadedModule&)>& visit);
 
-// The same without those seen, to which it adds what it visits; returns those seen before.
+// The same without the modules in `seen`. Adds those it visits, and returns those seen before.
 KnownModules visit_new_modules(KnownModules& seen,
                                const std::function<void(const LoadedModule&)>& visit);
 
-// The address that programs at large see for a name; null if there is none.
+// The address of a name in the global scope; null if there is none.
 void* global_symbol(const char* name);
 
-// The thread-local variables of a module: the loader's number for it, and their size in bytes. Both
-// are 0 where it has none.
+// The thread-local variables of a module: the loader's number for the module, and their size in
+// bytes. Both are 0 if the module has none.
 struct ThreadLocals {
   unsigned long module = 0;
   std::size_t size = 0;
 };
 ThreadLocals thread_locals(std::uintptr_t base);
 
-// A place that each thread of this process has, at the same distance from its thread-local
+// An address that each thread of this process has, at the same distance from its thread-local
 // variables in every thread: where the C library keeps its robust mutexes for the kernel. Nothing
-// if that is not known of all of them.
+// if the address of one thread is not known.
 struct ThreadPlaces {
   std::uintptr_t own = 0;
   std::vector<std::uintptr_t> all;
@@ -95,32 +95,32 @@ std::optional<ThreadPlaces> thread_places();
 
 bool is_main_thread();
 
-// The rest is called from within hooks: it takes no lock and allocates nothing.
+// Hooks call the functions below: they take no lock and allocate nothing.
 
-// Address space without memory behind it; null if there is none left.
+// Address space without memory behind it; null if the process is out of it.
 std::byte* reserve(std::size_t size);
 bool commit(std::byte* at, std::size_t size);
-// Gives the memory back and keeps the addresses: the next touch brings zeros.
+// Gives the memory back and keeps the addresses: the next access finds zeros.
 void discard(std::byte* at, std::size_t size);
 void release(std::byte* at, std::size_t size);
 
-// The calling thread's copy of them, as words. A thread that has used none of them yet may not ask:
-// the loader might have to allocate its copy first.
+// The calling thread's copy of the variables, as words. A thread that has used none of them yet
+// must not call this: the loader might have to allocate its copy first.
 std::span<std::uintptr_t> own_copy(const ThreadLocals& variables);
 
-// Whether the word may be read now.
+// Whether the word is readable now.
 bool is_readable(std::uintptr_t word);
 
-// Of the calling thread now. The first call reads a file and must not come from a hook.
+// The node of the calling thread now. The first call reads a file and must not come from a hook.
 unsigned numa_node();
 
 // How many bytes a malloc'ed block can really hold.
 std::size_t allocated_size(void* block);
 
-// One pointer per thread, handed to `end` when the thread ends.
+// One pointer per thread. A thread passes its own to `end` when it ends.
 class ThreadPointer {
  public:
-  // False if the system has no more of them.
+  // False if the process is out of thread keys.
   bool create(void (*end)(void*));
   void* get() const;
   bool set(void* value) const;

@@ -25,7 +25,7 @@
 
 namespace {
 
-// As the processors' ABIs name it: which variable of which module.
+// The argument of __tls_get_addr in the processors' ABIs: a module and a variable of it.
 struct ThreadLocal {
   unsigned long module;
   unsigned long offset;
@@ -33,7 +33,7 @@ struct ThreadLocal {
 
 }  // namespace
 
-// The loader's; no header of glibc has it.
+// The loader defines it; no glibc header declares it.
 extern "C" void* __tls_get_addr(const ThreadLocal*);  // NOLINT(bugprone-reserved-identifier)
 
 namespace corewise::os {
@@ -66,7 +66,7 @@ int visit_one(dl_phdr_info* info, std::size_t, void* closure) {
   try {
     if (!is_known(*info, visitor.known)) visitor.visit(module_of(*info));
   } catch (...) {
-    // An exception must not cross the loader, which holds its lock; the module is passed over.
+    // An exception must not cross the loader, which holds its lock; we skip the module.
     return 0;
   }
   return 0;
@@ -115,7 +115,7 @@ std::vector<std::uintptr_t> AddressSpace::gaps(std::uintptr_t near, std::uintptr
                                                std::size_t size) const {
   const auto distance = [near](std::uintptr_t at) { return at > near ? at - near : near - at; };
   std::vector<std::uintptr_t> found;
-  // Below it nothing may be mapped (vm.mmap_min_addr).
+  // The kernel maps nothing below this address (vm.mmap_min_addr).
   std::uintptr_t free_from = 1U << 20;
   for (const Range& range : ranges_) {
     if (range.begin >= free_from + size && distance(range.begin - size) + size <= reach) {
@@ -151,7 +151,7 @@ Result<std::uintptr_t> map_page(const std::vector<std::uintptr_t>& candidates) {
       error = errno;
       continue;
     }
-    // Kernels before 4.17 take the address for a hint.
+    // Kernels before 4.17 treat the address as a hint.
     if (reinterpret_cast<std::uintptr_t>(page) == wanted) return wanted;
     munmap(page, page_size());
   }
@@ -265,10 +265,10 @@ std::span<std::uintptr_t> own_copy(const ThreadLocals& variables) {
           variables.size / sizeof(std::uintptr_t)};
 }
 
-// The kernel copies the new mask before it finds that it does not know what to do with it. Every
-// sandbox lets this call pass: fork itself makes it.
+// The kernel copies the new mask before it rejects the unknown operation. Every sandbox allows this
+// call: fork itself makes it.
 bool is_readable(std::uintptr_t word) {
-  if (word == 0) return false;  // it would take that for no mask
+  if (word == 0) return false;  // the kernel would take null for no mask
   const int before = errno;
   constexpr int kUnknown = -1;
   constexpr std::size_t kMask = 8;
@@ -287,7 +287,7 @@ unsigned numa_node() {
   if (!several) return 0;
   unsigned cpu = 0;
   unsigned node = 0;
-  // The system call, since glibc has getcpu() only from 2.29 on.
+  // The raw system call: glibc has getcpu() only from 2.29 on.
   return syscall(SYS_getcpu, &cpu, &node, nullptr) == 0 ? node : 0;
 }
 

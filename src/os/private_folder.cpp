@@ -15,7 +15,7 @@ namespace {
 
 using Name = std::array<char, NAME_MAX + 1>;
 
-// A descriptor that is open while one lives; errno outlives it.
+// Closes its descriptor at the end of its life, and keeps errno.
 class OpenDescriptor {
  public:
   explicit OpenDescriptor(int fd) noexcept : fd_(fd) {}
@@ -43,7 +43,7 @@ bool is_trusted(const struct stat& seen) noexcept {
   return seen.st_uid == 0 || seen.st_uid == ::geteuid();
 }
 
-// Whether this user may be expected to make a folder there.
+// Whether this user may reasonably make a folder there.
 bool is_place_for_new(int folder) noexcept {
   struct stat seen{};
   struct stat root{};
@@ -52,7 +52,7 @@ bool is_place_for_new(int folder) noexcept {
   return seen.st_uid == ::geteuid() || (seen.st_mode & S_ISVTX) != 0;
 }
 
-// The next folder on the way, or -1 with errno.
+// Opens the next folder on the way; -1 with errno if it cannot.
 int step(int from, const char* name, bool may_miss, Missing missing) noexcept {
   struct stat seen{};
   if (::fstatat(from, name, &seen, AT_SYMLINK_NOFOLLOW) != 0) {

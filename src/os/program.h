@@ -1,12 +1,11 @@
-// The program of this process, which the loader gives no name.
+// The file of this process's program: the loader gives the program no name.
 #pragma once
 
 #include <string>
 
 namespace corewise::os {
 
-// Its file, links resolved, by the name that it had when it was started; empty where the kernel
-// does not tell.
+// The program's file, links resolved; empty if the kernel does not tell.
 std::string program_path();
 
 }  // namespace corewise::os

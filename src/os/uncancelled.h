@@ -1,14 +1,14 @@
 // A hook reads files where the program's own call would not. open(), read() and close() are
-// cancellation points: a thread that pthread_cancel() has been asked to end would end there, in
-// the middle of a call that ends no thread, and through frames that let nothing pass.
+// cancellation points: a thread with a pending pthread_cancel() would end there, in the middle of a
+// call that never ends a thread, and unwind through frames that let nothing pass.
 #pragma once
 
 #include <pthread.h>
 
 namespace corewise::os {
 
-// For the life of the object nobody cancels the calling thread; a request waits for its next
-// cancellation point.
+// While the object lives nobody can cancel the calling thread; a request waits for the thread's
+// next cancellation point.
 class Uncancelled {
  public:
   Uncancelled() { pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &before_); }
@@ -16,8 +16,8 @@ class Uncancelled {
   Uncancelled(const Uncancelled&) = delete;
   Uncancelled& operator=(const Uncancelled&) = delete;
 
-  // For the life of the object the thread runs the program's own code, which finds the state that
-  // it left, and may change it.
+  // While the object lives the thread runs the program's own code, which finds the state that it
+  // left, and may change it.
   class Program {
    public:
     explicit Program(Uncancelled& outer) : outer_(outer) {

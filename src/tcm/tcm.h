@@ -1,4 +1,4 @@
-/* What stands between libtcm.so.1, which oneTBB looks for, and corewise, which answers. Facts:
+/* The interface between libtcm.so.1, which oneTBB looks for, and corewise, which answers. Facts:
  * oneTBB, src/tbb/tcm.h; a permit request is a structure of 32 bytes, passed by value. */
 #pragma once
 
@@ -9,7 +9,7 @@ extern "C" {
 #endif
 
 struct cw_tcm_request {
-  int32_t least; /* threads; below 0: as the manager likes */
+  int32_t least; /* threads; below 0: the manager decides */
   int32_t most;
   void* constraints;
   uint32_t constraint_count;
@@ -40,7 +40,7 @@ struct cw_tcm {
   int32_t (*part)(void);
 };
 
-/* Until it is called, nobody can connect. */
+/* No client can connect until this has been called. */
 typedef void cw_tcm_serve_function(const struct cw_tcm* functions);
 
 #ifdef __cplusplus

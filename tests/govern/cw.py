@@ -1,4 +1,4 @@
-"""corewise.h's governing functions, without any binding: what a test process needs and no more."""
+"""corewise.h's governing functions, without any binding: only what a test process needs."""
 
 import atexit
 import ctypes

@@ -1,11 +1,11 @@
-"""Governed programs that are born, die and are killed, and whether all tokens are back afterwards.
+"""Governed programs that start, end and are killed; afterwards all tokens must be back.
 
     python tests/govern/endurance.py [--births 10000] [--crowd 64] [--seconds 60]
 
 First so many programs, one after another in two rows, each with a team of OpenMP and BLAS calls.
-Then a crowd of such programs that do not end, of which one is killed every few milliseconds, amid
-whatever it does, and replaced. After each part a new program of the same group must get the whole
-budget, and no token may be held.
+Then a crowd of such programs that do not end: every few milliseconds one is killed, whatever it is
+doing, and replaced. After each part a new program of the same group must get the whole budget, and
+no token may be held.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def governed(command: list[str], *options: str) -> list[str]:
 
 
 def whole(program: Path) -> None:
-    """Raises unless a program that is alone gets all that it asks for."""
+    """Raises unless a program that runs alone gets all that it asks for."""
     done = subprocess.run(
         governed([str(program), "20"], "--report=json"), capture_output=True, text=True, check=True
     )

@@ -28,7 +28,7 @@ static int visits;
 #pragma omp threadprivate(visits)
 static _Thread_local int own_mark;
 
-/* Divides its work by the team that it asked for, as xgboost does. */
+/* Divides its work by the team size that it asked for, as xgboost does. */
 static void divided(int team, int master) {
   long parts[kMost] = {0}, sum = 0;
   int seen[kMost] = {0}, level = 0, size = 0, mark = 0;
@@ -91,7 +91,7 @@ static void check_all(int team) {
   nested(2);
 }
 
-/* Forks, runs `in_child` there, and says how it went. */
+/* Forks, runs `in_child` in the child, and says how it went. */
 static int forked(void (*in_child)(int), int argument) {
   const pid_t child = fork();
   if (child == 0) {
@@ -137,7 +137,7 @@ static void* end_after(void* thread) {
   _exit(0);
 }
 
-/* The thread that forks is not the first one, and ends in the child like any other. */
+/* A thread other than the first forks, and ends in the child like any other. */
 static void* fork_and_end(void* regions) {
   parent_regions(3);
   const pid_t child = fork();
@@ -185,7 +185,7 @@ static int amid_others(void) {
   return status;
 }
 
-/* Forked inside a region of one thread; its next region is after that one's end. */
+/* Forked inside a region of one thread. The child's next region is after the end of that one. */
 static int inside_one(void) {
   parent_regions(3);
   pid_t child = 0;
@@ -210,7 +210,7 @@ static int inside_one(void) {
   return status;
 }
 
-/* Forked by a member of a team: what it starts inside is as in its parent. */
+/* Forked by a member of a team: what the child starts inside is as in its parent. */
 static int inside_team(void) {
   parent_regions(3);
   omp_set_max_active_levels(2);
@@ -280,7 +280,7 @@ static int exec_and_spawn(const char* self) {
   return 0;
 }
 
-/* As task queues do it: workers are forked all the time, from threads that have regions. */
+/* As task queues do: threads that have regions fork workers all the time. */
 static atomic_int to_fork;
 static void* queue(void* arg) {
   (void)arg;
@@ -305,7 +305,7 @@ static int many(const char* count) {
   return failed;
 }
 
-/* Governed only now, by a call. */
+/* A call governs the process only now. */
 static void govern(void) {
   void* const library = dlopen(getenv("COREWISE_LIBRARY"), RTLD_NOW);
   CHECK(library != NULL);
@@ -326,7 +326,7 @@ static int governed_in_the_child(void) {
   return 0;
 }
 
-/* What is alive is kept, in a child too. */
+/* Memory that is in use is kept, in a child too. */
 static void keep(int team) {
   int before = 0, after = 0;
 #pragma omp parallel num_threads(team) reduction(+ : before)

@@ -1,7 +1,7 @@
 /* Regions of every kind, to look at from outside. Compiled with GCC and with Clang. */
 #include <omp.h>
 
-/* Clang 19 wants of its runtime what libomp 14 has not yet. */
+/* Clang 19 needs entries that libomp 14 does not have yet. */
 #ifdef PLAIN_SCHEDULES
 #define SCHEDULE(...) schedule(static)
 #else
@@ -44,7 +44,7 @@ int probe_team_clause_if(int threads, int condition) {
   return team;
 }
 
-/* The team of a region inside a region; the outer one's in *outer. */
+/* The team of a region inside a region; *outer is the outer team. */
 int probe_nested(int outer_threads, int inner_threads, int* outer) {
   int inner = 0;
   omp_set_max_active_levels(2);
@@ -165,7 +165,7 @@ long probe_twenty(int threads) {
 int probe_max_threads(void) { return omp_get_max_threads(); }
 void probe_set_threads(int threads) { omp_set_num_threads(threads); }
 
-/* A team that waits for its last thread with its own loop, so many times; how often one came. */
+/* A team waits for its last thread in a loop of its own, `rounds` times; how often it came. */
 int probe_spin_barrier(int threads, int rounds) {
   int came = 0;
 #pragma omp parallel num_threads(threads)
@@ -177,7 +177,7 @@ int probe_spin_barrier(int threads, int rounds) {
   return came;
 }
 
-/* LLVM's runtimes alone have these. */
+/* Only LLVM's runtimes have these. */
 extern int kmp_get_blocktime(void) __attribute__((weak));
 extern void kmp_set_blocktime(int milliseconds) __attribute__((weak));
 int probe_blocktime(void) { return kmp_get_blocktime ? kmp_get_blocktime() : -1; }
@@ -191,7 +191,7 @@ int probe_set_threads_llvm(int threads) {
   return ompc_set_num_threads != 0;
 }
 
-/* The largest count that a thread of a region is told by its runtime. */
+/* The largest count that the runtime tells a thread of a region. */
 int probe_max_inside(void) {
   int most = 0;
 #pragma omp parallel reduction(max : most)
@@ -209,7 +209,7 @@ int probe_team_in_league(void) {
   return team;
 }
 
-/* By the names that Fortran calls. */
+/* Under the names that Fortran calls. */
 int omp_get_max_threads_(void);
 void omp_set_num_threads_(int* threads);
 int probe_max_threads_fortran(void) { return omp_get_max_threads_(); }

@@ -1,4 +1,4 @@
-/* Calls the entries of libgomp that compilers of today reach seldom or no more. */
+/* Calls the entries of libgomp that today's compilers use rarely or no longer. */
 #include <omp.h>
 #include <pthread.h>
 
@@ -159,8 +159,8 @@ static void* open_pair(void* data) {
   return 0;
 }
 
-/* `callers` threads have a region by GOMP_parallel_start open at once. Each has two threads, and
-   each of these runs a region inside it. How often these ran. */
+/* `callers` threads each have a region of two threads open by GOMP_parallel_start at once, and each
+   of these threads runs a region inside it. How often these ran. */
 int probe_pairs_at_once(int callers) {
   pthread_t threads[1000];
   int ran = 0;

@@ -28,7 +28,7 @@ class Crowd {
 
 }  // namespace
 
-// The most threads of an arena of so many that were at work at once.
+// The most threads that worked at once in an arena of `threads`.
 extern "C" int probe_together(int threads, int tasks, void (*visit)()) {
   const tbb::global_control allowed(tbb::global_control::max_allowed_parallelism,
                                     static_cast<std::size_t>(threads));
@@ -40,7 +40,7 @@ extern "C" int probe_together(int threads, int tasks, void (*visit)()) {
   return crowd.most();
 }
 
-// Whether work that nobody waits for was done within ten seconds.
+// Whether work that nobody waits for finished within ten seconds.
 extern "C" int probe_enqueued() {
   static std::atomic<bool> done{false};
   done = false;

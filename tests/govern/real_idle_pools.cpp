@@ -1,7 +1,7 @@
 // corewise_real_idle_pools LIBRARY...: real OpenBLAS copies in one process.
 //
-// All must get short spins; products, factorizations, many callers and children of a fork give the
-// same bits as before; idle threads burn next to nothing; and removing gives everything back.
+// All copies must get short spins. Products, factorizations, many callers and children of a fork
+// give the same bits as before. Idle threads burn next to nothing. Removing gives everything back.
 #include <dlfcn.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -67,7 +67,7 @@ struct Blas {
     }
   }
 
-  // Integers go by address: 64 bits serve builds of either width on little-endian machines.
+  // Passes integers by address: 64 bits serve builds of either width on little-endian machines.
   Matrix product(const Matrix& a) const {
     const std::int64_t n = kOrder;
     const double one = 1;

@@ -1,7 +1,7 @@
 // 10,000 births and deaths on one ledger: children take random grants while the parent kills them
-// at random moments, they kill themselves inside regions, run other programs with tokens in hand,
+// at random moments; they kill themselves inside regions, run other programs with tokens in hand,
 // fork, or leave. Checked all the time: the grants that regions really run with, together, stay
-// within the budget plus one for each process but one. At the end: everything is free again.
+// within the budget plus one for each process except one. At the end everything is free again.
 // usage: stress_ledger [events]
 #include <signal.h>
 #include <sys/mman.h>
@@ -25,11 +25,11 @@ using namespace corewise::govern;
 
 constexpr int kBudget = 8;
 constexpr std::size_t kChildren = 6;
-// One has at least what is above one thread; each of the others may have found nothing free.
+// A process that finds nothing free still gets one thread: all but one may go beyond the budget.
 constexpr int kMost = kBudget + static_cast<int>(kChildren) - 1;
 
-// What a child's region runs with. Counts changes, so that two equal readings of all children
-// mean that there was an instant at which all of it was true.
+// What a child's region runs with. Counts the changes: if two readings of all children are equal,
+// all of it was true at one instant.
 struct Running {
   std::atomic<std::uint64_t> change_and_threads{0};
 
@@ -54,7 +54,7 @@ using Board = std::array<Running, kChildren>;
     running.set(0);
     if (fate == 1) execl("/bin/sleep", "sleep", "0.02", nullptr);
     if (fate == 2) {
-      // A grandchild, which must not give back what is its parent's.
+      // A grandchild, which must not give back its parent's grant.
       const pid_t grandchild = fork();
       if (grandchild == 0) {
         ledger.release(grant);
@@ -73,7 +73,7 @@ int fail(const char* what, long events) {
   return 1;
 }
 
-// Threads of all regions at one instant; -1 if none could be caught.
+// Threads of all regions at one instant; -1 if the readings differ.
 int running_now(const Board& board) {
   std::array<std::uint64_t, kChildren> first{};
   std::array<std::uint64_t, kChildren> second{};
@@ -108,7 +108,7 @@ int main(int argc, char** argv) {
   long events = 0;
   long samples = 0;
   int worst = 0;
-  // Waits for i, if it has ended; what it ran with has ended with it.
+  // Waits for child i if it has ended; what it ran with has ended too.
   const auto gone = [&](std::size_t i, int flags) {
     int status = 0;
     if (children[i] == 0 || waitpid(children[i], &status, flags) != children[i]) return 0;
@@ -127,7 +127,7 @@ int main(int argc, char** argv) {
     }
     for (int sample = 0; sample < 300; ++sample) {
       int now = running_now(board);
-      // Above the budget may be one that killed itself and whose tokens are used again by now.
+      // A child that killed itself may still count, while another one already uses its tokens.
       for (int tries = 0; now > kBudget && tries < 5; ++tries) {
         for (std::size_t i = 0; i < kChildren; ++i) {
           if (gone(i, WNOHANG) != 0) return fail("a grant below one thread", events);

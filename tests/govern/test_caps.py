@@ -1,6 +1,6 @@
 """A limit from outside, in a process that is governed and in one that is not. For whole regions of
-OpenMP it is what omp_set_num_threads would be in each thread; what bends is held to it in any case.
-Each case in a fresh process."""
+OpenMP it acts like omp_set_num_threads in each thread; teams that bend keep to it in any case. Each
+case in a fresh process."""
 
 import pytest
 from test_govern import PROBES, RUNTIMES, run
@@ -76,7 +76,8 @@ print(json.dumps(told))
 """,
         OMP_NUM_THREADS="2",
     )
-    # Only the program's threads can read theirs; the thread that answers has OMP_NUM_THREADS.
+    # Only the program's threads can read their own counts; the thread that answers has
+    # OMP_NUM_THREADS.
     assert out == [[None, None, 4], [None, None, 3], [None, None, 3]]
 
 
@@ -137,8 +138,8 @@ print(json.dumps(out))
 
 
 def test_a_number_set_before_the_cap_holds_for_its_region(tried):
-    # Many programs set their number before each region, and divide by it.
-    # The first cap, of another kind, has the hooks in place also where nobody governs.
+    # Many programs set their number before each region, and divide by it. The first cap, of another
+    # kind, puts the hooks in place even if nobody governs.
     out = tried('cap(9, key="blas")\nset_count(4)\ncap(2)\nprint(json.dumps([team(), team()]))')
     assert out == [4, 2]
 
@@ -191,9 +192,9 @@ out += [counts[0], team(), team(), count()]
 print(json.dumps(out))
 """
     )
-    # The count inside was what it would be: the region has begun.
+    # Inside, the count was not changed yet: the region had begun.
     assert out[:2] == [4, 5]
-    # One region may go by what its thread was told.
+    # One region may use the count that its thread read before.
     assert out[2] in (2, 5) and out[3:] == [2, 2]
 
 
@@ -252,7 +253,7 @@ print(json.dumps(out + [team(), count()]))
 
 
 def test_numbers_below_the_cap_do_not_end_it(tried):
-    # What threadpoolctl does around a call: it reads the count, sets another, and the first again.
+    # What threadpoolctl does around a call: reads the count, sets another, then the first again.
     out = tried(
         UNHOOKED
         + """
@@ -271,7 +272,7 @@ print(json.dumps(out + [team()]))
 
 
 def test_a_league_of_teams_does_not_end_a_cap(tried):
-    # LLVM's runtime puts the count back at the end of the league that it was lowered in.
+    # LLVM's runtime restores the count at the end of the league in which it was lowered.
     out = tried(
         """
 league = p.probe_team_in_league
@@ -282,13 +283,13 @@ lift()
 print(json.dumps(out + [team(), league()]))
 """
     )
-    # It gives a league no more threads than there are CPUs.
+    # The runtime gives a league no more threads than there are CPUs.
     own = out[0]
     assert out == [own, min(own, 2), 2, min(own, 2), 2, 5, own]
 
 
 def test_a_child_goes_by_the_cap_of_its_parent(tried):
-    # LLVM's runtime begins anew in a child, with the count that the process began with.
+    # LLVM's runtime starts anew in a child, with the count that the process started with.
     out = tried(
         """
 import os
@@ -399,5 +400,5 @@ out += [[team(), other.probe_team()]]
 print(json.dumps(out))
 """
     out = run(BEGIN + script, "gomp", kind, COREWISE_BEND="")
-    # The other one's region goes by what its thread was told before.
+    # The other thread's region uses the count that the thread read before.
     assert out == [[2, 4, 4], [2, 3, 2, 2, 3], [5, 3]]

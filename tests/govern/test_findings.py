@@ -1,4 +1,4 @@
-"""What the doctor says of real libraries, asked in the process itself. Each case in a fresh process."""
+"""What the doctor says of real libraries, asked in the process itself, each time a fresh one."""
 
 import json
 import os
@@ -28,7 +28,7 @@ def ask():
 
 
 def findings(code, **variables):
-    """Those of each call of ask(), by id."""
+    """The findings of each call of ask(), by id."""
     environment = {key: value for key, value in os.environ.items() if key not in VARIABLES}
     done = subprocess.run(
         [sys.executable, "-c", ASK + code],
@@ -52,7 +52,7 @@ def test_mkls_intel_layer_beside_libgomp(layer):
     alone, both = findings(use + gomp, MKL_THREADING_LAYER=layer)
     assert "mkl-intel-beside-libgomp" not in alone
     assert ("mkl-intel-beside-libgomp" in both) == (layer == "INTEL")
-    # Where libgomp came first, MKL takes the layer over it, whatever the variable says.
+    # If libgomp came first, MKL takes the layer over it, whatever the variable says.
     first, switched = findings(gomp + use, MKL_THREADING_LAYER=layer)
     assert "mkl-intel-beside-libgomp" not in first and "mkl-intel-beside-libgomp" not in switched
 
@@ -76,7 +76,7 @@ ask()
 
 
 def test_who_made_teams_dynamic(tmp_path):
-    """As OpenCV's core does: in a constructor, while it is loaded."""
+    """OpenCV's core does this: in a constructor, while it loads."""
     source = tmp_path / "core.c"
     source.write_text(
         "#include <omp.h>\n__attribute__((constructor)) void set(void) { omp_set_dynamic(1); }\n"
@@ -115,7 +115,7 @@ def test_workers_that_spin(tmp_path):
 
 
 def test_who_holds_the_ledger():
-    """A stopped process amid a region: until somebody comes out short, the doctor says it."""
+    """The doctor names a process that is stopped inside a region, until another comes out short."""
     group = {"COREWISE_GROUP": f"held{os.getpid()}", **RUN}
     hold = "import ctypes, numpy as np; a = np.ones((3000, 3000))\nwhile True: a @ a"
     environment = os.environ | group

@@ -1,5 +1,5 @@
 """Children forked after their parent used OpenMP, each case in a fresh process. Ungoverned, a child
-of libgomp waits for ever at its first region; governed it has the teams that it asks for."""
+with libgomp waits for ever at its first region; governed it gets the teams that it asks for."""
 
 import os
 import pathlib
@@ -23,12 +23,12 @@ CASES = [
     "pairs",
     "exec_and_spawn",
 ]
-# Not what LLVM's runtime does ungoverned either: it starts afresh in a child, also amid a region.
+# LLVM's runtime does not do these ungoverned either: it starts afresh in a child, even in a region.
 NOT_LLVM = {"inside_one", "inside_team", "pairs", "other_thread"}
 
 
 def governed(command, budget=None, timeout=120, **environment):
-    """What the command prints, run governed."""
+    """What the command prints when it runs governed."""
     bounds = [] if budget is None else ["--budget", str(budget)]
     with subprocess.Popen(
         [CLI, "run", "-q", *bounds, "--", *command],
@@ -170,8 +170,8 @@ def test_multiprocessing_by_every_start_method(method, tmp_path):
     governed([sys.executable, str(tmp_path / "started.py"), method])
 
 
-# As Celery's pool and other servers do: workers that are forked once the models are there close what
-# they do not know, answer a few tasks each, end without a word and are replaced.
+# Celery's pool and other servers do this: workers that are forked once the models are there close
+# what they do not know, answer a few tasks each, end without a word and are replaced.
 PREFORK = """
 import signal
 def worker(tasks, replies):

@@ -1,7 +1,7 @@
 """The governor on real runtimes, each case in a fresh process. Run by ctest, or with
 COREWISE_LIBRARY and COREWISE_PROBES set: pytest tests/govern/test_govern.py
 
-The probes bend here; test_whole.py has them whole."""
+The probes bend here; test_whole.py runs them with whole teams."""
 
 import json
 import os
@@ -18,7 +18,7 @@ ENVIRONMENT = {k: v for k, v in os.environ.items() if not k.startswith(("OPENBLA
 
 
 def run(script, *arguments, **environment):
-    """What the script, in a fresh process, prints last: JSON."""
+    """Runs the script in a fresh process; what it prints last, as JSON."""
     bending = {"COREWISE_BEND": "/libprobe_"} if ".probe(" in script else {}
     env = ENVIRONMENT | bending | environment | {"PYTHONPATH": str(HERE)}
     done = subprocess.run(
@@ -92,8 +92,8 @@ def after(icv, clause):
 print(json.dumps([after(1, 8), after(8, 2), after(8, 1)]))
 """
 
-# A serial region, one of the ICV's width, another; how many asked for a grant.
-# LLVM's runtimes differ in whether the clause still holds: a team is never larger than in either.
+# A serial region, a region of the ICV's width, another; and how many asked for a grant. LLVM's
+# runtimes differ in whether the clause still holds: a team is never larger than in either.
 AFTER_SERIAL = [[1, 1, 1, 0], [1, 3, 3, 2], [1, 3, 3, 2]]
 AFTER_SERIAL_LLVM = [[1, 1, 1, 0], [1, 2, 3, 2], [1, 1, 3, 1]]
 
@@ -245,7 +245,7 @@ print(json.dumps([before, shared, told, [r.value for r in raw], counts()]))
     before, shared, told, raw, counts = out
     assert before == 2 and shared == 1
     assert told == counts  # the program's own number is not touched
-    assert raw == counts[: len(raw)]  # a lone call got all it wanted: as before
+    assert raw == counts[: len(raw)]  # a lone call got all that it wanted, as before
 
 
 def test_a_limit_from_outside_leaves_no_trace_once_it_is_taken_back():
@@ -391,8 +391,8 @@ print(json.dumps(out))
 
 @pytest.mark.parametrize("user", [None, "12", "20"])
 def test_idle_threads_wait_for_the_next_call_while_nobody_else_does(user):
-    """The words hold powers of two. Whose call came last, and got all that it wanted, spins for
-    longer; but never where the user has said how long."""
+    """The idle words hold powers of two. The pool whose call came last, and got all that it wanted,
+    spins for longer; but never if the user has said how long."""
     environment = {"OPENBLAS_NUM_THREADS": "2"}
     if user is not None:
         environment["OPENBLAS_THREAD_TIMEOUT"] = user

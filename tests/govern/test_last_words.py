@@ -1,5 +1,5 @@
-"""What a process that a library ended, or that died with cut teams, leaves behind: by real libraries
-where there are any. Each death in a process of its own."""
+"""What a process leaves behind if a library ended it, or if it died with cut teams: with real
+libraries if there are any. Each death in a process of its own."""
 
 import json
 import os
@@ -24,7 +24,7 @@ needs_intel = pytest.mark.skipif(not INTEL.exists(), reason="needs the wheel of 
 
 
 def die(tmp_path, words, **variables):
-    """How it ended, and what the last one that died in it left."""
+    """How the process ended, and the report of the last process that died in it."""
     environment = {key: value for key, value in os.environ.items() if key not in VARIABLES}
     environment["XDG_STATE_HOME"] = str(tmp_path / "state")
     done = subprocess.run(
@@ -118,12 +118,12 @@ def test_numba_after_a_fork(tmp_path):
 
 @needs_numba
 def test_a_program_that_ends_itself_leaves_no_report(tmp_path):
-    """SIGTERM is how programs end; only a pool's library that sends it is a cause."""
+    """Programs usually end by SIGTERM; it is a cause only if a pool's library sends it."""
     ends = "\nimport signal; signal.raise_signal(signal.SIGTERM)"
     words = [VENV / "bin/python", "-c", PARALLEL + ends]
     done, _ = die(tmp_path, words, NUMBA_THREADING_LAYER="omp")
     assert done.returncode == -signal.SIGTERM
-    # Not what die() tells: that may be of another program of this user, which had no home.
+    # Not what die() returns: that may be of another program of this user, which had no home.
     assert list(tmp_path.rglob("*.json")) == []
 
 

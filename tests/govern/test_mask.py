@@ -1,5 +1,5 @@
-"""The budget of a running program: what OpenMP binds is not the process's mask, what anybody narrows
-is. Run by ctest, as test_govern.py is."""
+"""The budget of a running program: a thread that OpenMP binds does not change the process's mask, a
+mask that somebody narrows does. Run by ctest, as test_govern.py is."""
 
 import json
 import os
@@ -138,7 +138,7 @@ def test_a_thread_that_is_pinned_is_not_the_process():
 
 
 def test_calls_are_bounded_by_a_mask_that_somebody_else_narrowed():
-    # Nothing is loaded and nobody asks: the gate itself sees it.
+    # Nothing loads and nobody asks: the gate itself sees the change.
     runtime = next(r for r in RUNTIMES if r.endswith("gomp"))
     got = run(
         """

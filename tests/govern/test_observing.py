@@ -47,7 +47,7 @@ def outcome(python, code, prelude=PLAIN, **variables):
 
 
 def same_in_all_ways(code, python=sys.executable):
-    """What it comes to alone, which the others must come to as well."""
+    """What it comes to alone; the other ways must come to the same."""
     alone = outcome(python, code)
     assert outcome(python, code, **RUN) == alone
     assert outcome(python, code, LOOK) == alone
@@ -59,7 +59,7 @@ def same_in_all_ways(code, python=sys.executable):
 @pytest.mark.parametrize("llvm", [path for path in LLVM if path.exists()])
 @pytest.mark.parametrize("intel_first", [True, False])
 def test_two_runtimes_one_used(llvm, intel_first):
-    """OMP: Error #15 ends a program in which a second one is set up."""
+    """OMP: Error #15 ends a program that sets up a second runtime."""
     used, idle = (INTEL, llvm) if intel_first else (llvm, INTEL)
     code = f"""
 import ctypes

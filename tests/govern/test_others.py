@@ -1,5 +1,5 @@
-"""The governor on oneTBB, MKL and BLIS, each case in a fresh process. A team that sleeps in another
-thread holds part of the budget, so that what is granted to them is known."""
+"""The governor on oneTBB, MKL and BLIS, each case in a fresh process. A sleeping team in another
+thread holds part of the budget, so that their grants are known."""
 
 import os
 import pathlib
@@ -157,7 +157,7 @@ def test_mkl_is_right_and_over_onetbb_gets_what_is_free(layer):
 
 @pytest.mark.parametrize("build", ["openmp", "pthread"])
 def test_teams_of_blis_are_never_cut_short(build):
-    """It aborts the program if a team is smaller than it asked for, and not of one."""
+    """BLIS aborts the program if a team is smaller than it asked for, except a team of one."""
     library = DEBIAN / f"blis-{build}" / "libblis.so.4"
     if not library.exists():
         pytest.skip(f"needs libblis4-{build}")
@@ -171,7 +171,7 @@ def test_teams_of_blis_are_never_cut_short(build):
     reason="needs clang and the wheel of Intel's OpenMP",
 )
 def test_intels_runtime_forgets_the_clause_of_a_serial_region(tmp_path):
-    """As those of LLVM after 14 do."""
+    """So do LLVM's runtimes after 14."""
     (tmp_path / "libomp.so.5").symlink_to(REAL / "libiomp5.so")
     path = f"{tmp_path}:{REAL}"
     assert run(SERIAL, "omp", LD_LIBRARY_PATH=path) == AFTER_SERIAL_LLVM

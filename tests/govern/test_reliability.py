@@ -1,4 +1,4 @@
-"""What killed programs, with the real libraries: each run in a fresh process, held against the
+"""What killed programs, with the real libraries: each run in a fresh process and compared with the
 serial result. COREWISE_RUNS says how often (`make test-reliability`: 50)."""
 
 import os

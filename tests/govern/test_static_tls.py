@@ -1,6 +1,6 @@
-"""What libcorewise takes of the room that the loader keeps for thread-local variables of libraries
-that are loaded later: 1,664 bytes for all of them. Too much, and those after it fail with "cannot
-allocate memory in static TLS block"; on arm64 scikit-learn's libgomp was the first."""
+"""How much libcorewise takes of the room that the loader keeps for thread-local variables of
+libraries that are loaded later: 1,664 bytes for all of them. If it takes too much, later libraries
+fail with "cannot allocate memory in static TLS block"; on arm64 first scikit-learn's libgomp."""
 
 import os
 import pathlib

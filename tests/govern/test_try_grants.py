@@ -1,4 +1,4 @@
-"""Grants made at will, as they reach the teams of real runtimes."""
+"""Arbitrary grants, as they reach the teams of real runtimes."""
 
 import pytest
 from test_govern import RUNTIMES, run

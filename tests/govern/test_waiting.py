@@ -7,7 +7,7 @@ pytestmark = pytest.mark.skipif(
     not (PROBES / "libprobe_gomp.so").exists(), reason="needs gcc's OpenMP"
 )
 
-# The word of libgomp: the program's turns, beside those of a program with too many threads.
+# libgomp's word for the program's spin count; beside it is that of a program with too many threads.
 WORD = """
 import ctypes, json, os, sys, threading, time, cw
 p = cw.probe("gomp")
@@ -58,7 +58,7 @@ def test_libgomp_spins_only_while_nobody_else_wants_the_cpus(by_run, bend):
     if by_run:  # what `corewise run` sets
         environment |= {"GOMP_SPINCOUNT": "30000", "COREWISE_SPINCOUNT": "30000"}
     out, findings = run(FOLLOWS, str(before), **environment)
-    # A team that bends is never wider than its grant, and all that the budget allows is no less.
+    # A team that bends is never wider than its grant; a grant of the whole budget is not short.
     wider = 30000 if bend else 0
     assert out == {
         "before": before,
@@ -140,7 +140,7 @@ print(json.dumps(out))
 @pytest.mark.parametrize("runtime", [r for r in RUNTIMES if "omp" in r and r != "gomp"])
 def test_llvms_runtimes_wait_only_while_nobody_else_wants_the_cpus(runtime, bend):
     out = run(BLOCKTIME, runtime, COREWISE_BEND=bend)
-    # A team of three on two CPUs waits so by itself, and the runtime says so from then on.
+    # A team of three on two CPUs waits like that by itself, and the runtime says so from then on.
     low = 200 if bend else 0
     assert out["before"] == out["alone"] == [[200, 200]]
     assert out["wider"] == [[low, low]]

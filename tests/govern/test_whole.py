@@ -1,5 +1,5 @@
-"""Teams are what they would be ungoverned, however little is free; each case in a fresh process. The
-real libraries here give wrong results or never end when their teams are made smaller."""
+"""Teams are as they would be ungoverned, however little is free; each case in a fresh process. The
+real libraries here give wrong results or never end if their teams are smaller."""
 
 import json
 import subprocess
@@ -46,7 +46,7 @@ print(json.dumps([all(), all()]))
 @pytest.mark.parametrize("budget", [1, 2, 3])
 @pytest.mark.parametrize("runtime", RUNTIMES)
 def test_teams_are_as_ungoverned(runtime, budget, environment):
-    # LLVM's runtime warns where a limit stops a team.
+    # LLVM's runtime warns if a limit stops a team.
     environment = {"COREWISE_BEND": "", "KMP_WARNINGS": "0"} | environment
     ungoverned = run(EVERYTHING, runtime, "0", **environment)
     assert run(EVERYTHING, runtime, str(budget), **environment) == ungoverned
@@ -83,7 +83,7 @@ def test_libraries_that_the_user_names_bend(runtime, bend, exact, teams):
     assert out[2] == (unmatched if "libelse" in bend else [])
 
 
-# Few rows against many: the strategy that merges what each thread of the team found.
+# Few rows against many: the strategy merges what each thread of the team found.
 NEIGHBOURS = """
 import json, cw
 cw.govern(1)
@@ -173,8 +173,8 @@ print(json.dumps([asked(n) for n in (100, 100, 140, 100)]))
 
 
 def test_regions_of_old_compilers_are_marked_as_long_as_there_is_room():
-    # Of each region the caller and its worker run one of two threads inside it; a worker that is not
-    # marked asks.
+    # In each region the caller and its worker both run a region of two threads inside it. A worker
+    # that is not marked asks for a grant.
     def marked(n):
         return [4 * n, n, 2 * n]
 

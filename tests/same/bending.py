@@ -1,5 +1,5 @@
-"""Runs kernels ungoverned and under every grant, and says how alike their results are. For programs
-that test_bend_table.py starts, one library each."""
+"""Runs kernels ungoverned and under every grant, and compares their results. For programs that
+test_bend_table.py starts, one library each."""
 
 import json
 import os
@@ -11,7 +11,7 @@ import numpy as np
 
 def distance(whole, cut):
     """0 if the results are the same to the bit; else the largest difference, in rounding errors of
-    the largest number. Infinite between numbers that no rounding explains."""
+    the largest number. Infinite if rounding cannot explain the difference."""
     whole, cut = np.asarray(whole), np.asarray(cut)
     if whole.dtype != cut.dtype or whole.shape != cut.shape:
         return float("inf")

@@ -1,4 +1,4 @@
-"""The option --quick, and a table of programs and modes at the end."""
+"""The option --quick, and a table of programs and modes at the end of the run."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Runs a real program ungoverned and governed, and says what a person would see differ: its output
-and its exit code.
+"""Runs a real program ungoverned and governed, and reports the differences that a user would see:
+its output and its exit code.
 
 A `Program` is a command, a `Mode` the conditions under which it runs governed: the budget, the size
 of its teams, how many copies run side by side, and when another job of the group holds the whole
@@ -45,8 +45,8 @@ CLEAN = {
 }
 CLEAN |= {"ASAN_OPTIONS": "verify_asan_link_order=0", "PYTHONDONTWRITEBYTECODE": "1"}
 
-# How an ungoverned program waits is not what it computes. With more threads than CPUs, spinning
-# takes minutes where sleeping takes seconds, on a machine that also runs other tests.
+# How an ungoverned program waits does not change what it computes. With more threads than CPUs,
+# spinning takes minutes where sleeping takes seconds, on a machine that also runs other tests.
 PATIENT = {"GOMP_SPINCOUNT": "0", "KMP_BLOCKTIME": "0", "OPENBLAS_THREAD_TIMEOUT": "4"}
 
 
@@ -67,7 +67,7 @@ class Mode:
     threads: int
     budget: int = 2
     copies: int = 1
-    # The run, of the two in a process, during which another job holds the budget.
+    # During which of the two runs in a process another job holds the budget.
     held: int | None = None
     # Not governed: Python imports corewise "before" or "after" it uses the package.
     imports: str = ""
@@ -81,18 +81,18 @@ ALONE += [Mode(f"{b}x{t}", threads=t, budget=b) for b in (1, 2) for t in (2, 5, 
 CROWDED = [Mode("two", threads=2, copies=2), Mode("four", threads=5, copies=4)]
 HELD = [Mode("grow", threads=2, held=0), Mode("shrink", threads=2, held=1)]
 MODES = ALONE + CROWDED + HELD
-# Of `make test-smoke`, with teams as most programs have them.
+# For `make test-smoke`, with teams as most programs have them.
 SMOKE = [Mode("before", threads=0, imports="before"), Mode("after", threads=0, imports="after")]
 SMOKE += [Mode("run", threads=0), Mode("1xall", threads=0, budget=1)]
-# For `make test-large`: a small and a larger share of a team, and each way to change it; packages
-# that it has an environment for, one a kind of loop.
+# For `make test-large`: a small and a larger share of a team, and each way to change it; one
+# package for each kind of loop, of those that it has an environment for.
 QUICK = ("1xall", "1x5", "2x8", "two", "grow", "shrink")
 QUICK_PACKAGES = ("kmeans-lloyd", "boosting-classifier", "nearest-neighbours", "mdtraj-sasa")
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a program ended; `code` is None if it had to be ended."""
+    """How a program ended; `code` is None if the harness had to end it."""
 
     code: int | None
     out: str
@@ -106,7 +106,7 @@ class Ended:
 
 
 class Running:
-    """A program that was started, in a process group of its own, so that all of it can be ended."""
+    """A program that we started, in its own process group, so that all of it can be ended."""
 
     def __init__(self, command: tuple[str | Path, ...], env: dict[str, str]) -> None:
         pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
@@ -120,7 +120,7 @@ class Running:
         return self._process.poll() is None
 
     def wait_for(self, file: Path) -> bool:
-        """Whether the program made this file, before it ended and in time."""
+        """Whether the program made this file before it ended, and in time."""
         while not file.exists():
             if not self.alive or time.monotonic() > self._started + PATIENCE:
                 return False
@@ -145,7 +145,7 @@ def corewise() -> str:
 
 @functools.cache
 def corewise_alone() -> Path:
-    """A folder with our package and no other, for environments that it is not installed in."""
+    """A folder with only our package, for environments that do not have it installed."""
     folder = BUILT / "corewise-alone"
     folder.mkdir(parents=True, exist_ok=True)
     link = folder / "corewise"
@@ -233,7 +233,7 @@ def forget_group() -> None:
 
 
 def difference(program: Program, mode: Mode) -> str | None:
-    """What differs, for a person; None if nothing does."""
+    """The difference, in words; None if there is none."""
     judges = ungoverned(program, mode.threads)
     for judge in judges:
         if judge.code != 0 or "NaN" in judge.out:
@@ -257,7 +257,7 @@ def values(text: str) -> Any:
 
 
 def close(a: Any, b: Any, rounding: float) -> bool:
-    """Equal but for rounding; the bytes of arrays are left out."""
+    """Equal except for rounding; leaves out the bytes of arrays."""
     if isinstance(a, dict) and isinstance(b, dict):
         names = a.keys() - {"bits"}
         return a.keys() == b.keys() and all(close(a[name], b[name], rounding) for name in names)
@@ -268,7 +268,7 @@ def close(a: Any, b: Any, rounding: float) -> bool:
     return bool(a == b)
 
 
-# The idioms, and which of them is compiled how.
+# The idioms, and how each is compiled.
 
 INTEL = ROOT / ".venv-real/lib"
 COMPILERS = {
@@ -277,7 +277,7 @@ COMPILERS = {
     "intel": ("clang-19", "-fopenmp=libiomp5", f"-L{INTEL}", f"-Wl,-rpath,{INTEL}"),
 }
 FLAGS = ("-O1", "-g", "-w", "-pthread", f"-I{HERE / 'idioms'}")
-# These write where a team that is larger than expected runs over.
+# In these a team that is larger than expected writes past the end.
 CHECKED = ("measured_then_indexed", "thread_buffers", "per_thread_minimum", "task_scratch")
 # These rely on regions of a library as others do on those of a program.
 IN_LIBRARY = ("clause_division", "max_threads_division", "nested_clauses", "measured_then_indexed")

@@ -1,5 +1,5 @@
 /* Another job of the group, which holds THREADS of the budget: hold THREADS UP DONE. It makes the
-   file UP when it has them, and ends when the file DONE is there. */
+   file UP once it has them, and ends when the file DONE exists. */
 #include <fcntl.h>
 #include <omp.h>
 #include <stdlib.h>

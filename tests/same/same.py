@@ -3,9 +3,9 @@ returns numbers.
 
     python tests/same/same.py FILE.FUNCTION
 
-runs the one in programs/FILE.py, twice in one process, because a later region may get another team,
-and prints a line of JSON each time. It runs in every environment of the suite, so it needs the
-standard library alone; the functions import what they use.
+runs the function of that name in programs/FILE.py, twice in one process, because a later region may
+get another team, and prints a line of JSON each time. It runs in every environment of the suite, so
+it needs only the standard library; the functions import what they use.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ ENTRIES: list[Entry] = []
 
 
 def program(*environments: str, rounding: float = 0.0, because: str = "") -> Callable[[Work], Work]:
-    """Enters a function under each of the virtual environments (`.venv-NAME`; "" is `.venv`).
+    """Registers a function under each of the virtual environments (`.venv-NAME`; "" is `.venv`).
 
-    Its numbers have to be equal to the bit. A program that may differ by `rounding` (relative) says
-    because of what: that it varies ungoverned, that its teams bend, that it calls BLAS.
+    Its numbers must be equal to the bit. A program that may differ by `rounding` (relative) says
+    why: it varies ungoverned, its teams bend, or it calls BLAS.
     """
     assert (rounding > 0) == bool(because)
 
@@ -77,7 +77,7 @@ def middle() -> None:
 
 
 def beside_corewise(when: str) -> None:
-    """Where the harness asks for it: the program imports corewise now, and looks at its pools."""
+    """If the harness asks for it: the program imports corewise now, and looks at its pools."""
     if os.environ.get("SAME_IMPORT") == when:
         import corewise
 

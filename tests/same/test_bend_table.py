@@ -47,7 +47,7 @@ MOST_ROUNDING = 1000
 
 def run(python, program, *arguments, **environment):
     keep = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "OPENBLAS_"))}
-    # Where teams are wider than the machine, spinning only costs time.
+    # If teams are wider than the machine, spinning only costs time.
     keep |= {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_NUM_THREADS": "1"}
     keep |= {"COREWISE_LIBRARY": LIBRARY, "PYTHONPATH": f"{ROOT}/tests/govern:{HERE}"} | environment
     done = subprocess.run(
@@ -125,7 +125,7 @@ def loaded(folder, file="sklearn/cluster/_k_means_lloyd.so", source=LLOYD, then=
     path.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy(source, path)
     record(folder, file, path.stat().st_size)
-    # Its libgomp, which the module looks for from its own place.
+    # The module looks for its libgomp relative to its own place.
     environment = {"LD_LIBRARY_PATH": str(SITE / "scikit_learn.libs")} | environment
     return run(sys.executable, ["-c", LOADED], path, then, **environment)
 
@@ -179,7 +179,7 @@ def test_a_module_is_recognised_where_it_was_installed(tmp_path):
     ],
 )
 def test_a_package_beside_a_module_of_another_is_no_proof(tmp_path, file):
-    """A project that took the module over: its own RECORD may be as good as you please."""
+    """A project that took the module over. Its own RECORD may be perfect."""
     assert loaded(with_metadata(tmp_path, "scikit_learn-1.9.1.dist-info"), file) == []
 
 
@@ -201,7 +201,7 @@ def test_a_release_that_does_not_have_the_module_is_no_proof(tmp_path, file, tex
 @pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
 def test_a_module_that_merely_has_the_names_is_whole(tmp_path):
     with_metadata(tmp_path, "scikit_learn-1.9.1.dist-info")
-    # As one that takes a class of scikit-learn's module, and is called like it.
+    # A module that takes a class of scikit-learn's module, and is called like it.
     (tmp_path / "own.c").write_text(
         'const char* const taken[] = {"sklearn._loss._loss", "CyHalfTweedieLossIdentity"};\n'
         "void PyInit__loss(void) {}\n"

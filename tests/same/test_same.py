@@ -1,6 +1,6 @@
 """A governed program cannot be told from an ungoverned one: real programs, what they print and how
 they end, with small budgets, beside others, and with a budget that comes and goes. `make test-same`
-runs all, `--quick` what needs no environment of its own, in the modes that find most."""
+runs all; `--quick` runs what needs no environment of its own, in the modes that find the most."""
 
 from __future__ import annotations
 
@@ -54,6 +54,6 @@ def test_package(program: Program, mode: Mode) -> None:
 
 
 def test_forked_child(name: str, how: str, mode: Mode) -> None:
-    """Here the ungoverned program is no judge: with gcc's runtime it hangs."""
+    """The ungoverned program cannot be the judge here: with gcc's runtime it hangs."""
     for copy in run(Program(name, (str(idiom(name, how)),)), mode):
         assert (copy.code, copy.out) == (0, "children 5, parent 1\n" * 2), copy

@@ -1,7 +1,7 @@
-"""Popular wheels, imported and used once: what they print and how they end is the same plain, with
-`import corewise` before and after, and under `corewise run`. `make test-smoke`.
+"""Popular wheels, imported and used once: they print the same and end the same plain, with `import
+corewise` before and after, and under `corewise run`. `make test-smoke`.
 
-The environments of `make test-same` come too where they are installed."""
+Also uses the environments of `make test-same`, if they are installed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def end_of_group() -> Iterator[None]:
 
 
 ADDED = [(program, mode) for program in packages(smoke=True) for mode in SMOKE]
-# Under `corewise run` these are in the other suite, in more ways.
+# The other suite runs these under `corewise run`, in more ways.
 OTHERS = [(program, mode) for program in packages() for mode in SMOKE if mode.imports]
 
 

@@ -1,9 +1,9 @@
 // Facts (libgomp/libgomp.h, team.c, pool.h, GCC 4.4 to 15): a thread's `thread_pool` is null until
-// its first region. A pool begins with the array of its threads, that array's size, and how many of
-// it are in use; the array is made by the first team of two or more, and only newer versions put
-// the master into its first place. An idle worker keeps the pool in its own `thread_pool`. Teams
-// inside others, also inside teams of one, do not use the pool. Counts and tasks are not part of
-// it. glibc keeps the dead workers' stacks, on which these variables are, for threads to come.
+// its first region. A pool begins with the array of its threads, that array's size, and how many
+// entries are in use; the first team of two or more makes the array, and only newer versions put
+// the master into its first place. An idle worker keeps the pool in its own `thread_pool`. Nested
+// teams, even inside teams of one, do not use the pool. Counts and tasks are not part of it. glibc
+// keeps the dead workers' stacks, which hold these variables, for threads to come.
 #include "dead_workers.h"
 
 #include <algorithm>
@@ -25,7 +25,7 @@ using Word = std::uintptr_t;
 struct WatchedCopy {
   os::ThreadLocals variables;
   int (*level)() = nullptr;
-  // In the child of a fork: the word that the thread which forked could not set yet.
+  // In the child of a fork: the word that the forking thread could not clear yet.
   std::atomic<Word*> left_over{nullptr};
 };
 constinit std::array<WatchedCopy, kMostCopies> copies;
@@ -42,8 +42,8 @@ const Word* read(Word at) {
   return reinterpret_cast<const Word*>(at);
 }
 
-// How many words after the address that a pool has of a worker the same word is. The worker's
-// variables start there, or before: that is no more than from where this thread's own start.
+// How many words after the address that the pool has of a worker the same word stands: at most as
+// many as from the start of this thread's variables, since the worker's start there or before.
 std::optional<std::size_t> distance_to_same(Word worker, const Word& word,
                                             std::span<const Word> variables) {
   const auto most = static_cast<std::size_t>(&word - variables.data());
@@ -55,7 +55,7 @@ std::optional<std::size_t> distance_to_same(Word worker, const Word& word,
   return std::nullopt;
 }
 
-// More say nothing more.
+// Checking more proves nothing more.
 constexpr std::uint32_t kEnough = 64;
 
 bool is_pool(const Word& word, std::span<const Word> variables) {
@@ -79,7 +79,7 @@ Word* find_pool(std::span<Word> variables) {
   return nullptr;
 }
 
-// Of a pool that is_pool(): whether none of its workers is among the threads that there are.
+// For a pool that is_pool() accepted: whether none of its workers is a live thread.
 bool is_dead(const Word& word, std::span<const Word> variables) {
   const auto places = os::thread_places();
   if (!places) return false;
@@ -102,8 +102,8 @@ void leave(WatchedCopy& copy, Word* word) {
   if (word != nullptr && !inside) *word = 0;
 }
 
-// The word is looked for now, also where it cannot be set yet: threads that the child starts may
-// get the stacks of the dead ones.
+// Finds the word now, even where it cannot be cleared yet: threads that the child starts may get
+// the stacks of the dead ones.
 void in_child() {
   if (!gate::is_open()) return;
   for (WatchedCopy& copy : copies) {
@@ -118,7 +118,7 @@ void watch(std::size_t index, std::uintptr_t base, int (*level)()) {
   WatchedCopy& copy = copies[index];
   copy.variables = os::thread_locals(base);
   copy.level = level;
-  // A child may be governed only now. Its main thread is the one that forked.
+  // A child may be governed only from now on. Its main thread is the one that forked.
   if (level == nullptr || !os::is_main_thread()) return;
   const std::span<Word> variables = os::own_copy(copy.variables);
   Word* const word = find_pool(variables);

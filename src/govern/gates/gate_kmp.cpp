@@ -4,9 +4,9 @@
 // holds for the next region of its thread, the last push wins. If an `if` clause makes that region
 // serial, newer runtimes forget the number, older ones (LLVM 14) keep it for the next.
 //
-// So that workers know that they are inside, the region's function is replaced by one that takes a
-// single argument: where the true function and its arguments are. They lie in the frame of the
-// thread that forks, which outlives the region.
+// So that workers know that they are inside, we replace the region's function by one that takes a
+// single argument: the address of the true function and its arguments. These lie in the frame of
+// the thread that forks, which outlives the region.
 #include "gate_kmp.h"
 
 #include <algorithm>
@@ -50,7 +50,7 @@ struct LlvmCopy {
   Serialize* serialize = nullptr;
   std::int32_t (*thread_number)(void* location) = nullptr;
   int (*max_threads)() = nullptr;
-  int (*team)() = nullptr;  // how strong the calling thread's team is
+  int (*team)() = nullptr;  // size of the calling thread's team
   TeamBounds bounds;
   int (*invoke)(Microtask*, int, int, int, void**, void**) = nullptr;
   waiting::GetBlocktime* get_blocktime = nullptr;
@@ -61,11 +61,11 @@ constinit std::array<LlvmCopy, kMostCopies> copies;
 
 // The num_threads clause of the region to come.
 struct Clause {
-  std::int32_t threads = 0;  // 0: there is none
-  bool strict = false;       // strict, or a list: it must not be followed by another
+  std::int32_t threads = 0;  // 0: no clause
+  bool strict = false;       // strict, or a list: no other may be pushed after it
 };
 [[gnu::tls_model("initial-exec")]] constinit thread_local Clause clause;
-// That of a region which was made serial since; older runtimes still have it.
+// The clause of a region that was made serial since; older runtimes still have it.
 [[gnu::tls_model("initial-exec")]] constinit thread_local std::int32_t left_over = 0;
 
 struct LlvmRegion {
@@ -81,13 +81,13 @@ struct LlvmRegion {
 template <std::size_t... i>
 void call(const LlvmRegion& region, std::int32_t* global, std::int32_t* bound,
           std::index_sequence<i...>) {
-  // As the compiler made it, it is no variadic function; that one may get more arguments than it
-  // takes holds for both calling conventions.
+  // The compiler made it a non-variadic function. Both calling conventions let it get more
+  // arguments than it takes.
   using Plain = void(std::int32_t*, std::int32_t*, decltype(i, static_cast<void*>(nullptr))...);
   reinterpret_cast<Plain*>(region.task)(global, bound, region.arguments[i]...);
 }
 
-// The caller's array is as long as the largest of these.
+// The caller's array has at least this many entries.
 constexpr std::int32_t kMostByCall = 64;
 
 void run(const LlvmRegion& region, std::int32_t* global, std::int32_t* bound) {
@@ -107,7 +107,7 @@ void run_as_member(std::int32_t* global, std::int32_t* bound, ...) {
   const LlvmRegion region = *va_arg(rest, const LlvmRegion*);
   va_end(rest);
   if (!region.governed) return run(region, global, bound);
-  // The runtime may start fewer threads than were asked for, and then says so.
+  // The runtime may start fewer threads than were asked for; team() tells.
   const gate::TeamMember member(region.copy->team());
   const waiting::Member waits(region.blocktime);
   std::optional<os::Uncancelled::Program> forking;
@@ -127,12 +127,12 @@ class RegionVisit {
       thread_caps::before_region(static_cast<std::size_t>(&copy - copies.data()));
     }
     int wanted = asked.threads != 0 ? asked.threads : copy.max_threads();
-    // Not every runtime still has it: one that bends is told what to go by.
+    // Not every runtime still has the number, so a region that bends gets told one.
     const bool overrule = !whole && asked.threads == 0 && before != 0;
     if (overrule) wanted = std::min(wanted, before);
     wanted = copy.bounds.within_limit(wanted);
     visit_ = gate::enter(gate::VisitKind::kRegion, wanted, whole, copy.pool);
-    // What the program said stays where all was granted.
+    // If all was granted, the program's own number stays.
     if (visit_.threads < wanted || overrule) {
       copy.push(location, copy.thread_number(location), visit_.threads);
     }
@@ -283,7 +283,7 @@ void find(const libgomp::Symbol& symbol, const char* name, Function*& out) {
   out = reinterpret_cast<Function*>(symbol(name));
 }
 
-// Where the user has not said how threads wait.
+// Only if the user has not said how threads wait.
 void follow_load(std::size_t copy, const libgomp::Symbol& symbol) {
   const os::LiveMachine machine;
   for (const char* said : {"KMP_BLOCKTIME", "KMP_LIBRARY", "OMP_WAIT_POLICY"}) {
@@ -317,7 +317,7 @@ std::vector<SlotRequest> slot_requests(std::size_t copy, std::uint32_t pool,
   find(symbol, "kmp_get_blocktime", mine.get_blocktime);
   find(symbol, "kmp_set_blocktime", mine.set_blocktime);
   std::vector<SlotRequest> all;
-  // Without these no region could be governed, or not every one be run.
+  // Without these we could govern no region, or not run every one.
   if (mine.fork == nullptr || mine.push == nullptr || mine.thread_number == nullptr ||
       mine.max_threads == nullptr || mine.team == nullptr || mine.invoke == nullptr) {
     return all;

@@ -2,9 +2,9 @@
 // LLVM's libomp and Intel's libiomp5.
 //
 // A region that bends gets the smaller of its grant and what the program asks for: its num_threads
-// clause, which the compiler pushes just before, or the calling thread's ICV. Any other is counted,
-// and so is one whose clause is strict, or a list for nested levels. Regions that an `if` clause
-// makes serial do not come here. GOMP_parallel* of these runtimes is gate_libgomp's.
+// clause, which the compiler pushes just before, or the calling thread's ICV. Any other region is
+// only counted, and so is one whose clause is strict, or a list for nested levels. Regions that an
+// `if` clause makes serial do not come here. gate_libgomp handles GOMP_parallel* of these runtimes.
 #pragma once
 
 #include <vector>

@@ -3,8 +3,8 @@
 // *_start and GOMP_parallel_end are what GCC before 4.9 compiled to: between the two the caller
 // runs the region's function itself.
 //
-// A replacement must know which copy it stands for, and the longest of them leave no register to
-// tell it. So each copy has replacements of its own: the templates' `copy`.
+// A replacement must know which copy it stands for, and the longest signatures leave no register to
+// pass that. So each copy has its own replacements: the templates' `copy`.
 #include "gate_libgomp.h"
 
 #include <algorithm>
@@ -72,7 +72,7 @@ constexpr std::array<const char*, kNames> kSymbols = {
 struct LibgompCopy {
   std::array<void*, kNames> original{};
   int (*max_threads)() = nullptr;
-  int (*team)() = nullptr;  // how strong the calling thread's team is
+  int (*team)() = nullptr;  // size of the calling thread's team
   TeamBounds bounds;
   std::uint32_t pool = gate::kNoPool;
 };
@@ -83,7 +83,7 @@ Function* original(std::size_t copy) {
   return reinterpret_cast<Function*>(copies[copy].original[name]);
 }
 
-// A region as its team's threads get it in place of their data.
+// What a team's threads get in place of the region's data.
 struct LibgompRegion {
   void* first_word = nullptr;  // of the true data
   Outlined* function = nullptr;
@@ -94,7 +94,7 @@ struct LibgompRegion {
 
 void run_as_member(void* argument) {
   const LibgompRegion region = *static_cast<const LibgompRegion*>(argument);
-  // The runtime may start fewer threads than were asked for, and then says so.
+  // The runtime may start fewer threads than were asked for; team() tells.
   const gate::TeamMember member(region.copy->team());
   const waiting::Member waits(region.blocktime);
   region.function(region.data);
@@ -118,7 +118,7 @@ SizedVisit enter(std::size_t copy, Outlined* function, unsigned asked) {
                                 : std::max(1, copies[copy].max_threads());
   const int wanted = bounds.within_limit(number);
   entered.visit = gate::enter(gate::VisitKind::kRegion, wanted, whole, copies[copy].pool);
-  // Where all was granted, what the program said stays: 0 leaves the runtime its own say.
+  // If all was granted, the program's number stays: 0 lets the runtime decide.
   if (entered.visit.threads < wanted) {
     entered.threads = static_cast<unsigned>(entered.visit.threads);
   }
@@ -129,7 +129,7 @@ bool has_workers(const SizedVisit& entered) {
   return entered.visit.governed && entered.visit.threads > 1;
 }
 
-// The way out at the end of a scope.
+// Leaves at the end of the scope.
 struct Leave {
   const gate::Visit& visit;
   ~Leave() { gate::leave(visit); }
@@ -190,8 +190,8 @@ void parallel_loop_runtime(Outlined* function, void* data, unsigned asked, long 
   });
 }
 
-// The pairs. The workers read the region until GOMP_parallel_end, and each thread may have one: the
-// outermost. Threads take turns with these, as thread-local room is scarce. In the child of a fork
+// For the pairs. The workers read the region until GOMP_parallel_end, and each thread may have one,
+// for its outermost. Threads share these, as thread-local room is scarce. In the child of a fork
 // those of the parent's other threads stay claimed.
 struct OpenRegion {
   std::atomic<bool> claimed{false};
@@ -205,7 +205,7 @@ struct OpenRegionsOfThread {
 };
 [[gnu::tls_model("initial-exec")]] constinit thread_local OpenRegionsOfThread opened;
 
-// Null: all are claimed, and then the workers do not know that they are a team's.
+// Null: all are claimed; the workers then do not know that they belong to a team.
 OpenRegion* claim_region() {
   for (OpenRegion& each : open_regions) {
     if (!each.claimed.exchange(true)) return &each;
@@ -224,7 +224,7 @@ void start(std::size_t copy, Outlined* function, void* data, unsigned asked, Go 
   const SizedVisit entered = enter(copy, function, asked);
   waiting::turn_word(copy, entered.visit);
   opened.nest.push(entered.visit);
-  // An outer one's workers may still have to read theirs.
+  // The workers of an outer region may still have to read theirs.
   const bool is_outermost = entered.visit.counted && has_workers(entered);
   if (is_outermost && opened.region == nullptr) opened.region = claim_region();
   if (!is_outermost || opened.region == nullptr) return go(function, data, entered.threads);

@@ -1,10 +1,10 @@
 // The gate for programs compiled by GCC: every GOMP_parallel* entry, of each copy of libgomp, and
 // of LLVM's runtimes where they stand in for it.
 //
-// A region that bends gets the smaller of what it asks for and its grant; any other is counted, and
-// the runtime is asked what the program asked. A region of one thread (an `if` clause that does not
-// hold) passes untouched. GOMP_teams_reg runs its teams one after the other, and the regions of
-// each come here by themselves.
+// A region that bends gets the smaller of what it asks for and its grant; any other is only
+// counted, and the runtime gets the program's own number. A region of one thread (an `if` clause
+// that is false) passes untouched. GOMP_teams_reg runs its teams one after the other, and the
+// regions of each come here on their own.
 #pragma once
 
 #include <cstddef>
@@ -18,14 +18,14 @@ namespace corewise::govern::libgomp {
 
 using dead_workers::kMostCopies;
 
-// Threads that may be in a GOMP_parallel_start region at once and have workers that know of it.
+// How many threads may be in GOMP_parallel_start regions at once with workers that know of it.
 inline constexpr std::size_t kMostOpenRegions = 128;
 
 // The address of a function of the runtime's module; null if it has none of that name.
 using Symbol = thread_caps::Symbol;
 
 // The slots through which modules call copy number `copy` of the runtime, which is pool number
-// `pool`. Again for a copy: the same.
+// `pool`. A second call for a copy returns the same.
 std::vector<SlotRequest> slot_requests(std::size_t copy, std::uint32_t pool, const Symbol& symbol);
 
 }  // namespace corewise::govern::libgomp

@@ -1,6 +1,6 @@
-// Facts (driver/others/memory.c, blas_server.c, common_thread.h): a set below 1 means the largest
-// number ever used, one above MAX_THREADS means that; there are as many workers as the largest
-// number ever set, so that any smaller one may be stored. Over OpenMP the count follows
+// Facts (driver/others/memory.c, blas_server.c, common_thread.h): setting a number below 1 means
+// the largest ever used, and one above MAX_THREADS means MAX_THREADS. There are as many workers as
+// the largest number ever set, so any smaller one may be stored. Over OpenMP the count follows
 // omp_get_max_threads at every call.
 #include "gate_openblas.h"
 
@@ -44,15 +44,15 @@ struct OpenblasCopy {
   std::atomic<bool> active{false};
   std::uint32_t pool = gate::kNoPool;
 
-  // Over pthreads: the library's count, and the program's number. Without setter and getter the one
-  // cannot be told from the other, so that the count is only looked at.
+  // Over pthreads: the library's count, and the program's number. Without setter and getter we
+  // cannot tell one from the other, so we only read the count.
   int* count = nullptr;
   bool lowers = false;
   std::atomic<int> program{1};
   std::atomic<int> largest{1};
-  // The last call got less than its cap leaves it. Then the count stays as it is when nobody is
-  // inside: the others are about to come back, and vector routines, which take no buffer, pass the
-  // gate by.
+  // The last call got less than its cap allows. Then the count stays as it is when no thread is
+  // inside: the others are about to come back, and vector routines, which take no buffer, bypass
+  // the gate.
   std::atomic<bool> shared_out{false};
   int ceiling = 0;
   SpinWord spin;  // at 0: none was found
@@ -62,7 +62,7 @@ struct OpenblasCopy {
   Get* openmp_threads = nullptr;
 };
 
-// What is below `known` stays; only install writes.
+// Entries below `known` stay; only attach() writes.
 constinit std::array<OpenblasCopy, kMostCopies> copies;
 constinit std::atomic<std::size_t> known{0};
 
@@ -86,13 +86,13 @@ OpenblasCopy* find(const void* served) {
   return nullptr;
 }
 
-// Whoever stored a grant while the copy was given back, gives it the program's number again: nobody
-// else would. detach_all() says first that it is not governed, and stores after.
+// A thread that stores a grant while the copy is given back must restore the program's number:
+// nobody else would. detach_all() first marks the copy as not governed, then stores.
 void undo_late(const OpenblasCopy& copy) {
   if (!copy.active.load()) std::atomic_ref(*copy.count).store(copy.program.load());
 }
 
-// Stores only what changes something: the count shares its cache line with every call.
+// Stores only a new value: every call reads the count's cache line.
 void store(const OpenblasCopy& copy, int threads) {
   const std::atomic_ref count(*copy.count);
   if (count.load(std::memory_order_relaxed) == threads) return;
@@ -100,14 +100,14 @@ void store(const OpenblasCopy& copy, int threads) {
   undo_late(copy);
 }
 
-// What stands in the count while nobody is inside.
+// What the count holds while no thread is inside.
 int at_rest(const OpenblasCopy& copy) {
   const int program = copy.program.load(std::memory_order_relaxed);
   const int cap = gate::cap_of(copy.pool);
   return cap == 0 ? program : std::min(program, cap);
 }
 
-// Where no thread is left over, another that spins would take the place of one that works.
+// If no CPU is left over, a thread that spins would take the CPU of one that works.
 void share_cpus(const OpenblasCopy& copy, bool has_all) {
   if (!has_all || copy.spin.at == 0) return spin_token::give_up();
   spin_token::take(copy.spin);
@@ -146,8 +146,8 @@ void leave(const void*) {
   gate::leave(visit);
 }
 
-// A region of several threads starts: what its threads call must not get more than one each, and
-// vector routines come without a word.
+// A region of several threads starts: what its threads call must get no more than one thread each,
+// and vector routines do not pass the gate.
 void busy() {
   spin_token::give_up();
   for (const OpenblasCopy& copy : all_copies()) {
@@ -162,7 +162,7 @@ void idle() {
     const std::atomic_ref count(*copy.count);
     int seen = count.load(std::memory_order_relaxed);
     const int rest = at_rest(copy);
-    // Whoever came in meanwhile has stored its grant, and keeps it.
+    // A caller that came in meanwhile has stored its grant, and keeps it.
     if (seen == rest || gate::is_busy()) continue;
     if (count.compare_exchange_strong(seen, rest)) undo_late(copy);
   }
@@ -181,7 +181,7 @@ void hooked_set(int threads, const ReplacedEntry* replaced) {
   copy->largest.store(std::max(copy->largest.load(), program));
   copy->program.store(program);
   replaced->entry->original<Set>()(threads);
-  // Whoever is inside has read what it needs; but there may be a team, and nobody tells it again.
+  // A call inside has read the count. But a team may be running, and busy() does not come again.
   if (!copy->active.load() || program == 1) return;
   if (gate::is_busy()) return store(*copy, 1);
   if (copy->lowers) store(*copy, at_rest(*copy));
@@ -191,12 +191,12 @@ int hooked_get(const ReplacedEntry* replaced) {
   const OpenblasCopy* const copy = replaced->copy;
   if (!copy->active.load()) return replaced->entry->original<Get>()();
   if (copy->openmp_threads == nullptr) return copy->program.load();
-  // Its own count is that of the last call; the next one's is what the program set.
+  // The library's own count is the last call's; the next call gets what the program set.
   const int threads = copy->openmp_threads();
   return copy->ceiling > 0 ? std::min(threads, copy->ceiling) : threads;
 }
 
-// To copies over OpenMP, the grant of the call that asks; to everybody else, the truth.
+// Tells copies over OpenMP the grant of the call that asks, and everybody else the truth.
 int hooked_max_threads(const Origin* origin) {
   const auto caller = reinterpret_cast<std::uintptr_t>(__builtin_return_address(0));
   thread_caps::before_count(origin->function);
@@ -205,8 +205,8 @@ int hooked_max_threads(const Origin* origin) {
   return std::min(threads, me.openmp_threads);
 }
 
-// A copy over OpenMP makes the count of a call the calling thread's own, as if the program had set
-// it; but it is only a grant.
+// A copy over OpenMP sets a call's count as the calling thread's own, as if the program had set it;
+// but it is only a grant.
 void hooked_set_threads(int threads, const Origin* origin) {
   const auto caller = reinterpret_cast<std::uintptr_t>(__builtin_return_address(0));
   if (me.openmp_threads != 0 && over_openmp.holds(caller)) return;
@@ -214,7 +214,7 @@ void hooked_set_threads(int threads, const Origin* origin) {
   thread_caps::after_set(origin->function);
 }
 
-// Fortran's take the address of the number, in one of two widths.
+// Fortran's setters take the address of the number, in one of two widths.
 void hooked_set_threads_at(const void* threads, const Origin* origin) {
   reinterpret_cast<void (*)(const void*)>(origin->function)(threads);
   thread_caps::after_set(origin->function);
@@ -234,9 +234,9 @@ std::string prepare_entries(OpenblasCopy& copy, const Pool& pool, const ModuleNa
   };
   std::string get =
       prepare("openblas_get_num_threads", copy.get, 0, reinterpret_cast<const void*>(&hooked_get));
-  // Over OpenMP the setter is also what the library calls by itself.
+  // Over OpenMP the library also calls the setter itself.
   if (copy.openmp_threads != nullptr || !get.empty()) return get;
-  // Builds differ in which of the two does the work, and whether the one passes by the other.
+  // Builds differ in which of the two does the work, and in whether one goes through the other.
   const auto* set = reinterpret_cast<const void*>(&hooked_set);
   std::string outer = prepare("openblas_set_num_threads", copy.set, 1, set);
   std::string inner = prepare("goto_set_num_threads", copy.goto_set, 1, set);
@@ -265,7 +265,7 @@ std::vector<std::string> remove_entries(OpenblasCopy& copy) {
   return left;
 }
 
-// A program that sets OMP_NUM_THREADS before it loads OpenBLAS finds the number there.
+// If the program sets OMP_NUM_THREADS before it loads OpenBLAS, OpenBLAS gets that number.
 void follow_program(Pool& pool) {
   if (pool.layer != "pthreads") return;
   const auto asked = start_bound::asked_beside(os::usable_cpus(), os::LiveMachine());
@@ -291,13 +291,13 @@ std::string prepare(OpenblasCopy& copy, const Pool& pool, const ModuleNames& nam
   return {};
 }
 
-// Makes the program's number ours to keep. Empty, or why the copy's calls can only be counted.
+// Takes over the program's number. Empty, or why the copy's calls can only be counted.
 std::string take_over(OpenblasCopy& copy, const Pool& pool, const ModuleNames& names) {
   if (!copy.get.entry) {
     if (std::string why = prepare_entries(copy, pool, names); !why.empty()) return why;
   }
   if (copy.count != nullptr) {
-    // What stands there while nobody is governed is the program's.
+    // While the copy is not governed, the count is the program's.
     copy.program.store(*copy.count);
     copy.largest.store(std::max(copy.largest.load(), *copy.count));
   }

@@ -1,10 +1,10 @@
 // Facts (oneTBB, src/tbb: tcm_adaptor.cpp, dynamic_link.cpp, main.cpp, arena.cpp): while it is
-// loaded it opens libtcm.so.1, which may be loaded already; when it first runs, it connects. Each
-// arena then has one permit, and asks again whenever its demand changes: from none to some as a
-// region starts, back to none a little after it has ended. What is granted are workers; the thread
-// that starts a region comes on top. It is a worker that finds that there is no work left: an arena
-// without one never asks again, and what was enqueued in it would never run. Workers say when they
-// join and leave an arena. Its own bounds (global_control) hold besides. It keeps a lock while it
+// loaded, oneTBB opens libtcm.so.1, which may be loaded already; when it first runs, it connects.
+// Each arena then has one permit, and asks again whenever its demand changes: from none to some as
+// a region starts, back to none a little after it has ended. A grant counts workers; the thread
+// that starts a region comes on top. Only a worker notices that no work is left: an arena without
+// one never asks again, and what was enqueued in it would never run. Workers report when they join
+// and leave an arena. oneTBB's own bounds (global_control) hold as well. It holds a lock while it
 // asks.
 #include "gate_tbb.h"
 
@@ -21,12 +21,12 @@
 #include "govern/patch/code_ranges.h"
 #include "tcm/tcm.h"
 
-// An arena's.
+// An arena's permit.
 struct cw_tcm_permit {
   std::uint32_t pool = corewise::govern::gate::kNoPool;
   const void* owner = nullptr;  // the thread that made it
   corewise::govern::gate::Tenancy tenancy;
-  // Read while another thread asks anew.
+  // Other threads read these while one asks anew.
   std::atomic<std::uint32_t> workers{0};
   std::atomic<bool> active{false};
 };
@@ -41,7 +41,7 @@ using TcmGranted = cw_tcm_granted;
 enum TcmResult : std::int32_t { kSuccess = 0, kInvalidArgument = 0x78000004 };
 enum TcmState : std::uint8_t { kInactive = 1, kActive = 4 };
 
-// Of the flags of a request.
+// A flag of a request.
 constexpr std::uint32_t kAsInactive = 1U << 3U;
 
 constexpr std::size_t kMostCopies = 8;
@@ -50,12 +50,12 @@ struct TbbCopy {
   std::uint32_t pool = gate::kNoPool;
   std::atomic<bool> asks{false};
 };
-// What is below `known` is constant but for `asks`.
+// Entries below `known` are constant except for `asks`.
 constinit std::array<TbbCopy, kMostCopies> copies;
 constinit std::atomic<std::size_t> known{0};
 
-// This thread works for arenas, one inside the other; and what team it was in before. oneTBB says
-// so of its workers, and of the thread that runs something in an arena.
+// How many nested arenas this thread works for, and the team that it was in before. oneTBB reports
+// that for its workers, and for the thread that runs something in an arena.
 struct Worker {
   int arenas = 0;
   int before = 0;
@@ -70,7 +70,7 @@ TbbCopy* copy_at(std::uintptr_t code) {
   return found != end ? found : nullptr;
 }
 
-// A client is the copy that it is, from 1.
+// A client's id is the number of its copy, from 1.
 std::int32_t connect(std::uint64_t* client, const void* caller) {
   TbbCopy* const copy = copy_at(reinterpret_cast<std::uintptr_t>(caller));
   if (copy == nullptr || !gate::is_open()) return kInvalidArgument;
@@ -85,7 +85,7 @@ std::int32_t deactivate(TcmPermit* permit) {
   return kSuccess;
 }
 
-// Than oneTBB's.
+// Inside a region other than oneTBB's.
 bool is_inside_another() {
   if (me.arenas == 0) return gate::is_inside();
   const int ours = gate::join_team(me.before);
@@ -99,7 +99,7 @@ void grant(TcmPermit& permit, const TcmRequest& request) {
     deactivate(&permit);
     return;
   }
-  // Workers ask too, when their arena begins anew: then they are no callers of their own.
+  // Workers ask too, when their arena starts again: then they are not callers of their own.
   const bool nested = is_inside_another();
   if (nested) permit.tenancy.leave();
   const int threads =
@@ -153,7 +153,7 @@ std::int32_t part() {
 
 constexpr cw_tcm kFunctions = {connect, request, read, deactivate, release, join, part};
 
-// Beside the library that this code is in, out of the way of whoever looks for Intel's.
+// Beside the library that holds this code, where a search for Intel's does not find it.
 std::string own_libtcm() {
   Dl_info here{};
   if (::dladdr(&kFunctions, &here) == 0 || here.dli_fname == nullptr) return {};

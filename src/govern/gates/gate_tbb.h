@@ -1,5 +1,5 @@
-// Governs oneTBB through the door that it has for this: it asks a permit manager, libtcm, how many
-// workers each of its arenas may use, if it finds one while it is loaded. It finds ours, src/tcm.
+// Governs oneTBB through its own interface for this: if it finds a permit manager, libtcm, while it
+// is loaded, it asks that how many workers each of its arenas may use. It finds ours, src/tcm.
 #pragma once
 
 #include <cstdint>
@@ -8,12 +8,12 @@
 
 namespace corewise::govern::tbb {
 
-// From now on a copy of oneTBB that is loaded finds our permit manager. Nothing happens where the
-// program uses another (TCM_ENABLE is set), or ours is not installed.
+// From now on a copy of oneTBB that is loaded finds our permit manager. Does nothing if the program
+// uses another (TCM_ENABLE is set), or ours is not installed.
 void offer_permits();
 
-// Permits for this copy. One that is older than permits (before 2021.11), or was loaded before they
-// were offered, never asks.
+// Serves permits to this copy. A copy that is older than permits (before 2021.11), or was loaded
+// before they were offered, never asks.
 void expect(const os::LoadedModule& module, std::uint32_t pool);
 
 // Whether the copy asks us for permits.

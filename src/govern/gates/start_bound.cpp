@@ -7,7 +7,7 @@
 namespace corewise::govern::start_bound {
 namespace {
 
-// As OpenBLAS reads numbers: "4,2" is 4; 0 and less are none.
+// Reads numbers as OpenBLAS does: "4,2" is 4; 0 and below count as unset.
 int number(const char* name, const os::Machine& machine) {
   const auto text = machine.variable(name);
   if (!text) return 0;

@@ -26,8 +26,8 @@ struct CallerOfThread {
   Caller caller;
 };
 
-// In the thread's first block, not in one that is allocated at the first access: acquire() runs in
-// hooks.
+// In the thread's static TLS block, not in one that is allocated at the first access: acquire()
+// runs in hooks.
 [[gnu::tls_model("initial-exec")]] constinit thread_local CallerOfThread this_thread;
 
 constinit std::atomic<std::uint64_t> ledgers_opened{0};
@@ -72,7 +72,7 @@ Grant Ledger::acquire(int wanted, int most, bool again, int part) noexcept {
                               : recent.enter(this_thread.caller, now_ms(), recent_);
     const int budget = ledger.budget();
     limit = std::min(limit, recent_.share(budget, callers));
-    // Who is in a long call asked long ago.
+    // A thread in a long call asked long ago, and is not among the recent callers.
     if (limit > 1) limit = std::min(limit, recent_.share(budget, ledger.hungry() + 1));
   }
   const Claim held = claim();
@@ -107,7 +107,7 @@ Claim Ledger::claim() noexcept {
 
 Claim Ledger::claim_anew(std::uint64_t now) noexcept {
   Claim got = 0;
-  // A child that entered another pid namespace would be taken for dead, and the others by it.
+  // The others would take a child that entered another pid namespace for dead, and it them.
   if (pid_namespace() == memory_.at->header.pid_namespace) {
     got = protocol(*memory_.at).claim(pack(own_identity()));
   }
@@ -115,7 +115,7 @@ Claim Ledger::claim_anew(std::uint64_t now) noexcept {
     local_.retry_at_ms().store(now + kClaimAgainMs, std::memory_order_relaxed);
     return 0;
   }
-  // Before any thread of ours can know the place: what they note must stay.
+  // Clear it before any thread of ours can know the place: what they record must stay.
   Record& record = memory_.at->records[place_of(got) % kPlaces];
   record.since_ms.store(now, std::memory_order_relaxed);
   record.regions.store(0, std::memory_order_relaxed);

@@ -1,9 +1,9 @@
-// The ledger: who runs how many threads now, in all processes of this user that share one budget.
-// A hook asks it for a grant at every outermost parallel region or BLAS call and gives the grant
-// back after. docs/ledger.md explains the protocol and why its promises hold.
+// The ledger: how many threads each process runs now, in all processes of this user that share one
+// budget. A hook asks it for a grant at every outermost parallel region or BLAS call and gives the
+// grant back after. docs/ledger.md explains the protocol and why its promises hold.
 //
-// A grant is immediate, at least 1 and at most what was wanted. All grants together stay within
-// the budget, but for the regions that hold one thread because nothing was free, and the parts that
+// A grant is immediate, at least 1 and at most what was wanted. All grants together stay within the
+// budget, except for regions that hold one thread because nothing was free, and for the parts that
 // processes have for themselves. A region that is alone gets the whole budget. What a process holds
 // is free again once it ends, at whatever instruction, or runs another program.
 #pragma once
@@ -49,7 +49,7 @@ struct LedgerSnapshot {
 
 class Ledger {
  public:
-  // Fails on a budget out of range alone. A ledger that cannot be shared works for this process
+  // Fails only if the budget is out of range. A ledger that cannot be shared works for this process
   // and says why in finding().
   static Result<std::unique_ptr<Ledger>> open(const LedgerOptions& options);
 
@@ -58,12 +58,12 @@ class Ledger {
   // Leaves the ledger. No other thread may be inside acquire() or release().
   ~Ledger();
 
-  // Neither allocates, locks nor waits; both leave errno alone, and may be called in the child of
-  // a fork. In a child, grants of the parent are not given back.
-  // `most` is the caller's own upper bound; what it withholds is noted like what is not free.
+  // Neither allocates, locks nor waits; both leave errno alone, and may be called in the child of a
+  // fork. In a child, grants of the parent are not given back.
+  // `most` is the caller's own upper bound; what it withholds is recorded like what is not free.
   // `again`: for a caller that another thread has counted among the recent ones.
-  // `part`: what this process has for itself; it gets that much, within `most`, whatever the others
-  // hold. 1: it has what is free.
+  // `part`: the threads reserved to this process; it gets that many, within `most`, whatever the
+  // others hold. 1: it gets what is free.
   Grant acquire(int wanted, int most = kMaxBudget, bool again = false, int part = 1) noexcept;
   void release(const Grant& grant) noexcept;
 
@@ -95,7 +95,7 @@ class Ledger {
 // All ledgers of this user in a directory, whether or not this process takes part in them.
 std::vector<LedgerSnapshot> read_ledgers(const std::string& directory = "/dev/shm");
 
-// What a mapped ledger holds now. The processes go on meanwhile: each entry is true of itself.
+// What a mapped ledger holds now. The processes run on meanwhile: each entry is true of itself.
 LedgerSnapshot read_ledger(const Shared& shared, const RecentCallersPolicy& recent);
 
 }  // namespace corewise::govern

@@ -75,8 +75,8 @@ bool has_living(const Shared& shared) {
   });
 }
 
-// Whether a process of this user has the file mapped. One that may not be looked at (ssh-agent, and
-// the like, is on every desktop) shows by its word once it has run a region; before, it does not.
+// Whether a process of this user has the file mapped. One whose maps we may not read (ssh-agent and
+// the like, on every desktop) shows by its word once it has run a region, not before.
 bool is_mapped(std::string_view name) {
   std::error_code gone;
   std::filesystem::directory_iterator process("/proc", gone);
@@ -122,7 +122,7 @@ void sweep_ledgers(const std::string& directory, std::string_view keep) {
     const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0) continue;
     if (::flock(fd, LOCK_EX | LOCK_NB) == 0) {
-      // Our own mapping would be found: it goes first.
+      // is_mapped() would find our own mapping: unmap it first.
       const bool used = has_living(*shared);
       shared.reset();
       if (!used && !is_mapped(file_name(path))) ::unlink(path.c_str());

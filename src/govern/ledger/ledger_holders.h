@@ -1,4 +1,4 @@
-// Who holds what of the ledgers, for people; and which of their files are of no use any more.
+// Which process holds what in the ledgers, for people; and which ledger files are of no more use.
 #pragma once
 
 #include <string>
@@ -9,12 +9,12 @@
 
 namespace corewise::govern {
 
-// The calling user's ledgers in a directory, and those that hold threads of them.
+// The calling user's ledgers in a directory, and the processes that hold threads of them.
 std::vector<HeldLedger> held_ledgers(const std::string& directory = "/dev/shm");
 
-// Removes the files of ledgers, but for `keep`, that no living process is in or has mapped. Takes
-// the lock of each meanwhile (ledger_shm.cpp), so that nobody opens what is being removed. Reads
-// the maps of the user's processes only if there is such a file.
+// Removes ledger files that no living process is in or has mapped, except `keep`. Holds each file's
+// lock meanwhile (ledger_shm.cpp), so that nobody opens what is being removed. Reads the maps of
+// the user's processes only if there is such a file.
 void sweep_ledgers(const std::string& directory, std::string_view keep);
 
 }  // namespace corewise::govern

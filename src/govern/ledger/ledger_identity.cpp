@@ -39,7 +39,7 @@ constexpr std::uint64_t scramble(std::uint64_t x) {
   return x ^ x >> 29;
 }
 
-// The path of a process's file in /proc is written by hand: snprintf may lock and allocate.
+// The path of a process's file in /proc, written by hand: snprintf may lock and allocate.
 class ProcPath {
  public:
   ProcPath(std::uint32_t pid, std::string_view file) {
@@ -56,7 +56,7 @@ class ProcPath {
   std::array<char, 32> path_{};
 };
 
-// What fits of a file; empty where it cannot be read.
+// As much of a file as fits; empty if it cannot be read.
 template <std::size_t most>
 std::string_view read_file(const char* path, std::array<char, most>& text) {
   if (os::is_confined()) return {};
@@ -73,8 +73,8 @@ ProcessStat read_stat(const char* path) {
   return parse_stat(read_file(path, text));
 }
 
-// Where the kernel keeps the threads of a frozen cgroup (version 2, as it is inlined, and 1). Their
-// state in stat is that of sleep. The name is 0 for those who may not know it.
+// The kernel functions in which threads of a frozen cgroup wait (version 2, inlined or not, and 1).
+// Their state in stat is that of sleep. A reader who may not know the name gets 0.
 bool is_frozen(std::uint32_t pid) {
   constexpr std::array<std::string_view, 3> kPlaces = {"get_signal", "do_freezer_trap",
                                                        "__refrigerator"};
@@ -120,7 +120,7 @@ ProcessStat parse_stat(std::string_view text) noexcept {
   stat.identity.pid = static_cast<std::uint32_t>(number(text.substr(0, text.find(' '))));
   const std::uint64_t start = number(fields[kFieldStart]);
   if (start != 0) stat.identity.start = static_cast<std::uint32_t>(start % 0x3ffff + 1);
-  // Address layout is drawn anew at every exec. Those who may not know it read a stack at 0.
+  // Every exec draws a new address layout. A reader who may not know it gets a stack at 0.
   if (const std::uint64_t stack = number(fields[kFieldStartStack])) {
     const std::uint64_t code = number(fields[kFieldStartCode]) ^ number(fields[kFieldEndCode]) << 1;
     const std::uint64_t image = scramble(stack ^ scramble(code));

@@ -1,6 +1,6 @@
-// Who a process is, in the words of the ledger, and whether it is still there. Reads /proc;
-// without it a pid alone decides, and nobody is declared gone who might live. No allocation, no
-// lock: both may run in the child of a fork of a threaded program.
+// Identifies a process in the ledger's terms, and tells whether it still lives. Reads /proc;
+// without it a pid alone decides, and no process that might live is declared gone. No allocation,
+// no lock: both may run in the child of a fork of a threaded program.
 #pragma once
 
 #include <cstdint>
@@ -13,10 +13,10 @@ namespace corewise::govern {
 // The calling process.
 Identity own_identity() noexcept;
 
-// Whether the process a word names has ended, or runs another program by now, or is stopped (or
-// frozen, which is looked for only where the word has tokens). Asks only whether the pid exists,
-// unless told to look closely. A word that does not say when its process began, though the system
-// would have told, is nobody's.
+// Whether the process that a word names has ended, runs another program by now, or is stopped (or
+// frozen, which is checked only if the word has tokens). Checks only whether the pid exists, unless
+// told to look closely. A word that does not say when its process began, though the system would
+// have told, is nobody's.
 Life life_of(Word word, bool closely) noexcept;
 
 // The pid namespace of the calling process; 0 if the system does not tell.

@@ -1,4 +1,4 @@
-// What the processes of one budget have in common: a few pages that all of them map.
+// What the processes of one budget share: a few pages that all of them map.
 //
 // The truth about a process is one 64-bit word: who it is and how many threads it was granted.
 // Both change in the same compare-and-swap, so no instruction at which a process may be killed
@@ -41,7 +41,7 @@ constexpr Identity identity(Word word) {
           static_cast<std::uint32_t>(word >> 16) & 0xff};
 }
 
-// Whether the two, of one pid, are surely not one program run.
+// Whether two identities with one pid surely belong to different program runs.
 constexpr bool contradict(const Identity& a, const Identity& b) {
   const bool start = a.start != 0 && b.start != 0 && a.start != b.start;
   const bool image = a.image != 0 && b.image != 0 && a.image != b.image;
@@ -54,8 +54,8 @@ enum class Life { runs, stopped, gone };
 constexpr int tokens(Word word) { return static_cast<int>(word & kTokenMask); }
 constexpr Word owner(Word word) { return word & ~kTokenMask; }
 
-// A process's place in the table: the owner's bits of its word, the place's number where the tokens
-// are. 0: none.
+// A process's claim to a place in the table: the owner's bits of its word, with the place's number
+// where the tokens are. 0: none.
 using Claim = std::uint64_t;
 
 inline constexpr std::uint32_t kPlaces = 512;
@@ -66,9 +66,9 @@ struct Header {
   std::array<char, 8> magic;
   std::uint32_t version;
   std::uint32_t size;
-  std::array<char, 216> key;  // for people, cut short where need be; key_hash is of the whole
+  std::array<char, 216> key;  // for people, cut short if need be; key_hash is of the whole key
   std::uint64_t key_hash;
-  std::uint64_t pid_namespace;  // pids mean something in this one alone
+  std::uint64_t pid_namespace;  // pids are valid only in this one
   std::uint64_t checksum;       // of everything above
 };
 
@@ -94,7 +94,7 @@ struct Shared {
   std::array<Record, kPlaces> records;
 };
 
-// What stands there may be anything: within 1 and kMaxBudget.
+// The stored value may be anything: clamp it to 1 .. kMaxBudget.
 inline int budget_in(const Shared& shared) noexcept {
   const std::uint32_t stored = shared.budget.load(std::memory_order_relaxed);
   return static_cast<int>(std::clamp(stored, 1U, std::uint32_t{kMaxBudget}));

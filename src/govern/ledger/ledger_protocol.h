@@ -1,11 +1,11 @@
-// The ledger's protocol over shared words, apart from the system: how a process claims a place,
+// The ledger's protocol over shared words, independent of the system: how a process claims a place,
 // takes and gives back tokens, and how the dead are reaped. docs/ledger.md says why it is right,
 // tests/govern/ledger.pml is its model, and tests run this very code under a scheduler of their
 // own: World tells time and death, and is told before every access to a word.
 //
-// Who may write a word: the process it names, while it lives; anybody, to zero and by one swap,
-// once that process is gone. The dead write nothing, so that swap cannot hit a newer value. While a
-// process is stopped anybody may take its tokens, by one swap too: when it goes on, the regions
+// The process that a word names may write it while it lives; once that process is gone, anybody may
+// set it to zero, by one swap. The dead write nothing, so that swap cannot hit a newer value. While
+// a process is stopped, anybody may take its tokens, also by one swap: when it goes on, the regions
 // that it was in end without any, and what they return stops at zero. A reaper that stalls before
 // that swap may take those of a region begun since, which heals in the same way.
 //
@@ -19,7 +19,7 @@
 
 namespace corewise::govern {
 
-// A process that found no place asks again after so long, and gets one thread a region until then.
+// A process that found no place asks again after this long; until then it gets one thread a region.
 inline constexpr std::uint64_t kClaimAgainMs = 1000;
 
 constexpr std::uint32_t place_of(Claim claim) {
@@ -49,7 +49,7 @@ class Protocol {
     }
   }
 
-  // What of its own part a claim does not hold yet, at least 1.
+  // The rest of its own part that a claim does not hold yet, at least 1.
   int left_of(Claim claim, int part) const noexcept {
     return std::max(1, part - (part > 1 ? tokens(load(place_of(claim))) : 0));
   }
@@ -86,8 +86,8 @@ class Protocol {
     return sum;
   }
 
-  // Regions that are inside with fewer threads than they could use. A hint: it is no more than the
-  // tokens that go with it, so that neither the dead nor strangers leave any.
+  // Regions inside that have fewer threads than they could use. A hint: at most the tokens that go
+  // with it, so that neither the dead nor strangers leave any.
   int hungry() const noexcept {
     int sum = 0;
     const std::uint32_t count = used_count(shared_.used.load());
@@ -193,7 +193,7 @@ class Protocol {
     shared_.used.compare_exchange_strong(used, (used >> 32) << 32 | last);
   }
 
-  // One process at a time reaps; one that dies at it is followed by the next when the time is up.
+  // One process at a time reaps; if it dies meanwhile, the next takes over when the time is up.
   bool elected() noexcept {
     const std::uint64_t now = world_.now_ms();
     std::uint64_t due = shared_.reap_due_ms.load(std::memory_order_relaxed);

@@ -105,9 +105,9 @@ Shared* map_fd(int fd, int protection) {
   return at == MAP_FAILED ? nullptr : static_cast<Shared*>(at);
 }
 
-// A sweep that is about to remove the file has it locked (sweep_ledgers): it takes milliseconds,
-// but its process may be stopped amid it, and nobody waits for that for long. The lock goes with
-// the descriptor.
+// A sweep that is about to remove the file holds its lock (sweep_ledgers). A sweep takes
+// milliseconds, but its process may be stopped amid it, so we do not wait for long. Our lock goes
+// with the descriptor.
 void wait_for_sweep(int fd) {
   constexpr int kTries = 20;
   for (int i = 0; i < kTries && flock(fd, LOCK_SH | LOCK_NB) != 0; ++i) usleep(5000);
@@ -118,12 +118,12 @@ bool is_removed(int fd) {
   return fstat(fd, &info) == 0 && info.st_nlink == 0;
 }
 
-// Makes the file complete under a name of its own, then gives it the real one, unless another
-// process did first. 0, or what the system said. No sweep removes the file while `made` lives: it
-// is locked, as by one who joins.
+// Completes the file under a name of its own, then gives it the real one, unless another process
+// did first. Returns 0, or the system's error. No sweep removes the file while `made` lives: it
+// holds the same lock as a process that joins.
 int create(const std::string& path, const Header& header, int budget,
            std::unique_ptr<const LedgerFile>& made) {
-  // Beyond this limit the system would not refuse but send a signal.
+  // Beyond this limit the system does not refuse: it sends a signal.
   rlimit most{};
   if (getrlimit(RLIMIT_FSIZE, &most) == 0 && most.rlim_cur < kSize) return EFBIG;
   const std::string unfinished = path + "." + std::to_string(syscall(SYS_gettid)) + ".new";
@@ -133,7 +133,7 @@ int create(const std::string& path, const Header& header, int budget,
   if (file.fd() < 0) return errno;
   flock(file.fd(), LOCK_SH);
   int error = 0;
-  // A page that cannot be had must fail here, not with SIGBUS at its first use.
+  // A page that the system cannot provide must fail here, not with SIGBUS at its first use.
   if (fchmod(file.fd(), 0600) != 0) {
     error = errno;
   } else {
@@ -203,7 +203,7 @@ SharedMemory map_ledger(const std::string& directory, std::string_view key, int 
   const std::string path = directory + "/" + ledger_prefix() + hex(header.key_hash);
   const std::string ledger = "The ledger " + path + " ";
 
-  std::unique_ptr<const LedgerFile> made;  // until it is mapped, it looks like one that has ended
+  std::unique_ptr<const LedgerFile> made;  // until it is mapped, the file looks abandoned
   // Somebody may remove the file between our finding that it exists and our opening it.
   for (int tries = 0; tries < 3; ++tries) {
     const LedgerFile file(path, O_RDWR);

@@ -31,7 +31,7 @@ void unmap(const Shared* shared) noexcept;
 // The files of the calling user begin with this.
 std::string ledger_prefix();
 
-// The calling user's ledgers in a directory, sorted by path; none that is still being made.
+// The calling user's ledgers in a directory, sorted by path, without those still being made.
 std::vector<std::string> ledger_files(const std::string& directory);
 
 std::uint64_t checksum(const Header& header) noexcept;

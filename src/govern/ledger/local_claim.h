@@ -1,7 +1,7 @@
-// Which place this process holds in one ledger. Forgotten in the child of a fork without any
-// handler: the kernel hands the child this page empty, so that the child claims a place of its own
-// and grants inherited from the parent mean nothing in it. Kernels before 4.14 do not; there the
-// process id is compared each time.
+// Which place this process holds in one ledger. The child of a fork forgets it without any handler:
+// the kernel hands the child this page empty, so that the child claims a place of its own and
+// grants inherited from the parent mean nothing in it. Kernels before 4.14 do not; there we compare
+// the process id each time.
 #pragma once
 
 #include <sys/types.h>
@@ -25,7 +25,7 @@ class LocalClaim {
     return cell_->claim.load(std::memory_order_acquire);
   }
 
-  // Where another thread was faster, `expected` becomes what it set.
+  // If another thread was faster, `expected` becomes what it set.
   bool replace(Claim& expected, Claim desired) noexcept {
     return cell_->claim.compare_exchange_strong(expected, desired);
   }

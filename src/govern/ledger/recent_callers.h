@@ -1,10 +1,10 @@
-// How many threads, of all processes, asked for a grant in the last few milliseconds. Tokens alone
-// tell who is inside at this instant; with short calls (and with Python's GIL) callers that take
+// How many threads, of all processes, asked for a grant in the last few milliseconds. Tokens tell
+// only who is inside at this instant; with short calls (and with Python's GIL) callers that take
 // turns are rarely inside together, yet each one's idle workers are still there. So a grant is at
 // most the budget divided by the recent callers.
 //
-// A hint, never a truth: words expire by themselves after two epochs, so nothing is repaired after
-// a crash, and a lost update costs one count for one epoch. Policy, apart from the ledger's
+// A hint, never a truth: words expire by themselves after two epochs, so nothing needs repair after
+// a crash, and a lost update costs one count for one epoch. This is policy, apart from the ledger's
 // protocol, so that it can be tuned or switched off alone.
 #pragma once
 
@@ -29,8 +29,8 @@ struct Caller {
 
 class alignas(64) RecentCallers {
  public:
-  // Counts the caller once per epoch; returns the larger count of this epoch and the last, so
-  // that a new epoch does not begin with everybody believing to be alone.
+  // Counts the caller once per epoch; returns the larger count of this epoch and the last, so that
+  // a new epoch does not begin with every caller believing it is alone.
   int enter(Caller& me, std::uint64_t now_ms, const RecentCallersPolicy& policy) noexcept {
     const std::uint64_t epoch = epoch_of(now_ms, policy);
     if (me.epoch != epoch) {
@@ -40,7 +40,7 @@ class alignas(64) RecentCallers {
     return around(epoch);
   }
 
-  // For one that is counted by another thread.
+  // For a caller that another thread has counted.
   int look(std::uint64_t now_ms, const RecentCallersPolicy& policy) const noexcept {
     return around(epoch_of(now_ms, policy));
   }

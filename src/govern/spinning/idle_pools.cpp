@@ -16,7 +16,7 @@ namespace {
 struct IdlePool {
   const Pool* pool = nullptr;
   std::optional<SpinWord> word;
-  std::string why;  // there is none
+  std::string why;  // why there is no word
   std::uint64_t before = 0;
   bool shortened = false;
 };

@@ -18,7 +18,7 @@ void take(const SpinWord& word) {
     if (before != nullptr && before != &word) shorten(*before);
   }
   if (word.load() == word.patient || !word.exchange(word.brief, word.patient)) return;
-  // Whoever took the token meanwhile may have looked at the word before this.
+  // A thread that took the token meanwhile may have read the word before this.
   if (holder.load() != &word) shorten(word);
 }
 

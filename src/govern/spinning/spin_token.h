@@ -1,9 +1,9 @@
 // Which library's idle threads may spin for longer than it takes to wake one.
 //
-// They take nothing from anybody while their caller holds all the threads that it wanted: within
+// They take nothing from anybody while their caller holds all the threads that it wanted: during
 // the call they are granted, between two parts of its work, and shortly after it they save the next
-// call the waking. So one library at a time has the token, that of the last such call. It loses it
-// to the next one, and as soon as a region starts or a call gets less than it wanted.
+// call a wake-up. So one library at a time has the token: the one with the last such call. It loses
+// the token to the next one, and as soon as a region starts or a call gets less than it wanted.
 //
 // docs/idle-pools.md has the numbers. Nothing here allocates, locks or waits.
 #pragma once
@@ -12,7 +12,7 @@
 
 namespace corewise::govern::spin_token {
 
-// `word` must live on. Without a longer time of its own it gets none, and takes the token away.
+// `word` must live for good. A word without a longer time gets no token: the holder loses it.
 void take(const SpinWord& word);
 void give_up();
 

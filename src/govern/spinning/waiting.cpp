@@ -27,7 +27,7 @@ constinit std::array<WaitingCopy, kMostCopies> copies;
 }  // namespace
 
 void add_word(std::size_t copy, const SpinWord& word) {
-  // A thread may be on its way with it since the last time.
+  // A thread may still be using the word from the last time.
   if (copies[copy].word.at != word.at) copies[copy].word = word;
   copies[copy].active.store(true);
 }
@@ -42,14 +42,14 @@ void give_back() {
   }
 }
 
-// A word that holds neither value is somebody else's by now.
+// A word that holds neither value belongs to somebody else by now.
 void turn_word(std::size_t number, const gate::Visit& visit) {
   const WaitingCopy& copy = copies[number];
   if (!visit.governed || !copy.active.load(std::memory_order_relaxed)) return;
   const std::uint64_t wanted = visit.crowded ? kCrowded : copy.word.brief;
   if (copy.word.load() == wanted) return;
   copy.word.exchange(visit.crowded ? copy.word.brief : kCrowded, wanted);
-  // give_back() says first that nothing is to be changed, and then looks at the word.
+  // give_back() first clears `active`, then looks at the word.
   if (visit.crowded && !copy.active.load()) copy.word.exchange(kCrowded, copy.word.brief);
 }
 

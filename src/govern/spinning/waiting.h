@@ -1,15 +1,15 @@
 // How the threads of an OpenMP team wait for each other: while others want the CPUs, they sleep at
-// once, and while the program is alone they spin. A team that is wider than what it was granted
-// hurts by its waiting only: a thread that spins keeps the CPU from the one it waits for.
+// once, and while the program is alone they spin. A team that is wider than its grant hurts only by
+// how it waits: a thread that spins keeps the CPU from the one it waits for.
 //
-// libgomp has one word for all teams, which a thread reads at the start of each wait. It is set
-// before each region, so that of several threads the last one wins: a word that is wrong costs the
-// next wait some time, never more. LLVM's runtimes have a number for each thread (an ICV), handed
-// to the team at the fork; it is lowered for one region, and given back after it. Threads that wait
-// already do not see it.
+// libgomp has one word for all teams, which a thread reads at the start of each wait. We set it
+// before each region, so that of several threads the last one wins: a wrong word costs the next
+// wait some time, never more. LLVM's runtimes have a number for each thread (an ICV), handed to the
+// team at the fork; we lower it for one region, and restore it after. Threads that already wait do
+// not see it.
 //
-// Where the user said how to wait, nothing is touched. docs/idle-pools.md has the numbers. But for
-// add() and give_back(), nothing here allocates, locks or waits.
+// If the user said how to wait, we touch nothing. docs/idle-pools.md has the numbers. Except for
+// add_word(), add_blocktime() and give_back(), nothing here allocates, locks or waits.
 #pragma once
 
 #include <cstddef>
@@ -38,19 +38,19 @@ struct BlocktimeCalls {
 };
 void add_blocktime(std::size_t copy, const BlocktimeCalls& calls);
 
-// All words hold what they hold for a program that is alone; no region changes them any more.
+// Sets all words to what they hold for a program that is alone; no region changes them after this.
 void give_back();
 
-// What the program is shown in place of the number that was lowered.
+// What we show the program in place of the lowered number.
 struct Blocktime {
   bool lowered = false;
   int own = 0;
 };
 
-// A region of this copy is about to start: what its word is to hold.
+// Sets the copy's word for a region that is about to start.
 void turn_word(std::size_t copy, const gate::Visit& visit);
 
-// The same, and the forking thread's number until the region's way out.
+// Does the same, and lowers the forking thread's number until the region ends.
 class Region {
  public:
   Region(std::size_t copy, const gate::Visit& visit) : copy_(copy) {
@@ -80,7 +80,7 @@ class Region {
   std::optional<os::Uncancelled> uncancelled_;
 };
 
-// For the life of the object its thread is in a team that waits so.
+// For the life of the object its thread is in a team that waits this way.
 class Member {
  public:
   explicit Member(const Blocktime& team);

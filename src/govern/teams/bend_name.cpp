@@ -9,7 +9,7 @@ namespace {
 
 bool is_hex(char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); }
 
-// libmine.so.1 of libmine-1a2b3c4d.so.1: auditwheel puts the hash before the first dot.
+// libmine-1a2b3c4d.so.1 becomes libmine.so.1: auditwheel puts the hash before the first dot.
 std::string without_hash(std::string_view file) {
   constexpr std::size_t kHash = 8;
   const std::string_view stem = file.substr(0, file.find('.'));

@@ -1,4 +1,4 @@
-// The proof of each row is in tests/same: the real library, teams of 1, 2, 3, 5 and 8 under every
+// tests/same proves each row: it runs the real library in teams of 1, 2, 3, 5 and 8 under every
 // grant from 1 to the team and under random ones. tests/same/test_bend_table.py reads the rows from
 // here, and docs/govern.md shows them.
 #include "bend_table.h"
@@ -8,21 +8,19 @@
 namespace corewise::govern {
 namespace {
 
-// The sources of the regions below are the same in all patch versions of a minor one; the last of
-// each was tried. Modules with regions that are not here stay whole:
-//  - metrics._pairwise_distances_reduction._*: wrong neighbours, they count on the team they ask
-//  for
-//  - manifold._barnes_hut_tsne: not proven; of two runs tried, the maps were the same, the
-//  divergence
-//    of one differed by 37 rounding errors of a float
+// The regions below have the same source in all patch versions of a minor one; the last of each was
+// tried. Modules with regions that are not listed here stay whole:
+//  - metrics._pairwise_distances_reduction._*: wrong neighbours: they count on the team asked for
+//  - manifold._barnes_hut_tsne: not proven; two runs gave the same maps, but the divergence of one
+//    differed by 37 rounding errors of a float
 //  - utils.arrayfuncs: its one sum, to rounding, would cost gradient boosting "to the bit"
 constexpr std::array<std::string_view, 11> kSklearnVersions = {
     "1.5.0", "1.5.1", "1.5.2", "1.6.0", "1.6.1", "1.7.0",
     "1.7.1", "1.7.2", "1.8.0", "1.9.0", "1.9.1",
 };
 
-// The constant is how a traceback names a function of the module's own: other modules that take
-// something from it hold its name alone.
+// The constant is the name that a traceback gives to a function of the module's own: modules that
+// import from it hold only its name.
 constexpr BendRow sklearn(std::string_view module, std::string_view symbol,
                           std::string_view constant, Same same) {
   return {"scikit-learn", module, symbol, constant, "scikit_learn", kSklearnVersions, same};

@@ -21,19 +21,19 @@
 namespace corewise::govern {
 namespace {
 
-// Read by hooks while another is published, so that none is ever freed. There is a new one only
-// when a library that bends comes or goes.
+// Hooks may read one list while the next is published, so none is ever freed. There is a new one
+// only when a library that bends comes or goes.
 using Found = std::vector<Bending>;
 constinit std::atomic<const Found*> published{nullptr};
 
 struct KnownBends {
   os::KnownModules seen;
   Found found;
-  std::vector<std::string> matched;  // names in COREWISE_BEND, also of what was unloaded since
-  std::string asked;                 // by the variables, at the last look
+  std::vector<std::string> matched;  // names in COREWISE_BEND, also of libraries unloaded since
+  std::string asked;                 // what the variables said at the last pass
 };
 
-// Never destroyed: others may come while the process exits.
+// Never destroyed: other threads may come here while the process exits.
 KnownBends& known_bends() {
   static auto* made = new KnownBends;
   return *made;
@@ -83,9 +83,9 @@ const BendRow* row_of(const os::LoadedModule& module) {
 }
 
 // Whether the file at the path is the one that was loaded: an upgrade of the package may have
-// replaced it since, and what stands beside it. The first part that the module does not write to
-// holds its build ID or, where it has none, its tables of symbols. (An inode would be no proof:
-// overlayfs and btrfs show others in the maps.)
+// replaced it since, along with the files beside it. The first part that the module does not write
+// to holds its build ID or, without one, its symbol tables. (An inode proves nothing: overlayfs and
+// btrfs show different ones in the maps.)
 bool is_file_at(const os::LoadedModule& module, const std::string& path) {
   constexpr std::uint64_t kMost = 64 << 10;
   const auto file = elf::File::open(path);
@@ -99,8 +99,8 @@ bool is_file_at(const os::LoadedModule& module, const std::string& path) {
          here == there;
 }
 
-// The version that a row's library was installed as. Whatever lies beside another module, say one
-// that a program took over from the library into a package of its own, does not speak for it.
+// The version that a row's library was installed as. If a program copied the module into a package
+// of its own, the files beside it say nothing about the library.
 std::optional<std::string> version_of(const BendRow& row, const os::LoadedModule& module,
                                       const std::string& path) {
   std::string in_package = "/" + std::string(row.module) + ".";
@@ -111,7 +111,7 @@ std::optional<std::string> version_of(const BendRow& row, const os::LoadedModule
   return installed_version(path.substr(0, at), row.metadata, path.substr(at + 1));
 }
 
-// The library and its version, if that was tried.
+// The library and its version, if that version was tried.
 std::optional<std::string> proven(const os::LoadedModule& module, const std::string& path) {
   const BendRow* const row = row_of(module);
   if (row == nullptr) return std::nullopt;
@@ -122,14 +122,14 @@ std::optional<std::string> proven(const os::LoadedModule& module, const std::str
   return std::string(row->library) + " " + *version;
 }
 
-// Where a module is: as the loader has it, and from the root.
+// A module's path: as the loader has it, and absolute.
 struct Paths {
   std::string own;
   std::string absolute;
 };
 
-// A library that was loaded by a relative path has that as its name, though the program may have
-// changed its folder since. The kernel knows its file.
+// A library that was loaded by a relative path keeps it as its name, though the program may have
+// changed its working directory since. The kernel knows the file.
 std::string absolute_path(const os::LoadedModule& module) {
   const auto text = os::read_file("/proc/self/maps");
   if (!text || module.segments.empty()) return module.path;
@@ -173,8 +173,8 @@ struct BendSearch {
     });
   }
 
-  // Under the loader's lock, so that the module stays while its memory is read. A few reads of
-  // files are the most that is done under it: the loader does the same.
+  // Runs under the loader's lock, so that the module stays while we read its memory. At most it
+  // reads a few files there, as the loader itself does.
   void visit(const os::LoadedModule& module) {
     const Paths paths = paths_of(module, program);
     std::vector<std::string> names = names_of(paths);
@@ -199,7 +199,7 @@ bool bends(std::uintptr_t function) {
 
 void find_bending() {
   KnownBends& known = known_bends();
-  // A notebook sets them after its libraries were seen: then all are looked at again.
+  // A notebook sets them after its libraries were seen: then check all of them again.
   if (std::string asked = asked_by_variables(); asked != known.asked) {
     known.asked = std::move(asked);
     known.seen = {};
@@ -210,7 +210,7 @@ void find_bending() {
   BendSearch search;
   const std::uint64_t unloads = known.seen.subs;
   os::visit_new_modules(known.seen, [&](const os::LoadedModule& module) { search.visit(module); });
-  // Where a library went, another may have come: then all were visited.
+  // After an unload another library may be in that place, so all modules were visited again.
   if (known.seen.subs != unloads) known.found.clear();
   std::ranges::move(search.found, std::back_inserter(known.found));
   std::ranges::move(search.matched, std::back_inserter(known.matched));

@@ -24,7 +24,7 @@ std::optional<std::string_view> version_in(std::string_view entry, std::string_v
   return std::nullopt;
 }
 
-// A line is PATH,HASH,SIZE. A path that holds a comma is in quotes; no module's does.
+// A line is PATH,HASH,SIZE. A path with a comma is in quotes; no module's path has one.
 bool records(std::string_view record, std::string_view file, std::uintmax_t size) {
   while (!record.empty()) {
     std::string_view line = trim(cut(record, '\n'));
@@ -36,7 +36,7 @@ bool records(std::string_view record, std::string_view file, std::uintmax_t size
   return false;
 }
 
-// Built elsewhere: from an index, where there is no direct_url.json, or from an archive.
+// Whether it was built elsewhere: an index (then there is no direct_url.json) or an archive had it.
 bool is_a_release(const std::string& note) {
   const std::string path = note + "/direct_url.json";
   std::error_code failed;

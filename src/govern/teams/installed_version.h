@@ -1,4 +1,4 @@
-// The version of an installed Python package, where its installer noted the file in question.
+// The version of an installed Python package, if its installer recorded the file in question.
 #pragma once
 
 #include <optional>
@@ -7,12 +7,12 @@
 
 namespace corewise::govern {
 
-// The VERSION of NAME-VERSION.dist-info in `folder`, if its RECORD has `file`, a path below the
-// folder, with the size that the file has. Nothing if there is no such note, if another note of
-// the package disagrees, as after an installation over another, or if direct_url.json says that
-// the package was built from a folder or a repository (PEP 610): its sources may be changed ones.
-// An .egg-info, as Debian's packages have it, notes no sizes and proves nothing. Reads files of
-// some 100 kB; not for hooks.
+// The VERSION of NAME-VERSION.dist-info in `folder`, if its RECORD lists `file`, a path below the
+// folder, with the file's size. Nothing if there is no such record, if another one of the package
+// disagrees, as after an installation over another, or if direct_url.json says that the package was
+// built from a folder or a repository (PEP 610): its sources may have been changed. An .egg-info,
+// as in Debian's packages, records no sizes and proves nothing. Reads files of some 100 kB; not for
+// hooks.
 std::optional<std::string> installed_version(const std::string& folder, std::string_view name,
                                              const std::string& file);
 

@@ -1,6 +1,6 @@
-// What bounds the team of a region besides the number that was asked for, as the runtime itself
-// would say in the calling thread (OpenMP 5.2, 10.1.1: active levels and the thread limit). For
-// regions only: asking would initialise a runtime that nobody has used.
+// What bounds a region's team besides the number that was asked for, as the runtime itself would
+// say in the calling thread (OpenMP 5.2, 10.1.1: active levels and the thread limit). Only for
+// regions: asking initialises a runtime that nobody has used.
 #pragma once
 
 #include <algorithm>
@@ -11,7 +11,7 @@ class TeamBounds {
  public:
   TeamBounds() = default;
 
-  // `symbol(name)`: the runtime's function of that name, or null. Without one, it bounds nothing.
+  // `symbol(name)`: the runtime's function, or null. A missing function bounds nothing.
   template <class Symbol>
   explicit TeamBounds(const Symbol& symbol)
       : level_(reinterpret_cast<Get*>(symbol("omp_get_active_level"))),

@@ -12,7 +12,7 @@
 namespace corewise::govern::thread_caps {
 namespace {
 
-// Fortran has names of its own for both, and LLVM's runtime one more.
+// Fortran has its own names for both, and LLVM's runtime has one more.
 constexpr std::array kGetters = {"omp_get_max_threads", "omp_get_max_threads_"};
 constexpr std::array kSetters = {"omp_set_num_threads", "omp_set_num_threads_",
                                  "omp_set_num_threads_8_", "ompc_set_num_threads"};
@@ -37,9 +37,9 @@ constinit std::atomic<int> threads_lowered{0};
 // Small, because the loader has little room for thread-local variables of this kind.
 struct Mine {
   int before = 0;               // the count that we lowered to the cap; 0: it is not lowered
-  std::uint32_t cap : 16 = 0;   // that it goes by; 0: none, or the program has set a count since
-  std::uint32_t seen : 15 = 0;  // low bits of the cap_change() that this thread went by last
-  bool counted : 1 = false;     // it has asked for its count, or set it, since its last region
+  std::uint32_t cap : 16 = 0;   // the one it follows; 0: none, or the program has set a count since
+  std::uint32_t seen : 15 = 0;  // low bits of the cap_change() that this thread last followed
+  bool counted : 1 = false;     // has asked for its count, or set it, since its last region
 
   int most() const { return static_cast<int>(cap); }
 
@@ -58,13 +58,13 @@ void forget_lowered(Mine& me) {
   threads_lowered.fetch_sub(1);
 }
 
-// The thread's next region decides anew whether its count is above the cap. A count that the
+// Makes the thread's next region check again whether its count is above the cap. A count that the
 // program set stays.
 void look_again(Mine& me) {
   if (me.cap != 0) me.see(gate::cap_change() - 1);
 }
 
-// LLVM's runtime begins anew in the child: nobody set the count that its thread has there.
+// LLVM's runtime starts over in the child: nobody set the count that its thread has there.
 void in_child() {
   for (Mine& me : mine) look_again(me);
 }
@@ -76,7 +76,7 @@ void take_new_cap(Mine& me, const CappedCopy& copy, std::uint32_t change) {
   me.cap = static_cast<std::uint16_t>(gate::cap_of(copy.pool));
 }
 
-// What is set inside a region ends with it.
+// A count set inside a region ends with it.
 bool is_in_region(const CappedCopy& copy) { return copy.level() > 0; }
 
 void follow(std::size_t index) {
@@ -90,9 +90,9 @@ void follow(std::size_t index) {
   if (me.cap == 0) return;
   const int threads = copy.max_threads();
   if (threads <= me.most()) return;
-  // The thread was below its cap before, so that the program has set the count, by a way that has
-  // no hook (dlsym). But what was set in a league of teams ends with it, in LLVM's runtime: the
-  // count from before the cap is back then, and nobody set it.
+  // The thread was within its cap before, so the program has set the count since, in a way that has
+  // no hook (dlsym). But in LLVM's runtime a count set in a league of teams ends with the league:
+  // then the count from before the cap is back, and nobody set it.
   if (known && threads != me.before) {
     forget_lowered(me);
     me.cap = 0;
@@ -118,8 +118,8 @@ std::size_t copy_of(const Pool& pool) {
   return static_cast<std::size_t>(std::ranges::find_if(copies, is_it) - copies.begin());
 }
 
-// Limits of the calling thread keep what is the program's, and take the count over when they set
-// it: at its next region the thread looks whether that is above the cap.
+// Limits of the calling thread save the program's count. Once they set a count, the thread's next
+// region checks whether it is above the cap.
 int own_count(const Pool& pool, int now) {
   const std::size_t index = copy_of(pool);
   if (index == kMostCopies) return now;

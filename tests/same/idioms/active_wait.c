@@ -1,4 +1,4 @@
-/* A program whose threads never sleep: slow where there are more of them than CPUs, and right. */
+/* Threads that never sleep: slow if there are more of them than CPUs, but right. */
 #define NEEDS "OMP_WAIT_POLICY=active"
 #include "idiom.h"
 

@@ -1,5 +1,4 @@
-/* OMP_PROC_BIND=true pins the main thread as the runtime loads: places and teams stay what they
- * were. */
+/* OMP_PROC_BIND=true pins the main thread as the runtime loads: places and teams stay the same. */
 #define NEEDS "OMP_PROC_BIND=true"
 #include "idiom.h"
 

@@ -1,4 +1,4 @@
-/* A search that ends the loop for all, and a region that is left early. */
+/* A search that ends the loop for all threads, and a region that is left early. */
 #define NEEDS "OMP_CANCELLATION=true"
 #include "idiom.h"
 

@@ -1,5 +1,5 @@
-/* A thread whose end was asked for by pthread_cancel() goes on to its next cancellation point: no
-   region, fork, start of another program or look at a symbol is one. */
+/* A thread that somebody cancels with pthread_cancel() runs on to its next cancellation point. A
+   region, a fork, the start of another program and a symbol lookup are not cancellation points. */
 #include <dlfcn.h>
 #include <pthread.h>
 #include <spawn.h>
@@ -34,7 +34,7 @@ static void* body(void* unused) {
   ready = 1;
   while (!asked) {
   }
-#ifndef __clang__ /* LLVM's runtime waits in a cancellation point, once it has spun enough */
+#ifndef __clang__ /* LLVM's runtime waits in a cancellation point once it has spun enough */
   for (int i = 0; i < 2000; i++) region();
 #endif
   symbols = dlsym(RTLD_DEFAULT, "free") != NULL && dlsym(RTLD_DEFAULT, "no_such_symbol") == NULL;

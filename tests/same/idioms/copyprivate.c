@@ -1,4 +1,4 @@
-/* One member reads, all get what it read. */
+/* One member reads, and all get what it read. */
 #include "idiom.h"
 
 void idiom(void) {

@@ -1,4 +1,4 @@
-/* Iterations that wait for others of the same loop, in one and in two dimensions. */
+/* Iterations that wait for other iterations of the same loop, in one and in two dimensions. */
 #include "idiom.h"
 
 void idiom(void) {

@@ -1,4 +1,4 @@
-/* Dynamic teams allowed: the runtime may give less than asked, ungoverned too, but never more. */
+/* Dynamic teams allowed: the runtime may give fewer than asked, ungoverned too, but never more. */
 #include "idiom.h"
 
 void idiom(void) {

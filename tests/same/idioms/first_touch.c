@@ -1,5 +1,5 @@
-/* Pages are touched first by the member that works on them later: `schedule(static)` promises the
-   same owner to teams of the same size. */
+/* The member that later works on a page touches it first: `schedule(static)` promises the same
+   owner to teams of the same size. */
 #include "idiom.h"
 
 void idiom(void) {

@@ -1,5 +1,5 @@
-/* Children that are forked after a region have one of their own. Ungoverned, gcc's runtime waits
-   for threads that the child does not have. */
+/* Children that are forked after a region and have a region of their own. Ungoverned, gcc's runtime
+   waits for threads that the child does not have. */
 #include <sys/wait.h>
 
 #include "idiom.h"

@@ -1,5 +1,5 @@
-/* One region measures the team, buffers are made by that, and later regions index them by their own
-   thread numbers. A later team that is larger writes past the end. */
+/* One region measures the team, the program makes buffers of that size, and later regions index
+   them by their own thread numbers. A later team that is larger writes past the end. */
 #include "idiom.h"
 
 void idiom(void) {

@@ -1,4 +1,4 @@
-/* A thread that is made for one call after another: its teams are those of the environment. */
+/* A new thread for each call: its teams are those of the environment. */
 #include <pthread.h>
 
 #include "idiom.h"

@@ -1,4 +1,4 @@
-/* Who does which chunk of a static loop, written down: two loops with nowait rely on it. */
+/* Records which thread does which chunk of a static loop: two loops with nowait rely on it. */
 #include "idiom.h"
 
 void idiom(void) {

@@ -1,4 +1,4 @@
-/* A program that says itself how to wait. */
+/* A program that sets its own wait policy. */
 #define NEEDS "OMP_WAIT_POLICY=passive"
 #include "idiom.h"
 

@@ -1,5 +1,4 @@
-/* As LULESH finds its time step: each member leaves its minimum, the caller takes the least of all.
- */
+/* As LULESH finds its time step: each member leaves its minimum, and the caller takes the least. */
 #include "idiom.h"
 
 void idiom(void) {

@@ -1,4 +1,4 @@
-/* One member reads ahead, the other computes, as for files or MPI. */
+/* One member reads ahead while the other computes, as with files or MPI. */
 #include <sched.h>
 
 #include "idiom.h"

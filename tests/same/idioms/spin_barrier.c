@@ -1,4 +1,4 @@
-/* A barrier made by hand, which waits for as many as the clause asked for. */
+/* A hand-made barrier that waits for as many threads as the clause asked for. */
 #include <sched.h>
 
 #include "idiom.h"

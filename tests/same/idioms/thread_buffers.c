@@ -1,5 +1,5 @@
-/* A histogram for each of omp_get_max_threads() members, each cleared by its owner, all added up
-   afterwards. The loop is shared by those who come; the buffers of those who do not are garbage. */
+/* A histogram for each of omp_get_max_threads() members. Each member clears its own, and all are
+   added up afterwards. If a member does not come, its buffer is garbage. */
 #include "idiom.h"
 
 void idiom(void) {

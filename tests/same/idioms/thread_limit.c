@@ -1,4 +1,4 @@
-/* OMP_THREAD_LIMIT holds for the teams together; a program may read how far it reached. */
+/* OMP_THREAD_LIMIT bounds the teams together; a program may read how many threads it got. */
 #define NEEDS "OMP_THREAD_LIMIT=3"
 #include "idiom.h"
 

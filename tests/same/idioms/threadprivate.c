@@ -1,4 +1,4 @@
-/* What members keep from one region to the next, and copyin. */
+/* What members keep from one region to the next; and copyin. */
 #include "idiom.h"
 
 static int base;

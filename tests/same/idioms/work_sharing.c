@@ -1,4 +1,4 @@
-/* What divides among those who come, in every schedule. */
+/* Constructs that divide the work among the threads that come, in every schedule. */
 #include "idiom.h"
 
 enum { kWork = 2000 };

@@ -1,4 +1,4 @@
-"""scikit-learn: its modules with OpenMP loops. Most call BLAS too, in them or around them."""
+"""scikit-learn: its modules with OpenMP loops. Most also call BLAS, inside or around the loops."""
 
 from __future__ import annotations
 

