@@ -45,12 +45,14 @@ def as_pattern(line: str) -> str:
     """The shown line as a pattern: any number for a number, any text for "..." and "~/venv"."""
     parts = re.split(r"(~/venv|\.\.\.|…|\d+(?:\.\d+)*|\s+)", line.strip())
     wild = {"...": ".*", "…": ".*", "~/venv": ".*"}
-    return "".join(
+    pattern = "".join(
         wild.get(p)
         or (r"\s+" if p.isspace() else r"[\d.]+" if re.match(r"\d", p) else re.escape(p))
         for p in parts
         if p
     )
+    # The doctor adds a note where another governed program on this machine holds all threads.
+    return re.sub(r"(warnings?)\\\.$", r"\1(?:, 1 note)?\\.", pattern)
 
 
 def run_console(code: str, folder: Path) -> None:
