@@ -79,6 +79,9 @@ struct LlvmRegion {
 };
 
 template <std::size_t... i>
+#if defined(__clang__)
+[[clang::no_sanitize("function")]]
+#endif
 void call(const LlvmRegion& region, std::int32_t* global, std::int32_t* bound,
           std::index_sequence<i...>) {
   // The compiler made it a non-variadic function. Both calling conventions let it get more

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <iterator>
+#include <memory>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -31,6 +32,8 @@ struct KnownBends {
   Found found;
   std::vector<std::string> matched;  // names in COREWISE_BEND, also of libraries unloaded since
   std::string asked;                 // what the variables said at the last pass
+  // All that was ever published: a hook may still read it, and a leak checker must find it.
+  std::vector<std::unique_ptr<const Found>> kept;
 };
 
 // Never destroyed: other threads may come here while the process exits.
@@ -215,7 +218,8 @@ void find_bending() {
   std::ranges::move(search.found, std::back_inserter(known.found));
   std::ranges::move(search.matched, std::back_inserter(known.matched));
   if (std::ranges::equal(known.found, bending_now(), {}, &Bending::code, &Bending::code)) return;
-  published.store(new Found(known.found), std::memory_order_release);
+  known.kept.push_back(std::make_unique<const Found>(known.found));
+  published.store(known.kept.back().get(), std::memory_order_release);
 }
 
 std::span<const Bending> bending_now() {

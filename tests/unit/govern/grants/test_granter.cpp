@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <string>
+#include <vector>
 
 #include "govern/grants/granter.h"
 
@@ -12,11 +13,13 @@ namespace {
 
 // A ledger of this test's own; other people's work does not count.
 Granter& granter(int budget) {
-  static int number = 0;
+  // A granter is never destroyed, and a leak checker must find it.
+  static auto* const all = new std::vector<Granter*>;
   const std::string key =
-      "test-granter-" + std::to_string(::getpid()) + "-" + std::to_string(++number);
+      "test-granter-" + std::to_string(::getpid()) + "-" + std::to_string(all->size());
   auto made = Granter::open(key, budget);
   REQUIRE(made);
+  all->push_back(*made);
   (*made)->share_machine(0);
   return **made;
 }
