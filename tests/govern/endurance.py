@@ -49,13 +49,20 @@ def governed(command: list[str], *options: str) -> list[str]:
 
 
 def whole(program: Path) -> None:
-    """Raises unless a program that runs alone gets all that it asks for."""
-    done = subprocess.run(
-        governed([str(program), "20"], "--report=json"), capture_output=True, text=True, check=True
-    )
-    report = json.loads(done.stderr.splitlines()[-1])["sum"]
-    if report["shortened"] != 0 or report["regions"] + report["calls"] < 40:
-        raise SystemExit(f"endurance: tokens are missing: {report}")
+    """Raises unless a program that runs alone gets all that it asks for. Other people's work on this
+    machine may take that for a moment; a token that is lost never comes back."""
+    for _ in range(10):
+        done = subprocess.run(
+            governed([str(program), "20"], "--report=json"),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        report = json.loads(done.stderr.splitlines()[-1])["sum"]
+        if report["shortened"] == 0 and report["regions"] + report["calls"] >= 40:
+            return
+        time.sleep(1)
+    raise SystemExit(f"endurance: tokens are missing: {report}")
 
 
 def births(program: Path, count: int) -> None:
