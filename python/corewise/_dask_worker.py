@@ -8,7 +8,7 @@ from typing import Any
 
 from . import _share
 from ._govern import govern, govern_report, ungovern
-from ._limits import limits
+from ._limits import by_api, limits
 
 _NUMBERS: dict[str, Callable[[dict[str, Any]], float]] = {
     "budget": lambda report: report["budget"],
@@ -37,7 +37,7 @@ def begin(
     """Governs the worker and limits its tasks. Returns a function that undoes both."""
     govern(budget)
     whole = govern_report()["budget"]
-    bounds = _share.of_task(openmp or whole, blas or whole)
+    bounds = by_api(openmp or whole, blas or whole)
     own = _share.Bounds(openmp, blas, max(1, whole // worker.state.nthreads))
     executor = worker.executors["default"]
     submit = executor.submit

@@ -26,7 +26,8 @@ from joblib.parallel import (
 
 from ._decorate import Function, decorate
 from ._errors import BadCount, BadType, Error
-from ._share import Bounds, Share, at_most, bounds, current, dividing, of_task
+from ._limits import by_api
+from ._share import Bounds, Share, at_most, bounds, current, dividing
 
 
 class _Task:
@@ -42,7 +43,7 @@ class _Task:
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         function, openmp, blas = self._made_of
         register()
-        with at_most(of_task(openmp, blas)), dividing(Bounds(openmp, blas, openmp * blas)):
+        with at_most(by_api(openmp, blas)), dividing(Bounds(openmp, blas, openmp * blas)):
             return function(*args, **kwargs)
 
 

@@ -31,7 +31,8 @@ def _task(function: Any, given: Bounds, beside: int) -> Any:
     @wraps(function)
     def task(*args: Any, **kwargs: Any) -> Any:
         try:
-            from corewise._share import Bounds, at_most, dividing, of_task
+            from corewise._limits import by_api
+            from corewise._share import Bounds, at_most, dividing
         except ImportError:
             from distributed import get_worker
             from distributed.worker import warn
@@ -46,7 +47,7 @@ def _task(function: Any, given: Bounds, beside: int) -> Any:
             return function(*args, **kwargs)
         _, openmp_share, blas_share = Bounds(openmp, blas, budget).divide(beside)
         whole = Bounds(openmp_share, blas_share, openmp_share * blas_share)
-        with at_most(of_task(openmp_share, blas_share)), dividing(whole):
+        with at_most(by_api(openmp_share, blas_share)), dividing(whole):
             return function(*args, **kwargs)
 
     return task

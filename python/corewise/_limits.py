@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 APIS = ("openmp", "blas", "tbb", "arrow", "numba")
 
 
+def by_api(openmp: int, blas: int) -> dict[str, int]:
+    """Counts by API: pools that are neither OpenMP nor BLAS get OpenMP's number."""
+    return {**dict.fromkeys(APIS, openmp), "blas": blas}
+
+
 def _count(value: object, what: str) -> int:
     """A thread count: a whole number of any integer type, but not a bool."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):

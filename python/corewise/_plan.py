@@ -69,8 +69,10 @@ class Plan(Rich):
         Libraries loaded later are limited too, by their API. `report()` of the limits names pools
         that cannot be set, with a LimitWarning if they may use more.
         """
-        each = dict.fromkeys(_limits.APIS, self.openmp) | {"blas": self.blas}
-        return _limits.limits({limit.path: limit.threads for limit in self.limits}, **each)
+        return _limits.limits(
+            {limit.path: limit.threads for limit in self.limits},
+            **_limits.by_api(self.openmp, self.blas),
+        )
 
     def to_json(self) -> str:
         """The document that `corewise plan --json` prints."""

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, SupportsFloat, SupportsIndex
 
 from . import _core
 from ._govern import _threads
-from ._limits import APIS, _count, limits
+from ._limits import _count, limits
 from ._plan import plan
 
 
@@ -106,8 +106,3 @@ def at_most(most: Mapping[str, int | None]) -> Iterator[None]:
     }
     with limits(pools, **asked):
         yield
-
-
-def of_task(openmp: int, blas: int) -> dict[str, int | None]:
-    """The bounds of a task by API: pools that are neither OpenMP nor BLAS get OpenMP's number."""
-    return {**dict.fromkeys(APIS, openmp), "blas": blas}

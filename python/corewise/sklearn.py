@@ -25,8 +25,8 @@ from . import _restarts
 from ._decorate import decorate
 from ._errors import BadType, BadValue
 from ._joblib import joblib, sharing
-from ._limits import _count
-from ._share import at_most, bounds, of_task
+from ._limits import _count, by_api
+from ._share import at_most, bounds
 
 __all__ = ["Limited"]
 
@@ -95,7 +95,7 @@ class Limited(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
                 stack.enter_context(at_most({"openmp": own.openmp, "blas": own.blas}))
             else:
                 _, openmp, blas = given.divide(1)
-                stack.enter_context(at_most(of_task(openmp, blas)))
+                stack.enter_context(at_most(by_api(openmp, blas)))
             yield processes
 
     def _begin(self) -> Any:

@@ -1,23 +1,16 @@
-#include <dlfcn.h>
 #include <doctest/doctest.h>
 
 #include "limits/match.h"
 #include "pools/discover.h"
+#include "stub_pool.h"
 
 using namespace corewise;
 
 namespace {
 
 const Pool& openblas() {
-  static const std::size_t kId = [] {
-    REQUIRE(dlopen(COREWISE_STUBS "/libopenblas.so", RTLD_NOW) != nullptr);
-    discover();
-    for (std::size_t id = 0; id < pool_count(); ++id) {
-      if (pool_at(id).path == COREWISE_STUBS "/libopenblas.so") return id;
-    }
-    return std::size_t{9999};
-  }();
-  return pool_at(kId);
+  static const Pool& pool = test::stub_pool("libopenblas.so");
+  return pool;
 }
 
 int wanted(std::vector<Rule> rules) {

@@ -2,13 +2,12 @@
 // alone.
 #include <doctest/doctest.h>
 
-#include <algorithm>
 #include <cstdarg>
 #include <string_view>
 
+#include "gate_fixture.h"
 #include "govern/gates/gate_kmp.h"
 #include "grant_table.h"
-#include "this_program_bends.h"
 
 using namespace corewise;
 using namespace corewise::govern;
@@ -77,10 +76,7 @@ std::vector<SlotRequest> requests() { return kmp::slot_requests(0, gate::kNoPool
 
 template <class Function>
 Function* replacement_of(std::string_view name) {
-  const auto all = requests();
-  const auto found = std::ranges::find(all, name, &SlotRequest::symbol);
-  REQUIRE(found != all.end());
-  return reinterpret_cast<Function*>(const_cast<void*>(found->replacement));
+  return test::replacement_in<Function>(requests(), name);
 }
 
 // What a region saw.

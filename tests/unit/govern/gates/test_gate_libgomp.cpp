@@ -1,13 +1,12 @@
 // libgomp's gate over a runtime made here, which runs each region on the calling thread alone.
 #include <doctest/doctest.h>
 
-#include <algorithm>
 #include <cstring>
 #include <string_view>
 
+#include "gate_fixture.h"
 #include "govern/gates/gate_libgomp.h"
 #include "grant_table.h"
-#include "this_program_bends.h"
 
 using namespace corewise;
 using namespace corewise::govern;
@@ -57,10 +56,7 @@ std::vector<SlotRequest> requests() { return libgomp::slot_requests(0, gate::kNo
 
 template <class Function>
 Function* replacement_of(std::string_view name) {
-  const auto all = requests();
-  const auto found = std::ranges::find(all, name, &SlotRequest::symbol);
-  REQUIRE(found != all.end());
-  return reinterpret_cast<Function*>(const_cast<void*>(found->replacement));
+  return test::replacement_in<Function>(requests(), name);
 }
 
 // What a region saw.
