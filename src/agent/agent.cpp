@@ -78,6 +78,7 @@ std::string own_entry() {
 }
 
 void write_line() {
+  if (owes_line.load() == 0) return;
   pid_t self = ::getpid();
   if (!owes_line.compare_exchange_strong(self, 0) || os::is_confined()) return;
   const std::string* known = fields.load(std::memory_order_acquire);
@@ -169,6 +170,7 @@ bool govern_from_now_on(const std::vector<govern::SlotRequest>& slots) {
 }
 
 [[gnu::constructor]] void start() {
+  if (os::is_filter_fatal()) return;
   binding::remember_start();
   try {
     control::prepare();

@@ -430,6 +430,11 @@ std::optional<Error> start() {
     if (os::is_confined()) {
       return Error{CW_NOT_PERMITTED, "this process has confined itself since it began (seccomp)"};
     }
+    if (os::is_filter_fatal()) {
+      return Error{
+          CW_NOT_PERMITTED,
+          "the filter (seccomp) that this process was started under would kill it for a socket"};
+    }
     if (auto error = start_serving(s)) return error;
   }
   remove_left();
@@ -483,7 +488,7 @@ void return_as_other_user() {
 
 namespace {
 [[gnu::destructor]] void at_exit() {
-  if (owner.load() != ::getpid()) return;
+  if (owner.load() == 0 || owner.load() != ::getpid()) return;
   leave();
   if (os::is_confined()) return;
   try {

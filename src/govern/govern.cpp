@@ -288,6 +288,12 @@ std::optional<Error> govern(const GovernOptions& options) {
                      " threads" +
                      (g.resident != nullptr ? std::string(" from its start") : ": ungovern first")};
   }
+  if (os::is_filter_fatal()) {
+    return Error{
+        CW_NOT_PERMITTED,
+        "the filter (seccomp) that this process was started under would kill it for a system "
+        "call that governing makes: it stays ungoverned"};
+  }
   g.findings.clear();
   g.options = options;
   if (options.resident != nullptr) g.resident = options.resident;

@@ -1,8 +1,16 @@
-// Whether the program has confined itself (seccomp) since we first looked. From then on opening a
-// file may kill it, so we skip what nobody asked for: at forks, at exit, inside hooks.
+// Filters of system calls (seccomp). One that the program installs makes it confined: from then on
+// opening a file may kill it, so we skip what nobody asked for: at forks, at exit, inside hooks.
+// One that it was started under may be fatal from the beginning.
 #pragma once
 
 namespace corewise::os {
+
+// Whether this process was started under a filter that kills it for a system call of ours: then the
+// program must be left alone altogether. Asked for the first time, under a filter, a child of its
+// own makes each of our calls once, with arguments that do nothing, and is killed or not. The
+// program sees nothing of that child. Containers have filters too, whose answers are errors: there
+// it costs a fork. False if it cannot be tried.
+bool is_filter_fatal();
 
 // Remembers the current state; a second call does nothing.
 void watch_confinement();

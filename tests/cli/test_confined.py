@@ -120,6 +120,86 @@ def test_children_of_a_confined_python(numpy_with_corewise):
     assert ends[1] == ends[0] == (0, "1792\n" * 3)
 
 
+# As a sandbox starts a program: the filter is there before the program, and so before our library.
+BEFORE = """
+import os
+confine(%s, KILL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+COMPUTES = """
+import os, numpy as np
+a = np.ones((300, 300)); a @ a
+if pid := os.fork():
+    print((a @ a)[0, 0], os.waitpid(pid, 0)[1])
+else:
+    (a @ a)
+    os._exit(0)
+"""
+FATAL_BEFORE = {
+    "socket": [41],
+    "bind": [49],
+    "listen": [50],
+    "accept4": [288],
+    "poll": [7, 271],
+    "flock": [73],
+    "mkdir": [83, 258],
+    "fchmod": [91],
+    "unlink": [87, 263],
+    "kill": [62],
+    "geteuid": [107],
+    "getpid": [39],
+    "membarrier": [324],
+    "prctl": [157],
+    "getcpu": [309],
+    "writev": [20],
+    "sigaltstack": [131],
+    "rename": [82, 264, 316],
+    "truncate": [76, 77, 285],
+    "wait4": [61],
+}
+
+
+@pytest.fixture
+def sandbox(program, numpy_python):
+    def run(numbers, code):
+        """How the program ends in the sandbox, plain and governed."""
+        start = [numpy_python, "-c", CONFINE + BEFORE % numbers]
+        ends = []
+        for how in ([], [program, "run", "-q", "--"]):
+            done = subprocess.run(
+                [*how, *start, numpy_python, "-c", code],
+                env=CLEAN | {"OPENBLAS_NUM_THREADS": "2"},
+                capture_output=True,
+                text=True,
+                timeout=300,
+            )
+            ends.append((done.returncode, done.stdout))
+        return ends
+
+    return run
+
+
+@pytest.mark.parametrize("call", FATAL_BEFORE)
+def test_what_was_fatal_before_the_start(sandbox, call):
+    # The program's own wait would be fatal too.
+    code = COMPUTES.partition("if pid")[0] if call == "wait4" else COMPUTES
+    plain, governed = sandbox(FATAL_BEFORE[call], code)
+    assert governed == plain
+    assert plain[0] == 0
+
+
+def test_governing_a_sandboxed_program_is_refused(program, numpy_with_corewise):
+    ask = """
+import corewise
+try: corewise.govern().__enter__()
+except PermissionError as why: print(type(why).__name__, why)
+"""
+    words = [numpy_with_corewise, "-c", CONFINE + BEFORE % "[41]", numpy_with_corewise, "-c", ask]
+    done = subprocess.run(words, env=CLEAN, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0
+    assert done.stdout.startswith("PermissionError the filter (seccomp) that this process")
+
+
 # Python ignores the signal of this limit.
 @pytest.mark.parametrize("how", [[], ["--report"]], ids=["", "report"])
 def test_no_file_may_grow(corewise, how):
