@@ -51,18 +51,22 @@ std::optional<std::uintptr_t> stored_word(std::span<const std::byte> code, std::
   return found;
 }
 
-std::optional<std::uintptr_t> valued_word(std::span<const std::uint64_t> words,
-                                          std::uintptr_t address, std::uint64_t value,
-                                          const Plausible& companion) {
+std::optional<WordWithCompanion> valued_word(std::span<const std::uint64_t> words,
+                                             std::uintptr_t address, std::uint64_t value,
+                                             const Plausible& companion) {
   constexpr std::size_t kNear = 4;
-  std::optional<std::uintptr_t> found;
+  const auto place = [&](std::size_t i) { return address + i * sizeof(std::uint64_t); };
+  std::optional<WordWithCompanion> found;
   for (std::size_t i = 0; i < words.size(); ++i) {
     if (words[i] != value) continue;
     const std::size_t first = i > kNear ? i - kNear : 0;
     const auto around = words.subspan(first, std::min(words.size(), i + kNear + 1) - first);
-    if (std::ranges::none_of(around, companion)) continue;
+    const auto near = std::ranges::find_if(around, companion);
+    if (near == around.end()) continue;
     if (found) return std::nullopt;
-    found = address + i * sizeof(std::uint64_t);
+    const bool several = std::find_if(near + 1, around.end(), companion) != around.end();
+    found = {place(i),
+             several ? 0 : place(first + static_cast<std::size_t>(near - around.begin()))};
   }
   return found;
 }
@@ -110,14 +114,14 @@ std::optional<std::uintptr_t> word_by_store(const Pool&, const char*, const Plau
 }
 #endif
 
-std::optional<std::uintptr_t> word_by_value(const Pool& pool, std::uint64_t value,
-                                            const Plausible& companion) {
+std::optional<WordWithCompanion> word_by_value(const Pool& pool, std::uint64_t value,
+                                               const Plausible& companion) {
   const auto module = module_of(pool);
   const auto space = os::AddressSpace::read();
   if (!module || !space) return std::nullopt;
   const std::size_t page = os::page_size();
   std::vector<std::uint64_t> words;
-  std::optional<std::uintptr_t> found;
+  std::optional<WordWithCompanion> found;
   for (const os::Segment& segment : module->segments) {
     // Page by page, as the first pages of a segment may be read-only after relocation.
     const std::uintptr_t end = segment.end / sizeof(std::uint64_t) * sizeof(std::uint64_t);

@@ -29,16 +29,23 @@ std::optional<std::uintptr_t> word_by_symbol(const Pool& pool, const char* symbo
 std::optional<std::uintptr_t> word_by_store(const Pool& pool, const char* code,
                                             const Plausible& plausible);
 
+// A word that its value gives away, and its companion; 0 if several would do.
+struct WordWithCompanion {
+  std::uintptr_t at = 0;
+  std::uintptr_t companion = 0;
+  friend bool operator==(const WordWithCompanion&, const WordWithCompanion&) = default;
+};
+
 // The one aligned 8-byte word in the module's writable memory that holds `value` and has a word
 // with a plausible companion within 32 bytes. None if there are two such words.
-std::optional<std::uintptr_t> word_by_value(const Pool& pool, std::uint64_t value,
-                                            const Plausible& companion);
+std::optional<WordWithCompanion> word_by_value(const Pool& pool, std::uint64_t value,
+                                               const Plausible& companion);
 
 // The two searches, on bytes at `address`.
 std::optional<std::uintptr_t> stored_word(std::span<const std::byte> code, std::uintptr_t address,
                                           const Plausible& plausible_address);
-std::optional<std::uintptr_t> valued_word(std::span<const std::uint64_t> words,
-                                          std::uintptr_t address, std::uint64_t value,
-                                          const Plausible& companion);
+std::optional<WordWithCompanion> valued_word(std::span<const std::uint64_t> words,
+                                             std::uintptr_t address, std::uint64_t value,
+                                             const Plausible& companion);
 
 }  // namespace corewise

@@ -12,6 +12,9 @@ struct SpinWord {
   std::size_t width = 4;
   std::uint64_t brief = 0;    // what it must hold while governed, if it holds more
   std::uint64_t patient = 0;  // what it may hold instead with the token; up to `brief`: never
+  // The library's other word, of the same width, which holds while the process has more threads
+  // than CPUs; 0: it has none, or we did not find it.
+  std::uintptr_t throttled_at = 0;
 
   std::uint64_t load() const;
   void store(std::uint64_t value) const;

@@ -222,7 +222,7 @@ void end_region() {
 template <class Go>
 void start(std::size_t copy, Outlined* function, void* data, unsigned asked, Go go) {
   const SizedVisit entered = enter(copy, function, asked);
-  waiting::turn_word(copy, entered.visit);
+  waiting::turn_words(copy, entered.visit);
   opened.nest.push(entered.visit);
   // The workers of an outer region may still have to read theirs.
   const bool is_outermost = entered.visit.counted && has_workers(entered);

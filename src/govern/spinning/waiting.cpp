@@ -1,7 +1,7 @@
 // Facts (libgomp/config/linux/wait.h; openmp/runtime/src/kmp_barrier.cpp, kmp_wait_release.h):
-// libgomp reads its word once a wait. LLVM's runtimes hand the forking thread's blocktime to each
-// member at the fork barrier; a thread reads its own when it comes to a barrier, the last one of
-// its region included, after which it waits for the next region.
+// libgomp reads one of its words once a wait. LLVM's runtimes hand the forking thread's blocktime
+// to each member at the fork barrier; a thread reads its own when it comes to a barrier, the last
+// one of its region included, after which it waits for the next region.
 #include "waiting.h"
 
 #include <array>
@@ -15,7 +15,8 @@ namespace {
 constexpr std::uint64_t kCrowded = 0;
 
 struct WaitingCopy {
-  SpinWord word;  // at 0: none
+  // Each with what it holds for a program that is alone; at 0: none.
+  SpinWord word, throttled;
   std::atomic<bool> active{false};
   BlocktimeCalls blocktime;
   std::atomic<bool> number_set{false};  // by the program, or by us
@@ -24,11 +25,28 @@ constinit std::array<WaitingCopy, kMostCopies> copies;
 
 [[gnu::tls_model("initial-exec")]] constinit thread_local Blocktime mine;
 
+// A word that holds another value belongs to somebody else by now.
+void turn(const SpinWord& word, bool crowded) {
+  if (word.at == 0) return;
+  const std::uint64_t wanted = crowded ? kCrowded : word.brief;
+  if (word.load() != wanted) word.exchange(crowded ? word.brief : kCrowded, wanted);
+}
+
+void turn_both(const WaitingCopy& copy, bool crowded) {
+  turn(copy.word, crowded);
+  turn(copy.throttled, crowded);
+}
+
 }  // namespace
 
 void add_word(std::size_t copy, const SpinWord& word) {
   // A thread may still be using the word from the last time.
-  if (copies[copy].word.at != word.at) copies[copy].word = word;
+  if (copies[copy].word.at != word.at) {
+    SpinWord throttled{word.throttled_at, word.width};
+    if (throttled.at != 0) throttled.brief = throttled.load();
+    copies[copy].word = word;
+    copies[copy].throttled = throttled;
+  }
   copies[copy].active.store(true);
 }
 
@@ -38,19 +56,16 @@ void add_blocktime(std::size_t copy, const BlocktimeCalls& calls) {
 
 void give_back() {
   for (WaitingCopy& copy : copies) {
-    if (copy.active.exchange(false)) copy.word.exchange(kCrowded, copy.word.brief);
+    if (copy.active.exchange(false)) turn_both(copy, false);
   }
 }
 
-// A word that holds neither value belongs to somebody else by now.
-void turn_word(std::size_t number, const gate::Visit& visit) {
+void turn_words(std::size_t number, const gate::Visit& visit) {
   const WaitingCopy& copy = copies[number];
   if (!visit.governed || !copy.active.load(std::memory_order_relaxed)) return;
-  const std::uint64_t wanted = visit.crowded ? kCrowded : copy.word.brief;
-  if (copy.word.load() == wanted) return;
-  copy.word.exchange(visit.crowded ? copy.word.brief : kCrowded, wanted);
-  // give_back() first clears `active`, then looks at the word.
-  if (visit.crowded && !copy.active.load()) copy.word.exchange(kCrowded, copy.word.brief);
+  turn_both(copy, visit.crowded);
+  // give_back() first clears `active`, then looks at the words.
+  if (visit.crowded && !copy.active.load()) turn_both(copy, false);
 }
 
 void Region::lower(int threads) {

@@ -2,9 +2,10 @@
 // once, and while the program is alone they spin. A team that is wider than its grant hurts only by
 // how it waits: a thread that spins keeps the CPU from the one it waits for.
 //
-// libgomp has one word for all teams, which a thread reads at the start of each wait. We set it
-// before each region, so that of several threads the last one wins: a wrong word costs the next
-// wait some time, never more. LLVM's runtimes have a number for each thread (an ICV), handed to the
+// libgomp has one word for all teams, which a thread reads at the start of each wait, and another
+// that it reads instead while the process has more threads than CPUs. We set both before each
+// region, so that of several threads the last one wins: a wrong word costs the next wait some time,
+// never more. LLVM's runtimes have a number for each thread (an ICV), handed to the
 // team at the fork; we lower it for one region, and restore it after. Threads that already wait do
 // not see it.
 //
@@ -47,14 +48,14 @@ struct Blocktime {
   int own = 0;
 };
 
-// Sets the copy's word for a region that is about to start.
-void turn_word(std::size_t copy, const gate::Visit& visit);
+// Sets the copy's words for a region that is about to start.
+void turn_words(std::size_t copy, const gate::Visit& visit);
 
 // Does the same, and lowers the forking thread's number until the region ends.
 class Region {
  public:
   Region(std::size_t copy, const gate::Visit& visit) : copy_(copy) {
-    turn_word(copy, visit);
+    turn_words(copy, visit);
     if (visit.governed && visit.crowded && visit.threads > 1) lower(visit.threads);
   }
   ~Region() {

@@ -60,10 +60,10 @@ Result<SpinWord> spin_word(const Pool& pool) {
   if (asked && asked != machine.variable("COREWISE_SPINCOUNT")) return Error{CW_OK, {}};
   const auto turns = asked ? parse_integer(*asked) : std::optional<std::int64_t>(kTurns);
   if (!turns) return Error{CW_OK, {}};
-  const auto at =
+  const auto word =
       word_by_value(pool, static_cast<std::uint64_t>(*turns),
                     [](std::uint64_t throttled) { return throttled == 100 || throttled == 1000; });
-  if (at) return SpinWord{*at, 8, kBrief};
+  if (word) return SpinWord{word->at, 8, kBrief, 0, word->companion};
   return Error{CW_NOT_AVAILABLE, "the threads of " + pool.path +
                                      " spin while they wait, whoever wants the CPUs: its spin "
                                      "count was not found; start the program with "

@@ -51,7 +51,12 @@ TEST_CASE("spin word: a store of 8 bytes or a cut one is none") {
 TEST_CASE("spin word: a value that stands once beside its companion") {
   const auto companion = [](std::uint64_t value) { return value == 100; };
   std::vector<std::uint64_t> words = {300000, 0, 0, 0, 0, 0, 300000, 0, 100, 0};
-  CHECK(valued_word(words, 0x4000, 300000, companion) == 0x4030);
+  CHECK(valued_word(words, 0x4000, 300000, companion) == WordWithCompanion{0x4030, 0x4040});
+  words[4] = 100;
+  CHECK_FALSE(valued_word(words, 0x4000, 300000, companion));
+  words[0] = 0;
+  CHECK(valued_word(words, 0x4000, 300000, companion) == WordWithCompanion{0x4030, 0});
+  words[0] = 300000;
   words[3] = 100;
   CHECK_FALSE(valued_word(words, 0x4000, 300000, companion));
   CHECK_FALSE(valued_word(words, 0x4000, 5, companion));

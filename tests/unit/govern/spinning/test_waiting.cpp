@@ -12,6 +12,7 @@ using corewise::govern::gate::Visit;
 namespace {
 
 constexpr std::uint64_t kAlone = 30000;
+constexpr std::uint64_t kThrottled = 100;
 constexpr Visit kFree = {.threads = 2, .governed = true, .crowded = false};
 constexpr Visit kCrowded = {.threads = 2, .governed = true, .crowded = true};
 constexpr Visit kUngoverned = {.threads = 2};
@@ -24,9 +25,12 @@ constexpr std::size_t kNumberCopy = 1;
 // One for the process: a word must live on.
 struct Word {
   alignas(8) inline static std::uint64_t memory = kAlone;
+  alignas(8) inline static std::uint64_t throttled = kThrottled;
   Word() {
     memory = kAlone;
-    waiting::add_word(kWordCopy, {reinterpret_cast<std::uintptr_t>(&memory), 8, kAlone});
+    throttled = kThrottled;
+    waiting::add_word(kWordCopy, {reinterpret_cast<std::uintptr_t>(&memory), 8, kAlone, 0,
+                                  reinterpret_cast<std::uintptr_t>(&throttled)});
   }
   ~Word() { waiting::give_back(); }
   static std::uint64_t after(const Visit& visit) {
@@ -50,6 +54,17 @@ TEST_CASE("waiting: the word follows each region") {
   CHECK(Word::after(kUngoverned) == 0);
   CHECK(Word::after(kCrowded) == 0);
   CHECK(Word::after(kFree) == kAlone);
+}
+
+TEST_CASE("waiting: so does the word for more threads than CPUs") {
+  const Word word;
+  Word::after(kCrowded);
+  CHECK(Word::throttled == 0);
+  Word::after(kFree);
+  CHECK(Word::throttled == kThrottled);
+  Word::after(kCrowded);
+  waiting::give_back();
+  CHECK(Word::throttled == kThrottled);
 }
 
 TEST_CASE("waiting: what somebody else has set stays") {
