@@ -149,7 +149,8 @@ int of_last_death(const Context& context) {
     return death ? kFailed : kOk;
   }
   if (!death) {
-    write_out("No process left a report of its death.\n");
+    write_out(folded_lines("No process left a report of its death.", 0,
+                           style_for(context.settings).width));
     return kOk;
   }
   const std::time_t when = death->time;

@@ -36,25 +36,24 @@ std::string end_of(const Answer& answer, int pid, double budget) {
   if (answer.value.truth_at("governed")) {
     return fmt::format(
         "Process {} stays governed, budget {:.0f}: `corewise run` or the program "
-        "itself began that too.\n",
+        "itself began that too.",
         pid, budget);
   }
-  return fmt::format("Process {} {}.\n", pid,
+  return fmt::format("Process {} {}.", pid,
                      ended ? "is not governed any more" : "was not governed: nothing was changed");
 }
 
 void show(const Answer& answer, int pid, bool off, const Context& context) {
   if (context.settings.json) return write_out(answer.text + "\n");
   const JsonValue* report = answer.value.find("report");
-  if (off) {
-    return write_out(end_of(answer, pid, report != nullptr ? report->number_at("budget") : 0));
-  }
-  if (!answer.value.truth_at("governed")) {
-    return write_out(fmt::format("Process {} is not governed.\n", pid));
-  }
-  write_out(fmt::format("Process {} is governed, budget {:.0f}.\n", pid,
-                        report != nullptr ? report->number_at("budget") : 0));
-  if (report == nullptr || context.settings.quiet) return;
+  const double budget = report != nullptr ? report->number_at("budget") : 0;
+  const bool governed = answer.value.truth_at("governed");
+  write_out(folded_lines(off ? end_of(answer, pid, budget)
+                         : governed
+                             ? fmt::format("Process {} is governed, budget {:.0f}.", pid, budget)
+                             : fmt::format("Process {} is not governed.", pid),
+                         0, style_for(context.settings).width));
+  if (off || !governed || report == nullptr || context.settings.quiet) return;
   for (const JsonValue& finding : report->items_at("findings")) {
     note(context.settings, printable(finding.text, false));
   }

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "budget/budget.h"
 #include "info_command.h"
+#include "screen/layout.h"
 #include "shell/exit_codes.h"
 #include "start/thread_variables.h"
 
@@ -49,12 +50,17 @@ int info_of_machine(const InfoOptions&, const Context& context) {
 
   const Style style = style_for(context.settings);
   std::string out = painted("This machine", Paint::kBold, style) + "\n";
-  out += fmt::format("  CPUs online   {}\n", online);
-  out += fmt::format("  CPUs allowed  {} ({})\n", allowed.count(), allowed.to_list());
-  out += quota != nullptr ? fmt::format("  CPU quota     {} ({})\n", cpus_in_words(quota->cpus),
-                                        printable(quota->where, style.unicode))
-                          : "  CPU quota     none found\n";
-  out += fmt::format("  Budget        {}\n", cpus_in_words(budget->cpus));
+  const auto fact = [&](const char* name, const std::string& value) {
+    constexpr int kIndent = 16;
+    out += padded(fmt::format("  {}", name), kIndent) +
+           folded(value, kIndent, kIndent, style.width) + "\n";
+  };
+  fact("CPUs online", std::to_string(online));
+  fact("CPUs allowed", fmt::format("{} ({})", allowed.count(), allowed.to_list()));
+  fact("CPU quota", quota != nullptr ? fmt::format("{} ({})", cpus_in_words(quota->cpus),
+                                                   printable(quota->where, style.unicode))
+                                     : "none found");
+  fact("Budget", cpus_in_words(budget->cpus));
   out += "\n" + painted("Thread variables set here", Paint::kBold, style) + "\n";
   std::size_t widest = 0;
   for (const Variable& variable : variables) widest = std::max(widest, variable.name.size());
@@ -62,13 +68,15 @@ int info_of_machine(const InfoOptions&, const Context& context) {
     out += fmt::format("  {:<{}}  {}\n", printable(variable.name, style.unicode), widest,
                        printable(variable.value, style.unicode));
   }
-  if (variables.empty()) out += "  none: runtimes start one thread per allowed CPU\n";
+  if (variables.empty()) {
+    out += folded("  none: runtimes start one thread per allowed CPU", 0, 2, style.width) + "\n";
+  }
   if (!context.settings.quiet) {
-    out +=
-        "\nPools live in processes:\n"
-        "  corewise info -i numpy    the pools that Python modules bring\n"
-        "  corewise info --pid PID   those of a running process\n"
-        "  corewise budget           who says how many CPUs are yours\n";
+    out += "\n" + table({{"Pools live in processes:"}, {""}},
+                        {{"  corewise info -i numpy", "the pools that Python modules bring"},
+                         {"  corewise info --pid PID", "those of a running process"},
+                         {"  corewise budget", "how many CPUs you may use, and why"}},
+                        style);
   }
   write_out(out);
   return kOk;

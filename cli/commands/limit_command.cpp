@@ -110,8 +110,8 @@ bool show(const Answer& answer, const Options& options, const Context& context) 
                             : options.dry_run ? " now; the limit would apply when one loads"
                                               : " now; the limit applies when one loads");
   if (rows.empty()) {
-    write_out(options.restore ? "Nothing was limited over the control socket.\n"
-                              : folded(none, 0, 2, style.width) + "\n");
+    write_out(folded_lines(options.restore ? "Nothing was limited over the control socket." : none,
+                           2, style.width));
     return !forced;
   }
   std::string out =

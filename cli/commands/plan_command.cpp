@@ -54,7 +54,7 @@ std::string screen_of(const Plan& plan, const Context& context) {
                                  cpus_in_words(plan.cpus), plan.processes.count, plan.openmp.count,
                                  plan.blas.count, plan.threads, plan.threads == 1 ? "" : "s");
   if (plan.unused > 0) head += fmt::format(", {} left over", plan.unused);
-  std::string out = painted(head, Paint::kBold, style) + "\n\n";
+  std::string out = painted(folded(head, 0, 2, style.width), Paint::kBold, style) + "\n\n";
 
   std::vector<std::vector<std::string>> levels;
   for (const PlanLevel* level : {&plan.processes, &plan.openmp, &plan.blas}) {

@@ -243,7 +243,8 @@ Result<int> start_and_report(const Options& options, const Start& start, const C
   ::signal(SIGPIPE, SIG_IGN);
   const bool json = options.report == "json" || context.settings.json;
   if (!options.report.empty()) {
-    write_err((json ? report_json : report_text)(file->read(), run));
+    write_err(json ? report_json(file->read(), run)
+                   : report_text(file->read(), run, style_for(context.settings, STDERR_FILENO)));
   } else if (const std::string line = unmatched_line(file->read()); !line.empty()) {
     note(context.settings, printable(line, false));
   }

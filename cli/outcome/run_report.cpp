@@ -11,17 +11,23 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "screen/row_table.h"
 #include "shell/output.h"
 
 namespace corewise::cli {
 namespace {
 
-std::string row(std::string_view pid, const Counts& counts, std::string_view command) {
+std::vector<std::string> row(std::string pid, const Counts& counts, std::string command) {
   const auto each = static_cast<double>(std::max<std::uint64_t>(1, asked(counts)));
   const auto granted = static_cast<double>(counts.granted);
   const auto wanted = granted + static_cast<double>(counts.withheld);
-  return fmt::format("{:>8} {:>9} {:>9} {:>7.1f} {:>7.1f} {:>9.1f} s  {}\n", pid, asked(counts),
-                     counts.widest, wanted / each, granted / each, counts.not_needed_s, command);
+  return {std::move(pid),
+          std::to_string(asked(counts)),
+          std::to_string(counts.widest),
+          fmt::format("{:.1f}", wanted / each),
+          fmt::format("{:.1f}", granted / each),
+          fmt::format("{:.1f} s", counts.not_needed_s),
+          std::move(command)};
 }
 
 std::string cut(const std::string& text, std::size_t width) {
@@ -47,23 +53,40 @@ std::string headline(const Counts& sum) {
       sum.shortened, all, granted / each, (granted + static_cast<double>(sum.withheld)) / each);
 }
 
-std::string table(const Report& report) {
-  std::string rows;
-  std::size_t shown = 0;
+// The columns that a narrow screen leaves out have no explanation there.
+std::string legend(const std::string& heads) {
+  const auto shows = [&](const char* head) { return heads.find(head) != std::string::npos; };
+  std::string text = "REGIONS: parallel regions and BLAS calls.";
+  if (shows("WIDEST")) text += " WIDEST: most threads asked for at once.";
+  text += " WANTED, GOT: threads asked for and given, on average.";
+  if (shows("WITHHELD")) {
+    text += " WITHHELD: threads not given, times how long regions ran.";
+  }
+  return text + "\n";
+}
+
+std::string table(const Report& report, const Style& style) {
+  std::vector<std::vector<std::string>> rows;
   for (const ReportedProcess& process : report.processes) {
     if (!process.has_pools) continue;
-    rows += row(std::to_string(process.pid), process.counts, cut(process.command, 40));
-    ++shown;
+    rows.push_back(
+        row(std::to_string(process.pid), process.counts, printable(process.command, false)));
   }
-  if (shown == 0) return "No process had a thread pool that is known.\n";
-  if (shown > 1) rows += row("sum", report.sum, "");
-  return headline(report.sum) +
-         fmt::format("{:>8} {:>9} {:>9} {:>7} {:>7} {:>11}  {}\n", "PID", "REGIONS", "WIDEST",
-                     "WANTED", "GOT", "WITHHELD", "COMMAND") +
-         rows +
-         "\nREGIONS: parallel regions and BLAS calls. WIDEST: most threads asked for at once.\n"
-         "WANTED, GOT: threads asked for and given, on average. WITHHELD: threads not given,\n"
-         "times how long their regions ran.\n";
+  if (rows.empty()) return for_reader("No process had a thread pool that is known.\n");
+  if (rows.size() > 1) rows.push_back(row("sum", report.sum, ""));
+  constexpr int kLeastCommand = 8;
+  auto lines = row_table({{"PID", 5},
+                          {"REGIONS", 7},
+                          {"WIDEST", 6, 2},
+                          {"WANTED", 6},
+                          {"GOT", 4},
+                          {"WITHHELD", 8, 1},
+                          {"COMMAND", 7}},
+                         rows, kLeastCommand, style);
+  const std::string explained = legend(lines.front());
+  lines.front() = painted(lines.front(), Paint::kBold, style);
+  return for_reader(headline(report.sum)) + fmt::format("{}\n\n", fmt::join(lines, "\n")) +
+         folded_lines(explained, 0, style.width);
 }
 
 std::string matches(const Report& report) {
@@ -135,16 +158,20 @@ std::string unmatched_line(const Collected& collected) {
   return fmt::format("{}", fmt::join(read_report(collected).unmatched, "; "));
 }
 
-std::string report_text(const Collected& collected, const Run& run) {
+std::string report_text(const Collected& collected, const Run& run, const Style& style) {
   const Report report = read_report(collected);
-  std::string out = fmt::format("corewise: report: {:.1f} s, {}, budget {}: {}\n", run.seconds,
-                                ending(run.status), run.budget,
-                                cut(fmt::format("{}", fmt::join(run.words, " ")), 60));
-  out += table(report) + rest(report) + matches(report);
+  // The command takes what is left of the first line.
+  constexpr int kLeastCommand = 20;
+  const std::string head = fmt::format("corewise: report: {:.1f} s, {}, budget {}: ", run.seconds,
+                                       ending(run.status), run.budget);
+  const int room = std::max(kLeastCommand, style.width - width_of(head));
+  const std::string command =
+      cut(fmt::format("{}", fmt::join(run.words, " ")), static_cast<std::size_t>(room));
+  std::string below = rest(report) + matches(report);
   for (const std::string& finding : report.findings) {
-    out += fmt::format("Finding: {}\n", printable(finding, false));
+    below += fmt::format("Finding: {}\n", printable(finding, false));
   }
-  return out;
+  return for_reader(head + command + "\n") + table(report, style) + for_reader(below);
 }
 
 std::string report_json(const Collected& collected, const Run& run) {

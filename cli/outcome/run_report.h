@@ -6,6 +6,7 @@
 
 #include "govern/grants/gate.h"
 #include "report_reading.h"
+#include "shell/output.h"
 
 namespace corewise::cli {
 
@@ -34,7 +35,7 @@ std::string in_words(const std::vector<std::string>& paths,
 // One line about the names in COREWISE_BEND that matched nothing; "" if all matched.
 std::string unmatched_line(const Collected& collected);
 
-std::string report_text(const Collected& collected, const Run& run);
+std::string report_text(const Collected& collected, const Run& run, const Style& style);
 std::string report_json(const Collected& collected, const Run& run);
 
 }  // namespace corewise::cli

@@ -458,7 +458,8 @@ int try_bend(const Trial& asked, const std::vector<std::string>& words,
   if (settings.json) {
     write_out(in_json(program, tries, *finding));
   } else {
-    write_out(fmt::format("{}\n", fmt::join(finding->lines, "\n")));
+    write_out(folded_lines(fmt::format("{}\n", fmt::join(finding->lines, "\n")), 2,
+                           style_for(settings).width));
   }
   return exit_of(finding->verdict);
 }

@@ -151,7 +151,7 @@ std::optional<Error> make_socket(int pid) {
   const std::string python = python_of(pid);
   if (file.empty() && python.empty()) {
     return Error{CW_NOT_AVAILABLE,
-                 fmt::format("process {} has no control socket, and is no Python", pid)};
+                 fmt::format("process {} has no control socket, and is not a Python program", pid)};
   }
   const bool kernel = !file.empty();
   const std::string why =

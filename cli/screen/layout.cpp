@@ -31,30 +31,6 @@ std::string padded(const std::string& text, int width, bool right) {
   return right ? space + text : text + space;
 }
 
-std::string folded(const std::string& text, int first_column, int indent, int width) {
-  std::string out;
-  int column = first_column;
-  bool fresh = true;  // no word in this line yet
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find(' ', at), text.size());
-    const std::string word = text.substr(at, end - at);
-    if (!fresh && column + 1 + width_of(word) > width) {
-      out += "\n" + std::string(static_cast<std::size_t>(indent), ' ');
-      column = indent;
-      fresh = true;
-    }
-    if (!fresh) {
-      out += ' ';
-      ++column;
-    }
-    out += word;
-    column += width_of(word);
-    fresh = false;
-    at = end + 1;
-  }
-  return out;
-}
-
 std::string shortened(const std::string& text, int width, bool unicode) {
   if (width_of(text) <= width) return text;
   const std::string dots = unicode ? "…" : "...";

@@ -11,10 +11,6 @@ namespace corewise::cli {
 // Adds spaces, so that the text takes at least `width` columns.
 std::string padded(const std::string& text, int width, bool right = false);
 
-// Wraps words into lines of at most `width` columns. The first line begins at `first_column`, the
-// others after `indent` spaces.
-std::string folded(const std::string& text, int first_column, int indent, int width);
-
 // Leaves out the middle of a text, so that it takes at most `width` columns.
 std::string shortened(const std::string& text, int width, bool unicode);
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "base/text.h"
 #include "parser.h"
 
 namespace corewise::cli {
@@ -12,62 +13,30 @@ namespace {
 
 constexpr int kWidest = 80;
 // An option's heading stands beside its text if there is room for it.
-constexpr std::size_t kColumn = 26;
-constexpr std::size_t kLeastText = 34;
+constexpr int kColumn = 26;
+constexpr int kLeastText = 34;
 
-// Wraps the words of one paragraph to lines of at most `width`, each after `indent` spaces; the
-// first line already starts at that column.
-std::string wrapped(std::string_view text, std::size_t indent, std::size_t width) {
-  std::string out;
-  std::size_t column = indent;
-  while (!text.empty()) {
-    const std::string_view word = text.substr(0, text.find(' '));
-    text.remove_prefix(std::min(text.size(), word.size() + 1));
-    if (column > indent && column + 1 + word.size() > width) {
-      out += "\n" + std::string(indent, ' ');
-      column = indent;
-    }
-    if (column > indent) {
-      out += ' ';
-      ++column;
-    }
-    out += word;
-    column += word.size();
-  }
-  return out + "\n";
+std::string row(std::string_view heading, std::string_view text, int width) {
+  const int column = width >= kColumn + kLeastText ? kColumn : 6;
+  const std::string head = fmt::format("  {}", heading);
+  const int room = column - width_of(head);
+  const std::string space(static_cast<std::size_t>(room < 2 ? column : room), ' ');
+  return head + (room < 2 ? "\n" : "") + space + folded(text, column, column, width) + "\n";
 }
 
-std::string paragraphs(std::string_view text, std::size_t width) {
-  std::string out;
-  while (!text.empty()) {
-    const std::string_view paragraph = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(text.size(), paragraph.size() + 1));
-    out += paragraph.empty() ? "\n" : wrapped(paragraph, 0, width);
-  }
-  return out;
-}
-
-std::string row(std::string_view heading, std::string_view text, std::size_t width) {
-  const std::size_t column = width >= kColumn + kLeastText ? kColumn : 6;
-  std::string out = fmt::format("  {}", heading);
-  out += out.size() + 2 > column ? "\n" + std::string(column, ' ')
-                                 : std::string(column - out.size(), ' ');
-  return out + wrapped(text, column, width);
-}
-
-std::string indented(std::string_view lines) {
+// Commands to copy: one that goes on in the next line ends with a backslash.
+std::string commands_to_copy(std::string_view lines, int width) {
   std::string out;
   while (!lines.empty()) {
-    const std::string_view line = lines.substr(0, lines.find('\n'));
-    lines.remove_prefix(std::min(lines.size(), line.size() + 1));
-    out += fmt::format("  {}\n", line);
+    const std::string command = folded(cut(lines, '\n'), 2, 6, width - 2);
+    out += "  ";
+    for (const char c : command) out += c == '\n' ? " \\\n" : std::string(1, c);
+    out += '\n';
   }
   return out;
 }
 
-std::size_t help_width() {
-  return static_cast<std::size_t>(std::min(style_for({}).width, kWidest));
-}
+int help_width() { return std::min(style_for({}).width, kWidest); }
 
 }  // namespace
 
@@ -84,13 +53,13 @@ std::string synopsis(const Command& command) {
 }
 
 std::string help_for_all() {
-  const std::size_t width = help_width();
+  const int width = help_width();
   std::string out =
-      wrapped(
+      folded(
           "corewise sees and limits every native thread pool of a process: OpenMP, BLAS, "
           "oneTBB and more.",
-          0, width) +
-      "\nUsage: corewise COMMAND [options]\n\nCommands:\n";
+          0, 0, width) +
+      "\n\nUsage: corewise COMMAND [options]\n\nCommands:\n";
   for (const Command* command : commands()) {
     if (!command->hidden) out += row(command->name, command->summary, width);
   }
@@ -106,9 +75,9 @@ std::string help_for_all() {
 }
 
 std::string help_for(const Command& command) {
-  const std::size_t width = help_width();
-  std::string out =
-      fmt::format("Usage: {}\n\n{}", synopsis(command), paragraphs(command.about, width));
+  const int width = help_width();
+  std::string out = folded("Usage: " + synopsis(command), 0, 4, width) + "\n\n" +
+                    folded_lines(command.about, 0, width);
   for (const bool shared : {false, true}) {
     std::string rows;
     for (const OptionRow& option : options_of(command)) {
@@ -116,7 +85,7 @@ std::string help_for(const Command& command) {
     }
     if (!rows.empty()) out += (shared ? "\nOptions of all commands:\n" : "\nOptions:\n") + rows;
   }
-  return out + "\nExample:\n" + indented(command.example);
+  return out + "\nExample:\n" + commands_to_copy(command.example, width);
 }
 
 }  // namespace corewise::cli

@@ -13,6 +13,7 @@
 #include <cwchar>
 #include <cwctype>
 
+#include "base/text.h"
 #include "exit_codes.h"
 
 namespace corewise::cli {
@@ -23,12 +24,12 @@ std::string_view variable(const char* name) {
   return value != nullptr ? value : "";
 }
 
-int terminal_width() {
+int terminal_width(int descriptor) {
   const std::string_view columns = variable("COLUMNS");
   int width = 0;
   std::from_chars(columns.data(), columns.data() + columns.size(), width);
   winsize size{};
-  if (width <= 0 && ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) width = size.ws_col;
+  if (width <= 0 && ::ioctl(descriptor, TIOCGWINSZ, &size) == 0) width = size.ws_col;
   // Below 40 columns no table is readable; above 1000 no eye follows a line.
   return width <= 0 ? 80 : std::min(std::max(width, 40), 1000);
 }
@@ -49,15 +50,15 @@ Next next_character(std::string_view text) {
 
 }  // namespace
 
-Style style_for(const Settings& settings) {
+Style style_for(const Settings& settings, int descriptor) {
   Style style;
   std::setlocale(LC_CTYPE, "");
   style.unicode = std::strcmp(::nl_langinfo(CODESET), "UTF-8") == 0;
-  const bool terminal = ::isatty(STDOUT_FILENO) == 1;
+  const bool terminal = ::isatty(descriptor) == 1;
   style.color = settings.color == "always" ||
                 (settings.color == "auto" && terminal && variable("NO_COLOR").empty() &&
                  variable("TERM") != "dumb" && !variable("TERM").empty());
-  style.width = terminal_width();
+  style.width = terminal_width(descriptor);
   return style;
 }
 
@@ -94,6 +95,41 @@ int width_of(std::string_view text) {
   return width;
 }
 
+std::string folded(std::string_view text, int first_column, int indent, int width) {
+  std::string out;
+  int column = first_column;
+  bool fresh = true;  // no word in this line yet
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find(' ', at), text.size());
+    const std::string_view word = text.substr(at, end - at);
+    if (!fresh && column + 1 + width_of(word) > width) {
+      out += "\n" + std::string(static_cast<std::size_t>(indent), ' ');
+      column = indent;
+      fresh = true;
+    }
+    if (!fresh) {
+      out += ' ';
+      ++column;
+    }
+    out += word;
+    column += width_of(word);
+    fresh = false;
+    at = end + 1;
+  }
+  return out;
+}
+
+std::string folded_lines(std::string_view lines, int indent, int width) {
+  std::string out;
+  while (!lines.empty()) out += folded(cut(lines, '\n'), 0, indent, width) + "\n";
+  return out;
+}
+
+std::string for_reader(std::string_view lines) {
+  if (::isatty(STDERR_FILENO) != 1 && variable("COLUMNS").empty()) return std::string(lines);
+  return folded_lines(lines, 2, style_for({}, STDERR_FILENO).width);
+}
+
 std::string painted(std::string_view text, Paint paint, const Style& style) {
   if (!style.color || text.empty()) return std::string(text);
   constexpr const char* kCodes[] = {"1", "2", "32", "33", "1;31"};
@@ -126,14 +162,16 @@ void write_err(std::string_view text) {
 int fail(int code, std::string_view what, std::string_view hint) {
   std::string text = fmt::format("corewise: error: {}\n", what);
   if (!hint.empty()) text += fmt::format("hint: {}\n", hint);
-  write_err(text);
+  write_err(for_reader(text));
   return code;
 }
 
-void warn(std::string_view what) { write_err(fmt::format("corewise: warning: {}\n", what)); }
+void warn(std::string_view what) {
+  write_err(for_reader(fmt::format("corewise: warning: {}\n", what)));
+}
 
 void note(const Settings& settings, std::string_view what) {
-  if (!settings.quiet) write_err(fmt::format("corewise: {}\n", what));
+  if (!settings.quiet) write_err(for_reader(fmt::format("corewise: {}\n", what)));
 }
 
 }  // namespace corewise::cli

@@ -1,6 +1,8 @@
 // Where words go: data to standard output, messages to standard error, and how each may look.
 #pragma once
 
+#include <unistd.h>
+
 #include <string>
 #include <string_view>
 
@@ -14,14 +16,14 @@ struct Settings {
   std::string color = "auto";
 };
 
-// What the reader's terminal, pipe and locale allow on standard output.
+// What the reader's terminal, pipe and locale allow on standard output, or on another descriptor.
 struct Style {
   bool color = false;
   bool unicode = false;
   int width = 80;
 };
 
-Style style_for(const Settings& settings);
+Style style_for(const Settings& settings, int descriptor = STDOUT_FILENO);
 
 // Bytes made safe for one line of any terminal: control characters and bytes that are not text in
 // the locale become \n, \t or \xNN, so that a path cannot move the cursor.
@@ -30,12 +32,23 @@ std::string printable(std::string_view bytes, bool unicode);
 // Columns that printable text takes.
 int width_of(std::string_view text);
 
+// Wraps words into lines of at most `width` columns. The first line begins at `first_column`, the
+// others after `indent` spaces.
+std::string folded(std::string_view text, int first_column, int indent, int width);
+
+// The same for whole lines, each of which ends with a newline.
+std::string folded_lines(std::string_view lines, int indent, int width);
+
 enum class Paint { kBold, kDim, kGreen, kYellow, kRed };
 std::string painted(std::string_view text, Paint paint, const Style& style);
 
 // Writes everything to standard output. If the reader went away, ends the program quietly; reports
 // any other failure.
 void write_out(std::string_view text);
+
+// Lines for standard error: folded on a terminal, or if COLUMNS is set; otherwise as they are, for
+// files and for programs that read lines.
+std::string for_reader(std::string_view lines);
 
 // Writes to standard error as much as it takes; a short write is not a failure.
 void write_err(std::string_view text);

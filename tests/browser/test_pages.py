@@ -71,11 +71,13 @@ def test_the_page_of_a_recording(alone: Page, tmp_path: Path) -> None:
             assert alone.evaluate("document.scrollingElement.scrollWidth") <= width, mode
 
 
+CALLS = "import numpy; numpy.linalg.inv(numpy.eye(500))"
 SCREENS = {
     "doctor": "doctor --pid {pid}",
     "info": "info --pid {pid}",
     "plan": "plan --processes 4",
     "budget": "budget",
+    "report": f"run --report -- {shlex.quote(sys.executable)} -c {shlex.quote(CALLS)}",
 }
 
 

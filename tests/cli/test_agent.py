@@ -235,6 +235,20 @@ def test_the_report_as_text(corewise, regions):
     assert max(map(len, lines[1:12])) <= 100
 
 
+def test_the_report_in_40_columns(corewise, regions):
+    words = ("run", "-q", "--report", "--budget", "1", "--", "sh", "-c", f"{regions}; {regions}")
+    lines = corewise(*words, env=FOUR | {"COLUMNS": "40"}).stderr.splitlines()
+    assert max(len(line) for line in lines if " " in line.strip()) <= 40
+    at = next(n for n, line in enumerate(lines) if "PID" in line)
+    said = " ".join(" ".join(lines[2:at]).split())
+    assert said.startswith("6 of 6 regions got fewer threads than they asked for:")
+    assert lines[at].split() == ["PID", "REGIONS", "WANTED", "GOT", "COMMAND"]
+    assert lines[at + 1].split()[1:4] == ["3", "4.0", "1.0"]
+    # What is not shown is not explained.
+    legend = " ".join(lines[at + 4 :])
+    assert "WANTED, GOT:" in legend and "WIDEST" not in legend and "WITHHELD" not in legend
+
+
 def test_the_report_says_that_all_got_what_they_asked_for(corewise, regions):
     done = corewise("run", "-q", "--report", "--", regions, env=FOUR | {"COREWISE_BEND": "none"})
     assert done.stderr.splitlines()[1] == "All 3 regions got the threads asked for."

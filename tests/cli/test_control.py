@@ -174,7 +174,7 @@ def test_exit_codes(corewise, words):
         assert "only Python 3.14 and later" in done.stderr
     with started("sh", "-c", "echo ready; read line") as child:
         done = corewise(command, "--pid", str(child.pid), *options)
-    assert done.returncode == 8 and "is no Python" in done.stderr
+    assert done.returncode == 8 and "is not a Python program" in done.stderr
     done = corewise(command, "--pid", "4194304", *options)
     assert done.returncode == 3 and "4194304" in done.stderr
     assert corewise(command, "--pid", "x", *options).returncode == 2
@@ -465,7 +465,10 @@ def test_a_name_means_the_same_over_the_socket_and_by_force(corewise, numpy_pyth
         ):
             asked = outcomes(reached, *words)
             assert asked == outcomes(other, "--force", *words), words
-        assert asked[0] == 2 and "'opemblas' is no API, runtime, library prefix or" in asked[1]
+        assert (
+            asked[0] == 2
+            and "'opemblas' is not a known API, runtime, library prefix or" in asked[1]
+        )
 
 
 def test_a_kernel_whose_python_cannot_help(corewise, tmp_path):
