@@ -76,7 +76,7 @@ void spinning(const ProcessFacts& facts, Findings& out) {
   Finding finding{"openblas-spinning",
                   Severity::kWarning,
                   n(static_cast<int>(pools.size())) +
-                      " copies of OpenBLAS have threads of their own: " + names(pools, copy),
+                      " copies of OpenBLAS can slow each other down: " + names(pools, copy),
                   "An idle worker keeps a CPU busy for up to a tenth of a second before it sleeps. "
                   "So a program that alternates between the copies (LogisticRegression, KMeans) "
                   "runs up to 13 times slower than it should",

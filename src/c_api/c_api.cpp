@@ -200,7 +200,7 @@ Result<std::vector<Rule>> from_c(const cw_rule* rules, std::size_t count) {
     const unsigned match = raw(rules[i].match);
     if (match > CW_MATCH_ID) {
       return Error{CW_BAD_ARGUMENT, "rule " + std::to_string(i) + ": " + std::to_string(match) +
-                                        " is no kind of match"};
+                                        " is not a kind of match"};
     }
     const bool named = match >= CW_MATCH_API && match <= CW_MATCH_NAME;
     if (named && rules[i].name == nullptr) {

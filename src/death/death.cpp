@@ -309,7 +309,7 @@ Result<Death> read_death(std::string_view report) {
   death.pid = whole_at(top, "pid");
   if (whole_at(top, "schema_version") != 1 || top.find("signal") == nullptr || death.signal < 0 ||
       death.signal > 64 || death.pid < 1) {
-    return Error{CW_BAD_ARGUMENT, "it is no report of a death"};
+    return Error{CW_BAD_ARGUMENT, "it is not a report of a death"};
   }
   death.program = top.text_at("program");
   death.notebook = top.text_at("notebook");

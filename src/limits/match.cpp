@@ -48,8 +48,9 @@ std::string known_names(Pools pools) {
 }
 
 Error unknown(const Rule& rule, std::string_view what, Pools pools) {
-  return {CW_UNKNOWN_NAME, "'" + rule.name + "' is no " + std::string(what) + ". Known here: " +
-                               known_names(pools) + "; or the path of a library"};
+  return {CW_UNKNOWN_NAME, "'" + rule.name + "' is not a known " + std::string(what) +
+                               ". Known here: " + known_names(pools) +
+                               "; or the path of a library"};
 }
 
 std::optional<Error> settle_path(Rule& rule, Pools pools) {

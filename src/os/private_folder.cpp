@@ -78,7 +78,7 @@ std::string make_private_folder(const std::string& folder) {
       ::lstat(folder.c_str(), &seen) != 0) {
     return std::generic_category().message(errno);
   }
-  if (!S_ISDIR(seen.st_mode)) return "it is no folder";
+  if (!S_ISDIR(seen.st_mode)) return "it is not a folder";
   if (seen.st_uid != ::geteuid()) return "it belongs to somebody else";
   if ((seen.st_mode & 077) != 0) return "others may enter it: chmod 700";
   return {};

@@ -153,7 +153,8 @@ OutsideCount read_outside(Pool& pool, const ModuleView& view) {
   if (!threads) return {0, "the memory of the process may not be read"};
   if (*threads == 0) return {0, "it has not counted its threads yet"};
   if (*threads > CW_MAX_THREADS) {
-    return {0, "blas_cpu_number holds " + std::to_string(*threads) + ", which is no thread count"};
+    return {0,
+            "blas_cpu_number holds " + std::to_string(*threads) + ", which is not a thread count"};
   }
   return {static_cast<int>(*threads), {}, count.address};
 }

@@ -121,7 +121,7 @@ TEST_CASE("one cause is one finding, which lists its pools") {
         "numpy's copy)");
   CHECK(findings[0].pools == std::vector<std::string>{scipy.path, numpy.path});
   CHECK(findings[1].what ==
-        "2 copies of OpenBLAS have threads of their own: numpy's copy and scipy's copy");
+        "2 copies of OpenBLAS can slow each other down: numpy's copy and scipy's copy");
   CHECK(
       findings[2].what ==
       "3 pools would run more threads than the 2 CPUs: numpy's OpenBLAS 4, scipy's OpenBLAS 64 and "
