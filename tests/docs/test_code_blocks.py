@@ -1,7 +1,8 @@
 """Every code block of README and docs runs.
 
-python  runs in a process of its own; console  runs each line after "$ " in a shell, and each line
-of output that the page shows must appear, where digits stand for any number and "..." for any text;
+python  runs in a process of its own; console  runs each line after "$ " in a shell: what it says
+must be what the page shows below, if anything: digits stand for any number, "..." for any text, and
+as a line of its own for lines that the page leaves out;
 ipython  runs as one cell with the extension loaded; cpp  is built against the installed library and
 run. A block after the comment
 <!-- not run: REASON --> is left out, one after
