@@ -23,7 +23,7 @@ install: setup-demo  ## build the Python package into .venv
 	@tools/install_package.sh
 
 .PHONY: wheels
-wheels:  ## a repaired wheel for each Python that is here, into dist/
+wheels:  ## repaired wheels for the Pythons that are here, tried in each, into dist/
 	@tools/wheels.sh
 
 .PHONY: docs
