@@ -127,7 +127,7 @@ void leaked(const ProcessFacts& facts, Findings& out) {
   out.push_back(
       {"limit-leaked",
        facts.from_outside ? Severity::kNote : Severity::kWarning,
-       each_runs(pools) + ", and neither a variable nor a limit of corewise says so",
+       each_runs(pools) + ", and neither a variable nor a limit of corewise explains it",
        std::string("another library set it and did not set it back; overlapping "
                    "threadpoolctl limits from two threads do that") +
            (facts.from_outside

@@ -20,7 +20,7 @@ def test_the_first_screen_of_readme() -> None:
         "%threads openmp=8 blas=4",
         "corewise run -- ",
         "| crashes |",
-        "slower than tuned by hand",
+        "slower than tuning by hand",
     ]
     places = [screen.find(words) for words in told]
     assert -1 not in places and places == sorted(places)
