@@ -458,8 +458,7 @@ int try_bend(const Trial& asked, const std::vector<std::string>& words,
   if (settings.json) {
     write_out(in_json(program, tries, *finding));
   } else {
-    write_out(folded_lines(fmt::format("{}\n", fmt::join(finding->lines, "\n")), 2,
-                           style_for(settings).width));
+    write_out(for_reader(fmt::format("{}\n", fmt::join(finding->lines, "\n")), STDOUT_FILENO));
   }
   return exit_of(finding->verdict);
 }

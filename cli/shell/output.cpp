@@ -125,9 +125,9 @@ std::string folded_lines(std::string_view lines, int indent, int width) {
   return out;
 }
 
-std::string for_reader(std::string_view lines) {
-  if (::isatty(STDERR_FILENO) != 1 && variable("COLUMNS").empty()) return std::string(lines);
-  return folded_lines(lines, 2, style_for({}, STDERR_FILENO).width);
+std::string for_reader(std::string_view lines, int descriptor) {
+  if (::isatty(descriptor) != 1 && variable("COLUMNS").empty()) return std::string(lines);
+  return folded_lines(lines, 2, style_for({}, descriptor).width);
 }
 
 std::string painted(std::string_view text, Paint paint, const Style& style) {

@@ -46,9 +46,9 @@ std::string painted(std::string_view text, Paint paint, const Style& style);
 // any other failure.
 void write_out(std::string_view text);
 
-// Lines for standard error: folded on a terminal, or if COLUMNS is set; otherwise as they are, for
+// Sentences, each a line: folded on a terminal, or if COLUMNS is set; otherwise as they are, for
 // files and for programs that read lines.
-std::string for_reader(std::string_view lines);
+std::string for_reader(std::string_view lines, int descriptor = STDERR_FILENO);
 
 // Writes to standard error as much as it takes; a short write is not a failure.
 void write_err(std::string_view text);
