@@ -56,7 +56,11 @@ def as_pattern(line: str) -> str:
 
 
 def lines_of(text: str) -> list[str]:
-    """Without the doctor's notes of what other governed programs on this machine hold just now."""
+    """Without what is said of other governed programs on this machine, which no page can know.
+
+    The doctor notes what they hold just now; a report, that another version left a ledger.
+    """
+    text = re.sub(r"^Finding: The ledger\b.*\n(?:  .*\n)*", "", text, flags=re.M)
     paragraphs = text.split("\n\n")
     own = [each for each in paragraphs if not (each.startswith("note ") and "ledger" in each)]
     return [line.strip() for each in own for line in each.splitlines() if line.strip()]
