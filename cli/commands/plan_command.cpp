@@ -111,7 +111,7 @@ int plan(const Options& options, const Context& context) {
   if (!budget) return fail(exit_for(budget.error().status), "plan: " + budget.error().what);
   for (const std::string& finding : budget->findings) note(context.settings, finding);
   input.cpus = budget->cpus;
-  input.environment = runtime_variables();
+  name_variables(input);
   if (options.import->modules.empty()) return show(options, context, input);
   return with_imports(*options.import, ImportTask::kPools, context.settings, kFailed,
                       [&](const Imported& imported, const std::string&) {

@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "budget/binding.h"
 #include "budget/budget.h"
+#include "budget/preset_counts.h"
 #include "govern/gates/start_bound.h"
 #include "govern/own_budget.h"
 #include "govern/spinning/idle_pools.h"
@@ -122,6 +123,21 @@ void bound_what_starts(int budget, const Changes& counts, Changes& to) {
   to.set.push_back({bound::kMarker, *value});
 }
 
+// Presets the counts of libraries that no gate reaches, if somebody chose the budget.
+void preset_what_counts_cpus(const Options& options, int budget, Start& start) {
+  namespace preset = preset_counts;
+  if (!options.budget && variable("COREWISE_BUDGET").empty()) return;
+  // What the command line asks for is set before the program starts, like the user's own variables.
+  const auto asked = [&](const char* name) { return name != nullptr && sets(start.counts, name); };
+  std::string list;
+  for (const auto* one : preset::for_budget(budget, os::usable_cpus(), os::LiveMachine())) {
+    if (asked(one->name) || asked(one->unless)) continue;
+    start.agent.set.push_back({one->name, std::to_string(budget)});
+    list += fmt::format("{}{}={}", list.empty() ? "" : " ", one->name, budget);
+  }
+  if (!list.empty()) start.agent.set.push_back({preset::kMarker, list});
+}
+
 std::optional<Error> add_agent(const Options& options, Changes& to) {
   auto list = preload_list();
   if (!list) return list.error();
@@ -166,6 +182,7 @@ Result<Start> prepare(const Options& options, Changes counts, const std::string&
   if (!found) return found.error();
   const govern::OwnBudget own = govern::own_budget(*found, os::LiveMachine());
   const int budget = own.threads;
+  preset_what_counts_cpus(options, budget, start);
   if (!start.target.obstacle.empty()) {
     add_counts(*options.counts, budget, start.counts);
     return start;
@@ -427,6 +444,12 @@ const Command kRun = {
         "it loads; not so if you have set that variable, OMP_NUM_THREADS or one of "
         "OpenBLAS's. corewise removes variables that would overrule a limit, such as "
         "MKL_DOMAIN_NUM_THREADS and BLIS_JC_NT. What the program sets later wins.\n"
+        "\n"
+        "With a budget of yours below the number of CPUs (--budget, COREWISE_BUDGET or "
+        "corewise.toml), corewise also presets what libraries without a gate read, to the "
+        "budget: PYTHON_CPU_COUNT and LOKY_MAX_CPU_COUNT, by which pools of processes are "
+        "sized, RAYON_NUM_THREADS, POLARS_MAX_THREADS, OPENCV_FOR_THREADS_NUM, and "
+        "TensorFlow's counts. Those that you have set stay as they are.\n"
         "\n"
         "Defaults come from the nearest corewise.toml, in the working directory or above: "
         "counts in [limits] (openmp, blas, numba), and on, budget, group and bend in "

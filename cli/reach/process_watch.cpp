@@ -62,6 +62,10 @@ void take_answer(const Answer& answer, WatchedProcess& process) {
   for (const JsonValue& pool : answer.value.items_at("pools")) {
     process.pools.push_back(pool_of(pool));
   }
+  for (const JsonValue& library : answer.value.items_at("libraries")) {
+    process.libraries.push_back(pool_of(library));
+    process.libraries.back().runtime = library.text_at("library");
+  }
 }
 
 // What the kernel says about its threads, for a process that does not answer.
@@ -93,6 +97,10 @@ void set_rates(const View& before, View& now) {
     for (WatchedPool& pool : process.pools) {
       const auto earlier = std::ranges::find(old->pools, pool.id, &WatchedPool::id);
       if (earlier != old->pools.end()) set_rate(*earlier, seconds, pool);
+    }
+    for (WatchedPool& one : process.libraries) {
+      const auto earlier = std::ranges::find(old->libraries, one.library, &WatchedPool::library);
+      if (earlier != old->libraries.end()) set_rate(*earlier, seconds, one);
     }
   }
   const double seconds = now.time_s - before.time_s;

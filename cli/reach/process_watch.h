@@ -25,7 +25,7 @@ struct Rate {
 struct WatchedPool {
   int id = 0;
   std::string api;
-  std::string runtime;
+  std::string runtime;  // or the name of a library that is none
   std::string library;  // file name
   int allowed = 0;      // 0: not known
   int limit = 0;        // 0: none
@@ -53,6 +53,7 @@ struct WatchedProcess {
   std::optional<double> throttled_s;  // by a CPU quota, so far
   std::string sample;                 // its answer, JSON; empty if there is none
   std::vector<WatchedPool> pools;
+  std::vector<WatchedPool> libraries;  // that are no runtime: only their threads are known
 };
 
 struct View {

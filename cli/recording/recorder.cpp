@@ -15,6 +15,7 @@
 #include "reach/kernel_view.h"
 #include "reach/process_watch.h"
 #include "recording.h"
+#include "watch/known_library.h"
 
 namespace corewise::cli {
 namespace {
@@ -111,6 +112,9 @@ void Recorder::ask(int pid, Process& process) {
       const JsonValue& pool = pools[static_cast<std::size_t>(id)];
       const std::string path = pool.text_at("path");
       json.value(pool.text_at("runtime")).field("library", file_name(path));
+    } else if (const std::string path = each.text_at("module");
+               const char* library = observe::known_library(path)) {
+      json.value(library).field("library", file_name(path));
     } else {
       json.value(is_ours(pid, tid) ? kOwnThreads : "program");
     }

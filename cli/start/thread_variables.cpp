@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "base/json.h"
+#include "budget/preset_counts.h"
 #include "pools/pool.h"
 #include "shell/output.h"
 
@@ -21,7 +22,7 @@ struct Kind {
   const char* no_variable;  // why no variable can carry its count; empty where one can
 };
 
-constexpr std::array<Kind, 6> kKinds = {{
+constexpr std::array<Kind, 14> kKinds = {{
     {"openmp", "OpenMP threads per team", ""},
     {"blas", "threads of each BLAS library", ""},
     {"tbb", "",
@@ -30,6 +31,18 @@ constexpr std::array<Kind, 6> kKinds = {{
     {"arrow", "", "Arrow sizes its pool by OMP_NUM_THREADS: use --openmp"},
     {"numba", "threads that numba starts", ""},
     {"numexpr", "threads of NumExpr", ""},
+    {"cpus", "CPUs that Python and joblib count: their pools start a process for each", ""},
+    {"rayon", "threads of Rayon, as in tokenizers and other libraries in Rust", ""},
+    {"polars", "threads of Polars", ""},
+    {"opencv", "threads of OpenCV", ""},
+    {"tensorflow", "threads of each TensorFlow operation, and operations at a time", ""},
+    {"blosc", "threads of Blosc", ""},
+    {"duckdb", "",
+     "DuckDB reads no environment variable: say SET threads = N inside the program, or give the "
+     "program fewer CPUs with taskset"},
+    {"onnxruntime", "",
+     "ONNX Runtime reads no environment variable: set SessionOptions.intra_op_num_threads inside "
+     "the program, or give the program fewer CPUs with taskset"},
 }};
 
 struct Extra {
@@ -37,13 +50,11 @@ struct Extra {
   const char* name;
 };
 
-// In addition to the runtimes' own rows: the name that OpenBLAS inherited from GotoBLAS, Apple's
-// Accelerate, and NumExpr, which refuses a count above its maximum, so that we set both.
-constexpr std::array<Extra, 4> kExtras = {{
+// In addition to the runtimes' own rows: the name that OpenBLAS inherited from GotoBLAS, and
+// Apple's Accelerate.
+constexpr std::array<Extra, 2> kExtras = {{
     {"blas", "GOTO_NUM_THREADS"},
     {"blas", "VECLIB_MAXIMUM_THREADS"},
-    {"numexpr", "NUMEXPR_MAX_THREADS"},
-    {"numexpr", "NUMEXPR_NUM_THREADS"},
 }};
 
 // These override the variables above in the same library: one left over from a login script would
@@ -69,6 +80,9 @@ std::vector<std::string> names_of(std::string_view kind) {
   }
   for (const Extra& extra : kExtras) {
     if (kind == extra.kind) add(extra.name);
+  }
+  for (const preset_counts::Preset& variable : preset_counts::all()) {
+    if (kind == variable.kind) add(variable.name);
   }
   std::sort(names.begin(), names.end());
   return names;
@@ -140,13 +154,16 @@ std::vector<std::string> all_names() {
 bool concerns_threads(const std::string& name) {
   constexpr std::array<const char*, 8> kFamilies = {"OMP_", "KMP_",  "GOMP_",  "OPENBLAS_",
                                                     "MKL_", "BLIS_", "NUMBA_", "NUMEXPR_"};
-  constexpr std::array<const char*, 10> kSingles = {
-      "GOTO_NUM_THREADS",   "VECLIB_MAXIMUM_THREADS", "FLEXIBLAS",          "FLEXIBLAS_NUM_THREADS",
-      "LOKY_MAX_CPU_COUNT", "RAYON_NUM_THREADS",      "POLARS_MAX_THREADS", "ARROW_IO_THREADS",
-      "TBB_NUM_THREADS",    "PYTHON_CPU_COUNT"};
+  constexpr std::array<const char*, 7> kSingles = {
+      "GOTO_NUM_THREADS",      "VECLIB_MAXIMUM_THREADS", "FLEXIBLAS",
+      "FLEXIBLAS_NUM_THREADS", "ARROW_IO_THREADS",       "TBB_NUM_THREADS",
+      "TOKENIZERS_PARALLELISM"};
+  const auto presets = preset_counts::all();
   return std::any_of(kFamilies.begin(), kFamilies.end(),
                      [&](const char* family) { return name.starts_with(family); }) ||
-         std::find(kSingles.begin(), kSingles.end(), name) != kSingles.end();
+         std::find(kSingles.begin(), kSingles.end(), name) != kSingles.end() ||
+         std::any_of(presets.begin(), presets.end(),
+                     [&](const auto& variable) { return name == variable.name; });
 }
 
 std::vector<Variable> thread_variables(const std::vector<std::string>& environment) {

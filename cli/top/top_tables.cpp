@@ -87,7 +87,7 @@ std::vector<std::string> pool_table_of(const WatchedProcess& process, const Styl
         fmt::format("Process {} has not answered{}: its pools are not known.", process.pid,
                     process.silent_s > 0 ? fmt::format(" for {:.0f} s", process.silent_s) : ""));
   }
-  if (process.pools.empty()) {
+  if (process.pools.empty() && process.libraries.empty()) {
     return sentence(fmt::format("Process {} has no thread pools.", process.pid));
   }
   const std::vector<RowColumn> columns = {{fmt::format("Pools of {}", process.pid), 17, 0, false},
@@ -100,12 +100,16 @@ std::vector<std::string> pool_table_of(const WatchedProcess& process, const Styl
                                           {"LIBRARY", 0}};
   constexpr int kLeastLibrary = 10;
   std::vector<std::vector<std::string>> rows;
-  for (const WatchedPool& pool : process.pools) {
-    rows.push_back({"  " + pool.runtime, pool.allowed > 0 ? std::to_string(pool.allowed) : "?",
-                    std::to_string(pool.running), std::to_string(pool.workers - pool.running),
+  const auto add_row = [&](const WatchedPool& pool, const std::string& allowed) {
+    rows.push_back({"  " + pool.runtime, allowed, std::to_string(pool.running),
+                    std::to_string(pool.workers - pool.running),
                     pool.spinning ? std::to_string(*pool.spinning) : "-", percent(pool.rate.cpu),
                     percent(pool.rate.delay), printable(pool.library, style.unicode)});
+  };
+  for (const WatchedPool& pool : process.pools) {
+    add_row(pool, pool.allowed > 0 ? std::to_string(pool.allowed) : "?");
   }
+  for (const WatchedPool& library : process.libraries) add_row(library, "-");
   std::vector<std::string> lines = row_table(columns, rows, kLeastLibrary, style);
   lines.front() = painted(lines.front(), Paint::kBold, style);
   return lines;

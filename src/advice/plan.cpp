@@ -200,6 +200,15 @@ void fill_environment(Plan& plan, const std::vector<EnvVariable>& variables) {
   }
 }
 
+// What counts CPUs gets the whole budget, which the three levels divide: joblib derives from it how
+// many processes it starts, and scikit-learn its OpenMP teams.
+void fill_presets(Plan& plan, std::span<const preset_counts::Preset> presets) {
+  for (const preset_counts::Preset& variable : presets) {
+    if (!variable.preset) continue;
+    plan.environment.push_back({variable.name, variable.cpus ? plan.floor : plan.openmp.count});
+  }
+}
+
 void fill_limits(Plan& plan, const std::vector<PlannedPool>& pools) {
   for (const PlannedPool& pool : pools) {
     Bound threads;
@@ -233,6 +242,7 @@ Result<Plan> make_plan(const PlanInput& input) {
   plan.threads = plan.processes.count * plan.openmp.count * plan.blas.count;
   plan.unused = plan.floor - plan.threads;
   fill_environment(plan, input.environment);
+  fill_presets(plan, input.presets);
   fill_limits(plan, input.pools);
   return plan;
 }

@@ -15,10 +15,12 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/error.h"
+#include "budget/preset_counts.h"
 #include "pools/pool.h"
 
 namespace corewise {
@@ -46,6 +48,7 @@ struct PlanInput {
   Wishes wishes;
   std::vector<PlannedPool> pools;        // empty: not known, taken as a program with both levels
   std::vector<EnvVariable> environment;  // variables that runtimes read when they load
+  std::span<const preset_counts::Preset> presets;  // those of libraries that are no runtime
 };
 
 struct PlanLevel {

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "preset_counts.h"
 #include "survey.h"
 
 namespace corewise {
@@ -190,15 +191,17 @@ void read_kubernetes(Survey& survey) {
 }
 
 void read_joblib(Survey& survey) {
-  if (const auto count = count_of(survey, "LOKY_MAX_CPU_COUNT")) {
-    survey.constrain(Source::kLoky, "LOKY_MAX_CPU_COUNT", *count, "CPUs for loky and its workers");
+  constexpr const char* kLoky = "LOKY_MAX_CPU_COUNT";
+  const auto count = count_of(survey, kLoky);
+  if (count && !preset_counts::is_ours(kLoky, survey.machine())) {
+    survey.constrain(Source::kLoky, kLoky, *count, "CPUs for loky and its workers");
   }
   // joblib gives each loky worker its share of the CPUs in the thread variables of seven libraries,
   // and sets ENABLE_IPC=1. It passes on undivided those that the user had set. Nobody sets the one
   // for Apple's library on Linux, so it holds the share.
   if (survey.variable("ENABLE_IPC") != "1") return;
-  if (const auto count = count_of(survey, "VECLIB_MAXIMUM_THREADS")) {
-    survey.constrain(Source::kJoblib, "VECLIB_MAXIMUM_THREADS", *count,
+  if (const auto share = count_of(survey, "VECLIB_MAXIMUM_THREADS")) {
+    survey.constrain(Source::kJoblib, "VECLIB_MAXIMUM_THREADS", *share,
                      "this joblib worker's share");
   }
 }

@@ -446,7 +446,7 @@ cw_status cw_plan_json(const cw_plan_options* options, char* buffer, size_t capa
     if (!budget) return budget.error();
     input.cpus = budget->cpus;
     input.pools = known_planned_pools();
-    input.environment = runtime_variables();
+    name_variables(input);
     const Result<Plan> plan = make_plan(input);
     if (!plan) return plan.error();
     return plan_json(*plan);

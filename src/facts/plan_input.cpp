@@ -29,12 +29,12 @@ std::vector<PlannedPool> known_planned_pools() {
   return pools;
 }
 
-std::vector<EnvVariable> runtime_variables() {
-  std::vector<EnvVariable> variables;
+void name_variables(PlanInput& input) {
   for (const Runtime* runtime : runtimes()) {
-    variables.insert(variables.end(), runtime->environment.begin(), runtime->environment.end());
+    input.environment.insert(input.environment.end(), runtime->environment.begin(),
+                             runtime->environment.end());
   }
-  return variables;
+  input.presets = preset_counts::all();
 }
 
 }  // namespace corewise

@@ -10,7 +10,7 @@ namespace corewise {
 // The pools found so far; synchronise() looks for more.
 std::vector<PlannedPool> known_planned_pools();
 
-// Every variable that a runtime reads when it loads, in the order of the runtimes' table.
-std::vector<EnvVariable> runtime_variables();
+// Names the variables of all libraries, runtimes first, in the order of their tables.
+void name_variables(PlanInput& input);
 
 }  // namespace corewise

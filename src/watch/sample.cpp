@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <string_view>
@@ -18,6 +19,7 @@
 #include "govern/govern.h"
 #include "govern/grants/gate.h"
 #include "govern/own_budget.h"
+#include "known_library.h"
 #include "limits/limit.h"
 #include "os/fork.h"
 #include "os/machine.h"
@@ -194,6 +196,7 @@ void write_ledger(Json& json) {
 
 struct Groups {
   std::vector<Group> pools;
+  std::map<std::string, Group> libraries;  // by path; part of the program's
   Group all, program, unknown;
 };
 
@@ -207,6 +210,7 @@ Groups group(const Sampler& s, const std::vector<Task>& tasks) {
       groups.pools[static_cast<std::size_t>(origin.pool)].add(task);
     } else if (!origin.module.empty() || task.tid == ::getpid()) {
       groups.program.add(task);
+      if (known_library(origin.module) != nullptr) groups.libraries[origin.module].add(task);
     } else {
       groups.unknown.add(task);
     }
@@ -250,6 +254,17 @@ void write_group(Json& json, const char* key, const Group& group) {
   json.key(key).open('{').field("total", group.threads);
   write_group(json, group);
   json.close('}');
+}
+
+void write_libraries(Json& json, const Groups& groups) {
+  json.key("libraries").open('[');
+  for (const auto& [path, group] : groups.libraries) {
+    json.open('{').field("library", known_library(path)).field("path", path);
+    json.field("workers", group.threads);
+    write_group(json, group);
+    json.close('}');
+  }
+  json.close(']');
 }
 
 void write_each(Json& json, const Sampler& s, const std::vector<Task>& tasks) {
@@ -316,6 +331,7 @@ std::string sample_json(bool each) {
   write_throttled(json, s);
   write_group(json, "threads", groups.all);
   write_pools(json, groups, idle);
+  write_libraries(json, groups);
   write_group(json, "program", groups.program);
   write_group(json, "unknown", groups.unknown);
   if (each) write_each(json, s, tasks);

@@ -12,6 +12,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/text.h"
 #include "pools/discover.h"
 
 namespace corewise::observe {
@@ -65,17 +66,26 @@ struct Node {
   std::uintptr_t next = 0;
   int tid = 0;
   std::uintptr_t function = 0;
+  std::uintptr_t argument = 0;
 };
 
 std::optional<Node> node_at(const OwnMemory& memory, const Layout& layout, std::uintptr_t links) {
   Bytes block{};
   const std::size_t first = std::min(layout.links(), layout.function);
-  const std::size_t size = std::max(layout.tid, layout.function) + sizeof(std::uintptr_t) - first;
+  const std::size_t argument = layout.function + sizeof(std::uintptr_t);
+  const std::size_t size = std::max(layout.tid, argument) + sizeof(std::uintptr_t) - first;
   if (memory.read(links - layout.links() + first, block.data() + first, size) != size) {
     return std::nullopt;
   }
   return Node{value_in<std::uintptr_t>(block, layout.links()), value_in<int>(block, layout.tid),
-              value_in<std::uintptr_t>(block, layout.function)};
+              value_in<std::uintptr_t>(block, layout.function),
+              value_in<std::uintptr_t>(block, argument)};
+}
+
+bool is_libstdcxx(std::uintptr_t address, const std::vector<os::LoadedModule>& all) {
+  return std::ranges::any_of(all, [&](const os::LoadedModule& module) {
+    return file_name(module.path).starts_with("libstdc++.so") && module.contains(address);
+  });
 }
 
 bool lies_in_a_module(std::uintptr_t address, const std::vector<os::LoadedModule>& all) {
@@ -156,13 +166,22 @@ std::unordered_map<int, std::uintptr_t> thread_origins() {
   std::unordered_map<int, std::uintptr_t> origins;
   if (!kProbe.layout) return origins;
   const OwnMemory memory;
+  const std::vector<os::LoadedModule> all = modules();
   std::uintptr_t links = 0;
   if (memory.read(kProbe.list, &links, sizeof links) != sizeof links) return origins;
   for (std::size_t i = 0; i < kMostThreads && links != kProbe.list; ++i) {
     const auto node = node_at(memory, *kProbe.layout, links);
     if (!node) break;
-    if (node->tid > 0 && node->function != 0) origins[node->tid] = node->function;
     links = node->next;
+    if (node->tid <= 0 || node->function == 0) continue;
+    std::uintptr_t& origin = origins[node->tid];
+    origin = node->function;
+    std::uintptr_t table = 0;
+    if (is_libstdcxx(origin, all) &&
+        memory.read(node->argument, &table, sizeof table) == sizeof table &&
+        lies_in_a_module(table, all)) {
+      origin = table;
+    }
   }
   return origins;
 }

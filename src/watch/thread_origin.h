@@ -6,6 +6,9 @@
 // block, so we assume no version. We read the other blocks through /proc/self/mem, which fails if a
 // block is gone by now, and count them only if their id is that of a live thread. If anything is
 // not as expected, we know nothing.
+//
+// A std::thread begins in libstdc++, which many libraries share. Its argument is an object of the
+// library that made the thread, and begins with the address of the class's table: we say that one.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +16,8 @@
 
 namespace corewise::observe {
 
-// By thread id, without the main thread and threads on stacks that the program brought along. One
-// caller at a time.
+// An address in the module that each thread belongs to, by thread id, without the main thread and
+// threads on stacks that the program brought along. One caller at a time.
 std::unordered_map<int, std::uintptr_t> thread_origins();
 
 }  // namespace corewise::observe

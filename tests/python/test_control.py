@@ -452,3 +452,41 @@ mask = [line for tid in os.listdir("/proc/self/task")
 print(got, sorted(mask)[-1].split()[1] > "f")
 """
     assert run(code).strip() == "['MainThread'] True"
+
+
+OWN_POOL = """
+#include <atomic>
+#include <thread>
+static std::atomic<bool> done{false};
+static std::thread *worker;
+extern "C" void start() { worker = new std::thread([] { while (!done) {} }); }
+extern "C" void stop() { done = true; worker->join(); delete worker; }
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "library"),
+    [("libduckdb.so", "duckdb"), ("_polars_runtime.abi3.so", "polars"), ("libmine.so", None)],
+)
+def test_a_library_that_is_no_runtime_is_seen_by_its_threads(
+    run: Run, tmp_path: Path, name: str, library: str | None
+) -> None:
+    source, made = tmp_path / "pool.cpp", tmp_path / name
+    source.write_text(OWN_POOL)
+    # libstdc++ runs the thread's function, as in wheels that do not carry it inside.
+    subprocess.run(["g++", "-shared", "-fPIC", "-O1", source, "-o", made, "-pthread"], check=True)
+    code = f"""
+import corewise, ctypes, json
+pool = ctypes.CDLL({str(made)!r})
+pool.start()
+sample = corewise.sample(each=True)
+print(json.dumps([sample["libraries"], [t["module"] for t in sample["each"]]]))
+pool.stop()
+print(json.dumps(corewise.sample()["libraries"]))
+"""
+    during, later = (json.loads(line) for line in run(code).splitlines())
+    libraries, modules = during
+    assert str(made) in modules
+    seen = [(one["library"], one["path"], one["workers"], one["running"]) for one in libraries]
+    assert seen == ([(library, str(made), 1, 1)] if library else [])
+    assert later == []

@@ -44,6 +44,11 @@ CLEAN = {
     if not re.match(r"(OMP|KMP|GOMP|OPENBLAS|MKL|NUMBA|COREWISE|LD)_", name)
 }
 CLEAN |= {"ASAN_OPTIONS": "verify_asan_link_order=0", "PYTHONDONTWRITEBYTECODE": "1"}
+# As if the user had chosen them: then corewise does not preset them to the budget, and a governed
+# program counts as many CPUs as its judge.
+COUNTS = ("LOKY_MAX_CPU_COUNT", "PYTHON_CPU_COUNT", "RAYON_NUM_THREADS", "POLARS_MAX_THREADS")
+COUNTS += ("OPENCV_FOR_THREADS_NUM", "TF_NUM_INTEROP_THREADS", "TF_NUM_INTRAOP_THREADS")
+CLEAN |= dict.fromkeys(COUNTS, str(len(os.sched_getaffinity(0))))
 
 # How an ungoverned program waits does not change what it computes. With more threads than CPUs,
 # spinning takes minutes where sleeping takes seconds, on a machine that also runs other tests.
