@@ -1,12 +1,19 @@
 // corewise budget: the CPUs that this process may really use, and what sets each bound.
 #include <fmt/format.h>
 
+#include <memory>
+#include <optional>
+
+#include "base/json.h"
 #include "base/text.h"
 #include "budget/budget.h"
+#include "govern/ledger/group_budget.h"
+#include "os/machine.h"
 #include "screen/layout.h"
 #include "shell/commands.h"
 #include "shell/exit_codes.h"
 #include "shell/machine_choice.h"
+#include "start/thread_variables.h"
 
 namespace corewise::cli {
 namespace {
@@ -54,7 +61,96 @@ std::string screen_of(const Budget& budget, const Context& context) {
   return out;
 }
 
-int show(const MachineChoice& choice, const Context& context) {
+struct Options {
+  std::shared_ptr<MachineChoice> machine;
+  std::optional<std::string> group;
+  std::optional<std::string> set;
+  bool unset = false;
+};
+
+std::string group_json(const govern::BudgetGroup& group, const std::string& name, int before) {
+  Json json;
+  json.open('{').field("schema_version", 1).field("group", name).field("budget", group.budget);
+  json.field("before", before).field("chosen", group.chosen).field("ledger", group.path);
+  json.key("programs").open('[');
+  for (const govern::GroupMember& member : group.members) {
+    json.open('{').field("pid", member.pid).field("granted", member.tokens);
+    json.field("command", member.program).close('}');
+  }
+  return json.close(']').close('}').text() + "\n";
+}
+
+std::string group_screen(const govern::BudgetGroup& group, const std::string& name, int before,
+                         const Context& context) {
+  const Style style = style_for(context.settings);
+  const std::string change = before == group.budget
+                                 ? counted(group.budget, "thread")
+                                 : fmt::format("{} -> {}", before, counted(group.budget, "thread"));
+  std::string out = painted(fmt::format("Group {}: {}", printable(name, style.unicode), change),
+                            Paint::kBold, style) +
+                    "\n\n";
+  std::vector<std::vector<std::string>> rows;
+  for (const govern::GroupMember& member : group.members) {
+    rows.push_back({std::to_string(member.pid), std::to_string(member.tokens),
+                    printable(member.program, style.unicode)});
+  }
+  out += table({{"PID", true}, {"GRANTED", true}, {"COMMAND"}}, rows, style);
+  if (context.settings.quiet) return out;
+  const std::string legend =
+      group.chosen ? "Chosen by --set. It holds for each program from its next region or call on, "
+                     "until --unset or until the group's last program ends."
+                   : "As its programs were started; --set N changes it while they run.";
+  return out + "\n" + painted(folded(legend, 0, 0, style.width), Paint::kDim, style) + "\n";
+}
+
+// The budget to choose; 0: the programs' own.
+Result<int> budget_to_choose(const Options& options) {
+  if (options.unset) return 0;
+  const Result<int> count = parse_count("set", *options.set);
+  if (!count) return count.error();
+  // The machine refuses more CPUs than it has, in its own words.
+  const Result<Budget> possible = compute_budget(os::LiveMachine(), *count);
+  if (!possible) return Error{CW_BAD_COUNT, "--set: " + possible.error().what};
+  return *count;
+}
+
+int of_group(const Options& options, const Context& context) {
+  const std::string& name = *options.group;
+  if (name.empty()) return fail(kUsage, "budget: --group wants a name");
+  if (options.machine->cap || options.machine->recorded) {
+    return fail(kUsage, "budget: --cap and --recorded are about a machine, --group about programs");
+  }
+  if (options.set && options.unset) {
+    return fail(kUsage, "budget: --set and --unset contradict each other: give one of them");
+  }
+  Result<std::optional<govern::BudgetGroup>> group = govern::find_group(name);
+  int before = group && *group ? (*group)->budget : 0;
+  if (options.set || options.unset) {
+    const Result<int> budget = budget_to_choose(options);
+    if (!budget) return fail(kUsage, "budget: " + budget.error().what);
+    const auto old = govern::choose_group_budget(name, *budget);
+    if (old && *old) before = (*old)->budget;
+    group = old && !*old ? old : govern::find_group(name);
+  }
+  if (!group) return fail(exit_for(group.error().status), "budget: " + group.error().what);
+  if (!*group) {
+    return fail(
+        kNoSuchGroup,
+        fmt::format("budget: no program of yours is in the group '{}'", printable(name, false)),
+        "programs join one by: corewise run --group NAME -- COMMAND");
+  }
+  write_out(context.settings.json ? group_json(**group, name, before)
+                                  : group_screen(**group, name, before, context));
+  return kOk;
+}
+
+int show(const Options& options, const Context& context) {
+  if (options.group) return of_group(options, context);
+  if (options.set || options.unset) {
+    return fail(kUsage, "budget: --set and --unset want --group NAME",
+                "for a program that you start, say corewise run --budget N");
+  }
+  const MachineChoice& choice = *options.machine;
   const Result<Budget> budget = budget_of(choice);
   if (!budget) return fail(exit_for(budget.error().status), "budget: " + budget.error().what);
   write_out(context.settings.json ? budget_json(*budget) + "\n" : screen_of(*budget, context));
@@ -62,8 +158,18 @@ int show(const MachineChoice& choice, const Context& context) {
 }
 
 Action declare(CLI::App& app) {
-  auto choice = declare_machine(app);
-  return [choice](const Context& context) { return show(*choice, context); };
+  auto options = std::make_shared<Options>();
+  options->machine = declare_machine(app);
+  app.add_option_function<std::string>(
+         "--group", [options](const std::string& name) { options->group = name; },
+         "The budget that the running programs of this group share, and who they are")
+      ->type_name("NAME");
+  app.add_option_function<std::string>(
+         "--set", [options](const std::string& text) { options->set = text; },
+         "With --group: change it to N threads while they run; all follow at once")
+      ->type_name("N");
+  app.add_flag("--unset", options->unset, "With --group: undo --set");
+  return [options](const Context& context) { return show(*options, context); };
 }
 
 }  // namespace
@@ -76,10 +182,17 @@ const Command kBudget = {
         "of the main thread (affinity), quotas of the cgroups and those above them, a "
         "scheduler such as Slurm, or yourself (--cap or COREWISE_BUDGET). The lowest wins. A "
         "quota makes the budget a fraction: `floor` is how many threads never wait for one "
-        "another, `ceil` how many can use all of it.",
+        "another, `ceil` how many can use all of it.\n"
+        "\n"
+        "With --group it shows the budget that running programs share (corewise run --group), "
+        "and --set changes it: each program follows at its next region or call, also those that "
+        "join later, and no program gets more than its own CPUs and quotas allow. The choice "
+        "ends with the group's last program. Limits of libraries without a gate follow when the "
+        "program next loads a library or reports.",
     .example =
         "corewise budget\n"
         "corewise budget --cap 1.5\n"
+        "corewise budget --group nightly --set 8\n"
         "make -j$(corewise budget --json | jq .ceil)",
     .declare = declare,
 };

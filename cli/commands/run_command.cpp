@@ -188,7 +188,9 @@ Result<Start> prepare(const Options& options, Changes counts, const std::string&
     return start;
   }
   if (const auto error = add_agent(options, start.agent)) return *error;
-  bound_what_starts(own.most, start.counts, start.agent);
+  // What is not started cannot run later, when a group's budget is raised.
+  const bool grouped = options.group || !variable("COREWISE_GROUP").empty();
+  bound_what_starts(grouped ? own.hard : own.most, start.counts, start.agent);
   start.budget = budget;
   start.division = division_among_ranks(*found);
   return start;

@@ -21,6 +21,7 @@ enum Exit : int {
   kDoesNotBend = 10,
   kNothingTried = 11,
   kNotReproducible = 12,
+  kNoSuchGroup = 13,
   kCannotStart = 126,
   kNotFound = 127,
 };
@@ -30,7 +31,7 @@ struct ExitMeaning {
   const char* meaning;
 };
 
-inline constexpr std::array<ExitMeaning, 15> kExitMeanings = {{
+inline constexpr std::array<ExitMeaning, 16> kExitMeanings = {{
     {kOk, "all was done"},
     {kFailed, "something failed, and what could be shown was; doctor: a warning or a danger"},
     {kUsage, "the command line was wrong; nothing was done"},
@@ -45,6 +46,7 @@ inline constexpr std::array<ExitMeaning, 15> kExitMeanings = {{
     {kNothingTried, "run --try-bend: no region of the library was cut"},
     {kNotReproducible,
      "run --try-bend: the program's own runs differ, so that little was compared"},
+    {kNoSuchGroup, "budget --group: no program is in that group"},
     {kCannotStart, "the command was found but could not be started"},
     {kNotFound, "the command was not found"},
 }};

@@ -67,6 +67,12 @@ Grant grant_all(void*, const GrantRequest& request) noexcept { return {.threads 
 void take_nothing_back(void*, const Grant&) noexcept {}
 constexpr Grants kUnbounded = {grant_all, take_nothing_back, nullptr};
 
+// The budget that holds now: the process's own, or one that somebody chose for its whole group.
+int budget_now(const Governor& g) {
+  const bool chosen = g.granter != nullptr && g.granter->ledger().has_chosen_budget();
+  return chosen ? g.granter->bounded() : g.budget;
+}
+
 // Keeps a finding once, however often it comes up.
 void say(Governor& g, std::string finding) {
   if (finding.empty() || std::ranges::find(g.findings, finding) != g.findings.end()) return;
@@ -75,7 +81,7 @@ void say(Governor& g, std::string finding) {
 
 // What report_json() says except for the counts. Leaves the list of findings open.
 void write_fields(Json& json, const Governor& g) {
-  json.field("budget", g.budget);
+  json.field("budget", budget_now(g));
   json.key("ledger").open('{');
   json.field("shared", g.granter != nullptr && g.granter->ledger().shared());
   json.field("budget", g.granter != nullptr ? g.granter->ledger().budget() : 0);
@@ -154,7 +160,7 @@ std::optional<Error> open_ledger(Governor& g, const OwnBudget& own, bool narrowe
   g.granter->share_machine(static_cast<int>(std::max(0L, cpus)));
   // Ranks that cannot see each other lend nothing.
   const bool lends = own.lends() && g.granter->ledger().shared();
-  g.granter->bound(lends ? own.threads : 1, lends ? own.most : own.threads);
+  g.granter->bound(lends ? own.threads : 1, lends ? own.most : own.threads, own.hard);
   g.budget = own.threads;
   // When one member of a group is pinned, the others keep their budget.
   if (!narrowed || g.options.key.empty()) g.granter->ledger().set_budget(own.together);
@@ -190,7 +196,7 @@ std::optional<Error> find_budget(Governor& g) {
   if (!found) return refuse_budget(found.error().what);
   OwnBudget own = own_budget(*found, machine);
   if (asked != 0 && g.options.overcommit) {
-    own = {asked, asked, asked, own.name + ", overcommitted to " + std::to_string(asked)};
+    own = {asked, asked, asked, asked, own.name + ", overcommitted to " + std::to_string(asked)};
   }
   const bool narrowed = g.users > 0 && found->allowed != g.found.allowed;
   if (auto error = open_ledger(g, own, narrowed)) return error;
@@ -227,13 +233,19 @@ void follow_budget(Governor& g, std::uint64_t unless_ms) {
   if (g.users == 0 || os::is_confined()) return;
   g.granter->mask().reread();
   const std::uint64_t now = now_ms();
+  // Pools with a gate have followed already.
+  if (const int budget = budget_now(g); g.policy.most() != budget) {
+    g.policy.set_most(budget);
+    g.policy.obey();
+    tell(g);
+  }
   const bool stale = g.granter->mask().is_stale();
   if (!stale && now - g.budget_read_ms < unless_ms) return;
   g.budget_read_ms = now;
   if (!stale && !budget_changed(g.found, OwnMachine())) return;
   // If the new budget cannot be kept, the old one stays.
   if (find_budget(g)) return;
-  g.policy.set_most(g.budget);
+  g.policy.set_most(budget_now(g));
   gate::open(grants_of(g));
   g.policy.obey();
   tell(g);
@@ -302,7 +314,7 @@ std::optional<Error> govern(const GovernOptions& options) {
   if (auto error = find_budget(g)) return error;
   if (auto error = find_tried(g)) return error;
   if (is_hooked(g)) unhook_all(g);
-  hook_all(g, grants_of(g), g.budget);
+  hook_all(g, grants_of(g), budget_now(g));
   ++g.users;
   return std::nullopt;
 }

@@ -47,6 +47,7 @@ OwnBudget own_budget(const Budget& budget, const os::Machine& machine) {
   }
   OwnBudget found;
   found.threads = found.most = found.together = whole_threads(own);
+  found.hard = whole_threads(together);
   const bool lends = ranked && !divided && whole_threads(most) > found.threads;
   if (lends) {
     found.most = std::min(whole_threads(most), kMostParts * found.threads);

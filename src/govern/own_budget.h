@@ -20,6 +20,7 @@ struct OwnBudget {
   int threads = 1;   // this process's part
   int most = 1;      // including what others lend it; at least `threads`
   int together = 1;  // of all processes in the ledger
+  int hard = 1;      // the most that it may have if its user's own cap is changed
   // Processes with equal names share the budget: same CPUs, same job, same cap and, where ranks do
   // not lend, same quotas and same rank of the job.
   std::string name;

@@ -72,6 +72,7 @@ class PoolPolicy {
   void set_caps(std::vector<Rule> caps) { caps_ = std::move(caps); }
   bool has_caps() const { return !caps_.empty(); }
   void set_most(int most) { most_ = most; }
+  int most() const { return most_; }
   // Applies the current caps and `most` to all pools.
   void obey();
   std::vector<Capped> caps() const;

@@ -20,9 +20,14 @@ Result<Granter*> Granter::open(const std::string& key, int budget) {
   return new Granter(key, std::move(*ledger));
 }
 
+int Granter::bounded() const noexcept {
+  const bool chosen = ledger_->has_chosen_budget();
+  return std::min(ledger_->budget(), (chosen ? hard_ : most_).load(std::memory_order_relaxed));
+}
+
 int Granter::most_now() noexcept {
   const int cpus = machine_cpus_.load(std::memory_order_relaxed);
-  const int most = most_.load(std::memory_order_relaxed);
+  const int most = bounded();
   if (cpus == 0) return most;
   const auto look = [this] {
     // The kernel may kill a confined program for asking for the mask.
@@ -36,11 +41,10 @@ int Granter::most_now() noexcept {
 
 Grant Granter::acquire(void* self, const GrantRequest& request) noexcept {
   Granter& granter = *static_cast<Granter*>(self);
-  Grant grant = granter.ledger_->acquire(request.wanted, granter.most_now(), request.again,
-                                         granter.part_.load(std::memory_order_relaxed));
-  const int could =
-      std::min(granter.ledger_->budget(), granter.most_.load(std::memory_order_relaxed));
-  grant.contended = grant.threads < std::min(request.wanted, could);
+  const int part =
+      granter.ledger_->has_chosen_budget() ? 1 : granter.part_.load(std::memory_order_relaxed);
+  Grant grant = granter.ledger_->acquire(request.wanted, granter.most_now(), request.again, part);
+  grant.contended = grant.threads < std::min(request.wanted, granter.bounded());
   const int team = request.whole ? request.wanted : grant.threads;
   // If others want the CPUs, its workers sleep after it (waiting.h), and only the caller runs.
   granter.neighbours_.got(grant.contended || team > grant.threads ? 1 : team);

@@ -29,11 +29,16 @@ class Granter {
   }
 
   // From now on this process gets at most `most`, whatever the ledger's budget is, and `part`
-  // whenever it asks for it, whatever the others hold.
-  void bound(int part, int most) {
+  // whenever it asks for it, whatever the others hold. Both end where somebody has chosen another
+  // budget for all: it gets at most `hard` then.
+  void bound(int part, int most, int hard = kMaxBudget) {
     part_.store(part, std::memory_order_relaxed);
     most_.store(most, std::memory_order_relaxed);
+    hard_.store(hard, std::memory_order_relaxed);
   }
+
+  // The most that it may get now.
+  int bounded() const noexcept;
 
   // Read as often as the run queue.
   MaskWatch& mask() { return mask_; }
@@ -50,6 +55,7 @@ class Granter {
   std::atomic<int> machine_cpus_{0};
   std::atomic<int> part_{1};
   std::atomic<int> most_{kMaxBudget};
+  std::atomic<int> hard_{kMaxBudget};
   MaskWatch mask_;
   Neighbours neighbours_;
 };

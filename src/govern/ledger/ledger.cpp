@@ -4,6 +4,7 @@
 #include <atomic>
 
 #include "base/clock.h"
+#include "group_budget.h"
 #include "ledger_holders.h"
 #include "ledger_identity.h"
 #include "ledger_protocol.h"
@@ -49,6 +50,7 @@ Ledger::Ledger(const LedgerOptions& options)
       serial_(ledgers_opened.fetch_add(1) + 1),
       budget_alone_(options.budget) {
   if (memory_.at) memory_.at->budget.store(static_cast<std::uint32_t>(options.budget));
+  if (memory_.at && !memory_.made) join_group(*memory_.at, memory_.path);
   if (memory_.made) sweep_ledgers(options.directory, memory_.path);
 }
 
@@ -149,6 +151,10 @@ Status Ledger::set_budget(int budget) noexcept {
 
 int Ledger::budget() const noexcept {
   return memory_.at ? protocol(*memory_.at).budget() : budget_alone_.load();
+}
+
+bool Ledger::has_chosen_budget() const noexcept {
+  return memory_.at && memory_.at->chosen.load() != 0;
 }
 
 int Ledger::granted() const noexcept { return memory_.at ? protocol(*memory_.at).total() : 0; }

@@ -70,6 +70,8 @@ class Ledger {
   // For all processes of the ledger; the last writer wins. Grants already made stay.
   Status set_budget(int budget) noexcept;
   int budget() const noexcept;
+  // Whether somebody chose a budget for all processes (group_budget.h); then budget() is that one.
+  bool has_chosen_budget() const noexcept;
   // Threads granted now, to all processes of the ledger; 0 where it cannot be shared.
   int granted() const noexcept;
 

@@ -75,23 +75,26 @@ bool has_living(const Shared& shared) {
   });
 }
 
-// Whether a process of this user has the file mapped. One whose maps we may not read (ssh-agent and
-// the like, on every desktop) shows by its word once it has run a region, not before.
-bool is_mapped(std::string_view name) {
+}  // namespace
+
+std::vector<UserProcess> processes_with(std::string_view file) {
+  std::vector<UserProcess> found;
   std::error_code gone;
   std::filesystem::directory_iterator process("/proc", gone);
   for (; !gone && process != std::filesystem::directory_iterator(); process.increment(gone)) {
     struct stat info{};
     const std::string folder = process->path().string();
-    if (!parse_integer(process->path().filename().string())) continue;
-    if (::stat(folder.c_str(), &info) != 0 || info.st_uid != ::geteuid()) continue;
+    const auto pid = parse_integer(process->path().filename().string());
+    if (!pid || ::stat(folder.c_str(), &info) != 0 || info.st_uid != ::geteuid()) continue;
     const auto maps = os::read_file(folder + "/maps");
-    if (maps && maps->find(name) != maps->npos) return true;
+    if (!maps || maps->find(file) == maps->npos) continue;
+    const auto stat = os::read_file(folder + "/stat");
+    found.push_back({static_cast<int>(*pid), stat ? parse_stat(*stat).start_ticks : 0});
   }
-  return gone != std::error_code{};
+  return found;
 }
 
-}  // namespace
+std::string program_name(int pid) { return program_of(os::LiveMachine(), pid); }
 
 std::vector<HeldLedger> held_ledgers(const std::string& directory) {
   const os::LiveMachine machine;
@@ -125,7 +128,7 @@ void sweep_ledgers(const std::string& directory, std::string_view keep) {
       // is_mapped() would find our own mapping: unmap it first.
       const bool used = has_living(*shared);
       shared.reset();
-      if (!used && !is_mapped(file_name(path))) ::unlink(path.c_str());
+      if (!used && processes_with(file_name(path)).empty()) ::unlink(path.c_str());
     }
     ::close(fd);
   }

@@ -1,6 +1,7 @@
 // Which process holds what in the ledgers, for people; and which ledger files are of no more use.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,6 +12,19 @@ namespace corewise::govern {
 
 // The calling user's ledgers in a directory, and the processes that hold threads of them.
 std::vector<HeldLedger> held_ledgers(const std::string& directory = "/dev/shm");
+
+// A process of the calling user.
+struct UserProcess {
+  int pid = 0;
+  std::uint64_t start_ticks = 0;  // since the machine was started; 0: not known
+};
+
+// Those that have the file of this name mapped. One whose maps we may not read (ssh-agent and the
+// like, on every desktop) shows by its word once it has run a region, not before.
+std::vector<UserProcess> processes_with(std::string_view file);
+
+// What the process was started as, cut short.
+std::string program_name(int pid);
 
 // Removes ledger files that no living process is in or has mapped, except `keep`. Holds each file's
 // lock meanwhile (ledger_shm.cpp), so that nobody opens what is being removed. Reads the maps of

@@ -119,6 +119,7 @@ ProcessStat parse_stat(std::string_view text) noexcept {
   ProcessStat stat;
   stat.identity.pid = static_cast<std::uint32_t>(number(text.substr(0, text.find(' '))));
   const std::uint64_t start = number(fields[kFieldStart]);
+  stat.start_ticks = start;
   if (start != 0) stat.identity.start = static_cast<std::uint32_t>(start % 0x3ffff + 1);
   // Every exec draws a new address layout. A reader who may not know it gets a stack at 0.
   if (const std::uint64_t stack = number(fields[kFieldStartStack])) {

@@ -26,9 +26,10 @@ std::uint64_t time_namespace() noexcept;
 // From the text of /proc/PID/stat. Unparsable text yields pid 0.
 struct ProcessStat {
   Identity identity;
-  bool ended = false;    // a zombie, all of whose threads have ended
-  bool stopped = false;  // by a signal or a debugger
-  bool asleep = false;   // its first thread
+  std::uint64_t start_ticks = 0;  // since the machine was started
+  bool ended = false;             // a zombie, all of whose threads have ended
+  bool stopped = false;           // by a signal or a debugger
+  bool asleep = false;            // its first thread
 };
 ProcessStat parse_stat(std::string_view text) noexcept;
 

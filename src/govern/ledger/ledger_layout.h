@@ -89,6 +89,10 @@ struct Shared {
   // Claims made (high half) and how many places a sum must read (low half). The former lets the
   // latter shrink: a claim between the look and the swap makes the swap fail.
   std::atomic<std::uint64_t> used;
+  // A budget that somebody chose while the programs run (group_budget.h); 0: none. It wins over
+  // `budget`. The time, in clock ticks, is that of the choice, or of a later join.
+  std::atomic<std::uint64_t> chosen_at;
+  std::atomic<std::uint32_t> chosen;
   RecentCallers recent;
   alignas(64) std::array<std::atomic<Word>, kPlaces> words;
   std::array<Record, kPlaces> records;
@@ -96,7 +100,8 @@ struct Shared {
 
 // The stored value may be anything: clamp it to 1 .. kMaxBudget.
 inline int budget_in(const Shared& shared) noexcept {
-  const std::uint32_t stored = shared.budget.load(std::memory_order_relaxed);
+  const std::uint32_t chosen = shared.chosen.load(std::memory_order_relaxed);
+  const std::uint32_t stored = chosen != 0 ? chosen : shared.budget.load(std::memory_order_relaxed);
   return static_cast<int>(std::clamp(stored, 1U, std::uint32_t{kMaxBudget}));
 }
 
@@ -106,8 +111,9 @@ inline constexpr std::uint32_t kVersion = 1;
 static_assert(std::atomic<Word>::is_always_lock_free, "a lock in shared memory outlives its owner");
 static_assert(std::atomic<std::uint32_t>::is_always_lock_free);
 static_assert(sizeof(std::atomic<Word>) == 8 && sizeof(Header) == 256);
-static_assert(offsetof(Shared, budget) == 256 && offsetof(Shared, recent) == 320 &&
-                  offsetof(Shared, words) == 384 && sizeof(Shared) == 384 + kPlaces * 72,
+static_assert(offsetof(Shared, budget) == 256 && offsetof(Shared, chosen_at) == 280 &&
+                  offsetof(Shared, recent) == 320 && offsetof(Shared, words) == 384 &&
+                  sizeof(Shared) == 384 + kPlaces * 72,
               "another layout is another kVersion");
 
 }  // namespace corewise::govern

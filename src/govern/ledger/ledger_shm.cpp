@@ -198,9 +198,29 @@ void unmap(const Shared* shared) noexcept {
   if (shared) munmap(const_cast<Shared*>(shared), kSize);
 }
 
+std::string ledger_path(const std::string& directory, std::string_view key) {
+  return directory + "/" + ledger_prefix() + hex(fnv(full_key(key)));
+}
+
+Shared* map_existing(const std::string& path, std::string_view key, std::string& why) {
+  const LedgerFile file(path, O_RDWR);
+  if (file.fd() < 0) {
+    if (errno != ENOENT) why = errno == ELOOP ? "is a symbolic link" : system_says(errno);
+    return nullptr;
+  }
+  why = objection(file.fd());
+  if (!why.empty()) return nullptr;
+  Shared* shared = map_fd(file.fd(), PROT_READ | PROT_WRITE);
+  if (!shared) why = "cannot be mapped: " + system_says(errno);
+  if (shared) why = objection(shared->header, fnv(full_key(key)));
+  if (why.empty()) return shared;
+  unmap(shared);
+  return nullptr;
+}
+
 SharedMemory map_ledger(const std::string& directory, std::string_view key, int budget) {
   const Header header = new_header(full_key(key));
-  const std::string path = directory + "/" + ledger_prefix() + hex(header.key_hash);
+  const std::string path = ledger_path(directory, key);
   const std::string ledger = "The ledger " + path + " ";
 
   std::unique_ptr<const LedgerFile> made;  // until it is mapped, the file looks abandoned

@@ -23,6 +23,13 @@ struct SharedMemory {
 // begins with.
 SharedMemory map_ledger(const std::string& directory, std::string_view key, int budget);
 
+// The file of the budget that a key names.
+std::string ledger_path(const std::string& directory, std::string_view key);
+
+// Maps the ledger of this key at its path; null if there is none, or if it is not plainly ours:
+// then `why` says so, as "belongs to user 7".
+Shared* map_existing(const std::string& path, std::string_view key, std::string& why);
+
 // Maps an existing ledger for reading; null if it is not one of ours.
 const Shared* map_for_reading(const std::string& path);
 

@@ -1,0 +1,105 @@
+"""A group's budget, changed while its programs run."""
+
+import contextlib
+import json
+import os
+import subprocess
+import time
+
+import pytest
+from conftest import CLEAN
+
+CPUS = os.cpu_count() or 1
+BUSY = """
+import sys, numpy as np
+a = np.ones((700, 700))
+print("ready", flush=True)
+while True:
+    a @ a
+"""
+
+pytestmark = pytest.mark.skipif(CPUS < 2, reason="a change wants two CPUs")
+
+
+@pytest.fixture
+def group():
+    return f"test {os.getpid()}"
+
+
+@contextlib.contextmanager
+def running(program, group, python, budget="1"):
+    child = subprocess.Popen(
+        [program, "run", "-q", "--budget", budget, "--group", group, "--", python, "-c", BUSY],
+        env=CLEAN, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert child.stdout.readline() == "ready\n"
+        yield child
+    finally:
+        child.kill()
+        child.communicate()
+
+
+def widest(corewise, group, seconds=1.0):
+    """The most threads that the group held at a look."""
+    most = 0
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        told = json.loads(corewise("budget", "--group", group, "--json").stdout)
+        most = max(most, sum(one["granted"] for one in told["programs"]))
+    return most
+
+
+def test_running_programs_follow(corewise, program, group, numpy_python):
+    with running(program, group, numpy_python) as child:
+        assert widest(corewise, group) == 1
+        told = json.loads(corewise("budget", "--group", group, "--set", "2", "--json").stdout)
+        assert (told["before"], told["budget"], told["chosen"]) == (1, 2, True)
+        assert [one["pid"] for one in told["programs"]] == [child.pid]
+        assert widest(corewise, group, 2) == 2
+        with running(program, group, numpy_python):  # joins with a budget of 1
+            told = json.loads(corewise("budget", "--group", group, "--json").stdout)
+            assert told["budget"] == 2 and len(told["programs"]) == 2
+        back = json.loads(corewise("budget", "--group", group, "--unset", "--json").stdout)
+        assert (back["before"], back["budget"], back["chosen"]) == (2, 1, False)
+        time.sleep(0.2)
+        assert widest(corewise, group) == 1
+    assert corewise("budget", "--group", group).returncode == 13
+
+
+def test_the_screen_says_what_changed(corewise, program, group, numpy_python):
+    with running(program, group, numpy_python) as child:
+        shown = corewise("budget", "--group", group, "--set", "2").stdout
+        assert shown.startswith(f"Group {group}: 1 -> 2 threads\n")
+        assert str(child.pid) in shown and "--unset" in shown
+        assert corewise("-q", "budget", "--group", group).stdout.count("\n") == 4
+
+
+def test_a_group_that_nobody_has(corewise, group):
+    for words in ((), ("--set", "1"), ("--unset",)):
+        done = corewise("budget", "--group", group, *words)
+        assert done.returncode == 13 and done.stdout == ""
+        assert f"no program of yours is in the group '{group}'" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--set", "0"], "--set wants a whole number from 1"),
+        (["--set=-1"], "--set wants a whole number from 1"),
+        (["--set", "1.5"], "--set wants a whole number from 1"),
+        (["--set", "many"], "--set wants a whole number from 1"),
+        (["--set", str(CPUS + 1)], "is above the machine, which has"),
+        (["--set", "1", "--unset"], "contradict each other"),
+        (["--cap", "1"], "about a machine"),
+    ],
+)
+def test_what_makes_no_sense(corewise, group, words, why):
+    done = corewise("budget", "--group", group, *words)
+    assert done.returncode == 2 and done.stdout == "" and why in done.stderr
+
+
+def test_set_wants_a_group(corewise):
+    for words in (["--set", "1"], ["--unset"], ["--group", "", "--set", "1"]):
+        done = corewise("budget", *words)
+        assert done.returncode == 2 and "--group" in done.stderr
