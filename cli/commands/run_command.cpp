@@ -18,6 +18,7 @@
 #include "budget/budget.h"
 #include "budget/preset_counts.h"
 #include "govern/gates/start_bound.h"
+#include "govern/ledger/recent_callers.h"
 #include "govern/own_budget.h"
 #include "govern/spinning/idle_pools.h"
 #include "govern/teams/bend_name.h"
@@ -43,6 +44,7 @@ struct Options {
   std::shared_ptr<TypedCounts> counts;
   std::optional<std::string> budget;
   std::optional<std::string> group;
+  std::optional<int> weight;
   std::vector<std::string> bend;  // from the project's file, even if the environment overrides it
   std::string report;
   Trial trial;  // requested if it names a library
@@ -145,6 +147,7 @@ std::optional<Error> add_agent(const Options& options, Changes& to) {
   to.set.push_back({"COREWISE_GOVERN", "1"});
   if (lowers(options.budget)) to.set.push_back({"COREWISE_BUDGET", *options.budget});
   if (options.group) to.set.push_back({"COREWISE_GROUP", *options.group});
+  if (options.weight) to.set.push_back({"COREWISE_WEIGHT", std::to_string(*options.weight)});
   if (!options.bend.empty() && std::getenv("COREWISE_BEND") == nullptr) {
     to.set.push_back({"COREWISE_BEND", fmt::format("{}", fmt::join(options.bend, ":"))});
   }
@@ -297,8 +300,8 @@ std::optional<Error> add_project(Options& options) {
     if (kind != "tbb" && kind != "arrow") options.counts->emplace(kind, count);
   }
   if (options.no_govern) return std::nullopt;
-  const bool asked =
-      options.budget || options.group || !options.report.empty() || !options.trial.library.empty();
+  const bool asked = options.budget || options.group || options.weight || !options.report.empty() ||
+                     !options.trial.library.empty();
   if (project.govern == false && !asked) {
     options.no_govern = true;
     options.project_governs = false;
@@ -310,6 +313,7 @@ std::optional<Error> add_project(Options& options) {
   if (project.group && variable("COREWISE_GROUP").empty() && !options.group) {
     options.group = project.group;
   }
+  if (variable("COREWISE_WEIGHT").empty() && !options.weight) options.weight = project.weight;
   options.bend = project.bend;
   return std::nullopt;
 }
@@ -355,10 +359,11 @@ int run(Options options, const Context& context) {
                 "without --group, the budget is shared with "
                 "your programs of the same CPUs and budget");
   }
-  if (options.no_govern && (options.budget || options.group || !options.report.empty() || tries)) {
+  if (options.no_govern &&
+      (options.budget || options.group || options.weight || !options.report.empty() || tries)) {
     return fail(kUsage,
-                "run: --budget, --group, --report and --try-bend are about governing, which "
-                "--no-govern leaves out");
+                "run: --budget, --group, --weight, --report and --try-bend are about governing, "
+                "which --no-govern leaves out");
   }
   if (const auto wrong = refuse_trial(options)) return fail(kUsage, "run: " + *wrong);
   if (const auto error = add_project(options)) {
@@ -400,6 +405,12 @@ Action declare(CLI::App& app) {
          "Share the budget only with programs of this group (default: with your programs of the "
          "same CPUs and budget)")
       ->type_name("NAME");
+  app.add_option_function<int>(
+         "--weight", [options](const int& weight) { options->weight = weight; },
+         "Its share of a budget that other programs want too: with 40 it gets four times as much "
+         "as one with 10, the default; 1 to 100")
+      ->type_name("N")
+      ->check(CLI::Range(1, govern::kMostWeight).description(""));
   app.add_flag("--report{text}", options->report,
                "Wait for the program, then say on standard error how many threads its processes "
                "asked for and got; --report=json for JSON")
@@ -454,8 +465,9 @@ const Command kRun = {
         "TensorFlow's counts. Those that you have set stay as they are.\n"
         "\n"
         "Defaults come from the nearest corewise.toml, in the working directory or above: "
-        "counts in [limits] (openmp, blas, numba), and on, budget, group and bend in "
-        "[govern]. The command line and the environment win over it. If its budget is above "
+        "counts in [limits] (openmp, blas, numba), and on, budget, group, weight and "
+        "bend in [govern]. The command line and the environment win over it. If its budget is "
+        "above "
         "this machine, corewise says so and uses all your CPUs.\n"
         "\n"
         "With --try-bend, the program runs whole, twice, then with the teams of one library "

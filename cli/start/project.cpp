@@ -11,13 +11,14 @@
 #include <sstream>
 #include <string_view>
 
+#include "govern/ledger/recent_callers.h"
 #include "pools/pool.h"
 #include "shell/output.h"
 
 namespace corewise::cli {
 namespace {
 
-constexpr std::array<std::string_view, 4> kGovern = {"on", "budget", "group", "bend"};
+constexpr std::array<std::string_view, 5> kGovern = {"on", "budget", "group", "weight", "bend"};
 
 class Reader {
  public:
@@ -106,6 +107,14 @@ class Reader {
       }
     } else if (key.str() == "bend") {
       bend(key, node);
+    } else if (key.str() == "weight") {
+      const auto* number = node.as_integer();
+      if (number != nullptr && number->get() >= 1 && number->get() <= govern::kMostWeight) {
+        project_.weight = static_cast<int>(number->get());
+        return;
+      }
+      refuse(key.source(), fmt::format("govern.weight: expected a whole number from 1 to {}",
+                                       govern::kMostWeight));
     } else {
       project_.group = node.value_exact<std::string>();
       if (!project_.group || project_.group->empty() ||
@@ -132,8 +141,13 @@ class Reader {
   }
 
   std::string path_;
-  Project project_{
-      .path = path_, .limits = {}, .govern = {}, .budget = {}, .group = {}, .bend = {}};
+  Project project_{.path = path_,
+                   .limits = {},
+                   .govern = {},
+                   .budget = {},
+                   .group = {},
+                   .weight = {},
+                   .bend = {}};
   std::optional<Error> error_;
   unsigned line_ = 0;
 };

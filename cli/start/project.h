@@ -17,6 +17,7 @@ struct Project {
   std::optional<bool> govern;  // no value: the file does not say
   std::optional<double> budget;
   std::optional<std::string> group;
+  std::optional<int> weight;
   std::vector<std::string> bend;  // names of libraries, as in COREWISE_BEND
 };
 

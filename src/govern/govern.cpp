@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/text.h"
 #include "budget/binding.h"
 #include "govern/gates/gate_openblas.h"
 #include "govern/gates/gate_tbb.h"
@@ -142,6 +143,17 @@ void hook_what_is_loaded(Governor& g) {
 
 Error refuse_budget(std::string why) { return {CW_BAD_COUNT, std::move(why)}; }
 
+// Among the processes of the ledger that want more than is free.
+int own_weight(Governor& g) {
+  const char* const text = std::getenv("COREWISE_WEIGHT");  // NOLINT(concurrency-mt-unsafe)
+  if (text == nullptr || *text == '\0') return kUsualWeight;
+  const auto weight = parse_integer(text);
+  if (weight && *weight >= 1 && *weight <= kMostWeight) return static_cast<int>(*weight);
+  say(g, "COREWISE_WEIGHT holds " + quote(text) + ", which is not a whole number from 1 to " +
+             std::to_string(kMostWeight) + "; it was ignored.");
+  return kUsualWeight;
+}
+
 // A program may go back and forth between two masks: each ledger is opened once.
 Result<Granter*> granter_of(Governor& g, const std::string& key, int budget) {
   const auto known = std::ranges::find(g.granters, key, &Granter::key);
@@ -156,6 +168,7 @@ std::optional<Error> open_ledger(Governor& g, const OwnBudget& own, bool narrowe
   const auto granter = granter_of(g, key, own.together);
   if (!granter) return granter.error();
   g.granter = *granter;
+  g.granter->ledger().set_weight(own_weight(g));
   const long cpus = g.options.overcommit ? 0 : ::sysconf(_SC_NPROCESSORS_ONLN);
   g.granter->share_machine(static_cast<int>(std::max(0L, cpus)));
   // Ranks that cannot see each other lend nothing.

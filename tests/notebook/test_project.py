@@ -14,7 +14,7 @@ from conftest import ENVIRONMENT, Kernel
 from corewise import BadFile, Project, project
 
 GOOD = '[limits]\nopenmp = 8\nblas = 4\n\n[govern]\non = true\nbudget = 1\ngroup = "mine"\n'
-GOOD += 'bend = ["libmine", "libother.so"]\n'
+GOOD += 'bend = ["libmine", "libother.so"]\nweight = 40\n'
 
 BEND = "govern.bend: expected a list of names of libraries in quotes, without ':'"
 
@@ -38,6 +38,10 @@ BAD = [
     ("[govern]\nbudget = nan\n", 2, "govern.budget: expected a number of threads above 0"),
     ("[govern]\nbudget = true\n", 2, "govern.budget: expected a number of threads above 0"),
     ("[govern]\ngroup = ''\n", 2, "govern.group: expected a name in quotes"),
+    ("[govern]\nweight = 0\n", 2, "govern.weight: expected a whole number from 1 to 100"),
+    ("[govern]\nweight = 101\n", 2, "govern.weight: expected a whole number from 1 to 100"),
+    ("[govern]\nweight = 1.5\n", 2, "govern.weight: expected a whole number from 1 to 100"),
+    ("[govern]\nweight = true\n", 2, "govern.weight: expected a whole number from 1 to 100"),
     ("[govern]\nbend = 'libmine'\n", 2, BEND),
     ("[govern]\n\nbend = ['libmine', '']\n", 3, BEND),
     ("[govern]\nbend = ['libmine:libother']\n", 2, BEND),
@@ -70,7 +74,8 @@ def test_the_nearest_file_counts(tmp_path: Path) -> None:
     below.mkdir(parents=True)
     file = tmp_path / "corewise.toml"
     file.write_text(GOOD)
-    said = Project(str(file), {"openmp": 8, "blas": 4}, True, 1, "mine", ("libmine", "libother.so"))
+    bend = ("libmine", "libother.so")
+    said = Project(str(file), {"openmp": 8, "blas": 4}, True, 1, "mine", bend, 40)
     assert project(below) == project(tmp_path) == said
     (below / "corewise.toml").write_text("")
     assert project(below) == Project(str(below / "corewise.toml"), {}, None, None, None)

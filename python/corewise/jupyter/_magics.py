@@ -173,6 +173,7 @@ class Magics:
         bent = self.session.bend(found.bend)
         try:
             self.session.set(found.limits)
+            self.session.weigh(found.weight)
             if found.govern:
                 self.session.govern(found.budget, found.group)
         except Error as error:

@@ -20,6 +20,7 @@ from ._words import Counts
 
 # Read by the core whenever it governs.
 _BEND = "COREWISE_BEND"
+_WEIGHT = "COREWISE_WEIGHT"
 
 
 class Session:
@@ -34,6 +35,7 @@ class Session:
         self._cells: dict[int, tuple[Counts, limits]] = {}  # by thread: the cell that runs on it
         self._governed: tuple[float | None, str | None] | None = None
         self._bend: str | None = None  # that this session put into the environment
+        self._weight: str | None = None  # the same
 
     @property
     def counts(self) -> Counts:
@@ -154,6 +156,18 @@ class Session:
             else:
                 os.environ[_BEND] = self._bend
             return before
+
+    def weigh(self, weight: int | None) -> None:
+        """The weight with which this process, or one that it starts, is governed from now on; None:
+        the usual. Keeps what somebody else put into the environment."""
+        with self._lock:
+            if os.environ.get(_WEIGHT) not in (None, self._weight):
+                return
+            self._weight = None if weight is None else str(weight)
+            if self._weight is None:
+                os.environ.pop(_WEIGHT, None)
+            else:
+                os.environ[_WEIGHT] = self._weight
 
     def govern(self, budget: float | None = None, group: str | None = None) -> None:
         """Governs, in place of what this session governed before. A failure changes nothing."""

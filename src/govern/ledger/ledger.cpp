@@ -64,6 +64,7 @@ Grant Ledger::acquire(int wanted, int most, bool again, int part) noexcept {
   wanted = std::clamp(wanted, 1, kMaxBudget);
   const int useful = std::clamp(most, 1, wanted);
   int limit = useful;
+  const int weight = weight_.load(std::memory_order_relaxed);
   if (!memory_.at) return {std::min(limit, budget_alone_.load()), 0};
 
   auto ledger = protocol(*memory_.at);
@@ -71,11 +72,13 @@ Grant Ledger::acquire(int wanted, int most, bool again, int part) noexcept {
     if (this_thread.ledger != serial_) this_thread = {serial_, {}};
     RecentCallers& recent = memory_.at->recent;
     const int callers = again ? recent.look(now_ms(), recent_)
-                              : recent.enter(this_thread.caller, now_ms(), recent_);
+                              : recent.enter(this_thread.caller, now_ms(), recent_, weight);
     const int budget = ledger.budget();
-    limit = std::min(limit, recent_.share(budget, callers));
+    limit = std::min(limit, recent_.share(budget, callers, weight));
     // A thread in a long call asked long ago, and is not among the recent callers.
-    if (limit > 1) limit = std::min(limit, recent_.share(budget, ledger.hungry() + 1));
+    if (limit > 1) {
+      limit = std::min(limit, recent_.share(budget, ledger.hungry() + weight, weight));
+    }
   }
   const Claim held = claim();
   if (!held) return {1, 0};
@@ -124,6 +127,7 @@ Claim Ledger::claim_anew(std::uint64_t now) noexcept {
   record.shortened.store(0, std::memory_order_relaxed);
   record.withheld.store(0, std::memory_order_relaxed);
   record.hungry.store(0, std::memory_order_relaxed);
+  record.weight.store(static_cast<std::uint32_t>(weight_.load()), std::memory_order_relaxed);
   Claim current = 0;
   if (!local_.replace(current, got)) {
     protocol(*memory_.at).give_up(got);
@@ -147,6 +151,15 @@ Status Ledger::set_budget(int budget) noexcept {
   budget_alone_.store(budget);
   if (memory_.at) memory_.at->budget.store(static_cast<std::uint32_t>(budget));
   return CW_OK;
+}
+
+void Ledger::set_weight(int weight) noexcept {
+  weight_.store(std::clamp(weight, 1, kMostWeight));
+  if (!memory_.at) return;
+  if (const Claim held = local_.get()) {
+    memory_.at->records[place_of(held) % kPlaces].weight.store(
+        static_cast<std::uint32_t>(weight_.load()), std::memory_order_relaxed);
+  }
 }
 
 int Ledger::budget() const noexcept {

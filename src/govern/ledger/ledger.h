@@ -43,7 +43,7 @@ struct LedgerSnapshot {
   std::string path;
   std::string key;
   int budget = 0;
-  int recent_callers = 0;
+  int recent_callers = 0;  // by weight
   std::vector<LedgerEntry> entries;
 };
 
@@ -70,6 +70,8 @@ class Ledger {
   // For all processes of the ledger; the last writer wins. Grants already made stay.
   Status set_budget(int budget) noexcept;
   int budget() const noexcept;
+  // Of this process among those that want more than is free: 1 .. kMostWeight.
+  void set_weight(int weight) noexcept;
   // Whether somebody chose a budget for all processes (group_budget.h); then budget() is that one.
   bool has_chosen_budget() const noexcept;
   // Threads granted now, to all processes of the ledger; 0 where it cannot be shared.
@@ -90,6 +92,7 @@ class Ledger {
   SharedMemory memory_;
   LocalClaim local_;
   RecentCallersPolicy recent_;
+  std::atomic<int> weight_{kUsualWeight};
   std::uint64_t serial_;
   std::atomic<int> budget_alone_;
 };

@@ -79,6 +79,7 @@ struct alignas(64) Record {
   std::atomic<std::uint64_t> shortened;  // of these, with fewer threads than wanted
   std::atomic<std::uint64_t> withheld;   // threads that were not granted
   std::atomic<std::uint32_t> hungry;     // regions inside that got fewer than they could use
+  std::atomic<std::uint32_t> weight;     // of the process among those that want more
 };
 
 struct Shared {
@@ -105,8 +106,14 @@ inline int budget_in(const Shared& shared) noexcept {
   return static_cast<int>(std::clamp(stored, 1U, std::uint32_t{kMaxBudget}));
 }
 
+// Clamped like the budget.
+inline int weight_in(const Record& record) noexcept {
+  const std::uint32_t stored = record.weight.load(std::memory_order_relaxed);
+  return static_cast<int>(std::clamp(stored, 1U, std::uint32_t{kMostWeight}));
+}
+
 inline constexpr std::array<char, 8> kMagic = {'c', 'o', 'r', 'e', 'w', 'i', 's', 'e'};
-inline constexpr std::uint32_t kVersion = 1;
+inline constexpr std::uint32_t kVersion = 2;
 
 static_assert(std::atomic<Word>::is_always_lock_free, "a lock in shared memory outlives its owner");
 static_assert(std::atomic<std::uint32_t>::is_always_lock_free);

@@ -86,8 +86,9 @@ class Protocol {
     return sum;
   }
 
-  // Regions inside that have fewer threads than they could use. A hint: at most the tokens that go
-  // with it, so that neither the dead nor strangers leave any.
+  // The weights of all regions inside that have fewer threads than they could use. A hint: at most
+  // as many regions as the tokens that go with them, so that neither the dead nor strangers leave
+  // any.
   int hungry() const noexcept {
     int sum = 0;
     const std::uint32_t count = used_count(shared_.used.load());
@@ -95,7 +96,8 @@ class Protocol {
       const int held = tokens(load(place));
       if (held == 0) continue;
       const std::uint32_t said = shared_.records[place].hungry.load(std::memory_order_relaxed);
-      sum += static_cast<int>(std::min(said, static_cast<std::uint32_t>(held)));
+      sum += static_cast<int>(std::min(said, static_cast<std::uint32_t>(held))) *
+             weight_in(shared_.records[place]);
     }
     return sum;
   }

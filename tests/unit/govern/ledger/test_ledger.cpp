@@ -472,3 +472,68 @@ TEST_CASE("people see who holds what") {
   ledger->release(one);
   ledger->release(two);
 }
+
+TEST_CASE("recent callers: a heavy one counts more, and what nobody asks for is not divided") {
+  RecentCallers recent{};
+  const RecentCallersPolicy policy;
+  Caller heavy;
+  Caller light;
+  CHECK(recent.enter(heavy, 1000, policy, 40) == 40);
+  CHECK(policy.share(10, 40, 40) == 10);
+  CHECK(recent.enter(light, 1001, policy, 10) == 50);
+  CHECK(policy.share(10, 50, 40) == 8);
+  CHECK(policy.share(10, 50, 10) == 2);
+  CHECK(policy.share(2, 50, 10) == 1);                            // never none
+  CHECK(policy.share(kMaxBudget, 1, kMostWeight) == kMaxBudget);  // what a stranger wrote
+  for (int i = 0; i < 2000; ++i) {
+    Caller many;
+    recent.enter(many, 1002, policy, kMostWeight);
+  }
+  CHECK(recent.look(1003, policy) == 0xffff);  // it stays below its neighbour, the epoch
+  CHECK(recent.enter(light, 1100, policy, 10) == 10);
+}
+
+TEST_CASE("who is heavier gets more of what both want, and all where the other is content") {
+  const LedgerFolder folder;
+  LedgerOptions options = folder.options(10);
+  options.recent = {.enabled = true, .epoch_ms = 60'000};
+  auto notebook = std::move(*Ledger::open(options));
+  auto batch = std::move(*Ledger::open(options));
+  notebook->set_weight(40);
+  batch->set_weight(10);
+  const auto give = [](Ledger& to, const Grant& grant) { to.release(grant); };
+  give(*batch, batch->acquire(10));
+  std::thread([&] {
+    const Grant heavy = notebook->acquire(10);
+    CHECK(heavy.threads == 8);
+    give(*notebook, heavy);
+  }).join();
+  const Grant light = batch->acquire(10);
+  CHECK(light.threads == 2);
+  give(*batch, light);
+}
+
+TEST_CASE("long calls: the hungry count by their weight, whatever a stranger wrote there") {
+  const LedgerFolder folder;
+  LedgerOptions options = folder.options(10);
+  options.recent = {.enabled = true, .epoch_ms = 1};
+  auto notebook = std::move(*Ledger::open(options));
+  auto batch = std::move(*Ledger::open(options));
+  notebook->set_weight(40);
+  const auto forgotten = [] { std::this_thread::sleep_for(std::chrono::milliseconds(5)); };
+  const Grant all = batch->acquire(10);
+  CHECK(all.threads == 10);
+  const Grant least = notebook->acquire(10);
+  CHECK(least.threads == 1);  // hungry, with a weight of 40
+  batch->release(all);
+  forgotten();
+  const Grant rest = batch->acquire(10);
+  CHECK(rest.threads == 2);
+  batch->release(rest);
+  notebook->set_weight(1 << 20);
+  forgotten();
+  const Grant again = batch->acquire(10);
+  CHECK(again.threads == 1);  // 10 of 110, clamped
+  batch->release(again);
+  notebook->release(least);
+}
