@@ -9,7 +9,8 @@
 // Programs that it starts and that cannot load this library start without it (children.h).
 //
 // A process that ends by _exit, as Python's forked workers do, runs no destructor, and one that
-// changes its user may not remove the socket afterwards: so we rewrite the slots of these calls.
+// changes its user may not remove the socket afterwards: so we rewrite the GOT entries of these
+// calls.
 #include <dlfcn.h>
 #include <unistd.h>
 
@@ -139,12 +140,12 @@ void begin_line() {
   write_start(agent->writer);
 }
 
-// False: the caller must rewrite the slots.
-bool govern_from_now_on(const std::vector<govern::SlotRequest>& slots) {
+// False: the caller must rewrite the GOT entries.
+bool govern_from_now_on(const std::vector<govern::GotRequest>& requests) {
   agent = new Agent;
   govern::Resident& resident = agent->resident;
   resident.told = told;
-  resident.slots = slots;
+  resident.requests = requests;
   agent->file = variable("COREWISE_REPORT_FILE");
   if (!agent->file.empty()) {
     const std::string command = os::own_command();
@@ -185,14 +186,15 @@ bool govern_from_now_on(const std::vector<govern::SlotRequest>& slots) {
     if (entry.empty()) return;
     control::serve_children();
     if (serves) static_cast<void>(control::start());
-    std::vector<govern::SlotRequest> slots = hook_children(entry.c_str());
-    slots.insert(slots.end(),
-                 {slot("_exit", hooked_exit), slot("_Exit", hooked_exit),
-                  slot("setuid", hooked_setuid), slot("seteuid", hooked_seteuid),
-                  slot("setreuid", hooked_setreuid), slot("setresuid", hooked_setresuid)});
-    if (governs && govern_from_now_on(slots)) return;
+    std::vector<govern::GotRequest> requests = hook_children(entry.c_str());
+    requests.insert(
+        requests.end(),
+        {got_request("_exit", hooked_exit), got_request("_Exit", hooked_exit),
+         got_request("setuid", hooked_setuid), got_request("seteuid", hooked_seteuid),
+         got_request("setreuid", hooked_setreuid), got_request("setresuid", hooked_setresuid)});
+    if (governs && govern_from_now_on(requests)) return;
     // Modules that are loaded later are not rewritten. Lives for good, as what it changed does.
-    static_cast<void>((new govern::Slots(std::move(slots)))->rewrite());
+    static_cast<void>((new govern::GotEntries(std::move(requests)))->rewrite());
   } catch (const std::exception&) {
     // Out of memory: the program goes on as far as it can.
     return;

@@ -185,16 +185,16 @@ int hooked_spawnp(pid_t* pid, const char* name, const posix_spawn_file_actions_t
 
 }  // namespace
 
-std::vector<govern::SlotRequest> hook_children(const char* library) {
+std::vector<govern::GotRequest> hook_children(const char* library) {
   const std::size_t size = std::strlen(library);
   if (size == 0 || size >= own_name.size()) return {};
   std::memcpy(own_name.data(), library, size + 1);
   os::prepare_to_look();
-  return {slot("execve", hooked_execve),     slot("execv", hooked_execv),
-          slot("execvpe", hooked_execvpe),   slot("execvp", hooked_execvp),
-          slot("fexecve", hooked_fexecve),   slot("execl", hooked_execl),
-          slot("execlp", hooked_execlp),     slot("execle", hooked_execle),
-          slot("posix_spawn", hooked_spawn), slot("posix_spawnp", hooked_spawnp)};
+  return {got_request("execve", hooked_execve),     got_request("execv", hooked_execv),
+          got_request("execvpe", hooked_execvpe),   got_request("execvp", hooked_execvp),
+          got_request("fexecve", hooked_fexecve),   got_request("execl", hooked_execl),
+          got_request("execlp", hooked_execlp),     got_request("execle", hooked_execle),
+          got_request("posix_spawn", hooked_spawn), got_request("posix_spawnp", hooked_spawnp)};
 }
 
 }  // namespace corewise::agent

@@ -211,15 +211,15 @@ bool is_the_c_librarys(void* function) {
 }
 
 template <class Function>
-void request(std::vector<govern::SlotRequest>& all, const char* symbol, Function* replacement) {
+void request(std::vector<govern::GotRequest>& all, const char* symbol, Function* replacement) {
   void* const original = os::global_symbol(symbol);
   if (!is_the_c_librarys(original)) return;
   all.push_back({symbol, reinterpret_cast<const void*>(replacement), -1, original});
 }
 
-govern::Slots& slots() {
-  static auto* const kSlots = [] {
-    std::vector<govern::SlotRequest> all;
+govern::GotEntries& entries() {
+  static auto* const kEntries = [] {
+    std::vector<govern::GotRequest> all;
     request(all, "sigaction", hooked_sigaction);
     request(all, "signal", hooked_signal);
     request(all, "bsd_signal", hooked_signal);
@@ -230,9 +230,9 @@ govern::Slots& slots() {
     request(all, "abort", hooked_abort);
     request(all, "raise", hooked_raise);
     request(all, "exit", hooked_exit);
-    return new govern::Slots(std::move(all));
+    return new govern::GotEntries(std::move(all));
   }();
-  return *kSlots;
+  return *kEntries;
 }
 
 }  // namespace
@@ -258,10 +258,10 @@ void take_over(Handler* ours, Ending* ending) {
 
 void hook_new_modules() {
   // The thread that is at it may wait for the loader, which our caller may hold. A child that was
-  // forked meanwhile leaves its slots as they are: they may be half changed.
+  // forked meanwhile leaves its GOT entries as they are: they may be half changed.
   static constinit std::atomic_flag busy{};
   if (our_handler.load() == nullptr || busy.test_and_set()) return;
-  static_cast<void>(slots().rewrite());
+  static_cast<void>(entries().rewrite());
   busy.clear();
 }
 

@@ -4,8 +4,8 @@
 //
 // The kernel has our handler, with the flags and the mask of the program's; if the program ignores
 // a signal, the kernel has SIG_IGN, which survives exec as it should. We answer sigaction() and
-// signal() where modules call the C library's: their slots are rewritten. Code that goes around the
-// slots sees our handler, and replaces it if it sets another.
+// signal() where modules call the C library's: their GOT entries are rewritten. Code that goes
+// around the GOT entries sees our handler, and replaces it if it sets another.
 //
 // A signal handler may call every function here except take_over() and hook_new_modules().
 #pragma once
@@ -29,7 +29,7 @@ using Ending = void(int signal, const MachineState& caller);
 // room for another signal's frame.
 void take_over(Handler* ours, Ending* ending);
 
-// Rewrites the slots of modules loaded since; skips it while another thread is at it.
+// Rewrites the GOT entries of modules loaded since; skips it while another thread is at it.
 void hook_new_modules();
 
 // What the program has set for one of these signals.

@@ -155,7 +155,7 @@ std::uint64_t Symbols::import_index(std::string_view name) const {
   return 0;
 }
 
-std::optional<std::uint64_t> Symbols::import_slot(std::string_view name) const {
+std::optional<std::uint64_t> Symbols::got_entry(std::string_view name) const {
   const std::uint64_t index = import_index(name);
   if (index == 0) return std::nullopt;
   for (const Dynamic::Table& table : {tables_.plt_relocations, tables_.data_relocations}) {

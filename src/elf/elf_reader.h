@@ -35,7 +35,7 @@ class Symbols {
 
   // Address in the file of the pointer through which the module calls a function of that name that
   // another module defines.
-  std::optional<std::uint64_t> import_slot(std::string_view name) const;
+  std::optional<std::uint64_t> got_entry(std::string_view name) const;
 
  private:
   friend class File;

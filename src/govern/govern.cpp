@@ -123,7 +123,7 @@ void hook_pass(Governor& g) {
   synchronise();
   for (; g.pools_seen < pool_count(); ++g.pools_seen) g.policy.add(pool_at(g.pools_seen));
   find_bending();
-  for (std::string& left : g.policy.rewrite_slots()) say(g, std::move(left));
+  for (std::string& left : g.policy.rewrite_got()) say(g, std::move(left));
   for (std::string& left : idle_pools::install().left) say(g, std::move(left));
   g.policy.cap_teams();
   g.policy.obey();
@@ -224,7 +224,7 @@ void unhook_all(Governor& g) {
   const KeptMappings mappings;
   loads::watch(nullptr);
   gate::open(nullptr);
-  for (std::string& left : g.policy.restore_slots()) say(g, std::move(left));
+  for (std::string& left : g.policy.restore_got()) say(g, std::move(left));
   for (std::string& left : openblas::detach_all()) say(g, std::move(left));
   openblas_buffers::listen(nullptr);
   for (openblas_buffers::CopyReport& copy : openblas_buffers::remove()) {
@@ -285,8 +285,8 @@ bool refresh_after_load() { return refresh(kBudgetMs); }
 // `most`: for pools without a gate.
 void hook_all(Governor& g, const Grants* grants, int most) {
   g.policy.set_most(most);
-  g.policy.begin({openblas::slot_requests(), loads::slot_requests(),
-                  g.resident != nullptr ? g.resident->slots : std::vector<SlotRequest>()});
+  g.policy.begin({openblas::got_requests(), loads::got_requests(),
+                  g.resident != nullptr ? g.resident->requests : std::vector<GotRequest>()});
   openblas_buffers::listen(&openblas::listener());
   gate::open(grants);
   tbb::offer_permits();

@@ -21,7 +21,7 @@ namespace corewise::govern {
 
 // Governs as long as the process lives, whatever others undo: the agent of `corewise run`.
 struct Resident {
-  std::vector<SlotRequest> slots;  // hooked along with ours
+  std::vector<GotRequest> requests;  // hooked along with ours
   // Gets what report_json() says, without the counts, whenever that changes: the fields of a JSON
   // object. Called with a lock held.
   void (*told)(const std::string& fields) = nullptr;

@@ -33,13 +33,13 @@ GovernedPool& PoolPolicy::note(const Pool& pool, Governed how, std::string findi
   return governed;
 }
 
-void PoolPolicy::add_slots(std::vector<SlotRequest> requests) {
-  if (!requests.empty()) slots_.push_back(std::make_unique<Slots>(std::move(requests)));
+void PoolPolicy::add_requests(std::vector<GotRequest> requests) {
+  if (!requests.empty()) got_.push_back(std::make_unique<GotEntries>(std::move(requests)));
 }
 
-void PoolPolicy::begin(std::vector<std::vector<SlotRequest>> everywhere) {
-  slots_.clear();
-  for (std::vector<SlotRequest>& requests : everywhere) add_slots(std::move(requests));
+void PoolPolicy::begin(std::vector<std::vector<GotRequest>> everywhere) {
+  got_.clear();
+  for (std::vector<GotRequest>& requests : everywhere) add_requests(std::move(requests));
 }
 
 void PoolPolicy::hook_openmp(const Pool& pool) {
@@ -51,12 +51,12 @@ void PoolPolicy::hook_openmp(const Pool& pool) {
   const libgomp::Symbol symbol = [&](const char* name) {
     return reinterpret_cast<void*>(names.exported(name).address);
   };
-  std::vector<SlotRequest> requests = libgomp::slot_requests(openmp_copies_, pool.id, symbol);
+  std::vector<GotRequest> requests = libgomp::got_requests(openmp_copies_, pool.id, symbol);
   if (pool.runtime->gate == GateKind::kLibgomp) {
     dead_workers::watch(openmp_copies_, pool.base,
                         reinterpret_cast<int (*)()>(symbol("omp_get_level")));
   }
-  std::ranges::copy(kmp::slot_requests(openmp_copies_, pool.id, symbol),
+  std::ranges::copy(kmp::got_requests(openmp_copies_, pool.id, symbol),
                     std::back_inserter(requests));
   if (requests.empty()) {
     note(pool, Governed::kNone, "it lacks the functions that regions need");
@@ -64,7 +64,7 @@ void PoolPolicy::hook_openmp(const Pool& pool) {
   }
   if (const auto word = idle_pools::word_of(pool)) waiting::add_word(openmp_copies_, *word);
   ++openmp_copies_;
-  add_slots(std::move(requests));
+  add_requests(std::move(requests));
   note(pool, Governed::kGate);
 }
 
@@ -118,18 +118,18 @@ void PoolPolicy::add(const Pool& pool) {
   }
 }
 
-std::vector<std::string> PoolPolicy::rewrite_slots() {
+std::vector<std::string> PoolPolicy::rewrite_got() {
   std::vector<std::string> left;
-  for (const auto& slots : slots_) {
-    std::ranges::move(slots->rewrite().left, std::back_inserter(left));
+  for (const auto& entries : got_) {
+    std::ranges::move(entries->rewrite().left, std::back_inserter(left));
   }
   return left;
 }
 
-std::vector<std::string> PoolPolicy::restore_slots() {
+std::vector<std::string> PoolPolicy::restore_got() {
   std::vector<std::string> left;
-  for (const auto& slots : slots_) {
-    std::ranges::move(slots->restore().left, std::back_inserter(left));
+  for (const auto& entries : got_) {
+    std::ranges::move(entries->restore().left, std::back_inserter(left));
   }
   return left;
 }
@@ -139,8 +139,8 @@ std::vector<std::string> PoolPolicy::region_modules() const {
     return symbol.starts_with("GOMP_parallel") || symbol.starts_with("__kmpc_fork_call");
   };
   std::vector<std::string> paths;
-  for (const auto& slots : slots_) {
-    for (std::string& path : slots->modules(starts_region)) {
+  for (const auto& entries : got_) {
+    for (std::string& path : entries->modules(starts_region)) {
       if (path.empty()) path = os::program_path();
       if (std::ranges::find(paths, path) == paths.end()) paths.push_back(std::move(path));
     }

@@ -53,14 +53,14 @@ struct GovernedPool {
 
 class PoolPolicy {
  public:
-  // Slots that any module may have, whatever pools it brings. Forgets the earlier slots: the same
-  // replacements find them again.
-  void begin(std::vector<std::vector<SlotRequest>> everywhere);
+  // GOT entries that any module may have, whatever pools it brings. Forgets the earlier ones: the
+  // same replacements find them again.
+  void begin(std::vector<std::vector<GotRequest>> everywhere);
   void add(const Pool& pool);
 
   // In all modules loaded since the last time. Returns what could not be done.
-  std::vector<std::string> rewrite_slots();
-  std::vector<std::string> restore_slots();
+  std::vector<std::string> rewrite_got();
+  std::vector<std::string> restore_got();
 
   // Paths of the modules that have parallel regions, including the program's own.
   std::vector<std::string> region_modules() const;
@@ -85,7 +85,7 @@ class PoolPolicy {
 
  private:
   GovernedPool& note(const Pool& pool, Governed how, std::string finding = {});
-  void add_slots(std::vector<SlotRequest> requests);
+  void add_requests(std::vector<GotRequest> requests);
   void hook_openmp(const Pool& pool);
   void hook_openblas(const Pool& pool);
   void hook_tbb(const Pool& pool);
@@ -95,7 +95,7 @@ class PoolPolicy {
   std::vector<GovernedPool> pools_;
   std::vector<Rule> caps_;
   int most_ = kMaxBudget;
-  std::vector<std::unique_ptr<Slots>> slots_;
+  std::vector<std::unique_ptr<GotEntries>> got_;
   std::size_t openmp_copies_ = 0;
 };
 

@@ -22,12 +22,12 @@ class LiveLookup final : public ModuleLookup {
       : ModuleLookup(module.path, module.base, symbols), module_(module) {}
 
   std::uintptr_t callee(std::string_view name) const override {
-    const auto slot = symbols_.import_slot(name);
-    if (!slot) return 0;
+    const auto entry = symbols_.got_entry(name);
+    if (!entry) return 0;
     std::uintptr_t target = 0;
     const elf::LiveBytes bytes(module_);
-    if (!bytes.read(module_.base + *slot, &target, sizeof target)) return 0;
-    // A slot that is not used yet leads to the module's own resolver stub.
+    if (!bytes.read(module_.base + *entry, &target, sizeof target)) return 0;
+    // A GOT entry that is not used yet leads to the module's own resolver stub.
     for (const os::Segment& own : module_.segments) {
       if (target >= own.begin && target < own.end) {
         return reinterpret_cast<std::uintptr_t>(

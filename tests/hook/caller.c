@@ -1,4 +1,4 @@
-/* Calls the runtime through a lazily bound slot, and through one that holds an address. */
+/* Calls the runtime through a lazily bound GOT entry, and through one that holds an address. */
 extern int stub_parallel(int, int);
 extern int stub_short(void);
 

@@ -1,4 +1,4 @@
-// Entries and slots of libraries built for this, hooked and given back.
+// Function entries and GOT entries of libraries built for this, hooked and given back.
 #include "govern/patch/hook.h"
 
 #include <dlfcn.h>
@@ -20,11 +20,11 @@ namespace os = corewise::os;
 using corewise::govern::EntryHook;
 using corewise::govern::EntryRequest;
 using corewise::govern::exchange;
+using corewise::govern::GotEntries;
+using corewise::govern::GotReport;
 using corewise::govern::KeptMappings;
 using corewise::govern::Origin;
 using corewise::govern::Patch;
-using corewise::govern::SlotReport;
-using corewise::govern::Slots;
 using corewise::govern::Way;
 
 namespace {
@@ -52,11 +52,11 @@ std::size_t size_of(const void* function) {
 
 std::string bytes_of(const void* at, std::size_t n) { return {static_cast<const char*>(at), n}; }
 
-// Here the linker lets a call share the slot of an address, there it does not.
+// Here the linker lets a call share the GOT entry of an address, there it does not.
 #if defined(__aarch64__)
-constexpr std::size_t kSlotsOfCaller = 3;
+constexpr std::size_t kEntriesOfCaller = 3;
 #else
-constexpr std::size_t kSlotsOfCaller = 2;
+constexpr std::size_t kEntriesOfCaller = 2;
 #endif
 
 struct Context {
@@ -69,7 +69,7 @@ int replaced(int a, int b, Context* context) {
   return context->original == nullptr ? -1 : context->original(a, b) + 1000;
 }
 
-int slot_replaced(int a, int b, const Origin* origin) {
+int got_replaced(int a, int b, const Origin* origin) {
   return reinterpret_cast<Two*>(origin->function)(a, b) + 5000;
 }
 
@@ -221,59 +221,59 @@ TEST_CASE("children forked during installation find no memory left writable") {
   CHECK(bad == 0);
 }
 
-TEST_CASE("slots: two runtimes of the same name are told apart") {
+TEST_CASE("GOT entries: two runtimes of the same name are told apart") {
   const Library first("caller_of_2");
   const Library second("caller_of_3");
-  Slots slots({{"stub_parallel", reinterpret_cast<const void*>(&slot_replaced), 2}});
+  GotEntries entries({{"stub_parallel", reinterpret_cast<const void*>(&got_replaced), 2}});
   CHECK(first.get<Two>("caller_call")(1, 2) == 5);
   CHECK(second.get<Two>("caller_call")(1, 2) == 6);
-  slots.rewrite();
+  entries.rewrite();
   CHECK(first.get<Two>("caller_call")(1, 2) == 5005);
   CHECK(second.get<Two>("caller_call")(1, 2) == 5006);
-  CHECK(slots.restore().left.empty());
+  CHECK(entries.restore().left.empty());
   CHECK(first.get<Two>("caller_call")(1, 2) == 5);
   CHECK(second.get<Two>("caller_call")(1, 2) == 6);
 }
 
-TEST_CASE("slots: bound, lazy and read-only ones, and pointers; each with its own original") {
+TEST_CASE("GOT entries: bound, lazy and read-only ones, and pointers; each with its own original") {
   const Library callee("callee_1", RTLD_NOW | RTLD_GLOBAL);
   const Library now("caller_now");
   const Library lazy("caller_lazy", RTLD_LAZY | RTLD_LOCAL);
-  Slots slots({{"stub_parallel", reinterpret_cast<const void*>(&slot_replaced), 2},
-               {"stub_short", reinterpret_cast<const void*>(&short_replaced), 0}});
-  const SlotReport report = slots.rewrite();
+  GotEntries entries({{"stub_parallel", reinterpret_cast<const void*>(&got_replaced), 2},
+                      {"stub_short", reinterpret_cast<const void*>(&short_replaced), 0}});
+  const GotReport report = entries.rewrite();
   for (const auto& left : report.left) MESSAGE(left);
   CHECK(report.left.empty());
   // Those of the two pairs of the test above are still loaded.
-  CHECK(report.changed == 4 * kSlotsOfCaller);
+  CHECK(report.changed == 4 * kEntriesOfCaller);
   CHECK(now.get<Two>("caller_call")(1, 2) == 5004);
   CHECK(lazy.get<Two>("caller_call")(1, 2) == 5004);
-  // Bound only by its first call, which goes through us and leaves the slot ours.
+  // Bound only by its first call, which goes through us and leaves the GOT entry ours.
   CHECK(lazy.get<int()>("caller_short")() == 5001);
   CHECK(lazy.get<int()>("caller_short")() == 5001);
   CHECK(callee.get<Two>("stub_parallel")(1, 2) == 4);
   CHECK(now.get<void*()>("caller_address")() !=
         reinterpret_cast<void*>(callee.get<Two>("stub_parallel")));
 
-  CHECK(slots.rewrite().changed == 0);
+  CHECK(entries.rewrite().changed == 0);
   {
     const Library late("caller_late");
     CHECK(late.get<Two>("caller_call")(1, 2) == 4);
-    CHECK(slots.rewrite().changed == kSlotsOfCaller);
+    CHECK(entries.rewrite().changed == kEntriesOfCaller);
     CHECK(late.get<Two>("caller_call")(1, 2) == 5004);
     // Gone before it is restored.
     dlclose(late.handle);
   }
-  const SlotReport undone = slots.restore();
+  const GotReport undone = entries.restore();
   CHECK(undone.left.empty());
   CHECK(undone.changed == report.changed);
-  CHECK(slots.size() == 0);
+  CHECK(entries.size() == 0);
   CHECK(now.get<Two>("caller_call")(1, 2) == 4);
   CHECK(lazy.get<Two>("caller_call")(1, 2) == 4);
   CHECK(lazy.get<int()>("caller_short")() == 1);
   CHECK(now.get<void*()>("caller_address")() ==
         reinterpret_cast<void*>(callee.get<Two>("stub_parallel")));
-  CHECK(slots.restore().changed == 0);
+  CHECK(entries.restore().changed == 0);
 }
 
 TEST_CASE("one look serves many words, also where a page came or was closed since") {
@@ -308,15 +308,15 @@ TEST_CASE("one look serves many words, also where a page came or was closed sinc
   CHECK(gone->what == "its module is no longer loaded");
 }
 
-TEST_CASE("slots: one that somebody else has changed since is left alone and reported") {
+TEST_CASE("GOT entries: one that somebody else has changed since is left alone and reported") {
   const Library callee("callee_1", RTLD_NOW | RTLD_GLOBAL);
   const Library now("caller_now");
-  Slots ours({{"stub_parallel", reinterpret_cast<const void*>(&slot_replaced), 2}});
-  Slots theirs({{"stub_parallel", reinterpret_cast<const void*>(&slot_replaced), 2}});
+  GotEntries ours({{"stub_parallel", reinterpret_cast<const void*>(&got_replaced), 2}});
+  GotEntries theirs({{"stub_parallel", reinterpret_cast<const void*>(&got_replaced), 2}});
   ours.rewrite();
   theirs.rewrite();
   CHECK(now.get<Two>("caller_call")(1, 2) == 10004);
-  const SlotReport report = ours.restore();
+  const GotReport report = ours.restore();
   CHECK(report.changed == 0);
   REQUIRE_FALSE(report.left.empty());
   CHECK(report.left.front().find("stub_parallel as called by ") == 0);
@@ -325,13 +325,13 @@ TEST_CASE("slots: one that somebody else has changed since is left alone and rep
   CHECK(theirs.restore().left.empty());
   CHECK(now.get<Two>("caller_call")(1, 2) == 5004);
   // Back to the beginning for the tests that follow.
-  Slots rest(
+  GotEntries rest(
       {{"stub_parallel", reinterpret_cast<const void*>(callee.get<Two>("stub_parallel")), -1}});
   rest.rewrite();
   CHECK(now.get<Two>("caller_call")(1, 2) == 4);
 }
 
-TEST_CASE("slots: rewritten and restored 1,000 times while threads call through them") {
+TEST_CASE("GOT entries: rewritten and restored 1,000 times while threads call through them") {
   const Library callee("callee_1", RTLD_NOW | RTLD_GLOBAL);
   const Library now("caller_now");
   auto* call = now.get<Two>("caller_call");
@@ -346,10 +346,10 @@ TEST_CASE("slots: rewritten and restored 1,000 times while threads call through 
       }
     });
   }
-  Slots slots({{"stub_parallel", reinterpret_cast<const void*>(&slot_replaced), 2}});
+  GotEntries entries({{"stub_parallel", reinterpret_cast<const void*>(&got_replaced), 2}});
   for (int i = 0; i < 1000; ++i) {
-    CHECK(slots.rewrite().left.empty());
-    CHECK(slots.restore().left.empty());
+    CHECK(entries.rewrite().left.empty());
+    CHECK(entries.restore().left.empty());
   }
   stop = true;
   for (auto& thread : threads) thread.join();

@@ -15,8 +15,8 @@ namespace corewise::test {
 
 // What takes the place of the runtime's function of that name.
 template <class Function>
-Function* replacement_in(const std::vector<govern::SlotRequest>& all, std::string_view name) {
-  const auto found = std::ranges::find(all, name, &govern::SlotRequest::symbol);
+Function* replacement_in(const std::vector<govern::GotRequest>& all, std::string_view name) {
+  const auto found = std::ranges::find(all, name, &govern::GotRequest::symbol);
   REQUIRE(found != all.end());
   return reinterpret_cast<Function*>(const_cast<void*>(found->replacement));
 }

@@ -39,7 +39,7 @@ using Serialize = void(void* location, std::int32_t thread);
 using PushListStrict = void(void* location, std::int32_t thread, std::uint32_t length,
                             std::int32_t* list, std::int32_t severity, const char* message);
 
-// A copy of the runtime. Filled before the first of its slots is rewritten, then constant.
+// A copy of the runtime. Filled before the first of its GOT entries is rewritten, then constant.
 struct LlvmCopy {
   Fork* fork = nullptr;
   ForkIf* fork_if = nullptr;
@@ -302,8 +302,8 @@ void follow_load(std::size_t copy, const libgomp::Symbol& symbol) {
 
 }  // namespace
 
-std::vector<SlotRequest> slot_requests(std::size_t copy, std::uint32_t pool,
-                                       const libgomp::Symbol& symbol) {
+std::vector<GotRequest> got_requests(std::size_t copy, std::uint32_t pool,
+                                     const libgomp::Symbol& symbol) {
   LlvmCopy& mine = copies[copy];
   mine.pool = pool;
   find(symbol, "__kmpc_fork_call", mine.fork);
@@ -319,7 +319,7 @@ std::vector<SlotRequest> slot_requests(std::size_t copy, std::uint32_t pool,
   find(symbol, "__kmp_invoke_microtask", mine.invoke);
   find(symbol, "kmp_get_blocktime", mine.get_blocktime);
   find(symbol, "kmp_set_blocktime", mine.set_blocktime);
-  std::vector<SlotRequest> all;
+  std::vector<GotRequest> all;
   // Without these we could govern no region, or not run every one.
   if (mine.fork == nullptr || mine.push == nullptr || mine.thread_number == nullptr ||
       mine.max_threads == nullptr || mine.team == nullptr || mine.invoke == nullptr) {

@@ -15,7 +15,7 @@ namespace corewise::govern::kmp {
 
 inline constexpr std::size_t kMostCopies = 8;
 
-std::vector<SlotRequest> slot_requests(std::size_t copy, std::uint32_t pool,
-                                       const libgomp::Symbol& symbol);
+std::vector<GotRequest> got_requests(std::size_t copy, std::uint32_t pool,
+                                     const libgomp::Symbol& symbol);
 
 }  // namespace corewise::govern::kmp

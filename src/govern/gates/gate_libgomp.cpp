@@ -68,7 +68,7 @@ constexpr std::array<const char*, kNames> kSymbols = {
     "GOMP_parallel_end",
 };
 
-// A copy of the runtime. Filled before the first of its slots is rewritten, then constant.
+// A copy of the runtime. Filled before the first of its GOT entries is rewritten, then constant.
 struct LibgompCopy {
   std::array<void*, kNames> original{};
   int (*max_threads)() = nullptr;
@@ -314,12 +314,12 @@ Replacements replacements_of(std::size_t wanted, std::index_sequence<copy...>) {
 
 }  // namespace
 
-std::vector<SlotRequest> slot_requests(std::size_t copy, std::uint32_t pool, const Symbol& symbol) {
+std::vector<GotRequest> got_requests(std::size_t copy, std::uint32_t pool, const Symbol& symbol) {
   LibgompCopy& mine = copies[copy];
   mine.pool = pool;
   mine.max_threads = reinterpret_cast<int (*)()>(symbol("omp_get_max_threads"));
   mine.team = reinterpret_cast<int (*)()>(symbol("omp_get_num_threads"));
-  std::vector<SlotRequest> all;
+  std::vector<GotRequest> all;
   if (mine.max_threads == nullptr || mine.team == nullptr) return all;
   mine.bounds = TeamBounds(symbol);
   thread_caps::add(copy, pool, symbol);

@@ -355,7 +355,7 @@ const openblas_buffers::Listener& listener() {
   return kListener;
 }
 
-std::vector<SlotRequest> slot_requests() {
+std::vector<GotRequest> got_requests() {
   const auto* get = reinterpret_cast<const void*>(&hooked_max_threads);
   const auto* set = reinterpret_cast<const void*>(&hooked_set_threads);
   const auto* set_at = reinterpret_cast<const void*>(&hooked_set_threads_at);

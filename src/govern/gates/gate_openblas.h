@@ -41,7 +41,8 @@ std::vector<std::string> detach_all();
 // The listener that openblas_buffers tells about calls.
 const openblas_buffers::Listener& listener();
 
-// The slots of OpenMP's getters and setters of a thread count, for copies over OpenMP and caps.
-std::vector<SlotRequest> slot_requests();
+// The GOT entries of OpenMP's getters and setters of a thread count, for copies over OpenMP and
+// caps.
+std::vector<GotRequest> got_requests();
 
 }  // namespace corewise::govern::openblas

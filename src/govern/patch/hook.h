@@ -1,10 +1,10 @@
 // Two ways to make a program call us instead of a function, and one way back.
 //
-// Slots: the addresses through which modules call a function of another module (JUMP_SLOT and
-// GLOB_DAT). Entry: the function's own first instructions, for calls that stay inside a module.
-// Both are words of memory with a value before and a value after; installing exchanges the one for
-// the other, removing does the same with the two swapped. A word that holds neither is left alone
-// and reported. Each exchange is one atomic store, so that other threads may run through it.
+// GOT entries: the addresses through which modules call a function of another module (JUMP_SLOT and
+// GLOB_DAT). Function entry: the function's own first instructions, for calls that stay inside a
+// module. Both are words of memory with a value before and a value after; installing exchanges the
+// one for the other, removing does the same with the two swapped. A word that holds neither is left
+// alone and reported. Each exchange is one atomic store, so that other threads may run through it.
 //
 // The code that we jump to is never freed: a thread may have been stopped in it. Hooking the same
 // function again finds it again, so nothing piles up.
@@ -57,52 +57,53 @@ class EntryHook {
   std::uintptr_t original_ = 0;
 };
 
-// What a slot called before; the replacement gets a pointer to it as an extra argument.
+// What a GOT entry called before; the replacement gets a pointer to it as an extra argument.
 struct Origin {
   const char* symbol = nullptr;
   void* function = nullptr;
 };
 
-struct SlotRequest {
+struct GotRequest {
   const char* symbol = nullptr;
   const void* replacement = nullptr;
   // How many integer arguments the function takes. -1: variadic or unknown, so that the
   // replacement gets no Origin and has to know by itself what to call.
   int arguments = -1;
-  // Only slots that call this function; null: whatever the slot calls.
+  // Only GOT entries that call this function; null: whatever the GOT entry calls.
   const void* only = nullptr;
 };
 
-struct SlotReport {
+struct GotReport {
   std::size_t changed = 0;
-  std::vector<std::string> left;  // a sentence for each slot that was left alone
+  std::vector<std::string> left;  // a sentence for each GOT entry that was left alone
 };
 
-// The slots of every module that refer to some symbols. Not copyable: it remembers what to undo.
-class Slots {
+// The GOT entries of every module that refer to some symbols. Not copyable: it remembers what to
+// undo.
+class GotEntries {
  public:
-  explicit Slots(std::vector<SlotRequest> requests) : requests_(std::move(requests)) {}
-  Slots(const Slots&) = delete;
-  Slots& operator=(const Slots&) = delete;
+  explicit GotEntries(std::vector<GotRequest> requests) : requests_(std::move(requests)) {}
+  GotEntries(const GotEntries&) = delete;
+  GotEntries& operator=(const GotEntries&) = delete;
 
-  // Rewrites the slots that are not rewritten yet; call it again whenever os::generation() has
-  // changed. Never touches the module that holds the replacement.
-  SlotReport rewrite();
-  SlotReport restore();
-  std::size_t size() const { return slots_.size(); }
-  // Paths, as the loader has them, of the modules that call such a symbol through a rewritten slot
-  // (the program itself has none).
+  // Rewrites the GOT entries that are not rewritten yet; call it again whenever os::generation()
+  // has changed. Never touches the module that holds the replacement.
+  GotReport rewrite();
+  GotReport restore();
+  std::size_t size() const { return entries_.size(); }
+  // Paths, as the loader has them, of the modules that call such a symbol through a rewritten GOT
+  // entry (the program itself has none).
   std::vector<std::string> modules(bool (*calls)(std::string_view symbol)) const;
 
  private:
-  struct Slot {
+  struct GotEntry {
     std::string path;
     std::uintptr_t base = 0;
     const char* symbol = nullptr;
     Patch patch;
   };
-  std::vector<SlotRequest> requests_;
-  std::vector<Slot> slots_;
+  std::vector<GotRequest> requests_;
+  std::vector<GotEntry> entries_;
   os::KnownModules seen_;  // modules already searched
 };
 

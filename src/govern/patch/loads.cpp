@@ -37,7 +37,7 @@ void watch(bool (*look)()) {
   looker.store(look, std::memory_order_release);
 }
 
-std::vector<SlotRequest> slot_requests() {
+std::vector<GotRequest> got_requests() {
 #if defined(__OPTIMIZE__)
   return {{"dlsym", reinterpret_cast<const void*>(&hooked_dlsym), 2}};
 #else

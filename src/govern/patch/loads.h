@@ -14,6 +14,6 @@ namespace corewise::govern::loads {
 // returns false, and is called again at the next dlsym. Null: nothing is called.
 void watch(bool (*look)());
 
-std::vector<SlotRequest> slot_requests();
+std::vector<GotRequest> got_requests();
 
 }  // namespace corewise::govern::loads

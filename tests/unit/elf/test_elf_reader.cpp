@@ -47,7 +47,7 @@ bool ask_everything(const std::string& path) {
   const auto symbols = file->symbols();
   if (!symbols) return false;
   (void)symbols->soname();
-  (void)symbols->import_slot("strncpy");
+  (void)symbols->got_entry("strncpy");
   return symbols->find("openblas_get_num_threads").has_value();
 }
 
@@ -205,7 +205,7 @@ TEST_CASE("where a call to another module goes") {
   REQUIRE(file);
   const auto symbols = file->symbols();
   REQUIRE(symbols);
-  CHECK(symbols->import_slot("omp_get_max_threads"));
-  CHECK(symbols->import_slot("omp_set_num_threads"));
-  CHECK_FALSE(symbols->import_slot("omp_get_thread_limit"));
+  CHECK(symbols->got_entry("omp_get_max_threads"));
+  CHECK(symbols->got_entry("omp_set_num_threads"));
+  CHECK_FALSE(symbols->got_entry("omp_get_thread_limit"));
 }

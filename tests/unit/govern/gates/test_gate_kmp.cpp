@@ -72,7 +72,7 @@ void* symbol(std::string_view name) {
   return nullptr;
 }
 
-std::vector<SlotRequest> requests() { return kmp::slot_requests(0, gate::kNoPool, symbol); }
+std::vector<GotRequest> requests() { return kmp::got_requests(0, gate::kNoPool, symbol); }
 
 template <class Function>
 Function* replacement_of(std::string_view name) {
@@ -106,12 +106,12 @@ Seen go(GrantTable& table, std::int32_t clause = 0) {
 
 }  // namespace
 
-TEST_CASE("LLVM's gate: a runtime without what regions need has no slots") {
+TEST_CASE("LLVM's gate: a runtime without what regions need has no GOT entries") {
   CHECK(requests().size() == 4);
   const auto without = [](const char* name) {
     return std::string_view(name) == "__kmp_invoke_microtask" ? nullptr : symbol(name);
   };
-  CHECK(kmp::slot_requests(1, gate::kNoPool, without).empty());
+  CHECK(kmp::got_requests(1, gate::kNoPool, without).empty());
 }
 
 TEST_CASE("LLVM's gate: a whole region is counted, and its team is the program's") {

@@ -52,7 +52,7 @@ void* symbol(std::string_view name) {
   return nullptr;
 }
 
-std::vector<SlotRequest> requests() { return libgomp::slot_requests(0, gate::kNoPool, symbol); }
+std::vector<GotRequest> requests() { return libgomp::got_requests(0, gate::kNoPool, symbol); }
 
 template <class Function>
 Function* replacement_of(std::string_view name) {
@@ -88,11 +88,11 @@ Seen go(GrantTable& table, unsigned threads) {
 TEST_CASE("libgomp's gate: only functions that the runtime has are replaced") {
   const auto all = requests();
   CHECK(all.size() == 3);
-  for (const SlotRequest& each : all) CHECK(each.only == symbol(each.symbol));
+  for (const GotRequest& each : all) CHECK(each.only == symbol(each.symbol));
   const auto without = [](const char* name) {
     return std::string_view(name) == "omp_get_num_threads" ? nullptr : symbol(name);
   };
-  CHECK(libgomp::slot_requests(1, gate::kNoPool, without).empty());
+  CHECK(libgomp::got_requests(1, gate::kNoPool, without).empty());
 }
 
 TEST_CASE("libgomp's gate: a whole region is counted, and asks for what the program asked") {

@@ -1,8 +1,9 @@
-// Slots: found in the relocations of each module, as the loader keeps them in memory.
+// GOT entries: found in the relocations of each module, as the loader keeps them in memory.
 //
 // Three steps, because of locks. First a walk under the loader's lock, which only reads. Then, with
-// no lock, we look up what a lazily bound slot would be bound to. Then a second walk writes the
-// slots that still hold what was read; only there are the loader's lock and ours held together.
+// no lock, we look up what a lazily bound GOT entry would be bound to. Then a second walk writes
+// the GOT entries that still hold what was read; only there are the loader's lock and ours held
+// together.
 #include <elf.h>
 
 #include <algorithm>
@@ -34,7 +35,7 @@ bool holds(const os::LoadedModule& module, std::uintptr_t at, std::size_t size) 
   return false;
 }
 
-// A module's tables that say which symbol a slot belongs to.
+// A module's tables that say which symbol a GOT entry belongs to.
 class Relocations {
  public:
   explicit Relocations(const os::LoadedModule& module) : module_(module) {
@@ -43,7 +44,7 @@ class Relocations {
     if (auto found = elf::read_dynamic(bytes, module.dynamic, module.base)) tables_ = *found;
   }
 
-  // visit(name, slot's address, whether the module leaves the symbol to others)
+  // visit(name, GOT entry's address, whether the module leaves the symbol to others)
   template <class Visit>
   void each(Visit visit) const {
     const elf::Dynamic::Table& strings = tables_.strings;
@@ -56,14 +57,14 @@ class Relocations {
         if (type != kJumpSlot && type != kGlobDat) continue;
         const std::uintptr_t symbol =
             tables_.symbols + (first[i].r_info >> 32U) * sizeof(Elf64_Sym);
-        const std::uintptr_t slot = module_.base + first[i].r_offset;
-        if (slot % 8 != 0 || !holds(module_, symbol, sizeof(Elf64_Sym)) ||
-            !holds(module_, slot, 8)) {
+        const std::uintptr_t entry = module_.base + first[i].r_offset;
+        if (entry % 8 != 0 || !holds(module_, symbol, sizeof(Elf64_Sym)) ||
+            !holds(module_, entry, 8)) {
           continue;
         }
         const auto& sym = *reinterpret_cast<const Elf64_Sym*>(symbol);
         if (sym.st_name >= strings.size) continue;
-        visit(reinterpret_cast<const char*>(strings.address) + sym.st_name, slot,
+        visit(reinterpret_cast<const char*>(strings.address) + sym.st_name, entry,
               sym.st_shndx == SHN_UNDEF);
       }
     }
@@ -90,7 +91,7 @@ const Origin& origin_for(const char* symbol, void* function) {
   return *all->back();
 }
 
-Result<std::uintptr_t> target_for(const SlotRequest& request, void* function) {
+Result<std::uintptr_t> target_for(const GotRequest& request, void* function) {
   if (request.arguments < 0) return reinterpret_cast<std::uintptr_t>(request.replacement);
   const auto* machine = code::native();
   if (machine == nullptr) return Error{CW_NOT_AVAILABLE, "this kind of processor is not known"};
@@ -107,18 +108,18 @@ std::string left_alone(const char* symbol, const std::string& path, const std::s
 
 }  // namespace
 
-SlotReport Slots::rewrite() {
-  SlotReport report;
+GotReport GotEntries::rewrite() {
+  GotReport report;
   struct Found {
-    Slot slot;
-    const SlotRequest* request;
+    GotEntry entry;
+    const GotRequest* request;
     std::uintptr_t value;
     bool lazy;
   };
   std::vector<Found> found;
-  const auto look = [&](const os::LoadedModule& module) {
+  const auto search = [&](const os::LoadedModule& module) {
     Relocations(module).each([&](const char* name, std::uintptr_t at, bool foreign) {
-      for (const SlotRequest& request : requests_) {
+      for (const GotRequest& request : requests_) {
         // The first letter rules out most of the hundred thousand names.
         if (*name != *request.symbol || std::strcmp(name, request.symbol) != 0) continue;
         if (module.contains(reinterpret_cast<std::uintptr_t>(request.replacement))) continue;
@@ -128,41 +129,41 @@ SlotReport Slots::rewrite() {
                   &request,
                   value,
                   foreign && module.contains(value)};
-        one.slot.patch.at = at;
-        put(one.slot.patch.before, value);
+        one.entry.patch.at = at;
+        put(one.entry.patch.before, value);
         found.push_back(std::move(one));
       }
     });
   };
-  const os::KnownModules seen_before = os::visit_new_modules(seen_, look);
+  const os::KnownModules seen_before = os::visit_new_modules(seen_, search);
 
-  const auto leave = [&](const Slot& slot, const std::string& why) {
-    report.left.push_back(left_alone(slot.symbol, slot.path, why));
+  const auto leave = [&](const GotEntry& entry, const std::string& why) {
+    report.left.push_back(left_alone(entry.symbol, entry.path, why));
   };
   std::erase_if(found, [&](Found& one) {
-    for (const Slot& known : slots_) {
-      if (known.patch.at == one.slot.patch.at && known.base == one.slot.base &&
-          known.patch.after.bytes == one.slot.patch.before.bytes) {
+    for (const GotEntry& known : entries_) {
+      if (known.patch.at == one.entry.patch.at && known.base == one.entry.base &&
+          known.patch.after.bytes == one.entry.patch.before.bytes) {
         return true;
       }
     }
     void* function = reinterpret_cast<void*>(one.value);
     if (one.lazy) {
-      function = os::global_symbol(one.slot.symbol);
-      if (function == nullptr) function = os::symbol_seen_by(one.slot.path, one.slot.symbol);
+      function = os::global_symbol(one.entry.symbol);
+      if (function == nullptr) function = os::symbol_seen_by(one.entry.path, one.entry.symbol);
     }
     if (function == nullptr) {
       if (one.request->only == nullptr)
-        leave(one.slot, "it is not bound yet, and nobody defines it");
+        leave(one.entry, "it is not bound yet, and nobody defines it");
       return true;
     }
     if (one.request->only != nullptr && function != one.request->only) return true;
     const Result<std::uintptr_t> target = target_for(*one.request, function);
     if (!target) {
-      leave(one.slot, target.error().what);
+      leave(one.entry, target.error().what);
       return true;
     }
-    put(one.slot.patch.after, *target);
+    put(one.entry.patch.after, *target);
     return false;
   });
   if (found.empty()) return report;
@@ -170,64 +171,65 @@ SlotReport Slots::rewrite() {
   const std::lock_guard lock(hook_lock());
   Mappings mappings;
   if (mappings.error()) {
-    report.left.push_back("no slot is rewritten: " + mappings.error()->what);
+    report.left.push_back("no GOT entry is rewritten: " + mappings.error()->what);
     return report;
   }
   os::visit_modules(seen_before, [&](const os::LoadedModule& module) {
     for (const Found& one : found) {
-      if (one.slot.base != module.base || one.slot.path != module.path) continue;
-      if (const auto error = exchange_locked(one.slot.patch, Way::install, mappings)) {
-        leave(one.slot, error->what);
+      if (one.entry.base != module.base || one.entry.path != module.path) continue;
+      if (const auto error = exchange_locked(one.entry.patch, Way::install, mappings)) {
+        leave(one.entry, error->what);
         continue;
       }
-      // The slot that was there before went with its module.
-      std::erase_if(slots_, [&](const Slot& gone) { return gone.patch.at == one.slot.patch.at; });
-      slots_.push_back(one.slot);
+      // The GOT entry that was there before went with its module.
+      std::erase_if(entries_,
+                    [&](const GotEntry& gone) { return gone.patch.at == one.entry.patch.at; });
+      entries_.push_back(one.entry);
       ++report.changed;
     }
   });
   return report;
 }
 
-std::vector<std::string> Slots::modules(bool (*calls)(std::string_view symbol)) const {
+std::vector<std::string> GotEntries::modules(bool (*calls)(std::string_view symbol)) const {
   std::vector<std::string> paths;
-  for (const Slot& slot : slots_) {
-    if (calls(slot.symbol) && std::ranges::find(paths, slot.path) == paths.end()) {
-      paths.push_back(slot.path);
+  for (const GotEntry& entry : entries_) {
+    if (calls(entry.symbol) && std::ranges::find(paths, entry.path) == paths.end()) {
+      paths.push_back(entry.path);
     }
   }
   return paths;
 }
 
-SlotReport Slots::restore() {
-  SlotReport report;
-  if (slots_.empty()) {
+GotReport GotEntries::restore() {
+  GotReport report;
+  if (entries_.empty()) {
     seen_ = {};
     return report;
   }
   const std::lock_guard lock(hook_lock());
   Mappings mappings;
   if (mappings.error()) {
-    report.left.push_back("no slot is restored: " + mappings.error()->what);
+    report.left.push_back("no GOT entry is restored: " + mappings.error()->what);
     return report;
   }
-  std::vector<Slot> denied;
+  std::vector<GotEntry> denied;
   os::visit_modules([&](const os::LoadedModule& module) {
-    for (const Slot& slot : slots_) {
-      if (slot.base != module.base || slot.path != module.path) continue;
-      const auto error = exchange_locked(slot.patch, Way::remove, mappings);
+    for (const GotEntry& entry : entries_) {
+      if (entry.base != module.base || entry.path != module.path) continue;
+      const auto error = exchange_locked(entry.patch, Way::remove, mappings);
       if (!error) {
         ++report.changed;
         continue;
       }
-      report.left.push_back(left_alone(slot.symbol, slot.path, error->what));
-      if (error->status == CW_NOT_PERMITTED) denied.push_back(slot);
+      report.left.push_back(left_alone(entry.symbol, entry.path, error->what));
+      if (error->status == CW_NOT_PERMITTED) denied.push_back(entry);
     }
   });
   seen_ = {};
-  // Slots of unloaded modules went with them, and slots that hold something else now are somebody
+  // Those of unloaded modules went with them, and those that hold something else now are somebody
   // else's. Those that could not be written are still ours to restore.
-  slots_ = std::move(denied);
+  entries_ = std::move(denied);
   return report;
 }
 
