@@ -35,7 +35,7 @@ const JsonValue* told_of(const Pool& pool, const std::optional<Answer>& told) {
 
 // Fills in the counts that cannot be read from outside, or that change there with every call.
 void complete(outside::Process& process, const std::optional<Answer>& told) {
-  for (outside::SeenPool& seen : process.pools) {
+  for (outside::OutsidePool& seen : process.pools) {
     const JsonValue* one = told_of(seen.pool, told);
     if (one == nullptr) continue;
     seen.count = {static_cast<int>(one->number_at("threads")), ""};
@@ -59,7 +59,7 @@ std::string json_of(const outside::Process& process, const std::optional<Answer>
     json.field(variable.name, variable.value);
   }
   json.close('}').key("pools").open('[');
-  for (const outside::SeenPool& seen : process.pools) {
+  for (const outside::OutsidePool& seen : process.pools) {
     json.open('{');
     write_pool(json, seen.pool, seen.count.threads);
     json.key("unknown");
@@ -76,7 +76,7 @@ std::string json_of(const outside::Process& process, const std::optional<Answer>
   return json.text() + "\n";
 }
 
-ShownPool row_of(const outside::SeenPool& seen) {
+ShownPool row_of(const outside::OutsidePool& seen) {
   const Pool& pool = seen.pool;
   std::string remark = seen.count.unknown;
   if (!pool.detail.empty() && pool.detail != remark) {
@@ -115,7 +115,7 @@ std::string screen_of(const outside::Process& process, bool told, const InfoOpti
   out += '\n';
 
   std::vector<ShownPool> rows;
-  for (const outside::SeenPool& seen : process.pools) rows.push_back(row_of(seen));
+  for (const outside::OutsidePool& seen : process.pools) rows.push_back(row_of(seen));
   if (rows.empty()) {
     out += folded("No thread pools: none of its libraries is a known runtime.", 0, 0, style.width) +
            "\n";

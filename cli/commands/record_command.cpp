@@ -49,22 +49,22 @@ std::string words_of(const std::vector<std::string>& words) {
   return text;
 }
 
-// Looks until `stop` is set, no process is left, or `seconds` are over.
+// Samples until `stop` is set, no process is left, or `seconds` are over.
 void watch(Recorder& recorder, double interval_s, const std::atomic<bool>& stop,
            std::optional<double> seconds) {
   const double begin = monotonic_s();
   while (!stop) {
     const double before = monotonic_s();
-    if (!recorder.look() && before - begin > 1) break;
+    if (!recorder.sample() && before - begin > 1) break;
     if (seconds && monotonic_s() - begin >= *seconds) break;
-    // If a look takes long, look less often.
+    // If a sample takes long, take fewer.
     const double rest = std::max(interval_s - (monotonic_s() - before), interval_s / 4);
     const timespec pause{
         static_cast<time_t>(rest),
         static_cast<long>(1e9 * (rest - static_cast<double>(static_cast<time_t>(rest))))};
     ::nanosleep(&pause, nullptr);
   }
-  recorder.look();
+  recorder.sample();
   recorder.end();
 }
 

@@ -25,9 +25,9 @@ struct Options {
 
 View look_twice(int interval_ms) {
   ProcessWatch watch;
-  watch.look();
+  watch.next();
   std::this_thread::sleep_for(std::chrono::milliseconds(interval_ms));
-  return watch.look();
+  return watch.next();
 }
 
 int top(const Options& options, const Context& context) {

@@ -146,8 +146,8 @@ void add_family(int pid, std::vector<int>& family) {
   }
 }
 
-// A process may become another program between two looks, so every finding ever seen counts.
-void look(int pid, Seen& seen) {
+// A process may become another program between two examinations, so every finding ever seen counts.
+void examine_family(int pid, Seen& seen) {
   std::vector<int> family;
   add_family(pid, family);
   for (const int member : family) {
@@ -160,10 +160,10 @@ void look(int pid, Seen& seen) {
 }  // namespace
 
 Result<Watched> run_watched(const std::vector<std::string>& words, const std::string& library) {
-  // A look costs up to some tens of milliseconds. Looking must not cost the program more than a
+  // An examination costs up to some tens of milliseconds. It must not cost the program more than a
   // twentieth of one CPU, and most pools load within the first seconds.
   constexpr auto kShortestPause = std::chrono::milliseconds(100);
-  constexpr int kPausePerLook = 20;
+  constexpr int kPausePerExamination = 20;
   constexpr auto kTick = std::chrono::milliseconds(10);
 
   const Witness witness;
@@ -177,9 +177,9 @@ Result<Watched> run_watched(const std::vector<std::string>& words, const std::st
   while (ended == 0 || (ended < 0 && errno == EINTR)) {
     if (Clock::now() >= next) {
       const auto before = Clock::now();
-      look(*pid, seen);
+      examine_family(*pid, seen);
       const auto took = Clock::now() - before;
-      next = Clock::now() + std::max<Clock::duration>(kShortestPause, took * kPausePerLook);
+      next = Clock::now() + std::max<Clock::duration>(kShortestPause, took * kPausePerExamination);
     }
     std::this_thread::sleep_for(kTick);
     ended = ::waitpid(*pid, &watched.status, WNOHANG);

@@ -16,7 +16,7 @@ namespace corewise::cli {
 namespace {
 
 struct Outcome {
-  const outside::SeenPool* seen = nullptr;
+  const outside::OutsidePool* seen = nullptr;
   int after = 0;
   std::string reason;  // why the count is not what was asked for
 };
@@ -34,7 +34,7 @@ std::optional<Error> transfer(Transfer* with, int pid, std::uintptr_t at, int& n
 }
 
 // Reads, writes and reads again, since the process keeps running.
-std::string store(int pid, const outside::SeenPool& seen, int wanted) {
+std::string store(int pid, const outside::OutsidePool& seen, int wanted) {
   int now = 0;
   if (auto error = transfer(::process_vm_readv, pid, seen.count.count_at, now)) return error->what;
   if (now != seen.count.threads) return "its count changed while it was looked at: try again";
@@ -46,7 +46,7 @@ std::string store(int pid, const outside::SeenPool& seen, int wanted) {
   return now == wanted ? "" : "the process set another count at once";
 }
 
-Outcome force(int pid, const outside::SeenPool& seen, int wanted, bool dry_run) {
+Outcome force(int pid, const outside::OutsidePool& seen, int wanted, bool dry_run) {
   Outcome outcome{&seen, seen.count.threads, {}};
   if (seen.count.count_at == 0 || seen.count.threads == 0) {
     outcome.reason = seen.count.unknown.empty()
@@ -86,13 +86,13 @@ Result<Answer> limit_by_force(int pid, const std::vector<Rule>& rules, bool dry_
                  fmt::format("the memory of process {} may not be read or written", pid)};
   }
   std::vector<const Pool*> pools;
-  for (const outside::SeenPool& seen : process->pools) pools.push_back(&seen.pool);
+  for (const outside::OutsidePool& seen : process->pools) pools.push_back(&seen.pool);
   std::vector<Rule> settled = rules;
   if (auto error = settle_names(settled, pools)) return *std::move(error);
   Json json;
   json.open('{').field("schema_version", 1).field("pid", pid).field("dry_run", dry_run);
   json.field("forced", true).key("outcomes").open('[');
-  for (const outside::SeenPool& seen : process->pools) {
+  for (const outside::OutsidePool& seen : process->pools) {
     const int wanted = wanted_by(settled, seen.pool);
     if (wanted > 0) write(json, force(pid, seen, wanted, dry_run), wanted);
   }

@@ -186,7 +186,7 @@ void ProcessWatch::take_answers(View& view) {
   }
 }
 
-// The kernel's count is a snapshot: an average over several looks says more.
+// The kernel's count is a snapshot: an average over several views says more.
 void ProcessWatch::set_others(View& view) {
   constexpr double kWeight = 0.3;
   const auto all = machine_ready();
@@ -205,7 +205,7 @@ std::string ProcessWatch::name_now(const WatchedProcess& process) const {
   return name_of_process(process.pid);
 }
 
-View ProcessWatch::look() {
+View ProcessWatch::next() {
   View view;
   if (const auto budget = compute_budget(os::LiveMachine())) view.budget = budget->cpus;
   std::map<int, int> granted = read_grants(view);

@@ -1,5 +1,5 @@
 // The processes that `corewise top` and `record` show: those of this user with a control socket,
-// and those in a ledger; and what they did since the last look.
+// and those in a ledger; and what they did since the last view.
 #pragma once
 
 #include <cstdint>
@@ -16,7 +16,7 @@
 
 namespace corewise::cli {
 
-// Rates between two looks.
+// Rates between two views.
 struct Rate {
   double cpu = 0;    // CPUs used on average
   double delay = 0;  // threads that were ready to run and had no CPU, on average
@@ -64,12 +64,12 @@ struct View {
   int granted = 0;
   bool has_rates = false;
   std::optional<double> others_ready;     // threads of other programs that run or are ready to
-  double throttled_share = 0;             // of the time since the last look, the quota paused us
+  double throttled_share = 0;             // of the time since the last view, the quota paused us
   std::vector<WatchedProcess> processes;  // by pid
 
   int running() const;
   double throttled_s() const;
-  // Threads that ran or were ready to since the last look, on average; now, until there are rates.
+  // Threads that ran or were ready to since the last view, on average; now, until there are rates.
   double ready() const;
   // Those of them that had no CPU.
   double delayed() const;
@@ -77,10 +77,10 @@ struct View {
 
 class ProcessWatch {
  public:
-  // Rates are since the last look; the first look has none. Asks all processes at once and waits at
+  // Rates are since the last view; the first view has none. Asks all processes at once and waits at
   // most half a second for all the answers. A process that has not answered appears as the kernel
-  // sees it; later looks take its answer when it arrives and do not wait for it again.
-  View look();
+  // sees it; later views take its answer when it arrives and do not wait for it again.
+  View next();
 
  private:
   using Questions = std::map<int, std::unique_ptr<Question>>;

@@ -122,7 +122,7 @@ void Recorder::ask(int pid, Process& process) {
   }
 }
 
-bool Recorder::look() {
+bool Recorder::sample() {
   find_processes();
   const double now = now_s();
   const double seconds = now - last_s_;

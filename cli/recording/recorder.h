@@ -20,8 +20,8 @@ class Recorder {
   Recorder(int root, bool itself, double interval_s, Write write);
 
   void begin(double budget, const std::string& command);
-  // One look; false if no process is left.
-  bool look();
+  // One sample; false if no process is left.
+  bool sample();
   void end();
 
  private:

@@ -82,9 +82,9 @@ Target find_target(const std::string& command) {
   Target target;
   target.path = find_in_path(command);
   if (target.path.empty()) return target;
-  os::prepare_to_look();
+  os::learn_own_loader();
   os::Started started;
-  os::look_at_file(target.path.c_str(), started);
+  os::find_obstacle(target.path.c_str(), started);
   target.obstacle = obstacle_to(target.path, started);
   target.binary = started.is_program;
   return target;

@@ -31,8 +31,8 @@ class Session {
 
   int run() {
     const Terminal terminal;
-    // Rates need two looks; the second comes soon.
-    look(0.3);
+    // Rates need two views; the second comes soon.
+    take_view(0.3);
     for (;;) {
       take_answer();
       keep_selection();
@@ -48,7 +48,7 @@ class Session {
       if (ready < 0 && errno != EINTR) return kFailed;
       if ((all[1].revents & POLLIN) != 0 && ended(terminal.signals())) return kOk;
       if (all[0].revents != 0 && !take_keys()) return kOk;
-      if (monotonic_s() >= next_s_) look(interval_s_);
+      if (monotonic_s() >= next_s_) take_view(interval_s_);
     }
   }
 
@@ -61,8 +61,8 @@ class Session {
     return false;
   }
 
-  void look(double next_in_s) {
-    view_ = watch_.look();
+  void take_view(double next_in_s) {
+    view_ = watch_.next();
     next_s_ = monotonic_s() + next_in_s;
     if (!view_.has_rates) return;
     constexpr double kMinute_s = 61;
@@ -123,7 +123,7 @@ class Session {
       const std::string else_said = outcome_of_limit((*answer)->value, limited_);
       if (!else_said.empty()) state_.message = else_said;
     }
-    look(interval_s_);
+    take_view(interval_s_);
   }
 
   void apply_limit() {

@@ -1,4 +1,4 @@
-// `corewise top` on a terminal: looks, draws, and does what the keys say.
+// `corewise top` on a terminal: takes views, draws them, and does what the keys say.
 #pragma once
 
 #include "shell/output.h"

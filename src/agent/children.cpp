@@ -49,7 +49,7 @@ const char* preload_in(char* const* environment) noexcept {
 bool must_go_without(const char* path) noexcept {
   const os::Uncancelled uncancelled;
   os::Started started;
-  os::look_at_file(path, started);
+  os::find_obstacle(path, started);
   return started.obstacle != os::Obstacle::none && started.obstacle != os::Obstacle::no_loader;
 }
 
@@ -189,7 +189,7 @@ std::vector<govern::GotRequest> hook_children(const char* library) {
   const std::size_t size = std::strlen(library);
   if (size == 0 || size >= own_name.size()) return {};
   std::memcpy(own_name.data(), library, size + 1);
-  os::prepare_to_look();
+  os::learn_own_loader();
   return {got_request("execve", hooked_execve),     got_request("execv", hooked_execv),
           got_request("execvpe", hooked_execvpe),   got_request("execvp", hooked_execvp),
           got_request("fexecve", hooked_fexecve),   got_request("execl", hooked_execl),

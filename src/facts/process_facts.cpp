@@ -154,7 +154,7 @@ ProcessFacts facts_of_process(const outside::Process& process, const std::string
   CpuSet cpus = parse_cpulist(process.cpus).value_or(CpuSet());
   if (!binding_request(machine).empty()) cpus |= masks_of_threads(machine);
   const int team = initial_team(facts, cpus.count());
-  for (const outside::SeenPool& seen : process.pools) {
+  for (const outside::OutsidePool& seen : process.pools) {
     const bool starts = seen.count.threads == 0 && seen.pool.runtime->api == CW_API_OPENMP;
     facts.pools.push_back(facts_of(seen.pool, starts ? team : seen.count.threads));
   }

@@ -150,7 +150,7 @@ void keep_interpreter(Line& line) noexcept {
 
 }  // namespace
 
-void prepare_to_look() {
+void learn_own_loader() {
   const auto base = ::getauxval(AT_BASE);
   Dl_info at{};
   if (base == 0 || ::dladdr(reinterpret_cast<void*>(base), &at) == 0) return;
@@ -158,7 +158,7 @@ void prepare_to_look() {
   if (name.size() < own_loader.size()) std::ranges::copy(name, own_loader.begin());
 }
 
-void look_at_file(const char* path, Started& found) noexcept {
+void find_obstacle(const char* path, Started& found) noexcept {
   found = {};
   for (int depth = 0; depth <= kMostInterpreters; ++depth) {
     const LoadableFile file(depth == 0 ? path : found.interpreter.data());

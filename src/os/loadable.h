@@ -27,11 +27,11 @@ struct Started {
   std::array<char, kLine> loader{};       // the dynamic loader that the program asks for
 };
 
-// Call once before look_at_file(): learns this process's own loader.
-void prepare_to_look();
+// Call once before find_obstacle(): it compares with this process's own loader.
+void learn_own_loader();
 
 // Takes a file that it cannot read for an ordinary program. The interpreter of a file that is
 // neither a program nor a script is the shell, as in execvp().
-void look_at_file(const char* path, Started& found) noexcept;
+void find_obstacle(const char* path, Started& found) noexcept;
 
 }  // namespace corewise::os

@@ -107,13 +107,13 @@ class View final : public ModuleView {
   const Surroundings& around_;
 };
 
-Result<std::optional<SeenPool>> see(const MappedModule& module, const elf::Symbols& symbols,
-                                    const elf::File* file, std::uintptr_t base,
-                                    const Surroundings& around) {
+Result<std::optional<OutsidePool>> see(const MappedModule& module, const elf::Symbols& symbols,
+                                       const elf::File* file, std::uintptr_t base,
+                                       const Surroundings& around) {
   const ModuleLookup lookup(module.path, base, symbols);
-  SeenPool seen;
+  OutsidePool seen;
   const Runtime* runtime = recognise(lookup, seen.pool.proof);
-  if (runtime == nullptr) return std::optional<SeenPool>();
+  if (runtime == nullptr) return std::optional<OutsidePool>();
   seen.pool.runtime = runtime;
   seen.pool.prefix = name_prefix(*runtime, lookup);
   seen.pool.path = seen.pool.loader_path = module.path;
@@ -125,7 +125,7 @@ Result<std::optional<SeenPool>> see(const MappedModule& module, const elf::Symbo
     seen.pool.detail += seen.pool.detail.empty() ? "" : "; ";
     seen.pool.detail += "its file was deleted or replaced since";
   }
-  return std::optional<SeenPool>(std::move(seen));
+  return std::optional<OutsidePool>(std::move(seen));
 }
 
 // The addresses in a module begin at its first segment's, which need not be 0.
@@ -135,8 +135,8 @@ std::uintptr_t bias_of(const MappedModule& module, std::uint64_t first_segment) 
 }
 
 // Reads the module's image in memory, if we cannot open its file.
-Result<std::optional<SeenPool>> see_image(const MappedModule& module, const Surroundings& around,
-                                          const Error& why_no_file) {
+Result<std::optional<OutsidePool>> see_image(const MappedModule& module, const Surroundings& around,
+                                             const Error& why_no_file) {
   Elf64_Ehdr header;
   if (!around.memory.read(module.begin, &header, sizeof header)) return why_no_file;
   if (std::memcmp(header.e_ident, ELFMAG, SELFMAG) != 0 || header.e_ident[EI_CLASS] != ELFCLASS64) {
@@ -228,10 +228,11 @@ std::vector<MappedModule> modules_in(const std::vector<os::Mapping>& mappings) {
   return modules;
 }
 
-Result<std::optional<SeenPool>> look_at(const MappedModule& module, const Surroundings& around) {
+Result<std::optional<OutsidePool>> read_module(const MappedModule& module,
+                                               const Surroundings& around) {
   const auto file = open_module(module, around.folder);
   if (!file) return see_image(module, around, file.error());
-  if (!file->is_dynamic()) return std::optional<SeenPool>();
+  if (!file->is_dynamic()) return std::optional<OutsidePool>();
   const auto symbols = file->symbols();
   if (!symbols || file->loads().empty()) {
     return Error{CW_BAD_ELF,

@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "elf/elf_reader.h"
 #include "os/os.h"
-#include "seen_pool.h"
+#include "outside_pool.h"
 
 namespace corewise::outside {
 
@@ -40,7 +40,7 @@ struct MappedModule {
 // Mapped files that hold code, by address. A file loaded twice counts twice.
 std::vector<MappedModule> modules_in(const std::vector<os::Mapping>& mappings);
 
-// What look_at() needs besides the module.
+// What read_module() needs besides the module.
 struct Surroundings {
   const std::string& folder;  // /proc/PID or the recording
   const Memory& memory;
@@ -48,6 +48,7 @@ struct Surroundings {
 };
 
 // The pool in a module; nullopt if it holds none; an Error if it cannot be read.
-Result<std::optional<SeenPool>> look_at(const MappedModule& module, const Surroundings& around);
+Result<std::optional<OutsidePool>> read_module(const MappedModule& module,
+                                               const Surroundings& around);
 
 }  // namespace corewise::outside

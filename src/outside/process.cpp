@@ -162,7 +162,7 @@ class ProcessReader {
     const Memory memory = pid_ != 0 ? Memory(pid_) : Memory(recorded_memory());
     const Surroundings around{folder_, memory, process.environment};
     for (const MappedModule& module : modules_in(mappings)) {
-      auto found = look_at(module, around);
+      auto found = read_module(module, around);
       if (!found) {
         process.notes.push_back("not looked into: " + found.error().what);
       } else if (found->has_value()) {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "seen_pool.h"
+#include "outside_pool.h"
 
 namespace corewise::outside {
 
@@ -19,7 +19,7 @@ struct Process {
   int threads = 0;      // 0: not known
   std::string cpus;     // CPUs its main thread may run on, as the kernel writes the list
   std::vector<std::string> environment;  // NAME=value, as the process was started
-  std::vector<SeenPool> pools;           // in order of address
+  std::vector<OutsidePool> pools;        // in order of address
   bool memory_refused = false;           // only its files were read
   std::vector<std::string> notes;        // what could not be seen, and why
 };

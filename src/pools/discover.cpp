@@ -35,8 +35,8 @@ struct PoolRegistry {
   // Pools with more to tell that have not been asked.
   std::atomic<std::size_t> silent{0};
   std::vector<std::unique_ptr<Pool>> replaced;  // by fuller ones; others may still read them
-  // adds + subs of the loader at the last look: grows with every load and unload.
-  std::atomic<std::uint64_t> looked_at{0};
+  // adds + subs of the loader at the last listing: grows with every load and unload.
+  std::atomic<std::uint64_t> listed_at{0};
 };
 
 // Never destroyed: other threads may use it while the process exits.
@@ -107,7 +107,7 @@ bool is_another_face(const Pool& pool) {
 
 bool find_new(PoolRegistry& r) {
   const std::uint64_t now = stamp(os::generation());
-  if (now == r.looked_at.load(std::memory_order_acquire)) return false;
+  if (now == r.listed_at.load(std::memory_order_acquire)) return false;
 
   os::KnownModules known;
   {
@@ -144,8 +144,8 @@ bool find_new(PoolRegistry& r) {
     if (pool != nullptr) grew |= publish(r, std::move(pool));
   }
   const std::lock_guard guard(r.lock);
-  if (stamp(at) > r.looked_at.load(std::memory_order_relaxed)) {
-    r.looked_at.store(stamp(at), std::memory_order_release);
+  if (stamp(at) > r.listed_at.load(std::memory_order_relaxed)) {
+    r.listed_at.store(stamp(at), std::memory_order_release);
   }
   return grew;
 }

@@ -1,7 +1,7 @@
 // What is loaded in this process: its modules, and the pools among them.
 //
 // Pools are only ever added, and a recognised runtime stays loaded, so a Pool pointer is good until
-// the process ends and reading the list takes no lock. While nothing is loaded, a look costs one
+// the process ends and reading the list takes no lock. While nothing is loaded, a call costs one
 // comparison of the loader's counters, and the read of one byte for each library that the program
 // has not used yet. We do not call such a library; it tells more once the program has used it.
 #pragma once

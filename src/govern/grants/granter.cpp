@@ -29,13 +29,13 @@ int Granter::most_now() noexcept {
   const int cpus = machine_cpus_.load(std::memory_order_relaxed);
   const int most = bounded();
   if (cpus == 0) return most;
-  const auto look = [this] {
+  const auto runnable = [this] {
     // The kernel may kill a confined program for asking for the mask.
     if (!os::is_confined()) mask_.reread();
     return runnable_now();
   };
   const int left = neighbours_.left(
-      now_ms(), cpus, ledger_->budget(), [this] { return ledger_->granted(); }, look);
+      now_ms(), cpus, ledger_->budget(), [this] { return ledger_->granted(); }, runnable);
   return std::min({left, most, mask_.most()});
 }
 

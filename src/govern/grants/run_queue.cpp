@@ -25,22 +25,22 @@ std::optional<int> runnable_in(std::string_view loadavg) {
   return runnable;
 }
 
-void RunQueue::looked(std::uint64_t now_ms, int others) noexcept {
+void RunQueue::note(std::uint64_t now_ms, int others) noexcept {
   const bool fresh = now_ms - last_ms_.load(std::memory_order_relaxed) <= kFreshMs;
-  const std::uint64_t before = fresh ? looks_.load(std::memory_order_relaxed) : 0;
-  looks_.store(before << 16 | static_cast<std::uint64_t>(std::clamp(others, 0, 0xffff)),
-               std::memory_order_relaxed);
+  const std::uint64_t before = fresh ? readings_.load(std::memory_order_relaxed) : 0;
+  readings_.store(before << 16 | static_cast<std::uint64_t>(std::clamp(others, 0, 0xffff)),
+                  std::memory_order_relaxed);
   last_ms_.store(now_ms, std::memory_order_relaxed);
 }
 
 int RunQueue::others(std::uint64_t now_ms) const noexcept {
-  static_assert(kLooks == 4, "the looks fill a word");
+  static_assert(kReadings == 4, "the readings fill a word");
   if (now_ms - last_ms_.load(std::memory_order_relaxed) > kFreshMs) return 0;
-  const std::uint64_t word = looks_.load(std::memory_order_relaxed);
-  std::array<int, kLooks> looks{};
-  for (unsigned i = 0; i < kLooks; ++i) looks[i] = static_cast<int>(word >> 16 * i & 0xffff);
-  std::ranges::nth_element(looks, looks.begin() + 1);
-  return looks[1];
+  const std::uint64_t word = readings_.load(std::memory_order_relaxed);
+  std::array<int, kReadings> readings{};
+  for (unsigned i = 0; i < kReadings; ++i) readings[i] = static_cast<int>(word >> 16 * i & 0xffff);
+  std::ranges::nth_element(readings, readings.begin() + 1);
+  return readings[1];
 }
 
 namespace {

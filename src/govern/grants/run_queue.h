@@ -27,24 +27,24 @@ class RunQueue {
  public:
   static constexpr std::uint64_t kEveryMs = 4;
   static constexpr std::uint64_t kFreshMs = 50;
-  static constexpr unsigned kLooks = 4;
+  static constexpr unsigned kReadings = 4;
 
-  // Whether it is time for another look; true for one caller alone.
+  // Whether it is time for another reading; true for one caller alone.
   bool due(std::uint64_t now_ms) noexcept {
     std::uint64_t due = due_ms_.load(std::memory_order_relaxed);
     return now_ms >= due && due_ms_.compare_exchange_strong(due, now_ms + kEveryMs);
   }
 
-  void looked(std::uint64_t now_ms, int others) noexcept;
+  void note(std::uint64_t now_ms, int others) noexcept;
 
-  // Others that were runnable at all looks but one, so that a thread which sleeps for a moment does
-  // not count as gone; 0 while the looks are few or old.
+  // Others that were runnable at all readings but one, so that a thread which sleeps for a moment
+  // does not count as gone; 0 while the readings are few or old.
   int others(std::uint64_t now_ms) const noexcept;
 
  private:
   std::atomic<std::uint64_t> due_ms_{0};
   std::atomic<std::uint64_t> last_ms_{0};
-  std::atomic<std::uint64_t> looks_{0};  // 16 bits each, the newest lowest
+  std::atomic<std::uint64_t> readings_{0};  // 16 bits each, the newest lowest
 };
 
 // At least half the budget, whatever else runs: the scheduler gives each its share.
@@ -58,14 +58,14 @@ constexpr int beside(int others, int cpus, int budget) {
 class Neighbours {
  public:
   // The most threads for the next region. `granted` tells how many all processes were granted,
-  // `runnable` what runnable_now() does; they are called only when it is time for another look.
+  // `runnable` what runnable_now() does; they are called only when it is time for another reading.
   template <class Granted, class Runnable>
   int left(std::uint64_t now_ms, int cpus, int budget, Granted granted,
            Runnable runnable) noexcept {
     if (queue_.due(now_ms)) {
       // The caller is runnable too, and the workers of the last team may still spin.
       const int ours = granted() + last_team_.load(std::memory_order_relaxed);
-      if (const std::optional<int> all = runnable()) queue_.looked(now_ms, *all - ours);
+      if (const std::optional<int> all = runnable()) queue_.note(now_ms, *all - ours);
     }
     return beside(queue_.others(now_ms), cpus, budget);
   }

@@ -71,7 +71,7 @@ Grant Ledger::acquire(int wanted, int most, bool again, int part) noexcept {
   if (recent_.enabled) {
     if (this_thread.ledger != serial_) this_thread = {serial_, {}};
     RecentCallers& recent = memory_.at->recent;
-    const int callers = again ? recent.look(now_ms(), recent_)
+    const int callers = again ? recent.callers_now(now_ms(), recent_)
                               : recent.enter(this_thread.caller, now_ms(), recent_, weight);
     const int budget = ledger.budget();
     limit = std::min(limit, recent_.share(budget, callers, weight));

@@ -88,7 +88,7 @@ struct Shared {
   std::atomic<std::uint32_t> reap_cursor;
   std::atomic<std::uint64_t> reap_due_ms;
   // Claims made (high half) and how many places a sum must read (low half). The former lets the
-  // latter shrink: a claim between the look and the swap makes the swap fail.
+  // latter shrink: a claim between the reading and the swap makes the swap fail.
   std::atomic<std::uint64_t> used;
   // A budget that somebody chose while the programs run (group_budget.h); 0: none. It wins over
   // `budget`. The time, in clock ticks, is that of the choice, or of a later join.

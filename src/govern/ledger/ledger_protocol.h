@@ -65,7 +65,7 @@ class Protocol {
     }
     int grant = std::clamp(free, least, limit);
     if (!add(claim, grant)) return 0;
-    // Others may have published since the look. Published numbers only fall until they are
+    // Others may have published since we looked. Published numbers only fall until they are
     // returned, so whoever published last has seen the others, and it is the one to yield.
     while (grant > least) {
       const int over = total() - most;

@@ -52,7 +52,7 @@ class alignas(64) RecentCallers {
   }
 
   // For a caller that another thread has counted.
-  int look(std::uint64_t now_ms, const RecentCallersPolicy& policy) const noexcept {
+  int callers_now(std::uint64_t now_ms, const RecentCallersPolicy& policy) const noexcept {
     return around(epoch_of(now_ms, policy));
   }
 

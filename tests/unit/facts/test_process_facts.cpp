@@ -41,7 +41,7 @@ TEST_CASE("a recorded process brings its pools, variables and mask, and nothing 
 TEST_CASE("an OpenMP count from outside is the one that new threads begin with") {
   outside::Process process;
   process.cpus = "0-3,8";
-  outside::SeenPool seen;
+  outside::OutsidePool seen;
   const auto runtime = std::find_if(runtimes().begin(), runtimes().end(), [](const Runtime* one) {
     return std::string_view(one->name) == "libgomp";
   });

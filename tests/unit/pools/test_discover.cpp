@@ -6,7 +6,7 @@
 
 using namespace corewise;
 
-TEST_CASE("a look finds what was loaded since, once") {
+TEST_CASE("a call finds what was loaded since, once") {
   discover();
   const std::size_t before = pool_count();
   REQUIRE(dlopen(COREWISE_STUBS "/libscipy_openblas.so", RTLD_NOW) != nullptr);

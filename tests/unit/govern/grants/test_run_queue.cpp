@@ -19,32 +19,32 @@ TEST_CASE("run queue: the fourth field of loadavg, or nothing") {
   CHECK(*now >= 1);
 }
 
-TEST_CASE("run queue: one look means nothing, three of the last four do") {
+TEST_CASE("run queue: one reading means nothing, three of the last four do") {
   RunQueue queue;
   std::uint64_t now = 1000;
-  for (const int seen : {5, 5}) queue.looked(now += 4, seen);
+  for (const int seen : {5, 5}) queue.note(now += 4, seen);
   CHECK(queue.others(now) == 0);
-  queue.looked(now += 4, 5);
+  queue.note(now += 4, 5);
   CHECK(queue.others(now) == 5);
   SUBCASE("a thread that sleeps for a moment is still there") {
-    queue.looked(now += 4, 0);
+    queue.note(now += 4, 0);
     CHECK(queue.others(now) == 5);
-    queue.looked(now += 4, 0);
+    queue.note(now += 4, 0);
     CHECK(queue.others(now) == 0);
   }
-  SUBCASE("old looks tell nothing, neither alone nor with a new one") {
+  SUBCASE("old readings tell nothing, neither alone nor with a new one") {
     CHECK(queue.others(now + RunQueue::kFreshMs) == 5);
     CHECK(queue.others(now + RunQueue::kFreshMs + 1) == 0);
-    queue.looked(now + 1000, 5);
+    queue.note(now + 1000, 5);
     CHECK(queue.others(now + 1000) == 0);
   }
   SUBCASE("fewer than ours is nobody else") {
-    for (int i = 0; i < 4; ++i) queue.looked(now += 4, -3);
+    for (int i = 0; i < 4; ++i) queue.note(now += 4, -3);
     CHECK(queue.others(now) == 0);
   }
 }
 
-TEST_CASE("run queue: one caller looks, every few milliseconds") {
+TEST_CASE("run queue: one caller reads, every few milliseconds") {
   RunQueue queue;
   CHECK(queue.due(1000));
   CHECK(!queue.due(1000));

@@ -489,7 +489,7 @@ TEST_CASE("recent callers: a heavy one counts more, and what nobody asks for is 
     Caller many;
     recent.enter(many, 1002, policy, kMostWeight);
   }
-  CHECK(recent.look(1003, policy) == 0xffff);  // it stays below its neighbour, the epoch
+  CHECK(recent.callers_now(1003, policy) == 0xffff);  // it stays below its neighbour, the epoch
   CHECK(recent.enter(light, 1100, policy, 10) == 10);
 }
 

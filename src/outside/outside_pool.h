@@ -5,7 +5,7 @@
 
 namespace corewise::outside {
 
-struct SeenPool {
+struct OutsidePool {
   Pool pool;
   OutsideCount count;
 };
