@@ -11,7 +11,6 @@
 // A process that ends by _exit, as Python's forked workers do, runs no destructor, and one that
 // changes its user may not remove the socket afterwards: so we rewrite the GOT entries of these
 // calls.
-#include <dlfcn.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -65,14 +64,14 @@ std::string variable(const char* name) {
 
 // This library as LD_PRELOAD names it; empty if it does not.
 std::string own_entry() {
-  Dl_info here{};
-  if (::dladdr(reinterpret_cast<void*>(&own_entry), &here) == 0) return {};
-  const std::string own = os::real_path(here.dli_fname);
+  const std::string here = os::file_of(reinterpret_cast<const void*>(&own_entry));
+  if (here.empty()) return {};
+  const std::string own = os::real_path(here);
   const std::string list = variable("LD_PRELOAD");
   for (std::size_t at = 0; at < list.size();) {
     const std::size_t end = std::min(list.find_first_of(" :", at), list.size());
     std::string entry = list.substr(at, end - at);
-    if (!entry.empty() && (entry == here.dli_fname || os::real_path(entry) == own)) return entry;
+    if (!entry.empty() && (entry == here || os::real_path(entry) == own)) return entry;
     at = end + 1;
   }
   return {};

@@ -1,6 +1,5 @@
 #include "sockets.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -179,11 +178,7 @@ std::vector<int> served_pids() {
   std::vector<int> pids;
   for (const std::string& folder : {folder_in_own_runtime(), folder_in_tmp(::geteuid())}) {
     if (folder.empty() || !is_folder_of(folder, ::geteuid())) continue;
-    DIR* const list = ::opendir(folder.c_str());
-    if (list == nullptr) continue;
-    // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody else reads this stream
-    while (const dirent* entry = ::readdir(list)) {
-      const std::string_view name = entry->d_name;
+    for (const std::string_view name : os::names_in(folder)) {
       constexpr std::string_view kEnd = ".sock";
       if (!name.ends_with(kEnd)) continue;
       const auto pid = parse_integer(name.substr(0, name.size() - kEnd.size()));
@@ -198,7 +193,6 @@ std::vector<int> served_pids() {
         ::unlink(path.c_str());
       }
     }
-    ::closedir(list);
   }
   std::ranges::sort(pids);
   const auto twice = std::ranges::unique(pids);

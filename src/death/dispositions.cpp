@@ -1,6 +1,5 @@
 #include "dispositions.h"
 
-#include <dlfcn.h>
 #include <unistd.h>
 
 #include <array>
@@ -205,9 +204,8 @@ int hooked_raise(int signal) noexcept {
 
 // If a sanitizer or a JVM's libjsig keeps handlers of its own, it must hear of them.
 bool is_the_c_librarys(void* function) {
-  Dl_info at{};
-  return function != nullptr && ::dladdr(function, &at) != 0 && at.dli_fname != nullptr &&
-         file_name(at.dli_fname).starts_with("libc.so");
+  const std::string file = function != nullptr ? os::file_of(function) : "";
+  return file_name(file).starts_with("libc.so");
 }
 
 template <class Function>

@@ -14,7 +14,7 @@
 #include "govern/openblas_buffers/openblas_buffers.h"
 #include "govern/spinning/idle_pools.h"
 #include "govern/spinning/waiting.h"
-#include "os/program.h"
+#include "os/os.h"
 #include "pools/discover.h"
 #include "pools/module_names.h"
 

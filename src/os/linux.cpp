@@ -26,7 +26,6 @@
 #include "exit_key.h"
 #include "loader_entry.h"
 #include "os.h"
-#include "program.h"
 
 namespace corewise::os {
 namespace {
@@ -190,6 +189,18 @@ bool pin(const std::string& name) {
   return dlopen(name.c_str(), RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE) != nullptr;
 }
 
+std::string file_of(const void* code) {
+  Dl_info at{};
+  return ::dladdr(code, &at) != 0 && at.dli_fname != nullptr ? at.dli_fname : "";
+}
+
+void* load_function(const std::string& path, const char* symbol) {
+  void* const library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+  return library != nullptr ? dlsym(library, symbol) : nullptr;
+}
+
+int own_thread_id() noexcept { return static_cast<int>(syscall(SYS_gettid)); }
+
 void* symbol_seen_by(const std::string& name, const char* symbol) {
   if (void* found = dlsym(RTLD_DEFAULT, symbol)) return found;
   void* module = dlopen(name.c_str(), RTLD_LAZY | RTLD_NOLOAD);
@@ -233,44 +244,6 @@ std::string own_command() {
   std::ranges::replace(*text, '\0', ' ');
   if (text->size() > kLongest) text->replace(kLongest, text->npos, "...");
   return *text;
-}
-
-bool has_room(int fd, std::size_t bytes) noexcept {
-  rlimit most{};
-  struct stat seen{};
-  if (::getrlimit(RLIMIT_FSIZE, &most) != 0 || most.rlim_cur == RLIM_INFINITY) return true;
-  if (fd >= 0 && ::fstat(fd, &seen) != 0) return false;
-  return static_cast<rlim_t>(seen.st_size) + bytes <= most.rlim_cur;
-}
-
-Result<std::string> read_file(const std::string& path, std::size_t most) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) {
-    const int reason = errno;
-    const Status status = reason == ENOENT || reason == ESRCH   ? CW_NO_SUCH_PROCESS
-                          : reason == EACCES || reason == EPERM ? CW_NOT_PERMITTED
-                                                                : CW_IO_ERROR;
-    return Error{status == CW_NO_SUCH_PROCESS && !path.starts_with("/proc/") ? CW_IO_ERROR : status,
-                 path + ": " + std::generic_category().message(reason)};
-  }
-  std::string text;
-  char chunk[16384];
-  while (text.size() < most) {
-    const ssize_t n = ::read(fd, chunk, std::min(sizeof chunk, most - text.size()));
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) {
-      const int reason = errno;
-      ::close(fd);
-      return Error{reason == ESRCH                       ? CW_PROCESS_ENDED
-                   : reason == EACCES || reason == EPERM ? CW_NOT_PERMITTED
-                                                         : CW_IO_ERROR,
-                   path + ": " + std::generic_category().message(reason)};
-    }
-    if (n == 0) break;
-    text.append(chunk, static_cast<std::size_t>(n));
-  }
-  ::close(fd);
-  return text;
 }
 
 }  // namespace corewise::os

@@ -1,7 +1,6 @@
 // Reads the machine with plain system calls; Linux, live or recorded. See machine.h.
 #include "machine.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <unistd.h>
@@ -13,6 +12,8 @@
 #include <system_error>
 #include <utility>
 #include <vector>
+
+#include "os.h"
 
 namespace corewise::os {
 namespace {
@@ -32,36 +33,10 @@ FileText read_whole(const std::string& path) {
     return unreadable(errno);
   }
   FileText result{FileText::Access::kRead, {}};
-  char buffer[4096];
-  for (;;) {
-    const ssize_t n = ::read(fd, buffer, sizeof buffer);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) {
-      result = unreadable(errno);
-      break;
-    }
-    if (n == 0) break;
-    result.text.append(buffer, static_cast<std::size_t>(n));
-    if (result.text.size() > kMostBytes) {
-      result = unreadable(EFBIG);
-      break;
-    }
-  }
+  const int error = read_to_end(fd, kMostBytes + 1, result.text);
   ::close(fd);
-  return result;
-}
-
-std::vector<std::string> names_in(const std::string& folder) {
-  std::vector<std::string> names;
-  DIR* const open = ::opendir(folder.c_str());
-  if (open == nullptr) return names;
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): of a stream that is ours alone
-  while (const dirent* const entry = ::readdir(open)) {
-    const std::string_view name = entry->d_name;
-    if (name != "." && name != "..") names.emplace_back(name);
-  }
-  ::closedir(open);
-  return names;
+  if (error != 0) return unreadable(error);
+  return result.text.size() > kMostBytes ? unreadable(EFBIG) : result;
 }
 
 }  // namespace

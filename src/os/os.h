@@ -9,7 +9,9 @@
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -94,6 +96,12 @@ bool pin(const std::string& name);
 // if it finds none.
 void* symbol_seen_by(const std::string& name, const char* symbol);
 
+// The file of the module that holds this code, as the loader names it; empty if there is none.
+std::string file_of(const void* code);
+
+// Loads a library for good, and returns a function of it; null if it cannot be loaded or has none.
+void* load_function(const std::string& path, const char* symbol);
+
 // The path with links resolved; empty if the file is not there.
 std::string real_path(const std::string& path);
 
@@ -104,6 +112,9 @@ void release_walks();
 // The child calls this instead: what the parent's other threads were doing never ends there.
 void release_walks_in_child();
 
+// The kernel's number of the calling thread.
+int own_thread_id() noexcept;
+
 // Calls handler when the calling thread ends, after its thread-local objects are gone. There is one
 // handler; setting it again in the same thread changes nothing.
 void at_thread_exit(void (*handler)());
@@ -111,12 +122,27 @@ void at_thread_exit(void (*handler)());
 // The CPUs that the calling thread may run on; at least 1.
 int usable_cpus();
 
+// The file of this process's program, which the loader gives no name: links resolved; empty if the
+// kernel does not tell.
+std::string program_path();
+
 // This process's command line, its words separated by blanks, cut short after a few hundred bytes;
 // empty where the system does not tell.
 std::string own_command();
 
 // The whole file, at most `most` bytes. Files in /proc do not tell their size beforehand.
 Result<std::string> read_file(const std::string& path, std::size_t most = std::size_t{64} << 20);
+
+// The same for a file that is open already: appends to `text` until it holds `most` bytes. Returns
+// 0 or the system's error.
+int read_to_end(int fd, std::size_t most, std::string& text);
+
+// As much of a file as fits; empty if it cannot be read. Allocates nothing: may be called in hooks
+// and in signal handlers.
+std::string_view read_into(const char* path, std::span<char> buffer) noexcept;
+
+// The names in a folder, in any order; empty if it cannot be listed.
+std::vector<std::string> names_in(const std::string& folder);
 
 // Whether `bytes` more may be appended to the file; fd below 0: to a new file. Beyond the limit on
 // file size (`ulimit -f`) the kernel does not refuse: it sends a signal that ends the program. May

@@ -256,7 +256,7 @@ std::optional<ThreadPlaces> thread_places() {
   return places;
 }
 
-bool is_main_thread() { return syscall(SYS_gettid) == getpid(); }
+bool is_main_thread() { return own_thread_id() == getpid(); }
 
 std::span<std::uintptr_t> own_copy(const ThreadLocals& variables) {
   if (variables.size == 0) return {};

@@ -1,7 +1,5 @@
 #include "tasks.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -10,25 +8,10 @@
 #include <optional>
 
 #include "base/text.h"
+#include "os/os.h"
 
 namespace corewise::observe {
 namespace {
-
-// Large enough for a thread's files; reading them allocates nothing.
-struct Line {
-  std::array<char, 1024> bytes;
-  std::size_t size = 0;
-  std::string_view text() const { return {bytes.data(), size}; }
-};
-
-void read_file(const std::string& path, Line& line) {
-  line.size = 0;
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return;
-  const ssize_t n = ::read(fd, line.bytes.data(), line.bytes.size());
-  ::close(fd);
-  if (n > 0) line.size = static_cast<std::size_t>(n);
-}
 
 std::uint64_t number(std::string_view text) {
   std::uint64_t value = 0;
@@ -43,21 +26,18 @@ std::uint64_t ns_per_tick() {
 
 // Reads each folder whose name is a number.
 std::vector<Task> read_all(const std::string& folder, bool delays) {
+  // Large enough for a thread's files.
+  std::array<char, 1024> stat;
+  std::array<char, 1024> schedstat;
   std::vector<Task> tasks;
-  DIR* const list = ::opendir(folder.c_str());
-  if (list == nullptr) return tasks;
-  Line stat;
-  Line schedstat;
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody else reads this stream
-  while (const dirent* entry = ::readdir(list)) {
-    if (entry->d_name[0] < '0' || entry->d_name[0] > '9') continue;
-    const std::string task_folder = folder + "/" + entry->d_name;
-    read_file(task_folder + "/stat", stat);
-    if (delays) read_file(task_folder + "/schedstat", schedstat);
-    const Task task = parse_task(stat.text(), schedstat.text());
+  for (const std::string& name : os::names_in(folder)) {
+    if (name.front() < '0' || name.front() > '9') continue;
+    const std::string task_folder = folder + "/" + name;
+    const std::string_view times =
+        delays ? os::read_into((task_folder + "/schedstat").c_str(), schedstat) : "";
+    const Task task = parse_task(os::read_into((task_folder + "/stat").c_str(), stat), times);
     if (task.tid != 0) tasks.push_back(task);
   }
-  ::closedir(list);
   std::ranges::sort(tasks, {}, &Task::tid);
   return tasks;
 }

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "os/os.h"
 #include "pools/discover.h"
 
 namespace corewise::observe {
@@ -101,7 +102,7 @@ std::optional<Layout> layout_of(const OwnMemory& memory, std::uintptr_t self,
   const std::size_t size = memory.read(self, block.data(), block.size());
   Layout layout;
   for (std::size_t at = 2 * sizeof(std::uintptr_t); at + sizeof(int) <= size; at += sizeof(int)) {
-    if (value_in<int>(block, at) != ::gettid()) continue;
+    if (value_in<int>(block, at) != os::own_thread_id()) continue;
     layout.tid = at;
     const auto next = value_in<std::uintptr_t>(block, layout.links());
     std::array<std::uintptr_t, 2> theirs{};

@@ -1,6 +1,5 @@
 #include "ledger_identity.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,8 +9,10 @@
 #include <cerrno>
 #include <charconv>
 #include <cstddef>
+#include <span>
 
 #include "os/confined.h"
+#include "os/os.h"
 #include "os/uncancelled.h"
 
 namespace corewise::govern {
@@ -56,21 +57,16 @@ class ProcPath {
   std::array<char, 32> path_{};
 };
 
-// As much of a file as fits; empty if it cannot be read.
-template <std::size_t most>
-std::string_view read_file(const char* path, std::array<char, most>& text) {
+// For hooks: not where the program has confined itself, nor where its thread may be cancelled.
+std::string_view read_carefully(const char* path, std::span<char> buffer) {
   if (os::is_confined()) return {};
   const os::Uncancelled uncancelled;
-  const int fd = open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return {};
-  const ssize_t n = read(fd, text.data(), text.size());
-  close(fd);
-  return {text.data(), static_cast<std::size_t>(std::max<ssize_t>(0, n))};
+  return os::read_into(path, buffer);
 }
 
 ProcessStat read_stat(const char* path) {
   std::array<char, kStatBytes> text;
-  return parse_stat(read_file(path, text));
+  return parse_stat(read_carefully(path, text));
 }
 
 // The kernel functions in which threads of a frozen cgroup wait (version 2, inlined or not, and 1).
@@ -79,7 +75,7 @@ bool is_frozen(std::uint32_t pid) {
   constexpr std::array<std::string_view, 3> kPlaces = {"get_signal", "do_freezer_trap",
                                                        "__refrigerator"};
   std::array<char, 64> text;
-  const std::string_view place = read_file(ProcPath(pid, "wchan").c_str(), text);
+  const std::string_view place = read_carefully(ProcPath(pid, "wchan").c_str(), text);
   return std::ranges::find(kPlaces, place) != kPlaces.end();
 }
 

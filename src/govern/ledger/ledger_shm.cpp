@@ -5,7 +5,6 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -18,6 +17,7 @@
 #include <system_error>
 
 #include "ledger_identity.h"
+#include "os/os.h"
 
 namespace corewise::govern {
 namespace {
@@ -126,7 +126,7 @@ int create(const std::string& path, const Header& header, int budget,
   // Beyond this limit the system does not refuse: it sends a signal.
   rlimit most{};
   if (getrlimit(RLIMIT_FSIZE, &most) == 0 && most.rlim_cur < kSize) return EFBIG;
-  const std::string unfinished = path + "." + std::to_string(syscall(SYS_gettid)) + ".new";
+  const std::string unfinished = path + "." + std::to_string(os::own_thread_id()) + ".new";
   unlink(unfinished.c_str());
   made = std::make_unique<const LedgerFile>(unfinished, O_RDWR | O_CREAT | O_EXCL);
   const LedgerFile& file = *made;

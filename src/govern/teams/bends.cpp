@@ -17,7 +17,6 @@
 #include "installed_version.h"
 #include "os/os.h"
 #include "os/patch.h"
-#include "os/program.h"
 
 namespace corewise::govern {
 namespace {

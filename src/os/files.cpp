@@ -1,0 +1,75 @@
+// Reading files and folders: into memory of ours, or into the caller's without allocating.
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string_view>
+#include <system_error>
+
+#include "os.h"
+
+namespace corewise::os {
+
+bool has_room(int fd, std::size_t bytes) noexcept {
+  rlimit most{};
+  struct stat seen{};
+  if (::getrlimit(RLIMIT_FSIZE, &most) != 0 || most.rlim_cur == RLIM_INFINITY) return true;
+  if (fd >= 0 && ::fstat(fd, &seen) != 0) return false;
+  return static_cast<rlim_t>(seen.st_size) + bytes <= most.rlim_cur;
+}
+
+int read_to_end(int fd, std::size_t most, std::string& text) {
+  char chunk[16384];
+  while (text.size() < most) {
+    const ssize_t n = ::read(fd, chunk, std::min(sizeof chunk, most - text.size()));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno;
+    if (n == 0) break;
+    text.append(chunk, static_cast<std::size_t>(n));
+  }
+  return 0;
+}
+
+Result<std::string> read_file(const std::string& path, std::size_t most) {
+  const auto error = [&](Status status, int reason) {
+    return Error{reason == EACCES || reason == EPERM ? CW_NOT_PERMITTED : status,
+                 path + ": " + std::generic_category().message(reason)};
+  };
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) {
+    const bool gone = (errno == ENOENT || errno == ESRCH) && path.starts_with("/proc/");
+    return error(gone ? CW_NO_SUCH_PROCESS : CW_IO_ERROR, errno);
+  }
+  std::string text;
+  const int reason = read_to_end(fd, most, text);
+  ::close(fd);
+  if (reason != 0) return error(reason == ESRCH ? CW_PROCESS_ENDED : CW_IO_ERROR, reason);
+  return text;
+}
+
+std::string_view read_into(const char* path, std::span<char> buffer) noexcept {
+  const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return {};
+  const ssize_t n = ::read(fd, buffer.data(), buffer.size());
+  ::close(fd);
+  return {buffer.data(), static_cast<std::size_t>(std::max<ssize_t>(0, n))};
+}
+
+std::vector<std::string> names_in(const std::string& folder) {
+  std::vector<std::string> names;
+  DIR* const open = ::opendir(folder.c_str());
+  if (open == nullptr) return names;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): of a stream that is ours alone
+  while (const dirent* const entry = ::readdir(open)) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+  ::closedir(open);
+  return names;
+}
+
+}  // namespace corewise::os
