@@ -1,6 +1,5 @@
 #include "discover.h"
 
-#include <array>
 #include <atomic>
 #include <memory>
 #include <mutex>
@@ -9,6 +8,7 @@
 #include <tuple>
 #include <utility>
 
+#include "base/append_only.h"
 #include "describe.h"
 #include "os/fork.h"
 
@@ -30,8 +30,7 @@ struct PoolRegistry {
   // The newest list of modules that we compared `seen` with. Lists of several threads may arrive
   // out of order, and an old list must not make us forget what a newer one holds.
   std::uint64_t newest = 0;
-  std::array<std::atomic<Pool*>, kMostPools> pools{};
-  std::atomic<std::size_t> count{0};
+  AppendOnly<std::atomic<Pool*>, kMostPools> pools;
   // Pools with more to tell that have not been asked.
   std::atomic<std::size_t> silent{0};
   std::vector<std::unique_ptr<Pool>> replaced;  // by fuller ones; others may still read them
@@ -66,12 +65,12 @@ void forget_unloaded(PoolRegistry& r, const std::vector<os::LoadedModule>& loade
 }
 
 bool publish(PoolRegistry& r, std::unique_ptr<Pool> pool) {
-  const std::size_t id = r.count.load(std::memory_order_relaxed);
-  if (id == kMostPools) return false;
-  pool->id = static_cast<std::uint32_t>(id);
+  std::atomic<Pool*>* const next = r.pools.next();
+  if (next == nullptr) return false;
+  pool->id = static_cast<std::uint32_t>(r.pools.size());
   if (pool->runtime->ask) ++r.silent;
-  r.pools[id].store(pool.release(), std::memory_order_release);
-  r.count.store(id + 1, std::memory_order_release);
+  next->store(pool.release(), std::memory_order_relaxed);
+  r.pools.append();
   return true;
 }
 
@@ -164,7 +163,7 @@ Pool& pool_asked(std::size_t id) {
   return pool_at(id);
 }
 
-std::size_t pool_count() { return registry().count.load(std::memory_order_acquire); }
+std::size_t pool_count() { return registry().pools.size(); }
 
 Pool& pool_at(std::size_t id) { return *registry().pools[id].load(std::memory_order_acquire); }
 

@@ -8,15 +8,13 @@
 // asks.
 #include "gate_tbb.h"
 
-#include <dlfcn.h>
-
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cstdlib>
 #include <new>
 #include <string>
 
+#include "base/append_only.h"
 #include "govern/grants/gate.h"
 #include "govern/patch/code_ranges.h"
 #include "tcm/tcm.h"
@@ -50,9 +48,8 @@ struct TbbCopy {
   std::uint32_t pool = gate::kNoPool;
   std::atomic<bool> asks{false};
 };
-// Entries below `known` are constant except for `asks`.
-constinit std::array<TbbCopy, kMostCopies> copies;
-constinit std::atomic<std::size_t> known{0};
+// Constant except for `asks`.
+constinit AppendOnly<TbbCopy, kMostCopies> copies;
 
 // How many nested arenas this thread works for, and the team that it was in before. oneTBB reports
 // that for its workers, and for the thread that runs something in an arena.
@@ -63,11 +60,10 @@ struct Worker {
 [[gnu::tls_model("initial-exec")]] constinit thread_local Worker me;
 
 TbbCopy* copy_at(std::uintptr_t code) {
-  const std::size_t count = known.load(std::memory_order_acquire);
-  const auto* const end = copies.begin() + count;
-  auto* const found = std::find_if(copies.begin(), copies.begin() + count,
-                                   [&](const TbbCopy& copy) { return copy.code.holds(code); });
-  return found != end ? found : nullptr;
+  const auto all = copies.all();
+  const auto found =
+      std::ranges::find_if(all, [&](const TbbCopy& copy) { return copy.code.holds(code); });
+  return found != all.end() ? &*found : nullptr;
 }
 
 // A client's id is the number of its copy, from 1.
@@ -75,7 +71,7 @@ std::int32_t connect(std::uint64_t* client, const void* caller) {
   TbbCopy* const copy = copy_at(reinterpret_cast<std::uintptr_t>(caller));
   if (copy == nullptr || !gate::is_open()) return kInvalidArgument;
   copy->asks.store(true);
-  *client = static_cast<std::uint64_t>(copy - copies.data()) + 1;
+  *client = static_cast<std::uint64_t>(copy - &copies[0]) + 1;
   return kSuccess;
 }
 
@@ -122,7 +118,7 @@ std::int32_t read(TcmPermit* permit, TcmGranted* granted) {
 
 std::int32_t request(std::uint64_t client, const TcmRequest* request, TcmPermit** permit,
                      TcmGranted* granted) {
-  if (client == 0 || client > known.load(std::memory_order_acquire)) return kInvalidArgument;
+  if (client == 0 || client > copies.size()) return kInvalidArgument;
   if (*permit == nullptr) {
     *permit = new (std::nothrow) TcmPermit;
     if (*permit == nullptr) return kInvalidArgument;
@@ -155,9 +151,7 @@ constexpr cw_tcm kFunctions = {connect, request, read, deactivate, release, join
 
 // Beside the library that holds this code, where a search for Intel's does not find it.
 std::string own_libtcm() {
-  Dl_info here{};
-  if (::dladdr(&kFunctions, &here) == 0 || here.dli_fname == nullptr) return {};
-  const std::string file = here.dli_fname;
+  const std::string file = os::file_of(&kFunctions);
   return file.substr(0, file.rfind('/') + 1) + "corewise/libtcm.so.1";
 }
 
@@ -167,9 +161,8 @@ void offer_permits() {
   static const bool offered = [] {
     const char* other = std::getenv("TCM_ENABLE");  // NOLINT(concurrency-mt-unsafe)
     if (other != nullptr) return false;
-    void* const library = ::dlopen(own_libtcm().c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-    if (library == nullptr) return false;
-    auto* const serve = reinterpret_cast<cw_tcm_serve_function*>(::dlsym(library, "cw_tcm_serve"));
+    auto* const serve =
+        reinterpret_cast<cw_tcm_serve_function*>(os::load_function(own_libtcm(), "cw_tcm_serve"));
     if (serve != nullptr) serve(&kFunctions);
     return serve != nullptr;
   }();
@@ -177,20 +170,18 @@ void offer_permits() {
 }
 
 void expect(const os::LoadedModule& module, std::uint32_t pool) {
-  const std::size_t at = known.load();
-  for (std::size_t i = 0; i < at; ++i) {
-    if (copies[i].pool == pool) return;
-  }
-  if (at == kMostCopies) return;
-  copies[at].code = CodeRange(module);
-  copies[at].pool = pool;
-  known.store(at + 1, std::memory_order_release);
+  const auto all = copies.all();
+  if (std::ranges::find(all, pool, &TbbCopy::pool) != all.end()) return;
+  TbbCopy* const next = copies.next();
+  if (next == nullptr) return;
+  next->code = CodeRange(module);
+  next->pool = pool;
+  copies.append();
 }
 
 bool asks(std::uint32_t pool) {
-  const std::size_t count = known.load(std::memory_order_acquire);
-  return std::any_of(copies.begin(), copies.begin() + count,
-                     [&](const TbbCopy& copy) { return copy.pool == pool && copy.asks.load(); });
+  return std::ranges::any_of(
+      copies.all(), [&](const TbbCopy& copy) { return copy.pool == pool && copy.asks.load(); });
 }
 
 }  // namespace corewise::govern::tbb

@@ -13,20 +13,17 @@ CodeRange::CodeRange(const os::LoadedModule& module) : begin_(~std::uintptr_t{0}
 
 bool CodeRanges::add(const os::LoadedModule& module) {
   const CodeRange range(module);
-  const std::size_t at = count_.load(std::memory_order_relaxed);
-  if (std::find(ranges_.begin(), ranges_.begin() + at, range) != ranges_.begin() + at) return true;
-  if (at == ranges_.size()) return false;
-  ranges_[at] = range;
-  count_.store(at + 1, std::memory_order_release);
+  if (std::ranges::find(ranges_.all(), range) != ranges_.all().end()) return true;
+  CodeRange* const next = ranges_.next();
+  if (next == nullptr) return false;
+  *next = range;
+  ranges_.append();
   return true;
 }
 
 bool CodeRanges::holds(std::uintptr_t code) const {
-  const std::size_t size = count_.load(std::memory_order_acquire);
-  for (std::size_t i = 0; i < size; ++i) {
-    if (ranges_[i].holds(code)) return true;
-  }
-  return false;
+  return std::ranges::any_of(ranges_.all(),
+                             [&](const CodeRange& range) { return range.holds(code); });
 }
 
 }  // namespace corewise::govern

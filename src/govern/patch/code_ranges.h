@@ -1,11 +1,9 @@
 // Modules whose code hooks must tell from other code: a lookup takes no lock.
 #pragma once
 
-#include <array>
-#include <atomic>
-#include <cstddef>
 #include <cstdint>
 
+#include "base/append_only.h"
 #include "os/os.h"
 
 namespace corewise::govern {
@@ -30,9 +28,7 @@ class CodeRanges {
   bool holds(std::uintptr_t code) const;
 
  private:
-  // Entries below the count never change.
-  std::array<CodeRange, 1024> ranges_{};
-  std::atomic<std::size_t> count_{0};
+  AppendOnly<CodeRange, 1024> ranges_;
 };
 
 }  // namespace corewise::govern
