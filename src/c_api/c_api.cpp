@@ -24,6 +24,7 @@
 #include "facts/plan_input.h"
 #include "facts/process_facts.h"
 #include "govern/govern.h"
+#include "govern/patch/loads.h"
 #include "govern/other_copy.h"
 #include "limits/limit.h"
 #include "os/uncancelled.h"
@@ -268,8 +269,7 @@ const char* cw_last_error(void) { return last_error().text(); }
 cw_status cw_refresh(int* changed) {
   return guarded([&] {
     const bool grew = synchronise();
-    govern::govern_new_modules();
-    postmortem::look();
+    govern::loads::run_all();
     if (changed != nullptr) *changed = grew ? 1 : 0;
     return CW_OK;
   });

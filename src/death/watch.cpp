@@ -1,7 +1,6 @@
 #include "watch.h"
 
 #include <signal.h>
-#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <time.h>
 #include <ucontext.h>
@@ -19,7 +18,7 @@
 
 #include "dispositions.h"
 #include "folder.h"
-#include "govern/govern.h"
+#include "govern/patch/loads.h"
 #include "os/confined.h"
 #include "os/fork.h"
 #include "os/os.h"
@@ -58,8 +57,6 @@ bool is_kernel(const std::string& program) {
 }
 
 std::mutex& watch_lock() { return os::fork_lock(os::ForkRank::kDeathWatch); }
-
-pid_t own_thread() noexcept { return static_cast<pid_t>(::syscall(SYS_gettid)); }
 
 // Where the fault was, if this thread is in a handler of the program's for it.
 const DeathPoint* point_handled(pid_t self) noexcept {
@@ -103,7 +100,7 @@ void write_there() {
 
 void report(int signal, const DeathPoint& here, bool sent) noexcept {
   if (exiting.load()) return;
-  const pid_t self = own_thread();
+  const pid_t self = os::own_thread_id();
   pid_t nobody = 0;
   if (writer.compare_exchange_strong(nobody, self)) {
     const DeathPoint* const earlier = sent ? point_handled(self) : nullptr;
@@ -141,7 +138,7 @@ void call_program(const struct sigaction& own, int signal, siginfo_t* info,
     handled.point = point_of(info, context);
     handled.value = mark;
     handled.mark.store(const_cast<const std::uint64_t*>(&mark));
-    handled.thread.store(own_thread());
+    handled.thread.store(os::own_thread_id());
   }
   if ((own.sa_flags & static_cast<int>(SA_RESETHAND)) != 0) reset_program(signal);
   if ((own.sa_flags & SA_SIGINFO) != 0) {
@@ -183,6 +180,22 @@ void on_end(int signal, const MachineState& caller) {
   if (signal == kExit) exiting.store(true);
 }
 
+// Draws the scene anew if pools have come since.
+bool follow_load(bool asked) {
+  hook_new_modules();
+  const Scene* known = scene.load();
+  if (known == nullptr || known->pools.size() == pool_count()) return true;
+  std::unique_lock lock(watch_lock(), std::defer_lock);
+  if (asked) {
+    lock.lock();
+  } else if (!lock.try_lock()) {
+    return false;
+  }
+  known = scene.load();
+  if (known->pools.size() != pool_count()) scene.store(draw_scene(*known));
+  return true;
+}
+
 }  // namespace
 
 std::optional<Error> watch() {
@@ -198,17 +211,8 @@ std::optional<Error> watch() {
   scene.store(
       draw_scene({std::move(program), own_notebook(), kernel, *std::move(folders), {}, nullptr}));
   take_over(on_signal, on_end);
-  govern::call_after_hooks(look);
+  govern::loads::set(govern::loads::Stage::kDeathWatch, follow_load);
   return std::nullopt;
-}
-
-void look() {
-  hook_new_modules();
-  const Scene* known = scene.load();
-  if (known == nullptr || known->pools.size() == pool_count()) return;
-  const std::lock_guard lock(watch_lock());
-  known = scene.load();
-  if (known->pools.size() != pool_count()) scene.store(draw_scene(*known));
 }
 
 }  // namespace corewise::postmortem

@@ -17,7 +17,4 @@ namespace corewise::postmortem {
 // "off", or if it was called before.
 std::optional<Error> watch();
 
-// Call it after pools were discovered: draws the scene anew if there are more. Cheap otherwise.
-void look();
-
 }  // namespace corewise::postmortem

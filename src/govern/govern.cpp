@@ -37,8 +37,6 @@ namespace {
 // A program loads hundreds of libraries in its first second, and a budget takes seven files.
 constexpr std::uint64_t kBudgetMs = 250;
 
-constinit std::atomic<void (*)()> after_hooks{nullptr};
-
 struct Governor {
   int users = 0;
   GovernOptions options;
@@ -138,7 +136,6 @@ void hook_what_is_loaded(Governor& g) {
     if (os::generation() == before) break;
   }
   tell(g);
-  if (const auto told = after_hooks.load()) told();
 }
 
 Error refuse_budget(std::string why) { return {CW_BAD_COUNT, std::move(why)}; }
@@ -222,7 +219,7 @@ std::optional<Error> find_budget(Governor& g) {
 
 void unhook_all(Governor& g) {
   const KeptMappings mappings;
-  loads::watch(nullptr);
+  loads::set(loads::Stage::kGovernor, nullptr);
   gate::open(nullptr);
   for (std::string& left : g.policy.restore_got()) say(g, std::move(left));
   for (std::string& left : openblas::detach_all()) say(g, std::move(left));
@@ -280,7 +277,13 @@ bool refresh(std::uint64_t budget_ms) {
   return true;
 }
 
-bool refresh_after_load() { return refresh(kBudgetMs); }
+bool refresh_after_load(bool asked) { return refresh(asked ? 0 : kBudgetMs); }
+
+// Because somebody asked for it, and not because something was loaded.
+void hook_now(Governor& g) {
+  hook_what_is_loaded(g);
+  loads::run_after(loads::Stage::kGovernor);
+}
 
 // `most`: for pools without a gate.
 void hook_all(Governor& g, const Grants* grants, int most) {
@@ -290,13 +293,11 @@ void hook_all(Governor& g, const Grants* grants, int most) {
   openblas_buffers::listen(&openblas::listener());
   gate::open(grants);
   tbb::offer_permits();
-  loads::watch(refresh_after_load);
-  hook_what_is_loaded(g);
+  loads::set(loads::Stage::kGovernor, refresh_after_load);
+  hook_now(g);
 }
 
 }  // namespace
-
-void call_after_hooks(void (*told)()) { after_hooks.store(told); }
 
 std::optional<Error> govern(const GovernOptions& options) {
   const std::lock_guard lock(govern_lock());
@@ -353,7 +354,7 @@ Result<std::vector<Capped>> cap(std::vector<Rule> rules) {
   if (is_hooked(g) != was_hooked) {
     was_hooked ? unhook_all(g) : hook_all(g, &kUnbounded, kMaxBudget);
   } else if (was_hooked) {
-    hook_what_is_loaded(g);
+    hook_now(g);
   }
   return g.policy.caps();
 }
@@ -394,8 +395,6 @@ std::optional<LedgerSnapshot> ledger_now() {
   follow_budget(g, kBudgetMs);
   return g.granter->ledger().snapshot();
 }
-
-void govern_new_modules() { static_cast<void>(refresh(0)); }
 
 std::string report_json() {
   const std::lock_guard lock(govern_lock());

@@ -40,10 +40,6 @@ struct GovernOptions {
   }
 };
 
-// Calls `told` each time newly loaded modules have been hooked, with locks held. For the death
-// watch, which is a layer above.
-void call_after_hooks(void (*told)());
-
 // Calls are counted: it takes as many calls of ungovern() to undo them. The options of the first
 // call hold; a later call may only repeat them or leave them out.
 std::optional<Error> govern(const GovernOptions& options);
@@ -70,9 +66,6 @@ std::vector<std::uint32_t> governed_pools();
 
 // The budget's ledger as it is now, after a look at the budget; nothing while nobody governs here.
 std::optional<LedgerSnapshot> ledger_now();
-
-// Hooks the modules loaded since the last pass, as the dlsym hook does on its own.
-void govern_new_modules();
 
 // See docs/json.md, "governor". Checks the budget first.
 std::string report_json();

@@ -1,6 +1,9 @@
 #include "loads.h"
 
+#include <array>
 #include <atomic>
+#include <cstddef>
+#include <cstdint>
 
 #include "os/os.h"
 #include "os/uncancelled.h"
@@ -9,33 +12,44 @@
 namespace corewise::govern::loads {
 namespace {
 
-constinit std::atomic<bool (*)()> looker{nullptr};
-constinit std::atomic<std::uint64_t> looked_at{0};
+constexpr std::size_t kStages = 2;
+constinit std::array<std::atomic<bool (*)(bool)>, kStages> stages{};
+constinit std::atomic<std::uint64_t> seen{0};  // adds + subs of the loader
 
-void look_if_changed() {
-  auto* const look = looker.load(std::memory_order_acquire);
-  if (look == nullptr) return;
+bool run_from(std::size_t first, bool asked) {
+  for (std::size_t i = first; i < kStages; ++i) {
+    auto* const run = stages[i].load(std::memory_order_acquire);
+    if (run != nullptr && !run(asked) && !asked) return false;
+  }
+  return true;
+}
+
+void run_if_changed() {
   const os::Generation now = os::generation();
   const std::uint64_t stamp = now.adds + now.subs;
-  if (looked_at.exchange(stamp, std::memory_order_relaxed) == stamp) return;
+  if (seen.exchange(stamp, std::memory_order_relaxed) == stamp) return;
   // MKL, for one, calls dlsym with its lock held.
   const AmidCall amid;
   const os::Uncancelled uncancelled;
-  if (!look()) looked_at.store(0, std::memory_order_relaxed);
+  if (!run_from(0, false)) seen.store(0, std::memory_order_relaxed);
 }
 
 // The loader knows its caller by the return address: so this must end in a jump, not in a call.
 void* hooked_dlsym(void* handle, const char* name, const Origin* origin) {
-  look_if_changed();
+  run_if_changed();
   return reinterpret_cast<void* (*)(void*, const char*)>(origin->function)(handle, name);
 }
 
 }  // namespace
 
-void watch(bool (*look)()) {
-  looked_at.store(0);
-  looker.store(look, std::memory_order_release);
+void set(Stage stage, bool (*run)(bool asked)) {
+  seen.store(0);
+  stages[static_cast<std::size_t>(stage)].store(run, std::memory_order_release);
 }
+
+void run_all() { run_from(0, true); }
+
+void run_after(Stage stage) { run_from(static_cast<std::size_t>(stage) + 1, false); }
 
 std::vector<GotRequest> got_requests() {
 #if defined(__OPTIMIZE__)
