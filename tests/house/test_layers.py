@@ -49,6 +49,30 @@ ORDER = [
     "cli",
 ]
 
+# What they declare answers questions about the process and the machine: what is loaded, mapped or
+# allowed, which threads and files there are. src/os asks; everybody else asks src/os.
+OS_HEADERS = {
+    "asm/unistd.h",
+    "dirent.h",
+    "dlfcn.h",
+    "link.h",
+    "sched.h",
+    "sys/auxv.h",
+    "sys/mman.h",
+    "sys/syscall.h",
+    "sys/sysinfo.h",
+}
+OS_HEADERS_ELSEWHERE = {
+    # They map files and pages of their own.
+    ("src/agent/report_line.cpp", "sys/mman.h"),
+    ("src/govern/ledger/ledger_shm.cpp", "sys/mman.h"),
+    ("src/govern/ledger/local_claim.cpp", "sys/mman.h"),
+    # Lists the folder whose descriptor it has checked.
+    ("src/death/folder.cpp", "dirent.h"),
+    # A signal handler may call the kernel, and not the C library.
+    ("src/death/report.cpp", "sys/syscall.h"),
+}
+
 # A header and its source count as one.
 MOST_IN_A_FOLDER = 16
 
@@ -121,6 +145,17 @@ def test_includes_run_down() -> None:
         if ORDER.index(folder(other)) > ORDER.index(folder(file))
     }
     assert up == set()
+
+
+def test_questions_to_the_system_are_asked_in_os() -> None:
+    found = {
+        (shown(file), name)
+        for file in sources()
+        if folder(file).startswith("src/") and folder(file) != "src/os"
+        for name in re.findall(r"^\s*#include <([^>]+)>", file.read_text(), re.M)
+        if name in OS_HEADERS
+    }
+    assert found == OS_HEADERS_ELSEWHERE
 
 
 def test_no_circle_of_includes() -> None:
