@@ -71,7 +71,8 @@ void watch(Recorder& recorder, double interval_s, const std::atomic<bool>& stop,
 std::atomic<bool> interrupted{false};
 
 void set_variables(const Target& target) {
-  const auto list = target.obstacle.empty() ? preload_list() : Result<std::string>(Error{});
+  if (!target.obstacle.empty()) return;
+  const auto list = preload_list();
   if (!list) return;
   ::setenv("LD_PRELOAD", list->c_str(), 1);
   if (std::getenv("COREWISE_CONTROL") == nullptr) ::setenv("COREWISE_CONTROL", "on", 1);

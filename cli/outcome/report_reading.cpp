@@ -72,7 +72,10 @@ void find_unmatched_bends(Report& report) {
   bool first = true;
   bool all = true;
   for (const ReportedProcess& process : report.processes) {
-    const auto line = process.ended ? read_json(process.line) : Result<JsonValue>(Error{});
+    std::optional<JsonValue> line;
+    if (process.ended) {
+      if (auto read = read_json(process.line)) line = *std::move(read);
+    }
     all = all && line;
     if (!line) continue;
     std::vector<std::string> here;

@@ -212,8 +212,8 @@ struct Runtime {
   // starts its first region, and asking for the places would start the runtime.
   Entry<std::optional<Places>(const Pool& pool)> places = nullptr;
 
-  // Finds where the loaded library keeps how long its idle threads spin. CW_OK as an error: none of
-  // its threads spin. Without it: not known for this runtime.
+  // Finds where the loaded library keeps how long its idle threads spin; at 0 if none of them do, or
+  // if the user chose how long. Without it: not known for this runtime.
   Entry<Result<SpinWord>(const Pool& pool)> spin_word = nullptr;
 };
 

@@ -8,7 +8,7 @@ namespace corewise {
 
 // A naturally aligned word of 4 or 8 bytes in writable memory.
 struct SpinWord {
-  std::uintptr_t at = 0;
+  std::uintptr_t at = 0;  // 0: there is none
   std::size_t width = 4;
   std::uint64_t brief = 0;    // what it must hold while governed, if it holds more
   std::uint64_t patient = 0;  // what it may hold instead with the token; up to `brief`: never

@@ -39,7 +39,7 @@ void shorten(IdlePool& idle, SpinReport& report) {
   ++report.shortened;
 }
 
-// Looks only once: what cannot be found now cannot be found later.
+// Searches only once: what cannot be found now cannot be found later.
 IdlePool& idle_pool_of(const Pool& pool) {
   const auto known =
       std::ranges::find_if(known_pools(), [&](const IdlePool& idle) { return idle.pool == &pool; });
@@ -47,10 +47,11 @@ IdlePool& idle_pool_of(const Pool& pool) {
   IdlePool& idle = known_pools().emplace_back();
   idle.pool = &pool;
   const std::optional<Result<SpinWord>> word = pool.runtime->spin_word(pool);
-  if (word && *word) {
-    idle.word = **word;
-  } else if (word && word->error().status != CW_OK) {
+  if (!word) return idle;
+  if (!*word) {
     idle.why = word->error().what;
+  } else if ((*word)->at != 0) {
+    idle.word = **word;
   }
   return idle;
 }

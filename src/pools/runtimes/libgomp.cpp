@@ -56,10 +56,10 @@ Result<SpinWord> spin_word(const Pool& pool) {
   constexpr std::uint64_t kBrief = 30000;
   const os::LiveMachine machine;
   const auto asked = machine.variable("GOMP_SPINCOUNT");
-  if (machine.variable("OMP_WAIT_POLICY")) return Error{CW_OK, {}};
-  if (asked && asked != machine.variable("COREWISE_SPINCOUNT")) return Error{CW_OK, {}};
+  if (machine.variable("OMP_WAIT_POLICY")) return SpinWord{};
+  if (asked && asked != machine.variable("COREWISE_SPINCOUNT")) return SpinWord{};
   const auto turns = asked ? parse_integer(*asked) : std::optional<std::int64_t>(kTurns);
-  if (!turns) return Error{CW_OK, {}};
+  if (!turns) return SpinWord{};
   const auto word =
       word_by_value(pool, static_cast<std::uint64_t>(*turns),
                     [](std::uint64_t throttled) { return throttled == 100 || throttled == 1000; });

@@ -5,7 +5,7 @@
 namespace corewise {
 
 std::span<const Runtime* const> runtimes() {
-  static constexpr std::array<const Runtime*, 10> kTable = {
+  static constexpr const Runtime* kTable[] = {
       &kFlexiblas, &kOpenblas, &kBlis, &kMkl,   &kLibiomp,
       &kLibomp,    &kLibgomp,  &kTbb,  &kArrow, &kNumba,
   };
