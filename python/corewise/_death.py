@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 class Death(Rich):
     """How a process that had loaded corewise died. Immutable; prints as sentences."""
 
-    __slots__ = ("_told", "findings")
+    __slots__ = ("_document", "_told", "findings")
 
     findings: Findings  #: what happened, why, and what to do
 
-    def __init__(self, told: dict[str, Any], findings: Findings) -> None:
-        self._told = told
-        self.findings = findings
+    def __init__(self, document: str) -> None:
+        told = json.loads(document)
+        self._document = document
+        self._told: dict[str, Any] = told["death"]
+        self.findings = Findings(Finding(**finding) for finding in told["findings"])
 
     @property
     def pid(self) -> int:
@@ -40,6 +42,12 @@ class Death(Rich):
         there was none, or it is not known. Jupyter's server tells kernels their notebook."""
         path: str | None = self._told["notebook"]
         return path
+
+    @property
+    def own(self) -> bool:
+        """Whether it was of the notebook that asks, or asked outside of notebooks, of its working
+        directory."""
+        return bool(self._told["own"])
 
     @property
     def headline(self) -> str:
@@ -83,9 +91,7 @@ class Death(Rich):
 
     def to_json(self) -> str:
         """The document that `corewise doctor --last --json` prints."""
-        findings = [finding._asdict() for finding in self.findings]
-        document = {"schema_version": 1, "death": self._told, "findings": findings}
-        return json.dumps(document, separators=(",", ":"))
+        return self._document
 
 
 def last_death() -> Death | None:
@@ -96,8 +102,5 @@ def last_death() -> Death | None:
     working directory. If there is none, or a later process died more than an hour after it, this is
     the last death of all.
     """
-    document = json.loads(_core.last_death_json())
-    if document["death"] is None:
-        return None
-    findings = Findings(Finding(**finding) for finding in document["findings"])
-    return Death(document["death"], findings)
+    document = _core.last_death_json()
+    return None if json.loads(document)["death"] is None else Death(document)

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -52,6 +53,18 @@ class Json {
   template <class T>
   Json& field(std::string_view name, const T& content) {
     return key(name).value(content);
+  }
+
+  // Null for a text that is empty, a count below 1 and an optional without a value.
+  Json& known(std::string_view name, const std::string& text) {
+    return text.empty() ? key(name).null() : field(name, text);
+  }
+  Json& known(std::string_view name, int count) {
+    return count < 1 ? key(name).null() : field(name, count);
+  }
+  template <class T>
+  Json& known(std::string_view name, const std::optional<T>& content) {
+    return content ? field(name, *content) : key(name).null();
   }
 
   // An array of these texts or numbers.

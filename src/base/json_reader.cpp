@@ -219,6 +219,11 @@ double JsonValue::number_at(std::string_view key, double otherwise) const {
   return value != nullptr && value->kind == Kind::kNumber ? value->number : otherwise;
 }
 
+std::optional<int> JsonValue::known_count_at(std::string_view key) const {
+  const JsonValue* value = find(key);
+  return value != nullptr ? value->whole() : std::nullopt;
+}
+
 std::string JsonValue::text_at(std::string_view key) const {
   const JsonValue* value = find(key);
   return value != nullptr ? value->text : std::string();

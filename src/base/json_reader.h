@@ -30,6 +30,8 @@ struct JsonValue {
 
   // The value of a key, or the default if it is missing or of another kind.
   double number_at(std::string_view key, double otherwise = 0) const;
+  int count_at(std::string_view key) const { return known_count_at(key).value_or(0); }
+  std::optional<int> known_count_at(std::string_view key) const;
   std::string text_at(std::string_view key) const;
   bool truth_at(std::string_view key) const;
   // Empty if the key has no list.

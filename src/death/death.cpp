@@ -264,9 +264,7 @@ void write(Json& json, const Bent& bent) {
 void write(Json& json, const Death& death) {
   json.open('{').field("pid", death.pid).field("program", death.program);
   json.field("name", name_of(death)).field("headline", headline(death));
-  json.key("notebook");
-  death.notebook.empty() ? json.null() : json.value(death.notebook);
-  json.field("kernel", death.kernel);
+  json.known("notebook", death.notebook).field("kernel", death.kernel).field("own", death.own);
   json.field("folder", death.folder).field("time", death.time);
   json.field("signal", signal_name(death.signal)).field("module", death.module);
   json.field("threads", death.threads).field("governed", death.governed);
@@ -421,7 +419,10 @@ Result<std::optional<Death>> last_death() {
   const Asker asker{own_notebook(), std::filesystem::current_path(gone).string()};
   const Death* const found = death_for(asker, deaths);
   if (damaged && (found == nullptr || !is_of(asker, *found))) return *damaged;
-  return found != nullptr ? std::optional<Death>(*found) : std::nullopt;
+  if (found == nullptr) return std::optional<Death>();
+  Death last = *found;
+  last.own = is_of(asker, last);
+  return std::optional<Death>(std::move(last));
 }
 
 std::string death_json(const std::optional<Death>& death) {

@@ -53,6 +53,7 @@ struct Death {
   int threads = 0;
   bool governed = false;
   std::string last_words;  // of standard error, where that was a file
+  bool own = false;        // of the notebook or the folder that asks; last_death() knows
   std::vector<DeadPool> pools;
   Bent bent;
 };

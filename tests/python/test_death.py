@@ -212,6 +212,10 @@ def test_a_notebook_is_told_of_its_own_deaths(state, tmp_path):
         assert told.stdout.strip() in " ".join(said.stdout.split())
         return told.stdout
 
+    def is_own(notebook, cwd=tmp_path):
+        env = {**state, "JPY_SESSION_NAME": notebook} if notebook else state
+        return run("print(corewise.last_death().own)", env, cwd=cwd).stdout.strip() == "True"
+
     def die(notebook, **more):
         dead = {**state, "JPY_SESSION_NAME": notebook, "JPY_PARENT_PID": str(os.getpid())}
         assert run(CRASH, dead, cwd=tmp_path, **more).returncode == -signal.SIGSEGV
@@ -223,6 +227,8 @@ def test_a_notebook_is_told_of_its_own_deaths(state, tmp_path):
     die(b)
     assert shown(a).startswith("a.ipynb died")
     assert shown(b).startswith("b.ipynb died")
+    assert is_own(a) and is_own("")
+    assert not is_own(str(tmp_path / "c.ipynb")) and not is_own("", cwd="/")
     assert shown("").startswith("b.ipynb died")
     # A process that a kernel starts has its variables, but is not the kernel.
     dies = "import corewise, os; os.abort()"

@@ -12,17 +12,6 @@ _HOUR = 3600.0
 _JUST_NOW = 300.0
 
 
-def is_of_this_notebook(death: Death) -> bool:
-    """Whether this notebook's kernel died, or a process that it had started. If the kernel does not
-    know its notebook: whether something died in this folder."""
-    if notebook := os.environ.get("JPY_SESSION_NAME"):
-        return death.notebook == notebook
-    try:
-        return death.folder == os.getcwd()
-    except FileNotFoundError:  # the working directory was removed
-        return False
-
-
 def of_the_kernel_before() -> str:
     """A sentence if this notebook died within the hour; else ""."""
     death = _death_within(_HOUR)
@@ -55,7 +44,7 @@ class JustDied:
 
 def _death_within(seconds: float) -> Death | None:
     death = last_death()
-    if death is None or death.pid == os.getpid() or not is_of_this_notebook(death):
+    if death is None or death.pid == os.getpid() or not death.own:
         return None
     return death if time.time() - death.time < seconds else None
 

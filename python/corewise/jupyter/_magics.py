@@ -23,7 +23,6 @@ from .._show.pools import pool_names
 from .._show.text import counted
 from . import _words
 from ._dangers import Dangers
-from ._deaths import is_of_this_notebook
 from ._frontends import Frontends
 from ._overview import Overview
 from ._session import Session
@@ -205,7 +204,7 @@ class Magics:
         if death is None:
             _say("no process left a report of its death")
             return
-        if not is_of_this_notebook(death):
+        if not death.own:
             _say("this notebook left no report of a death; this is the last one of all")
         _show(death)
 
