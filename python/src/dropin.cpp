@@ -34,17 +34,22 @@ void keep_bookkeeping_over_forks() {
   if (pthread_atfork(take, give_back, give_back) != 0) throw std::bad_alloc();
 }
 
-// How many threads an API, or one pool, is to have.
-struct Rule {
-  const char* api = nullptr;
-  std::uint32_t id = 0;
-  int threads = 0;
-  bool same_target(const Rule& other) const { return api == other.api && id == other.id; }
-};
-using Rules = std::vector<Rule>;
+using Rules = std::vector<cw_rule>;
 
 constexpr const char* kBlas = "blas";
 constexpr const char* kOpenmp = "openmp";
+
+// `api` is one of the two names above.
+cw_rule rule_for_api(const char* api, int threads) {
+  return {CW_MATCH_API, api, 0, std::min(threads, CW_MAX_THREADS)};
+}
+cw_rule rule_for_pool(std::uint32_t id, int threads) {
+  return {CW_MATCH_ID, nullptr, id, std::min(threads, CW_MAX_THREADS)};
+}
+
+bool same_target(const cw_rule& one, const cw_rule& other) {
+  return one.name == other.name && one.id == other.id;
+}
 
 struct Scope {
   explicit Scope(Rules what) : rules(std::move(what)) {}
@@ -115,16 +120,6 @@ ScopePtr innermost(std::uint64_t owner) {
   return nullptr;
 }
 
-std::vector<cw_rule> to_c(const Rules& rules) {
-  std::vector<cw_rule> made;
-  made.reserve(rules.size());
-  for (const Rule& rule : rules) {
-    made.push_back({rule.api != nullptr ? CW_MATCH_API : CW_MATCH_ID, rule.api, rule.id,
-                    std::min(rule.threads, CW_MAX_THREADS)});
-  }
-  return made;
-}
-
 int read_threads(std::uint32_t id) {
   cw_pool raw;
   raw.size = sizeof raw;
@@ -134,13 +129,12 @@ int read_threads(std::uint32_t id) {
 
 // Call it without the GIL.
 void open(Scope& scope) {
-  const std::vector<cw_rule> rules = to_c(scope.rules);
   scope.original.resize(cw_pool_count());
   for (std::uint32_t id = 0; id < scope.original.size(); ++id) {
     scope.original[id] = read_threads(id);
   }
-  if (rules.empty()) return;
-  scope.open.emplace(rules, CW_LIMITS_REPLACE | CW_LIMITS_CLAMP, scope.owner);
+  if (scope.rules.empty()) return;
+  scope.open.emplace(scope.rules, CW_LIMITS_REPLACE | CW_LIMITS_CLAMP, scope.owner);
 }
 
 ScopePtr open_scope(Rules rules) {
@@ -197,8 +191,7 @@ void supersede(Scope& outer, const ScopePtr& scope, std::vector<limits>& superse
   std::erase_if(outer.inner, [&](const ScopePtr& other) {
     const bool older = other != scope && other.use_count() == 1 && other->inner.empty() &&
                        std::equal(other->rules.begin(), other->rules.end(), scope->rules.begin(),
-                                  scope->rules.end(),
-                                  [](const Rule& a, const Rule& b) { return a.same_target(b); });
+                                  scope->rules.end(), same_target);
     if (older) gather(*other, superseded);
     return older;
   });
@@ -232,8 +225,9 @@ class Limiter {
       for (const nb::handle item : nb::cast<nb::list>(resolved[0])) {
         const auto rule = nb::cast<nb::tuple>(item);
         const int api = nb::cast<int>(rule[0]);
-        rules.push_back({api < 0 ? nullptr : (api == CW_API_BLAS ? kBlas : kOpenmp),
-                         nb::cast<std::uint32_t>(rule[1]), nb::cast<int>(rule[2])});
+        const int threads = nb::cast<int>(rule[2]);
+        rules.push_back(api < 0 ? rule_for_pool(nb::cast<std::uint32_t>(rule[1]), threads)
+                                : rule_for_api(api == CW_API_BLAS ? kBlas : kOpenmp, threads));
       }
       user_api = resolved[1];
       apply = resolved[2];
@@ -302,8 +296,8 @@ class Limiter {
     const bool blas = all || PyUnicode_CompareWithASCIIString(user_api.ptr(), kBlas) == 0;
     const bool openmp = all || PyUnicode_CompareWithASCIIString(user_api.ptr(), kOpenmp) == 0;
     rules.reserve(2);
-    if (blas) rules.push_back({kBlas, 0, threads});
-    if (openmp) rules.push_back({kOpenmp, 0, threads});
+    if (blas) rules.push_back(rule_for_api(kBlas, threads));
+    if (openmp) rules.push_back(rule_for_api(kOpenmp, threads));
     return blas || openmp;
   }
 
@@ -425,7 +419,7 @@ int threads_of(std::uint32_t id) {
 }
 
 // Like a limiter for this one pool that is made and dropped.
-void set_threads(std::uint32_t id, int threads) { drop(open_scope({{nullptr, id, threads}})); }
+void set_threads(std::uint32_t id, int threads) { drop(open_scope({rule_for_pool(id, threads)})); }
 
 }  // namespace
 
