@@ -1,5 +1,6 @@
 /* An OpenBLAS look-alike over a plain counter. What is odd about a copy comes from the command
- * line: PREFIX and SUFFIX, GETTER_FAILS, SETTER_IGNORES, SETTER_CLAMPS=n, NO_SETTER, DATA_NOT_CODE.
+ * line: PREFIX and SUFFIX, GETTER_FAILS, SETTER_IGNORES, SETTER_CLAMPS=n, NO_SETTER, DATA_NOT_CODE,
+ * NAMES_COUNT.
  */
 #ifndef PREFIX
 #define PREFIX
@@ -15,7 +16,13 @@
 #define PARALLEL 1
 #endif
 
+#ifdef NAMES_COUNT
+/* Where OpenBLAS over pthreads keeps it: what a governor must find. */
+#define count blas_cpu_number
+int count = 8;
+#else
 static int count = 8;
+#endif
 static int sets = 0;
 
 #ifdef DATA_NOT_CODE
