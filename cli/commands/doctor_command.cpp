@@ -13,6 +13,7 @@
 
 #include "advice/doctor.h"
 #include "advice/sentences.h"
+#include "control/answer_records.h"
 #include "death/death.h"
 #include "facts/process_facts.h"
 #include "govern/ledger/ledger_holders.h"
@@ -26,9 +27,12 @@
 #include "shell/process_choice.h"
 #include "start/library.h"
 #include "start/target.h"
+#include "watch/sample_record.h"
 
 namespace corewise::cli {
 namespace {
+
+using control::Request;
 
 struct Options {
   std::shared_ptr<ImportChoice> import;
@@ -48,11 +52,11 @@ int of_modules(const ImportChoice& choice, const Context& context) {
 // Workers that run while no thread is inside their pool, by pool; empty if the process cannot tell.
 std::map<std::string, int> ask_who_spins(int pid) {
   std::map<std::string, int> spinning;
-  const auto answer = ask_process(pid, R"({"request":"sample"})", 500);
+  const auto answer = ask_process(pid, {.command = Request::Command::kSample}, 500);
   if (!answer) return spinning;
-  for (const JsonValue& pool : answer->value.items_at("pools")) {
-    const int running = static_cast<int>(pool.number_at("spinning"));
-    if (running > 0) spinning[pool.text_at("path")] = running;
+  for (const observe::SampledPool& pool : observe::read_sample(answer->value).pools) {
+    const int running = pool.spinning.value_or(0);
+    if (running > 0) spinning[pool.facts.path] = running;
   }
   return spinning;
 }
@@ -70,15 +74,14 @@ void ask_what_spins(int pid, ProcessFacts& facts) {
 
 // Adds what only the process itself knows. Returns whether the process answers.
 bool ask_what_is_governed(int pid, ProcessFacts& facts) {
-  const auto answer = ask_process(pid, R"({"request":"report"})", 500);
-  const JsonValue* const report = answer ? answer->value.find("report") : nullptr;
-  if (report == nullptr || !answer->value.truth_at("governed")) {
-    return static_cast<bool>(answer);
-  }
-  for (const JsonValue& governed : report->items_at("pools")) {
-    if (!govern::GovernedPool::has_gate_called(governed.text_at("how"))) continue;
+  const auto answer = ask_process(pid, {.command = Request::Command::kReport}, 500);
+  if (!answer) return false;
+  const auto told = control::GovernAnswer::read(answer->value);
+  if (!told.governed) return true;
+  for (const auto& governed : told.report.pools) {
+    if (!govern::GovernedPool::has_gate_called(governed.how)) continue;
     for (PoolFacts& pool : facts.pools) {
-      if (pool.path == governed.text_at("path")) pool.governed = true;
+      if (pool.path == governed.path) pool.governed = true;
     }
   }
   return true;

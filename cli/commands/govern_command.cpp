@@ -3,7 +3,7 @@
 
 #include <optional>
 
-#include "base/json.h"
+#include "control/answer_records.h"
 #include "reach/control_client.h"
 #include "shell/commands.h"
 #include "shell/exit_codes.h"
@@ -13,49 +13,46 @@
 namespace corewise::cli {
 namespace {
 
+using control::Request;
+
 struct Options {
   std::optional<std::string> pid;
   std::optional<std::string> budget;
   bool off = false;
 };
 
-Result<std::string> request_for(const Options& options) {
-  Json json;
-  json.open('{').field("request", options.off ? "ungovern" : "govern");
+Result<Request> request_for(const Options& options) {
+  Request request{.command = options.off ? Request::Command::kUngovern : Request::Command::kGovern};
   if (options.budget) {
     const auto count = parse_count("budget", *options.budget);
     if (!count) return count.error();
-    json.field("budget", *count);
+    request.budget = *count;
   }
-  return json.close('}').text();
+  return request;
 }
 
 // What --off did. The usual sentence, that a process is governed or not, would not say it.
-std::string end_of(const Answer& answer, int pid, double budget) {
-  const bool ended = answer.value.truth_at("ended");
-  if (answer.value.truth_at("governed")) {
+std::string end_of(const control::GovernAnswer& answer, int pid) {
+  if (answer.governed) {
     return fmt::format(
-        "Process {} stays governed, budget {:.0f}: `corewise run` or the program "
+        "Process {} stays governed, budget {}: `corewise run` or the program "
         "itself began that too.",
-        pid, budget);
+        pid, answer.report.budget);
   }
-  return fmt::format("Process {} {}.", pid,
-                     ended ? "is not governed any more" : "was not governed: nothing was changed");
+  return fmt::format(
+      "Process {} {}.", pid,
+      answer.ended ? "is not governed any more" : "was not governed: nothing was changed");
 }
 
-void show(const Answer& answer, int pid, bool off, const Context& context) {
-  if (context.settings.json) return write_out(answer.text + "\n");
-  const JsonValue* report = answer.value.find("report");
-  const double budget = report != nullptr ? report->number_at("budget") : 0;
-  const bool governed = answer.value.truth_at("governed");
-  write_out(folded_lines(off ? end_of(answer, pid, budget)
-                         : governed
-                             ? fmt::format("Process {} is governed, budget {:.0f}.", pid, budget)
-                             : fmt::format("Process {} is not governed.", pid),
+void show(const control::GovernAnswer& answer, int pid, bool off, const Context& context) {
+  write_out(folded_lines(off               ? end_of(answer, pid)
+                         : answer.governed ? fmt::format("Process {} is governed, budget {}.", pid,
+                                                         answer.report.budget)
+                                           : fmt::format("Process {} is not governed.", pid),
                          0, style_for(context.settings).width));
-  if (off || !governed || report == nullptr || context.settings.quiet) return;
-  for (const JsonValue& finding : report->items_at("findings")) {
-    note(context.settings, printable(finding.text, false));
+  if (off || !answer.governed || context.settings.quiet) return;
+  for (const std::string& finding : answer.report.findings) {
+    note(context.settings, printable(finding, false));
   }
 }
 
@@ -71,7 +68,11 @@ int govern(const Options& options, const Context& context) {
   bool connected = false;
   const auto answer = ask_or_enter(pid, *request, &connected);
   if (!answer) return fail_to_ask(answer.error(), connected, "govern", pid);
-  show(*answer, pid, options.off, context);
+  if (context.settings.json) {
+    write_out(answer->text + "\n");
+  } else {
+    show(control::GovernAnswer::read(answer->value), pid, options.off, context);
+  }
   return kOk;
 }
 

@@ -5,6 +5,7 @@
 #include "info_command.h"
 #include "python/import_modules.h"
 #include "screen/layout.h"
+#include "screen/pool_table.h"
 #include "shell/exit_codes.h"
 
 namespace corewise::cli {
@@ -17,21 +18,27 @@ std::string json_of(const Imported& imported, const std::string& python) {
   for (const FailedImport& failed : imported.failed) {
     json.open('{').field("module", failed.module).field("reason", failed.reason).close('}');
   }
-  json.close(']').key("pools").raw(imported.pools_json).close('}');
+  json.close(']').key("pools").open('[');
+  for (const PoolFacts& pool : imported.pools) {
+    json.open('{');
+    write_pool(json, pool);
+    json.close('}');
+  }
+  json.close(']').close('}');
   return json.text() + "\n";
 }
 
 std::string screen_of(const Imported& imported, const InfoOptions& options,
                       const Context& context) {
   const Style style = style_for(context.settings);
-  if (imported.rows.empty()) {
+  if (imported.pools.empty()) {
     return folded("No thread pools: no library of a known runtime is loaded.", 0, 0, style.width) +
            "\n";
   }
-  std::string out = pool_table(imported.rows, style, options.wide);
+  std::string out = pool_table(imported.pools, style, options.wide);
   if (context.settings.quiet) return out;
-  out += "\n" + scope_legend(imported.rows, "; shown is the main thread's", style);
-  return out + remarks(imported.rows, style);
+  out += "\n" + scope_legend(imported.pools, "; shown is the main thread's", style);
+  return out + remarks(imported.pools, style);
 }
 
 }  // namespace

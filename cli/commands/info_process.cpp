@@ -4,8 +4,9 @@
 #include <algorithm>
 #include <optional>
 
+#include "control/answer_records.h"
 #include "info_command.h"
-#include "pools/format.h"
+#include "pools/pool_facts.h"
 #include "reach/control_client.h"
 #include "screen/layout.h"
 #include "screen/pool_table.h"
@@ -15,45 +16,42 @@
 namespace corewise::cli {
 namespace {
 
+using Told = std::optional<control::InfoAnswer>;
+
 // What the process itself answers over its control socket; no value if it does not answer.
-std::optional<Answer> told_by(const outside::Process& process) {
+Told told_by(const outside::Process& process) {
   constexpr int kPatienceMs = 2000;
   if (process.pid == 0) return std::nullopt;
-  auto answer = ask_process(process.pid, "{\"request\":\"info\"}", kPatienceMs);
-  return answer ? std::optional(*std::move(answer)) : std::nullopt;
+  const auto answer =
+      ask_process(process.pid, {.command = control::Request::Command::kInfo}, kPatienceMs);
+  return answer ? Told(control::InfoAnswer::read(answer->value)) : std::nullopt;
 }
 
-const JsonValue* told_of(const Pool& pool, const std::optional<Answer>& told) {
+const control::InfoAnswer::InfoPool* told_of(const Pool& pool, const Told& told) {
   if (!told) return nullptr;
-  for (const JsonValue& one : told->value.items_at("pools")) {
-    if (one.text_at("path") == pool.path && one.text_at("runtime") == pool.runtime->name) {
-      return &one;
-    }
+  for (const auto& one : told->pools) {
+    if (one.facts.path == pool.path && one.facts.runtime == pool.runtime->name) return &one;
   }
   return nullptr;
 }
 
 // Fills in the counts that cannot be read from outside, or that change there with every call.
-void complete(outside::Process& process, const std::optional<Answer>& told) {
+void complete(outside::Process& process, const Told& told) {
   for (outside::OutsidePool& seen : process.pools) {
-    const JsonValue* one = told_of(seen.pool, told);
+    const auto* one = told_of(seen.pool, told);
     if (one == nullptr) continue;
-    seen.count = {static_cast<int>(one->number_at("threads")), ""};
-    if (seen.count.threads == 0) seen.count.unknown = one->text_at("detail");
-    seen.pool.version = one->text_at("version");
-    const double limit = one->number_at("limit");
-    if (limit > 0) {
-      seen.pool.detail = fmt::format("limited to {:.0f} over the control socket", limit);
+    seen.count = {one->facts.threads, one->facts.threads == 0 ? one->facts.detail : ""};
+    seen.pool.version = one->facts.version;
+    if (one->limit > 0) {
+      seen.pool.detail = fmt::format("limited to {} over the control socket", one->limit);
     }
   }
 }
 
-std::string json_of(const outside::Process& process, const std::optional<Answer>& told) {
+std::string json_of(const outside::Process& process, const Told& told) {
   Json json;
-  json.open('{').field("schema_version", 1).key("pid");
-  process.pid > 0 ? json.value(process.pid) : json.null();
-  json.field("command", process.command).key("threads");
-  process.threads > 0 ? json.value(process.threads) : json.null();
+  json.open('{').field("schema_version", 1).known("pid", process.pid);
+  json.field("command", process.command).known("threads", process.threads);
   json.field("cpus_allowed", process.cpus).key("environment").open('{');
   for (const Variable& variable : thread_variables(process.environment)) {
     json.field(variable.name, variable.value);
@@ -61,36 +59,22 @@ std::string json_of(const outside::Process& process, const std::optional<Answer>
   json.close('}').key("pools").open('[');
   for (const outside::OutsidePool& seen : process.pools) {
     json.open('{');
-    write_pool(json, seen.pool, seen.count.threads);
-    json.key("unknown");
-    seen.count.unknown.empty() ? json.null() : json.value(seen.count.unknown);
-    const JsonValue* one = told_of(seen.pool, told);
-    const int limit = one != nullptr ? static_cast<int>(one->number_at("limit")) : 0;
-    json.key("limit");
-    limit > 0 ? json.value(limit) : json.null();
-    json.close('}');
+    write_pool(json, facts_of(seen.pool, seen.count.threads));
+    json.known("unknown", seen.count.unknown);
+    const auto* one = told_of(seen.pool, told);
+    json.known("limit", one != nullptr ? one->limit : 0).close('}');
   }
-  json.close(']').key("notes").open('[');
-  for (const std::string& note : process.notes) json.value(note);
-  json.close(']').field("control", told.has_value()).close('}');
+  json.close(']').array("notes", process.notes).field("control", told.has_value()).close('}');
   return json.text() + "\n";
 }
 
-ShownPool row_of(const outside::OutsidePool& seen) {
-  const Pool& pool = seen.pool;
-  std::string remark = seen.count.unknown;
-  if (!pool.detail.empty() && pool.detail != remark) {
-    remark += (remark.empty() ? "" : "; ") + pool.detail;
-  }
-  return {kApiNames[static_cast<std::size_t>(pool.runtime->api)],
-          seen.count.threads > 0 ? std::to_string(seen.count.threads) : "?",
-          scope_name(pool.scope),
-          pool.runtime->name,
-          pool.version,
-          pool.layer,
-          pool.architecture,
-          pool.path,
-          std::move(remark)};
+PoolFacts row_of(const outside::OutsidePool& seen) {
+  PoolFacts row = facts_of(seen.pool, seen.count.threads);
+  row.detail = seen.count.unknown;
+  const std::string& detail = seen.pool.detail;
+  if (!detail.empty() && detail != row.detail)
+    row.detail += (row.detail.empty() ? "" : "; ") + detail;
+  return row;
 }
 
 std::string screen_of(const outside::Process& process, bool told, const InfoOptions& options,
@@ -114,7 +98,7 @@ std::string screen_of(const outside::Process& process, bool told, const InfoOpti
   }
   out += '\n';
 
-  std::vector<ShownPool> rows;
+  std::vector<PoolFacts> rows;
   for (const outside::OutsidePool& seen : process.pools) rows.push_back(row_of(seen));
   if (rows.empty()) {
     out += folded("No thread pools: none of its libraries is a known runtime.", 0, 0, style.width) +

@@ -3,9 +3,9 @@
 
 #include <optional>
 
-#include "base/json.h"
 #include "base/text.h"
-#include "limits/limit.h"
+#include "control/answer_records.h"
+#include "limits/rule.h"
 #include "pools/pool.h"
 #include "reach/control_client.h"
 #include "reach/force.h"
@@ -17,6 +17,10 @@
 
 namespace corewise::cli {
 namespace {
+
+using control::LimitAnswer;
+using control::PoolOutcome;
+using control::Request;
 
 struct Options {
   std::optional<std::string> pid;
@@ -47,97 +51,111 @@ Result<std::vector<Rule>> read_rules(const Options& options) {
   return rules;
 }
 
-std::string request_for(const std::vector<Rule>& rules, const Options& options) {
-  Json json;
-  json.open('{').field("request", options.restore ? "restore" : "limit");
-  if (options.restore) return json.close('}').text();
-  for (const cw_match match : {CW_MATCH_API, CW_MATCH_NAME}) {
-    json.key(match == CW_MATCH_API ? "limits" : "pools").open('{');
-    for (const Rule& rule : rules) {
-      if (rule.match == match) json.field(rule.name, rule.threads);
-    }
-    json.close('}');
-  }
-  return json.field("dry_run", options.dry_run).close('}').text();
-}
-
 // `limited`: the limit is in force. Where each thread has its own count, only the limit is known.
-std::string count_at(const JsonValue& pool, const char* key, bool limited) {
-  const double count = pool.number_at(key);
-  if (count > 0) return fmt::format("{:.0f}", count);
-  const double most = limited ? pool.number_at("at_most") : 0;
-  return most > 0 ? fmt::format("at most {:.0f}", most) : "?";
+std::string count_of(int count, const PoolOutcome& pool, bool limited) {
+  if (count > 0) return std::to_string(count);
+  return limited && pool.at_most > 0 ? fmt::format("at most {}", pool.at_most) : "?";
 }
 
-std::string name_of(const JsonValue& pool) { return std::string(file_name(pool.text_at("path"))); }
+// Each pool's count before and now; `limited_now`: the limit is in force now, and not before.
+std::string table_of(const std::vector<PoolOutcome>& pools, bool limited_now, const Style& style) {
+  std::vector<std::vector<std::string>> rows;
+  for (const PoolOutcome& pool : pools) {
+    rows.push_back({pool.api, count_of(pool.before, pool, !limited_now),
+                    count_of(pool.after, pool, limited_now), pool.runtime,
+                    printable(std::string(file_name(pool.path)), style.unicode)});
+  }
+  return table({{"API"}, {"BEFORE", true}, {"NOW", true}, {"RUNTIME"}, {"LIBRARY"}}, rows, style);
+}
 
 // A sentence about the names that no pool has; "" if there are none.
-std::string missing(const JsonValue& answer, const char* then) {
+std::string missing(const LimitAnswer& answer) {
+  if (answer.not_loaded.empty()) return {};
   std::vector<std::string> names;
-  for (const JsonValue& name : answer.items_at("not_loaded")) {
-    names.push_back(printable(name.text, false));
-  }
-  if (names.empty()) return {};
+  for (const std::string& name : answer.not_loaded) names.push_back(printable(name, false));
+  const char* then = answer.forced    ? ": nothing was changed"
+                     : answer.dry_run ? " now; the limit would apply when one loads"
+                                      : " now; the limit applies when one loads";
   return fmt::format("{}: no such pool is loaded{}.", fmt::join(names, ", "), then);
 }
 
-// Shows each pool's old and new count and how far that reaches; false if a pool kept its count.
-bool show(const Answer& answer, const Options& options, const Context& context) {
-  const Style style = style_for(context.settings);
-  const char* key = options.restore ? "restored" : "outcomes";
-  const std::vector<JsonValue>& pools = answer.value.items_at(key);
-  std::vector<std::vector<std::string>> rows;
-  std::vector<std::pair<std::string, std::string>> reaches;  // how far, and the runtimes
-  bool taken = true;
-  for (const JsonValue& pool : pools) {
-    rows.push_back({pool.text_at("api"), count_at(pool, "before", options.restore),
-                    count_at(pool, "after", !options.restore), pool.text_at("runtime"),
-                    printable(name_of(pool), style.unicode)});
-    std::string reach = pool.text_at("reach");
-    const std::string reason = pool.text_at("reason");
-    taken = taken && reason.empty();
-    if (!reason.empty()) reach += " (" + printable(reason, style.unicode) + ")";
+// How far the limit reaches, or why not, and the runtimes of which that is true.
+std::string reaches_of(const std::vector<PoolOutcome>& pools, const Style& style) {
+  std::vector<std::pair<std::string, std::string>> reaches;
+  for (const PoolOutcome& pool : pools) {
+    std::string reach = pool.reach;
+    if (!pool.reason.empty()) reach += " (" + printable(pool.reason, style.unicode) + ")";
     auto known = std::ranges::find(reaches, reach, &std::pair<std::string, std::string>::first);
     if (known == reaches.end()) known = reaches.insert(known, {reach, ""});
-    const std::string runtime = pool.text_at("runtime");
-    if (known->second.find(runtime) == std::string::npos) {
-      known->second += (known->second.empty() ? "" : ", ") + runtime;
+    if (known->second.find(pool.runtime) == std::string::npos) {
+      known->second += (known->second.empty() ? "" : ", ") + pool.runtime;
     }
   }
-  const bool forced = answer.value.find("forced") != nullptr;
-  const std::string none =
-      missing(answer.value, forced            ? ": nothing was changed"
-                            : options.dry_run ? " now; the limit would apply when one loads"
-                                              : " now; the limit applies when one loads");
-  if (rows.empty()) {
-    write_out(folded_lines(options.restore ? "Nothing was limited over the control socket." : none,
-                           2, style.width));
-    return !forced;
+  std::string out;
+  for (const auto& [reach, runtimes] : reaches) {
+    out += folded(fmt::format("{}: reaches {}.", runtimes, reach), 0, 2, style.width) + "\n";
   }
-  std::string out =
-      table({{"API"}, {"BEFORE", true}, {"NOW", true}, {"RUNTIME"}, {"LIBRARY"}}, rows, style);
-  if (!options.restore && !context.settings.quiet) {
-    out += '\n';
-    for (const auto& [reach, runtimes] : reaches) {
-      out += folded(fmt::format("{}: reaches {}.", runtimes, reach), 0, 2, style.width) + "\n";
-    }
-    if (!none.empty()) out += folded(none, 0, 2, style.width) + "\n";
-    const bool written = std::ranges::any_of(pools, [](const JsonValue& pool) {
-      return pool.number_at("after") < pool.number_at("before");
-    });
-    if (forced && written) {
-      out +=
-          folded(options.dry_run ? "This would write into the memory of the process, and could not "
+  return out;
+}
+
+void show(const LimitAnswer& answer, const Context& context) {
+  const Style style = style_for(context.settings);
+  const auto line = [&](const std::string& text) { return folded(text, 0, 2, style.width) + "\n"; };
+  const std::string none = missing(answer);
+  if (answer.outcomes.empty()) return write_out(folded_lines(none, 2, style.width));
+  std::string out = table_of(answer.outcomes, true, style);
+  if (!context.settings.quiet) {
+    out += '\n' + reaches_of(answer.outcomes, style);
+    if (!none.empty()) out += line(none);
+    const bool written = std::ranges::any_of(
+        answer.outcomes, [](const PoolOutcome& pool) { return pool.after < pool.before; });
+    if (answer.forced && written) {
+      out += line(answer.dry_run ? "This would write into the memory of the process, and could not "
                                    "be undone from outside."
                                  : "Written into the memory of the process: it cannot be undone "
-                                   "from outside, not even with --restore.",
-                 0, 2, style.width) +
-          "\n";
+                                   "from outside, not even with --restore.");
     }
-    if (options.dry_run) out += "Dry run: nothing was changed.\n";
+    if (answer.dry_run) out += "Dry run: nothing was changed.\n";
   }
   write_out(out);
-  return taken;
+}
+
+int restore(int pid, const Context& context) {
+  bool connected = false;
+  const auto answer = ask_or_enter(pid, {.command = Request::Command::kRestore}, &connected);
+  if (!answer) return fail_to_ask(answer.error(), connected, "limit", pid);
+  const auto restored = control::RestoreAnswer::read(answer->value).restored;
+  const Style style = style_for(context.settings);
+  write_out(context.settings.json ? answer->text + "\n"
+            : restored.empty()
+                ? folded_lines("Nothing was limited over the control socket.", 2, style.width)
+                : table_of(restored, false, style));
+  return kOk;
+}
+
+int tell(const LimitAnswer& answer, const std::string& json, const Context& context) {
+  context.settings.json ? write_out(json + "\n") : show(answer, context);
+  return answer.taken() ? kOk : kNotTaken;
+}
+
+int limit_to(const std::vector<Rule>& rules, int pid, const Options& options,
+             const Context& context) {
+  bool connected = false;
+  const auto answer = ask_or_enter(
+      pid, {.command = Request::Command::kLimit, .rules = rules, .dry_run = options.dry_run},
+      &connected);
+  if (answer) return tell(LimitAnswer::read(answer->value), answer->text, context);
+  if (connected || answer.error().status != CW_NOT_AVAILABLE) {
+    return fail_to_ask(answer.error(), connected, "limit", pid);
+  }
+  if (!options.force) {
+    return fail(kNoAgent, "limit: " + printable(answer.error().what, false),
+                "start it with `corewise run`, or import corewise in it. Where it runs OpenBLAS, "
+                "--force writes smaller counts into its memory, which cannot be undone");
+  }
+  const auto forced = limit_by_force(pid, rules, options.dry_run);
+  if (!forced) return fail_to_ask(forced.error(), connected, "limit", pid);
+  return tell(*forced, forced->json(), context);
 }
 
 int limit(const Options& options, const Context& context) {
@@ -161,29 +179,7 @@ int limit(const Options& options, const Context& context) {
   }
   const auto asked = read_rules(options);
   if (!asked) return fail(kUsage, "limit: " + asked.error().what);
-  bool connected = false;
-  auto answer = ask_or_enter(pid, request_for(*asked, options), &connected);
-  const bool no_way = !answer && !connected && answer.error().status == CW_NOT_AVAILABLE;
-  if (no_way && options.force && counts) {
-    answer = limit_by_force(pid, *asked, options.dry_run);
-  }
-  if (no_way && counts && !options.force) {
-    return fail(kNoAgent, "limit: " + printable(answer.error().what, false),
-                "start it with `corewise run`, or import corewise in it. Where it runs OpenBLAS, "
-                "--force writes smaller counts into its memory, which cannot be undone");
-  }
-  if (!answer) return fail_to_ask(answer.error(), connected, "limit", pid);
-  if (context.settings.json) {
-    write_out(answer->text + "\n");
-    const auto& outcomes = answer->value.items_at("outcomes");
-    const bool none = outcomes.empty() && answer->value.find("forced") != nullptr;
-    return !none && std::ranges::all_of(
-                        outcomes,
-                        [](const JsonValue& pool) { return pool.text_at("reason").empty(); })
-               ? kOk
-               : kNotTaken;
-  }
-  return show(*answer, options, context) ? kOk : kNotTaken;
+  return options.restore ? restore(pid, context) : limit_to(*asked, pid, options, context);
 }
 
 Action declare(CLI::App& app) {

@@ -65,8 +65,7 @@ std::string screen_of(const Plan& plan, const Context& context) {
   if (!plan.limits.empty()) {
     std::vector<std::vector<std::string>> limits;
     for (const PlanLimit& limit : plan.limits) {
-      limits.push_back({kApiNames[static_cast<std::size_t>(limit.api)],
-                        std::to_string(limit.threads), limit.reason,
+      limits.push_back({api_name(limit.api), std::to_string(limit.threads), limit.reason,
                         printable(limit.pool, style.unicode)});
     }
     out += "\n" + table({{"API"}, {"LIMIT", true}, {"WHY"}, {"POOL"}}, limits, style);
@@ -115,7 +114,9 @@ int plan(const Options& options, const Context& context) {
   if (options.import->modules.empty()) return show(options, context, input);
   return with_imports(*options.import, ImportTask::kPools, context.settings, kFailed,
                       [&](const Imported& imported, const std::string&) {
-                        input.pools = imported.planned_pools;
+                        input.pools = imported.pools;
+                        // The program that we plan for does not run yet.
+                        for (PoolFacts& pool : input.pools) pool.threads = 0;
                         return show(options, context, input);
                       });
 }

@@ -2,8 +2,7 @@
 
 Children answer with records of strings that end in NUL. The first string names the kind, and so how
 many strings follow (records.h reads them):
-  I module | F module reason | E reason | P and the 11 columns of a pool | J pools as JSON
-  X findings as JSON | D
+  I module | F module reason | E reason | P pools as JSON | X findings as JSON | D
 The parent appends a call of one of the functions at the end to this text."""
 
 import os
@@ -22,19 +21,13 @@ def in_words(error):
 
 def pools(library):
     import ctypes
-    import json
 
     ask = ctypes.CDLL(library).cw_info_json
     ask.restype, ask.argtypes = ctypes.c_size_t, [ctypes.c_char_p, ctypes.c_size_t]
     size = ask(None, 0) + 1
     text = ctypes.create_string_buffer(size)
     ask(text, size)
-    pools = json.loads(text.value.decode("utf-8"))["pools"]
-    keys = "api threads scope runtime version layer architecture path detail ceiling caller_slots"
-    told = b""
-    for pool in pools:
-        told += record("P", *["" if pool[key] is None else pool[key] for key in keys.split()])
-    return told + record("J", json.dumps(pools, separators=(",", ":")))
+    return record("P", text.value.decode("utf-8"))
 
 
 def findings(library):

@@ -6,8 +6,7 @@
 #include <vector>
 
 #include "advice/finding.h"
-#include "advice/plan.h"
-#include "screen/pool_table.h"
+#include "pools/pool_facts.h"
 
 namespace corewise::cli {
 
@@ -17,9 +16,7 @@ struct FailedImport {
 };
 
 struct Imported {
-  std::vector<ShownPool> rows;
-  std::vector<PlannedPool> planned_pools;  // the same pools, for a plan
-  std::string pools_json;                  // empty if the child did not get that far
+  std::vector<PoolFacts> pools;
   std::vector<Finding> findings;
   std::vector<FailedImport> failed;
   std::string importing;  // the module that the child imported last

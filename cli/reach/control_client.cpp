@@ -13,7 +13,8 @@
 
 namespace corewise::cli {
 
-Result<Answer> ask_process(int pid, const std::string& request, int timeout_ms, bool* connected) {
+Result<Answer> ask_process(int pid, const control::Request& request, int timeout_ms,
+                           bool* connected) {
   Question question(pid, request, control::FullQueue::wait_half_a_second);
   if (connected != nullptr) *connected = question.connected();
   for (;;) {
@@ -25,7 +26,7 @@ Result<Answer> ask_process(int pid, const std::string& request, int timeout_ms, 
   }
 }
 
-Result<Answer> ask_or_enter(int pid, const std::string& request, bool* connected) {
+Result<Answer> ask_or_enter(int pid, const control::Request& request, bool* connected) {
   constexpr int kLongest = 30'000;
   auto answer = ask_process(pid, request, kLongest, connected);
   if (answer || *connected || answer.error().status != CW_NOT_AVAILABLE) return answer;

@@ -8,18 +8,11 @@
 #include <string>
 #include <system_error>
 
-#include "base/json.h"
 #include "limits/match.h"
 #include "outside/process.h"
 
 namespace corewise::cli {
 namespace {
-
-struct Outcome {
-  const outside::OutsidePool* seen = nullptr;
-  int after = 0;
-  std::string reason;  // why the count is not what was asked for
-};
 
 using Transfer = ssize_t(pid_t, const iovec*, unsigned long, const iovec*, unsigned long,
                          unsigned long);
@@ -46,39 +39,34 @@ std::string store(int pid, const outside::OutsidePool& seen, int wanted) {
   return now == wanted ? "" : "the process set another count at once";
 }
 
-Outcome force(int pid, const outside::OutsidePool& seen, int wanted, bool dry_run) {
-  Outcome outcome{&seen, seen.count.threads, {}};
+void force(int pid, const outside::OutsidePool& seen, bool dry_run, control::PoolOutcome& outcome) {
   if (seen.count.count_at == 0 || seen.count.threads == 0) {
     outcome.reason = seen.count.unknown.empty()
                          ? "its count cannot be changed from outside: each thread may have its own"
                          : seen.count.unknown;
-    return outcome;
+    return;
   }
-  if (wanted >= seen.count.threads) return outcome;  // never raise a count
-  if (!dry_run) outcome.reason = store(pid, seen, wanted);
-  if (outcome.reason.empty()) outcome.after = wanted;
-  return outcome;
+  if (outcome.asked >= seen.count.threads) return;  // never raise a count
+  if (!dry_run) outcome.reason = store(pid, seen, outcome.asked);
+  if (outcome.reason.empty()) outcome.after = outcome.asked;
 }
 
-void write(Json& json, const Outcome& outcome, int asked) {
-  const auto count = [&](const char* key, int threads) {
-    json.key(key);
-    threads > 0 ? json.value(threads) : json.null();
-  };
-  const Pool& pool = outcome.seen->pool;
-  json.open('{').field("pool", static_cast<std::uint64_t>(pool.id));
-  json.field("api", kApiNames[pool.runtime->api]).field("runtime", pool.runtime->name);
-  json.field("path", pool.path).field("asked", asked);
-  count("before", outcome.seen->count.threads);
-  count("after", outcome.after);
-  const bool reached = outcome.seen->count.count_at != 0;
-  json.field("reach", reached ? "the whole process, until the program sets it" : "nothing");
-  json.field("reason", outcome.reason).close('}');
+control::PoolOutcome outcome_of(const outside::OutsidePool& seen, int asked) {
+  control::PoolOutcome outcome;
+  outcome.pool = static_cast<int>(seen.pool.id);
+  outcome.api = api_name(seen.pool.runtime->api);
+  outcome.runtime = seen.pool.runtime->name;
+  outcome.path = seen.pool.path;
+  outcome.asked = asked;
+  outcome.before = outcome.after = seen.count.threads;
+  outcome.reach =
+      seen.count.count_at != 0 ? "the whole process, until the program sets it" : "nothing";
+  return outcome;
 }
 
 }  // namespace
 
-Result<Answer> limit_by_force(int pid, const std::vector<Rule>& rules, bool dry_run) {
+Result<control::LimitAnswer> limit_by_force(int pid, const std::vector<Rule>& rules, bool dry_run) {
   const auto process = outside::read_process(pid);
   if (!process) return process.error();
   if (process->memory_refused) {
@@ -89,17 +77,13 @@ Result<Answer> limit_by_force(int pid, const std::vector<Rule>& rules, bool dry_
   for (const outside::OutsidePool& seen : process->pools) pools.push_back(&seen.pool);
   std::vector<Rule> settled = rules;
   if (auto error = settle_names(settled, pools)) return *std::move(error);
-  Json json;
-  json.open('{').field("schema_version", 1).field("pid", pid).field("dry_run", dry_run);
-  json.field("forced", true).key("outcomes").open('[');
+  control::LimitAnswer answer{pid, dry_run, true, {}, names_without_pool(rules, settled, pools)};
   for (const outside::OutsidePool& seen : process->pools) {
     const int wanted = wanted_by(settled, seen.pool);
-    if (wanted > 0) write(json, force(pid, seen, wanted, dry_run), wanted);
+    if (wanted > 0)
+      force(pid, seen, dry_run, answer.outcomes.emplace_back(outcome_of(seen, wanted)));
   }
-  json.close(']').array("not_loaded", names_without_pool(rules, settled, pools)).close('}');
-  auto value = read_json(json.text());
-  if (!value) return value.error();
-  return Answer{*std::move(value), json.text()};
+  return answer;
 }
 
 }  // namespace corewise::cli

@@ -18,53 +18,55 @@
 #include "os/os.h"
 #include "process_name.h"
 #include "shell/process_choice.h"
+#include "watch/sample_record.h"
 
 namespace corewise::cli {
 namespace {
 
 constexpr double kPatience_s = 0.5;
 
-WatchedPool pool_of(const JsonValue& from) {
+WatchedPool pool_of(const observe::SampledPool& sampled) {
   WatchedPool pool;
-  const std::string path = from.text_at("path");
-  pool.id = static_cast<int>(from.number_at("id"));
-  pool.api = from.text_at("api");
-  pool.runtime = from.text_at("runtime");
-  pool.library = file_name(path);
-  pool.allowed = static_cast<int>(from.number_at("allowed"));
-  pool.limit = static_cast<int>(from.number_at("limit"));
-  pool.workers = static_cast<int>(from.number_at("workers"));
-  pool.running = static_cast<int>(from.number_at("running"));
-  const double spinning = from.number_at("spinning", -1);
-  if (spinning >= 0) pool.spinning = static_cast<int>(spinning);
-  pool.cpu_s = from.number_at("cpu_s");
-  pool.delay_s = from.number_at("delay_s");
+  pool.id = static_cast<int>(sampled.facts.id);
+  pool.api = api_name(sampled.facts.api);
+  pool.runtime = sampled.facts.runtime;
+  pool.library = file_name(sampled.facts.path);
+  pool.allowed = sampled.allowed.value_or(0);
+  pool.limit = sampled.limit.value_or(0);
+  pool.workers = sampled.workers.threads;
+  pool.running = sampled.workers.running;
+  pool.spinning = sampled.spinning;
+  pool.cpu_s = sampled.workers.cpu_s;
+  pool.delay_s = sampled.workers.delay_s;
   return pool;
+}
+
+WatchedPool library_of(const observe::SampledLibrary& sampled) {
+  WatchedPool library;
+  library.runtime = sampled.library;
+  library.library = file_name(sampled.path);
+  library.workers = sampled.workers.threads;
+  library.running = sampled.workers.running;
+  library.cpu_s = sampled.workers.cpu_s;
+  library.delay_s = sampled.workers.delay_s;
+  return library;
 }
 
 // What the process itself says about its threads.
 void take_answer(const Answer& answer, WatchedProcess& process) {
+  const observe::Sample sample = observe::read_sample(answer.value);
   process.answers = true;
   process.sample = answer.text;
-  process.time_s = answer.value.number_at("time_s", process.time_s);
-  process.governed = answer.value.truth_at("governed");
-  if (const JsonValue* threads = answer.value.find("threads")) {
-    process.threads = static_cast<int>(threads->number_at("total"));
-    process.running = static_cast<int>(threads->number_at("running"));
-    process.cpu_s = threads->number_at("cpu_s");
-    process.delay_s = threads->number_at("delay_s");
-  }
-  if (const JsonValue* throttled = answer.value.find("throttled")) {
-    if (throttled->kind == JsonValue::Kind::kObject) {
-      process.throttled_s = throttled->number_at("seconds");
-    }
-  }
-  for (const JsonValue& pool : answer.value.items_at("pools")) {
-    process.pools.push_back(pool_of(pool));
-  }
-  for (const JsonValue& library : answer.value.items_at("libraries")) {
-    process.libraries.push_back(pool_of(library));
-    process.libraries.back().runtime = library.text_at("library");
+  process.time_s = sample.time_s;
+  process.governed = sample.governed;
+  process.threads = sample.all.threads;
+  process.running = sample.all.running;
+  process.cpu_s = sample.all.cpu_s;
+  process.delay_s = sample.all.delay_s;
+  if (sample.throttled) process.throttled_s = sample.throttled->seconds;
+  for (const observe::SampledPool& pool : sample.pools) process.pools.push_back(pool_of(pool));
+  for (const observe::SampledLibrary& library : sample.libraries) {
+    process.libraries.push_back(library_of(library));
   }
 }
 
@@ -163,7 +165,8 @@ void ProcessWatch::ask(const std::set<int>& pids) {
   std::vector<pollfd> fresh;
   for (const int pid : pids) {
     if (asked_.contains(pid)) continue;
-    auto question = std::make_unique<Question>(pid, "{\"request\":\"sample\"}");
+    auto question = std::make_unique<Question>(
+        pid, control::Request{.command = control::Request::Command::kSample});
     if (question->fd() >= 0) fresh.push_back({question->fd(), POLLIN, 0});
     asked_.emplace(pid, std::move(question));
   }

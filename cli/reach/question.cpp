@@ -9,6 +9,7 @@
 #include <cstring>
 #include <utility>
 
+#include "control/answer_records.h"
 #include "kernel_view.h"
 #include "shell/process_choice.h"
 
@@ -16,12 +17,8 @@ namespace corewise::cli {
 namespace {
 
 Result<Answer> answer_in(std::string text) {
-  auto value = read_json(text);
+  auto value = control::read_answer(text);
   if (!value) return value.error();
-  if (const JsonValue* error = value->find("error")) {
-    return Error{static_cast<Status>(static_cast<int>(error->number_at("status", CW_INTERNAL))),
-                 error->text_at("message")};
-  }
   return Answer{*std::move(value), std::move(text)};
 }
 
@@ -31,7 +28,7 @@ Error io_error(int pid, int reason) {
 
 }  // namespace
 
-Question::Question(int pid, const std::string& request, control::FullQueue full)
+Question::Question(int pid, const control::Request& request, control::FullQueue full)
     : pid_(pid), asked_s_(monotonic_s()) {
   const auto fd = control::connect_to(pid, full);
   connected_ = fd || fd.error().status == CW_IO_ERROR;
@@ -46,7 +43,7 @@ Question::Question(int pid, const std::string& request, control::FullQueue full)
     end(fd.error());
     return;
   }
-  const std::string line = request + "\n";
+  const std::string line = to_json(request) + "\n";
   const ssize_t n = ::send(fd_, line.data(), line.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   if (n != static_cast<ssize_t>(line.size())) end(io_error(pid, n < 0 ? errno : EAGAIN));
 }

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/json_reader.h"
+#include "control/request.h"
 #include "control/sockets.h"
 
 namespace corewise::cli {
@@ -19,7 +20,7 @@ struct Answer {
 class Question {
  public:
   // Connects and sends.
-  Question(int pid, const std::string& request,
+  Question(int pid, const control::Request& request,
            control::FullQueue full = control::FullQueue::give_up);
   ~Question();
   Question(const Question&) = delete;

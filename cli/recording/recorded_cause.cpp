@@ -50,7 +50,7 @@ Crowd largest_crowd(const Recording& recording) {
 
 std::string api_of(std::string_view runtime) {
   for (const Runtime* known : runtimes()) {
-    if (runtime == known->name) return kApiNames[static_cast<std::size_t>(known->api)];
+    if (runtime == known->name) return api_name(known->api);
   }
   return {};
 }

@@ -16,6 +16,7 @@
 #include "reach/process_watch.h"
 #include "recording.h"
 #include "watch/known_library.h"
+#include "watch/sample_record.h"
 
 namespace corewise::cli {
 namespace {
@@ -96,27 +97,24 @@ void Recorder::ask(int pid, Process& process) {
   const double now = now_s();
   if (!process.has_unknown || (process.asked_s >= 0 && now - process.asked_s < kAskEvery_s)) return;
   process.asked_s = now;
-  const auto answer = ask_process(pid, "{\"request\":\"sample\",\"each\":true}", kPatienceMs);
+  const auto answer =
+      ask_process(pid, {.command = control::Request::Command::kSample, .each = true}, kPatienceMs);
   if (!answer) return;
-  const auto& pools = answer->value.items_at("pools");
-  for (const JsonValue& each : answer->value.items_at("each")) {
-    const int tid = static_cast<int>(each.number_at("tid"));
-    const auto seen = threads_.find(tid);
-    const bool known = !each.text_at("module").empty() || tid == pid;
+  const observe::Sample told = observe::read_sample(answer->value);
+  for (const observe::SampledThread& thread : told.each.value_or(observe::Sample::Threads())) {
+    const auto seen = threads_.find(thread.tid);
+    const bool known = !thread.module.empty() || thread.tid == pid;
     if (seen == threads_.end() || seen->second.told || !known) continue;
     seen->second.told = true;
-    const double id = each.number_at("pool", -1);
     Json json = event("thread", now);
-    json.field("pid", pid).field("tid", tid).key("pool");
-    if (id >= 0 && static_cast<std::size_t>(id) < pools.size()) {
-      const JsonValue& pool = pools[static_cast<std::size_t>(id)];
-      const std::string path = pool.text_at("path");
-      json.value(pool.text_at("runtime")).field("library", file_name(path));
-    } else if (const std::string path = each.text_at("module");
-               const char* library = observe::known_library(path)) {
-      json.value(library).field("library", file_name(path));
+    json.field("pid", pid).field("tid", thread.tid).key("pool");
+    if (thread.pool && static_cast<std::size_t>(*thread.pool) < told.pools.size()) {
+      const PoolFacts& pool = told.pools[static_cast<std::size_t>(*thread.pool)].facts;
+      json.value(pool.runtime).field("library", file_name(pool.path));
+    } else if (const char* library = observe::known_library(thread.module)) {
+      json.value(library).field("library", file_name(thread.module));
     } else {
-      json.value(is_ours(pid, tid) ? kOwnThreads : "program");
+      json.value(is_ours(pid, thread.tid) ? kOwnThreads : "program");
     }
     write_(json.close('}').text());
   }

@@ -9,7 +9,7 @@ ThreadKind kind_of(std::string_view pool) {
   if (pool == "program") return ThreadKind::program;
   for (const Runtime* runtime : runtimes()) {
     if (pool != runtime->name) continue;
-    const std::string_view api = kApiNames[static_cast<std::size_t>(runtime->api)];
+    const std::string_view api = api_name(runtime->api);
     if (api == "blas") return ThreadKind::blas;
     if (api == "openmp") return ThreadKind::openmp;
   }

@@ -22,15 +22,19 @@ std::string joined(const std::string& a, const std::string& b, const char* betwe
   return a.empty() || b.empty() ? a + b : a + between + b;
 }
 
-Line cells(const ShownPool& row) {
-  return {or_dash(row.api), row.threads, or_dash(row.scope),
+std::string threads_of(const PoolFacts& row) {
+  return row.threads > 0 ? std::to_string(row.threads) : "?";
+}
+
+Line cells(const PoolFacts& row) {
+  return {api_name(row.api), threads_of(row), scope_name(row.scope),
           or_dash(joined(row.runtime, row.version, " ")),
           or_dash(joined(row.layer, row.architecture, "/"))};
 }
 
 // For terminals that have no room for versions and kernels.
-Line short_cells(const ShownPool& row) {
-  return {or_dash(row.api), row.threads, or_dash(row.scope), or_dash(row.runtime), ""};
+Line short_cells(const PoolFacts& row) {
+  return {api_name(row.api), threads_of(row), scope_name(row.scope), or_dash(row.runtime), ""};
 }
 
 using Widths = std::array<int, kColumns>;
@@ -51,13 +55,13 @@ int taken_by(const Widths& widths) {
 
 }  // namespace
 
-std::string pool_table(const std::vector<ShownPool>& rows, const Style& style, bool wide) {
+std::string pool_table(const std::vector<PoolFacts>& rows, const Style& style, bool wide) {
   std::vector<Line> lines = {{"API", "THREADS", "SCOPE", "RUNTIME", "LAYER/KERNELS"}};
-  for (const ShownPool& row : rows) lines.push_back(cells(row));
+  for (const PoolFacts& row : rows) lines.push_back(cells(row));
   Widths widths = widths_of(lines);
   if (!wide && taken_by(widths) - 2 > style.width) {
     lines = {{"API", "THREADS", "SCOPE", "RUNTIME", ""}};
-    for (const ShownPool& row : rows) lines.push_back(short_cells(row));
+    for (const PoolFacts& row : rows) lines.push_back(short_cells(row));
     widths = widths_of(lines);
   }
   const int taken = taken_by(widths);
@@ -85,34 +89,33 @@ std::string pool_table(const std::vector<ShownPool>& rows, const Style& style, b
   return out;
 }
 
-std::string scope_legend(const std::vector<ShownPool>& rows, const std::string& whose,
+std::string scope_legend(const std::vector<PoolFacts>& rows, const std::string& whose,
                          const Style& style) {
-  const auto has = [&](const char* scope) {
-    return std::any_of(rows.begin(), rows.end(),
-                       [&](const ShownPool& row) { return row.scope == scope; });
+  const auto has = [&](Scope scope) {
+    return std::ranges::find(rows, scope, &PoolFacts::scope) != rows.end();
   };
   std::string out;
-  const auto add = [&](const char* scope, const std::string& meaning) {
+  const auto add = [&](Scope scope, const std::string& meaning) {
     if (!has(scope)) return;
-    const std::string name = fmt::format("{}:", scope);
+    const std::string name = fmt::format("{}:", scope_name(scope));
     const int indent = 9;
     out += painted(padded(name, indent, false) + folded(meaning, indent, indent, style.width),
                    Paint::kDim, style) +
            "\n";
   };
-  add("process", "one count for all threads of the process.");
-  add("thread", "each thread has a count of its own" + whose + ".");
-  add("none", "cannot be set from here.");
+  add(CW_SCOPE_PROCESS, "one count for all threads of the process.");
+  add(CW_SCOPE_THREAD, "each thread has a count of its own" + whose + ".");
+  add(CW_SCOPE_NONE, "cannot be set from here.");
   return out;
 }
 
-std::string remarks(const std::vector<ShownPool>& rows, const Style& style) {
+std::string remarks(const std::vector<PoolFacts>& rows, const Style& style) {
   std::vector<std::string> order;
   std::map<std::string, std::vector<std::string>> about;
-  for (const ShownPool& row : rows) {
-    if (row.remark.empty()) continue;
-    auto& names = about[row.remark];
-    if (names.empty()) order.push_back(row.remark);
+  for (const PoolFacts& row : rows) {
+    if (row.detail.empty()) continue;
+    auto& names = about[row.detail];
+    if (names.empty()) order.push_back(row.detail);
     if (std::find(names.begin(), names.end(), row.runtime) == names.end()) {
       names.push_back(row.runtime);
     }

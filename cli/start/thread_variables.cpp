@@ -75,7 +75,7 @@ std::vector<std::string> names_of(std::string_view kind) {
   };
   for (const Runtime* runtime : runtimes()) {
     for (const EnvVariable& variable : runtime->environment) {
-      if (kind == kApiNames[static_cast<std::size_t>(variable.api)]) add(variable.name);
+      if (kind == api_name(variable.api)) add(variable.name);
     }
   }
   for (const Extra& extra : kExtras) {

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "base/json.h"
 #include "base/text.h"
 #include "pools/pool.h"
 #include "start/thread_variables.h"
@@ -24,14 +23,10 @@ std::string next_limit(std::string_view& rest) {
 
 }  // namespace
 
-Result<std::string> limit_request(std::string_view typed) {
+Result<control::Request> limit_request(std::string_view typed) {
   std::string text(typed);
   std::ranges::replace(text, ',', ' ');
-  Json limits;
-  Json pools;
-  limits.open('{');
-  pools.open('{');
-  bool any = false;
+  control::Request request{.command = control::Request::Command::kLimit};
   for (std::string_view rest = trim(text); !rest.empty(); rest = trim(rest)) {
     const std::string word = next_limit(rest);
     const std::size_t equals = word.rfind('=');
@@ -45,24 +40,19 @@ Result<std::string> limit_request(std::string_view typed) {
                                              name, CW_MAX_THREADS)};
     }
     const bool api = std::ranges::find(kApiNames, name) != kApiNames.end();
-    (api ? limits : pools).field(name, *count);
-    any = true;
+    request.rules.push_back({api ? CW_MATCH_API : CW_MATCH_NAME, name, 0, *count});
   }
-  if (!any) return Error{CW_BAD_ARGUMENT, "nothing was limited"};
-  Json json;
-  json.open('{').field("request", "limit").key("limits").raw(limits.close('}').text());
-  return json.key("pools").raw(pools.close('}').text()).close('}').text();
+  if (request.rules.empty()) return Error{CW_BAD_ARGUMENT, "nothing was limited"};
+  return request;
 }
 
-std::string outcome_of_limit(const JsonValue& answer, const std::string& typed) {
-  const std::vector<JsonValue>& outcomes = answer.items_at("outcomes");
-  if (outcomes.empty()) {
+std::string outcome_of_limit(const control::LimitAnswer& answer, const std::string& typed) {
+  if (answer.outcomes.empty()) {
     return fmt::format("{}: no such pool is loaded now; applies when one loads", typed);
   }
   std::string text;
-  for (const JsonValue& pool : outcomes) {
-    const std::string reason = pool.text_at("reason");
-    if (!reason.empty()) text = pool.text_at("runtime") + ": " + reason;
+  for (const control::PoolOutcome& pool : answer.outcomes) {
+    if (!pool.reason.empty()) text = pool.runtime + ": " + pool.reason;
   }
   return text;
 }

@@ -5,14 +5,15 @@
 #include <string_view>
 
 #include "base/error.h"
-#include "base/json_reader.h"
+#include "control/answer_records.h"
+#include "control/request.h"
 
 namespace corewise::cli {
 
 // The text as a request to the process, or what is wrong with it. Names of no API are pools.
-Result<std::string> limit_request(std::string_view typed);
+Result<control::Request> limit_request(std::string_view typed);
 
 // What the user must know of the process's answer; "" if all pools took the limit.
-std::string outcome_of_limit(const JsonValue& answer, const std::string& typed);
+std::string outcome_of_limit(const control::LimitAnswer& answer, const std::string& typed);
 
 }  // namespace corewise::cli

@@ -22,6 +22,8 @@
 namespace corewise::cli {
 namespace {
 
+using control::Request;
+
 constexpr double kPatience_s = 30;
 
 class Session {
@@ -102,7 +104,7 @@ class Session {
   }
 
   // One question at a time; `done` is the message once the process has answered.
-  void ask(const std::string& request, const std::string& done) {
+  void ask(const Request& request, const std::string& done) {
     chosen_ = true;
     question_ = std::make_unique<Question>(state_.selected, request);
     done_ = done;
@@ -120,7 +122,8 @@ class Session {
     }
     state_.message = *answer ? done_ : (*answer).error().what;
     if (*answer && !limited_.empty()) {
-      const std::string else_said = outcome_of_limit((*answer)->value, limited_);
+      const std::string else_said =
+          outcome_of_limit(control::LimitAnswer::read((*answer)->value), limited_);
       if (!else_said.empty()) state_.message = else_said;
     }
     take_view(interval_s_);
@@ -141,7 +144,7 @@ class Session {
     const WatchedProcess* process = selected();
     if (process == nullptr) return;
     limited_.clear();
-    ask(process->governed ? "{\"request\":\"ungovern\"}" : "{\"request\":\"govern\"}",
+    ask({.command = process->governed ? Request::Command::kUngovern : Request::Command::kGovern},
         fmt::format("process {} is {}", process->pid,
                     process->governed ? "not governed" : "governed"));
   }
@@ -149,7 +152,8 @@ class Session {
   void undo_limits() {
     if (selected() == nullptr) return;
     limited_.clear();
-    ask("{\"request\":\"restore\"}", fmt::format("undid the limits of {}", state_.selected));
+    ask({.command = Request::Command::kRestore},
+        fmt::format("undid the limits of {}", state_.selected));
   }
 
   void begin_typing(TopState::Typing what) {

@@ -6,27 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "pools/pool.h"
+#include "pools/pool_facts.h"
 
 namespace corewise {
-
-// What is known of a pool; its source may not tell everything.
-struct PoolFacts {
-  Api api = CW_API_BLAS;
-  std::string runtime;
-  std::string prefix;
-  std::string path;
-  std::string version;
-  std::string layer;
-  std::string architecture;
-  int threads = 0;  // 0: unknown
-  int ceiling = 0;
-  int caller_slots = 0;  // 0: unbounded or unknown
-  bool mkl_dynamic = false;
-  bool governed = false;  // we grant its regions and calls; OpenBLAS uses our buffers
-  bool dynamic = false;   // OpenMP may make the teams of the calling thread smaller (dyn-var)
-  int spinning = 0;  // workers that ran though nobody was in a region or call; 0 also if not known
-};
 
 enum class HolderState { kRuns, kStopped, kFrozen, kGone };
 

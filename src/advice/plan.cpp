@@ -38,23 +38,30 @@ struct Pools {
   bool blas = true;
   Bound openmp_ceiling;
   Bound blas_ceiling;
-  std::vector<const PlannedPool*> with_slots;  // the copies of OpenBLAS
+  std::vector<const PoolFacts*> with_slots;  // the copies of OpenBLAS that we do not govern
 };
 
-Pools survey(const std::vector<PlannedPool>& pools) {
+// Counts that the program sets would not reach it, and it has no width of its own: numba's
+// workqueue.
+bool takes_no_part(const PoolFacts& pool) {
+  return pool.scope == CW_SCOPE_NONE && pool.ceiling == 0;
+}
+
+Pools survey(const std::vector<PoolFacts>& pools) {
   Pools result;
   if (pools.empty()) return result;
   result.openmp = false;
   result.blas = false;
   int openmp_most = 0;
   int blas_most = 0;
-  for (const PlannedPool& pool : pools) {
+  for (const PoolFacts& pool : pools) {
     const bool is_blas = pool.api == CW_API_BLAS;
     (is_blas ? result.blas : result.openmp) = true;
     // The level is as wide as its widest pool; each other pool gets its own limit.
     int& most = is_blas ? blas_most : openmp_most;
     most = std::max(most, pool.ceiling > 0 ? pool.ceiling : kNoLimit);
-    if (pool.caller_slots > 0) result.with_slots.push_back(&pool);
+    // A governed pool has slots for all callers.
+    if (pool.caller_slots > 0 && !pool.governed) result.with_slots.push_back(&pool);
   }
   if (result.openmp) {
     result.openmp_ceiling.tighten(openmp_most, "the most its pools were built for");
@@ -107,16 +114,16 @@ std::string share_words(int share, int floor, const PlanLevel& processes) {
          count_of(processes.count, "process", "processes");
 }
 
-std::string slots_words(const PlannedPool& pool, const std::string& included) {
-  return pool.name + " holds " + count_of(pool.caller_slots, "call", "calls") + " at once, " +
-         included + " included";
+std::string slots_words(const PoolFacts& pool, const std::string& included) {
+  return std::string(file_name(pool.path)) + " holds " +
+         count_of(pool.caller_slots, "call", "calls") + " at once, " + included + " included";
 }
 
 // Bounds the OpenMP threads so that all may call besides `workers` workers, or besides those that
 // already run.
 void fit_callers(Bound& openmp, const Pools& pools, int workers) {
-  for (const PlannedPool* pool : pools.with_slots) {
-    const int held = std::max(workers, pool->workers);
+  for (const PoolFacts* pool : pools.with_slots) {
+    const int held = std::max(workers, pool->threads - 1);
     openmp.tighten(callers_that_fit(pool->caller_slots, held),
                    slots_words(*pool, held == 0 ? "one of each OpenMP thread"
                                                 : "its " + count_of(held, "worker", "workers")));
@@ -125,7 +132,7 @@ void fit_callers(Bound& openmp, const Pools& pools, int workers) {
 
 // Bounds the pool's threads so that `callers` may all call it.
 void fit_workers(Bound& blas, const Pools& pools, int callers) {
-  for (const PlannedPool* pool : pools.with_slots) {
+  for (const PoolFacts* pool : pools.with_slots) {
     blas.tighten(
         std::max(1, pool->caller_slots - callers + 1),
         slots_words(*pool, callers == 1 ? "one of each worker" : "one of each OpenMP thread"));
@@ -209,13 +216,13 @@ void fill_presets(Plan& plan, std::span<const preset_counts::Preset> presets) {
   }
 }
 
-void fill_limits(Plan& plan, const std::vector<PlannedPool>& pools) {
-  for (const PlannedPool& pool : pools) {
+void fill_limits(Plan& plan, const std::vector<PoolFacts>& pools) {
+  for (const PoolFacts& pool : pools) {
     Bound threads;
     threads.tighten(count_for(plan, pool.api), "the plan's");
     if (pool.ceiling > 0) threads.tighten(pool.ceiling, "the most this pool was built for");
-    plan.limits.push_back(
-        {pool.name, pool.path, pool.api, threads.most, std::move(threads.reason)});
+    plan.limits.push_back({std::string(file_name(pool.path)), pool.path, pool.api, threads.most,
+                           std::move(threads.reason)});
   }
 }
 
@@ -230,7 +237,9 @@ Result<Plan> make_plan(const PlanInput& input) {
       std::clamp(std::floor(input.cpus + 1e-9), 1.0, static_cast<double>(CW_MAX_THREADS)));
   plan.processes = choose_processes(input, plan.floor);
   const int share = plan.floor / plan.processes.count;
-  const Pools pools = survey(input.pools);
+  std::vector<PoolFacts> taking_part = input.pools;
+  std::erase_if(taking_part, takes_no_part);
+  const Pools pools = survey(taking_part);
 
   const bool blas_alone = pools.blas && !pools.openmp;
   const bool blas_named = pools.blas && input.wishes.blas && !input.wishes.openmp;
@@ -243,7 +252,7 @@ Result<Plan> make_plan(const PlanInput& input) {
   plan.unused = plan.floor - plan.threads;
   fill_environment(plan, input.environment);
   fill_presets(plan, input.presets);
-  fill_limits(plan, input.pools);
+  fill_limits(plan, taking_part);
   return plan;
 }
 

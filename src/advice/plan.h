@@ -21,20 +21,9 @@
 
 #include "base/error.h"
 #include "budget/preset_counts.h"
-#include "pools/pool.h"
+#include "pools/pool_facts.h"
 
 namespace corewise {
-
-// What the plan must know of a pool of this process, or of one recorded or imagined.
-struct PlannedPool {
-  std::string name;     // for people: the file's name
-  std::string runtime;  // "openblas"
-  Api api = CW_API_BLAS;
-  int ceiling = 0;       // most threads it can be set to; 0: no limit known
-  int caller_slots = 0;  // calls in flight it can hold; 0: no limit known
-  std::string path;      // the library file, by which limits name it
-  int workers = 0;       // workers that already run; 0: those that the plan has
-};
 
 struct Wishes {
   std::optional<int> processes;
@@ -46,8 +35,10 @@ struct PlanInput {
   double cpus = 1;    // the budget
   int processes = 0;  // how many the program starts; 0: not known, taken as one
   Wishes wishes;
-  std::vector<PlannedPool> pools;        // empty: not known, taken as a program with both levels
-  std::vector<EnvVariable> environment;  // variables that runtimes read when they load
+  // Empty: not known, taken as a program with both levels. `threads` is what a pool runs already;
+  // 0 for a program that is yet to start.
+  std::vector<PoolFacts> pools;
+  std::vector<EnvVariable> environment;            // variables that runtimes read when they load
   std::span<const preset_counts::Preset> presets;  // those of libraries that are no runtime
 };
 

@@ -31,7 +31,7 @@ std::string plan_json(const Plan& plan) {
     json.open('{');
     json.field("pool", limit.pool);
     json.field("path", limit.path);
-    json.field("api", kApiNames[static_cast<std::size_t>(limit.api)]);
+    json.field("api", api_name(limit.api));
     json.field("threads", limit.threads);
     json.field("reason", limit.reason);
     json.close('}');

@@ -59,14 +59,11 @@ std::string counts_for(const Pools& pools, const char* between, One one) {
 }
 
 Cures fixed_counts(const Pools& pools, const std::string& count) {
-  const auto with = [&](Api api) {
-    return std::string(kApiNames[static_cast<std::size_t>(api)]) + "=" + count;
-  };
+  const auto with = [&](Api api) { return std::string(api_name(api)) + "=" + count; };
   // oneTBB and Arrow have no variable of their own that `run` could set.
   const std::string options = counts_for(pools, " ", [&](Api api) {
     const bool runs = api != CW_API_TBB && api != CW_API_ARROW;
-    return runs ? "--" + std::string(kApiNames[static_cast<std::size_t>(api)]) + " " + count
-                : std::string();
+    return runs ? "--" + std::string(api_name(api)) + " " + count : std::string();
   });
   return {options.empty() ? std::string() : "corewise run --no-govern " + options + " -- ...",
           "%threads " + counts_for(pools, " ", with),

@@ -24,13 +24,13 @@
 #include "facts/plan_input.h"
 #include "facts/process_facts.h"
 #include "govern/govern.h"
-#include "govern/patch/loads.h"
 #include "govern/other_copy.h"
+#include "govern/patch/loads.h"
 #include "limits/limit.h"
 #include "os/uncancelled.h"
 #include "pools/describe.h"
 #include "pools/discover.h"
-#include "pools/format.h"
+#include "pools/pool_facts.h"
 #include "watch/sample.h"
 
 using namespace corewise;  // NOLINT(google-build-using-namespace): this file is its C face
@@ -169,7 +169,7 @@ cw_pool to_c(const Pool& pool, std::optional<int> threads) {
   out.threads = threads.value_or(0);
   out.ceiling = pool.ceiling;
   out.caller_slots = pool.caller_slots;
-  out.api_name = kApiNames[static_cast<std::size_t>(pool.runtime->api)];
+  out.api_name = api_name(pool.runtime->api);
   out.runtime = pool.runtime->name;
   out.prefix = pool.prefix.c_str();
   out.path = pool.path.c_str();
@@ -445,7 +445,7 @@ cw_status cw_plan_json(const cw_plan_options* options, char* buffer, size_t capa
     const Result<Budget> budget = compute_budget(OwnMachine());
     if (!budget) return budget.error();
     input.cpus = budget->cpus;
-    input.pools = known_planned_pools();
+    input.pools = pools_for_a_plan();
     name_variables(input);
     const Result<Plan> plan = make_plan(input);
     if (!plan) return plan.error();
@@ -512,7 +512,7 @@ cw_status cw_sample_json(uint32_t flags, char* buffer, size_t capacity, size_t* 
     if ((flags & ~static_cast<uint32_t>(CW_SAMPLE_EACH)) != 0) {
       return Error{CW_BAD_ARGUMENT, "flags has a bit that means nothing"};
     }
-    return observe::sample_json((flags & CW_SAMPLE_EACH) != 0);
+    return observe::to_json(observe::take_sample((flags & CW_SAMPLE_EACH) != 0));
   });
 }
 

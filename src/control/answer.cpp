@@ -5,13 +5,12 @@
 #include <algorithm>
 #include <vector>
 
-#include "base/json.h"
+#include "answer_records.h"
 #include "govern/govern.h"
 #include "govern/grants/gate.h"
 #include "govern/other_copy.h"
 #include "limits/match.h"
 #include "pools/discover.h"
-#include "pools/format.h"
 #include "request.h"
 #include "watch/sample.h"
 
@@ -33,28 +32,24 @@ std::vector<int> effective_counts() {
   return counts;
 }
 
-Json begin() {
-  Json json;
-  json.open('{').field("schema_version", 1).field("pid", static_cast<int>(::getpid()));
-  return json;
-}
-
-void count_or_null(Json& json, const char* key, int count) {
-  json.key(key);
-  count > 0 ? json.value(count) : json.null();
-}
-
 int at(const std::vector<int>& counts, std::uint32_t pool) {
   return pool < counts.size() ? counts[pool] : 0;
 }
 
 // `before` and `after`: what the next region or call gets, by pool.
-void write_counts(Json& json, const govern::Capped& capped, const std::vector<int>& before,
-                  const std::vector<int>& after) {
-  count_or_null(json, "before", at(before, capped.pool));
-  count_or_null(json, "after", at(after, capped.pool));
-  const bool by_thread = pool_at(capped.pool).scope == CW_SCOPE_THREAD;
-  count_or_null(json, "at_most", by_thread && capped.finding.empty() ? capped.most : 0);
+PoolOutcome outcome_of(const govern::Capped& capped, const std::vector<int>& before,
+                       const std::vector<int>& after) {
+  const Pool& pool = pool_at(capped.pool);
+  PoolOutcome outcome;
+  outcome.pool = static_cast<int>(capped.pool);
+  outcome.api = api_name(pool.runtime->api);
+  outcome.runtime = pool.runtime->name;
+  outcome.path = pool.path;
+  outcome.asked = capped.most;
+  outcome.before = at(before, capped.pool);
+  outcome.after = at(after, capped.pool);
+  if (pool.scope == CW_SCOPE_THREAD && capped.finding.empty()) outcome.at_most = capped.most;
+  return outcome;
 }
 
 const char* reach_of(const govern::Capped& capped) {
@@ -64,27 +59,6 @@ const char* reach_of(const govern::Capped& capped) {
   }
   if (capped.gate) return "every thread, from its next region or call on";
   return capped.finding.empty() ? "the whole process, until the program sets it" : "nothing";
-}
-
-// `not_loaded`: the names that no pool has.
-std::string say_caps(const std::vector<govern::Capped>& all, const std::vector<int>& before,
-                     const std::vector<int>& after, const std::vector<std::string>& not_loaded,
-                     bool dry_run) {
-  Json json = begin();
-  json.field("dry_run", dry_run).key("outcomes").open('[');
-  for (const govern::Capped& capped : all) {
-    const Pool& pool = pool_at(capped.pool);
-    json.open('{').field("pool", static_cast<int>(capped.pool));
-    json.field("api", kApiNames[static_cast<std::size_t>(pool.runtime->api)]);
-    json.field("runtime", pool.runtime->name).field("path", pool.path);
-    json.field("asked", capped.most);
-    write_counts(json, capped, before, after);
-    json.field("reach", reach_of(capped));
-    const bool refused = !dry_run && capped.finding.empty() && at(after, capped.pool) > capped.most;
-    json.field("reason", refused ? "the library kept another count" : capped.finding).close('}');
-  }
-  json.close(']').array("not_loaded", not_loaded).close('}');
-  return json.text();
 }
 
 // The rules asked for so far. Only the server's thread comes here, or one in its place.
@@ -120,8 +94,16 @@ std::string limit(const Request& request) {
     int& count = after[capped.pool];
     if (request.dry_run && capped.finding.empty()) count = std::min(count, capped.most);
   }
-  return say_caps(*made, before, after, names_without_pool(request.rules, own, pools),
-                  request.dry_run);
+  LimitAnswer answer{::getpid(), request.dry_run, false, {}, {}};
+  for (const govern::Capped& capped : *made) {
+    PoolOutcome& outcome = answer.outcomes.emplace_back(outcome_of(capped, before, after));
+    outcome.reach = reach_of(capped);
+    const bool kept = !request.dry_run && outcome.after > capped.most;
+    outcome.reason =
+        capped.finding.empty() && kept ? "the library kept another count" : capped.finding;
+  }
+  answer.not_loaded = names_without_pool(request.rules, own, pools);
+  return answer.json();
 }
 
 std::string restore() {
@@ -131,18 +113,11 @@ std::string restore() {
   if (!none) return refusal(none.error().status, none.error().what);
   rules_in_force.clear();
   const std::vector<int> after = effective_counts();
-  Json json = begin();
-  json.key("restored").open('[');
+  RestoreAnswer answer{::getpid(), {}};
   for (const govern::Capped& capped : ended) {
-    const Pool& pool = pool_at(capped.pool);
-    json.open('{').field("pool", static_cast<int>(capped.pool));
-    json.field("api", kApiNames[static_cast<std::size_t>(pool.runtime->api)]);
-    json.field("runtime", pool.runtime->name).field("path", pool.path);
-    write_counts(json, capped, before, after);
-    json.close('}');
+    answer.restored.push_back(outcome_of(capped, before, after));
   }
-  json.close(']').close('}');
-  return json.text();
+  return answer.json();
 }
 
 // Whether a `govern` over the socket is in force, so that `ungovern` ends that and nothing else.
@@ -150,11 +125,7 @@ bool governs = false;
 
 // `ended`: this request ended something that was begun over the socket.
 std::string say_governed(bool ended = false) {
-  Json json = begin();
-  json.field("governed", govern::is_governed()).field("ended", ended);
-  json.key("report").raw(govern::report_json());
-  json.close('}');
-  return json.text();
+  return governed_json(::getpid(), govern::is_governed(), ended, govern::report_json());
 }
 
 std::string start_governing(const Request& request) {
@@ -182,30 +153,17 @@ std::string stop_governing() {
 std::string info() {
   synchronise();
   const std::vector<govern::Capped> caps = govern::caps();
-  Json json = begin();
-  json.field("version", COREWISE_VERSION).field("governed", govern::is_governed());
-  json.key("pools").open('[');
+  InfoAnswer answer{::getpid(), COREWISE_VERSION, govern::is_governed(), {}};
   for (std::size_t id = 0; id < pool_count(); ++id) {
     const Pool& pool = pool_at(id);
-    json.open('{');
-    write_pool(json, pool, pool.threads().value_or(0));
     const auto cap = std::ranges::find(caps, pool.id, &govern::Capped::pool);
-    count_or_null(json, "limit", cap != caps.end() && cap->finding.empty() ? cap->most : 0);
-    json.close('}');
+    const bool limited = cap != caps.end() && cap->finding.empty();
+    answer.pools.push_back({facts_of(pool, pool.threads().value_or(0)), limited ? cap->most : 0});
   }
-  json.close(']').close('}');
-  return json.text();
+  return answer.json();
 }
 
 }  // namespace
-
-std::string refusal(int status, std::string_view what) {
-  Json json;
-  json.open('{').field("schema_version", 1).key("error").open('{');
-  json.field("status", status).field("kind", status_name(static_cast<Status>(status)));
-  json.field("message", what).close('}').close('}');
-  return json.text();
-}
 
 std::string answer(std::string_view line) {
   const auto request = read_request(line);
@@ -224,7 +182,7 @@ std::string answer(std::string_view line) {
     case Request::Command::kReport:
       return say_governed();
     case Request::Command::kSample:
-      return observe::sample_json(request->each);
+      return observe::to_json(observe::take_sample(request->each));
   }
   return refusal(CW_INTERNAL, "a request without an answer");
 }

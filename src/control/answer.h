@@ -11,7 +11,4 @@ namespace corewise::control {
 // changes nothing.
 std::string answer(std::string_view line);
 
-// The answer to a request that is refused: {"schema_version": 1, "error": {...}}.
-std::string refusal(int status, std::string_view what);
-
 }  // namespace corewise::control

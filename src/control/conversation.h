@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "answer.h"
+#include "answer_records.h"
 #include "request.h"
 
 namespace corewise::control {

@@ -5,6 +5,7 @@
 #include <initializer_list>
 #include <optional>
 
+#include "base/json.h"
 #include "base/json_reader.h"
 #include "base/text.h"
 
@@ -71,6 +72,14 @@ std::optional<Error> read_rules(const JsonValue& object, const char* key, cw_mat
   return std::nullopt;
 }
 
+void write_rules(Json& json, const char* key, cw_match match, const std::vector<Rule>& rules) {
+  json.key(key).open('{');
+  for (const Rule& rule : rules) {
+    if (rule.match == match) json.field(rule.name, rule.threads);
+  }
+  json.close('}');
+}
+
 std::optional<Error> read_truth(const JsonValue& object, const char* key, bool& to) {
   const JsonValue* value = object.find(key);
   if (value == nullptr) return std::nullopt;
@@ -95,6 +104,20 @@ std::optional<Error> read_options(const JsonValue& object, Request& to) {
 }
 
 }  // namespace
+
+std::string to_json(const Request& request) {
+  Json json;
+  json.open('{').field("request",
+                       std::ranges::find(kRequests, request.command, &Named::command)->name);
+  if (request.command == Command::kLimit) {
+    write_rules(json, "limits", CW_MATCH_API, request.rules);
+    write_rules(json, "pools", CW_MATCH_NAME, request.rules);
+    json.field("dry_run", request.dry_run);
+  }
+  if (request.each) json.field("each", true);
+  if (request.budget > 0) json.field("budget", request.budget);
+  return json.close('}').text();
+}
 
 Result<Request> read_request(std::string_view line) {
   if (line.size() > kLongestRequest) {

@@ -8,7 +8,7 @@
 namespace corewise {
 
 // The pools found so far; synchronise() looks for more.
-std::vector<PlannedPool> known_planned_pools();
+std::vector<PoolFacts> pools_for_a_plan();
 
 // Names the variables of all libraries, runtimes first, in the order of their tables.
 void name_variables(PlanInput& input);

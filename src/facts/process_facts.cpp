@@ -22,22 +22,6 @@
 namespace corewise {
 namespace {
 
-PoolFacts facts_of(const Pool& pool, int threads) {
-  PoolFacts facts;
-  facts.api = pool.runtime->api;
-  facts.runtime = pool.runtime->name;
-  facts.prefix = pool.prefix;
-  facts.path = pool.path;
-  facts.version = pool.version;
-  facts.layer = pool.layer;
-  facts.architecture = pool.architecture;
-  facts.threads = std::max(0, threads);
-  facts.ceiling = pool.ceiling;
-  facts.caller_slots = pool.caller_slots;
-  facts.mkl_dynamic = pool.may_use_fewer;
-  return facts;
-}
-
 void add_variable(ProcessFacts& facts, std::string_view entry) {
   const std::size_t equals = entry.find('=');
   if (equals == entry.npos) return;

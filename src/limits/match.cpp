@@ -126,7 +126,7 @@ int specificity(const Rule& rule, const Pool& pool) {
     case CW_MATCH_ALL:
       return 1;
     case CW_MATCH_API:
-      return rule.name == kApiNames[static_cast<std::size_t>(pool.runtime->api)] ? 2 : 0;
+      return rule.name == api_name(pool.runtime->api) ? 2 : 0;
     case CW_MATCH_RUNTIME:
       return rule.name == pool.runtime->name ? 3 : 0;
     case CW_MATCH_PREFIX:

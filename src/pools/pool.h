@@ -23,6 +23,7 @@ using Api = cw_api;
 using Scope = cw_scope;
 
 inline constexpr std::array<const char*, 5> kApiNames = {"openmp", "blas", "tbb", "arrow", "numba"};
+constexpr const char* api_name(Api api) { return kApiNames[static_cast<std::size_t>(api)]; }
 
 // Where a runtime was recognised: the addresses of the functions that prove and control it. Each
 // file in runtimes/ names its own indices.
@@ -212,8 +213,8 @@ struct Runtime {
   // starts its first region, and asking for the places would start the runtime.
   Entry<std::optional<Places>(const Pool& pool)> places = nullptr;
 
-  // Finds where the loaded library keeps how long its idle threads spin; at 0 if none of them do, or
-  // if the user chose how long. Without it: not known for this runtime.
+  // Finds where the loaded library keeps how long its idle threads spin; at 0 if none of them do,
+  // or if the user chose how long. Without it: not known for this runtime.
   Entry<Result<SpinWord>(const Pool& pool)> spin_word = nullptr;
 };
 

@@ -12,7 +12,6 @@
 #include <utility>
 #include <vector>
 
-#include "base/json.h"
 #include "base/text.h"
 #include "budget/binding.h"
 #include "budget/budget.h"
@@ -24,7 +23,6 @@
 #include "os/fork.h"
 #include "os/machine.h"
 #include "pools/discover.h"
-#include "pools/format.h"
 #include "tasks.h"
 #include "thread_origin.h"
 
@@ -33,14 +31,14 @@ namespace {
 
 constexpr int kNoPool = -1;
 // When we first see a thread, it may not be in glibc's list of threads yet.
-constexpr int kMostLooks = 3;
+constexpr int kMostTries = 3;
 
 // Where a thread comes from.
 struct OriginOfThread {
   std::uint64_t start = 0;
   int pool = kNoPool;
   std::string module;  // the file in which it began; empty: not known
-  int looks = 0;
+  int tries = 0;
 };
 
 struct Group {
@@ -117,8 +115,8 @@ void learn_origins(Sampler& s, const std::vector<Task>& tasks) {
     OriginOfThread origin;
     if (at != s.origins.end() && at->second.start == task.start) origin = std::move(at->second);
     origin.start = task.start;
-    if (task.tid == ::getpid()) origin.looks = kMostLooks;
-    if (origin.module.empty() && origin.looks++ < kMostLooks) fresh.push_back(task.tid);
+    if (task.tid == ::getpid()) origin.tries = kMostTries;
+    if (origin.module.empty() && origin.tries++ < kMostTries) fresh.push_back(task.tid);
     known[task.tid] = std::move(origin);
   }
   s.origins = std::move(known);
@@ -131,67 +129,58 @@ void learn_origins(Sampler& s, const std::vector<Task>& tasks) {
   }
 }
 
-void write_group(Json& json, const Group& group) {
-  json.field("running", group.running).field("waiting", group.threads - group.running);
-  json.field("cpu_s", 1e-9 * static_cast<double>(group.cpu_ns));
-  json.field("delay_s", 1e-9 * static_cast<double>(group.delay_ns));
+ThreadSum sum_of(const Group& group) {
+  return {group.threads, group.running, 1e-9 * static_cast<double>(group.cpu_ns),
+          1e-9 * static_cast<double>(group.delay_ns)};
 }
 
-void write_budget(Json& json, Sampler& s) {
+std::optional<Sample::OwnCpus> own_cpus(Sampler& s) {
   const Own<os::ProcessMachine> machine("/proc/self", s.environment, true);
   if (!s.budget || budget_changed(*s.budget, machine)) {
     s.budget.reset();
     if (auto found = compute_budget(machine)) s.budget = std::move(*found);
   }
-  json.key("budget");
-  if (!s.budget) return void(json.null());
-  json.open('{').field("cpus", s.budget->cpus);
-  json.field("threads", govern::own_budget(*s.budget, machine).threads).close('}');
+  if (!s.budget) return std::nullopt;
+  return Sample::OwnCpus{s.budget->cpus, govern::own_budget(*s.budget, machine).threads};
 }
 
 // For the cgroup that held the process back longest, among those that may.
-void write_throttled(Json& json, const Sampler& s) {
-  struct Throttling {
-    std::int64_t periods = 0, throttled = 0;
-    double seconds = -1;
-  } most;
+std::optional<Sample::Throttling> longest_throttling(const Sampler& s) {
+  std::optional<Sample::Throttling> most;
   for (const Watched& watched : s.budget ? s.budget->watched : std::vector<Watched>()) {
     const std::string_view path = watched.path;
     if (!path.ends_with("/cpu.max") && !path.ends_with("/cpu.cfs_quota_us")) continue;
     const auto text =
         os::read_file(std::string(path.substr(0, path.rfind('/'))) + "/cpu.stat", 4096);
     if (!text) continue;
-    Throttling seen;
+    Sample::Throttling seen;
+    bool told = false;
     for (std::string_view rest = *text; !rest.empty();) {
       std::string_view line = cut(rest, '\n');
       const std::string_view key = cut(line, ' ');
       const std::int64_t number = parse_integer(line).value_or(0);
       if (key == "nr_periods") seen.periods = number;
       if (key == "nr_throttled") seen.throttled = number;
-      if (key == "throttled_usec") seen.seconds = 1e-6 * static_cast<double>(number);
-      if (key == "throttled_time") seen.seconds = 1e-9 * static_cast<double>(number);
+      if (key == "throttled_usec" || key == "throttled_time") {
+        told = true;
+        seen.seconds = (key == "throttled_usec" ? 1e-6 : 1e-9) * static_cast<double>(number);
+      }
     }
-    if (seen.seconds > most.seconds) most = seen;
+    if (told && (!most || seen.seconds > most->seconds)) most = seen;
   }
-  json.key("throttled");
-  if (most.seconds < 0) return void(json.null());
-  json.open('{').field("periods", most.periods).field("throttled", most.throttled);
-  json.field("seconds", most.seconds).close('}');
+  return most;
 }
 
-void write_ledger(Json& json) {
+std::optional<Sample::LedgerUse> ledger_use() {
   const auto ledger = govern::ledger_now();
-  json.key("ledger");
-  if (!ledger) return void(json.null());
-  int granted = 0;
-  int own = 0;
+  if (!ledger) return std::nullopt;
+  Sample::LedgerUse use{ledger->budget, 0, 0, static_cast<int>(ledger->entries.size()),
+                        ledger->key};
   for (const govern::LedgerEntry& entry : ledger->entries) {
-    granted += entry.tokens;
-    if (entry.pid == static_cast<std::uint32_t>(::getpid())) own += entry.tokens;
+    use.granted += entry.tokens;
+    if (entry.pid == static_cast<std::uint32_t>(::getpid())) use.own += entry.tokens;
   }
-  json.open('{').field("budget", ledger->budget).field("granted", granted).field("own", own);
-  json.field("processes", static_cast<std::uint64_t>(ledger->entries.size()));
-  json.field("key", ledger->key).close('}');
+  return use;
 }
 
 struct Groups {
@@ -219,67 +208,47 @@ Groups group(const Sampler& s, const std::vector<Task>& tasks) {
 }
 
 // `idle`: certainly no thread was in a region or call, so workers that ran did so for nothing.
-void write_pools(Json& json, const Groups& groups, bool idle) {
+std::vector<SampledPool> sampled_pools(const Groups& groups, bool idle) {
   const std::vector<govern::Capped> caps = govern::caps();
   const std::vector<int> limited = limited_counts();
-  json.key("pools").open('[');
+  std::vector<SampledPool> pools;
   for (std::size_t id = 0; id < groups.pools.size(); ++id) {
     const Pool& pool = pool_at(id);
     const int threads = pool.threads().value_or(0);
     const auto cap = std::ranges::find(caps, pool.id, &govern::Capped::pool);
-    const bool holds = cap != caps.end() && cap->finding.empty();
-    json.open('{');
-    write_pool(json, pool, threads);
-    json.key("limit");
-    holds ? json.value(cap->most) : json.null();
-    json.key("limited");
-    id < limited.size() && limited[id] > 0 ? json.value(limited[id]) : json.null();
-    json.key("allowed");
-    if (threads < 1) {
-      json.null();
-    } else {
-      json.value(holds ? std::min(threads, cap->most) : threads);
-    }
-    const Group& group = groups.pools[id];
-    json.field("workers", group.threads);
-    write_group(json, group);
-    json.key("spinning");
-    idle ? json.value(group.running) : json.null();
-    json.close('}');
+    SampledPool& sampled = pools.emplace_back();
+    sampled.facts = facts_of(pool, threads);
+    if (cap != caps.end() && cap->finding.empty()) sampled.limit = cap->most;
+    if (id < limited.size() && limited[id] > 0) sampled.limited = limited[id];
+    if (threads > 0) sampled.allowed = std::min(threads, sampled.limit.value_or(threads));
+    sampled.workers = sum_of(groups.pools[id]);
+    if (idle) sampled.spinning = groups.pools[id].running;
   }
-  json.close(']');
+  return pools;
 }
 
-void write_group(Json& json, const char* key, const Group& group) {
-  json.key(key).open('{').field("total", group.threads);
-  write_group(json, group);
-  json.close('}');
-}
-
-void write_libraries(Json& json, const Groups& groups) {
-  json.key("libraries").open('[');
+std::vector<SampledLibrary> sampled_libraries(const Groups& groups) {
+  std::vector<SampledLibrary> libraries;
   for (const auto& [path, group] : groups.libraries) {
-    json.open('{').field("library", known_library(path)).field("path", path);
-    json.field("workers", group.threads);
-    write_group(json, group);
-    json.close('}');
+    libraries.push_back({known_library(path), path, sum_of(group)});
   }
-  json.close(']');
+  return libraries;
 }
 
-void write_each(Json& json, const Sampler& s, const std::vector<Task>& tasks) {
-  json.key("each").open('[');
+std::vector<SampledThread> sampled_threads(const Sampler& s, const std::vector<Task>& tasks) {
+  std::vector<SampledThread> threads;
   for (const Task& task : tasks) {
     const OriginOfThread& origin = s.origins.at(task.tid);
-    json.open('{').field("tid", task.tid).field("start", task.start);
-    json.field("state", std::string_view(&task.state, 1)).key("pool");
-    origin.pool != kNoPool ? json.value(origin.pool) : json.null();
-    json.key("module");
-    origin.module.empty() ? json.null() : json.value(origin.module);
-    json.field("cpu_s", 1e-9 * static_cast<double>(task.cpu_ns));
-    json.field("delay_s", 1e-9 * static_cast<double>(task.delay_ns)).close('}');
+    SampledThread& thread = threads.emplace_back();
+    thread.tid = task.tid;
+    thread.start = task.start;
+    thread.state = task.state;
+    if (origin.pool != kNoPool) thread.pool = origin.pool;
+    thread.module = origin.module;
+    thread.cpu_s = 1e-9 * static_cast<double>(task.cpu_ns);
+    thread.delay_s = 1e-9 * static_cast<double>(task.delay_ns);
   }
-  json.close(']');
+  return threads;
 }
 
 struct Seen {
@@ -287,7 +256,7 @@ struct Seen {
   bool idle = false;  // certainly no thread was in a region or call
 };
 
-Seen look_at_tasks() {
+Seen read_own_tasks() {
   const bool gated = govern::gate::is_open();
   const govern::gate::Counts before = govern::gate::counts();
   const bool idle_before = !govern::gate::is_busy();
@@ -295,9 +264,9 @@ Seen look_at_tasks() {
   const govern::gate::Counts after = govern::gate::counts();
   seen.idle = gated && idle_before && !govern::gate::is_busy() &&
               before.regions + before.calls == after.regions + after.calls;
-  // The thread that looks would always be seen running.
-  const auto looker = std::ranges::find(seen.tasks, ::gettid(), &Task::tid);
-  if (looker != seen.tasks.end()) looker->state = 'S';
+  // The thread that reads would always be seen running.
+  const auto reader = std::ranges::find(seen.tasks, os::own_thread_id(), &Task::tid);
+  if (reader != seen.tasks.end()) reader->state = 'S';
   return seen;
 }
 
@@ -305,7 +274,7 @@ Seen look_at_tasks() {
 std::vector<int> workers_that_run() {
   Sampler& s = sampler();
   const std::lock_guard guard(s.lock);
-  const auto [tasks, idle] = look_at_tasks();
+  const auto [tasks, idle] = read_own_tasks();
   if (!idle) return {};
   learn_origins(s, tasks);
   std::vector<int> running;
@@ -315,28 +284,28 @@ std::vector<int> workers_that_run() {
 
 }  // namespace
 
-std::string sample_json(bool each) {
+Sample take_sample(bool each) {
   synchronise();
   Sampler& s = sampler();
   const std::lock_guard guard(s.lock);
-  const auto [tasks, idle] = look_at_tasks();
+  const auto [tasks, idle] = read_own_tasks();
   learn_origins(s, tasks);
   const Groups groups = group(s, tasks);
 
-  Json json;
-  json.open('{').field("schema_version", 1).field("pid", static_cast<int>(::getpid()));
-  json.field("time_s", now_s()).field("governed", govern::is_governed());
-  write_budget(json, s);
-  write_ledger(json);
-  write_throttled(json, s);
-  write_group(json, "threads", groups.all);
-  write_pools(json, groups, idle);
-  write_libraries(json, groups);
-  write_group(json, "program", groups.program);
-  write_group(json, "unknown", groups.unknown);
-  if (each) write_each(json, s, tasks);
-  json.close('}');
-  return json.text();
+  Sample sample;
+  sample.pid = ::getpid();
+  sample.time_s = now_s();
+  sample.governed = govern::is_governed();
+  sample.budget = own_cpus(s);
+  sample.ledger = ledger_use();
+  sample.throttled = longest_throttling(s);
+  sample.all = sum_of(groups.all);
+  sample.pools = sampled_pools(groups, idle);
+  sample.libraries = sampled_libraries(groups);
+  sample.program = sum_of(groups.program);
+  sample.unknown = sum_of(groups.unknown);
+  if (each) sample.each = sampled_threads(s, tasks);
+  return sample;
 }
 
 std::vector<int> spinning_workers() {

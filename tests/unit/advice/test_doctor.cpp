@@ -176,8 +176,7 @@ TEST_CASE("the plan and the doctor agree about who fits into the slots") {
       blas.caller_slots = slots;
       PlanInput input;
       input.cpus = 2000;
-      input.pools = {{"libgomp", "libgomp", CW_API_OPENMP, 0, 0, "", 0},
-                     {"x.so", "openblas", CW_API_BLAS, 64, slots, "", threads - 1}};
+      input.pools = {openmp("libgomp", 1), blas};
       const auto plan = make_plan(input);
       REQUIRE(plan);
       const auto found_with = [&](int callers) {

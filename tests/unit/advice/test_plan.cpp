@@ -12,11 +12,22 @@ using namespace corewise;
 
 namespace {
 
-PlannedPool openblas(int slots = 128, int ceiling = 64) {
-  return {"libscipy_openblas", "openblas", CW_API_BLAS, ceiling, slots, "", 0};
+PoolFacts openblas(int slots = 128, int ceiling = 64) {
+  PoolFacts pool;
+  pool.runtime = "openblas";
+  pool.path = "/x/libscipy_openblas.so";
+  pool.ceiling = ceiling;
+  pool.caller_slots = slots;
+  return pool;
 }
 
-PlannedPool openmp() { return {"libgomp", "openmp", CW_API_OPENMP, 0, 0, "", 0}; }
+PoolFacts openmp() {
+  PoolFacts pool;
+  pool.api = CW_API_OPENMP;
+  pool.runtime = "libgomp";
+  pool.path = "/x/libgomp.so";
+  return pool;
+}
 
 Plan plan_of(const PlanInput& input) {
   auto plan = make_plan(input);
@@ -30,7 +41,7 @@ std::string shape(const PlanInput& input) {
          std::to_string(plan.blas.count);
 }
 
-PlanInput input_of(double cpus, int processes, Wishes wishes, std::vector<PlannedPool> pools) {
+PlanInput input_of(double cpus, int processes, Wishes wishes, std::vector<PoolFacts> pools) {
   PlanInput input;
   input.cpus = cpus;
   input.processes = processes;
@@ -62,11 +73,11 @@ class RandomInput {
     if (below(2) == 0) return std::nullopt;
     return 1 + (below(2) == 0 ? below(8) : below(400));
   }
-  PlannedPool pool() {
-    PlannedPool pool = below(2) == 0 ? openblas(0, 0) : openmp();
+  PoolFacts pool() {
+    PoolFacts pool = below(2) == 0 ? openblas(0, 0) : openmp();
     if (below(2) == 0) pool.ceiling = 1 + below(130);
     if (pool.api == CW_API_BLAS && below(2) == 0) pool.caller_slots = 1 + below(200);
-    if (pool.caller_slots > 0 && below(2) == 0) pool.workers = below(130);
+    if (pool.caller_slots > 0 && below(2) == 0) pool.threads = 1 + below(130);
     if (below(6) == 0) pool.api = CW_API_TBB;
     return pool;
   }
@@ -76,7 +87,7 @@ class RandomInput {
 
 int narrowest(const PlanInput& input) {
   int slots = std::numeric_limits<int>::max();
-  for (const PlannedPool& pool : input.pools) {
+  for (const PoolFacts& pool : input.pools) {
     if (pool.caller_slots > 0) slots = std::min(slots, pool.caller_slots);
   }
   return slots;
@@ -97,8 +108,9 @@ void check_promises(const PlanInput& input, const Plan& plan) {
   if (input.wishes.openmp) REQUIRE(openmp <= *input.wishes.openmp);
   if (input.wishes.blas) REQUIRE(blas <= *input.wishes.blas);
   REQUIRE(openmp + blas - 1 <= narrowest(input));
-  for (const PlannedPool& pool : input.pools) {
-    if (pool.caller_slots > 0) REQUIRE(openmp <= callers_that_fit(pool.caller_slots, pool.workers));
+  for (const PoolFacts& pool : input.pools) {
+    if (pool.caller_slots > 0)
+      REQUIRE(openmp <= callers_that_fit(pool.caller_slots, std::max(0, pool.threads - 1)));
   }
   for (const PlanLevel* level : {&plan.processes, &plan.openmp, &plan.blas}) {
     REQUIRE_FALSE(level->reason.empty());
@@ -141,7 +153,7 @@ TEST_CASE("no factor falls when the budget rises, on 20,000 random inputs") {
 }
 
 TEST_CASE("OpenMP gets the share, BLAS is sequential inside it") {
-  const std::vector<PlannedPool> both = {openmp(), openblas()};
+  const std::vector<PoolFacts> both = {openmp(), openblas()};
   CHECK(shape(input_of(8, 0, {}, {})) == "1x8x1");
   CHECK(shape(input_of(8, 0, {}, both)) == "1x8x1");
   CHECK(shape(input_of(8, 4, {}, both)) == "4x2x1");
@@ -161,7 +173,7 @@ TEST_CASE("BLAS gets the share where it is alone") {
 }
 
 TEST_CASE("the seed's machine: 128 cores, callers within OpenBLAS's slots") {
-  const std::vector<PlannedPool> stock = {openmp(), openblas(128), openblas(128)};
+  const std::vector<PoolFacts> stock = {openmp(), openblas(128), openblas(128)};
   CHECK(shape(input_of(128, 0, {}, stock)) == "1x128x1");
   CHECK(shape(input_of(256, 0, {}, stock)) == "1x128x1");
   CHECK(shape(input_of(256, 0, {}, {openmp(), openblas(50), openblas(128)})) == "1x50x1");
@@ -170,8 +182,8 @@ TEST_CASE("the seed's machine: 128 cores, callers within OpenBLAS's slots") {
   CHECK(shape(input_of(1024, 0, {{}, {}, 4}, stock)) == "1x125x4");
   CHECK(plan_of(input_of(256, 0, {}, stock)).openmp.reason.find("128 calls") != std::string::npos);
   // Those that run already too: what the doctor says of them.
-  std::vector<PlannedPool> loaded = stock;
-  loaded[1].workers = 31;
+  std::vector<PoolFacts> loaded = stock;
+  loaded[1].threads = 32;
   CHECK(shape(input_of(128, 0, {}, loaded)) == "1x97x1");
   CHECK(plan_of(input_of(128, 0, {}, loaded)).openmp.reason.find("its 31 workers included") !=
         std::string::npos);
@@ -210,6 +222,17 @@ TEST_CASE("limits respect each pool's own ceiling") {
   CHECK(plan.limits[0].threads == 64);
   CHECK(plan.limits[0].reason == "the most this pool was built for");
   CHECK(plan.limits[1].threads == 96);
+}
+
+TEST_CASE("a pool without count and width takes no part, and a governed copy bounds no caller") {
+  PoolFacts workqueue = openmp();
+  workqueue.scope = CW_SCOPE_NONE;
+  CHECK(shape(input_of(8, 0, {}, {workqueue, openblas()})) == "1x1x8");
+  CHECK(plan_of(input_of(8, 0, {}, {workqueue, openblas()})).limits.size() == 1);
+  CHECK(shape(input_of(256, 0, {}, {openmp(), openblas()})) == "1x128x1");
+  PoolFacts governed = openblas();
+  governed.governed = true;
+  CHECK(shape(input_of(256, 0, {}, {openmp(), governed})) == "1x256x1");
 }
 
 TEST_CASE("nonsense is refused with a reason") {
