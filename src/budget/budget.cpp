@@ -223,12 +223,4 @@ bool budget_changed(const Budget& budget, const os::Machine& machine) {
   });
 }
 
-Result<bool> refresh_budget(Budget& budget, const os::Machine& machine, std::optional<double> cap) {
-  if (!budget_changed(budget, machine)) return false;
-  Result<Budget> fresh = compute_budget(machine, cap);
-  if (!fresh) return fresh.error();
-  budget = std::move(*fresh);
-  return true;
-}
-
 }  // namespace corewise

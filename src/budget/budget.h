@@ -29,10 +29,6 @@ Result<Budget> compute_budget(const os::Machine& machine, std::optional<double> 
 // thread; recomputing reads them again.
 bool budget_changed(const Budget& budget, const os::Machine& machine);
 
-// Recomputes if something changed, and says whether it did.
-Result<bool> refresh_budget(Budget& budget, const os::Machine& machine,
-                            std::optional<double> cap = std::nullopt);
-
 // A cap as users write it, "8", "1.5", "500m"; an error in words otherwise.
 Result<double> parse_cap(std::string_view text);
 

@@ -177,7 +177,10 @@ std::uint64_t checksum(const Header& header) noexcept {
   return fnv({reinterpret_cast<const char*>(&header), offsetof(Header, checksum)});
 }
 
+namespace {
+// The files of the calling user begin with this.
 std::string ledger_prefix() { return "corewise-" + std::to_string(geteuid()) + "-"; }
+}  // namespace
 
 std::vector<std::string> ledger_files(const std::string& directory) {
   const std::string prefix = ledger_prefix();

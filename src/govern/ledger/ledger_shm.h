@@ -35,9 +35,6 @@ const Shared* map_for_reading(const std::string& path);
 
 void unmap(const Shared* shared) noexcept;
 
-// The files of the calling user begin with this.
-std::string ledger_prefix();
-
 // The calling user's ledgers in a directory, sorted by path, without those still being made.
 std::vector<std::string> ledger_files(const std::string& directory);
 

@@ -113,9 +113,10 @@ struct Usage {
 };
 Usage usage(const void* user);  // null: of all
 
-// How many threads may keep buffers, and how many idle buffers on a list may keep their memory.
+// For tests: how many threads may keep buffers, and how many idle buffers on a list may keep their
+// memory.
 void set_limit(std::size_t limit);
-// Gives the memory of all listed buffers back.
+// For tests: gives the memory of all listed buffers back.
 void trim();
 
 }  // namespace corewise::govern::buffers

@@ -70,30 +70,34 @@ TEST_CASE("a change of quota, mask or cgroup is seen, other lines are not") {
   auto machine = test::eight_cpus();
   Budget budget = budget_of(machine);
   CHECK_FALSE(budget_changed(budget, machine));
-  CHECK_FALSE(*refresh_budget(budget, machine));
 
   machine.files["/proc/self/status"] = "Name:\ty\nCpus_allowed_list:\t0-7\nThreads:\t99\n";
   CHECK_FALSE(budget_changed(budget, machine));
 
   machine.files[kCpuMax] = "150000 100000\n";
-  CHECK(*refresh_budget(budget, machine));
+  CHECK(budget_changed(budget, machine));
+  budget = budget_of(machine);
   CHECK(budget.cpus == 1.5);
 
   machine.files["/sys/fs/cgroup/a/cpu.max"] = "50000 100000\n";
-  CHECK(*refresh_budget(budget, machine));
+  CHECK(budget_changed(budget, machine));
+  budget = budget_of(machine);
   CHECK(budget.cpus == 0.5);
 
   machine.files.erase("/sys/fs/cgroup/a/cpu.max");
   machine.files["/proc/self/cgroup"] = "0::/c\n";
-  CHECK(*refresh_budget(budget, machine));
+  CHECK(budget_changed(budget, machine));
+  budget = budget_of(machine);
   CHECK(budget.cpus == 8);
 
   machine.files["/proc/self/status"] = "Cpus_allowed_list:\t2-3\n";
-  CHECK(*refresh_budget(budget, machine));
+  CHECK(budget_changed(budget, machine));
+  budget = budget_of(machine);
   CHECK(budget.cpus == 2);
 
   machine.files["/sys/devices/system/cpu/online"] = "0-2\n";
-  CHECK(*refresh_budget(budget, machine));
+  CHECK(budget_changed(budget, machine));
+  budget = budget_of(machine);
   CHECK(budget.allowed.to_list() == "2");
   CHECK_FALSE(budget_changed(budget, machine));
 }
