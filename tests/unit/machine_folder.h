@@ -21,8 +21,7 @@ class MachineFolder {
       if (mkdtemp(pattern.data()) == nullptr) return;
     }
     root_ = pattern;
-    const auto script = std::filesystem::path(__FILE__).parent_path().parent_path() / "recorded" /
-                        "make_machines.py";
+    const auto script = std::filesystem::path(COREWISE_TESTS) / "recorded" / "make_machines.py";
     const std::string command =
         "python3 '" + script.string() + "' '" + root_.string() + "' > /dev/null";
     made_ = std::system(command.c_str()) == 0;

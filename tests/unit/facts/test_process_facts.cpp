@@ -14,8 +14,7 @@ using namespace corewise;
 namespace {
 
 ProcessFacts recorded(const char* name) {
-  const auto folder = std::filesystem::path(__FILE__).parent_path().parent_path().parent_path() /
-                      "recorded" / "processes" / name;
+  const auto folder = std::filesystem::path(COREWISE_TESTS) / "recorded" / "processes" / name;
   const auto process = outside::read_recorded(folder.string());
   REQUIRE(process);
   return facts_of_process(*process, folder.string());
