@@ -47,6 +47,7 @@ def calls(python: str, package: str, count: int, *before: str) -> subprocess.Com
         env=env | {"OPENBLAS_NUM_THREADS": "1", "COREWISE_POSTMORTEM": "off"},
         capture_output=True,
         text=True,
+        errors="replace",  # of a process whose memory is damaged
         timeout=120,
         check=False,
     )

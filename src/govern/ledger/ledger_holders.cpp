@@ -75,10 +75,22 @@ bool has_living(const Shared& shared) {
   });
 }
 
+// Whether a line of /proc/PID/maps has both. Another folder may have a file of the same name.
+bool maps_file(std::string_view maps, std::string_view name, std::uint64_t inode) {
+  const std::string number = " " + std::to_string(inode) + " ";
+  while (!maps.empty()) {
+    const std::string_view line = cut(maps, '\n');
+    if (line.ends_with(name) && line.find(number) != line.npos) return true;
+  }
+  return false;
+}
+
 }  // namespace
 
-std::vector<UserProcess> processes_with(std::string_view file) {
+std::vector<UserProcess> processes_with(const std::string& path) {
   std::vector<UserProcess> found;
+  struct stat file{};
+  if (::stat(path.c_str(), &file) != 0) return found;
   std::error_code gone;
   std::filesystem::directory_iterator process("/proc", gone);
   for (; !gone && process != std::filesystem::directory_iterator(); process.increment(gone)) {
@@ -87,7 +99,7 @@ std::vector<UserProcess> processes_with(std::string_view file) {
     const auto pid = parse_integer(process->path().filename().string());
     if (!pid || ::stat(folder.c_str(), &info) != 0 || info.st_uid != ::geteuid()) continue;
     const auto maps = os::read_file(folder + "/maps");
-    if (!maps || maps->find(file) == maps->npos) continue;
+    if (!maps || !maps_file(*maps, file_name(path), file.st_ino)) continue;
     const auto stat = os::read_file(folder + "/stat");
     found.push_back({static_cast<int>(*pid), stat ? parse_stat(*stat).start_ticks : 0});
   }
@@ -128,7 +140,7 @@ void sweep_ledgers(const std::string& directory, std::string_view keep) {
       // is_mapped() would find our own mapping: unmap it first.
       const bool used = has_living(*shared);
       shared.reset();
-      if (!used && processes_with(file_name(path)).empty()) ::unlink(path.c_str());
+      if (!used && processes_with(path).empty()) ::unlink(path.c_str());
     }
     ::close(fd);
   }

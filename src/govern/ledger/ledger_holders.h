@@ -19,9 +19,10 @@ struct UserProcess {
   std::uint64_t start_ticks = 0;  // since the machine was started; 0: not known
 };
 
-// Those that have the file of this name mapped. One whose maps we may not read (ssh-agent and the
-// like, on every desktop) shows by its word once it has run a region, not before.
-std::vector<UserProcess> processes_with(std::string_view file);
+// Those that have this file mapped; none if there is no such file. One whose maps we may not read
+// (ssh-agent and the like, on every desktop) shows by its word once it has run a region, not
+// before.
+std::vector<UserProcess> processes_with(const std::string& path);
 
 // What the process was started as, cut short.
 std::string program_name(int pid);
