@@ -39,7 +39,9 @@ int NAME(openblas_get_num_threads)(void) {
 
 #ifndef NO_SETTER
 void NAME(openblas_set_num_threads)(int threads) {
+#ifndef NAMES_COUNT /* its first instruction would be one that hooks do not know */
   ++sets;
+#endif
 #ifdef SETTER_CLAMPS
   count = threads < SETTER_CLAMPS ? threads : SETTER_CLAMPS;
 #elif !defined(SETTER_IGNORES)

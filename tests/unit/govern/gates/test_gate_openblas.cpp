@@ -67,7 +67,7 @@ TEST_CASE("OpenBLAS's gate: a call runs on its grant, and the program reads its 
   GrantTable table(3);
   const GovernedCopy copy;
   CHECK(copy.attached.governed);
-  CHECK(copy.attached.reason.empty());
+  CHECK(copy.attached.reason == "");
   CHECK(copy.count() == 8);
   copy.enter_call();
   CHECK(copy.count() == 3);
