@@ -32,12 +32,12 @@ server = socket.socket(socket.AF_UNIX)
 server.bind(f"{folder}/{os.getpid()}.sock")
 server.listen(1 if kind == "silent" else 128)
 state = {"limit": None, "governed": False}
-def times(share=1):
-    return {"cpu_s": cpu * share * time.monotonic(), "delay_s": delay * share * time.monotonic()}
-def pool(id, runtime, path, limit):
+def times(now, share=1):
+    return {"cpu_s": cpu * share * now, "delay_s": delay * share * now}
+def pool(now, id, runtime, path, limit):
     return {"id": id, "api": "blas" if id else "openmp", "runtime": runtime, "path": path,
             "allowed": limit or 4, "limit": limit, "workers": 3, "running": 1, "spinning": None,
-            **times(0.5)}
+            **times(now, 0.5)}
 def answer(request):
     name = request["request"]
     if name == "limit":
@@ -50,11 +50,12 @@ def answer(request):
         return {"outcomes": [{"runtime": "openblas", "reason": ""}]}
     if name == "restore": state["limit"] = None
     if name in ("govern", "ungovern"): state["governed"] = name == "govern"
+    now = time.monotonic()
     return {"schema_version": 1, "pid": os.getpid(), "governed": state["governed"],
-            "time_s": time.monotonic(), "outcomes": [], "throttled": None,
-            "threads": {"total": 9, "running": round(cpu + delay), **times()},
-            "pools": [pool(0, "libgomp", "/opt/lib/libgomp.so.1", None),
-                      pool(1, "openblas", "/opt/lib/libopenblas.so.0", state["limit"])]}
+            "time_s": now, "outcomes": [], "throttled": None,
+            "threads": {"total": 9, "running": round(cpu + delay), **times(now)},
+            "pools": [pool(now, 0, "libgomp", "/opt/lib/libgomp.so.1", None),
+                      pool(now, 1, "openblas", "/opt/lib/libopenblas.so.0", state["limit"])]}
 print("ready", flush=True)
 while kind == "silent": time.sleep(60)
 while True:
