@@ -119,13 +119,15 @@ def test_the_examples_of_the_commands(running: tuple[Path, int]) -> None:
     # Small machines have no budget of 8, and big libraries take seconds to load.
     stand_ins = {"4711": str(pid), "--budget 8": "--budget 1", "--seconds 10": "--seconds 0.2"}
     stand_ins |= {"torch": "numpy", "numpy scipy sklearn": "numpy", "-i sklearn": "-i numpy"}
-    stand_ins |= {"~": str(folder)}
+    stand_ins |= {"~": str(folder), "--set 8": "--set 1"}
     for line in of_commands():
         command = line
         for shown, used in stand_ins.items():
             command = command.replace(shown, used)
         done = shell(f"set -o pipefail; {command}", folder)
-        # 1: the doctor found something; 11: there is no such library to try.
-        allowed = (0, 1) if "doctor" in line else (0, 11) if "--try-bend" in line else (0,)
+        # 1: the doctor found something; 11: there is no such library to try; 13: nobody is in the
+        # group.
+        may_end = {"doctor": 1, "--try-bend": 11, "budget --group": 13}
+        allowed = (0, *(code for words, code in may_end.items() if words in line))
         assert done.returncode in allowed, f"$ {line}\n{done.stdout}{done.stderr}"
     assert os.listdir(folder / ".zfunc") == ["_corewise"]

@@ -14,7 +14,7 @@ NOW = "now()"
 def test_what_is_there_is_shown_with_its_text_twin(kernel: Kernel) -> None:
     (shown,) = kernel("%threads").shown
     text, html = shown["text/plain"], shown["text/html"]
-    assert text.startswith("Each pool fits your 2 CPUs, but 2 copies of OpenBLAS have")
+    assert text.startswith("Each pool fits your 2 CPUs, but 2 copies of OpenBLAS can")
     assert "What to do: %govern on, or %threads blas=1." in text
     assert text.splitlines()[1] == "BB|BBOO  B BLAS 4  O OpenMP 2"
     for part in ("This notebook limits nothing", "libscipy_openblas", "libgomp", "Budget: 2 CPUs"):
