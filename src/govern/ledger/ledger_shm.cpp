@@ -55,9 +55,11 @@ std::string hex(std::uint64_t value) {
 }
 
 // Pids and start times mean nothing across their namespaces.
+// With the version, so that processes with another version of corewise, and a file that they left
+// before an update, are not in the way.
 std::string full_key(std::string_view key) {
   return std::string(key) + " pid:" + std::to_string(pid_namespace()) +
-         " time:" + std::to_string(time_namespace());
+         " time:" + std::to_string(time_namespace()) + " version:" + std::to_string(kVersion);
 }
 
 Header new_header(std::string_view key) {
