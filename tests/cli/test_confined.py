@@ -70,10 +70,11 @@ for _ in range(3):
 
 
 @pytest.fixture
-def both(program, numpy_python):
-    def run(code, *how, **options):
-        words = [numpy_python, "-c", code]
-        ends = []
+def ends(program):
+    """How a command ends and what it prints, plainly and under `corewise run`."""
+
+    def run(words, *how, **options):
+        found = []
         for command in (words, [program, "run", "-q", *how, "--", *words]):
             done = subprocess.run(
                 command,
@@ -83,10 +84,15 @@ def both(program, numpy_python):
                 timeout=300,
                 **options,
             )
-            ends.append((done.returncode, done.stdout))
-        return ends
+            found.append((done.returncode, done.stdout))
+        return found
 
     return run
+
+
+@pytest.fixture
+def both(ends, numpy_python):
+    return lambda code, *how, **options: ends([numpy_python, "-c", code], *how, **options)
 
 
 @pytest.mark.parametrize("calls", CALLS)
@@ -160,21 +166,10 @@ FATAL_BEFORE = {
 
 
 @pytest.fixture
-def sandbox(program, numpy_python):
+def sandbox(ends, numpy_python):
     def run(numbers, code):
-        """How the program ends in the sandbox, plain and governed."""
         start = [numpy_python, "-c", CONFINE + BEFORE % numbers]
-        ends = []
-        for how in ([], [program, "run", "-q", "--"]):
-            done = subprocess.run(
-                [*how, *start, numpy_python, "-c", code],
-                env=CLEAN | {"OPENBLAS_NUM_THREADS": "2"},
-                capture_output=True,
-                text=True,
-                timeout=300,
-            )
-            ends.append((done.returncode, done.stdout))
-        return ends
+        return ends([*start, numpy_python, "-c", code])
 
     return run
 
