@@ -63,7 +63,7 @@ std::string table_of(const std::vector<PoolOutcome>& pools, bool limited_now, co
   for (const PoolOutcome& pool : pools) {
     rows.push_back({pool.api, count_of(pool.before, pool, !limited_now),
                     count_of(pool.after, pool, limited_now), pool.runtime,
-                    printable(std::string(file_name(pool.path)), style.unicode)});
+                    printable(file_name(pool.path), style.unicode)});
   }
   return table({{"API"}, {"BEFORE", true}, {"NOW", true}, {"RUNTIME"}, {"LIBRARY"}}, rows, style);
 }
