@@ -30,7 +30,8 @@ std::uint64_t ticks_now() {
 BudgetGroup describe(const Shared& shared, const std::string& path) {
   BudgetGroup group{path, budget_in(shared), shared.chosen.load() != 0, {}};
   // One that has not run a region yet has no word.
-  for (const UserProcess& process : processes_with(path)) {
+  const auto processes = processes_with(path);
+  for (const UserProcess& process : processes.value_or(std::vector<UserProcess>())) {
     if (process.pid == ::getpid()) continue;
     GroupMember& member = group.members.emplace_back(process.pid, 0, program_name(process.pid));
     for (const std::atomic<Word>& each : shared.words) {
@@ -76,9 +77,9 @@ void join_group(Shared& shared, const std::string& path) {
   if (shared.chosen.load() == 0) return;
   const std::uint64_t at = shared.chosen_at.load();
   const auto members = processes_with(path);
-  const bool goes_on = std::ranges::any_of(members, [&](const UserProcess& process) {
-    return process.pid != ::getpid() && process.start_ticks <= at;
-  });
+  const bool goes_on = members && std::ranges::any_of(*members, [&](const UserProcess& process) {
+                         return process.pid != ::getpid() && process.start_ticks <= at;
+                       });
   // From now on this process vouches for the choice too.
   if (goes_on) {
     shared.chosen_at.store(ticks_now());

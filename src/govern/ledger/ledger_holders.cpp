@@ -10,7 +10,9 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <system_error>
+#include <utility>
 
 #include "base/text.h"
 #include "ledger_identity.h"
@@ -87,7 +89,7 @@ bool maps_file(std::string_view maps, std::string_view name, std::uint64_t inode
 
 }  // namespace
 
-std::vector<UserProcess> processes_with(const std::string& path) {
+std::optional<std::vector<UserProcess>> processes_with(const std::string& path) {
   std::vector<UserProcess> found;
   struct stat file{};
   if (::stat(path.c_str(), &file) != 0) return found;
@@ -103,7 +105,7 @@ std::vector<UserProcess> processes_with(const std::string& path) {
     const auto stat = os::read_file(folder + "/stat");
     found.push_back({static_cast<int>(*pid), stat ? parse_stat(*stat).start_ticks : 0});
   }
-  return found;
+  return gone ? std::nullopt : std::optional(std::move(found));
 }
 
 std::string program_name(int pid) { return program_of(os::LiveMachine(), pid); }
@@ -137,10 +139,11 @@ void sweep_ledgers(const std::string& directory, std::string_view keep) {
     const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (fd < 0) continue;
     if (::flock(fd, LOCK_EX | LOCK_NB) == 0) {
-      // is_mapped() would find our own mapping: unmap it first.
+      // processes_with() would find our own mapping: unmap it first.
       const bool used = has_living(*shared);
       shared.reset();
-      if (!used && processes_with(path).empty()) ::unlink(path.c_str());
+      const auto mapping = processes_with(path);
+      if (!used && mapping && mapping->empty()) ::unlink(path.c_str());
     }
     ::close(fd);
   }

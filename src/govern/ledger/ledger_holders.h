@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,10 +20,10 @@ struct UserProcess {
   std::uint64_t start_ticks = 0;  // since the machine was started; 0: not known
 };
 
-// Those that have this file mapped; none if there is no such file. One whose maps we may not read
-// (ssh-agent and the like, on every desktop) shows by its word once it has run a region, not
-// before.
-std::vector<UserProcess> processes_with(const std::string& path);
+// Those that have this file mapped; none if there is no such file, and no value if the processes
+// cannot be listed. One whose maps we may not read (ssh-agent and the like, on every desktop) shows
+// by its word once it has run a region, not before.
+std::optional<std::vector<UserProcess>> processes_with(const std::string& path);
 
 // What the process was started as, cut short.
 std::string program_name(int pid);
