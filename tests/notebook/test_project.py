@@ -281,6 +281,29 @@ def test_what_bends_in_a_notebook(kernel: Kernel, tmp_path: Path) -> None:
     kernel("del os.environ['COREWISE_BEND']")
 
 
+def test_the_weight_of_a_notebook(kernel: Kernel, tmp_path: Path) -> None:
+    file = tmp_path / "corewise.toml"
+    weight_now = "import os; os.environ.get('COREWISE_WEIGHT')"
+    file.write_text("[govern]\nweight = 40\n")
+    kernel("%threads reset")
+    assert kernel(weight_now).result == "'40'"
+    # A file that cannot be applied changes nothing.
+    file.write_text("[govern]\non = true\nbudget = 2\nweight = 50\n")
+    kernel("corewise.govern(1)")
+    assert f"{file}: " in kernel("%threads reset").text
+    assert kernel(weight_now).result == "'40'"
+    kernel("corewise.ungovern()")
+    file.unlink()
+    kernel("%threads reset")
+    assert kernel(weight_now).result == ""
+    # What somebody else set stays.
+    kernel("os.environ['COREWISE_WEIGHT'] = '7'")
+    file.write_text("[govern]\nweight = 40\n")
+    kernel("%threads reset")
+    assert kernel(weight_now).result == "'7'"
+    kernel("del os.environ['COREWISE_WEIGHT']")
+
+
 def test_the_words_are_those_of_limits() -> None:
     from corewise._limits import APIS
 

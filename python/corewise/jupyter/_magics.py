@@ -170,14 +170,15 @@ class Magics:
             return False
         before = self.session.counts
         bent = self.session.bend(found.bend)
+        weight = self.session.weigh(found.weight)
         try:
             self.session.set(found.limits)
-            self.session.weigh(found.weight)
             if found.govern:
                 self.session.govern(found.budget, found.group)
         except Error as error:
             self.session.set(before)
             self.session.bend(bent)
+            self.session.weigh(weight)
             raise BadFile(f"{found.path}: {error}") from None
         parts = [_words.text(found.limits)] if found.limits else []
         if self.session.governed:
@@ -194,6 +195,7 @@ class Magics:
         if not self.apply_project():
             self.session.set({})
             self.session.bend(())
+            self.session.weigh(None)
             _say(f"no limits: there is no {NAME} in {_folder()} or above")
 
     def _report(self) -> None:

@@ -18,9 +18,24 @@ from .._limits import limits
 from . import _words
 from ._words import Counts
 
-# Read by the core whenever it governs.
-_BEND = "COREWISE_BEND"
-_WEIGHT = "COREWISE_WEIGHT"
+
+class _Variable:
+    """A variable that this session puts into the environment, where nobody else has put it."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self.value: str | None = None  #: that this session has put there
+
+    def put(self, value: str | None) -> None:
+        """In place of the value from before; None: none. Keeps what somebody else has put there."""
+        if os.environ.get(self._name) not in (None, self.value):
+            self.value = None
+            return
+        self.value = value
+        if value is None:
+            os.environ.pop(self._name, None)
+        else:
+            os.environ[self._name] = value
 
 
 class Session:
@@ -34,8 +49,9 @@ class Session:
         self._open: dict[int, tuple[int, limits]] = {}  # by thread: of which version, what
         self._cells: dict[int, tuple[Counts, limits]] = {}  # by thread: the cell that runs on it
         self._governed: tuple[float | None, str | None] | None = None
-        self._bend: str | None = None  # that this session put into the environment
-        self._weight: str | None = None  # the same
+        # Read by the core whenever it governs.
+        self._bend = _Variable("COREWISE_BEND")
+        self._weight = _Variable("COREWISE_WEIGHT")
 
     @property
     def counts(self) -> Counts:
@@ -139,7 +155,7 @@ class Session:
     @property
     def bending(self) -> tuple[str, ...]:
         """What `bend` named."""
-        return tuple(self._bend.split(":")) if self._bend else ()
+        return tuple(self._bend.value.split(":")) if self._bend.value else ()
 
     def bend(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """Makes these libraries bend while this process, or one that it starts, is governed, in
@@ -147,27 +163,16 @@ class Session:
         into the environment. Returns the earlier names."""
         with self._lock:
             before = self.bending
-            if os.environ.get(_BEND) not in (None, self._bend):
-                self._bend = None
-                return before
-            self._bend = ":".join(names) or None
-            if self._bend is None:
-                os.environ.pop(_BEND, None)
-            else:
-                os.environ[_BEND] = self._bend
+            self._bend.put(":".join(names) or None)
             return before
 
-    def weigh(self, weight: int | None) -> None:
+    def weigh(self, weight: int | None) -> int | None:
         """The weight with which this process, or one that it starts, is governed from now on; None:
-        the usual. Keeps what somebody else put into the environment."""
+        the usual. Keeps what somebody else put into the environment. Returns the earlier one."""
         with self._lock:
-            if os.environ.get(_WEIGHT) not in (None, self._weight):
-                return
-            self._weight = None if weight is None else str(weight)
-            if self._weight is None:
-                os.environ.pop(_WEIGHT, None)
-            else:
-                os.environ[_WEIGHT] = self._weight
+            before = self._weight.value
+            self._weight.put(None if weight is None else str(weight))
+            return None if before is None else int(before)
 
     def govern(self, budget: float | None = None, group: str | None = None) -> None:
         """Governs, in place of what this session governed before. A failure changes nothing."""
@@ -198,6 +203,7 @@ class Session:
         self.set({})
         self.ungovern()
         self.bend(())
+        self.weigh(None)
 
 
 def _raised(held: limits) -> str:
