@@ -152,6 +152,7 @@ constexpr cw_tcm kFunctions = {connect, request, read, deactivate, release, join
 // Beside the library that holds this code, where a search for Intel's does not find it.
 std::string own_libtcm() {
   const std::string file = os::file_of(&kFunctions);
+  if (file.empty()) return {};
   return file.substr(0, file.rfind('/') + 1) + "corewise/libtcm.so.1";
 }
 
