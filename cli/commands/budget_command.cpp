@@ -123,15 +123,15 @@ int of_group(const Options& options, const Context& context) {
   if (options.set && options.unset) {
     return fail(kUsage, "budget: --set and --unset contradict each other: give one of them");
   }
-  Result<std::optional<govern::BudgetGroup>> group = govern::find_group(name);
-  int before = group && *group ? (*group)->budget : 0;
+  std::optional<int> before;
   if (options.set || options.unset) {
     const Result<int> budget = budget_to_choose(options);
     if (!budget) return fail(kUsage, "budget: " + budget.error().what);
-    const auto old = govern::choose_group_budget(name, *budget);
-    if (old && *old) before = (*old)->budget;
-    group = old && !*old ? old : govern::find_group(name);
+    if (const auto old = govern::choose_group_budget(name, *budget); old && *old) {
+      before = (*old)->budget;
+    }
   }
+  const auto group = govern::find_group(name);
   if (!group) return fail(exit_for(group.error().status), "budget: " + group.error().what);
   if (!*group) {
     return fail(
@@ -139,8 +139,9 @@ int of_group(const Options& options, const Context& context) {
         fmt::format("budget: no program of yours is in the group '{}'", printable(name, false)),
         "programs join one by: corewise run --group NAME -- COMMAND");
   }
-  write_out(context.settings.json ? group_json(**group, name, before)
-                                  : group_screen(**group, name, before, context));
+  const int was = before.value_or((*group)->budget);
+  write_out(context.settings.json ? group_json(**group, name, was)
+                                  : group_screen(**group, name, was, context));
   return kOk;
 }
 

@@ -25,31 +25,26 @@ namespace {
 
 constexpr double kPatience_s = 0.5;
 
-WatchedPool pool_of(const observe::SampledPool& sampled) {
+WatchedPool watched(const std::string& name, const std::string& path,
+                    const observe::ThreadSum& workers) {
   WatchedPool pool;
-  pool.id = static_cast<int>(sampled.facts.id);
-  pool.api = api_name(sampled.facts.api);
-  pool.runtime = sampled.facts.runtime;
-  pool.library = file_name(sampled.facts.path);
-  pool.allowed = sampled.allowed.value_or(0);
-  pool.limit = sampled.limit.value_or(0);
-  pool.workers = sampled.workers.threads;
-  pool.running = sampled.workers.running;
-  pool.spinning = sampled.spinning;
-  pool.cpu_s = sampled.workers.cpu_s;
-  pool.delay_s = sampled.workers.delay_s;
+  pool.runtime = name;
+  pool.library = file_name(path);
+  pool.workers = workers.threads;
+  pool.running = workers.running;
+  pool.cpu_s = workers.cpu_s;
+  pool.delay_s = workers.delay_s;
   return pool;
 }
 
-WatchedPool library_of(const observe::SampledLibrary& sampled) {
-  WatchedPool library;
-  library.runtime = sampled.library;
-  library.library = file_name(sampled.path);
-  library.workers = sampled.workers.threads;
-  library.running = sampled.workers.running;
-  library.cpu_s = sampled.workers.cpu_s;
-  library.delay_s = sampled.workers.delay_s;
-  return library;
+WatchedPool pool_of(const observe::SampledPool& sampled) {
+  WatchedPool pool = watched(sampled.facts.runtime, sampled.facts.path, sampled.workers);
+  pool.id = static_cast<int>(sampled.facts.id);
+  pool.api = api_name(sampled.facts.api);
+  pool.allowed = sampled.allowed.value_or(0);
+  pool.limit = sampled.limit.value_or(0);
+  pool.spinning = sampled.spinning;
+  return pool;
 }
 
 // What the process itself says about its threads.
@@ -66,7 +61,7 @@ void take_answer(const Answer& answer, WatchedProcess& process) {
   if (sample.throttled) process.throttled_s = sample.throttled->seconds;
   for (const observe::SampledPool& pool : sample.pools) process.pools.push_back(pool_of(pool));
   for (const observe::SampledLibrary& library : sample.libraries) {
-    process.libraries.push_back(library_of(library));
+    process.libraries.push_back(watched(library.library, library.path, library.workers));
   }
 }
 

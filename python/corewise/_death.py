@@ -20,8 +20,7 @@ class Death(Rich):
 
     findings: Findings  #: what happened, why, and what to do
 
-    def __init__(self, document: str) -> None:
-        told = json.loads(document)
+    def __init__(self, document: str, told: dict[str, Any]) -> None:
         self._document = document
         self._told: dict[str, Any] = told["death"]
         self.findings = Findings(Finding(**finding) for finding in told["findings"])
@@ -103,4 +102,5 @@ def last_death() -> Death | None:
     the last death of all.
     """
     document = _core.last_death_json()
-    return None if json.loads(document)["death"] is None else Death(document)
+    told = json.loads(document)
+    return None if told["death"] is None else Death(document, told)

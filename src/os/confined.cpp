@@ -47,16 +47,19 @@ int number_after(std::string_view text, std::string_view name) noexcept {
   return value;
 }
 
-// False if `fd` is not open.
-bool read(int fd, Filters& filters) noexcept {
+Filters filters_in(std::string_view text) noexcept {
+  return {number_after(text, "\nSeccomp:\t"), number_after(text, "\nSeccomp_filters:\t")};
+}
+
+// False if the program has closed the file.
+bool read(Filters& filters) noexcept {
   const Uncancelled uncancelled;
   std::array<char, 4096> text;
   const int reason = errno;
-  const ssize_t size = ::pread(fd, text.data(), text.size(), 0);
+  const ssize_t size = ::pread(status.own(), text.data(), text.size(), 0);
   errno = reason;
   if (size <= 0) return false;
-  const std::string_view all(text.data(), static_cast<std::size_t>(size));
-  filters = {number_after(all, "\nSeccomp:\t"), number_after(all, "\nSeccomp_filters:\t")};
+  filters = filters_in({text.data(), static_cast<std::size_t>(size)});
   return true;
 }
 
@@ -64,7 +67,7 @@ bool read(int fd, Filters& filters) noexcept {
 void open_own() noexcept {
   const Uncancelled uncancelled;
   if (!status.adopt(::open("/proc/self/status", O_RDONLY | O_CLOEXEC))) return;
-  watched.store(read(status.own(), before));
+  watched.store(read(before));
 }
 
 // A call with arguments that make it fail or only ask: a descriptor, an address or a process that
@@ -167,11 +170,8 @@ bool is_child_killed() {
 
 bool is_filtered() {
   const Uncancelled uncancelled;
-  const int fd = ::open("/proc/self/status", O_RDONLY | O_CLOEXEC);
-  Filters filters;
-  const bool known = fd >= 0 && read(fd, filters);
-  if (fd >= 0) ::close(fd);
-  return known && filters.mode == SECCOMP_MODE_FILTER;
+  std::array<char, 4096> text;
+  return filters_in(read_into("/proc/self/status", text)).mode == SECCOMP_MODE_FILTER;
 }
 
 }  // namespace
@@ -199,7 +199,7 @@ void watch_confinement() {
 bool is_confined() noexcept {
   if (!watched.load() || confined.load()) return confined.load();
   Filters now;
-  if (read(status.own(), now) && now == before) return false;
+  if (read(now) && now == before) return false;
   confined.store(true);
   return true;
 }

@@ -25,10 +25,9 @@ int Granter::bounded() const noexcept {
   return std::min(ledger_->budget(), (chosen ? hard_ : most_).load(std::memory_order_relaxed));
 }
 
-int Granter::most_now() noexcept {
+int Granter::most_now(int bound) noexcept {
   const int cpus = machine_cpus_.load(std::memory_order_relaxed);
-  const int most = bounded();
-  if (cpus == 0) return most;
+  if (cpus == 0) return bound;
   const auto runnable = [this] {
     // The kernel may kill a confined program for asking for the mask.
     if (!os::is_confined()) mask_.reread();
@@ -36,15 +35,17 @@ int Granter::most_now() noexcept {
   };
   const int left = neighbours_.left(
       now_ms(), cpus, ledger_->budget(), [this] { return ledger_->granted(); }, runnable);
-  return std::min({left, most, mask_.most()});
+  return std::min({left, bound, mask_.most()});
 }
 
 Grant Granter::acquire(void* self, const GrantRequest& request) noexcept {
   Granter& granter = *static_cast<Granter*>(self);
+  const int bound = granter.bounded();
   const int part =
       granter.ledger_->has_chosen_budget() ? 1 : granter.part_.load(std::memory_order_relaxed);
-  Grant grant = granter.ledger_->acquire(request.wanted, granter.most_now(), request.again, part);
-  grant.contended = grant.threads < std::min(request.wanted, granter.bounded());
+  Grant grant =
+      granter.ledger_->acquire(request.wanted, granter.most_now(bound), request.again, part);
+  grant.contended = grant.threads < std::min(request.wanted, bound);
   const int team = request.whole ? request.wanted : grant.threads;
   // If others want the CPUs, its workers sleep after it (waiting.h), and only the caller runs.
   granter.neighbours_.got(grant.contended || team > grant.threads ? 1 : team);

@@ -45,7 +45,7 @@ class Granter {
 
  private:
   Granter(const std::string& key, std::unique_ptr<Ledger> ledger);
-  int most_now() noexcept;
+  int most_now(int bound) noexcept;
   static Grant acquire(void* self, const GrantRequest& request) noexcept;
   static void release(void* self, const Grant& grant) noexcept;
 
