@@ -5,6 +5,7 @@ Python with NumPy that `info --import` and `info --pid` look at. `--accept` rewr
 screens.
 """
 
+import contextlib
 import os
 import re
 import shutil
@@ -39,6 +40,18 @@ CLEAN = {
     and name not in ("COLUMNS", "NO_COLOR", "VIRTUAL_ENV", "LC_ALL", "LANG", "LOKY_MAX_CPU_COUNT")
 }
 CLEAN |= {"LC_ALL": "C.UTF-8", "TERM": "xterm", "SHELL": "/bin/bash"}
+
+
+@contextlib.contextmanager
+def ready(words, **options):
+    """A program that has said that it is ready, and goes on. It is killed at the end."""
+    child = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, **options)
+    try:
+        assert child.stdout.readline() == "ready\n"
+        yield child
+    finally:
+        child.kill()
+        child.communicate()
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """Limiting, governing and watching processes that run."""
 
-import contextlib
 import json
 import os
 import re
@@ -12,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import CLEAN
+from conftest import CLEAN, ready
 from governed import Governed
 
 BUSY = """
@@ -26,22 +25,9 @@ while not done: a @ a
 """
 
 
-@contextlib.contextmanager
 def started(*words, env=None):
-    child = subprocess.Popen(
-        words,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=CLEAN | (env or {}),
-    )
-    try:
-        assert child.stdout.readline() == "ready\n"
-        yield child
-    finally:
-        child.kill()
-        child.communicate()
+    pipes = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return ready(words, env=CLEAN | (env or {}), **pipes)
 
 
 @pytest.fixture

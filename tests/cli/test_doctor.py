@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import CLEAN, RECORDED
-from test_live import WAIT, child
+from conftest import CLEAN, RECORDED, ready
+from test_live import WAIT
 
 
 def ids(done):
@@ -55,7 +55,7 @@ def test_a_module_that_is_not_there_is_not_examined(corewise):
 
 def test_a_running_process(corewise, numpy_python):
     env = CLEAN | {"OMP_NUM_THREADS": "9999"}
-    with child(numpy_python, "-c", "import numpy; " + WAIT, env=env) as process:
+    with ready([numpy_python, "-c", "import numpy; " + WAIT], env=env) as process:
         done = corewise("doctor", "--pid", str(process.pid), "--json")
     assert done.returncode == 1 and "variable-above-budget" in ids(done)
 
@@ -65,7 +65,7 @@ def test_governed_processes_have_slots_for_all(corewise, program, numpy_python):
     env = CLEAN | {"OMP_NUM_THREADS": "1000"}
     found = []
     for run in ([], [program, "-q", "run", "--"]):
-        with child(*run, numpy_python, "-c", script, env=env) as process:
+        with ready([*run, numpy_python, "-c", script], env=env) as process:
             found.append(ids(corewise("doctor", "--pid", str(process.pid), "--json")))
     alone, governed = found
     assert {"openblas-slots", "above-budget"} <= set(alone)

@@ -1,13 +1,11 @@
 """A group's budget, changed while its programs run."""
 
-import contextlib
 import json
 import os
-import subprocess
 import time
 
 import pytest
-from conftest import CLEAN
+from conftest import CLEAN, ready
 
 CPUS = os.cpu_count() or 1
 BUSY = """
@@ -26,18 +24,9 @@ def group():
     return f"test {os.getpid()}"
 
 
-@contextlib.contextmanager
 def running(program, group, python, budget="1"):
-    child = subprocess.Popen(
-        [program, "run", "-q", "--budget", budget, "--group", group, "--", python, "-c", BUSY],
-        env=CLEAN, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    try:
-        assert child.stdout.readline() == "ready\n"
-        yield child
-    finally:
-        child.kill()
-        child.communicate()
+    how = [program, "run", "-q", "--budget", budget, "--group", group]
+    return ready([*how, "--", python, "-c", BUSY], env=CLEAN)
 
 
 def widest(corewise, group):

@@ -1,6 +1,5 @@
 """Living processes: read from outside, and Python's own imports."""
 
-import contextlib
 import json
 import os
 import pathlib
@@ -13,27 +12,14 @@ import threading
 import time
 
 import pytest
-from conftest import CLEAN, need
-
-
-@contextlib.contextmanager
-def child(*words, **options):
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, **options)
-    try:
-        assert process.stdout.readline() == "ready\n"
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-
+from conftest import CLEAN, need, ready
 
 WAIT = "print('ready', flush=True); import time; time.sleep(100)"
 
 
 def test_a_live_numpy_process(corewise, numpy_python):
     env = CLEAN | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "3"}
-    with child(numpy_python, "-c", "import numpy; " + WAIT, env=env) as process:
+    with ready([numpy_python, "-c", "import numpy; " + WAIT], env=env) as process:
         done = corewise("info", "--pid", str(process.pid), "--json")
         assert done.returncode == 0, done.stderr
         seen = json.loads(done.stdout)
@@ -44,7 +30,7 @@ def test_a_live_numpy_process(corewise, numpy_python):
 
 def test_outside_and_inside_agree(corewise, numpy_python):
     inside = json.loads(corewise("info", "-i", "numpy", "--python", numpy_python, "--json").stdout)
-    with child(numpy_python, "-c", "import numpy; " + WAIT, env=CLEAN) as process:
+    with ready([numpy_python, "-c", "import numpy; " + WAIT], env=CLEAN) as process:
         outside = json.loads(corewise("info", "--pid", str(process.pid), "--json").stdout)
     keys = (
         "api",
@@ -129,7 +115,7 @@ def test_a_process_of_somebody_else(program, tmp_path):
         assert f"sudo corewise {command}" in done.stderr
     code = "import os, ctypes; ctypes.CDLL(None).prctl(4, 0, 0, 0, 0); "
     python = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
-    with child(*become, python, "-c", code + WAIT, env=CLEAN) as process:
+    with ready([*become, python, "-c", code + WAIT], env=CLEAN) as process:
         done = subprocess.run(
             [*become, reachable, "info", "--pid", str(process.pid)],
             env=CLEAN, capture_output=True, text=True,
