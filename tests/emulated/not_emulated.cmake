@@ -7,6 +7,7 @@ set(COREWISE_NOT_EMULATED
   "the child of a fork has a place of its own and cannot return its parent's grants"
   "a process whose first thread ended lives on in the others"
   "who holds what: a process that runs, is stopped, has ended"
+  "who is heavier gets more of what both want, and all where the other is content"
   # It has no seccomp, and does not pass limits of memory on.
   "limits and filters of the system"
   # The schedules: one thread tries every order of steps, of which the processor knows nothing, and
