@@ -106,8 +106,9 @@ test-endurance: setup-large install  ## 10,000 births and deaths, a crowd with k
 	@$(PYTHON) tests/govern/endurance.py
 
 .PHONY: test-install
-test-install:  ## README's install block in fresh Debian 12 and 13, Ubuntu 22.04 and 24.04 (as root)
+test-install:  ## README's install block in four fresh systems, `make test` in one (as root, an hour)
 	@for suite in bookworm trixie jammy noble; do tests/install/fresh_root.sh $$suite || exit 1; done
+	@tests/install/fresh_root.sh bookworm test
 
 .PHONY: analyze
 analyze: setup-large  ## clang's path analyzer over core and command line (four minutes)

@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
-# README's install block, as printed, in a fresh Debian or Ubuntu; then the first commands that it
-# promises. As root: debootstrap makes the root below ROOTS and chroot enters it.
+# What README promises for a fresh Debian or Ubuntu, with the last commit: its install block, as
+# printed, and then the first commands; or with `test` its test command, beside the packages that it
+# asks for. As root: debootstrap makes the root below ROOTS and chroot enters it.
 #
-#   tests/install/fresh_root.sh bookworm|trixie|jammy|noble
+#   tests/install/fresh_root.sh bookworm|trixie|jammy|noble [test]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-suite=${1:?usage: tests/install/fresh_root.sh bookworm|trixie|jammy|noble}
-root=${ROOTS:-/var/tmp/corewise-roots}/$suite
+usage="usage: tests/install/fresh_root.sh bookworm|trixie|jammy|noble [test]"
+suite=${1:?$usage}
+what=${2:-install}
+case $what in install | test) ;; *) echo "$usage" >&2 && exit 2 ;; esac
+root=${ROOTS:-/var/tmp/corewise-roots}/$suite-$what
 
 case $suite in
   jammy | noble) mirror=http://archive.ubuntu.com/ubuntu components=main,universe ;;
@@ -37,11 +41,19 @@ mountpoint -q "$root/dev" || mount --rbind /dev "$root/dev"
 trap 'umount -R "$root/dev" "$root/proc" 2>/dev/null || true' EXIT
 
 rm -rf "$root/corewise" "$root/root/corewise-venv"
-mkdir "$root/corewise"
-git ls-files -z | xargs -0 tar -c | tar -x -C "$root/corewise"
-block=$(awk '/^## Install/ { here = 1 } here && /^```sh/ { on = 1; next } on && /^```/ { exit } on' README.md)
+git clone -q --no-hardlinks . "$root/corewise"
 enter() { chroot "$root" env -i HOME=/root PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
   LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive PIP_CERT=/etc/ssl/certs/ca-certificates.crt bash -euo pipefail -c "$1"; }
+megabytes() { du -sxm "$root" | cut -f1; }
+
+if [ "$what" = test ]; then
+  enter "apt-get update -qq; apt-get install -y -qq git make cmake g++ python3-venv python3-dev >/dev/null"
+  before=$(megabytes) started=$SECONDS
+  enter "cd /corewise; make test"
+  echo "test: $suite is fine, in $((SECONDS - started)) s; what was downloaded and built takes $(($(megabytes) - before)) MB"
+  exit
+fi
+block=$(awk '/^## Install/ { here = 1 } here && /^```sh/ { on = 1; next } on && /^```/ { exit } on' README.md)
 started=$SECONDS
 # A fresh root has no sudo, and needs none.
 enter "cd /corewise; sudo() { \"\$@\"; }
