@@ -69,12 +69,8 @@ Grant Ledger::acquire(int wanted, int most, bool again, int part) noexcept {
 
   auto ledger = protocol(*memory_.at);
   if (recent_.enabled) {
-    if (this_thread.ledger != serial_) this_thread = {serial_, {}};
-    RecentCallers& recent = memory_.at->recent;
-    const int callers = again ? recent.callers_now(now_ms(), recent_)
-                              : recent.enter(this_thread.caller, now_ms(), recent_, weight);
     const int budget = ledger.budget();
-    limit = std::min(limit, recent_.share(budget, callers, weight));
+    limit = std::min(limit, recent_.share(budget, callers(!again), weight));
     // A thread in a long call asked long ago, and is not among the recent callers.
     if (limit > 1) {
       limit = std::min(limit, recent_.share(budget, ledger.hungry() + weight, weight));
@@ -96,11 +92,62 @@ Grant Ledger::acquire(int wanted, int most, bool again, int part) noexcept {
 
 void Ledger::release(const Grant& grant) noexcept {
   if (grant.claim == 0 || !memory_.at || grant.claim != local_.get()) return;
-  if (grant.hungry) {
-    memory_.at->records[place_of(grant.claim) % kPlaces].hungry.fetch_sub(
-        1, std::memory_order_relaxed);
-  }
+  forget_hunger(grant);
   protocol(*memory_.at).give_back(grant.claim, grant.threads);
+}
+
+Standing Ledger::standing(const Grant& own, bool asks) noexcept {
+  if (!memory_.at) return {budget_alone_.load(), false};
+  const auto ledger = protocol(*memory_.at);
+  const int weight = weight_.load(std::memory_order_relaxed);
+  const int others = std::max(0, ledger.hungry() - (own.hungry ? weight : 0));
+  const int budget = ledger.budget();
+  if (!recent_.enabled) return {budget, others > 0};
+  return {std::min(recent_.share(budget, callers(asks), weight),
+                   recent_.share(budget, others + weight, weight)),
+          others > 0};
+}
+
+Grant Ledger::change(const Grant& grant, int wanted) noexcept {
+  wanted = std::clamp(wanted, 1, kMaxBudget);
+  if (!memory_.at) return {std::min(wanted, budget_alone_.load()), 0};
+  const Claim held = claim();
+  if (!held) return {1, 0};
+  auto ledger = protocol(*memory_.at);
+  const bool kept = grant.claim == held;
+  if (kept) forget_hunger(grant);
+  int threads = kept ? grant.threads : 0;
+  if (wanted < threads) {
+    ledger.give_back(held, threads - wanted);
+    threads = wanted;
+  } else if (wanted > threads) {
+    threads += ledger.take(held, wanted - threads, threads == 0 ? 1 : 0);
+  }
+  Claim lost = held;
+  if (!ledger.holds(held)) {
+    local_.replace(lost, 0);
+    return {std::max(1, threads), 0};
+  }
+  const Grant changed{threads, held, threads < std::min(wanted, ledger.budget())};
+  if (changed.hungry) {
+    memory_.at->records[place_of(held) % kPlaces].hungry.fetch_add(1, std::memory_order_relaxed);
+  }
+  return changed;
+}
+
+// The recent ones, by weight; this thread is one of them if it counts.
+int Ledger::callers(bool counts) noexcept {
+  RecentCallers& recent = memory_.at->recent;
+  if (!counts) return recent.callers_now(now_ms(), recent_);
+  if (this_thread.ledger != serial_) this_thread = {serial_, {}};
+  return recent.enter(this_thread.caller, now_ms(), recent_,
+                      weight_.load(std::memory_order_relaxed));
+}
+
+void Ledger::forget_hunger(const Grant& grant) noexcept {
+  if (!grant.hungry) return;
+  memory_.at->records[place_of(grant.claim) % kPlaces].hungry.fetch_sub(1,
+                                                                        std::memory_order_relaxed);
 }
 
 Claim Ledger::claim() noexcept {

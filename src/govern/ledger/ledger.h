@@ -47,6 +47,12 @@ struct LedgerSnapshot {
   std::vector<LedgerEntry> entries;
 };
 
+// What the next of a caller's grants may be, beside the others.
+struct Standing {
+  int share = 1;             // of the budget, if all of it were free
+  bool others_wait = false;  // regions of others are inside with fewer threads than they could use
+};
+
 class Ledger {
  public:
   // Fails only if the budget is out of range. A ledger that cannot be shared works for this process
@@ -66,6 +72,13 @@ class Ledger {
   // others hold. 1: it gets what is free.
   Grant acquire(int wanted, int most = kMaxBudget, bool again = false, int part = 1) noexcept;
   void release(const Grant& grant) noexcept;
+
+  // For a grant that lasts, such as a build's (cli/start/jobserver.h). `asks`: the caller may want
+  // more, and counts among the recent ones.
+  Standing standing(const Grant& own, bool asks) noexcept;
+  // Makes it smaller, or larger as far as threads are free; a grant that the ledger has lost begins
+  // anew. It counts as hungry while it is below `wanted`.
+  Grant change(const Grant& grant, int wanted) noexcept;
 
   // For all processes of the ledger; the last writer wins. Grants already made stay.
   Status set_budget(int budget) noexcept;
@@ -87,6 +100,8 @@ class Ledger {
   explicit Ledger(const LedgerOptions& options);
   Claim claim() noexcept;
   Claim claim_anew(std::uint64_t now_ms) noexcept;
+  int callers(bool counts) noexcept;
+  void forget_hunger(const Grant& grant) noexcept;
   void note(Claim claim, int wanted, const Grant& grant) noexcept;
 
   SharedMemory memory_;
