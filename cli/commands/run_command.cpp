@@ -27,6 +27,7 @@
 #include "outcome/report_file.h"
 #include "outcome/run_report.h"
 #include "outcome/try_bend.h"
+#include "run_jobs.h"
 #include "shell/choice.h"
 #include "shell/commands.h"
 #include "shell/exit_codes.h"
@@ -49,6 +50,7 @@ struct Options {
   std::string report;
   Trial trial;  // requested if it names a library
   bool no_govern = false;
+  std::optional<bool> jobserver;
   std::string project;  // the file that gave the defaults
   bool project_governs = true;
   std::string remark;  // about that file, for the user
@@ -61,6 +63,7 @@ struct Start {
   Target target;
   int budget = 0;        // 0: not governed
   std::string division;  // of the machine among ranks
+  JobPlan jobs;
 };
 
 std::string variable(const char* name) {
@@ -171,9 +174,9 @@ void add_counts(const TypedCounts& asked, int budget, Changes& to) {
   }
 }
 
-Result<Start> prepare(const Options& options, Changes counts, const std::string& command) {
+Result<Start> prepare(const Options& options, Changes counts, const Context& context) {
   Start start;
-  start.target = find_target(command);
+  start.target = find_target(context.words.front());
   start.counts = std::move(counts);
   // Only for us: the program may run another Python with a corewise of its own.
   start.agent.remove = {"COREWISE_PYTHON"};
@@ -196,6 +199,9 @@ Result<Start> prepare(const Options& options, Changes counts, const std::string&
   bound_what_starts(grouped ? own.hard : own.most, start.counts, start.agent);
   start.budget = budget;
   start.division = division_among_ranks(*found);
+  if (options.trial.library.empty() && !start.target.path.empty()) {
+    start.jobs = plan_jobs(context.words, options.jobserver, own);
+  }
   return start;
 }
 
@@ -216,7 +222,8 @@ void say(const Start& start, const Options& options, const Context& context) {
   }
   std::string text;
   if (start.budget > 0) {
-    text = fmt::format("governed, budget {}{}", start.budget, start.division);
+    text = fmt::format("governed, budget {}{}{}", start.budget, start.division,
+                       start.jobs.server ? ", shared by its jobs" : "");
   } else if (!options.project_governs) {
     text = "not governed";
   }
@@ -227,6 +234,11 @@ void say(const Start& start, const Options& options, const Context& context) {
     text += fmt::format(" ({})", printable(options.project, false));
   }
   if (!text.empty()) note(context.settings, text);
+  if (!start.jobs.why_not.empty()) {
+    note(context.settings,
+         fmt::format("its jobs get no jobserver, so that they are not in the budget: {}",
+                     start.jobs.why_not));
+  }
 }
 
 // Runs in the process that becomes the program.
@@ -235,7 +247,7 @@ int become_program(const Start& start, const Context& context) {
   if (start.budget > 0 && !binding_request(machine).empty()) {
     ::setenv(binding::kLaunched, binding::launched_value(machine).c_str(), 1);
   }
-  return become(context.words, start.target);
+  return become(provide_jobs(start.jobs, context.words), start.target);
 }
 
 // Whether to wait for the program in order to tell the user that a name in `bend` matched nothing.
@@ -359,11 +371,11 @@ int run(Options options, const Context& context) {
                 "without --group, the budget is shared with "
                 "your programs of the same CPUs and budget");
   }
-  if (options.no_govern &&
-      (options.budget || options.group || options.weight || !options.report.empty() || tries)) {
+  if (options.no_govern && (options.budget || options.group || options.weight ||
+                            options.jobserver || !options.report.empty() || tries)) {
     return fail(kUsage,
-                "run: --budget, --group, --weight, --report and --try-bend are about governing, "
-                "which --no-govern leaves out");
+                "run: --budget, --group, --weight, --jobserver, --report and --try-bend are about "
+                "governing, which --no-govern leaves out");
   }
   if (const auto wrong = refuse_trial(options)) return fail(kUsage, "run: " + *wrong);
   if (const auto error = add_project(options)) {
@@ -375,7 +387,7 @@ int run(Options options, const Context& context) {
     return fail(kUsage, "run: nothing to limit",
                 "give --openmp N, --blas N or another count, or leave --no-govern out");
   }
-  const auto start = prepare(options, *std::move(counts), context.words.front());
+  const auto start = prepare(options, *std::move(counts), context);
   if (!start) return fail(exit_for(start.error().status), "run: " + start.error().what);
   // become() says why the program cannot start.
   if (start->target.path.empty()) return become(context.words, start->target);
@@ -411,6 +423,14 @@ Action declare(CLI::App& app) {
          "as one with 10, the default; 1 to 100")
       ->type_name("N")
       ->check(CLI::Range(1, govern::kMostWeight).description(""));
+  app.add_flag_callback(
+      "--jobserver", [options] { options->jobserver = true; },
+      "Give the jobs of make and other build tools in it, which must have no -j of their own, "
+      "tokens of the budget. Without it, only a command that is itself make -j, ninja or cargo "
+      "gets that");
+  app.add_flag_callback(
+      "--no-jobserver", [options] { options->jobserver = false; },
+      "Leave the jobs of make -j, ninja and cargo out of the budget");
   app.add_flag("--report{text}", options->report,
                "Wait for the program, then say on standard error how many threads its processes "
                "asked for and got; --report=json for JSON")
@@ -460,9 +480,15 @@ const Command kRun = {
         "\n"
         "With a budget of yours below the number of CPUs (--budget, COREWISE_BUDGET or "
         "corewise.toml), corewise also presets what libraries without a gate read, to the "
-        "budget: PYTHON_CPU_COUNT and LOKY_MAX_CPU_COUNT, by which pools of processes are "
-        "sized, RAYON_NUM_THREADS, POLARS_MAX_THREADS, OPENCV_FOR_THREADS_NUM, and "
+        "budget: PYTHON_CPU_COUNT, LOKY_MAX_CPU_COUNT and PYTEST_XDIST_AUTO_NUM_WORKERS, by "
+        "which pools of processes are sized, RAYON_NUM_THREADS, POLARS_MAX_THREADS, "
+        "OPENCV_FOR_THREADS_NUM, and "
         "TensorFlow's counts. Those that you have set stay as they are.\n"
+        "\n"
+        "If the command itself is make -j, ninja or cargo, its jobs take turns on the budget too, "
+        "by GNU make's jobserver; a number of jobs that you give is the most. --jobserver does "
+        "that for any other command, such as a script that runs make. docs/jobserver.md says "
+        "which versions can.\n"
         "\n"
         "Defaults come from the nearest corewise.toml, in the working directory or above: "
         "counts in [limits] (openmp, blas, numba), and on, budget, group, weight and "
@@ -481,6 +507,7 @@ const Command kRun = {
     .example =
         "corewise run -- python train.py\n"
         "corewise run --budget 8 --report -- python train.py\n"
+        "corewise run --group work -- make -j\n"
         "corewise run --no-govern --openmp 8 --blas 4 -- python train.py\n"
         "corewise run --try-bend libmine -- python train.py",
     .declare = declare,

@@ -11,8 +11,9 @@ namespace {
 // Three are not for us to preset. NumExpr refuses a number above NUMEXPR_MAX_THREADS, also from the
 // program. joblib gives its workers their share in NUMEXPR_NUM_THREADS, unless it is set. Blosc
 // prefers BLOSC_NTHREADS to what the program asks for.
-constexpr std::array<Preset, 10> kVariables = {{
+constexpr std::array<Preset, 11> kVariables = {{
     {.kind = "cpus", .name = "LOKY_MAX_CPU_COUNT", .cpus = true},
+    {.kind = "cpus", .name = "PYTEST_XDIST_AUTO_NUM_WORKERS", .cpus = true},
     {.kind = "cpus", .name = "PYTHON_CPU_COUNT", .cpus = true},
     {.kind = "numexpr", .name = "NUMEXPR_MAX_THREADS", .preset = false},
     {.kind = "numexpr", .name = "NUMEXPR_NUM_THREADS", .preset = false},

@@ -43,9 +43,13 @@ std::string folder_in_own_runtime() {
 
 bool fits(const std::string& path) { return path.size() < sizeof(sockaddr_un::sun_path); }
 
-std::string socket_in(const std::string& folder, int pid) {
-  return folder + "/" + std::to_string(pid) + ".sock";
+constexpr std::string_view kEnding = ".sock";
+
+std::string file_in(const std::string& folder, int pid, std::string_view ending) {
+  return folder + "/" + std::to_string(pid) + std::string(ending);
 }
+
+std::string socket_in(const std::string& folder, int pid) { return file_in(folder, pid, kEnding); }
 
 // The folders in which a process of that user may have its socket.
 std::vector<std::string> folders_of(int pid, uid_t user) {
@@ -126,16 +130,23 @@ bool is_at_the_end(int fd, int pid, uid_t user) {
 
 }  // namespace
 
-Result<std::string> own_socket() {
+Result<std::string> own_file(std::string_view ending) {
   std::string why;
   for (const std::string& folder : {folder_in_own_runtime(), folder_in_tmp(::geteuid())}) {
-    std::string path = socket_in(folder, ::getpid());
+    std::string path = file_in(folder, ::getpid(), ending);
     if (folder.empty() || !fits(path)) continue;
     const std::string wrong = os::make_private_folder(folder);
     if (wrong.empty()) return path;
     why += (why.empty() ? "" : "; ") + folder + ": " + wrong;
   }
-  return Error{CW_NOT_PERMITTED, "there is no private folder for the control socket: " + why};
+  return Error{CW_NOT_PERMITTED, why};
+}
+
+Result<std::string> own_socket() {
+  auto path = own_file(kEnding);
+  if (path) return path;
+  return Error{CW_NOT_PERMITTED,
+               "there is no private folder for the control socket: " + path.error().what};
 }
 
 int connect_path(const std::string& path) { return connect_by(path, 0); }
@@ -179,9 +190,8 @@ std::vector<int> served_pids() {
   for (const std::string& folder : {folder_in_own_runtime(), folder_in_tmp(::geteuid())}) {
     if (folder.empty() || !is_folder_of(folder, ::geteuid())) continue;
     for (const std::string_view name : os::names_in(folder)) {
-      constexpr std::string_view kEnd = ".sock";
-      if (!name.ends_with(kEnd)) continue;
-      const auto pid = parse_integer(name.substr(0, name.size() - kEnd.size()));
+      if (!name.ends_with(kEnding)) continue;
+      const auto pid = parse_integer(name.substr(0, name.size() - kEnding.size()));
       if (!pid || *pid <= 0 || *pid > 1 << 22) continue;
       const std::string proc = "/proc/" + std::to_string(*pid);
       if (::access(proc.c_str(), F_OK) == 0) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -12,6 +13,8 @@ namespace corewise::control {
 // The path of this process's own socket; makes the folder. CW_NOT_PERMITTED if there is one that is
 // not plainly ours: a link, somebody else's, or open to others.
 Result<std::string> own_socket();
+// The same for another file of this process, PID with that ending.
+Result<std::string> own_file(std::string_view ending);
 
 // What to do if a process's queue of callers is full: it is stopped, or busy.
 enum class FullQueue { wait_half_a_second, give_up };

@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -221,6 +222,8 @@ void at_thread_exit(void (*handler)()) {
   static const pthread_key_t kKey = new_exit_key();
   set_handler(kKey, handler);
 }
+
+int watch_end(int pid) noexcept { return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)); }
 
 int usable_cpus() {
   // A set of fixed size is too small on machines with more CPUs than it holds.

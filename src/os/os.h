@@ -122,6 +122,9 @@ void at_thread_exit(void (*handler)());
 // The CPUs that the calling thread may run on; at least 1.
 int usable_cpus();
 
+// A descriptor that poll() finds readable once the process has ended; -1 before Linux 5.3.
+int watch_end(int pid) noexcept;
+
 // The file of this process's program, which the loader gives no name: links resolved; empty if the
 // kernel does not tell.
 std::string program_path();

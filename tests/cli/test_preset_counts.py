@@ -15,7 +15,8 @@ SMOKE = Path(__file__).parents[2] / ".venv-smoke" / "bin" / "python"
 LARGER = os.cpu_count() or 1
 PRESET = {
     "LOKY_MAX_CPU_COUNT", "PYTHON_CPU_COUNT", "RAYON_NUM_THREADS", "POLARS_MAX_THREADS",
-    "OPENCV_FOR_THREADS_NUM", "TF_NUM_INTEROP_THREADS", "TF_NUM_INTRAOP_THREADS",
+    "OPENCV_FOR_THREADS_NUM", "PYTEST_XDIST_AUTO_NUM_WORKERS",
+    "TF_NUM_INTEROP_THREADS", "TF_NUM_INTRAOP_THREADS",
 }  # fmt: skip
 
 pytestmark = pytest.mark.skipif(LARGER < 2, reason="a budget below the machine wants two CPUs")
@@ -68,6 +69,7 @@ def test_env_and_plan_say_the_same(corewise):
     told = json.loads(corewise("env", "--json", "--cpus", "3", "--polars", "2").stdout)
     assert told["set"] == {
         "LOKY_MAX_CPU_COUNT": "3", "PYTHON_CPU_COUNT": "3", "POLARS_MAX_THREADS": "2",
+        "PYTEST_XDIST_AUTO_NUM_WORKERS": "3",
     }  # fmt: skip
     plan = json.loads(corewise("plan", "--json", "--cap", "2", "--processes", "2").stdout)
     assert plan["environment"]["LOKY_MAX_CPU_COUNT"] == "2"  # all levels together

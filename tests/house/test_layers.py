@@ -31,6 +31,7 @@ ORDER = [
     "src/govern/openblas_buffers",
     "src/govern/gates",
     "src/govern",
+    "src/jobs",
     "src/watch",
     "src/facts",
     "src/death",

@@ -47,6 +47,7 @@ CLEAN |= {"ASAN_OPTIONS": "verify_asan_link_order=0", "PYTHONDONTWRITEBYTECODE":
 # As if the user had chosen them: then corewise does not preset them to the budget, and a governed
 # program counts as many CPUs as its judge.
 COUNTS = ("LOKY_MAX_CPU_COUNT", "PYTHON_CPU_COUNT", "RAYON_NUM_THREADS", "POLARS_MAX_THREADS")
+COUNTS += ("PYTEST_XDIST_AUTO_NUM_WORKERS",)
 COUNTS += ("OPENCV_FOR_THREADS_NUM", "TF_NUM_INTEROP_THREADS", "TF_NUM_INTRAOP_THREADS")
 CLEAN |= dict.fromkeys(COUNTS, str(len(os.sched_getaffinity(0))))
 
