@@ -8,7 +8,6 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <fstream>
 #include <optional>
 #include <string_view>
@@ -25,6 +24,7 @@
 #include "shell/choice.h"
 #include "shell/commands.h"
 #include "shell/exit_codes.h"
+#include "shell/own_program.h"
 #include "shell/process_choice.h"
 #include "start/library.h"
 #include "start/run_child.h"
@@ -152,9 +152,7 @@ int compare(const Options& options, Subject subject, const Context& context) {
   const std::string governed = options.output + "-governed.jsonl";
   const Outcome first = record_to(installed, subject);
   if (first.failed != kOk) return first.failed;
-  std::error_code unknown;
-  const std::string self = std::filesystem::read_symlink("/proc/self/exe", unknown).string();
-  subject.words.insert(subject.words.begin(), {self, "run", "-q", "--"});
+  subject.words.insert(subject.words.begin(), {own_program(), "run", "-q", "--"});
   const Outcome second = record_to(governed, subject);
   if (second.failed != kOk) return second.failed;
   const int code = write_comparison(installed, governed, options.output + ".html", context);

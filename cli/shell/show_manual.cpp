@@ -6,18 +6,16 @@
 #include <array>
 #include <filesystem>
 #include <string>
-#include <system_error>
 
 #include "exit_codes.h"
 #include "os/os.h"
 #include "output.h"
+#include "own_program.h"
 
 namespace corewise::cli {
 
 int show_manual() {
-  std::error_code unknown;
-  const std::filesystem::path folder =
-      std::filesystem::read_symlink("/proc/self/exe", unknown).parent_path();
+  const std::filesystem::path folder = std::filesystem::path(own_program()).parent_path();
   // A wheel's program lies deep in the environment that has the page in its own share/man.
   std::string page;
   for (auto prefix = folder; page.empty() && prefix.has_relative_path();) {

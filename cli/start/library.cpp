@@ -4,10 +4,10 @@
 
 #include <cstdlib>
 #include <filesystem>
-#include <system_error>
 
 #include "os/os.h"
 #include "shell/output.h"
+#include "shell/own_program.h"
 
 namespace corewise::cli {
 
@@ -21,9 +21,7 @@ Result<std::string> find_library() {
                              "libcorewise.so, or remove it",
                              printable(chosen, false))};
   }
-  std::error_code unknown;
-  const std::string folder =
-      std::filesystem::read_symlink("/proc/self/exe", unknown).parent_path().string();
+  const std::string folder = std::filesystem::path(own_program()).parent_path().string();
   for (const char* place : {"/../lib/libcorewise.so", "/../" COREWISE_LIBDIR "/libcorewise.so",
                             "/../src/libcorewise.so", "/libcorewise.so"}) {
     std::string found = os::real_path(folder + place);

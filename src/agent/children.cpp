@@ -7,10 +7,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdarg>
 #include <cstring>
+#include <span>
 #include <string_view>
 
 #include "os/loadable.h"
@@ -85,11 +87,28 @@ bool can_start(const char* path) noexcept {
   return ::stat(path, &status) == 0 && S_ISREG(status.st_mode) && ::access(path, X_OK) == 0;
 }
 
-// The file that execvp() finds; the name itself where it finds none.
-const char* find_in_path(const char* name, std::array<char, PATH_MAX>& path) noexcept {
-  if (std::strchr(name, '/') != nullptr) return name;
+// Where execvp() looks.
+std::string_view search_path() noexcept {
   const char* const set = ::getenv("PATH");  // NOLINT(concurrency-mt-unsafe): as execvp() does
-  std::string_view folders = set != nullptr ? set : "/bin:/usr/bin";
+  return set != nullptr ? set : "/bin:/usr/bin";
+}
+
+// The room that find_in_path() needs. Longer paths than the system's own are not looked at.
+std::size_t room_in_path(const char* name) noexcept {
+  std::size_t longest = 0;
+  std::string_view folders = search_path();
+  while (!folders.empty()) {
+    const std::size_t end = std::min(folders.find(':'), folders.size());
+    longest = std::max(longest, end);
+    folders.remove_prefix(std::min(end + 1, folders.size()));
+  }
+  return std::min<std::size_t>(longest + std::strlen(name) + 2, PATH_MAX);
+}
+
+// The file that execvp() finds; the name itself where it finds none.
+const char* find_in_path(const char* name, std::span<char> path) noexcept {
+  if (std::strchr(name, '/') != nullptr) return name;
+  std::string_view folders = search_path();
   const std::size_t size = std::strlen(name);
   while (true) {
     const std::string_view folder = folders.substr(0, folders.find(':'));
@@ -114,7 +133,8 @@ int hooked_execv(const char* path, char* const* words) {
 }
 
 int hooked_execvpe(const char* name, char* const* words, char* const* environment) {
-  std::array<char, PATH_MAX> path;
+  const std::size_t room = room_in_path(name);
+  const std::span path(static_cast<char*>(::alloca(room)), room);
   return start_with(find_in_path(name, path), environment,
                     [&](char* const* with) { return ::execvpe(name, words, with); });
 }
@@ -177,7 +197,8 @@ int hooked_spawn(pid_t* pid, const char* path, const posix_spawn_file_actions_t*
 int hooked_spawnp(pid_t* pid, const char* name, const posix_spawn_file_actions_t* actions,
                   const posix_spawnattr_t* attributes, char* const* words,
                   char* const* environment) {
-  std::array<char, PATH_MAX> path;
+  const std::size_t room = room_in_path(name);
+  const std::span path(static_cast<char*>(::alloca(room)), room);
   return start_with(find_in_path(name, path), environment, [&](char* const* with) {
     return ::posix_spawnp(pid, name, actions, attributes, words, with);
   });

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -47,20 +48,28 @@ int number_after(std::string_view text, std::string_view name) noexcept {
   return value;
 }
 
-Filters filters_in(std::string_view text) noexcept {
-  return {number_after(text, "\nSeccomp:\t"), number_after(text, "\nSeccomp_filters:\t")};
+// Reads piece by piece: a program may fork on a signal's stack of 8 KiB. Neither line is longer
+// than what two pieces share. False if the file is closed.
+bool read_filters(int fd, Filters& filters) noexcept {
+  constexpr std::size_t kShared = 64;
+  std::array<char, 512> piece;
+  filters = {};
+  for (off_t at = 0;; at += piece.size() - kShared) {
+    const ssize_t size = ::pread(fd, piece.data(), piece.size(), at);
+    if (size < 0 || (size == 0 && at == 0)) return false;
+    const std::string_view text(piece.data(), static_cast<std::size_t>(size));
+    filters.mode = std::max(filters.mode, number_after(text, "\nSeccomp:\t"));
+    filters.count = std::max(filters.count, number_after(text, "\nSeccomp_filters:\t"));
+    if (text.size() < piece.size()) return true;
+  }
 }
 
-// False if the program has closed the file.
 bool read(Filters& filters) noexcept {
   const Uncancelled uncancelled;
-  std::array<char, 4096> text;
   const int reason = errno;
-  const ssize_t size = ::pread(status.own(), text.data(), text.size(), 0);
+  const bool read = read_filters(status.own(), filters);
   errno = reason;
-  if (size <= 0) return false;
-  filters = filters_in({text.data(), static_cast<std::size_t>(size)});
-  return true;
+  return read;
 }
 
 // Opens the calling process's own file: the kernel resolves /proc/self at open().
@@ -170,8 +179,12 @@ bool is_child_killed() {
 
 bool is_filtered() {
   const Uncancelled uncancelled;
-  std::array<char, 4096> text;
-  return filters_in(read_into("/proc/self/status", text)).mode == SECCOMP_MODE_FILTER;
+  const int fd = ::open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  Filters filters;
+  const bool known = read_filters(fd, filters);
+  ::close(fd);
+  return known && filters.mode == SECCOMP_MODE_FILTER;
 }
 
 }  // namespace

@@ -23,7 +23,8 @@ bool has_room(int fd, std::size_t bytes) noexcept {
 }
 
 int read_to_end(int fd, std::size_t most, std::string& text) {
-  char chunk[16384];
+  // The caller may be a hook on a thread with a stack of 16 KiB.
+  char chunk[512];
   while (text.size() < most) {
     const ssize_t n = ::read(fd, chunk, std::min(sizeof chunk, most - text.size()));
     if (n < 0 && errno == EINTR) continue;

@@ -165,3 +165,11 @@ def test_copied_libraries_are_found(program, tmp_path):
         [tmp_path / "bin/corewise", "run", "-q", "--", "env"], capture_output=True, text=True
     )
     assert f"LD_PRELOAD={tmp_path}/lib/libcorewise.so" in done.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes /proc away")
+def test_without_proc(program):
+    """It runs as without corewise: whatever has to be known is not."""
+    hide = f"mount -t tmpfs none /proc && exec {program} run -q -- echo started"
+    done = subprocess.run(["unshare", "-m", "sh", "-c", hide], capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ("started\n", 0), done.stderr
