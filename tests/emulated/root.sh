@@ -64,10 +64,6 @@ for environment in now seed; do
   # pip takes each of these for a platform of its own.
   install_wheels "$environment" --platform manylinux_2_28_aarch64 --platform manylinux_2_27_aarch64 \
     --platform manylinux_2_17_aarch64 --platform manylinux2014_aarch64 -r "$wanted"
-  # What pip writes when it installs into the Python that runs it.
-  printf '#!/srv/%s/bin/python\nimport sys\nfrom corewise.__main__ import main\nsys.exit(main())\n' \
-    "$environment" >"$venv/bin/corewise"
-  chmod +x "$venv/bin/corewise"
   echo "$stamp" >"$venv/.stamp"
 done
 
@@ -83,4 +79,6 @@ PATH="$PWD/.venv/bin:$PATH" _PYTHON_HOST_PLATFORM=linux-aarch64 \
 for environment in now seed; do
   install_wheels "$environment" --upgrade --no-deps --no-index --platform linux_aarch64 \
     "$build"/arm64-wheel/corewise-*.whl
+  # With --target, pip leaves commands among the packages.
+  cp "$root/srv/$environment/lib/python$version/site-packages/bin/corewise" "$root/srv/$environment/bin/"
 done

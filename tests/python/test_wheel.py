@@ -7,7 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
+from typing import Any
 
 import corewise
 import pytest
@@ -115,6 +117,76 @@ def test_the_command_leaves_no_socket_behind() -> None:
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     processes = json.loads(child.communicate()[0])["processes"]
     assert child.pid not in [process["pid"] for process in processes]
+
+
+COMMANDS = {
+    "the command": [Path(sysconfig.get_path("scripts"), "corewise")],
+    "the module": [sys.executable, "-m", "corewise"],
+}
+
+
+def run_plainly(command: list[Any], **keywords: Any) -> subprocess.CompletedProcess[str]:
+    """As from a shell: with the signals that Python ignores."""
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False, **keywords
+    )
+
+
+@pytest.mark.parametrize("how", COMMANDS)
+@pytest.mark.parametrize(
+    "asked",
+    [
+        pytest.param("grep SigIgn /proc/self/status", id="signals"),
+        # Python sets LC_CTYPE where there is none, and `wc -m` then counts characters.
+        pytest.param("printf '\\303\\251' | wc -m; env | grep -c LC_", id="locale"),
+        pytest.param("bash -c 'seq 1 100000 | head -1; echo ${PIPESTATUS[0]}'", id="pipe"),
+    ],
+)
+def test_what_it_starts_is_as_without_it(how: str, asked: str) -> None:
+    alone = {"PATH": os.environ["PATH"]}
+    shell = ["bash", "-c", asked]
+    started = run_plainly([*COMMANDS[how], "run", "-q", "--", *shell], env=alone)
+    plain = run_plainly(shell, env=alone)
+    assert (started.stdout, started.returncode) == (plain.stdout, plain.returncode)
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        pytest.param("trap '' PIPE; grep SigIgn /proc/self/status", id="a signal is ignored"),
+        pytest.param("f() { echo f; }; export -f f; bash -c f", id="bash exports a function"),
+        pytest.param("ulimit -n 4; true", id="four descriptors"),
+        pytest.param("export PYTHONHASHSEED=abc; true", id="Python would not start"),
+    ],
+)
+def test_the_command_hands_on_what_it_was_given(where: str) -> None:
+    before, _, last = where.rpartition("; ")
+    command = COMMANDS["the command"][0]
+    started = run_plainly(["bash", "-c", f"{before}; {command} run -q -- {last}"])
+    plain = run_plainly(["bash", "-c", where])
+    assert (started.stdout, started.returncode) == (plain.stdout, plain.returncode)
+
+
+def test_the_command_knows_its_python_and_its_package() -> None:
+    command = COMMANDS["the command"]
+    for option in ("--prefix", "--cmake-dir"):
+        said = run_plainly([*command, option]).stdout
+        assert said == run_plainly([*COMMANDS["the module"], option]).stdout
+        assert Path(said.strip()).is_dir()
+    asked = run_plainly([*command, "info", "--json", "-i", "numpy"], env={"PATH": "/usr/bin:/bin"})
+    assert json.loads(asked.stdout)["pools"]
+
+
+def test_the_command_without_its_package_says_so(tmp_path: Path) -> None:
+    lonely = Path(shutil.copy(COMMANDS["the command"][0], tmp_path / "corewise"))
+    said = run_plainly([lonely, "info"], env={"PATH": str(tmp_path)})
+    assert said.returncode == 127
+    assert "the command line tool cannot be started" in said.stderr
+
+
+def test_the_library_has_only_what_it_calls() -> None:
+    library = Path(corewise.__file__).parent / "lib/libcorewise.so"
+    assert library.stat().st_size < 2_600_000
 
 
 def test_man_finds_its_page(tmp_path: Path) -> None:
