@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from inspect import ismethod
+from contextlib import ExitStack, contextmanager, suppress
+from inspect import ismethod, signature
+from types import MethodType
 from typing import Any, SupportsFloat, SupportsIndex
 
 import numpy as np
@@ -34,6 +35,41 @@ __all__ = ["Limited"]
 def _has(name: str) -> Any:
     """For available_if: raises AttributeError as the estimator itself would."""
     return lambda self: getattr(self.estimator, name) is not None
+
+
+class _Bound:
+    """A method of one Limited, with the signature that its estimator's has."""
+
+    def __init__(self, method: MethodType, own: Any) -> None:
+        self._method = method
+        self.__self__ = method.__self__
+        self.__name__ = method.__name__
+        self.__doc__ = method.__doc__
+        with suppress(TypeError, ValueError):  # compiled code may have none
+            self.__signature__ = signature(own)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self._method(*args, **kwargs)
+
+    def __reduce__(self) -> Any:
+        return getattr, (self.__self__, self.__name__)
+
+
+class _AsEstimator:
+    """A method that the estimator must have too: scikit-learn looks in its signature for
+    `sample_weight`, and passes weights on only if they are named there."""
+
+    def __init__(self, function: Any) -> None:
+        self._function = function
+        self.__doc__ = function.__doc__
+
+    def __get__(self, limited: Any, owner: Any = None) -> Any:
+        if limited is None:
+            return self._function
+        method = MethodType(self._function, limited)
+        # One without a fit is refused when it is called.
+        missing = (None,) if method.__name__ == "fit" else ()
+        return _Bound(method, getattr(limited.estimator, method.__name__, *missing))
 
 
 class Limited(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
@@ -125,35 +161,36 @@ class Limited(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
         self.estimator_ = fitted
         return result
 
-    def fit(self, X: Any, y: Any = None, **params: Any) -> Limited:
-        """Fits a clone of the estimator, which is then `estimator_`. `params` go to its fit."""
-        self._run("fit", X, y, **params)
+    @_AsEstimator
+    def fit(self, X: Any, *args: Any, **params: Any) -> Limited:
+        """Fits a clone of the estimator, which is then `estimator_`. All arguments go to its fit."""
+        self._run("fit", X, *args, **params)
         return self
 
-    @available_if(_has("partial_fit"))  # type: ignore[untyped-decorator]
-    def partial_fit(self, X: Any, y: Any = None, **params: Any) -> Limited:
+    @_AsEstimator
+    def partial_fit(self, X: Any, *args: Any, **params: Any) -> Limited:
         """Continues to fit `estimator_`, or begins with a clone."""
         fitted = self.estimator_ if "estimator_" in vars(self) else self._begin()
         with self._limits():
-            fitted.partial_fit(X, y, **params)
+            fitted.partial_fit(X, *args, **params)
         self.estimator_ = fitted
         return self
 
-    @available_if(_has("fit_predict"))  # type: ignore[untyped-decorator]
-    def fit_predict(self, X: Any, y: Any = None, **params: Any) -> Any:
+    @_AsEstimator
+    def fit_predict(self, X: Any, *args: Any, **params: Any) -> Any:
         """Like `fit`, and returns what the estimator's own fit_predict does."""
-        return self._run("fit_predict", X, y, **params)
+        return self._run("fit_predict", X, *args, **params)
 
-    @available_if(_has("fit_transform"))  # type: ignore[untyped-decorator]
-    def fit_transform(self, X: Any, y: Any = None, **params: Any) -> Any:
+    @_AsEstimator
+    def fit_transform(self, X: Any, *args: Any, **params: Any) -> Any:
         """Like `fit`, and returns what the estimator's own fit_transform does."""
-        return self._run("fit_transform", X, y, **params)
+        return self._run("fit_transform", X, *args, **params)
 
-    @available_if(_has("score"))  # type: ignore[untyped-decorator]
-    def score(self, X: Any, y: Any = None, **params: Any) -> Any:
+    @_AsEstimator
+    def score(self, X: Any, *args: Any, **params: Any) -> Any:
         """The estimator's own score."""
         with self._limits():
-            return self._inner.score(X, y, **params)
+            return self._inner.score(X, *args, **params)
 
     @available_if(_has("set_output"))  # type: ignore[untyped-decorator]
     def set_output(self, *, transform: Any = None) -> Limited:
