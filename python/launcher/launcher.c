@@ -1,7 +1,7 @@
-// The `corewise` command of a Python environment: hands over to the command line tool in the package.
-// A script would not do. Python ignores SIGPIPE and SIGXFSZ, may set LC_CTYPE, and does not start
-// where files or PYTHON's variables are out of order; a shell drops the functions that bash exports.
-// Whatever `corewise run` starts would inherit that.
+// The `corewise` command of a Python environment: hands over to the command line tool in the
+// package. A script would not do. Python ignores SIGPIPE and SIGXFSZ, may set LC_CTYPE, and does
+// not start where files or PYTHON's variables are out of order; a shell drops the functions that
+// bash exports. Whatever `corewise run` starts would inherit that.
 #include <errno.h>
 #include <glob.h>
 #include <stdio.h>
@@ -68,7 +68,9 @@ int main(int count, char** words) {
       execvp(python, all);
     }
   }
-  fprintf(stderr, "corewise: error: the command line tool cannot be started: %s\n"
-          "hint: pip install --force-reinstall corewise\n", strerror(errno));
+  fprintf(stderr,
+          "corewise: error: the command line tool cannot be started: %s\n"
+          "hint: pip install --force-reinstall corewise\n",
+          strerror(errno));
   return 127;
 }
