@@ -5,10 +5,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cstdlib>
+#include <filesystem>
 #include <string>
 #include <vector>
 
+#include "base/clock.h"
 #include "govern/ledger/ledger.h"
+#include "govern/machine/machine_share.h"
 
 namespace {
 
@@ -46,6 +50,25 @@ void alone(benchmark::State& state) {
   take_turns(state, *fixture.ledger);
 }
 BENCHMARK(alone);
+
+// As a granter of a user who shares the machine: it publishes, and looks at the others' pages.
+void alone_sharing(benchmark::State& state) {
+  const Fixture fixture(options("sharing", true));
+  std::string folder = "/dev/shm/corewise-bench-XXXXXX";
+  if (mkdtemp(folder.data()) == nullptr) return state.SkipWithError("no folder");
+  std::string finding;
+  auto* const share = corewise::govern::MachineShare::open(folder, "bench", 8, finding);
+  if (share == nullptr) return state.SkipWithError(finding.c_str());
+  fixture.ledger->publish_in(&share->sums());
+  for (auto _ : state) {
+    fixture.ledger->keep_within(share->most(corewise::now_ms()));
+    const Grant grant = fixture.ledger->acquire(4);
+    benchmark::DoNotOptimize(grant.threads);
+    fixture.ledger->release(grant);
+  }
+  std::filesystem::remove_all(folder);
+}
+BENCHMARK(alone_sharing);
 
 void alone_tokens_only(benchmark::State& state) {
   const Fixture fixture(options("tokens", false));

@@ -18,6 +18,7 @@
 #include <atomic>
 #include <cerrno>
 #include <charconv>
+#include <span>
 #include <string_view>
 
 #include "fork.h"
@@ -140,7 +141,7 @@ constexpr Call kCalls[] = {
 };
 
 // `may_wait` is shared with the parent, whose waiting might be fatal too.
-void try_all(volatile int& may_wait) {
+void try_all(std::span<const Call> calls, volatile int& may_wait) {
   const rlimit none{};
   ::setrlimit(RLIMIT_CORE, &none);
   // Of a child that was killed nobody keeps a core.
@@ -148,12 +149,12 @@ void try_all(volatile int& may_wait) {
   ::syscall(SYS_wait4, -1, 0, WNOHANG, 0);
   may_wait = 1;
   ::syscall(SYS_kill, ::syscall(SYS_getpid), 0);
-  for (const Call& call : kCalls) {
+  for (const Call& call : calls) {
     ::syscall(call.number, call.first, call.second, call.third, 0, 0, 0);
   }
 }
 
-bool is_child_killed() {
+bool is_child_killed(std::span<const Call> calls) {
   const int reason = errno;
   const Uncancelled uncancelled;
   void* const page =
@@ -164,7 +165,7 @@ bool is_child_killed() {
   // has ended when we go on.
   const long child = ::syscall(SYS_clone, CLONE_VFORK, 0, 0, 0, 0);
   if (child == 0) {
-    try_all(may_wait);
+    try_all(calls, may_wait);
     ::syscall(SYS_exit_group, 0);
   }
   bool killed = child > 0 && may_wait == 0;
@@ -190,8 +191,13 @@ bool is_filtered() {
 }  // namespace
 
 bool is_filter_fatal() {
-  static const bool kFatal = is_filtered() && is_child_killed();
+  static const bool kFatal = is_filtered() && is_child_killed(kCalls);
   return kFatal;
+}
+
+bool is_call_fatal(long number) {
+  const Call call{number};
+  return is_filtered() && is_child_killed({&call, 1});
 }
 
 void watch_confinement() {

@@ -12,6 +12,9 @@ namespace corewise::os {
 // it costs a fork. False if it cannot be tried.
 bool is_filter_fatal();
 
+// The same for one system call that only some processes need.
+bool is_call_fatal(long number);
+
 // Remembers the current state; a second call does nothing.
 void watch_confinement();
 

@@ -7,6 +7,11 @@
  * any later time. REAPERS processes reap at any time, stall anywhere, or never go on. Each access to a word is one step, as in the code; memory is sequentially
  * consistent, as the code asks of it.
  *
+ * With PUBLIC each process publishes the sum after each change of its word, as
+ * src/govern/ledger/public_sums.h does: when nobody is amid a change, the sum is exact, and what is
+ * left over names a dead process. Whoever was stopped may have lost tokens, which is no change of
+ * its own. MISTAKE leaves one part of that out, so that run_spin.sh sees the model turn red.
+ *
  * Left out: the clock, recent callers, the count of used places (a sum reads all places here).
  *
  * Who holds what is kept in `held`, which the processes under test never read: the grants that
@@ -35,6 +40,15 @@
 #ifndef PART
 #define PART 1
 #endif
+#ifndef PUBLIC
+#define PUBLIC 0
+#endif
+#ifndef MISTAKE
+#define MISTAKE 0
+#endif
+#define NO_NUMBER 1
+#define NO_RETRY 2
+#define SUM_FIRST 3
 #define PLACES P
 #define IDS (P + DEATHS + 1)
 #define NOBODY 0
@@ -42,6 +56,12 @@
 /* A word: both halves are read and swapped together. */
 byte owner[PLACES];
 byte token[PLACES];
+
+/* What others read: one word. */
+byte said_owner;
+byte said_token;
+byte said_number;
+byte changing; /* processes between a change and its publication */
 
 bool dead[IDS];
 bool stopped[IDS];
@@ -75,6 +95,68 @@ inline look() {
   od
 }
 
+/* The sum of all words, and who holds some; the process itself if it does. */
+inline add_all() {
+  sum = 0; k = 0; by = NOBODY;
+  do
+  :: atomic {
+       k < PLACES ->
+       MAY_DIE;
+       sum = sum + token[k];
+       by = ((token[k] > 0 && by != me) -> owner[k] : by);
+       k++
+     }
+  :: atomic { k == PLACES -> k = 0; break }
+  od
+}
+
+/* publish() */
+inline publish_sum() {
+  do
+  :: PUBLIC == 0 -> break
+  :: PUBLIC == 1 ->
+     if
+     :: MISTAKE == SUM_FIRST -> add_all()
+     :: else
+     fi;
+     atomic {
+       MAY_DIE;
+       seen_number = said_number; seen_owner = said_owner; seen_token = said_token
+     }
+     if
+     :: MISTAKE != SUM_FIRST -> add_all()
+     :: else
+     fi;
+     atomic {
+       MAY_DIE;
+       if
+       :: seen_owner == said_owner && seen_token == said_token &&
+          (seen_number == said_number || MISTAKE == NO_NUMBER) ->
+          said_owner = by; said_token = sum; said_number++;
+          by = 0; seen_number = 0; seen_owner = 0; seen_token = 0;
+          changing--;
+          check_said();
+          break
+       :: else ->
+          if
+          :: MISTAKE == NO_RETRY -> changing--; break
+          :: else
+          fi
+       fi
+     }
+  od
+}
+
+inline check_said() {
+  sum = 0; k = 0;
+  do
+  :: k < PLACES -> sum = sum + token[k]; k++
+  :: k == PLACES -> break
+  od;
+  assert(changing > 0 || deaths > 0 || stops > 0 || said_token == sum);
+  sum = 0; k = 0
+}
+
 /* Grants stay within the budget, but for regions that hold no more than their process's part (one,
  * where ranks do not lend) though nothing was free. */
 inline check_budget() {
@@ -89,7 +171,7 @@ inline check_budget() {
 }
 
 proctype Process(byte me) {
-  byte place, grant, k, round, sum, parts;
+  byte place, grant, k, round, sum, parts, by, seen_owner, seen_token, seen_number;
 
 born:
   place = 0;
@@ -119,7 +201,8 @@ born:
        :: true
        fi;
        assert(owner[place] == me);
-       token[place] = token[place] + grant
+       token[place] = token[place] + grant;
+       changing++
      }
      do
      :: grant == PART -> break
@@ -141,6 +224,7 @@ born:
            }
         fi
      od;
+     publish_sum();
      atomic { held[me] = (was_stopped[me] -> 0 : grant); check_budget() }
      /* Here the region runs. */
      atomic { MAY_DIE; held[me] = 0 }
@@ -149,8 +233,10 @@ born:
        assert(owner[place] == me && (token[place] >= grant || was_stopped[me]));
        RETURN(grant);
        grant = 0;
+       changing++;
        round++
      }
+     publish_sum()
   od;
   /* give_up() */
   atomic {
@@ -164,7 +250,8 @@ killed:
   /* Another process comes in its place. */
   atomic {
     me = next_id; next_id++;
-    grant = 0; sum = 0; k = 0; round = 0
+    grant = 0; sum = 0; k = 0; round = 0;
+    by = 0; seen_owner = 0; seen_token = 0; seen_number = 0
   }
   goto born;
 
@@ -251,5 +338,6 @@ init {
       assert(owner[i] == NOBODY || dead[owner[i]]);
       assert(owner[i] != NOBODY || token[i] == 0)
     }
+    assert(said_token == 0 || dead[said_owner])
   }
 }

@@ -24,6 +24,7 @@ ORDER = [
     "src/outside",
     "src/tcm",
     "src/govern/ledger",
+    "src/govern/machine",
     "src/govern/patch",
     "src/govern/grants",
     "src/govern/teams",
@@ -68,8 +69,13 @@ OS_HEADERS_ELSEWHERE = {
     ("src/agent/report_line.cpp", "sys/mman.h"),
     ("src/govern/ledger/ledger_shm.cpp", "sys/mman.h"),
     ("src/govern/ledger/local_claim.cpp", "sys/mman.h"),
+    ("src/govern/ledger/shared_file.cpp", "sys/mman.h"),
+    ("src/govern/machine/public_page.cpp", "sys/mman.h"),
     # Lists the folder whose descriptor it has checked.
     ("src/death/folder.cpp", "dirent.h"),
+    # Lists a folder and opens a file where the C library would allocate, or has no name for it.
+    ("src/govern/machine/foreign_files.cpp", "dirent.h"),
+    ("src/govern/machine/foreign_files.cpp", "sys/syscall.h"),
     # A signal handler may call the kernel, and not the C library.
     ("src/death/report.cpp", "sys/syscall.h"),
 }

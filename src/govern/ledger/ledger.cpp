@@ -68,8 +68,9 @@ Grant Ledger::acquire(int wanted, int most, bool again, int part) noexcept {
   if (!memory_.at) return {std::min(limit, budget_alone_.load()), 0};
 
   auto ledger = protocol(*memory_.at);
+  const int within = within_.load(std::memory_order_relaxed);
   if (recent_.enabled) {
-    const int budget = ledger.budget();
+    const int budget = std::min(ledger.budget(), within);
     limit = std::min(limit, recent_.share(budget, callers(!again), weight));
     // A thread in a long call asked long ago, and is not among the recent callers.
     if (limit > 1) {
@@ -78,7 +79,8 @@ Grant Ledger::acquire(int wanted, int most, bool again, int part) noexcept {
   }
   const Claim held = claim();
   if (!held) return {1, 0};
-  const int granted = ledger.take(held, limit, std::min(useful, ledger.left_of(held, part)));
+  const int granted =
+      ledger.take(held, limit, std::min(useful, ledger.left_of(held, part)), within);
   if (granted == 0) {
     // Somebody overwrote our word, or declared us dead: begin again at the next region.
     Claim lost = held;
@@ -87,13 +89,26 @@ Grant Ledger::acquire(int wanted, int most, bool again, int part) noexcept {
   }
   const Grant grant{granted, held, granted < std::min(useful, ledger.budget())};
   note(held, wanted, grant);
+  if (PublicSums* const sums = public_sums()) {
+    note_asked(*sums, publish(*sums, ledger, world, held) - granted + useful, now_ms());
+  }
   return grant;
+}
+
+PublicSums* Ledger::public_sums() const noexcept {
+  PublicSums* const sums = public_.load(std::memory_order_relaxed);
+  if (sums == nullptr || sums->ledger.load(std::memory_order_relaxed) != public_number_.load()) {
+    return nullptr;
+  }
+  return sums;
 }
 
 void Ledger::release(const Grant& grant) noexcept {
   if (grant.claim == 0 || !memory_.at || grant.claim != local_.get()) return;
   forget_hunger(grant);
-  protocol(*memory_.at).give_back(grant.claim, grant.threads);
+  auto ledger = protocol(*memory_.at);
+  ledger.give_back(grant.claim, grant.threads);
+  if (PublicSums* const sums = public_sums()) publish(*sums, ledger, world, grant.claim);
 }
 
 Standing Ledger::standing(const Grant& own, bool asks) noexcept {
@@ -101,7 +116,7 @@ Standing Ledger::standing(const Grant& own, bool asks) noexcept {
   const auto ledger = protocol(*memory_.at);
   const int weight = weight_.load(std::memory_order_relaxed);
   const int others = std::max(0, ledger.hungry() - (own.hungry ? weight : 0));
-  const int budget = ledger.budget();
+  const int budget = std::min(ledger.budget(), within_.load(std::memory_order_relaxed));
   if (!recent_.enabled) return {budget, others > 0};
   return {std::min(recent_.share(budget, callers(asks), weight),
                    recent_.share(budget, others + weight, weight)),
@@ -121,7 +136,11 @@ Grant Ledger::change(const Grant& grant, int wanted) noexcept {
     ledger.give_back(held, threads - wanted);
     threads = wanted;
   } else if (wanted > threads) {
-    threads += ledger.take(held, wanted - threads, threads == 0 ? 1 : 0);
+    threads += ledger.take(held, wanted - threads, threads == 0 ? 1 : 0,
+                           within_.load(std::memory_order_relaxed));
+  }
+  if (PublicSums* const sums = public_sums()) {
+    note_asked(*sums, publish(*sums, ledger, world, held) - threads + wanted, now_ms());
   }
   Claim lost = held;
   if (!ledger.holds(held)) {

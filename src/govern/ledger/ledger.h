@@ -18,6 +18,7 @@
 #include "grant.h"
 #include "ledger_shm.h"
 #include "local_claim.h"
+#include "public_sums.h"
 #include "recent_callers.h"
 
 namespace corewise::govern {
@@ -85,6 +86,14 @@ class Ledger {
   int budget() const noexcept;
   // Of this process among those that want more than is free: 1 .. kMostWeight.
   void set_weight(int weight) noexcept;
+  // From now on this process tells other users what the ledger grants, in `sums`, which must live
+  // for good; not while these belong to another ledger.
+  void publish_in(PublicSums* sums) noexcept {
+    if (sums != nullptr) public_number_.store(sums->ledger.load());
+    public_.store(sums);
+  }
+  // Of all that the ledger grants.
+  void keep_within(int threads) noexcept { within_.store(threads, std::memory_order_relaxed); }
   // Whether somebody chose a budget for all processes (group_budget.h); then budget() is that one.
   bool has_chosen_budget() const noexcept;
   // Threads granted now, to all processes of the ledger; 0 where it cannot be shared.
@@ -103,6 +112,7 @@ class Ledger {
   int callers(bool counts) noexcept;
   void forget_hunger(const Grant& grant) noexcept;
   void note(Claim claim, int wanted, const Grant& grant) noexcept;
+  PublicSums* public_sums() const noexcept;
 
   SharedMemory memory_;
   LocalClaim local_;
@@ -110,6 +120,9 @@ class Ledger {
   std::atomic<int> weight_{kUsualWeight};
   std::uint64_t serial_;
   std::atomic<int> budget_alone_;
+  std::atomic<int> within_{kMaxBudget};
+  std::atomic<PublicSums*> public_{nullptr};
+  std::atomic<std::uint64_t> public_number_{0};
 };
 
 // All ledgers of this user in a directory, whether or not this process takes part in them.

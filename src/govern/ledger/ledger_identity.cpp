@@ -154,6 +154,13 @@ Life life_of(Word word, bool closely) noexcept {
   return stopped ? Life::stopped : Life::runs;
 }
 
+bool belongs_to(Word word, uid_t user) noexcept {
+  const KeepErrno keep;
+  struct stat info{};
+  if (os::is_confined() || stat(ProcPath(identity(word).pid, {}).c_str(), &info) != 0) return true;
+  return info.st_uid == user;
+}
+
 std::uint64_t pid_namespace() noexcept { return namespace_of("/proc/self/ns/pid"); }
 std::uint64_t time_namespace() noexcept { return namespace_of("/proc/self/ns/time"); }
 

@@ -3,6 +3,8 @@
 // no lock: both may run in the child of a fork of a threaded program.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <string_view>
 
@@ -18,6 +20,10 @@ Identity own_identity() noexcept;
 // told to look closely. A word that does not say when its process began, though the system would
 // have told, is nobody's.
 Life life_of(Word word, bool closely) noexcept;
+
+// Whether the process is this user's; true if the system does not tell. False for one that has
+// forbidden others to look at it (PR_SET_DUMPABLE).
+bool belongs_to(Word word, uid_t user) noexcept;
 
 // The pid namespace of the calling process; 0 if the system does not tell.
 std::uint64_t pid_namespace() noexcept;

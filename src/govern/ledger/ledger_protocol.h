@@ -26,6 +26,12 @@ constexpr std::uint32_t place_of(Claim claim) {
   return static_cast<std::uint32_t>(claim & kTokenMask);
 }
 
+// How many tokens there are, and a process that holds some of them.
+struct HeldSum {
+  int sum = 0;
+  Word by = 0;
+};
+
 // World: void step(); Life life(Word, bool closely); std::uint64_t now_ms().
 template <class World>
 class Protocol {
@@ -54,10 +60,11 @@ class Protocol {
     return std::max(1, part - (part > 1 ? tokens(load(place_of(claim))) : 0));
   }
 
-  // Takes up to `limit` of what is free, but at least `least`; 0 if the claim no longer holds.
-  int take(Claim claim, int limit, int least = 1) noexcept {
+  // Takes up to `limit` of what is free of the budget, and of `within`, but at least `least`; 0 if
+  // the claim no longer holds.
+  int take(Claim claim, int limit, int least = 1, int within = kMaxBudget) noexcept {
     limit = std::max(least, limit);
-    const int most = budget();
+    const int most = std::min(budget(), within);
     int free = most - total();
     if (free < limit && elected()) {
       reap(Depth::kQuick);
@@ -79,11 +86,19 @@ class Protocol {
 
   void give_back(Claim claim, int grant) noexcept { add(claim, -grant); }
 
-  int total() const noexcept {
-    int sum = 0;
+  int total() const noexcept { return holding(0).sum; }
+
+  // Names the process of this claim if it holds any.
+  HeldSum holding(Claim mine) const noexcept {
+    HeldSum all;
     const std::uint32_t count = used_count(shared_.used.load());
-    for (std::uint32_t place = 0; place < count; ++place) sum += tokens(load(place));
-    return sum;
+    for (std::uint32_t place = 0; place < count; ++place) {
+      const Word word = load(place);
+      if (tokens(word) == 0) continue;
+      all.sum += tokens(word);
+      if (owner(all.by) != owner(mine) || all.by == 0) all.by = word;
+    }
+    return all;
   }
 
   // The weights of all regions inside that have fewer threads than they could use. A hint: at most

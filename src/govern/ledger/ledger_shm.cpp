@@ -3,56 +3,24 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
 #include <filesystem>
 #include <memory>
-#include <system_error>
 
 #include "ledger_identity.h"
-#include "os/os.h"
+#include "shared_file.h"
 
 namespace corewise::govern {
 namespace {
 
-constexpr int kOpenFlags = O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
 constexpr std::size_t kSize = sizeof(Shared);
-
-std::uint64_t fnv(std::string_view bytes) {
-  std::uint64_t hash = 0xcbf29ce484222325U;
-  for (const char c : bytes) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
-  return hash;
-}
-
-class LedgerFile {
- public:
-  LedgerFile(const std::string& path, int flags)
-      : fd_(open(path.c_str(), flags | kOpenFlags, 0600)) {}
-  LedgerFile(const LedgerFile&) = delete;
-  LedgerFile& operator=(const LedgerFile&) = delete;
-  ~LedgerFile() {
-    if (fd_ >= 0) close(fd_);
-  }
-  int fd() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-std::string system_says(int error) { return std::generic_category().message(error); }
-
-std::string hex(std::uint64_t value) {
-  std::string text(16, '0');
-  for (std::size_t i = 16; i-- > 0; value >>= 4) text[i] = "0123456789abcdef"[value & 15];
-  return text;
-}
+constexpr FileShape kShape{kSize, 0600, "can be opened by others"};
 
 // Pids and start times mean nothing across their namespaces.
 // With the version, so that processes with another version of corewise, and a file that they left
@@ -74,17 +42,7 @@ Header new_header(std::string_view key) {
   return header;
 }
 
-// Why the open file is not the ledger we want; empty if it is.
-std::string objection(int fd) {
-  struct stat info{};
-  if (fstat(fd, &info) != 0) return "cannot be examined: " + system_says(errno);
-  if (!S_ISREG(info.st_mode)) return "is not a regular file";
-  if (info.st_uid != geteuid()) return "belongs to user " + std::to_string(info.st_uid);
-  if ((info.st_mode & 07777) != 0600) return "can be opened by others";
-  if (info.st_size != static_cast<off_t>(kSize)) return "has the wrong size";
-  return {};
-}
-
+// Why the file is not the ledger we want; empty if it is.
 std::string objection(const Header& header) {
   if (header.magic != kMagic) return "is not a ledger";
   if (header.version != kVersion) {
@@ -101,10 +59,13 @@ std::string objection(const Header& header, std::uint64_t key_hash) {
   return what;
 }
 
-Shared* map_fd(int fd, int protection) {
-  void* at =
-      mmap(nullptr, kSize, protection, fd < 0 ? MAP_SHARED | MAP_ANONYMOUS : MAP_SHARED, fd, 0);
-  return at == MAP_FAILED ? nullptr : static_cast<Shared*>(at);
+Shared* map_whole(const SharedFile& file, int protection = PROT_READ | PROT_WRITE) {
+  return static_cast<Shared*>(file.map(kSize, protection));
+}
+
+void begin(Shared& shared, const Header& header, int budget) {
+  shared.header = header;
+  shared.budget.store(static_cast<std::uint32_t>(budget));
 }
 
 // A sweep that is about to remove the file holds its lock (sweep_ledgers). A sweep takes
@@ -120,44 +81,9 @@ bool is_removed(int fd) {
   return fstat(fd, &info) == 0 && info.st_nlink == 0;
 }
 
-// Completes the file under a name of its own, then gives it the real one, unless another process
-// did first. Returns 0, or the system's error. No sweep removes the file while `made` lives: it
-// holds the same lock as a process that joins.
-int create(const std::string& path, const Header& header, int budget,
-           std::unique_ptr<const LedgerFile>& made) {
-  // Beyond this limit the system does not refuse: it sends a signal.
-  rlimit most{};
-  if (getrlimit(RLIMIT_FSIZE, &most) == 0 && most.rlim_cur < kSize) return EFBIG;
-  const std::string unfinished = path + "." + std::to_string(os::own_thread_id()) + ".new";
-  unlink(unfinished.c_str());
-  made = std::make_unique<const LedgerFile>(unfinished, O_RDWR | O_CREAT | O_EXCL);
-  const LedgerFile& file = *made;
-  if (file.fd() < 0) return errno;
-  flock(file.fd(), LOCK_SH);
-  int error = 0;
-  // A page that the system cannot provide must fail here, not with SIGBUS at its first use.
-  if (fchmod(file.fd(), 0600) != 0) {
-    error = errno;
-  } else {
-    error = posix_fallocate(file.fd(), 0, static_cast<off_t>(kSize));
-  }
-  if (error == 0) {
-    if (Shared* shared = map_fd(file.fd(), PROT_READ | PROT_WRITE)) {
-      shared->header = header;
-      shared->budget.store(static_cast<std::uint32_t>(budget));
-      unmap(shared);
-      if (link(unfinished.c_str(), path.c_str()) != 0 && errno != EEXIST) error = errno;
-    } else {
-      error = errno;
-    }
-  }
-  unlink(unfinished.c_str());
-  return error;
-}
-
 SharedMemory alone(const Header& header, int budget, std::string why) {
   SharedMemory memory;
-  memory.at = map_fd(-1, PROT_READ | PROT_WRITE);
+  memory.at = map_whole(SharedFile());
   memory.finding = std::move(why);
   if (!memory.at) {
     memory.finding +=
@@ -168,8 +94,7 @@ SharedMemory alone(const Header& header, int budget, std::string why) {
   memory.finding +=
       " Until then this process and its forks keep to the budget by themselves, without "
       "knowing of other processes.";
-  memory.at->header = header;
-  memory.at->budget.store(static_cast<std::uint32_t>(budget));
+  begin(*memory.at, header, budget);
   return memory;
 }
 
@@ -208,14 +133,14 @@ std::string ledger_path(const std::string& directory, std::string_view key) {
 }
 
 Shared* map_existing(const std::string& path, std::string_view key, std::string& why) {
-  const LedgerFile file(path, O_RDWR);
+  const SharedFile file(path, O_RDWR);
   if (file.fd() < 0) {
     if (errno != ENOENT) why = errno == ELOOP ? "is a symbolic link" : system_says(errno);
     return nullptr;
   }
-  why = objection(file.fd());
+  why = file.objection(kShape);
   if (!why.empty()) return nullptr;
-  Shared* shared = map_fd(file.fd(), PROT_READ | PROT_WRITE);
+  Shared* shared = map_whole(file);
   if (!shared) why = "cannot be mapped: " + system_says(errno);
   if (shared) why = objection(shared->header, fnv(full_key(key)));
   if (why.empty()) return shared;
@@ -228,12 +153,13 @@ SharedMemory map_ledger(const std::string& directory, std::string_view key, int 
   const std::string path = ledger_path(directory, key);
   const std::string ledger = "The ledger " + path + " ";
 
-  std::unique_ptr<const LedgerFile> made;  // until it is mapped, the file looks abandoned
+  const auto fill = [&](void* at) { begin(*static_cast<Shared*>(at), header, budget); };
+  std::unique_ptr<SharedFile> made;  // until it is mapped, the file looks abandoned
   // Somebody may remove the file between our finding that it exists and our opening it.
   for (int tries = 0; tries < 3; ++tries) {
-    const LedgerFile file(path, O_RDWR);
+    const SharedFile file(path, O_RDWR);
     if (file.fd() < 0 && errno == ENOENT) {
-      if (const int error = create(path, header, budget, made)) {
+      if (const int error = make_shared_file(path, kShape, fill, made)) {
         return alone(header, budget,
                      ledger + "cannot be made: " + system_says(error) + ". Make " + directory +
                          " writable for this user, with 40 kB free.");
@@ -241,14 +167,14 @@ SharedMemory map_ledger(const std::string& directory, std::string_view key, int 
       continue;
     }
     if (file.fd() < 0) {
-      const std::string why = errno == ELOOP ? "it is a symbolic link" : system_says(errno);
       return alone(header, budget,
-                   ledger + "cannot be opened: " + why + ". Remove it if no process uses it.");
+                   ledger + "cannot be opened: " + why_not_opened(errno) +
+                       ". Remove it if no process uses it.");
     }
     wait_for_sweep(file.fd());
-    std::string what = objection(file.fd());
+    std::string what = file.objection(kShape);
     if (what.empty()) {
-      Shared* shared = map_fd(file.fd(), PROT_READ | PROT_WRITE);
+      Shared* shared = map_whole(file);
       if (!shared) {
         return alone(header, budget, ledger + "cannot be mapped: " + system_says(errno) + ".");
       }
@@ -265,9 +191,9 @@ SharedMemory map_ledger(const std::string& directory, std::string_view key, int 
 }
 
 const Shared* map_for_reading(const std::string& path) {
-  const LedgerFile file(path, O_RDONLY);
-  if (file.fd() < 0 || !objection(file.fd()).empty()) return nullptr;
-  const Shared* shared = map_fd(file.fd(), PROT_READ);
+  const SharedFile file(path, O_RDONLY);
+  if (file.fd() < 0 || !file.objection(kShape).empty()) return nullptr;
+  const Shared* shared = map_whole(file, PROT_READ);
   if (!shared || objection(shared->header).empty()) return shared;
   unmap(shared);
   return nullptr;

@@ -9,9 +9,11 @@
 #include <array>
 #include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "govern/ledger/ledger_protocol.h"
+#include "govern/ledger/public_sums.h"
 #include "ledger_fixture.h"
 
 // ThreadSanitizer does not follow a change of stack.
@@ -48,6 +50,7 @@ struct Size {
   int deaths = 0;
   int stops = 0;
   int part = 1;  // what each has for itself
+  bool publishes = false;
 };
 
 std::size_t index(int i) { return static_cast<std::size_t>(i); }
@@ -83,6 +86,9 @@ class Schedule {
     current_ = -1;
     table_.reap(Table::Depth::kThorough);
     if (table_.total() != 0) kept_ = false;
+    // The sum that is left over names nobody who could still vouch for it.
+    const Word left = sums_.held.load();
+    if (tokens(left) != 0 && !processes_[identity(left).pid - 1].died) kept_ = false;
     schedule = nullptr;
     return kept_;
   }
@@ -112,6 +118,22 @@ class Schedule {
   }
   int part() const { return size_.part; }
 
+  // Does `change`, which changes the current process's word, and then publishes.
+  template <class Change>
+  int published(Claim claim, Change change) {
+    ++changing_;
+    const int result = change();
+    if (size_.publishes) publish(sums_, table_, world_, claim);
+    --changing_;
+    // Unseen: this look is no step.
+    const int me = std::exchange(current_, -1);
+    const bool quiet = changing_ == 0 && std::ranges::none_of(processes_, &Process::was_stopped) &&
+                       std::ranges::none_of(processes_, &Process::died);
+    if (size_.publishes && quiet && tokens(sums_.held.load()) != table_.total()) broken();
+    current_ = me;
+    return result;
+  }
+
   void broken() { kept_ = false; }
 
  private:
@@ -120,6 +142,7 @@ class Schedule {
     std::unique_ptr<std::array<char, 64 * 1024>> stack =
         std::make_unique_for_overwrite<std::array<char, 64 * 1024>>();
     bool ended = false;
+    bool died = false;
     bool stopped = false;
     bool was_stopped = false;
     int held = 0;
@@ -144,6 +167,7 @@ class Schedule {
     if (running && size_.deaths > 0 && choose(2) == 1) {
       --size_.deaths;
       processes_[index(current_)].ended = true;
+      processes_[index(current_)].died = true;
       processes_[index(current_)].held = 0;
       return pick();
     }
@@ -174,6 +198,8 @@ class Schedule {
   std::unique_ptr<Shared> shared_ = std::make_unique<Shared>();
   SteppedWorld world_;
   Table table_{*shared_, world_};
+  PublicSums sums_{};
+  int changing_ = 0;
   std::vector<Process> processes_;
   const Body* body_ = nullptr;
   ucontext_t back_{};
@@ -206,12 +232,15 @@ Word name(int process) { return pack({static_cast<std::uint32_t>(process) + 1, 7
 void regions(Schedule& run, Table& table, int process, int count) {
   const Claim claim = table.claim(name(process));
   for (int i = 0; i < count; ++i) {
-    const int granted = table.take(claim, 4, run.part());
+    const int granted = run.published(claim, [&] { return table.take(claim, 4, run.part()); });
     if (granted < run.part() || granted > 4) run.broken();
     run.hold(granted);
     run.step();
     run.hold(0);
-    table.give_back(claim, granted);
+    run.published(claim, [&] {
+      table.give_back(claim, granted);
+      return 0;
+    });
   }
   table.give_up(claim);
 }
@@ -296,6 +325,22 @@ TEST_CASE("two and three processes that have parts of their own, preemptions and
   const int three = explore({.processes = 3, .budget = 6, .preemptions = 2, .part = 2}, region);
   MESSAGE(two << ", " << dying << ", " << three << " schedules");
   CHECK(std::min({two, dying, three}) > 500);
+}
+
+TEST_CASE(
+    "what others read: exact when nobody is amid a change, and nobody vouches for what is left") {
+  const auto runs = [](Size size) {
+    size.publishes = true;
+    return explore(size, size.processes == 3 && size.deaths == 0 ? two_regions_or_reaper : region);
+  };
+  const int two = runs({.processes = 2, .budget = 4, .preemptions = 4});
+  const int dying = runs({.processes = 2, .budget = 4, .preemptions = 2, .deaths = 1});
+  const int stopped = runs({.processes = 2, .budget = 4, .preemptions = 2, .stops = 1});
+  const int three = runs({.processes = 3, .budget = 4, .preemptions = 2});
+  const int three_dying = runs({.processes = 3, .budget = 4, .preemptions = 1, .deaths = 1});
+  MESSAGE(two << ", " << dying << ", " << stopped << ", " << three << ", " << three_dying
+              << " schedules");
+  CHECK(std::min({two, dying, stopped, three, three_dying}) > 500);
 }
 
 TEST_CASE("a reaper that stalls, two processes, two preemptions and a death at any step") {

@@ -1,0 +1,97 @@
+#include "machine_share.h"
+
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "base/clock.h"
+#include "govern/ledger/shared_file.h"
+#include "os/confined.h"
+
+namespace corewise::govern {
+namespace {
+
+constexpr std::uint64_t kLookEveryMs = 50;
+// CPUs left over go round among those who want more.
+constexpr std::uint64_t kTurnMs = 10'000;
+
+std::uint64_t exact_us() noexcept {
+  timespec now{};
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000 +
+         static_cast<std::uint64_t>(now.tv_nsec) / 1000;
+}
+
+}  // namespace
+
+MachineShare::MachineShare(std::string directory, PublicPage& page, PublicSums& sums, int cpus)
+    : directory_(std::move(directory)), page_(page), sums_(sums), cpus_(cpus), share_(cpus) {}
+
+MachineShare* MachineShare::open(const std::string& directory, const std::string& ledger, int cpus,
+                                 std::string& finding) {
+  OwnPage own = open_own_page(directory);
+  finding = std::move(own.finding);
+  if (own.at == nullptr) return nullptr;
+  PublicSums* const sums = sums_for(*own.at, fnv(ledger) | 1, now_ms());
+  if (sums == nullptr) {
+    finding = "The machine is not shared with other users: " + std::to_string(kPublicLedgers) +
+              " budgets of this user share it already. Let programs share a budget (--group).";
+    return nullptr;
+  }
+  auto* const made = new MachineShare(directory, *own.at, *sums, cpus);
+  made->look(now_ms());
+  return made;
+}
+
+int MachineShare::most(std::uint64_t now_ms) noexcept {
+  std::uint64_t due = due_ms_.load(std::memory_order_relaxed);
+  if (now_ms >= due && due_ms_.compare_exchange_strong(due, now_ms + kLookEveryMs)) look(now_ms);
+  return share_.load(std::memory_order_relaxed);
+}
+
+void MachineShare::look(std::uint64_t now_ms) noexcept {
+  // Who cannot look takes no notice of others, as without sharing.
+  if (os::is_confined()) {
+    share_.store(cpus_, std::memory_order_relaxed);
+    others_.store(0, std::memory_order_relaxed);
+    return;
+  }
+  const int before = errno;
+  const std::uint64_t began = exact_us();
+  std::array<Claimant, kMostUsers> users;
+  const std::size_t count = read_claims(directory_.c_str(), users, now_ms);
+  const uid_t self = ::geteuid();
+  const int ours = fair_share(cpus_, std::span(users).first(count), self, now_ms / kTurnMs);
+  // Our own ledgers divide it in the same way.
+  std::array<Claimant, kPublicLedgers> ledgers;
+  std::size_t others = 0;
+  for (std::uint32_t i = 0; i < kPublicLedgers; ++i) {
+    const PublicSums& sums = page_.ledgers[i];
+    if (&sums != &sums_) ledgers[others++] = {i, claimed(sums, self, now_ms)};
+  }
+  const auto own = static_cast<std::uint32_t>(&sums_ - page_.ledgers.data());
+  share_.store(fair_share(ours, std::span(ledgers).first(others), own, now_ms / kTurnMs),
+               std::memory_order_relaxed);
+  others_.store(static_cast<int>(count), std::memory_order_relaxed);
+  const std::uint64_t took_ms = (exact_us() - began) / 1000;
+  due_ms_.store(now_ms + std::max(kLookEveryMs, 100 * took_ms), std::memory_order_relaxed);
+  errno = before;
+}
+
+MachineShare::UserPart MachineShare::standing(std::uint64_t now_ms) noexcept {
+  look(now_ms);
+  return {cpus_, share_.load(std::memory_order_relaxed), others_.load(std::memory_order_relaxed)};
+}
+
+MachineShare::UserPart standing_of_newcomer(const std::string& directory, int cpus) {
+  std::array<Claimant, kMostUsers> users;
+  const std::uint64_t now = now_ms();
+  const std::size_t count = read_claims(directory.c_str(), users, now);
+  return {cpus, fair_share(cpus, std::span(users).first(count), ::geteuid(), now / kTurnMs),
+          static_cast<int>(count)};
+}
+
+}  // namespace corewise::govern

@@ -1,0 +1,51 @@
+// The machine's CPUs among the users who share it (share = "machine"): what this user publishes of
+// one of its ledgers, and what the others leave to it. docs/budget.md, "Other users on the
+// machine".
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+
+#include "public_page.h"
+
+namespace corewise::govern {
+
+// Never destroyed: a thread may be about to use it.
+class MachineShare {
+ public:
+  // `ledger`: the path of a shared ledger. `cpus`: of the machine, whoever may use them. Null, with
+  // a finding, if it cannot be: then this process shares nothing.
+  static MachineShare* open(const std::string& directory, const std::string& ledger, int cpus,
+                            std::string& finding);
+
+  PublicSums& sums() { return sums_; }
+
+  // The most that the ledger may grant now. Looks at what the others claim, now and then: it waits
+  // for nobody, and the looks take a hundredth of the time at most.
+  int most(std::uint64_t now_ms) noexcept;
+
+  struct UserPart {
+    int cpus = 0;    // of the machine
+    int share = 0;   // of them, ours
+    int others = 0;  // users who ask too
+  };
+  UserPart standing(std::uint64_t now_ms) noexcept;
+
+ private:
+  MachineShare(std::string directory, PublicPage& page, PublicSums& sums, int cpus);
+  void look(std::uint64_t now_ms) noexcept;
+
+  std::string directory_;
+  PublicPage& page_;
+  PublicSums& sums_;
+  int cpus_;
+  std::atomic<std::uint64_t> due_ms_{0};
+  std::atomic<int> share_;
+  std::atomic<int> others_{0};
+};
+
+// The machine's CPUs that a user would get who begins to ask now.
+MachineShare::UserPart standing_of_newcomer(const std::string& directory, int cpus);
+
+}  // namespace corewise::govern
