@@ -1,5 +1,6 @@
 // corewise budget: the CPUs that this process may really use, and what sets each bound.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <memory>
 #include <optional>
@@ -8,11 +9,13 @@
 #include "base/text.h"
 #include "budget/budget.h"
 #include "govern/ledger/group_budget.h"
+#include "govern/machine/machine_share.h"
 #include "os/machine.h"
 #include "screen/layout.h"
 #include "shell/commands.h"
 #include "shell/exit_codes.h"
 #include "shell/machine_choice.h"
+#include "start/project.h"
 #include "start/thread_variables.h"
 
 namespace corewise::cli {
@@ -33,7 +36,15 @@ std::string topology_line(const Topology& topology, const CpuSet& allowed) {
   return text + ": " + allowed.to_list();
 }
 
-std::string screen_of(const Budget& budget, const Context& context) {
+using UserPart = govern::MachineShare::UserPart;
+
+std::string asking_in_words(int others) {
+  if (others == 0) return "no other user asks";
+  return counted(others, "other user") + (others == 1 ? " asks" : " ask");
+}
+
+std::string screen_of(const Budget& budget, const std::optional<UserPart>& machine,
+                      const Context& context) {
   const Style style = style_for(context.settings);
   const auto line = [&](const char* name, const std::string& value, const std::string& meaning) {
     const std::string head = fmt::format("  {:<8}  {:>3}  ", name, value);
@@ -42,7 +53,13 @@ std::string screen_of(const Budget& budget, const Context& context) {
   std::string out = painted("Budget: " + cpus_in_words(budget.cpus), Paint::kBold, style) + "\n";
   out += line("floor", std::to_string(budget.floor), "threads that never wait for one another");
   out += line("ceil", std::to_string(budget.ceil), "threads that can use all of it");
-  out += line("topology", "", topology_line(budget.topology, budget.allowed)) + "\n";
+  out += line("topology", "", topology_line(budget.topology, budget.allowed));
+  if (machine) {
+    out += line("share", std::to_string(machine->share),
+                fmt::format("of the machine's {}: {}", counted(machine->cpus, "CPU"),
+                            asking_in_words(machine->others)));
+  }
+  out += "\n";
 
   std::vector<std::vector<std::string>> rows;
   for (const Constraint& one : budget.constraints) {
@@ -59,6 +76,18 @@ std::string screen_of(const Budget& budget, const Context& context) {
     out += "\n" + folded(printable(finding, style.unicode), 0, 0, style.width) + "\n";
   }
   return out;
+}
+
+// Of the machine, only where it is shared.
+std::string json_of(const Budget& budget, const std::optional<UserPart>& machine) {
+  std::string text = budget_json(budget);
+  if (machine) {
+    Json json;
+    json.open('{').field("cpus", machine->cpus).field("share", machine->share);
+    json.field("others", machine->others).close('}');
+    text.insert(text.size() - 1, ",\"machine\":" + json.text());
+  }
+  return text + "\n";
 }
 
 struct Options {
@@ -154,7 +183,13 @@ int show(const Options& options, const Context& context) {
   const MachineChoice& choice = *options.machine;
   const Result<Budget> budget = budget_of(choice);
   if (!budget) return fail(exit_for(budget.error().status), "budget: " + budget.error().what);
-  write_out(context.settings.json ? budget_json(*budget) + "\n" : screen_of(*budget, context));
+  std::optional<UserPart> machine;
+  if (!choice.recorded && shares_machine()) {
+    machine =
+        govern::standing_of_newcomer("/dev/shm", static_cast<int>(::sysconf(_SC_NPROCESSORS_ONLN)));
+  }
+  write_out(context.settings.json ? json_of(*budget, machine)
+                                  : screen_of(*budget, machine, context));
   return kOk;
 }
 

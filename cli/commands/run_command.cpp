@@ -18,6 +18,7 @@
 #include "budget/budget.h"
 #include "budget/preset_counts.h"
 #include "govern/gates/start_bound.h"
+#include "govern/govern.h"
 #include "govern/ledger/recent_callers.h"
 #include "govern/own_budget.h"
 #include "govern/spinning/idle_pools.h"
@@ -46,6 +47,7 @@ struct Options {
   std::optional<std::string> budget;
   std::optional<std::string> group;
   std::optional<int> weight;
+  std::optional<std::string> share;
   std::vector<std::string> bend;  // from the project's file, even if the environment overrides it
   std::string report;
   Trial trial;  // requested if it names a library
@@ -151,6 +153,7 @@ std::optional<Error> add_agent(const Options& options, Changes& to) {
   if (lowers(options.budget)) to.set.push_back({"COREWISE_BUDGET", *options.budget});
   if (options.group) to.set.push_back({"COREWISE_GROUP", *options.group});
   if (options.weight) to.set.push_back({"COREWISE_WEIGHT", std::to_string(*options.weight)});
+  if (options.share) to.set.push_back({"COREWISE_SHARE", *options.share});
   if (!options.bend.empty() && std::getenv("COREWISE_BEND") == nullptr) {
     to.set.push_back({"COREWISE_BEND", fmt::format("{}", fmt::join(options.bend, ":"))});
   }
@@ -312,8 +315,8 @@ std::optional<Error> add_project(Options& options) {
     if (kind != "tbb" && kind != "arrow") options.counts->emplace(kind, count);
   }
   if (options.no_govern) return std::nullopt;
-  const bool asked = options.budget || options.group || options.weight || !options.report.empty() ||
-                     !options.trial.library.empty();
+  const bool asked = options.budget || options.group || options.weight || options.share ||
+                     !options.report.empty() || !options.trial.library.empty();
   if (project.govern == false && !asked) {
     options.no_govern = true;
     options.project_governs = false;
@@ -326,6 +329,7 @@ std::optional<Error> add_project(Options& options) {
     options.group = project.group;
   }
   if (variable("COREWISE_WEIGHT").empty() && !options.weight) options.weight = project.weight;
+  if (variable("COREWISE_SHARE").empty() && !options.share) options.share = project.share;
   options.bend = project.bend;
   return std::nullopt;
 }
@@ -371,11 +375,12 @@ int run(Options options, const Context& context) {
                 "without --group, the budget is shared with "
                 "your programs of the same CPUs and budget");
   }
-  if (options.no_govern && (options.budget || options.group || options.weight ||
+  if (options.no_govern && (options.budget || options.group || options.weight || options.share ||
                             options.jobserver || !options.report.empty() || tries)) {
-    return fail(kUsage,
-                "run: --budget, --group, --weight, --jobserver, --report and --try-bend are about "
-                "governing, which --no-govern leaves out");
+    return fail(
+        kUsage,
+        "run: --budget, --group, --weight, --share, --jobserver, --report and --try-bend are about "
+        "governing, which --no-govern leaves out");
   }
   if (const auto wrong = refuse_trial(options)) return fail(kUsage, "run: " + *wrong);
   if (const auto error = add_project(options)) {
@@ -423,6 +428,12 @@ Action declare(CLI::App& app) {
          "as one with 10, the default; 1 to 100")
       ->type_name("N")
       ->check(CLI::Range(1, govern::kMostWeight).description(""));
+  app.add_option_function<std::string>(
+         "--share", [options](const std::string& with) { options->share = with; },
+         "Who divides the CPUs: 'machine' also with other users who say so, each a fair part; "
+         "'user' only your own programs, the default")
+      ->type_name("WITH")
+      ->check(one_of({std::string(govern::kShareMachine), std::string(govern::kShareUser)}));
   app.add_flag_callback(
       "--jobserver", [options] { options->jobserver = true; },
       "Give the jobs of make and other build tools in it, which must have no -j of their own, "
@@ -491,7 +502,7 @@ const Command kRun = {
         "which versions can.\n"
         "\n"
         "Defaults come from the nearest corewise.toml, in the working directory or above: "
-        "counts in [limits] (openmp, blas, numba), and on, budget, group, weight and "
+        "counts in [limits] (openmp, blas, numba), and on, budget, group, weight, share and "
         "bend in [govern]. The command line and the environment win over it. If its budget is "
         "above "
         "this machine, corewise says so and uses all your CPUs.\n"

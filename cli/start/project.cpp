@@ -6,11 +6,13 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string_view>
 
+#include "govern/govern.h"
 #include "govern/ledger/recent_callers.h"
 #include "pools/pool.h"
 #include "shell/output.h"
@@ -18,7 +20,8 @@
 namespace corewise::cli {
 namespace {
 
-constexpr std::array<std::string_view, 5> kGovern = {"on", "budget", "group", "weight", "bend"};
+constexpr std::array<std::string_view, 6> kGovern = {"on",     "budget", "group",
+                                                     "weight", "share",  "bend"};
 
 class Reader {
  public:
@@ -115,6 +118,11 @@ class Reader {
       }
       refuse(key.source(), fmt::format("govern.weight: expected a whole number from 1 to {}",
                                        govern::kMostWeight));
+    } else if (key.str() == "share") {
+      project_.share = node.value_exact<std::string>();
+      if (!project_.share || !govern::is_share(*project_.share)) {
+        refuse(key.source(), "govern.share: expected \"machine\" or \"user\"");
+      }
     } else {
       project_.group = node.value_exact<std::string>();
       if (!project_.group || project_.group->empty() ||
@@ -147,6 +155,7 @@ class Reader {
                    .budget = {},
                    .group = {},
                    .weight = {},
+                   .share = {},
                    .bend = {}};
   std::optional<Error> error_;
   unsigned line_ = 0;
@@ -166,6 +175,14 @@ Result<std::optional<Project>> find_project(const std::string& folder) {
     if (!at.has_relative_path()) return std::optional<Project>();
     at = at.parent_path();
   }
+}
+
+bool shares_machine() {
+  const char* const set = std::getenv("COREWISE_SHARE");  // NOLINT(concurrency-mt-unsafe)
+  if (set != nullptr && *set != '\0') return set == govern::kShareMachine;
+  std::error_code nowhere;
+  const auto project = find_project(std::filesystem::current_path(nowhere).string());
+  return project && *project && (*project)->share == govern::kShareMachine;
 }
 
 }  // namespace corewise::cli

@@ -18,11 +18,16 @@ struct Project {
   std::optional<double> budget;
   std::optional<std::string> group;
   std::optional<int> weight;
-  std::vector<std::string> bend;  // names of libraries, as in COREWISE_BEND
+  std::optional<std::string> share;  // govern::kShareMachine or kShareUser
+  std::vector<std::string> bend;     // names of libraries, as in COREWISE_BEND
 };
 
 // The nearest corewise.toml, from `folder` upwards; no value if there is none. CW_BAD_ARGUMENT
 // names file and line, and what was expected there.
 Result<std::optional<Project>> find_project(const std::string& folder);
+
+// Whether programs started here share the machine with other users: by COREWISE_SHARE, or by the
+// nearest corewise.toml.
+bool shares_machine();
 
 }  // namespace corewise::cli

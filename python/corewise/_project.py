@@ -28,6 +28,7 @@ from ._limits import APIS
 NAME = "corewise.toml"
 _MOST = _core.MAX_THREADS
 _MOST_WEIGHT = 100
+_SHARES = ("machine", "user")
 
 
 class Project(NamedTuple):
@@ -40,6 +41,7 @@ class Project(NamedTuple):
     group: str | None  #: the processes that share the budget; None: the file does not say
     bend: tuple[str, ...] = ()  #: parts of the paths of libraries that bend (docs/govern.md)
     weight: int | None = None  #: its share of a contended budget; None: the file does not say
+    share: str | None = None  #: "machine": with other users too; "user"; None: it does not say
 
 
 def project(start: str | os.PathLike[str] | None = None) -> Project | None:
@@ -145,7 +147,7 @@ class _Reader:
             if type(value) is not int or not 1 <= value <= _MOST:
                 what = f"limits.{key}: expected a whole number of threads from 1 to {_MOST}"
                 raise self._refuse("limits", key, what)
-        govern = self._table("govern", ("on", "budget", "group", "weight", "bend"))
+        govern = self._table("govern", ("on", "budget", "group", "weight", "share", "bend"))
         on, budget, group = (govern.get(key) for key in ("on", "budget", "group"))
         if on is not None and type(on) is not bool:
             raise self._refuse("govern", "on", "govern.on: expected true or false")
@@ -158,8 +160,12 @@ class _Reader:
         if weight is not None and not (type(weight) is int and 1 <= weight <= _MOST_WEIGHT):
             what = f"govern.weight: expected a whole number from 1 to {_MOST_WEIGHT}"
             raise self._refuse("govern", "weight", what)
+        share = govern.get("share")
+        if share is not None and share not in _SHARES:
+            what = 'govern.share: expected "machine" or "user"'
+            raise self._refuse("govern", "share", what)
         bend = govern.get("bend", [])
         if type(bend) is not list or not all(map(_is_name, bend)):
             what = "govern.bend: expected a list of names of libraries in quotes, without ':'"
             raise self._refuse("govern", "bend", what)
-        return Project(self._path, limits, on, budget, group, tuple(bend), weight)
+        return Project(self._path, limits, on, budget, group, tuple(bend), weight, share)

@@ -72,6 +72,12 @@ int budget_now(const Governor& g) {
   return chosen ? g.granter->bounded() : g.budget;
 }
 
+// Of it, what other users leave.
+int most_now(const Governor& g) {
+  MachineShare* const machine = g.granter != nullptr ? g.granter->machine() : nullptr;
+  return machine != nullptr ? std::min(budget_now(g), machine->most(now_ms())) : budget_now(g);
+}
+
 // Keeps a finding once, however often it comes up.
 void say(Governor& g, std::string finding) {
   if (finding.empty() || std::ranges::find(g.findings, finding) != g.findings.end()) return;
@@ -104,6 +110,19 @@ void write_fields(Json& json, const Governor& g) {
   json.close(']').array("unmatched_bends", unmatched_bends());
   json.array("region_modules", g.policy.region_modules()).key("findings").open('[');
   for (const std::string& finding : g.findings) json.value(finding);
+}
+
+// The user's part of the machine; null if it is not shared.
+void write_machine(Json& json, const Governor& g) {
+  MachineShare* const machine = g.granter != nullptr ? g.granter->machine() : nullptr;
+  json.key("machine");
+  if (machine == nullptr) {
+    json.null();
+    return;
+  }
+  const MachineShare::UserPart now = machine->standing(now_ms());
+  json.open('{').field("cpus", now.cpus).field("share", now.share);
+  json.field("others", now.others).close('}');
 }
 
 void tell(Governor& g) {
@@ -151,6 +170,18 @@ int own_weight(Governor& g) {
   return kUsualWeight;
 }
 
+// Whether this process shares the machine with other users.
+bool shares_machine(Governor& g) {
+  const char* const text = std::getenv("COREWISE_SHARE");  // NOLINT(concurrency-mt-unsafe)
+  const std::string_view asked = text != nullptr ? text : "";
+  if (asked == kShareMachine) return !g.options.overcommit;
+  if (!asked.empty() && !is_share(asked)) {
+    say(g, "COREWISE_SHARE holds " + quote(text) +
+               ", which is neither \"machine\" nor \"user\"; it was ignored.");
+  }
+  return false;
+}
+
 // A program may go back and forth between two masks: each ledger is opened once.
 Result<Granter*> granter_of(Governor& g, const std::string& key, int budget) {
   const auto known = std::ranges::find(g.granters, key, &Granter::key);
@@ -168,6 +199,8 @@ std::optional<Error> open_ledger(Governor& g, const OwnBudget& own, bool narrowe
   g.granter->ledger().set_weight(own_weight(g));
   const long cpus = g.options.overcommit ? 0 : ::sysconf(_SC_NPROCESSORS_ONLN);
   g.granter->share_machine(static_cast<int>(std::max(0L, cpus)));
+  const bool shares = shares_machine(g);
+  say(g, g.granter->share_with_users(shares ? static_cast<int>(std::max(0L, cpus)) : 0));
   // Ranks that cannot see each other lend nothing.
   const bool lends = own.lends() && g.granter->ledger().shared();
   g.granter->bound(lends ? own.threads : 1, lends ? own.most : own.threads, own.hard);
@@ -244,8 +277,8 @@ void follow_budget(Governor& g, std::uint64_t unless_ms) {
   g.granter->mask().reread();
   const std::uint64_t now = now_ms();
   // Pools with a gate have followed already.
-  if (const int budget = budget_now(g); g.policy.most() != budget) {
-    g.policy.set_most(budget);
+  if (const int most = most_now(g); g.policy.most() != most) {
+    g.policy.set_most(most);
     g.policy.obey();
     tell(g);
   }
@@ -255,7 +288,7 @@ void follow_budget(Governor& g, std::uint64_t unless_ms) {
   if (!stale && !budget_changed(g.found, OwnMachine())) return;
   // If the new budget cannot be kept, the old one stays.
   if (find_budget(g)) return;
-  g.policy.set_most(budget_now(g));
+  g.policy.set_most(most_now(g));
   gate::open(grants_of(g));
   g.policy.obey();
   tell(g);
@@ -328,7 +361,7 @@ std::optional<Error> govern(const GovernOptions& options) {
   if (auto error = find_budget(g)) return error;
   if (auto error = find_tried(g)) return error;
   if (is_hooked(g)) unhook_all(g);
-  hook_all(g, grants_of(g), budget_now(g));
+  hook_all(g, grants_of(g), most_now(g));
   ++g.users;
   return std::nullopt;
 }
@@ -410,6 +443,7 @@ std::string report_json() {
   json.field("widest", counts.widest).field("bending_regions", counts.bending);
   json.field("bent", counts.bent).field("bent_from", counts.bent_from);
   json.field("bent_to", counts.bent_to);
+  write_machine(json, g);
   write_fields(json, g);
   for (const std::string& name : unmatched_bends()) json.value(unmatched_finding(name));
   json.close(']').close('}');

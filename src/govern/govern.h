@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -18,6 +19,13 @@
 #include "pool_policy.h"
 
 namespace corewise::govern {
+
+// What COREWISE_SHARE, `corewise run --share` and corewise.toml may say.
+inline constexpr std::string_view kShareMachine = "machine";  // with other users who say so too
+inline constexpr std::string_view kShareUser = "user";        // among this user's programs alone
+constexpr bool is_share(std::string_view text) {
+  return text == kShareMachine || text == kShareUser;
+}
 
 // Governs as long as the process lives, whatever others undo: the agent of `corewise run`.
 struct Resident {

@@ -14,7 +14,7 @@ from conftest import ENVIRONMENT, Kernel
 from corewise import BadFile, Project, project
 
 GOOD = '[limits]\nopenmp = 8\nblas = 4\n\n[govern]\non = true\nbudget = 1\ngroup = "mine"\n'
-GOOD += 'bend = ["libmine", "libother.so"]\nweight = 40\n'
+GOOD += 'bend = ["libmine", "libother.so"]\nweight = 40\nshare = "machine"\n'
 
 BEND = "govern.bend: expected a list of names of libraries in quotes, without ':'"
 
@@ -42,6 +42,9 @@ BAD = [
     ("[govern]\nweight = 101\n", 2, "govern.weight: expected a whole number from 1 to 100"),
     ("[govern]\nweight = 1.5\n", 2, "govern.weight: expected a whole number from 1 to 100"),
     ("[govern]\nweight = true\n", 2, "govern.weight: expected a whole number from 1 to 100"),
+    ("[govern]\nshare = 'all'\n", 2, 'govern.share: expected "machine" or "user"'),
+    ("[govern]\nshare = true\n", 2, 'govern.share: expected "machine" or "user"'),
+    ("[govern]\nshare = ['user']\n", 2, 'govern.share: expected "machine" or "user"'),
     ("[govern]\nbend = 'libmine'\n", 2, BEND),
     ("[govern]\n\nbend = ['libmine', '']\n", 3, BEND),
     ("[govern]\nbend = ['libmine:libother']\n", 2, BEND),
@@ -75,7 +78,7 @@ def test_the_nearest_file_counts(tmp_path: Path) -> None:
     file = tmp_path / "corewise.toml"
     file.write_text(GOOD)
     bend = ("libmine", "libother.so")
-    said = Project(str(file), {"openmp": 8, "blas": 4}, True, 1, "mine", bend, 40)
+    said = Project(str(file), {"openmp": 8, "blas": 4}, True, 1, "mine", bend, 40, "machine")
     assert project(below) == project(tmp_path) == said
     (below / "corewise.toml").write_text("")
     assert project(below) == Project(str(below / "corewise.toml"), {}, None, None, None)
@@ -180,6 +183,7 @@ def test_run_takes_defaults_and_the_command_line_wins(tmp_path: Path) -> None:
     below.mkdir()
     done = run(below, "--openmp", "3", "--", "env")
     after = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+    assert after["COREWISE_SHARE"] == "machine"
     assert after["OMP_NUM_THREADS"] == "3" and after["OPENBLAS_NUM_THREADS"] == "4"
     assert after["COREWISE_BUDGET"] == "1" and after["COREWISE_GROUP"] == "mine"
     assert after["COREWISE_BEND"] == "libmine:libother.so"

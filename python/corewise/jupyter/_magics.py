@@ -171,6 +171,7 @@ class Magics:
         before = self.session.counts
         bent = self.session.bend(found.bend)
         weight = self.session.weigh(found.weight)
+        share = self.session.share(found.share)
         try:
             self.session.set(found.limits)
             if found.govern:
@@ -179,6 +180,7 @@ class Magics:
             self.session.set(before)
             self.session.bend(bent)
             self.session.weigh(weight)
+            self.session.share(share)
             raise BadFile(f"{found.path}: {error}") from None
         parts = [_words.text(found.limits)] if found.limits else []
         if self.session.governed:

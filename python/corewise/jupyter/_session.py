@@ -52,6 +52,7 @@ class Session:
         # Read by the core whenever it governs.
         self._bend = _Variable("COREWISE_BEND")
         self._weight = _Variable("COREWISE_WEIGHT")
+        self._share = _Variable("COREWISE_SHARE")
 
     @property
     def counts(self) -> Counts:
@@ -173,6 +174,14 @@ class Session:
             before = self._weight.value
             self._weight.put(None if weight is None else str(weight))
             return None if before is None else int(before)
+
+    def share(self, share: str | None) -> str | None:
+        """With whom this process, or one that it starts, divides the CPUs once it is governed; as
+        weigh()."""
+        with self._lock:
+            before = self._share.value
+            self._share.put(share)
+            return before
 
     def govern(self, budget: float | None = None, group: str | None = None) -> None:
         """Governs, in place of what this session governed before. A failure changes nothing."""

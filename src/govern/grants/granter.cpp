@@ -7,6 +7,11 @@
 #include "os/confined.h"
 
 namespace corewise::govern {
+namespace {
+
+std::string directory_of(const std::string& path) { return path.substr(0, path.rfind('/')); }
+
+}  // namespace
 
 Granter::Granter(const std::string& key, std::unique_ptr<Ledger> ledger)
     : key_(key), ledger_(std::move(ledger)), grants_{acquire, release, this} {}
@@ -18,6 +23,22 @@ Result<Granter*> Granter::open(const std::string& key, int budget) {
   auto ledger = Ledger::open(wanted);
   if (!ledger) return ledger.error();
   return new Granter(key, std::move(*ledger));
+}
+
+std::string Granter::share_with_users(int cpus) {
+  std::string finding;
+  const bool wanted = cpus != 0 && ledger_->shared();
+  if (!wanted) {
+    machine_.store(nullptr);
+    ledger_->publish_in(nullptr);
+    ledger_->keep_within(kMaxBudget);
+  } else if (machine() == nullptr) {
+    MachineShare* const made =
+        MachineShare::open(directory_of(ledger_->path()), ledger_->path(), cpus, finding);
+    machine_.store(made);
+    if (made != nullptr) ledger_->publish_in(&made->sums());
+  }
+  return finding;
 }
 
 int Granter::bounded() const noexcept {
@@ -41,8 +62,15 @@ int Granter::most_now(int bound) noexcept {
 Grant Granter::acquire(void* self, const GrantRequest& request) noexcept {
   Granter& granter = *static_cast<Granter*>(self);
   const int bound = granter.bounded();
-  const int part =
+  int part =
       granter.ledger_->has_chosen_budget() ? 1 : granter.part_.load(std::memory_order_relaxed);
+  if (MachineShare* const machine = granter.machine()) {
+    const int most = machine->most(now_ms());
+    granter.ledger_->keep_within(most);
+    // What other users leave is divided as the budget was.
+    const int budget = granter.ledger_->budget();
+    if (most < budget) part = std::max(1, part * most / budget);
+  }
   Grant grant =
       granter.ledger_->acquire(request.wanted, granter.most_now(bound), request.again, part);
   grant.contended = grant.threads < std::min(request.wanted, bound);

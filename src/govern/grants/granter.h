@@ -7,6 +7,7 @@
 
 #include "gate.h"
 #include "govern/ledger/ledger.h"
+#include "govern/machine/machine_share.h"
 #include "mask_watch.h"
 #include "run_queue.h"
 
@@ -27,6 +28,12 @@ class Granter {
     machine_cpus_.store(cpus);
     if (cpus != 0) keep_loadavg_open();
   }
+
+  // From now on this process keeps within what other users leave of the machine, which has `cpus`
+  // CPUs; 0: it takes no notice of them. A finding if that cannot be.
+  std::string share_with_users(int cpus);
+  // Null while it takes no notice of other users.
+  MachineShare* machine() const { return machine_.load(std::memory_order_relaxed); }
 
   // From now on this process gets at most `most`, whatever the ledger's budget is, and `part`
   // whenever it asks for it, whatever the others hold. Both end where somebody has chosen another
@@ -56,6 +63,7 @@ class Granter {
   std::atomic<int> part_{1};
   std::atomic<int> most_{kMaxBudget};
   std::atomic<int> hard_{kMaxBudget};
+  std::atomic<MachineShare*> machine_{nullptr};
   MaskWatch mask_;
   Neighbours neighbours_;
 };
