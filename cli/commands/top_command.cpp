@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "shell/commands.h"
 #include "shell/exit_codes.h"
+#include "top/node_screen.h"
 #include "top/top_screen.h"
 #include "top/top_session.h"
 
@@ -20,6 +21,7 @@ namespace {
 
 struct Options {
   bool once = false;
+  bool all = false;
   std::optional<std::string> interval;
 };
 
@@ -39,6 +41,12 @@ int top(const Options& options, const Context& context) {
                                       printable(*options.interval, false)));
     }
     interval_ms = static_cast<int>(*seconds * 1000);
+  }
+  if (options.all) {
+    const NodeView view = watch_node(options.interval ? interval_ms : 500);
+    write_out(context.settings.json ? node_json(view)
+                                    : node_screen(view, style_for(context.settings)));
+    return kOk;
   }
   if (context.settings.json) {
     write_out(view_json(look_twice(std::min(interval_ms, 500))));
@@ -70,9 +78,12 @@ int top(const Options& options, const Context& context) {
 Action declare(CLI::App& app) {
   auto options = std::make_shared<Options>();
   app.add_flag("--once", options->once, "Print the screen once, after half a second, and end");
+  app.add_flag("--all", options->all,
+               "Print once which users' programs, governed or not, have more threads ready to run "
+               "than this machine has CPUs. For root; others see what /proc shows them");
   app.add_option_function<std::string>(
          "--interval", [options](const std::string& text) { options->interval = text; },
-         "Seconds between looks (default: 1)")
+         "Seconds between looks (default: 1; with --all 0.5)")
       ->type_name("SECONDS");
   return [options](const Context& context) { return top(*options, context); };
 }
@@ -93,11 +104,17 @@ const Command kTop = {
         "is known only where the process is governed or limited. A process that is stopped or "
         "does not answer is marked.\n"
         "\n"
+        "With --all it prints, once, who is busy on the whole machine, by user: READY are the "
+        "threads that ran or were ready to, on average, and DELAY% those of them that had no CPU. "
+        "Programs that corewise does not govern count too; nothing is loaded into them or asked "
+        "of them.\n"
+        "\n"
         "Keys: up and down select, / filters, s sorts, l limits, u undoes limits, g governs, q "
         "quits, ? shows all keys and explains the columns.",
     .example =
         "corewise top\n"
         "corewise top --once\n"
+        "sudo corewise top --all\n"
         "corewise top --json",
     .declare = declare,
 };
