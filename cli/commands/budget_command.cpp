@@ -59,7 +59,7 @@ std::string screen_of(const Budget& budget, const std::optional<UserPart>& machi
                 fmt::format("of the machine's {}: {}", counted(machine->cpus, "CPU"),
                             asking_in_words(machine->others)));
   }
-  out += "\n";
+  out += '\n';
 
   std::vector<std::vector<std::string>> rows;
   for (const Constraint& one : budget.constraints) {

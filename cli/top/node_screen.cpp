@@ -88,7 +88,7 @@ std::string node_screen(const NodeView& view, const Style& style) {
     constexpr int kLeast = 12;  // columns for a name
     for (const auto& part : {row_table(user_columns, users, kLeast, style),
                              row_table(columns, processes, kLeast, style)}) {
-      out += "\n";
+      out += '\n';
       for (const std::string& line : part) out += line + "\n";
     }
   }

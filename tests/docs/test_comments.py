@@ -119,7 +119,7 @@ def test_the_examples_of_the_commands(running: tuple[Path, int]) -> None:
     # Small machines have no budget of 8, and big libraries take seconds to load.
     stand_ins = {"4711": str(pid), "--budget 8": "--budget 1", "--seconds 10": "--seconds 0.2"}
     stand_ins |= {"torch": "numpy", "numpy scipy sklearn": "numpy", "-i sklearn": "-i numpy"}
-    stand_ins |= {"~": str(folder), "--set 8": "--set 1"}
+    stand_ins |= {"~": str(folder), "--set 8": "--set 1", "sudo ": ""}
     for line in of_commands():
         command = line
         for shown, used in stand_ins.items():

@@ -58,7 +58,7 @@ def install(name: str, venv: Path) -> None:
         if not source.exists() or source.suffix == ".pyc":
             continue
         target = venv / source.relative_to(sys.prefix)
-        if target.parent.name == "bin" and target.parent.parent == venv:
+        if target.parent == venv / "bin" and source.read_bytes().startswith(b"#!"):
             _, _, rest = source.read_text().partition("\n")
             target.write_text(f"#!{venv}/bin/python\n{rest}")
             target.chmod(0o755)
