@@ -163,7 +163,7 @@ class Limited(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
 
     @_AsEstimator
     def fit(self, X: Any, *args: Any, **params: Any) -> Limited:
-        """Fits a clone of the estimator, which is then `estimator_`. All arguments go to its fit."""
+        """Fits a clone of the estimator, which is then `estimator_`; it gets all arguments."""
         self._run("fit", X, *args, **params)
         return self
 

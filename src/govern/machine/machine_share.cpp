@@ -18,6 +18,8 @@ constexpr std::uint64_t kLookEveryMs = 50;
 // CPUs left over go round among those who want more.
 constexpr std::uint64_t kTurnMs = 10'000;
 
+constinit std::atomic<MachineShare*> newest{nullptr};
+
 std::uint64_t exact_us() noexcept {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
@@ -42,8 +44,15 @@ MachineShare* MachineShare::open(const std::string& directory, const std::string
     return nullptr;
   }
   auto* const made = new MachineShare(directory, *own.at, *sums, cpus);
+  made->keep();
   made->look(now_ms());
   return made;
+}
+
+void MachineShare::keep() noexcept {
+  older_ = newest.load();
+  while (!newest.compare_exchange_weak(older_, this)) {
+  }
 }
 
 int MachineShare::most(std::uint64_t now_ms) noexcept {
