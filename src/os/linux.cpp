@@ -90,12 +90,13 @@ int collect(dl_phdr_info* info, std::size_t, void* out) {
 }  // namespace
 
 std::string program_path() {
-  char path[PATH_MAX];
-  const ssize_t n = readlink("/proc/self/exe", path, sizeof path);
+  // Not on the stack, of which the caller may have little.
+  std::string path(PATH_MAX, '\0');
+  const ssize_t n = readlink("/proc/self/exe", path.data(), path.size());
   if (n <= 0) return {};
-  std::string_view text(path, static_cast<std::size_t>(n));
-  if (text.ends_with(kDeleted)) text.remove_suffix(kDeleted.size());
-  return std::string(text);
+  path.resize(static_cast<std::size_t>(n));
+  if (path.ends_with(kDeleted)) path.resize(path.size() - kDeleted.size());
+  return path;
 }
 
 bool is_known(const dl_phdr_info& info, const KnownModules& known) {
@@ -214,8 +215,10 @@ void* symbol_seen_by(const std::string& name, const char* symbol) {
 std::string real_path(const std::string& path) {
   // A memory file is loaded under a descriptor's path, which may name another file by now.
   if (path.starts_with("/proc/")) return {};
-  char resolved[PATH_MAX];
-  return ::realpath(path.c_str(), resolved) != nullptr ? std::string(resolved) : std::string();
+  char* const found = ::realpath(path.c_str(), nullptr);
+  std::string resolved = found != nullptr ? found : "";
+  ::free(found);
+  return resolved;
 }
 
 void at_thread_exit(void (*handler)()) {

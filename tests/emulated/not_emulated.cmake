@@ -10,6 +10,22 @@ set(COREWISE_NOT_EMULATED
   "who is heavier gets more of what both want, and all where the other is content"
   # It has no seccomp, and does not pass limits of memory on.
   "limits and filters of the system"
+  # It has no openat2, without which nobody shares the machine with other users.
+  "alone a user has the machine"
+  "two users stay within the machine, and each has it back when the other ends"
+  "what another user does not want is free, and three divide"
+  "a user's own ledgers divide what is the user's"
+  "nothing is published when the last region has ended"
+  "a ledger whose place went to another one publishes no more"
+  "another user's page is read"
+  "what is not plainly a user's page claims nothing, and nobody waits for it"
+  "a file under a lease or another mount is not waited for"
+  "a page that its owner truncates all the time kills nobody"
+  "claims expire, and those of times to come are none"
+  "held threads count while a process of that user lives and runs"
+  "a liar gets a fair share"
+  "a user's own page in a bad place: a finding, and no sharing"
+  "no folder, no space, no file allowed"
   # The schedules: one thread tries every order of steps, of which the processor knows nothing, and
   # under the emulator that takes minutes.
   "two processes, four preemptions anywhere"
