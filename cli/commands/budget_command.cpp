@@ -80,14 +80,11 @@ std::string screen_of(const Budget& budget, const std::optional<UserPart>& machi
 
 // Of the machine, only where it is shared.
 std::string json_of(const Budget& budget, const std::optional<UserPart>& machine) {
-  std::string text = budget_json(budget);
-  if (machine) {
-    Json json;
-    json.open('{').field("cpus", machine->cpus).field("share", machine->share);
-    json.field("others", machine->others).close('}');
-    text.insert(text.size() - 1, ",\"machine\":" + json.text());
-  }
-  return text + "\n";
+  Json json;
+  json.open('{');
+  write_budget(json, budget);
+  if (machine) govern::write_part(json.key("machine"), *machine);
+  return json.close('}').text() + "\n";
 }
 
 struct Options {

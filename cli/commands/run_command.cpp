@@ -32,6 +32,7 @@
 #include "shell/choice.h"
 #include "shell/commands.h"
 #include "shell/exit_codes.h"
+#include "shell/variable.h"
 #include "start/library.h"
 #include "start/project.h"
 #include "start/ranks.h"
@@ -67,11 +68,6 @@ struct Start {
   std::string division;  // of the machine among ranks
   JobPlan jobs;
 };
-
-std::string variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value != nullptr ? value : "";
-}
 
 std::string said(const Changes& changes) {
   std::string text;
@@ -302,6 +298,11 @@ void take_budget(const Project& project, Options& options) {
   options.budget = fmt::format("{}", *project.budget);
 }
 
+bool is_about_governing(const Options& options) {
+  return options.budget || options.group || options.weight || options.share || options.jobserver ||
+         !options.report.empty() || !options.trial.library.empty();
+}
+
 // Takes from the nearest corewise.toml what neither the command line nor the environment sets.
 std::optional<Error> add_project(Options& options) {
   std::error_code nowhere;
@@ -315,9 +316,7 @@ std::optional<Error> add_project(Options& options) {
     if (kind != "tbb" && kind != "arrow") options.counts->emplace(kind, count);
   }
   if (options.no_govern) return std::nullopt;
-  const bool asked = options.budget || options.group || options.weight || options.share ||
-                     !options.report.empty() || !options.trial.library.empty();
-  if (project.govern == false && !asked) {
+  if (project.govern == false && !is_about_governing(options)) {
     options.no_govern = true;
     options.project_governs = false;
     return std::nullopt;
@@ -375,8 +374,7 @@ int run(Options options, const Context& context) {
                 "without --group, the budget is shared with "
                 "your programs of the same CPUs and budget");
   }
-  if (options.no_govern && (options.budget || options.group || options.weight || options.share ||
-                            options.jobserver || !options.report.empty() || tries)) {
+  if (options.no_govern && is_about_governing(options)) {
     return fail(
         kUsage,
         "run: --budget, --group, --weight, --share, --jobserver, --report and --try-bend are about "

@@ -7,17 +7,13 @@
 
 #include "outcome/captured_run.h"
 #include "shell/output.h"
+#include "shell/variable.h"
 #include "start/target.h"
 
 namespace corewise::cli {
 namespace {
 
 constexpr const char* kMakeflags = "MAKEFLAGS";
-
-std::string variable(const char* name) {
-  const char* const value = std::getenv(name);
-  return value != nullptr ? value : "";
-}
 
 // The first line that the program prints about itself; empty if there is no such program.
 std::string version_line(const std::string& command) {

@@ -8,15 +8,11 @@
 
 #include "screen/layout.h"
 #include "shell/exit_codes.h"
+#include "shell/variable.h"
 #include "start/library.h"
 
 namespace corewise::cli {
 namespace {
-
-std::string variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value != nullptr ? value : "";
-}
 
 std::string python_for(const ImportChoice& choice) {
   if (!choice.python.empty()) return choice.python;

@@ -15,17 +15,13 @@
 
 #include "base/text.h"
 #include "exit_codes.h"
+#include "variable.h"
 
 namespace corewise::cli {
 namespace {
 
-std::string_view variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value != nullptr ? value : "";
-}
-
 int terminal_width(int descriptor) {
-  const std::string_view columns = variable("COLUMNS");
+  const std::string columns = variable("COLUMNS");
   int width = 0;
   std::from_chars(columns.data(), columns.data() + columns.size(), width);
   winsize size{};

@@ -6,11 +6,9 @@
 
 #include <algorithm>
 #include <array>
-#include <string>
 
 #include "base/clock.h"
 #include "govern/ledger/ledger_identity.h"
-#include "os/os.h"
 
 namespace corewise::cli {
 namespace {
@@ -37,10 +35,8 @@ int drain(int fd, int most) {
 }
 
 bool has_ended(int pid, std::uint64_t began) {
-  const auto text = os::read_file("/proc/" + std::to_string(pid) + "/stat");
-  if (!text) return true;
-  const auto stat = govern::parse_stat(*text);
-  return stat.ended || stat.start_ticks != began;
+  const auto stat = govern::stat_of(static_cast<std::uint32_t>(pid));
+  return stat.identity.pid == 0 || stat.ended || stat.start_ticks != began;
 }
 
 }  // namespace

@@ -21,6 +21,7 @@
 #include "govern/own_budget.h"
 #include "os/machine.h"
 #include "os/os.h"
+#include "shell/variable.h"
 
 namespace corewise::cli {
 namespace {
@@ -126,18 +127,6 @@ void let_go_of_all_but(std::initializer_list<int> kept) {
   }
 }
 
-std::uint64_t start_of(int pid) {
-  const auto text = os::read_file(fmt::format("/proc/{}/stat", pid));
-  return text ? govern::parse_stat(*text).start_ticks : 0;
-}
-
-int own_weight() {
-  const char* const text = std::getenv("COREWISE_WEIGHT");
-  const auto weight = parse_integer(text != nullptr ? text : "");
-  const bool usable = weight && *weight >= 1 && *weight <= govern::kMostWeight;
-  return usable ? static_cast<int>(*weight) : govern::kUsualWeight;
-}
-
 // In the ledger that the program's own processes find by the same variables.
 void serve(const Pool& pool, int most, int pid, int watch, std::uint64_t began) {
   const os::LiveMachine machine;
@@ -150,13 +139,14 @@ void serve(const Pool& pool, int most, int pid, int watch, std::uint64_t began) 
   wanted.budget = own.together;
   const auto ledger = govern::Ledger::open(wanted);
   if (!ledger) return;
-  (*ledger)->set_weight(own_weight());
+  const auto weight = govern::parse_weight(variable("COREWISE_WEIGHT"));
+  (*ledger)->set_weight(weight.value_or(govern::kUsualWeight));
   JobKeeper keeper(**ledger, pool.ends, most, own.most, own.hard);
   keep_jobs(keeper, pool.ends, pid, watch, began);
 }
 
 void keep(const Pool& pool, const JobserverOptions& options, int pid, int watch) {
-  const std::uint64_t began = start_of(pid);
+  const std::uint64_t began = govern::stat_of(static_cast<std::uint32_t>(pid)).start_ticks;
   let_go_of_all_but({pool.ends.take, pool.ends.put, pool.ends.back, watch});
   serve(pool, options.most, pid, watch, began);
   if (!pool.fifo.empty()) ::unlink(pool.fifo.c_str());

@@ -15,6 +15,7 @@
 #include <span>
 #include <string_view>
 
+#include "base/text.h"
 #include "os/loadable.h"
 #include "os/uncancelled.h"
 
@@ -96,11 +97,8 @@ std::string_view search_path() noexcept {
 // The room that find_in_path() needs. Longer paths than the system's own are not looked at.
 std::size_t room_in_path(const char* name) noexcept {
   std::size_t longest = 0;
-  std::string_view folders = search_path();
-  while (!folders.empty()) {
-    const std::size_t end = std::min(folders.find(':'), folders.size());
-    longest = std::max(longest, end);
-    folders.remove_prefix(std::min(end + 1, folders.size()));
+  for (std::string_view folders = search_path(); !folders.empty();) {
+    longest = std::max(longest, cut(folders, ':').size());
   }
   return std::min<std::size_t>(longest + std::strlen(name) + 2, PATH_MAX);
 }

@@ -20,6 +20,8 @@
 
 namespace corewise {
 
+class Json;
+
 // Reads the machine. `cap` is the caller's own upper bound: an error when it is not a number, not
 // above 0, or above the machine.
 Result<Budget> compute_budget(const os::Machine& machine, std::optional<double> cap = std::nullopt);
@@ -32,6 +34,8 @@ bool budget_changed(const Budget& budget, const os::Machine& machine);
 // A cap as users write it, "8", "1.5", "500m"; an error in words otherwise.
 Result<double> parse_cap(std::string_view text);
 
+// Its fields, within an object.
+void write_budget(Json& json, const Budget& budget);
 std::string budget_json(const Budget& budget);
 
 }  // namespace corewise

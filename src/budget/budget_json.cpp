@@ -19,9 +19,7 @@ void write_topology(Json& json, const Topology& topology) {
 
 }  // namespace
 
-std::string budget_json(const Budget& budget) {
-  Json json;
-  json.open('{');
+void write_budget(Json& json, const Budget& budget) {
   json.field("schema_version", 1);
   json.field("cpus", budget.cpus);
   json.field("floor", budget.floor);
@@ -39,8 +37,14 @@ std::string budget_json(const Budget& budget) {
     json.close('}');
   }
   json.close(']');
-  json.array("findings", budget.findings).close('}');
-  return json.text();
+  json.array("findings", budget.findings);
+}
+
+std::string budget_json(const Budget& budget) {
+  Json json;
+  json.open('{');
+  write_budget(json, budget);
+  return json.close('}').text();
 }
 
 }  // namespace corewise

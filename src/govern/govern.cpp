@@ -120,9 +120,7 @@ void write_machine(Json& json, const Governor& g) {
     json.null();
     return;
   }
-  const MachineShare::UserPart now = machine->standing(now_ms());
-  json.open('{').field("cpus", now.cpus).field("share", now.share);
-  json.field("others", now.others).close('}');
+  write_part(json, machine->standing(now_ms()));
 }
 
 void tell(Governor& g) {
@@ -163,8 +161,7 @@ Error refuse_budget(std::string why) { return {CW_BAD_COUNT, std::move(why)}; }
 int own_weight(Governor& g) {
   const char* const text = std::getenv("COREWISE_WEIGHT");  // NOLINT(concurrency-mt-unsafe)
   if (text == nullptr || *text == '\0') return kUsualWeight;
-  const auto weight = parse_integer(text);
-  if (weight && *weight >= 1 && *weight <= kMostWeight) return static_cast<int>(*weight);
+  if (const auto weight = parse_weight(text)) return *weight;
   say(g, "COREWISE_WEIGHT holds " + quote(text) + ", which is not a whole number from 1 to " +
              std::to_string(kMostWeight) + "; it was ignored.");
   return kUsualWeight;
@@ -197,10 +194,10 @@ std::optional<Error> open_ledger(Governor& g, const OwnBudget& own, bool narrowe
   if (!granter) return granter.error();
   g.granter = *granter;
   g.granter->ledger().set_weight(own_weight(g));
-  const long cpus = g.options.overcommit ? 0 : ::sysconf(_SC_NPROCESSORS_ONLN);
-  g.granter->share_machine(static_cast<int>(std::max(0L, cpus)));
-  const bool shares = shares_machine(g);
-  say(g, g.granter->share_with_users(shares ? static_cast<int>(std::max(0L, cpus)) : 0));
+  const long online = g.options.overcommit ? 0 : ::sysconf(_SC_NPROCESSORS_ONLN);
+  const int cpus = static_cast<int>(std::max(0L, online));
+  g.granter->share_machine(cpus);
+  say(g, g.granter->share_with_users(shares_machine(g) ? cpus : 0));
   // Ranks that cannot see each other lend nothing.
   const bool lends = own.lends() && g.granter->ledger().shared();
   g.granter->bound(lends ? own.threads : 1, lends ? own.most : own.threads, own.hard);

@@ -193,6 +193,16 @@ def test_a_jobserver_that_is_there_stays(builds):
     assert done.stdout == own + "\n"
 
 
+def test_asking_for_one_asks_for_governing(builds):
+    """As --budget and the others do, where the project's file turns governing off."""
+    (builds.folder / "corewise.toml").write_text("[govern]\non = false\n")
+    done = subprocess.run(
+        [builds.program, "run", "-q", "--jobserver", "--", "sh", "-c", "echo $MAKEFLAGS"],
+        cwd=builds.folder, env=QUIET, capture_output=True, text=True,
+    )  # fmt: skip
+    assert "--jobserver-auth=" in done.stdout
+
+
 def test_a_script_with_a_build_in_it(builds, make):
     (builds.folder / "build.sh").write_text(f'"{make}" && "{make}" N=b\n')
     words = builds.words("sh", "build.sh")

@@ -126,7 +126,7 @@ COMMANDS = {
 
 
 def run_plainly(command: list[Any], **keywords: Any) -> subprocess.CompletedProcess[str]:
-    """As from a shell: with the signals that Python ignores."""
+    """As from a shell: subprocess undoes what Python ignores."""
     return subprocess.run(
         command, capture_output=True, text=True, timeout=60, check=False, **keywords
     )

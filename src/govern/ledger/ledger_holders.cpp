@@ -102,8 +102,8 @@ std::optional<std::vector<UserProcess>> processes_with(const std::string& path) 
     if (!pid || ::stat(folder.c_str(), &info) != 0 || info.st_uid != ::geteuid()) continue;
     const auto maps = os::read_file(folder + "/maps");
     if (!maps || !maps_file(*maps, file_name(path), file.st_ino)) continue;
-    const auto stat = os::read_file(folder + "/stat");
-    found.push_back({static_cast<int>(*pid), stat ? parse_stat(*stat).start_ticks : 0});
+    found.push_back(
+        {static_cast<int>(*pid), stat_of(static_cast<std::uint32_t>(*pid)).start_ticks});
   }
   return gone ? std::nullopt : std::optional(std::move(found));
 }

@@ -131,6 +131,8 @@ ProcessStat parse_stat(std::string_view text) noexcept {
   return stat;
 }
 
+ProcessStat stat_of(std::uint32_t pid) noexcept { return read_stat(ProcPath(pid, "stat").c_str()); }
+
 Identity own_identity() noexcept {
   const KeepErrno keep;
   Identity own = read_stat("/proc/self/stat").identity;
@@ -146,7 +148,7 @@ Life life_of(Word word, bool closely) noexcept {
   if (who.pid == 0) return Life::gone;
   if (kill(static_cast<pid_t>(who.pid), 0) != 0 && errno == ESRCH) return Life::gone;
   if (!closely) return Life::runs;
-  const ProcessStat now = read_stat(ProcPath(who.pid, "stat").c_str());
+  const ProcessStat now = stat_of(who.pid);
   if (now.identity.pid != who.pid) return Life::runs;
   const bool nobodys = who.start == 0 && now.identity.start != 0;
   if (now.ended || nobodys || contradict(now.identity, who)) return Life::gone;

@@ -38,5 +38,7 @@ struct ProcessStat {
   bool asleep = false;            // its first thread
 };
 ProcessStat parse_stat(std::string_view text) noexcept;
+// Of a process now; pid 0 if it is not there, or the program has confined itself.
+ProcessStat stat_of(std::uint32_t pid) noexcept;
 
 }  // namespace corewise::govern

@@ -16,11 +16,22 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "base/text.h"
 
 namespace corewise::govern {
 
 inline constexpr int kUsualWeight = 10;
 inline constexpr int kMostWeight = 100;
+
+// What COREWISE_WEIGHT may hold: a whole number from 1 to kMostWeight; else nothing.
+inline std::optional<int> parse_weight(std::string_view text) {
+  const auto weight = parse_integer(text);
+  if (!weight || *weight < 1 || *weight > kMostWeight) return std::nullopt;
+  return static_cast<int>(*weight);
+}
 
 struct RecentCallersPolicy {
   bool enabled = true;

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "govern/ledger/shared_file.h"
 #include "os/confined.h"
 
@@ -93,6 +94,11 @@ void MachineShare::look(std::uint64_t now_ms) noexcept {
 MachineShare::UserPart MachineShare::standing(std::uint64_t now_ms) noexcept {
   look(now_ms);
   return {cpus_, share_.load(std::memory_order_relaxed), others_.load(std::memory_order_relaxed)};
+}
+
+void write_part(Json& json, const MachineShare::UserPart& part) {
+  json.open('{').field("cpus", part.cpus).field("share", part.share);
+  json.field("others", part.others).close('}');
 }
 
 MachineShare::UserPart standing_of_newcomer(const std::string& directory, int cpus) {

@@ -9,6 +9,10 @@
 
 #include "public_page.h"
 
+namespace corewise {
+class Json;
+}
+
 namespace corewise::govern {
 
 // Never destroyed: a thread may be about to use it.
@@ -47,6 +51,9 @@ class MachineShare {
   std::atomic<int> share_;
   std::atomic<int> others_{0};
 };
+
+// As an object.
+void write_part(Json& json, const MachineShare::UserPart& part);
 
 // The machine's CPUs that a user would get who begins to ask now.
 MachineShare::UserPart standing_of_newcomer(const std::string& directory, int cpus);
