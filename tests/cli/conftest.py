@@ -33,10 +33,11 @@ def find_program():
     return built[-1]
 
 
+# What would change a screen. MAKEFLAGS and MAKELEVEL are there when `make test` starts the tests.
 CLEAN = {
     name: value
     for name, value in os.environ.items()
-    if not re.match(r"(OMP|KMP|GOMP|OPENBLAS|MKL|BLIS|NUMBA|NUMEXPR)_", name)
+    if not re.match(r"(OMP|KMP|GOMP|OPENBLAS|MKL|BLIS|NUMBA|NUMEXPR)_|MAKE|MFLAGS", name)
     and name not in ("COLUMNS", "NO_COLOR", "VIRTUAL_ENV", "LC_ALL", "LANG", "LOKY_MAX_CPU_COUNT")
 }
 CLEAN |= {"LC_ALL": "C.UTF-8", "TERM": "xterm", "SHELL": "/bin/bash"}

@@ -18,7 +18,6 @@ CPUS = os.cpu_count() or 1
 MAKES = [path for path in (shutil.which("make"), os.environ.get("COREWISE_TEST_MAKE")) if path]
 NINJA = os.environ.get("COREWISE_TEST_NINJA") or shutil.which("ninja")
 CARGO = shutil.which("cargo")
-QUIET = {name: value for name, value in CLEAN.items() if not re.search("MAKEFLAGS|MFLAGS", name)}
 # Says when it runs, and works meanwhile. A line is written at once, so that lines do not mix.
 JOB = """
 import os, sys, time
@@ -63,13 +62,13 @@ class Builds:
     def run(self, *command, budget=2, env=None, **options):
         options.setdefault("timeout", 120)
         return subprocess.run(
-            self.words(*command, budget=budget), cwd=self.folder, env=QUIET | (env or {}),
+            self.words(*command, budget=budget), cwd=self.folder, env=CLEAN | (env or {}),
             capture_output=True, text=True, **options,
         )  # fmt: skip
 
     def start(self, *command, env=None, **options):
         return subprocess.Popen(
-            self.words(*command), cwd=self.folder, env=QUIET | (env or {}),
+            self.words(*command), cwd=self.folder, env=CLEAN | (env or {}),
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **options,
         )  # fmt: skip
 
@@ -91,7 +90,7 @@ class Builds:
     def tokens(self):
         told = subprocess.run(
             [self.program, "budget", "--group", self.group, "--json"],
-            env=QUIET, capture_output=True, text=True,
+            env=CLEAN, capture_output=True, text=True,
         )  # fmt: skip
         if told.returncode != 0:
             return 0
@@ -127,7 +126,7 @@ def make(request):
 
 
 def plainly(builds, *command):
-    return subprocess.run(command, cwd=builds.folder, env=QUIET, capture_output=True, text=True)
+    return subprocess.run(command, cwd=builds.folder, env=CLEAN, capture_output=True, text=True)
 
 
 @pytest.mark.parametrize("jobs", ["-j", "-j8", "-kj8"])
@@ -162,7 +161,7 @@ def test_who_gets_a_jobserver(builds, make):
     """One sentence in docs/jobserver.md."""
     see = "import os; print(os.environ.get('MAKEFLAGS', 'none'))"
     (builds.folder / "see").write_text(f'all:\n\t@{sys.executable} -S -c "{see}"\n')
-    path = {"PATH": f"{Path(make).parent}:{QUIET['PATH']}"}
+    path = {"PATH": f"{Path(make).parent}:{CLEAN['PATH']}"}
     python = [sys.executable, "-S", "-c", see]
     assert builds.run(*python, env=path).stdout == "none\n"
     assert "jobserver" not in builds.run(make, "-f", "see", env=path).stdout
@@ -173,12 +172,12 @@ def test_who_gets_a_jobserver(builds, make):
     )
     asked = subprocess.run(
         [builds.program, "run", "-q", "--jobserver", "--", *python],
-        env=QUIET | path, capture_output=True, text=True,
+        env=CLEAN | path, capture_output=True, text=True,
     )  # fmt: skip
     assert "-j" in asked.stdout and "--jobserver-auth=" in asked.stdout
     refused = subprocess.run(
         [builds.program, "run", "-q", "--no-jobserver", "--", make, "-j", "-f", "see"],
-        env=QUIET | path, cwd=builds.folder, capture_output=True, text=True,
+        env=CLEAN | path, cwd=builds.folder, capture_output=True, text=True,
     )  # fmt: skip
     assert "jobserver" not in refused.stdout
 
@@ -188,7 +187,7 @@ def test_a_jobserver_that_is_there_stays(builds):
     own = " -j5 --jobserver-auth=-2,-2"
     done = subprocess.run(
         [builds.program, "run", "-q", "--jobserver", "--", *see],
-        env=QUIET | {"MAKEFLAGS": own}, capture_output=True, text=True,
+        env=CLEAN | {"MAKEFLAGS": own}, capture_output=True, text=True,
     )  # fmt: skip
     assert done.stdout == own + "\n"
 
@@ -198,7 +197,7 @@ def test_asking_for_one_asks_for_governing(builds):
     (builds.folder / "corewise.toml").write_text("[govern]\non = false\n")
     done = subprocess.run(
         [builds.program, "run", "-q", "--jobserver", "--", "sh", "-c", "echo $MAKEFLAGS"],
-        cwd=builds.folder, env=QUIET, capture_output=True, text=True,
+        cwd=builds.folder, env=CLEAN, capture_output=True, text=True,
     )  # fmt: skip
     assert "--jobserver-auth=" in done.stdout
 
@@ -207,7 +206,7 @@ def test_a_script_with_a_build_in_it(builds, make):
     (builds.folder / "build.sh").write_text(f'"{make}" && "{make}" N=b\n')
     words = builds.words("sh", "build.sh")
     words.insert(3, "--jobserver")
-    env = QUIET | {"PATH": f"{Path(make).parent}:{QUIET['PATH']}"}
+    env = CLEAN | {"PATH": f"{Path(make).parent}:{CLEAN['PATH']}"}
     done = subprocess.run(words, cwd=builds.folder, env=env, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\ndone\n", "")
     assert builds.most_at_once() == 2 and len(builds.spans()) == 24
@@ -257,7 +256,7 @@ def test_a_client_that_never_returns_its_token(builds, make):
     (builds.folder / "build.sh").write_text(f'{client} die\n"{make}"\n')
     words = builds.words("sh", "build.sh")
     words.insert(3, "--jobserver")
-    env = QUIET | {"PATH": f"{Path(make).parent}:{QUIET['PATH']}"}
+    env = CLEAN | {"PATH": f"{Path(make).parent}:{CLEAN['PATH']}"}
     # The build has its implicit token left: it goes on, one job at a time.
     done = subprocess.run(
         words, cwd=builds.folder, env=env, capture_output=True, text=True, timeout=120
@@ -337,7 +336,7 @@ def ledgers(pid):
 @pytest.mark.parametrize("options", [[], ["--budget", "1"], ["--budget", "2"], ["--group", "g"]])
 def test_the_jobs_are_in_the_ledger_of_the_programs(builds, make, options):
     words = [builds.program, "run", "-q", *options, "--", make, "-j", f"M={builds.group}", "t1"]
-    child = subprocess.Popen(words, cwd=builds.folder, env=QUIET)
+    child = subprocess.Popen(words, cwd=builds.folder, env=CLEAN)
     while not builds.log.exists():
         time.sleep(0.02)
     time.sleep(0.05)
@@ -361,7 +360,7 @@ while True:
 
 
 def test_a_build_beside_a_program_that_computes(builds, make, numpy_python):
-    with ready(builds.words(numpy_python, "-c", BLAS), env=QUIET):
+    with ready(builds.words(numpy_python, "-c", BLAS), env=CLEAN):
         time.sleep(0.3)
         done = builds.run(make, "-j")
         assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
@@ -383,7 +382,7 @@ def ninja_file(builds):
 @pytest.mark.skipif(NINJA is None, reason="no ninja")
 def test_ninja(builds, make):
     ninja_file(builds)
-    path = {"PATH": f"{Path(make).parent}:{QUIET['PATH']}"}
+    path = {"PATH": f"{Path(make).parent}:{CLEAN['PATH']}"}
     version = subprocess.run([NINJA, "--version"], capture_output=True, text=True).stdout
     if tuple(map(int, version.split(".")[:2])) < (1, 13):
         done = builds.run(NINJA, env=path)
@@ -405,7 +404,7 @@ def test_a_tool_that_knows_no_jobserver(builds):
     tool.write_text('#!/bin/sh\n[ "$1" = --version ] && echo 1.11.1 || echo "built $1"\n')
     tool.chmod(0o755)
     done = subprocess.run(
-        [builds.program, "run", "--", str(tool), "-j8"], env=QUIET, capture_output=True, text=True
+        [builds.program, "run", "--", str(tool), "-j8"], env=CLEAN, capture_output=True, text=True
     )
     assert (done.returncode, done.stdout) == (0, "built -j8\n")
     assert "no jobserver" in done.stderr and "1.13" in done.stderr
@@ -428,7 +427,7 @@ def test_cargo(builds, make):
         )
     members = ", ".join(f'"{name}"' for name in names)
     (root / "Cargo.toml").write_text(f'[workspace]\nresolver = "2"\nmembers = [{members}]\n')
-    env = {"CARGO_NET_OFFLINE": "true", "PATH": f"{Path(make).parent}:{QUIET['PATH']}"}
+    env = {"CARGO_NET_OFFLINE": "true", "PATH": f"{Path(make).parent}:{CLEAN['PATH']}"}
     done = builds.run(
         CARGO, "build", "-q", "--manifest-path", str(root / "Cargo.toml"), "-j6", env=env
     )
