@@ -149,7 +149,14 @@ def known(estimator: Any) -> bool:
 def possible(estimator: Any) -> bool:
     """Whether it has restarts that can run side by side. Subclasses may have changed the rules."""
     kind = _KINDS.get(type(estimator))
-    return kind is not None and kind.count(estimator) > 1 and _seeds(estimator.random_state)
+    if kind is None or kind.count(estimator) <= 1 or not _seeds(estimator.random_state):
+        return False
+    # The processes get copies. Its own fit takes, or refuses, what cannot be copied.
+    try:
+        clone(estimator)
+    except TypeError:
+        return False
+    return True
 
 
 def _seeds(random_state: Any) -> bool:

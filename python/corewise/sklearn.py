@@ -6,6 +6,7 @@ model = Limited(KMeans(8, n_init=10), processes=4, blas=1).fit(X)
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -230,11 +231,38 @@ class Limited(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
 def _fresh(estimator: Any) -> Any:
     """A clone that draws from the estimator's own generators, not from copies: the next fit goes on
     in their streams, as scikit-learn's does."""
-    made = clone(estimator)
+    made = _clone(estimator)
     if hasattr(made, "get_params"):
         given = estimator.get_params(deep=True).items()
         made.set_params(**{name: value for name, value in given if _draws(value)})
     return made
+
+
+def _clone(estimator: Any) -> Any:
+    """A clone that shares those parameters that cannot be copied, such as modules and locks:
+    scikit-learn's fit copies none, and refuses the wrong ones in its own words."""
+    try:
+        return clone(estimator)
+    except TypeError:
+        given = estimator.get_params(deep=False) if hasattr(estimator, "get_params") else {}
+        shared = {name: value for name, value in given.items() if not _has_copy(value)}
+        # A fit would change the caller's own estimators.
+        if not shared or any(_holds_estimators(value) for value in shared.values()):
+            raise
+    shell = copy.copy(estimator).set_params(**dict.fromkeys(shared))
+    return clone(shell).set_params(**shared)
+
+
+def _has_copy(value: Any) -> bool:
+    try:
+        clone(value, safe=False)
+    except TypeError:
+        return False
+    return True
+
+
+def _holds_estimators(value: Any) -> bool:
+    return isinstance(value, list | tuple | dict) or hasattr(value, "get_params")
 
 
 def _draws(value: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -180,6 +181,36 @@ def test_other_parameters_that_it_refuses(params: dict[str, Any]) -> None:
     expected = outcome(lambda: bad.fit(ROWS))
     assert outcome(lambda: Limited(bad, openmp=1, processes=2).fit(ROWS)) == expected
     assert expected[0] is not None
+
+
+@pytest.mark.parametrize("processes", [None, 2])
+@pytest.mark.parametrize("name", ["random_state", "n_init", "init", "tol", "verbose", "n_clusters"])
+def test_what_cannot_be_copied(name: str, processes: int | None) -> None:
+    """scikit-learn's words, not those of copy.deepcopy()."""
+    bad = KMeans(**{"n_clusters": 3, "n_init": 2, name: np.random})
+    expected = outcome(lambda: bad.fit(ROWS))
+    assert outcome(lambda: Limited(bad, openmp=1, processes=processes).fit(ROWS)) == expected
+    assert issubclass(expected[0][0], InvalidParameterError)
+
+
+class LockedStart:
+    """A start of the clusters that cannot be copied."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+
+    def __call__(self, X: Any, clusters: int, random_state: Any) -> Any:
+        with self.lock:
+            return X[:clusters]
+
+
+def test_a_parameter_that_cannot_be_copied_and_is_right() -> None:
+    kmeans = KMeans(3, init=LockedStart(), n_init=1, random_state=0)
+    limited = Limited(kmeans, openmp=1, processes=2).fit(ROWS)
+    assert not hasattr(kmeans, "labels_")
+    assert limited.estimator is kmeans
+    assert limited.estimator_.init is kmeans.init
+    np.testing.assert_array_equal(limited.labels_, kmeans.fit(ROWS).labels_)
 
 
 @pytest.mark.parametrize("n_init", [np.int64(3), np.uint8(3), "auto"], ids=repr)
