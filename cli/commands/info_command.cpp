@@ -3,7 +3,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "shell/exit_codes.h"
+#include "start/thread_variables.h"
 
 namespace corewise::cli {
 namespace {
@@ -56,5 +59,28 @@ const Command kInfo = {
         "corewise info -i torch --json | jq '.pools[].threads'",
     .declare = declare,
 };
+
+std::string other_libraries(const std::vector<std::string>& libraries, const Style& style) {
+  if (libraries.empty()) return {};
+  std::string out =
+      folded("Libraries whose threads corewise sees ('corewise top') and does not limit:", 0, 0,
+             style.width);
+  std::size_t widest = 0;
+  for (const std::string& library : libraries) widest = std::max(widest, library.size());
+  const int indent = static_cast<int>(widest) + 4;
+  for (const std::string& library : libraries) {
+    out += "\n" + folded(fmt::format("  {:{}}  {}", library, widest, how_to_limit(library)), 0,
+                         indent, style.width);
+  }
+  return out + "\n";
+}
+
+void write_other_libraries(Json& json, const std::vector<std::string>& libraries) {
+  json.key("libraries").open('[');
+  for (const std::string& library : libraries) {
+    json.open('{').field("library", library).field("cure", how_to_limit(library)).close('}');
+  }
+  json.close(']');
+}
 
 }  // namespace corewise::cli

@@ -24,21 +24,27 @@ std::string json_of(const Imported& imported, const std::string& python) {
     write_pool(json, pool);
     json.close('}');
   }
-  json.close(']').close('}');
+  json.close(']');
+  write_other_libraries(json, imported.libraries);
+  json.close('}');
   return json.text() + "\n";
 }
 
 std::string screen_of(const Imported& imported, const InfoOptions& options,
                       const Context& context) {
   const Style style = style_for(context.settings);
+  const std::string others = other_libraries(imported.libraries, style);
   if (imported.pools.empty()) {
+    if (!others.empty()) return others;
     return folded("No thread pools: no library of a known runtime is loaded.", 0, 0, style.width) +
            "\n";
   }
   std::string out = pool_table(imported.pools, style, options.wide);
-  if (context.settings.quiet) return out;
-  out += "\n" + scope_legend(imported.pools, "; shown is the main thread's", style);
-  return out + remarks(imported.pools, style);
+  if (!context.settings.quiet) {
+    out += "\n" + scope_legend(imported.pools, "; shown is the main thread's", style) +
+           remarks(imported.pools, style);
+  }
+  return out + (others.empty() ? "" : "\n") + others;
 }
 
 }  // namespace

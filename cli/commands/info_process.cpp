@@ -64,7 +64,9 @@ std::string json_of(const outside::Process& process, const Told& told) {
     const auto* one = told_of(seen.pool, told);
     json.known("limit", one != nullptr ? one->limit : 0).close('}');
   }
-  json.close(']').array("notes", process.notes).field("control", told.has_value()).close('}');
+  json.close(']');
+  write_other_libraries(json, process.libraries);
+  json.array("notes", process.notes).field("control", told.has_value()).close('}');
   return json.text() + "\n";
 }
 
@@ -100,10 +102,11 @@ std::string screen_of(const outside::Process& process, bool told, const InfoOpti
 
   std::vector<PoolFacts> rows;
   for (const outside::OutsidePool& seen : process.pools) rows.push_back(row_of(seen));
-  if (rows.empty()) {
+  const std::string others = other_libraries(process.libraries, style);
+  if (rows.empty() && others.empty()) {
     out += folded("No thread pools: none of its libraries is a known runtime.", 0, 0, style.width) +
            "\n";
-  } else {
+  } else if (!rows.empty()) {
     out += pool_table(rows, style, options.wide);
     if (!context.settings.quiet) {
       out += "\n" +
@@ -113,8 +116,9 @@ std::string screen_of(const outside::Process& process, bool told, const InfoOpti
                           style) +
              remarks(rows, style);
     }
+    if (!others.empty()) out += '\n';
   }
-  return out;
+  return out + others;
 }
 
 }  // namespace

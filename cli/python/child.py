@@ -2,7 +2,8 @@
 
 Children answer with records of strings that end in NUL. The first string names the kind, and so how
 many strings follow (records.h reads them):
-  I module | F module reason | E reason | P pools as JSON | X findings as JSON | D
+  I module | F module reason | E reason | L file | P pools as JSON | X findings as JSON | D
+L names a file that is loaded.
 The parent appends a call of one of the functions at the end to this text."""
 
 import os
@@ -43,6 +44,16 @@ def findings(library):
     return record("X", text.value.decode("utf-8"))
 
 
+def loaded_files():
+    try:
+        with open("/proc/self/maps", "rb") as maps:
+            lines = [line.rstrip(b"\n").split(None, 5) for line in maps]
+    except OSError:
+        return b""
+    files = {os.fsdecode(line[5]) for line in lines if len(line) == 6 and b".so" in line[5]}
+    return b"".join(record("L", file) for file in sorted(files))
+
+
 def import_and_tell():
     """Arguments: file descriptor, libcorewise.so, "pools" or "findings", modules."""
     import importlib
@@ -63,6 +74,7 @@ def import_and_tell():
         except BaseException as error:
             say(record("F", module, in_words(error)))
     try:
+        say(loaded_files())
         say({"pools": pools, "findings": findings}[question](library))
         say(record("D"))
     except BaseException as error:

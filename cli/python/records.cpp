@@ -1,6 +1,9 @@
 #include "records.h"
 
+#include <algorithm>
+
 #include "base/json_reader.h"
+#include "pools/known_library.h"
 
 namespace corewise::cli {
 namespace {
@@ -36,6 +39,13 @@ bool RecordReader::take() {
       break;
     case 'F':
       told.failed.push_back({fields[1], fields[2]});
+      break;
+    case 'L':
+      if (const char* library = known_library(fields[1])) {
+        auto& known = told.libraries;
+        const auto at_library = std::ranges::lower_bound(known, library);
+        if (at_library == known.end() || *at_library != library) known.insert(at_library, library);
+      }
       break;
     case 'E':
       told.broke = fields[1];

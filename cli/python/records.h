@@ -18,6 +18,7 @@ struct FailedImport {
 struct Imported {
   std::vector<PoolFacts> pools;
   std::vector<Finding> findings;
+  std::vector<std::string> libraries;  // known ones that are no runtime, such as "polars"; sorted
   std::vector<FailedImport> failed;
   std::string importing;  // the module that the child imported last
   std::string broke;      // why the child could not report; empty if it could

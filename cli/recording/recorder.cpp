@@ -11,11 +11,11 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "os/os.h"
+#include "pools/known_library.h"
 #include "reach/control_client.h"
 #include "reach/kernel_view.h"
 #include "reach/process_watch.h"
 #include "recording.h"
-#include "watch/known_library.h"
 #include "watch/sample_record.h"
 
 namespace corewise::cli {
@@ -111,7 +111,7 @@ void Recorder::ask(int pid, Process& process) {
     if (thread.pool && static_cast<std::size_t>(*thread.pool) < told.pools.size()) {
       const PoolFacts& pool = told.pools[static_cast<std::size_t>(*thread.pool)].facts;
       json.value(pool.runtime).field("library", file_name(pool.path));
-    } else if (const char* library = observe::known_library(thread.module)) {
+    } else if (const char* library = known_library(thread.module)) {
       json.value(library).field("library", file_name(thread.module));
     } else {
       json.value(is_ours(pid, thread.tid) ? kOwnThreads : "program");

@@ -140,6 +140,17 @@ Result<Changes> changes_for(const TypedCounts& counts) {
   return changes;
 }
 
+std::string how_to_limit(std::string_view library) {
+  const std::string_view wanted = library == "tokenizers" ? "rayon" : library;
+  const auto* const kind = std::ranges::find(kKinds, wanted, &Kind::name);
+  if (kind == kKinds.end()) {
+    return "no variable is known: give the program fewer CPUs with taskset";
+  }
+  if (*kind->no_variable != '\0') return kind->no_variable;
+  return fmt::format("corewise run --{} N sets {}", kind->name,
+                     fmt::join(names_of(kind->name), ", "));
+}
+
 std::vector<std::string> all_names() {
   std::vector<std::string> names;
   for (const Kind& kind : kKinds) {

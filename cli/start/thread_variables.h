@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/error.h"
@@ -34,6 +35,10 @@ Result<int> parse_count(const std::string& option, const std::string& text);
 
 // What the counts mean; CW_BAD_COUNT or CW_NOT_AVAILABLE names the option that is wrong.
 Result<Changes> changes_for(const TypedCounts& counts);
+
+// For a library that known_library() names: the variables that carry its count, and the option that
+// sets them; or what else helps.
+std::string how_to_limit(std::string_view library);
 
 // Variables that override those of BLAS in the same library, so that a limit removes them.
 std::vector<std::string> overruling_names();

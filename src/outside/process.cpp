@@ -7,10 +7,12 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <set>
 #include <system_error>
 #include <utility>
 
 #include "module.h"
+#include "pools/known_library.h"
 
 namespace corewise::outside {
 namespace {
@@ -161,7 +163,9 @@ class ProcessReader {
   void look_for_pools(const std::vector<os::Mapping>& mappings, Process& process) {
     const Memory memory = pid_ != 0 ? Memory(pid_) : Memory(recorded_memory());
     const Surroundings around{folder_, memory, process.environment};
+    std::set<std::string> libraries;
     for (const MappedModule& module : modules_in(mappings)) {
+      if (const char* library = known_library(module.path)) libraries.insert(library);
       auto found = read_module(module, around);
       if (!found) {
         process.notes.push_back("not looked into: " + found.error().what);
@@ -170,6 +174,7 @@ class ProcessReader {
         process.pools.back().pool.id = static_cast<std::uint32_t>(process.pools.size() - 1);
       }
     }
+    process.libraries.assign(libraries.begin(), libraries.end());
     process.memory_refused = memory.refused();
     if (memory.refused()) {
       process.notes.push_back(

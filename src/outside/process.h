@@ -20,6 +20,7 @@ struct Process {
   std::string cpus;     // CPUs its main thread may run on, as the kernel writes the list
   std::vector<std::string> environment;  // NAME=value, as the process was started
   std::vector<OutsidePool> pools;        // in order of address
+  std::vector<std::string> libraries;    // known ones that are no runtime, such as "polars"; sorted
   bool memory_refused = false;           // only its files were read
   std::vector<std::string> notes;        // what could not be seen, and why
 };

@@ -18,11 +18,11 @@
 #include "govern/govern.h"
 #include "govern/grants/gate.h"
 #include "govern/own_budget.h"
-#include "known_library.h"
 #include "limits/limit.h"
 #include "os/fork.h"
 #include "os/machine.h"
 #include "pools/discover.h"
+#include "pools/known_library.h"
 #include "tasks.h"
 #include "thread_origin.h"
 

@@ -142,6 +142,28 @@ def test_imports(corewise, numpy_python):
     assert done.returncode == 0 and "openblas" in done.stdout and done.stderr == ""
 
 
+def test_libraries_without_a_runtime_are_named_with_their_cure(corewise, tmp_path):
+    """Known by their file's name: the real wheels are in tests/same/test_smoke.py."""
+    libm = next(line.split()[-1] for line in open("/proc/self/maps") if "libm." in line)
+    shutil.copy(libm, tmp_path / "_polars_runtime.abi3.so")
+    shutil.copy(libm, tmp_path / "libduckdb.so")
+    load = "import ctypes, os\nhere = os.path.dirname(os.path.abspath(__file__))\n"
+    load += (
+        "for file in os.listdir(here): file.endswith('.so') and ctypes.CDLL(here + '/' + file)\n"
+    )
+    (tmp_path / "frames.py").write_text(load)
+    env = {"PYTHONPATH": str(tmp_path), "COLUMNS": "200"}
+    done = corewise("info", "-i", "frames", "--python", sys.executable, env=env)
+    assert done.returncode == 0, done.stderr
+    assert "  polars  corewise run --polars N sets POLARS_MAX_THREADS\n" in done.stdout
+    assert "  duckdb  DuckDB reads no environment variable: say SET threads = N" in done.stdout
+    assert "No thread pools" not in done.stdout
+    with ready([sys.executable, "-c", "import frames; " + WAIT], env=CLEAN | env) as process:
+        told = json.loads(corewise("info", "--pid", str(process.pid), "--json").stdout)
+    assert [one["library"] for one in told["libraries"]] == ["duckdb", "polars"]
+    assert told["libraries"][1]["cure"] == "corewise run --polars N sets POLARS_MAX_THREADS"
+
+
 def test_a_module_that_is_not_there_leaves_the_rest(corewise, numpy_python):
     words = ["info", "-i", "numpy", "no_such_module", "--python", numpy_python]
     done = corewise(*words)

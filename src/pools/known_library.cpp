@@ -4,7 +4,7 @@
 
 #include "base/text.h"
 
-namespace corewise::observe {
+namespace corewise {
 namespace {
 
 struct LibraryFile {
@@ -45,4 +45,4 @@ const char* known_library(std::string_view path) {
   return nullptr;
 }
 
-}  // namespace corewise::observe
+}  // namespace corewise

@@ -2,9 +2,9 @@
 
 #include <string>
 
-#include "watch/known_library.h"
+#include "pools/known_library.h"
 
-using corewise::observe::known_library;
+using corewise::known_library;
 
 namespace {
 
