@@ -236,11 +236,34 @@ def test_a_notebook_begins_with_its_folders_limits(kernel: Kernel, tmp_path: Pat
     assert kernel("now()").result == "[['blas', 1], ['blas', 1], ['openmp', 3]]"
 
 
+def test_on_a_smaller_machine_its_own_budget_holds(kernel: Kernel, tmp_path: Path) -> None:
+    file = tmp_path / "corewise.toml"
+    file.write_text("[limits]\nopenmp = 3\n[govern]\non = true\nbudget = 4096\n")
+    kernel("%unload_ext corewise")
+    said = kernel("%load_ext corewise").text
+    own = f"{corewise.budget().cpus:.4g}"
+    assert said.startswith(
+        f"corewise: {file}: budget 4096 is above this machine: it gets {own} CPU"
+    )
+    assert f"\ncorewise: openmp=3, governed, budget {corewise.budget().floor} ({file})\n" in said
+    kernel("%govern off")
+
+
+def test_limits_end_if_the_file_cannot_govern(kernel: Kernel, tmp_path: Path) -> None:
+    file = tmp_path / "corewise.toml"
+    file.write_text("[limits]\nopenmp = 3\n[govern]\non = true\nbudget = 2\n")
+    kernel("corewise.govern(1)")
+    said = kernel("%threads reset").text
+    kernel("corewise.ungovern()")
+    assert f"{file}: this process is governed already" in said
+    assert kernel("now()").result == "[['blas', 2], ['blas', 2], ['openmp', 2]]"
+
+
 def test_a_bad_file_is_said_and_nothing_of_it_applied(kernel: Kernel, tmp_path: Path) -> None:
     file = tmp_path / "corewise.toml"
     for text, what in (
         ("[limits]\nopenmp = 3\nblas = 'x'\n", f"{file}:3: limits.blas: expected"),
-        ("[limits]\nopenmp = 3\n[govern]\non = true\nbudget = 4096\n", f"{file}: A budget of"),
+        ("[limits]\nblas = 1000\n", f"{file}: "),
     ):
         file.write_text(text)
         kernel("%unload_ext corewise")

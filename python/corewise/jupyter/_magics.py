@@ -12,13 +12,14 @@ from IPython.core.error import UsageError
 from IPython.core.inputtransformer2 import cell_magic
 from IPython.display import display
 
+from .._budget import budget
 from .._control import sample
 from .._death import last_death
-from .._errors import BadFile, Error
+from .._errors import BadFile, BadValue, Error
 from .._govern import govern_report
 from .._info import Info, info
 from .._limits import limits
-from .._project import NAME, project
+from .._project import NAME, Project, project
 from .._show.pools import pool_names
 from .._show.text import counted
 from . import _words
@@ -172,16 +173,20 @@ class Magics:
         bent = self.session.bend(found.bend)
         weight = self.session.weigh(found.weight)
         share = self.session.share(found.share)
+        remark = ""
         try:
             self.session.set(found.limits)
             if found.govern:
-                self.session.govern(found.budget, found.group)
+                cpus, remark = _budget_here(found)
+                self.session.govern(cpus, found.group)
         except Error as error:
             self.session.set(before)
             self.session.bend(bent)
             self.session.weigh(weight)
             self.session.share(share)
             raise BadFile(f"{found.path}: {error}") from None
+        if remark:
+            _say(remark)
         parts = [_words.text(found.limits)] if found.limits else []
         if self.session.governed:
             parts.append(f"governed, budget {govern_report()['budget']}")
@@ -217,7 +222,7 @@ class Magics:
             from ._live import Live
         except ImportError as error:
             raise UsageError(
-                f"the live view needs anywidget: pip install 'corewise[notebook]' ({error})"
+                f"the live view needs anywidget: pip install anywidget ({error})"
             ) from None
         if self._live is not None:
             self._live.stop()  # one at a time; the earlier one keeps what it showed last
@@ -225,6 +230,9 @@ class Magics:
         self._live.show()
 
     def _set(self, words: list[str]) -> None:
+        meant = _words.close(words[0], list(self._commands)) if len(words) == 1 else None
+        if meant and words[0] not in _words.names():
+            raise UsageError(f"%threads does not know {words[0]!r}: did you mean %threads {meant}?")
         self._apply(_words.together(self.session.counts, _words.counts(words)))
         self._warn()
 
@@ -281,6 +289,20 @@ class Magics:
             return list(self.session.counts)
         counts = [f"{name}=" for name in _words.names()]
         return counts if event.line.startswith("%%") else [*counts, "off", *self._commands]
+
+
+def _budget_here(found: Project) -> tuple[float | None, str]:
+    """The file's budget, and no remark. A shared file reaches smaller machines too: there the
+    machine's own, lower budget holds, and a remark says so, as that of `corewise run`."""
+    if found.budget is not None:
+        try:
+            budget(found.budget)
+        except BadValue:
+            gets = f"{budget().cpus:.4g}"
+            noun = "CPU" if gets == "1" else "CPUs"
+            above = f"{found.path}: budget {found.budget:g} is above this machine"
+            return None, f"{above}: it gets {gets} {noun}"
+    return found.budget, ""
 
 
 def _cell_counts(words: list[str]) -> _words.Counts:

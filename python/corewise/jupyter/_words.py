@@ -81,8 +81,13 @@ def _written(name: str, threads: int) -> str:
 
 
 def _near(name: str) -> str:
-    close = difflib.get_close_matches(name.lower(), names(), 1)
-    return f"; did you mean {close[0]}?" if close else ""
+    found = close(name, names())
+    return f" (did you mean {found}?)" if found else ""
+
+
+def close(name: str, known: list[str]) -> str | None:
+    """The known word that a misspelt one is closest to."""
+    return next(iter(difflib.get_close_matches(name.lower(), known, 1)), None)
 
 
 def text(asked: Counts) -> str:
