@@ -46,7 +46,7 @@ def test_the_pools_as_a_picture(open_notebook: Open) -> None:
     expect(output).to_contain_text("What to do: %govern on, or %threads blas=1.")
     tables = output.locator("summary")
     assert tables.all_inner_texts()[0] == "3 thread pools"
-    cells = output.get_by_role("img", name="2 of 2 CPUs are ours (filled)")
+    cells = output.get_by_role("img", name="You may use 2 of 2 CPUs (filled)")
     expect(cells).to_be_hidden()
     notebook.looks("threads", output)
     for i in range(tables.count()):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -101,6 +102,7 @@ def test_what_a_death_tells_does_not_steer_the_terminal(state, tmp_path):
     shown = run("print(corewise.last_death())", state).stdout
     assert "\x1b" not in shown
     assert "[31m" in shown and "[2Jb\nc" in shown
+    assert re.search(r"It had (1 thread|[2-9]\d* threads|1\d+ threads): ", shown)
 
 
 def test_the_thread_that_died_inside_a_pool(state):

@@ -132,10 +132,10 @@ def test_html_has_what_the_text_has(what: Rich) -> None:
 @pytest.mark.parametrize(
     ("cpus", "allowed", "machine", "drawn", "words"),
     [
-        (8, "0-7", 8, (8, 0), "8 of 8 CPUs are ours (filled)"),
-        (2.5, "0-3", 8, (3, 4), "2.5 of 8 CPUs are ours (filled), 1.5 more may be used, but not"),
-        (0.5, "1", 4, (1, 3), "0.5 of 4 CPUs are ours"),
-        (2, "5,9", 4, (2, 2), "2 may not be used (crossed out)"),
+        (8, "0-7", 8, (8, 0), "You may use 8 of 8 CPUs (filled)"),
+        (2.5, "0-3", 8, (3, 4), "You may use 2.5 of 8 CPUs (filled), 1.5 more, but not"),
+        (0.5, "1", 4, (1, 3), "You may use 0.5 of 4 CPUs"),
+        (2, "5,9", 4, (2, 2), "2 not at all (crossed out)"),
         (64, "0-63", 2000, (64, 960), "64 of 2000 CPUs"),
     ],
 )
@@ -201,7 +201,7 @@ def test_a_minute_of_threads() -> None:
     heights = [float(y) for y in re.findall(r'class="(?:blas|program)"[^>]* y="([\d.]+)"', drawn)]
     assert heights[1] - heights[2] == pytest.approx(2 * (90 - 14) / 5, rel=0.01)
     assert minute_words(samples) == (
-        "2 threads ran in the last of 3 samples, on ? CPUs; more than that ran in 1 of them"
+        "2 threads ran in the last of 3 samples, on ? CPUs; more threads than CPUs ran in 1"
     )
 
 
@@ -211,9 +211,10 @@ def test_code_in_sentences() -> None:
 
 
 def test_a_bar_tells_too_many_in_words_too() -> None:
-    assert "too many" not in threads_bar(2, 4)
-    over = threads_bar(8, 4)
-    assert Page(over).text == " too many" and 'class="high"' in over
+    assert "too many" not in threads_bar(2, 4, "blas")
+    over = threads_bar(8, 4, "blas")
+    assert Page(over).text == " too many"
+    assert Page(over).kinds == ["blas", "over", "box"]
 
 
 def test_lists_of_cpus() -> None:

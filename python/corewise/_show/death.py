@@ -8,7 +8,7 @@ from .._death import Death
 from .._doctor import Findings
 from . import findings
 from .html import page, paragraph
-from .text import shown
+from .text import counted, shown
 
 
 def text(death: Death) -> str:
@@ -31,6 +31,6 @@ def _findings(death: Death) -> Findings:
 def _details(death: Death) -> str:
     when = time.strftime("%d %B %Y, %H:%M:%S", time.localtime(death.time))
     return (
-        f"Process {death.pid} ended by {death.signal} on {when}. It had {death.threads} threads: "
-        f"{shown(death.program)}"
+        f"Process {death.pid} ended by {death.signal} on {when}. It had"
+        f" {counted(death.threads, 'thread')}: {shown(death.program)}"
     )

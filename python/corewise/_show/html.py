@@ -12,11 +12,11 @@ from html import escape
 _STYLE = """<style>
 .corewise{--cw-line:var(--jp-border-color1,#8a8a8a);--cw-dim:var(--jp-content-font-color2,inherit);
 --cw-own:var(--jp-brand-color1,#1565c0);--cw-off:var(--jp-layout-color3,#c4c4c4);
---cw-high:var(--jp-warn-color0,#c25e00);--cw-blas:#b7791f;--cw-openmp:#2f855a;--cw-other:#805ad5;
+--cw-blas:#b7791f;--cw-openmp:#2f855a;--cw-other:#805ad5;
 --cw-program:#2b6cb0;--cw-unknown:#4a5568;--cw-over:#c62f2f;color:var(--jp-content-font-color1,inherit);
 font-size:var(--jp-code-font-size,13px);line-height:1.4;max-width:60em}
 @media (prefers-color-scheme:dark){.corewise{--cw-own:var(--jp-brand-color1,#64b5f6);
---cw-off:var(--jp-layout-color3,#5a5a5a);--cw-high:var(--jp-warn-color0,#ffb74d);
+--cw-off:var(--jp-layout-color3,#5a5a5a);
 --cw-blas:#f6ad55;--cw-openmp:#68d391;--cw-other:#b794f4;--cw-program:#63b3ed;
 --cw-unknown:#a0aec0;--cw-over:#ff6b6b}}
 [data-jp-theme-light="true"] .corewise{--cw-blas:#b7791f;--cw-openmp:#2f855a;--cw-other:#805ad5;
@@ -35,7 +35,6 @@ background:transparent!important;white-space:normal}
 .corewise .own{fill:var(--cw-own);stroke:var(--cw-own)}
 .corewise .free{fill:none;stroke:var(--cw-own)}
 .corewise .off{fill:none;stroke:var(--cw-off)}
-.corewise .high{fill:var(--cw-high);stroke:var(--cw-high)}
 .corewise .box{fill:none;stroke:var(--cw-line)}
 .corewise .line{fill:none;stroke:currentColor;stroke-dasharray:4 3}
 .corewise .blas{fill:var(--cw-blas)}

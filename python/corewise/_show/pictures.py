@@ -55,11 +55,11 @@ def budget_words(budget: Budget) -> str:
     """What the cells show, as a sentence."""
     allowed = len(listed_cpus(budget.allowed))
     machine = max(_machine(budget), allowed)
-    parts = [f"{budget.cpus:.4g} of {machine} CPUs are ours (filled)"]
+    parts = [f"You may use {budget.cpus:.4g} of {machine} CPUs (filled)"]
     if allowed - budget.cpus > 1e-9:
-        parts.append(f"{allowed - budget.cpus:.4g} more may be used, but not all the time (empty)")
+        parts.append(f"{allowed - budget.cpus:.4g} more, but not all the time (empty)")
     if machine > allowed:
-        parts.append(f"{machine - allowed} may not be used (crossed out)")
+        parts.append(f"{machine - allowed} not at all (crossed out)")
     return ", ".join(parts)
 
 
@@ -195,7 +195,7 @@ def minute_words(samples: Sequence[tuple[float, Mapping[str, int], int | None]])
     threads = f"{counted(sum(running.values()), 'thread')} ran"
     return (
         f"{threads} in the last of {counted(len(samples), 'sample')}, on {budget or '?'} CPUs; "
-        f"more than that ran in {over} of them"
+        f"more threads than CPUs ran in {over}"
     )
 
 
@@ -223,13 +223,13 @@ def minute(samples: Sequence[tuple[float, Mapping[str, int], int | None]]) -> Ma
     return picture(minute_words(samples), width, height + 7, body)
 
 
-def threads_bar(threads: int, cpus: int) -> Markup:
-    """Goes beside a count of threads: the frame is the CPUs. What runs over it is more than they
-    hold, and the words say so too."""
+def threads_bar(threads: int, cpus: int, kind: str) -> Markup:
+    """Goes beside a count of threads, in their kind's hue: the frame is the CPUs. What runs over it
+    is more than they hold, and the words say so too."""
     scale = 64 / max(threads, cpus)
     inside, frame = min(threads, cpus) * scale, cpus * scale
-    body = _rect(1, 1, inside, 9, "own")
+    body = _rect(1, 1, inside, 9, kind)
     if threads > cpus:
-        body += _rect(1 + frame, 1, (threads - cpus) * scale, 9, "high")
+        body += _rect(1 + frame, 1, (threads - cpus) * scale, 9, "over")
     body += _rect(1, 1, frame, 9, "box")
     return Markup(ornament(66, 11, body) + (" too many" if threads > cpus else ""))

@@ -11,7 +11,7 @@ from .._budget import budget
 from .._errors import Error
 from .._info import Info, PoolInfo
 from .html import Markup, page, paragraph, table
-from .pictures import threads_bar
+from .pictures import kind_of, threads_bar
 from .text import shorten, shown
 
 _HEADS = ("API", "Threads", "Scope", "Runtime", "Layer/kernels", "Library")  # as `corewise info`
@@ -89,7 +89,9 @@ def beside_cpus(pools: Sequence[PoolInfo], cpus: int) -> str:
     if cpus:
         for row, pool in zip(rows, pools, strict=True):
             if pool.threads is not None:
-                row[_THREADS] = Markup(row[_THREADS] + threads_bar(pool.threads, cpus))
+                row[_THREADS] = Markup(
+                    row[_THREADS] + threads_bar(pool.threads, cpus, kind_of(pool.api))
+                )
     caption = f"Native thread pools of process {os.getpid()}"
     return page(table(caption, _HEADS, rows, _RIGHT))
 
