@@ -220,8 +220,9 @@ const Command kBudget = {
         "With --group it shows the budget that running programs share (corewise run --group), "
         "and --set changes it: each program follows at its next region or call, also those that "
         "join later, and no program gets more than its own CPUs and quotas allow. The choice "
-        "ends with the group's last program. Limits of libraries without a gate follow when the "
-        "program next loads a library or reports.",
+        "ends with the group's last program. Libraries that corewise cannot limit at each call, "
+        "such "
+        "as Arrow, follow when the program next loads a library or reports.",
     .example =
         "corewise budget\n"
         "corewise budget --cap 1.5\n"

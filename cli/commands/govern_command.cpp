@@ -57,10 +57,14 @@ void show(const control::GovernAnswer& answer, int pid, bool off, const Context&
 }
 
 int govern(const Options& options, const Context& context) {
-  const int pid = options.pid ? parse_pid(*options.pid) : 0;
+  if (!options.pid) {
+    return fail(kUsage, "govern: --pid is missing",
+                "corewise govern --pid 4711; to start a program governed: corewise run -- COMMAND");
+  }
+  const int pid = parse_pid(*options.pid);
   if (pid == 0) {
-    return fail(kUsage, "govern: --pid wants the number of a process",
-                "to start a program governed: corewise run -- COMMAND");
+    return fail(kUsage, fmt::format("govern: --pid wants the number of a process, not '{}'",
+                                    printable(*options.pid, false)));
   }
   if (options.off && options.budget) return fail(kUsage, "govern: --off takes no --budget");
   const auto request = request_for(options);
@@ -102,8 +106,7 @@ const Command kGovern = {
         "budget later.\n"
         "\n"
         "The option --off ends what this command began. A program that was started by `corewise "
-        "run`, or "
-        "that governs itself, stays governed.",
+        "run`, or that governs itself, stays governed.",
     .example =
         "corewise govern --pid 4711\n"
         "corewise govern --pid 4711 --budget 8\n"

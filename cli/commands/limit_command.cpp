@@ -25,7 +25,7 @@ using control::Request;
 struct Options {
   std::optional<std::string> pid;
   std::vector<std::pair<std::string, std::string>> limits;  // API and count
-  std::vector<std::string> pools;                           // NAME=K
+  std::vector<std::string> pools;                           // NAME=N
   bool restore = false;
   bool dry_run = false;
   bool force = false;
@@ -41,7 +41,7 @@ Result<std::vector<Rule>> read_rules(const Options& options) {
   for (const std::string& word : options.pools) {
     const std::size_t equals = word.rfind('=');
     if (equals == word.npos || equals == 0) {
-      return Error{CW_BAD_ARGUMENT, fmt::format("--pool wants NAME=K, as in libgomp=4, not '{}'",
+      return Error{CW_BAD_ARGUMENT, fmt::format("--pool wants NAME=N, as in libgomp=4, not '{}'",
                                                 printable(word, false))};
     }
     const auto count = parse_count("pool", word.substr(equals + 1));
@@ -219,12 +219,13 @@ const Command kLimit = {
         "A limit applies from the next call or parallel region of each thread on. It reaches "
         "all OpenBLAS calls and the OpenMP regions of libraries that give the same results "
         "with fewer threads. For all other OpenMP regions it does what omp_set_num_threads "
-        "would do in each thread, so a region with a num_threads clause keeps its size. Pools "
-        "without a gate (oneTBB, Arrow) are set. A limit never raises the program's own "
-        "number, which applies again after --restore.\n"
+        "would do in each thread, so a region with a num_threads clause keeps its size. For oneTBB "
+        "and Arrow it sets the thread count of the whole process. A limit never raises the "
+        "program's own number, which applies again after --restore.\n"
         "\n"
-        "A process may have no control socket, and no way to get one. corewise leaves it "
-        "alone, unless you give --force: then it writes smaller OpenBLAS counts into the "
+        "corewise asks the process through its control socket. A process may have none, and no way "
+        "to get one. corewise leaves it alone, unless you give --force: then it writes smaller "
+        "OpenBLAS counts into the "
         "memory of the process. That needs root or the rights of ptrace. You cannot undo it, "
         "not even with --restore.\n"
         "\n"

@@ -76,8 +76,10 @@ std::string screen_of(const Plan& plan, const Context& context) {
   }
   out += "\n" + folded("For programs started later:" + variables, 0, 2, style.width) + "\n";
   if (!context.settings.quiet) {
-    out += folded("With --env, as lines for a shell; in Python, corewise.plan().apply().", 0, 0,
-                  style.width) +
+    out += folded(
+               "--env prints these as lines for a shell; in Python, corewise.plan().apply() sets "
+               "them.",
+               0, 0, style.width) +
            "\n";
   }
   return out;

@@ -236,11 +236,13 @@ Action declare(CLI::App& app) {
       ->type_name("MS");
   app.add_option_function<std::string>(
          "--seconds", [options](const std::string& text) { options->seconds = text; },
-         "Record that long at most")
+         "Stop recording after S seconds")
       ->type_name("S");
   app.add_option_function<std::string>(
          "--html", [options](const std::string& text) { options->html = text; },
-         "Only make the page, or with --format the trace, of a recording again")
+         "Record nothing: make the page, or with --format perfetto the trace, of the recording "
+         "FILE "
+         "again")
       ->type_name("FILE");
   return [options](const Context& context) { return record(*options, context); };
 }
@@ -252,16 +254,18 @@ const Command kRecord = {
     .summary = "Record what ran when, and show where more threads ran than there are CPUs",
     .about =
         "Looks at the threads of a program, and of all that it starts, 50 times a second from "
-        "outside, and writes a recording and a page with a picture: on top how many threads were "
-        "ready to run at a time, in the colour of what they belong to (BLAS, OpenMP, the program "
-        "itself), against the line of your CPUs; below a line for each thread in that colour, "
-        "striped while it was ready to run and no CPU was free. The page needs nothing else and no "
+        "outside, and writes a recording and a page with a picture. The top of the picture shows "
+        "how "
+        "many threads were ready to run at a time, in the colour of what they belong to (BLAS, "
+        "OpenMP, the program itself), against the line of your CPUs. Below, each thread has a line "
+        "in that colour, striped while it was ready to run and no CPU was free. The page needs "
+        "nothing else and no "
         "network. With --format perfetto it writes a trace for ui.perfetto.dev instead. With "
         "--compare it runs the command a second time, governed, and the page shows both.\n"
         "\n"
-        "A command that is started so has libcorewise.so loaded, which tells to which pool each "
-        "thread belongs; it is not governed. The exit code is the command's. Of a process that has "
-        "no control socket, the pools are not known.",
+        "corewise loads libcorewise.so into a command that it starts, to learn to which pool each "
+        "thread belongs; the command is not governed, and corewise ends with its exit code. "
+        "If a process has no control socket, corewise cannot tell its pools apart.",
     .example =
         "corewise record -- python train.py\n"
         "corewise record -o slow --pid 4711 --seconds 10\n"

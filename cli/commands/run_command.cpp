@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <limits>
 #include <optional>
 
 #include "base/json.h"
@@ -422,21 +423,21 @@ Action declare(CLI::App& app) {
       ->type_name("NAME");
   app.add_option_function<int>(
          "--weight", [options](const int& weight) { options->weight = weight; },
-         "Its share of a budget that other programs want too: with 40 it gets four times as much "
-         "as one with 10, the default; 1 to 100")
+         "From 1 to 100: its share of a budget that other programs want too. With 40 it gets four "
+         "times as much as a program with 10, the default")
       ->type_name("N")
-      ->check(CLI::Range(1, govern::kMostWeight).description(""));
+      ->check(whole_number(1, govern::kMostWeight));
   app.add_option_function<std::string>(
          "--share", [options](const std::string& with) { options->share = with; },
-         "Who divides the CPUs: 'machine' also with other users who say so, each a fair part; "
-         "'user' only your own programs, the default")
-      ->type_name("WITH")
+         "With whom to divide the CPUs: 'user', the default, among your own programs; 'machine' "
+         "also with other users who choose this too, each a fair part")
+      ->type_name("user|machine")
       ->check(one_of({std::string(govern::kShareMachine), std::string(govern::kShareUser)}));
   app.add_flag_callback(
       "--jobserver", [options] { options->jobserver = true; },
-      "Give the jobs of make and other build tools in it, which must have no -j of their own, "
-      "tokens of the budget. Without it, only a command that is itself make -j, ninja or cargo "
-      "gets that");
+      "Count the jobs of make and other build tools that the command starts: the budget holds for "
+      "them too. Those tools must have no -j of their own. Without this option, only a command "
+      "that is itself make -j, ninja or cargo is counted so");
   app.add_flag_callback(
       "--no-jobserver", [options] { options->jobserver = false; },
       "Leave the jobs of make -j, ninja and cargo out of the budget");
@@ -449,16 +450,19 @@ Action declare(CLI::App& app) {
                  "teams: run the program whole, then with its teams cut at random, and compare "
                  "standard output and exit code")
       ->type_name("NAME")
-      ->check([](const std::string& name) { return name.empty() ? "give its name" : ""; }, "");
+      ->check(
+          [](const std::string& name) { return name.empty() ? "wants the name of a library" : ""; },
+          "");
   app.add_option_function<int>(
          "--tries", [options](const int& tries) { options->trial.tries = tries; },
          "Runs with cut teams (default: 5)")
       ->type_name("N")
-      ->check(CLI::Range(1, 10000).description(""));
+      ->check(whole_number(1, 10000));
   app.add_option_function<std::uint32_t>(
          "--seed", [options](const std::uint32_t& seed) { options->trial.seed = seed; },
          "Seed of the first run with cut teams; the next ones count up (default: any)")
-      ->type_name("N");
+      ->type_name("N")
+      ->check(whole_number(0, std::numeric_limits<std::uint32_t>::max()));
   app.add_flag("--verbose", options->trial.verbose,
                "With --try-bend, also what the program prints, on standard error");
   app.add_flag("--no-govern", options->no_govern, "Only set the counts that are given");
@@ -483,33 +487,35 @@ const Command kRun = {
         "OMP_NUM_THREADS if none of their own variables is set. Without --blas and --openmp, "
         "and if the budget has fewer threads than there are CPUs, corewise sets "
         "GOTO_NUM_THREADS to the budget, because OpenBLAS would start a thread per CPU when "
-        "it loads; not so if you have set that variable, OMP_NUM_THREADS or one of "
+        "it loads. It does not if you have set that variable, OMP_NUM_THREADS or one of "
         "OpenBLAS's. corewise removes variables that would overrule a limit, such as "
         "MKL_DOMAIN_NUM_THREADS and BLIS_JC_NT. What the program sets later wins.\n"
         "\n"
         "With a budget of yours below the number of CPUs (--budget, COREWISE_BUDGET or "
-        "corewise.toml), corewise also presets what libraries without a gate read, to the "
-        "budget: PYTHON_CPU_COUNT, LOKY_MAX_CPU_COUNT and PYTEST_XDIST_AUTO_NUM_WORKERS, by "
-        "which pools of processes are sized, RAYON_NUM_THREADS, POLARS_MAX_THREADS, "
-        "OPENCV_FOR_THREADS_NUM, and "
-        "TensorFlow's counts. Those that you have set stay as they are.\n"
+        "corewise.toml), corewise also sets the variables of libraries that it cannot limit at "
+        "each "
+        "call: RAYON_NUM_THREADS, POLARS_MAX_THREADS, OPENCV_FOR_THREADS_NUM and TensorFlow's, and "
+        "those that say how many processes a pool starts: PYTHON_CPU_COUNT, LOKY_MAX_CPU_COUNT and "
+        "PYTEST_XDIST_AUTO_NUM_WORKERS. Variables that you have set stay as they are.\n"
         "\n"
         "If the command itself is make -j, ninja or cargo, its jobs take turns on the budget too, "
-        "by GNU make's jobserver; a number of jobs that you give is the most. --jobserver does "
+        "by GNU make's jobserver; a number of jobs that you give is an upper bound. --jobserver "
+        "does "
         "that for any other command, such as a script that runs make. docs/jobserver.md says "
         "which versions can.\n"
         "\n"
         "Defaults come from the nearest corewise.toml, in the working directory or above: "
         "counts in [limits] (openmp, blas, numba), and on, budget, group, weight, share and "
         "bend in [govern]. The command line and the environment win over it. If its budget is "
-        "above "
-        "this machine, corewise says so and uses all your CPUs.\n"
+        "above this machine, corewise says so and uses all your CPUs.\n"
         "\n"
-        "With --try-bend, the program runs whole, twice, then with the teams of one library "
-        "cut at random, with nothing on standard input. The verdict comes first. Exit code 0: "
+        "With --try-bend, the program runs twice with whole teams, then several times with the "
+        "teams "
+        "of one library cut at random. It reads nothing from standard input. The verdict comes "
+        "first. Exit code 0: "
         "the library bends (a smaller team gives the same results); 10: it does not; 11: "
         "nothing was tried; 12: the program is not reproducible. A run that takes 20 times as "
-        "long as whole, and at least 10 seconds, counts as hanging and is killed.\n"
+        "long as the whole one, and at least 10 seconds, counts as hanging and is killed.\n"
         "\n"
         "corewise cannot govern a program that is statically linked, setuid or made for "
         "another machine. It says so, and the program runs with counts within the budget.",

@@ -1,12 +1,17 @@
 #include "layout.h"
 
 #include <algorithm>
+#include <string_view>
+
+#include "base/text.h"
 
 namespace corewise::cli {
 namespace {
 
 // Fewer columns than this turn a sentence into a ribbon.
 constexpr int kLeastText = 28;
+// Where a row's text begins that has lines of its own.
+constexpr int kIndent = 4;
 
 std::vector<int> widths_of(const std::vector<Column>& columns,
                            const std::vector<std::vector<std::string>>& rows) {
@@ -17,6 +22,15 @@ std::vector<int> widths_of(const std::vector<Column>& columns,
     widths.push_back(width);
   }
   return widths;
+}
+
+int longest_word(const std::vector<std::vector<std::string>>& rows, std::size_t column) {
+  int longest = 0;
+  for (const auto& row : rows) {
+    std::string_view words = row[column];
+    while (!words.empty()) longest = std::max(longest, width_of(cut(words, ' ')));
+  }
+  return longest;
 }
 
 std::string without_trailing_spaces(std::string text) {
@@ -65,7 +79,10 @@ std::string table(const std::vector<Column>& columns,
   const std::size_t last = columns.size() - 1;
   int taken = 0;
   for (std::size_t i = 0; i < last; ++i) taken += widths[i] + 2;
-  const bool beside = style.width - taken >= std::min(kLeastText, widths[last]);
+  const int room = style.width - taken;
+  const int word = longest_word(rows, last);
+  const bool word_fits = room >= word || style.width - kIndent < word;
+  const bool beside = room >= std::min(kLeastText, widths[last]) && word_fits;
 
   const auto fixed = [&](const auto& cell) {
     std::string line;
@@ -78,8 +95,8 @@ std::string table(const std::vector<Column>& columns,
   std::string out = painted(without_trailing_spaces(heads), Paint::kBold, style) + "\n";
   for (const auto& row : rows) {
     const std::string line = fixed([&](std::size_t i) { return row[i]; });
-    const int indent = beside ? taken : 4;
-    out += beside ? line : without_trailing_spaces(line) + "\n    ";
+    const int indent = beside ? taken : kIndent;
+    out += beside ? line : without_trailing_spaces(line) + "\n" + std::string(kIndent, ' ');
     out += folded(row[last], indent, indent, style.width);
     out = without_trailing_spaces(std::move(out)) + "\n";
   }

@@ -23,7 +23,7 @@ struct Column {
 };
 
 // A header and rows, none wider than the style allows unless a single word is. The last column
-// wraps in the room that the others leave, or on lines of its own if that is too little.
+// wraps in the room that the others leave, or on lines of its own if a word does not fit there.
 std::string table(const std::vector<Column>& columns,
                   const std::vector<std::vector<std::string>>& rows, const Style& style);
 

@@ -4,6 +4,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <charconv>
+#include <system_error>
 #include <utility>
 
 #include "output.h"
@@ -16,6 +18,19 @@ CLI::Validator one_of(std::vector<std::string> words) {
         if (std::ranges::find(words, given) != words.end()) return {};
         return fmt::format("wants {} or {}, not '{}'",
                            fmt::join(words.begin(), words.end() - 1, ", "), words.back(),
+                           printable(given, false));
+      },
+      "");
+}
+
+CLI::Validator whole_number(std::uint64_t least, std::uint64_t most) {
+  return CLI::Validator(
+      [least, most](const std::string& given) -> std::string {
+        std::uint64_t value = 0;
+        const char* end = given.data() + given.size();
+        const auto [stop, error] = std::from_chars(given.data(), end, value);
+        if (error == std::errc{} && stop == end && value >= least && value <= most) return {};
+        return fmt::format("wants a whole number from {} to {}, not '{}'", least, most,
                            printable(given, false));
       },
       "");

@@ -1,7 +1,8 @@
-// Options that take one of a few words.
+// Options that take one of a few words, or a whole number.
 #pragma once
 
 #include <CLI/App.hpp>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -9,5 +10,8 @@ namespace corewise::cli {
 
 // Refuses any other word: "wants bash, zsh or fish, not 'tcsh'".
 CLI::Validator one_of(std::vector<std::string> words);
+
+// Refuses anything else: "wants a whole number from 1 to 100, not '0'".
+CLI::Validator whole_number(std::uint64_t least, std::uint64_t most);
 
 }  // namespace corewise::cli

@@ -50,10 +50,30 @@ std::vector<std::string> flags_of(const Command& command) {
   return flags;
 }
 
+std::vector<std::string> shared_flags() {
+  std::vector<std::string> flags;
+  for (const OptionRow& row : options_of(*commands().front())) {
+    if (row.shared) flags.insert(flags.end(), row.flags.begin(), row.flags.end());
+  }
+  return flags;
+}
+
 bool is_shared(const std::string& flag) {
-  return std::ranges::any_of(options_of(*commands().front()), [&](const OptionRow& row) {
-    return row.shared && std::ranges::find(row.flags, flag) != row.flags.end();
-  });
+  const auto flags = shared_flags();
+  return std::ranges::find(flags, flag) != flags.end();
+}
+
+// `command`: empty if the option stands before a command.
+int unknown_option(const std::string& command, const std::string& word,
+                   const std::vector<std::string>& flags) {
+  // Any other letter would be close to one letter.
+  const std::string close =
+      word.size() > 2 ? closest(word.substr(0, word.find('=')), flags) : std::string();
+  const std::string where = command.empty() ? command : command + ": ";
+  const std::string asks = command.empty() ? command : command + " ";
+  return fail(kUsage, fmt::format("{}there is no option '{}'", where, printable(word, false)),
+              close.empty() ? fmt::format("`corewise {}--help` lists the options", asks)
+                            : fmt::format("did you mean {}?", close));
 }
 
 // `words` hold no command. If an option in front belongs to a command, the user meant that command.
@@ -70,7 +90,10 @@ int no_command(const std::vector<std::string>& words) {
                               printable(fmt::format("{}", fmt::join(words, " ")), false)));
     }
   }
-  return fail(kUsage, "no command given", "`corewise --help` lists the commands");
+  const std::string flag = words.front().substr(0, words.front().find('='));
+  if (is_shared(flag) || flag == "--")
+    return fail(kUsage, "no command given", "`corewise --help` lists the commands");
+  return unknown_option("", words.front(), shared_flags());
 }
 
 int unknown_word(const Command& command, const std::string& word) {
@@ -91,10 +114,28 @@ int unknown_word(const Command& command, const std::string& word) {
                 has ? fmt::format("did you mean: corewise {} {} {}", command.name, option, shown)
                     : fmt::format("`corewise {} --help` has an example", command.name));
   }
-  const std::string close = closest(word.substr(0, word.find('=')), flags);
-  return fail(kUsage, fmt::format("{}: there is no option '{}'", command.name, shown),
-              close.empty() ? fmt::format("`corewise {} --help` lists the options", command.name)
-                            : fmt::format("did you mean {}?", close));
+  return unknown_option(command.name, word, flags);
+}
+
+// CLI11 words its errors as "FLAG: what is wrong"; a missing value it counts.
+int refuse(const Command& command, const CLI::ParseError& error) {
+  std::string what = error.what();
+  const std::size_t colon = what.find(": ");
+  const std::string flag = what.substr(0, colon);
+  if (dynamic_cast<const CLI::ArgumentMismatch*>(&error) != nullptr) {
+    const auto rows = options_of(command);
+    const auto row = std::ranges::find_if(rows, [&](const OptionRow& one) {
+      return std::ranges::find(one.flags, flag) != one.flags.end();
+    });
+    if (row != rows.end()) {
+      const bool several = row->value.ends_with("...");
+      what = fmt::format("{} wants {}{}", flag, several ? "" : "one value: ", row->value);
+    }
+  } else if (colon != what.npos && what.compare(colon + 2, 6, "wants ") == 0) {
+    what.erase(colon, 1);
+  }
+  return fail(kUsage, fmt::format("{}: {}", command.name, printable(what, false)),
+              fmt::format("`corewise {} --help` lists the options", command.name));
 }
 
 int run(const Command& command, std::vector<std::string> words) {
@@ -116,8 +157,7 @@ int run(const Command& command, std::vector<std::string> words) {
   } catch (const CLI::ExtrasError&) {
     return unknown_word(command, parser.app.remaining().front());
   } catch (const CLI::ParseError& error) {
-    return fail(kUsage, fmt::format("{}: {}", command.name, printable(error.what(), false)),
-                fmt::format("`corewise {} --help` lists the options", command.name));
+    return refuse(command, error);
   }
   if (parser.help) {
     write_out(help_for(command));
@@ -159,8 +199,9 @@ int dispatch(std::vector<std::string> words) {
   }
   if (*at == "help") {
     if (at + 1 != words.end() && *(at + 1) == "--man") return show_manual();
-    const Command* about = at + 1 != words.end() ? find(*(at + 1)) : nullptr;
-    if (about == nullptr && at + 1 != words.end()) return unknown_command(*(at + 1));
+    const bool names_one = at + 1 != words.end() && *(at + 1) != "--help" && *(at + 1) != "-h";
+    const Command* about = names_one ? find(*(at + 1)) : nullptr;
+    if (about == nullptr && names_one) return unknown_command(*(at + 1));
     write_out(about != nullptr ? help_for(*about) : help_for_all());
     return kOk;
   }

@@ -8,6 +8,17 @@
 #include "output.h"
 
 namespace corewise::cli {
+namespace {
+
+Error about_cap(const Error& error) { return {error.status, "--cap: " + error.what}; }
+
+// A machine refuses nothing but a cap.
+Result<Budget> budget_on(const os::Machine& machine, std::optional<double> cap) {
+  auto budget = compute_budget(machine, cap);
+  return budget ? budget : about_cap(budget.error());
+}
+
+}  // namespace
 
 std::shared_ptr<MachineChoice> declare_machine(CLI::App& app) {
   auto choice = std::make_shared<MachineChoice>();
@@ -26,16 +37,16 @@ Result<Budget> budget_of(const MachineChoice& choice) {
   std::optional<double> cap;
   if (choice.cap) {
     const Result<double> parsed = parse_cap(*choice.cap);
-    if (!parsed) return Error{parsed.error().status, "--cap: " + parsed.error().what};
+    if (!parsed) return about_cap(parsed.error());
     cap = *parsed;
   }
-  if (!choice.recorded) return compute_budget(os::LiveMachine(), cap);
+  if (!choice.recorded) return budget_on(os::LiveMachine(), cap);
   std::error_code unknown;
   if (!std::filesystem::is_directory(*choice.recorded + "/proc", unknown)) {
     return Error{CW_IO_ERROR, fmt::format("'{}' holds no recorded machine: it has no folder proc",
                                           printable(*choice.recorded, false))};
   }
-  return compute_budget(os::RecordedMachine(*choice.recorded), cap);
+  return budget_on(os::RecordedMachine(*choice.recorded), cap);
 }
 
 }  // namespace corewise::cli

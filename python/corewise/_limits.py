@@ -128,8 +128,8 @@ class limits:
     ) -> None:
         for name in unknown:
             raise UnknownName(
-                f"limits({name}=...): the names are {', '.join(APIS)}; a runtime"
-                f" or library stands in a mapping, as in limits({{{name!r}: 2}})"
+                f"limits({name}=...): the names are {', '.join(APIS)}; to limit one runtime"
+                " or library, pass a mapping, as in limits({'libgomp': 2})"
             )
         rules = _main_rules(limits)
         for api, threads in zip(APIS, (openmp, blas, tbb, arrow, numba), strict=True):

@@ -136,11 +136,11 @@ void doubt_mask(Survey& survey) {
 // Why `cpus` cannot be a cap on this machine; empty if it can.
 std::string refuse_cap(double cpus, int online) {
   if (!std::isfinite(cpus) || cpus <= 0) {
-    return "A budget of " + format_cpus(cpus) + " CPUs makes no sense; give a number above 0.";
+    return "a budget of " + format_cpus(cpus) + " CPUs makes no sense; give a number above 0";
   }
   if (cpus > online + kEpsilon) {
-    return "A budget of " + format_cpus(cpus) + " CPUs is above the machine, which has " +
-           std::to_string(online) + "; give at most that.";
+    return "a budget of " + format_cpus(cpus) + " CPUs is above the machine, which has " +
+           std::to_string(online) + "; give at most that";
   }
   return {};
 }
@@ -153,7 +153,7 @@ void survey_user(Survey& survey) {
   if (why.empty()) {
     survey.constrain(Source::kUser, "COREWISE_BUDGET", *cap, "the user's cap");
   } else {
-    survey.finding("COREWISE_BUDGET was ignored. " + why);
+    survey.finding("COREWISE_BUDGET was ignored: " + why + ".");
   }
 }
 
@@ -192,7 +192,7 @@ Result<double> parse_cap(std::string_view text) {
   const auto cap = parse_cpus(text);
   if (cap) return *cap;
   return Error{CW_BAD_ARGUMENT,
-               quote(trim(text)) + " is not a number of CPUs above 0; write 8, 1.5 or 500m."};
+               quote(trim(text)) + " is not a number of CPUs above 0; write 8, 1.5 or 500m"};
 }
 
 Result<Budget> compute_budget(const os::Machine& machine, std::optional<double> cap) {

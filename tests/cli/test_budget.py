@@ -16,6 +16,13 @@ def test_a_recorded_machine(corewise, golden, machine, columns):
     golden(f"budget-{columns}.txt", done.stdout)
 
 
+def test_a_path_that_does_not_fit_beside_the_numbers_stands_below(corewise, machine):
+    done = corewise("budget", "--recorded", str(machine), env={"COLUMNS": "50"})
+    where = "/sys/fs/cgroup/user.slice/cpu.max:"
+    assert f"\n    {where}" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 50
+
+
 @pytest.mark.parametrize("first", [True, False])
 def test_the_usual_mount_is_named_not_one_in_somebodys_chroot(corewise, machine, first):
     """Both show the same cgroup; the other is gone when that root is unmounted."""

@@ -181,8 +181,8 @@ def test_somebody_elses_process(program, busy):
     [
         (["--blas", "0"], "1 to 32768"),
         (["--blas", "many"], "whole number"),
-        (["--pool", "libgomp"], "NAME=K"),
-        (["--pool", "=1"], "NAME=K"),
+        (["--pool", "libgomp"], "NAME=N"),
+        (["--pool", "=1"], "NAME=N"),
         ([], "--restore"),
         (["--restore", "--blas", "1"], "no counts"),
         (["--restore", "--dry-run"], "--dry-run"),

@@ -134,7 +134,19 @@ def test_each_command_has_help_with_an_example(corewise, command, words):
         (["--json"], "no command given\nhint: `corewise --help` lists the commands"),
         (["-i", "numpy"], "no command given\nhint: did you mean: corewise info -i numpy"),
         (["-q", "--pid=4711"], "did you mean: corewise info -q --pid=4711"),
-        (["--nonsense", "numpy"], "no command given\nhint: `corewise --help` lists"),
+        (["--nonsense", "numpy"], "no option '--nonsense'\nhint: `corewise --help` lists"),
+        (["--colour", "never"], "no option '--colour'\nhint: did you mean --color?"),
+        (["--"], "no command given"),
+        (["plan", "-"], "`corewise plan --help` lists the options"),
+        (["plan", "--processes"], "plan: --processes wants one value: N\n"),
+        (["info", "-i"], "info: --import wants MODULE...\n"),
+        (["budget", "--cap", "1", "--cap", "2"], "budget: --cap wants one value: CPUS\n"),
+        (["run", "--weight", "0", "--", "ls"], "--weight wants a whole number from 1 to 100, not"),
+        (["run", "--seed", "-1", "--", "ls"], "--seed wants a whole number from 0 to 4294967295"),
+        (["env", "--shell", "tcsh"], "env: --shell wants bash, zsh, fish or csh, not 'tcsh'\n"),
+        (["govern"], "govern: --pid is missing\n"),
+        (["govern", "--pid", "x"], "--pid wants the number of a process, not 'x'"),
+        (["budget", "--cap", "99999"], "budget: --cap: a budget of 99999 CPUs is above the"),
         (["info", "--color", "blue"], "lists the options"),
         (["completion", "tcsh"], "lists the options"),
         (["completion"], "bash|zsh|fish"),
@@ -147,7 +159,10 @@ def test_each_command_has_help_with_an_example(corewise, command, words):
         (["run", "--budget", "-1", "--", "ls"], "--budget"),
         (["run", "--budget", "nan", "--", "ls"], "--budget"),
         (["run", "--budget", "two", "--", "ls"], "'two'"),
-        (["run", "--budget", "99999", "--", "ls"], "above the machine"),
+        (
+            ["run", "--budget", "99999", "--", "ls"],
+            "': a budget of 99999 CPUs is above the machine",
+        ),
         (["run", "--report=xml", "--", "ls"], "lists the options"),
         (["run", "--openmp", "2", "--", ""], "after --"),
         (["env"], "--openmp N"),
@@ -181,6 +196,12 @@ def test_bad_counts_start_nothing(corewise, tmp_path, command, count):
     done = corewise(command, "--openmp", "2", "--blas", count, *tail)
     assert done.returncode == 2 and not witness.exists() and done.stdout == ""
     assert "--blas" in done.stderr
+
+
+@pytest.mark.parametrize("word", ["--help", "-h"])
+def test_help_has_help(corewise, word):
+    done = corewise("help", word)
+    assert (done.returncode, done.stdout, done.stderr) == (0, corewise("--help").stdout, "")
 
 
 def test_shared_options_may_stand_before_the_command(corewise):
