@@ -210,6 +210,8 @@ std::optional<Error> watch() {
   const int kernel = is_kernel(program) ? ::getpid() : 0;
   scene.store(
       draw_scene({std::move(program), own_notebook(), kernel, *std::move(folders), {}, nullptr}));
+  // A thread that the child does not have writes the parent's report.
+  os::at_fork(os::ForkRank::kDeathWatch, {.in_child = [] { writer.store(0); }});
   take_over(on_signal, on_end);
   govern::loads::set(govern::loads::Stage::kDeathWatch, follow_load);
   return std::nullopt;

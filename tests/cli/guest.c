@@ -2,6 +2,7 @@
 // and how it ends must be the same.
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -106,6 +107,35 @@ static int views_of_xopen(void) {
   return 0;
 }
 
+static volatile int dying;
+
+static void* dies(void* unused) {
+  while (!dying) usleep(100);
+  abort();
+}
+
+static void* idles(void* unused) {
+  pause();
+  return unused;
+}
+
+// Each child says its number and dies too, once its parent has. With many threads, a report takes
+// long.
+static int forks_beside_a_death(void) {
+  pthread_t thread;
+  for (int i = 0; i < 500; ++i) pthread_create(&thread, NULL, idles, NULL);
+  pthread_create(&thread, NULL, dies, NULL);
+  for (int i = 0; i < 300; ++i) {
+    dying |= i == 2;
+    if (fork() != 0) continue;
+    dprintf(1, "%d\n", getpid());
+    usleep(500000);
+    fault();
+  }
+  pause();
+  return 1;
+}
+
 int main(int count, char** words) {
   const char* how = count > 1 ? words[1] : "";
   const size_t size = count > 2 ? (size_t)atoi(words[2]) : 8192;
@@ -160,5 +190,6 @@ int main(int count, char** words) {
     wait(NULL);
     fault();
   }
+  if (strcmp(how, "forks beside a death") == 0) return forks_beside_a_death();
   return fail("what?");
 }

@@ -16,7 +16,7 @@ from conftest import CLEAN
 def guest(tmp_path_factory):
     built = tmp_path_factory.mktemp("guest") / "guest"
     source = Path(__file__).with_name("guest.c")
-    subprocess.run(["gcc", "-O1", "-w", source, "-o", built, "-ldl"], check=True)
+    subprocess.run(["gcc", "-O1", "-w", source, "-o", built, "-ldl", "-pthread"], check=True)
     return built
 
 
@@ -92,6 +92,15 @@ def test_what_ends_it_is_reported(ends_the_same, guest, words, signal, has_addre
     assert report["signal"] == signal
     assert ("address" in report) == has_address
     assert report["module"] == str(guest)
+
+
+def test_a_child_forked_while_its_parent_dies_is_reported_too(corewise, guest, state):
+    """The thread that writes the parent's report is none of the child's."""
+    done = corewise("run", "-q", "--", guest, "forks beside a death", env={"XDG_STATE_HOME": state})
+    children = {int(line) for line in done.stdout.split()}
+    assert children and done.returncode == -6
+    left = {report["pid"] for report in reports(state)}
+    assert children - left == set()
 
 
 def test_where_no_file_may_grow(corewise, guest, state):
