@@ -33,7 +33,7 @@ std::string json_of(const Imported& imported, const std::string& python) {
 std::string screen_of(const Imported& imported, const InfoOptions& options,
                       const Context& context) {
   const Style style = style_for(context.settings);
-  const std::string others = other_libraries(imported.libraries, style);
+  std::string others = other_libraries(imported.libraries, style);
   if (imported.pools.empty()) {
     if (!others.empty()) return others;
     return folded("No thread pools: no library of a known runtime is loaded.", 0, 0, style.width) +
