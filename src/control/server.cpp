@@ -98,10 +98,12 @@ void forget_parent() {
   main_thread_left = false;
   os::at_main_thread_exit(leave_with_the_last);
   Server& s = server();
+  // The parent may have been changing the rest when it forked: do not destroy it. In a confined
+  // child the sockets stay open: to look whether they are still ours may be fatal.
   for (Session* session : s.all) {
+    if (os::is_known_confined()) break;
     session->listener.close();
     for (os::OwnDescriptor& socket : session->sockets) socket.close();
-    // The parent may have been changing the rest when it forked: do not destroy it.
   }
   s.all.clear();
   s.serving = nullptr;
@@ -118,7 +120,7 @@ void forget_parent() {
 void leave_with_the_last() {
   ::pthread_sigmask(SIG_SETMASK, nullptr, &main_thread_signals);
   main_thread_left = true;
-  if (owner.load() != ::getpid() || os::is_confined()) return;
+  if (!os::is_owned_by_this_process(owner) || os::is_confined()) return;
   const int caller = connect_path(own_path.data());
   if (caller >= 0) ::close(caller);
 }
@@ -465,14 +467,13 @@ std::string path() {
 }
 
 void leave() noexcept {
-  pid_t self = ::getpid();
-  if (!owner.compare_exchange_strong(self, 0)) return;
+  if (!os::is_owned_by_this_process(owner) || owner.exchange(0) == 0) return;
   // The kernel may kill a confined program for it; the next process removes the file.
   if (!os::is_confined()) ::unlink(own_path.data());
 }
 
 bool leave_for_other_user() noexcept {
-  const bool had = owner.load() == ::getpid();
+  const bool had = os::is_owned_by_this_process(owner);
   leave();
   return had;
 }
@@ -488,7 +489,7 @@ void return_as_other_user() {
 
 namespace {
 [[gnu::destructor]] void at_exit() {
-  if (owner.load() == 0 || owner.load() != ::getpid()) return;
+  if (owner.load() == 0 || !os::is_owned_by_this_process(owner)) return;
   leave();
   if (os::is_confined()) return;
   try {

@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "govern/patch/hook.h"
+#include "os/confined.h"
 #include "os/fork.h"
 #include "os/os.h"
 #include "os/patch.h"
@@ -102,7 +103,8 @@ struct sigaction kernels_for(const struct sigaction& program) noexcept {
 
 int hooked_sigaction(int signal, const struct sigaction* wanted, struct sigaction* old) noexcept {
   ActionsOfProgram* const program = find(signal);
-  if (program == nullptr || owner.load() != ::getpid()) return ::sigaction(signal, wanted, old);
+  if (program == nullptr || !os::is_owned_by_this_process(owner))
+    return ::sigaction(signal, wanted, old);
   const Change change;
   struct sigaction kernel{};
   if (::sigaction(signal, nullptr, &kernel) != 0) return -1;
@@ -163,7 +165,8 @@ sighandler_t hooked_sigset(int signal, sighandler_t handler) noexcept {
 bool would_end(int signal) noexcept {
   const ActionsOfProgram* const program = find(signal);
   struct sigaction kernel{};
-  if (owner.load() != ::getpid() || ::sigaction(signal, nullptr, &kernel) != 0) return false;
+  if (!os::is_owned_by_this_process(owner) || ::sigaction(signal, nullptr, &kernel) != 0)
+    return false;
   return program != nullptr ? is_ours(kernel) && is_default(latest(*program)) : is_default(kernel);
 }
 
@@ -198,7 +201,7 @@ int hooked_raise(int signal) noexcept {
 [[noreturn]] void hooked_exit(int code) {
   const MachineState caller{reinterpret_cast<std::uintptr_t>(__builtin_return_address(0)),
                             reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0))};
-  if (code != 0 && owner.load() == ::getpid()) on_end.load()(kExit, caller);
+  if (code != 0 && os::is_owned_by_this_process(owner)) on_end.load()(kExit, caller);
   std::exit(code);  // NOLINT(concurrency-mt-unsafe): as its caller would have
 }
 
@@ -237,7 +240,7 @@ govern::GotEntries& entries() {
 
 void take_over(Handler* ours, Ending* ending) {
   const auto in_child = [] {
-    owner.store(::getpid());
+    owner.store(os::own_process());
     changing.clear();
   };
   os::at_fork(os::ForkRank::kDispositions, {.in_child = in_child});

@@ -90,8 +90,6 @@ struct Writing {
 constinit Writing writing{};
 
 void write_there() {
-  // A confined program would die of our system calls, and its death would look like that.
-  if (os::is_confined()) return;
   const Scene& now = *scene.load();
   // A program may well end itself by SIGTERM, for one at the end of a handler of its own.
   if (writing.signal == SIGTERM && !is_ended_by_a_pool(now, writing.point.state)) return;
@@ -99,7 +97,8 @@ void write_there() {
 }
 
 void report(int signal, const DeathPoint& here, bool sent) noexcept {
-  if (exiting.load()) return;
+  // A confined program would die of our system calls, and its death would look like that.
+  if (exiting.load() || os::is_confined()) return;
   const pid_t self = os::own_thread_id();
   pid_t nobody = 0;
   if (writer.compare_exchange_strong(nobody, self)) {

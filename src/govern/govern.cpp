@@ -19,6 +19,7 @@
 #include "govern/grants/granter.h"
 #include "govern/grants/try_grants.h"
 #include "govern/openblas_buffers/openblas_buffers.h"
+#include "govern/patch/filters.h"
 #include "govern/patch/hook_lock.h"
 #include "govern/patch/loads.h"
 #include "govern/spinning/idle_pools.h"
@@ -318,7 +319,7 @@ void hook_now(Governor& g) {
 // `most`: for pools without a gate.
 void hook_all(Governor& g, const Grants* grants, int most) {
   g.policy.set_most(most);
-  g.policy.begin({openblas::got_requests(), loads::got_requests(),
+  g.policy.begin({openblas::got_requests(), loads::got_requests(), filters::got_requests(),
                   g.resident != nullptr ? g.resident->requests : std::vector<GotRequest>()});
   openblas_buffers::listen(&openblas::listener());
   gate::open(grants);
@@ -340,8 +341,8 @@ std::optional<Error> govern(const GovernOptions& options) {
       return std::nullopt;
     }
     return Error{CW_BAD_ARGUMENT,
-                 "this process is governed already, with a budget of " + std::to_string(g.budget) +
-                     " threads" +
+                 "this process is governed already, with a budget of " +
+                     counted(g.budget, "thread") +
                      (g.resident != nullptr ? std::string(" from its start") : ": ungovern first")};
   }
   if (os::is_filter_fatal()) {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/membarrier.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <sched.h>
 #include <sys/file.h>
 #include <sys/mman.h>
@@ -37,6 +38,7 @@ struct Filters {
 
 constinit OwnDescriptor status{};
 constinit std::atomic<bool> watched{false};
+constinit std::atomic<pid_t> watcher{0};  // the process itself
 constinit std::atomic<bool> confined{false};
 constinit Filters before{};
 
@@ -71,6 +73,16 @@ bool read(Filters& filters) noexcept {
   const bool read = read_filters(status.own(), filters);
   errno = reason;
   return read;
+}
+
+// The C library knows its thread's number, and writes it into a recursive mutex. The only thread of
+// a forked child has the number of the process.
+pid_t number_of_only_thread() noexcept {
+  pthread_mutex_t mutex = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+  ::pthread_mutex_lock(&mutex);
+  const pid_t number = mutex.__data.__owner;
+  ::pthread_mutex_unlock(&mutex);
+  return number;
 }
 
 // Opens the calling process's own file: the kernel resolves /proc/self at open().
@@ -203,8 +215,10 @@ bool is_call_fatal(long number) {
 void watch_confinement() {
   static const bool kOnce = [] {
     open_own();
+    watcher.store(::getpid());
     const auto before_fork = [] { static_cast<void>(is_confined()); };
     const auto in_child = [] {
+      watcher.store(confined.load() ? number_of_only_thread() : ::getpid());
       if (!watched.load() || confined.load()) return;
       status.close();
       open_own();
@@ -218,9 +232,26 @@ void watch_confinement() {
 bool is_confined() noexcept {
   if (!watched.load() || confined.load()) return confined.load();
   Filters now;
-  if (read(now) && now == before) return false;
-  confined.store(true);
+  const bool known = read(now);
+  if (known && now == before) return false;
+  // A child of vfork closes its files, not ours.
+  if (known || is_owned_by_this_process(watcher)) confined.store(true);
   return true;
 }
+
+FilterToCome::FilterToCome() noexcept : ours_(is_owned_by_this_process(watcher)) {}
+
+void FilterToCome::is_installed() const noexcept {
+  if (ours_) confined.store(true);
+}
+
+bool installs_filter(long number, long operation) noexcept {
+  return number == SYS_seccomp &&
+         (operation == SECCOMP_SET_MODE_STRICT || operation == SECCOMP_SET_MODE_FILTER);
+}
+
+bool is_known_confined() noexcept { return confined.load(); }
+
+pid_t own_process() noexcept { return is_known_confined() ? watcher.load() : ::getpid(); }
 
 }  // namespace corewise::os

@@ -3,6 +3,10 @@
 // One that it was started under may be fatal from the beginning.
 #pragma once
 
+#include <sys/types.h>
+
+#include <atomic>
+
 namespace corewise::os {
 
 // Whether this process was started under a filter that kills it for a system call of ours: then the
@@ -22,5 +26,29 @@ void watch_confinement();
 // file. Once true it stays true, in forked children too. May be called anywhere, even in a signal
 // handler. False if nobody called watch_confinement().
 bool is_confined() noexcept;
+
+// The program is about to install a filter, and we see it: if it succeeds, the process is known to
+// be confined, and nobody needs to ask the kernel, which the filter may make fatal.
+class FilterToCome {
+ public:
+  FilterToCome() noexcept;
+  void is_installed() const noexcept;
+
+ private:
+  bool ours_;  // not of a child of vfork, which has our memory
+};
+
+// Whether the system call of this number, with this first argument, is one that installs a filter.
+bool installs_filter(long number, long operation) noexcept;
+
+// Whether is_confined() has been true, or a filter was seen. Calls nothing.
+bool is_known_confined() noexcept;
+
+// This process's number; in one that is known to be confined, without asking the kernel. In a child
+// of vfork, only the former is the child's own.
+pid_t own_process() noexcept;
+inline bool is_owned_by_this_process(const std::atomic<pid_t>& owner) noexcept {
+  return owner.load() == own_process();
+}
 
 }  // namespace corewise::os

@@ -16,6 +16,7 @@
 #include <system_error>
 #include <utility>
 
+#include "confined.h"
 #include "loader_entry.h"
 #include "patch.h"
 
@@ -199,6 +200,8 @@ KnownModules visit_new_modules(KnownModules& seen,
   return std::exchange(seen, std::move(present));
 }
 
+bool means_next(const void* handle) noexcept { return handle == RTLD_NEXT; }
+
 void* global_symbol(const char* name) { return dlsym(RTLD_DEFAULT, name); }
 
 std::byte* reserve(std::size_t size) {
@@ -256,7 +259,7 @@ std::optional<ThreadPlaces> thread_places() {
   return places;
 }
 
-bool is_main_thread() { return own_thread_id() == getpid(); }
+bool is_main_thread() { return own_thread_id() == own_process(); }
 
 std::span<std::uintptr_t> own_copy(const ThreadLocals& variables) {
   if (variables.size == 0) return {};

@@ -52,9 +52,22 @@ CALLS = {
     "open, or die": "OPEN, KILL",
     "its CPUs, or die": "[204], KILL",
     "unlink, or die": "[87, 263], KILL",
+    # By these we would look whether there is a filter, and whether we are in a child.
+    "pread, or die": "[17], KILL",
+    "getpid, or die": "[39], KILL",
+    "kill, or die": "[62], KILL",
 }
 
 
+FORKS_WITHOUT = {
+    "open": "OPEN",
+    "its CPUs": "[204]",
+    "pread": "[17]",
+    "getpid": "[39]",
+    "kill": "[62]",
+    "close": "[3]",
+    "fstat": "[5, 262]",
+}
 # As a server that confines itself and then forks its workers.
 FORKS = """
 import os, numpy as np
@@ -103,9 +116,9 @@ def test_what_is_refused_later(both, calls):
 
 
 @pytest.mark.parametrize("how", [[], ["--report"]], ids=["", "report"])
-@pytest.mark.parametrize("calls", ["OPEN", "[204]"], ids=["open", "its CPUs"])
+@pytest.mark.parametrize("calls", FORKS_WITHOUT)
 def test_children_of_a_confined_process(both, calls, how):
-    plain, governed = both(CONFINE + FORKS % calls, *how)
+    plain, governed = both(CONFINE + FORKS % FORKS_WITHOUT[calls], *how)
     assert governed == plain
     assert plain[0] == 0
 
@@ -124,6 +137,45 @@ def test_children_of_a_confined_python(numpy_with_corewise):
         )
         ends.append((done.returncode, done.stdout))
     assert ends[1] == ends[0] == (0, "1792\n" * 3)
+
+
+# The filter comes by a call of the program's own, not through ctypes.
+CALLS_IT = """
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+static void ignore(int signal) {}
+int main(int count, char** words) {
+  struct sock_filter code[] = {
+    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pread64, 2, 0),
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getpid, 1, 0),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+  };
+  struct sock_fprog filter = {sizeof code / sizeof code[0], code};
+  prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+  if (count > 1 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) != 0) return 1;
+  if (count == 1 && syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &filter) != 0) return 2;
+  struct sigaction action = {.sa_handler = ignore};
+  if (sigaction(SIGSEGV, &action, 0) != 0 || sigaction(SIGABRT, &action, 0) != 0) return 3;
+  if (fork() == 0) _exit(0);
+  return 7;
+}
+"""
+
+
+@pytest.mark.parametrize("how", [[], ["--report"]], ids=["", "report"])
+@pytest.mark.parametrize("through", ["prctl", "syscall"])
+def test_what_a_compiled_program_kills_itself_for(ends, tmp_path, through, how):
+    (tmp_path / "filter.c").write_text(CALLS_IT)
+    subprocess.run(["gcc", "-w", tmp_path / "filter.c", "-o", tmp_path / "filter"], check=True)
+    words = [tmp_path / "filter", *(["prctl"] if through == "prctl" else [])]
+    assert ends(words, *how) == [(7, ""), (7, "")]
 
 
 # As a sandbox starts a program: the filter is there before the program, and so before our library.

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <charconv>
 
+#include "os/confined.h"
 #include "os/own_descriptor.h"
 #include "os/uncancelled.h"
 
@@ -57,6 +58,7 @@ void keep_loadavg_open() noexcept {
 }
 
 std::optional<int> runnable_now() noexcept {
+  if (os::is_known_confined()) return std::nullopt;  // pread() may be fatal
   const os::Uncancelled uncancelled;
   const int before = errno;
   std::array<char, 128> text;

@@ -8,6 +8,7 @@
 #include "ledger_holders.h"
 #include "ledger_identity.h"
 #include "ledger_protocol.h"
+#include "os/confined.h"
 
 namespace corewise::govern {
 namespace {
@@ -178,8 +179,9 @@ Claim Ledger::claim() noexcept {
 
 Claim Ledger::claim_anew(std::uint64_t now) noexcept {
   Claim got = 0;
-  // The others would take a child that entered another pid namespace for dead, and it them.
-  if (pid_namespace() == memory_.at->header.pid_namespace) {
+  // The others would take a child that entered another pid namespace for dead, and it them. A child
+  // of a confined process, for which to ask may be fatal, is taken to be where its parent is.
+  if (os::is_known_confined() || pid_namespace() == memory_.at->header.pid_namespace) {
     got = protocol(*memory_.at).claim(pack(own_identity()));
   }
   if (!got) {

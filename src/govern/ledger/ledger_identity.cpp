@@ -136,7 +136,7 @@ ProcessStat stat_of(std::uint32_t pid) noexcept { return read_stat(ProcPath(pid,
 Identity own_identity() noexcept {
   const KeepErrno keep;
   Identity own = read_stat("/proc/self/stat").identity;
-  const auto pid = static_cast<std::uint32_t>(getpid());
+  const auto pid = static_cast<std::uint32_t>(os::own_process());
   if (own.pid != pid) own = {};
   own.pid = pid;
   return own;
@@ -146,6 +146,8 @@ Life life_of(Word word, bool closely) noexcept {
   const KeepErrno keep;
   const Identity who = identity(word);
   if (who.pid == 0) return Life::gone;
+  // To ask may be fatal. Others in the group find out.
+  if (os::is_confined()) return Life::runs;
   if (kill(static_cast<pid_t>(who.pid), 0) != 0 && errno == ESRCH) return Life::gone;
   if (!closely) return Life::runs;
   const ProcessStat now = stat_of(who.pid);

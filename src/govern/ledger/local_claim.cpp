@@ -1,14 +1,15 @@
 #include "local_claim.h"
 
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <new>
+
+#include "os/confined.h"
 
 namespace corewise::govern {
 
 LocalClaim::LocalClaim() noexcept {
-  spare_.pid.store(getpid());
+  spare_.pid.store(os::own_process());
   void* page =
       mmap(nullptr, sizeof(Cell), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (page == MAP_FAILED) return;
@@ -25,7 +26,7 @@ LocalClaim::~LocalClaim() {
 }
 
 void LocalClaim::forget_if_forked() const noexcept {
-  const pid_t now = getpid();
+  const pid_t now = os::own_process();
   Claim inherited = cell_->claim.load();
   if (cell_->pid.load() == now) return;
   cell_->claim.compare_exchange_strong(inherited, 0);

@@ -4,8 +4,10 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "os/os.h"
+#include "os/patch.h"
 #include "os/uncancelled.h"
 #include "pools/pool.h"
 
@@ -15,6 +17,7 @@ namespace {
 constexpr std::size_t kStages = 2;
 constinit std::array<std::atomic<bool (*)(bool)>, kStages> stages{};
 constinit std::atomic<std::uint64_t> seen{0};  // adds + subs of the loader
+constinit Substitutes substitutes{};
 
 bool run_from(std::size_t first, bool asked) {
   for (std::size_t i = first; i < kStages; ++i) {
@@ -34,10 +37,24 @@ void run_if_changed() {
   if (!run_from(0, false)) seen.store(0, std::memory_order_relaxed);
 }
 
+using Dlsym = void*(void* handle, const char* name);
+
+void* substitute_for(void* handle, const char* name, Dlsym* dlsym) {
+  for (const Substitute& each : substitutes) {
+    if (each.symbol != nullptr && std::strcmp(each.symbol, name) == 0 && !os::means_next(handle) &&
+        dlsym(handle, name) == each.original) {
+      return each.replacement;
+    }
+  }
+  return nullptr;
+}
+
 // The loader knows its caller by the return address: so this must end in a jump, not in a call.
 void* hooked_dlsym(void* handle, const char* name, const Origin* origin) {
   run_if_changed();
-  return reinterpret_cast<void* (*)(void*, const char*)>(origin->function)(handle, name);
+  auto* const dlsym = reinterpret_cast<Dlsym*>(origin->function);
+  if (void* const substitute = substitute_for(handle, name, dlsym)) return substitute;
+  return dlsym(handle, name);
 }
 
 }  // namespace
@@ -50,6 +67,8 @@ void set(Stage stage, bool (*run)(bool asked)) {
 void run_all() { run_from(0, true); }
 
 void run_after(Stage stage) { run_from(static_cast<std::size_t>(stage) + 1, false); }
+
+void substitute(const Substitutes& all) { substitutes = all; }
 
 std::vector<GotRequest> got_requests() {
 #if defined(__OPTIMIZE__)

@@ -6,6 +6,7 @@
 // none of its functions has been called.
 #pragma once
 
+#include <array>
 #include <vector>
 
 #include "hook.h"
@@ -25,6 +26,16 @@ void set(Stage stage, bool (*run)(bool asked));
 void run_all();
 // For a stage that has just done its part by itself: calls those that follow.
 void run_after(Stage stage);
+
+// Where dlsym would return `original` for this name, it returns the replacement, except where the
+// handle is RTLD_NEXT. Call it before the GOT entries are rewritten.
+struct Substitute {
+  const char* symbol = nullptr;
+  void* original = nullptr;
+  void* replacement = nullptr;
+};
+using Substitutes = std::array<Substitute, 2>;
+void substitute(const Substitutes& all);
 
 std::vector<GotRequest> got_requests();
 
