@@ -121,7 +121,7 @@ int of_command(const Context& context) {
   const Result<std::string> library = find_library();
   if (!library) return fail(kNotExamined, library.error().what);
   const std::string name = printable(context.words.front(), false);
-  const Target target = find_target(context.words.front());
+  const Target target = find_target(context.words);
   if (target.path.empty()) return become(context.words, target);
   const auto watched = run_watched(context.words, *library);
   if (!watched) {
@@ -212,10 +212,9 @@ const Command kDoctor = {
         "variables that are set here.\n"
         "\n"
         "A process that imported corewise or runs under 'corewise run' leaves a report when it "
-        "dies "
-        "of a signal like SIGSEGV. --last explains the newest: in a notebook's kernel that of the "
-        "notebook, else that of the working directory, if it died within an hour of the newest of "
-        "all.\n"
+        "dies of a signal like SIGSEGV. --last explains the newest: in a notebook's kernel that of "
+        "the notebook, else that of the working directory, if it died within an hour of the newest "
+        "of all.\n"
         "\n"
         "The exit code is 0 where nothing is wrong or there are only notes, and 1 where there is a "
         "warning or a danger.\n"

@@ -80,7 +80,7 @@ void set_variables(const Target& target) {
 
 int record_command(Recorder& recorder, double interval_s, std::optional<double> seconds,
                    const std::vector<std::string>& words) {
-  const Target target = find_target(words.front());
+  const Target target = find_target(words);
   std::atomic<bool> stop{false};
   sigset_t all;
   sigset_t before;
@@ -204,7 +204,7 @@ int record(const Options& options, const Context& context) {
   if (options.output.empty()) return fail(kUsage, "record: --output wants a name");
   // If the program cannot start, keep the earlier recording.
   if (!options.pid) {
-    const Target target = find_target(context.words.front());
+    const Target target = find_target(context.words);
     if (target.path.empty()) return become(context.words, target);
   }
   if (options.compare) return compare(options, subject, context);
@@ -241,8 +241,7 @@ Action declare(CLI::App& app) {
   app.add_option_function<std::string>(
          "--html", [options](const std::string& text) { options->html = text; },
          "Record nothing: make the page, or with --format perfetto the trace, of the recording "
-         "FILE "
-         "again")
+         "FILE again")
       ->type_name("FILE");
   return [options](const Context& context) { return record(*options, context); };
 }
@@ -255,13 +254,12 @@ const Command kRecord = {
     .about =
         "Looks at the threads of a program, and of all that it starts, 50 times a second from "
         "outside, and writes a recording and a page with a picture. The top of the picture shows "
-        "how "
-        "many threads were ready to run at a time, in the colour of what they belong to (BLAS, "
+        "how many threads were ready to run at a time, in the colour of what they belong to (BLAS, "
         "OpenMP, the program itself), against the line of your CPUs. Below, each thread has a line "
         "in that colour, striped while it was ready to run and no CPU was free. The page needs "
-        "nothing else and no "
-        "network. With --format perfetto it writes a trace for ui.perfetto.dev instead. With "
-        "--compare it runs the command a second time, governed, and the page shows both.\n"
+        "nothing else and no network. With --format perfetto it writes a trace for ui.perfetto.dev "
+        "instead. With --compare it runs the command a second time, governed, and the page shows "
+        "both.\n"
         "\n"
         "corewise loads libcorewise.so into a command that it starts, to learn to which pool each "
         "thread belongs; the command is not governed, and corewise ends with its exit code. "

@@ -176,7 +176,7 @@ void add_counts(const TypedCounts& asked, int budget, Changes& to) {
 
 Result<Start> prepare(const Options& options, Changes counts, const Context& context) {
   Start start;
-  start.target = find_target(context.words.front());
+  start.target = find_target(context.words);
   start.counts = std::move(counts);
   // Only for us: the program may run another Python with a corewise of its own.
   start.agent.remove = {"COREWISE_PYTHON"};
@@ -493,15 +493,14 @@ const Command kRun = {
         "\n"
         "With a budget of yours below the number of CPUs (--budget, COREWISE_BUDGET or "
         "corewise.toml), corewise also sets the variables of libraries that it cannot limit at "
-        "each "
-        "call: RAYON_NUM_THREADS, POLARS_MAX_THREADS, OPENCV_FOR_THREADS_NUM and TensorFlow's, and "
-        "those that say how many processes a pool starts: PYTHON_CPU_COUNT, LOKY_MAX_CPU_COUNT and "
-        "PYTEST_XDIST_AUTO_NUM_WORKERS. Variables that you have set stay as they are.\n"
+        "each call: RAYON_NUM_THREADS, POLARS_MAX_THREADS, OPENCV_FOR_THREADS_NUM and "
+        "TensorFlow's, and those that say how many processes a pool starts: PYTHON_CPU_COUNT, "
+        "LOKY_MAX_CPU_COUNT and PYTEST_XDIST_AUTO_NUM_WORKERS. Variables that you have set stay as "
+        "they are.\n"
         "\n"
         "If the command itself is make -j, ninja or cargo, its jobs take turns on the budget too, "
         "by GNU make's jobserver; a number of jobs that you give is an upper bound. --jobserver "
-        "does "
-        "that for any other command, such as a script that runs make. docs/jobserver.md says "
+        "does that for any other command, such as a script that runs make. docs/jobserver.md says "
         "which versions can.\n"
         "\n"
         "Defaults come from the nearest corewise.toml, in the working directory or above: "
@@ -510,12 +509,11 @@ const Command kRun = {
         "above this machine, corewise says so and uses all your CPUs.\n"
         "\n"
         "With --try-bend, the program runs twice with whole teams, then several times with the "
-        "teams "
-        "of one library cut at random. It reads nothing from standard input. The verdict comes "
-        "first. Exit code 0: "
-        "the library bends (a smaller team gives the same results); 10: it does not; 11: "
-        "nothing was tried; 12: the program is not reproducible. A run that takes 20 times as "
-        "long as the whole one, and at least 10 seconds, counts as hanging and is killed.\n"
+        "teams of one library cut at random. It reads nothing from standard input. The verdict "
+        "comes first. Exit code 0: the library bends (a smaller team gives the same results); 10: "
+        "it does not; 11: nothing was tried; 12: the program is not reproducible. A run that takes "
+        "20 times as long as the whole one, and at least 10 seconds, counts as hanging and is "
+        "killed.\n"
         "\n"
         "corewise cannot govern a program that is statically linked, setuid or made for "
         "another machine. It says so, and the program runs with counts within the budget.",

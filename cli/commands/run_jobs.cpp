@@ -18,7 +18,7 @@ constexpr const char* kMakeflags = "MAKEFLAGS";
 // The first line that the program prints about itself; empty if there is no such program.
 std::string version_line(const std::string& command) {
   constexpr double kMostSeconds = 10;
-  const Target target = find_target(command);
+  const Target target = find_target({command});
   if (target.path.empty()) return {};
   const auto done =
       run_captured([&] { return become({command, "--version"}, target); }, kMostSeconds, [] {});

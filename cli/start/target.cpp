@@ -43,6 +43,8 @@ std::string in_words(const os::Started& started) {
     case os::Obstacle::other_library:
       return fmt::format("is made for another C library ({})",
                          printable(started.loader.data(), false));
+    case os::Obstacle::other_loader:
+      return "is the loader of another C library";
     case os::Obstacle::sanitizer:
       return "is built with AddressSanitizer, which must be loaded first";
   }
@@ -76,15 +78,23 @@ std::string find_in_path(const std::string& command) {
   }
 }
 
+// Valid as long as the words are.
+std::vector<char*> as_arguments(const std::vector<std::string>& words) {
+  std::vector<char*> arguments;
+  for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
+  arguments.push_back(nullptr);
+  return arguments;
+}
+
 }  // namespace
 
-Target find_target(const std::string& command) {
+Target find_target(const std::vector<std::string>& words) {
   Target target;
-  target.path = find_in_path(command);
+  target.path = find_in_path(words.front());
   if (target.path.empty()) return target;
   os::learn_own_loader();
   os::Started started;
-  os::find_obstacle(target.path.c_str(), started);
+  os::find_obstacle(target.path.c_str(), as_arguments(words).data(), started);
   target.obstacle = obstacle_to(target.path, started);
   target.binary = started.is_program;
   return target;
@@ -103,9 +113,7 @@ std::string hint_for_missing(const std::vector<std::string>& words) {
 }  // namespace
 
 int become(const std::vector<std::string>& words, const Target& target) {
-  std::vector<char*> arguments;
-  for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
-  arguments.push_back(nullptr);
+  const std::vector<char*> arguments = as_arguments(words);
   if (target.binary) ::execv(target.path.c_str(), arguments.data());
   if (!target.binary) ::execvp(arguments[0], arguments.data());
   const int reason = errno;

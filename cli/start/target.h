@@ -12,8 +12,9 @@ struct Target {
   std::string obstacle;  // why it cannot be governed, as "is ..."; empty if it can
 };
 
-// Finds the file as execvp does. For a script, looks at the interpreter, which is what starts.
-Target find_target(const std::string& command);
+// Finds the file as execvp does, for a command with its arguments. For a script, looks at the
+// interpreter, which is what starts; for the dynamic loader, at the program that it is to load.
+Target find_target(const std::vector<std::string>& words);
 
 // Becomes the program; returns only when it could not be started, after saying why.
 int become(const std::vector<std::string>& words, const Target& target);

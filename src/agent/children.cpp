@@ -49,20 +49,21 @@ const char* preload_in(char* const* environment) noexcept {
 }
 
 // A statically linked program has no loader to object, and its children may be governed.
-bool must_go_without(const char* path) noexcept {
+bool must_go_without(const char* path, char* const* words) noexcept {
   const os::Uncancelled uncancelled;
   os::Started started;
-  os::find_obstacle(path, started);
+  os::find_obstacle(path, words, started);
   return started.obstacle != os::Obstacle::none && started.obstacle != os::Obstacle::no_loader;
 }
 
 // Calls start() with an environment that the program at the path can run with. Builds it on the
 // stack: a child of vfork has its parent's heap.
 template <class Start>
-int start_with(const char* path, char* const* environment, Start start) noexcept {
+int start_with(const char* path, char* const* words, char* const* environment,
+               Start start) noexcept {
   const char* const preload = preload_in(environment);
   if (preload == nullptr || std::strstr(preload, own_name.data()) == nullptr ||
-      !must_go_without(path)) {
+      !must_go_without(path, words)) {
     return start(environment);
   }
   std::size_t count = 0;
@@ -122,7 +123,7 @@ const char* find_in_path(const char* name, std::span<char> path) noexcept {
 }
 
 int hooked_execve(const char* path, char* const* words, char* const* environment) {
-  return start_with(path, environment,
+  return start_with(path, words, environment,
                     [&](char* const* with) { return ::execve(path, words, with); });
 }
 
@@ -133,7 +134,7 @@ int hooked_execv(const char* path, char* const* words) {
 int hooked_execvpe(const char* name, char* const* words, char* const* environment) {
   const std::size_t room = room_in_path(name);
   const std::span path(static_cast<char*>(::alloca(room)), room);
-  return start_with(find_in_path(name, path), environment,
+  return start_with(find_in_path(name, path), words, environment,
                     [&](char* const* with) { return ::execvpe(name, words, with); });
 }
 
@@ -146,7 +147,7 @@ int hooked_fexecve(int fd, char* const* words, char* const* environment) {
   std::array<char, 32> path{};
   char* const digits = std::copy(kFolder.begin(), kFolder.end(), path.data());
   std::to_chars(digits, path.data() + path.size() - 1, fd);
-  return start_with(path.data(), environment,
+  return start_with(path.data(), words, environment,
                     [&](char* const* with) { return ::fexecve(fd, words, with); });
 }
 
@@ -187,7 +188,7 @@ int hooked_execle(const char* path, const char* first, ...) {
 int hooked_spawn(pid_t* pid, const char* path, const posix_spawn_file_actions_t* actions,
                  const posix_spawnattr_t* attributes, char* const* words,
                  char* const* environment) {
-  return start_with(path, environment, [&](char* const* with) {
+  return start_with(path, words, environment, [&](char* const* with) {
     return ::posix_spawn(pid, path, actions, attributes, words, with);
   });
 }
@@ -197,7 +198,7 @@ int hooked_spawnp(pid_t* pid, const char* name, const posix_spawn_file_actions_t
                   char* const* environment) {
   const std::size_t room = room_in_path(name);
   const std::span path(static_cast<char*>(::alloca(room)), room);
-  return start_with(find_in_path(name, path), environment, [&](char* const* with) {
+  return start_with(find_in_path(name, path), words, environment, [&](char* const* with) {
     return ::posix_spawnp(pid, name, actions, attributes, words, with);
   });
 }

@@ -4,6 +4,7 @@
 #include <elf.h>
 #include <fcntl.h>
 #include <sys/auxv.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,6 +22,13 @@ using Line = std::array<char, Started::kLine>;
 
 constexpr int kMostInterpreters = 5;  // as in the kernel
 
+// Zeros: none.
+struct FileId {
+  dev_t device = 0;
+  ino_t inode = 0;
+  friend bool operator==(const FileId&, const FileId&) = default;
+};
+
 #if defined(__x86_64__)
 constexpr std::uint16_t kMachine = EM_X86_64;
 #elif defined(__aarch64__)
@@ -31,6 +39,7 @@ constexpr std::uint16_t kMachine = EM_AARCH64;
 
 // Only the file name: distributions put the loader into different folders. Empty: not known.
 constinit Line own_loader{};
+constinit FileId own_loader_file{};
 
 class LoadableFile {
  public:
@@ -40,6 +49,11 @@ class LoadableFile {
   LoadableFile& operator=(const LoadableFile&) = delete;
   ~LoadableFile() {
     if (fd_ >= 0) ::close(fd_);
+  }
+  FileId id() const noexcept {
+    struct stat status{};
+    if (fd_ < 0 || ::fstat(fd_, &status) != 0) return {};
+    return {status.st_dev, status.st_ino};
   }
   // Returns how many bytes it read.
   std::size_t read(std::uint64_t at, void* to, std::size_t size) const noexcept {
@@ -137,6 +151,46 @@ Obstacle obstacle_in(const LoadableFile& file, const Elf64_Ehdr& header, Line& l
   return sanitized && !sanitizer_may_be_second() ? Obstacle::sanitizer : Obstacle::none;
 }
 
+// The program that the loader is told to load: the first word that is no option of its own, nor the
+// value of one. Null: none.
+const char* program_for_loader(const char* const* words) noexcept {
+  constexpr std::array<std::string_view, 7> kWithValue{"--library-path",
+                                                       "--glibc-hwcaps-prepend",
+                                                       "--glibc-hwcaps-mask",
+                                                       "--inhibit-rpath",
+                                                       "--audit",
+                                                       "--preload",
+                                                       "--argv0"};
+  if (words == nullptr || *words == nullptr) return nullptr;
+  for (++words; *words != nullptr && std::string_view(*words).starts_with("--"); ++words) {
+    if (std::ranges::find(kWithValue, *words) != kWithValue.end() && words[1] != nullptr) ++words;
+  }
+  return *words;
+}
+
+Obstacle obstacle_to_loading(const char* program) noexcept {
+  const LoadableFile file(program);
+  Elf64_Ehdr header{};
+  Line loader{};
+  if (!file.take(0, header)) return Obstacle::none;
+  const Obstacle found = obstacle_in(file, header, loader);
+  const bool loads = found == Obstacle::no_loader || found == Obstacle::other_library;
+  return loads ? Obstacle::none : found;
+}
+
+// A file without a loader may be one itself. Ours loads the program into this C library, whatever
+// loader that asks for; another brings its own C library.
+void look_behind_loader(const char* path, const LoadableFile& file, const char* const* words,
+                        Started& found) noexcept {
+  const std::string_view name = file_name(path);
+  if (own_loader_file != FileId{} && file.id() == own_loader_file) {
+    const char* const program = program_for_loader(words);
+    found.obstacle = program != nullptr ? obstacle_to_loading(program) : Obstacle::none;
+  } else if (name.starts_with("ld-") && name.find(".so") != name.npos) {
+    found.obstacle = Obstacle::other_loader;
+  }
+}
+
 // Reduces a script's first line to its interpreter, in place.
 void keep_interpreter(Line& line) noexcept {
   std::string_view text(line.data() + 2);
@@ -156,9 +210,10 @@ void learn_own_loader() {
   if (base == 0 || ::dladdr(reinterpret_cast<void*>(base), &at) == 0) return;
   const std::string_view name = at.dli_fname != nullptr ? file_name(at.dli_fname) : "";
   if (name.size() < own_loader.size()) std::ranges::copy(name, own_loader.begin());
+  if (!name.empty()) own_loader_file = LoadableFile(at.dli_fname).id();
 }
 
-void find_obstacle(const char* path, Started& found) noexcept {
+void find_obstacle(const char* path, const char* const* words, Started& found) noexcept {
   found = {};
   for (int depth = 0; depth <= kMostInterpreters; ++depth) {
     const LoadableFile file(depth == 0 ? path : found.interpreter.data());
@@ -170,6 +225,8 @@ void find_obstacle(const char* path, Started& found) noexcept {
       Elf64_Ehdr header{};
       found.obstacle =
           file.take(0, header) ? obstacle_in(file, header, found.loader) : Obstacle::other_machine;
+      if (found.obstacle == Obstacle::no_loader && depth == 0)
+        look_behind_loader(path, file, words, found);
       return;
     }
     if (line[0] == '#' && line[1] == '!') {

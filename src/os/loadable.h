@@ -13,6 +13,7 @@ enum class Obstacle {
   other_machine,  // another kind of processor, or another word size
   no_loader,      // statically linked
   other_library,  // made for another C library
+  other_loader,   // the program is itself a dynamic loader, and not this process's
   sanitizer,      // AddressSanitizer's library must be loaded before all others
 };
 
@@ -30,8 +31,10 @@ struct Started {
 // Call once before find_obstacle(): it compares with this process's own loader.
 void learn_own_loader();
 
-// Takes a file that it cannot read for an ordinary program. The interpreter of a file that is
-// neither a program nor a script is the shell, as in execvp().
-void find_obstacle(const char* path, Started& found) noexcept;
+// What exec is given: `words` ends with a null, and its first word is the program's name. Where the
+// path is that of this process's own loader, the words say which program it loads. Takes a file
+// that it cannot read for an ordinary program. The interpreter of a file that is neither a program
+// nor a script is the shell, as in execvp().
+void find_obstacle(const char* path, const char* const* words, Started& found) noexcept;
 
 }  // namespace corewise::os

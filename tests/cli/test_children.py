@@ -1,6 +1,7 @@
 """A governed program starts whatever it wants: what cannot load the agent runs without it."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -76,6 +77,15 @@ def test_what_can_load_it_is_governed(corewise, starter, make, how):
     done = corewise("run", "-q", "--", starter, how, child, env=env)
     assert done.returncode == 5 and done.stderr == ""
     assert "libcorewise" in done.stdout and done.stdout.endswith(" 3\n")
+
+
+@pytest.mark.parametrize("kind", ["ASan", "dynamic"])
+def test_one_that_the_loader_loads(corewise, starter, make, kind):
+    child = make(kind)
+    loader = re.search(rb"/lib\S*/ld-linux[-.\w]*", child.read_bytes()).group().decode()
+    done = corewise("run", "-q", "--", "sh", "-c", f"{loader} {child} word; exit $?")
+    assert done.returncode == 5 and done.stderr == ""
+    assert ("libcorewise" in done.stdout) == (kind == "dynamic")
 
 
 def test_other_libraries_stay(corewise, make):

@@ -1,6 +1,7 @@
 """Programs that the agent cannot go into: that is said, and they run with variables alone."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -49,12 +50,15 @@ def test_static(check, corewise, tmp_path):
     assert done.stdout == "3 -\n"
 
 
+def let_others_in(folder):
+    for each in (folder, *list(folder.parents)[:2]):
+        each.chmod(0o755)
+
+
 def test_setuid_and_setgid(check, corewise, tmp_path):
     if os.geteuid() != 0:
         pytest.skip("only root can make a program that is another's")
-    tmp_path.chmod(0o755)
-    for parent in list(tmp_path.parents)[:2]:
-        parent.chmod(0o755)
+    let_others_in(tmp_path)
     program = build(tmp_path, "rights")
     os.chown(program, 12345, 12345)
     program.chmod(0o4755)
@@ -71,12 +75,12 @@ def test_capabilities(program, tmp_path):
     own = build(tmp_path, "capable")
     if subprocess.run(["setcap", "cap_net_raw+ep", own], capture_output=True).returncode:
         pytest.skip("setcap is not permitted here")
-    tmp_path.chmod(0o755)
+    let_others_in(tmp_path)
     done = subprocess.run(
         ["setpriv", "--reuid=12345", "--clear-groups", program, "run", "--", own],
         capture_output=True, text=True,
     )  # fmt: skip
-    assert "has capabilities of its own" in done.stderr
+    assert "has capabilities of its own" in " ".join(done.stderr.split())
 
 
 def test_another_machine(check, tmp_path):
@@ -112,6 +116,28 @@ def test_scripts_are_their_interpreters(check, corewise, tmp_path):
     # Without a first line it is the shell's.
     script.write_text('test -n "$LD_PRELOAD" && echo governed\n')
     assert corewise("run", "-q", "--", script).stdout == "governed\n"
+
+
+def own_loader():
+    done = subprocess.run(["readelf", "-l", sys.executable], capture_output=True, text=True)
+    return re.search(r"interpreter: (\S+)\]", done.stdout).group(1)
+
+
+def test_a_program_that_the_loader_is_told_to_load(check, corewise, tmp_path):
+    loader = own_loader()
+    dynamic = build(tmp_path, "dynamic")
+    for words in ([], ["--library-path", tmp_path], ["--inhibit-cache", "--argv0", "echo"]):
+        done = corewise("run", "--budget", "1", "--", loader, *words, dynamic)
+        assert (done.returncode, done.stdout) == (5, "- preload\n"), words
+        assert "warning" not in done.stderr
+    done = corewise("run", "-q", "--", loader, build(tmp_path, "asan", "-fsanitize=address"))
+    assert (done.returncode, done.stdout.split()[1]) == (5, "-")
+    # A bundle's own loader brings its own C library.
+    other = tmp_path / "ld-linux-of-a-bundle.so.2"
+    shutil.copy(loader, other)
+    done = corewise("run", "--", other, dynamic)
+    assert (done.returncode, done.stdout.split()[1]) == (5, "-")
+    assert "is the loader of another C library" in done.stderr
 
 
 def test_through_path(corewise, tmp_path):
