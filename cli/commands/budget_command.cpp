@@ -217,12 +217,11 @@ const Command kBudget = {
         "quota makes the budget a fraction: `floor` is how many threads never wait for one "
         "another, `ceil` how many can use all of it.\n"
         "\n"
-        "With --group it shows the budget that running programs share (corewise run --group), "
-        "and --set changes it: each program follows at its next region or call, also those that "
-        "join later, and no program gets more than its own CPUs and quotas allow. The choice "
-        "ends with the group's last program. Libraries that corewise cannot limit at each call, "
-        "such "
-        "as Arrow, follow when the program next loads a library or reports.",
+        "With --group it shows the budget that running programs share (corewise run --group), and "
+        "--set changes it: each program follows at its next region or call, also those that join "
+        "later, and no program gets more than its own CPUs and quotas allow. The choice ends with "
+        "the group's last program. Libraries that corewise cannot limit at each call, such as "
+        "Arrow, follow when the program next loads a library or reports.",
     .example =
         "corewise budget\n"
         "corewise budget --cap 1.5\n"

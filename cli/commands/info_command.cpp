@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "screen/layout.h"
 #include "shell/exit_codes.h"
 #include "start/thread_variables.h"
 
@@ -62,17 +63,12 @@ const Command kInfo = {
 
 std::string other_libraries(const std::vector<std::string>& libraries, const Style& style) {
   if (libraries.empty()) return {};
-  std::string out =
-      folded("Libraries whose threads corewise sees ('corewise top') and does not limit:", 0, 0,
-             style.width);
-  std::size_t widest = 0;
-  for (const std::string& library : libraries) widest = std::max(widest, library.size());
-  const int indent = static_cast<int>(widest) + 4;
-  for (const std::string& library : libraries) {
-    out += "\n" + folded(fmt::format("  {:{}}  {}", library, widest, how_to_limit(library)), 0,
-                         indent, style.width);
-  }
-  return out + "\n";
+  std::vector<std::vector<std::string>> rows;
+  for (const std::string& library : libraries) rows.push_back({library, how_to_limit(library)});
+  const std::string said = folded(
+      "corewise sees the threads of these libraries ('corewise top') and does not limit them:", 0,
+      0, style.width);
+  return said + "\n" + table({{"library"}, {"how you limit them"}}, rows, style);
 }
 
 void write_other_libraries(Json& json, const std::vector<std::string>& libraries) {

@@ -225,9 +225,8 @@ const Command kLimit = {
         "\n"
         "corewise asks the process through its control socket. A process may have none, and no way "
         "to get one. corewise leaves it alone, unless you give --force: then it writes smaller "
-        "OpenBLAS counts into the "
-        "memory of the process. That needs root or the rights of ptrace. You cannot undo it, "
-        "not even with --restore.\n"
+        "OpenBLAS counts into the memory of the process. That needs root or the rights of ptrace. "
+        "You cannot undo it, not even with --restore.\n"
         "\n"
         "A new limit for the same pool replaces the old one; others stay. Limits last until "
         "--restore or the end of the process, and apply to libraries that it loads later.",

@@ -76,8 +76,7 @@ std::string manual() {
   out +=
       "*run* otherwise ends as the program it became ends.\n\n# ENVIRONMENT\n\n"
       "*COREWISE\\_BUDGET*\n\tYour own cap on the budget, in CPUs: 8, 1.5 or 500m; as *--budget* "
-      "of "
-      "*run*\n\n"
+      "of *run*\n\n"
       "*COREWISE\\_GROUP*\n\tAs *--group* of *run*\n\n"
       "*COREWISE\\_LIBRARY*\n\tThe libcorewise.so that *run*, *doctor* and *--import* load into "
       "programs\n\n"

@@ -92,8 +92,7 @@ Finding inside(const Death& death, const DeadPool& pool) {
           "No known cause was found: the buffers were not exhausted" +
               std::string(death.governed ? ", and the process was governed." : "."),
           "Run it once as OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1. If it lives, the threads "
-          "matter: send "
-          "`corewise doctor --last --json` with the report of the error."};
+          "matter: send `corewise doctor --last --json` with the report of the error."};
 }
 
 Finding elsewhere(const Death& death) {
@@ -161,8 +160,7 @@ std::optional<Finding> two_openmps(const Death& death) {
       second + (proven ? " refused to start beside " : " probably refused to start beside ") +
           first->path + " (OMP: Error #15)",
       "Both are builds of one OpenMP runtime, LLVM's libomp or Intel's libiomp5. A copy that is "
-      "used "
-      "for the first time ends the process if another copy is in use in it.",
+      "used for the first time ends the process if another copy is in use in it.",
       "Have one copy: install the packages that bring them from one channel, or start with "
       "MKL_THREADING_LAYER=GNU if MKL brings libiomp5. KMP_DUPLICATE_LIB_OK=TRUE only hides it: "
       "programs were seen to hang, crash and give wrong results."};

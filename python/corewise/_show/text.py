@@ -9,9 +9,10 @@ from collections.abc import Sequence
 _LEAST_TEXT = 24
 
 
-def counted(count: int, noun: str) -> str:
-    """ "1 thread", "2 threads" """
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+def counted(count: float, noun: str) -> str:
+    """ "1 thread", "2 threads", "1.5 CPUs" """
+    number = count if isinstance(count, int) else f"{count:.4g}"
+    return f"{number} {noun}{'' if count == 1 else 's'}"
 
 
 def shown(path: str) -> str:

@@ -298,10 +298,8 @@ def _budget_here(found: Project) -> tuple[float | None, str]:
         try:
             budget(found.budget)
         except BadValue:
-            gets = f"{budget().cpus:.4g}"
-            noun = "CPU" if gets == "1" else "CPUs"
             above = f"{found.path}: budget {found.budget:g} is above this machine"
-            return None, f"{above}: it gets {gets} {noun}"
+            return None, f"{above}: it gets {counted(budget().cpus, 'CPU')}"
     return found.budget, ""
 
 
