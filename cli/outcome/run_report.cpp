@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "screen/layout.h"
 #include "screen/row_table.h"
 #include "shell/output.h"
 
@@ -30,10 +31,8 @@ std::vector<std::string> row(std::string pid, const Counts& counts, std::string 
           std::move(command)};
 }
 
-std::string cut(const std::string& text, std::size_t width) {
-  std::string out = printable(text, false);
-  if (out.size() > width) out = out.substr(0, width - 3) + "...";
-  return out;
+std::string shown(const std::string& command, int width, bool unicode) {
+  return cut_off(printable(command, unicode), width, unicode);
 }
 
 // What governing changed, in words that stay true on a busy machine, where other programs lengthen
@@ -99,7 +98,7 @@ std::string matches(const Report& report) {
 }
 
 // Sentences about the processes that the table leaves out.
-std::string rest(const Report& report) {
+std::string rest(const Report& report, bool unicode) {
   std::size_t without_pools = 0;
   std::string silent;
   for (const ReportedProcess& process : report.processes) {
@@ -110,7 +109,7 @@ std::string rest(const Report& report) {
     silent +=
         fmt::format("Process {} {}, so that only its counts are known: {}\n", process.pid,
                     runs_still(process) ? "still runs" : "was killed or became another program",
-                    cut(process.command, 60));
+                    shown(process.command, 60, unicode));
   }
   std::string out;
   if (without_pools > 0) {
@@ -166,8 +165,8 @@ std::string report_text(const Collected& collected, const Run& run, const Style&
                                        ending(run.status), run.budget);
   const int room = std::max(kLeastCommand, style.width - width_of(head));
   const std::string command =
-      cut(fmt::format("{}", fmt::join(run.words, " ")), static_cast<std::size_t>(room));
-  std::string below = rest(report) + matches(report);
+      shown(fmt::format("{}", fmt::join(run.words, " ")), room, style.unicode);
+  std::string below = rest(report, style.unicode) + matches(report);
   for (const std::string& finding : report.findings) {
     below += fmt::format("Finding: {}\n", printable(finding, false));
   }
