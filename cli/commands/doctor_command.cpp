@@ -136,6 +136,8 @@ int of_command(const Context& context) {
   }
   if (watched->processes == 0) {
     warn(fmt::format("'{}' showed no thread pool: it ended too soon, or has none", name));
+    // Of a program without pools nothing is wrong; of one that failed, nobody knows.
+    if (status != 0 && watched->findings.empty() && !context.settings.json) return kNotExamined;
   }
   return show_findings(watched->findings, name, context);
 }

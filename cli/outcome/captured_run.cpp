@@ -13,6 +13,8 @@
 #include <csignal>
 #include <cstring>
 
+#include "shell/kept_children.h"
+
 namespace corewise::cli {
 namespace {
 
@@ -58,17 +60,13 @@ class SignalsHeld {
     for (const int signal : {SIGCHLD, SIGINT, SIGTERM, SIGHUP, SIGQUIT})
       ::sigaddset(&held_, signal);
     ::sigprocmask(SIG_BLOCK, &held_, &before_);
-    // If our parent ignores SIGCHLD, so do we, and there would be nothing to wait for.
-    struct sigaction plain{};
-    plain.sa_handler = SIG_DFL;
-    ::sigaction(SIGCHLD, &plain, &inherited_);
   }
   SignalsHeld(const SignalsHeld&) = delete;
   SignalsHeld& operator=(const SignalsHeld&) = delete;
   ~SignalsHeld() { restore(); }
 
   void restore() const {
-    ::sigaction(SIGCHLD, &inherited_, nullptr);
+    children_.restore();
     ::sigprocmask(SIG_SETMASK, &before_, nullptr);
   }
   // The next signal, which may be SIGCHLD; 0 if none arrives in time.
@@ -82,7 +80,7 @@ class SignalsHeld {
  private:
   sigset_t held_{};
   sigset_t before_{};
-  struct sigaction inherited_{};
+  KeptChildren children_;
 };
 
 // Leaves the child a zombie, so that the kernel does not reuse the id of its group yet.

@@ -25,6 +25,7 @@
 #include "os/os.h"
 #include "python/records.h"
 #include "screen/finding_list.h"
+#include "shell/kept_children.h"
 #include "start/thread_variables.h"
 
 namespace corewise::cli {
@@ -168,6 +169,7 @@ Result<Watched> run_watched(const std::vector<std::string>& words, const std::st
 
   const Witness witness;
   const KeyboardSignalsIgnored ignored;
+  const KeptChildren children;
   const auto pid = start(words, witness.environment(library));
   if (!pid) return pid.error();
   Watched watched;

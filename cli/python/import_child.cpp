@@ -12,6 +12,8 @@
 #include <cstring>
 #include <utility>
 
+#include "shell/kept_children.h"
+
 namespace corewise::cli {
 namespace {
 
@@ -77,6 +79,7 @@ std::string how_it_ended(int status, const std::string& module) {
 Result<Imported> import_in_child(const std::string& python, const std::string& library,
                                  ImportTask task, const std::vector<std::string>& modules,
                                  const std::function<void(const std::string&)>& tick) {
+  const KeptChildren children;
   const auto child = spawn(python, library, task, modules);
   if (!child) return child.error();
   constexpr int kSilence = 2000;  // milliseconds

@@ -10,6 +10,8 @@
 #include <csignal>
 #include <optional>
 
+#include "shell/kept_children.h"
+
 namespace corewise::cli {
 namespace {
 
@@ -43,15 +45,11 @@ int wait_for_child(const std::function<int()>& become) {
   const sigset_t signals = watched();
   sigset_t before;
   ::sigprocmask(SIG_BLOCK, &signals, &before);
-  // If our parent ignores SIGCHLD, so do we, and there would be nothing to wait for.
-  struct sigaction plain{};
-  struct sigaction inherited{};
-  plain.sa_handler = SIG_DFL;
-  ::sigaction(SIGCHLD, &plain, &inherited);
+  const KeptChildren children;
   const pid_t child = ::fork();
   if (child < 0) return -errno;
   if (child == 0) {
-    ::sigaction(SIGCHLD, &inherited, nullptr);
+    children.restore();
     ::sigprocmask(SIG_SETMASK, &before, nullptr);
     ::_exit(become());
   }

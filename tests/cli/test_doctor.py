@@ -110,6 +110,25 @@ def test_pythons_that_the_command_starts_are_examined(corewise, numpy_python, tm
     assert "'sh' ended with code 3" in done.stderr
 
 
+def test_a_command_that_failed_before_its_pools_is_not_examined(corewise):
+    done = corewise("doctor", "--", "sh", "-c", "exit 3")
+    assert done.returncode == 7 and "Nothing wrong" not in done.stdout
+    assert "ended with code 3" in done.stderr and "showed no thread pool" in done.stderr
+    assert corewise("doctor", "--", "true").returncode == 0
+
+
+def test_its_end_is_known_to_one_that_ignores_its_children(corewise, tmp_path):
+    def ignore():
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+
+    done = corewise("doctor", "--", "sh", "-c", "exit 3", preexec_fn=ignore)
+    assert "ended with code 3" in done.stderr
+    (tmp_path / "dies.py").write_text("import os; os.kill(os.getpid(), 11)\n")
+    done = corewise("info", "-i", "dies", "--python", sys.executable, preexec_fn=ignore,
+                    env={"PYTHONPATH": str(tmp_path)})  # fmt: skip
+    assert "SIGSEGV" in done.stderr or "signal 11" in done.stderr
+
+
 def test_a_command_that_dies_was_seen_from_outside(corewise, numpy_python):
     code = "import numpy, time, os; time.sleep(2); os.kill(os.getpid(), 11)"
     done = corewise("doctor", "--json", "--", numpy_python, "-c", code,
