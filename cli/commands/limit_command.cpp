@@ -9,6 +9,7 @@
 #include "pools/pool.h"
 #include "reach/control_client.h"
 #include "reach/force.h"
+#include "reach/missing_pools.h"
 #include "screen/layout.h"
 #include "shell/commands.h"
 #include "shell/exit_codes.h"
@@ -68,17 +69,6 @@ std::string table_of(const std::vector<PoolOutcome>& pools, bool limited_now, co
   return table({{"API"}, {"BEFORE", true}, {"NOW", true}, {"RUNTIME"}, {"LIBRARY"}}, rows, style);
 }
 
-// A sentence about the names that no pool has; "" if there are none.
-std::string missing(const LimitAnswer& answer) {
-  if (answer.not_loaded.empty()) return {};
-  std::vector<std::string> names;
-  for (const std::string& name : answer.not_loaded) names.push_back(printable(name, false));
-  const char* then = answer.forced    ? ": nothing was changed"
-                     : answer.dry_run ? " now; the limit would apply when one loads"
-                                      : " now; the limit applies when one loads";
-  return fmt::format("{}: no such pool is loaded{}.", fmt::join(names, ", "), then);
-}
-
 // How far the limit reaches, or why not, and the runtimes of which that is true.
 std::string reaches_of(const std::vector<PoolOutcome>& pools, const Style& style) {
   std::vector<std::pair<std::string, std::string>> reaches;
@@ -101,7 +91,7 @@ std::string reaches_of(const std::vector<PoolOutcome>& pools, const Style& style
 void show(const LimitAnswer& answer, const Context& context) {
   const Style style = style_for(context.settings);
   const auto line = [&](const std::string& text) { return folded(text, 0, 2, style.width) + "\n"; };
-  const std::string none = missing(answer);
+  const std::string none = missing_pools(answer);
   if (answer.outcomes.empty()) return write_out(folded_lines(none, 2, style.width));
   std::string out = table_of(answer.outcomes, true, style);
   if (!context.settings.quiet) {
@@ -174,8 +164,9 @@ int limit(const Options& options, const Context& context) {
                                         : "limit: give --blas N, --openmp N, another count, or "
                                           "--restore");
   }
-  if (options.restore && options.dry_run) {
-    return fail(kUsage, "limit: --dry-run is about counts");
+  if (options.restore && (options.dry_run || options.force)) {
+    return fail(kUsage,
+                fmt::format("limit: --{} is about counts", options.dry_run ? "dry-run" : "force"));
   }
   const auto asked = read_rules(options);
   if (!asked) return fail(kUsage, "limit: " + asked.error().what);

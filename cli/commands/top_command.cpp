@@ -35,7 +35,7 @@ View look_twice(int interval_ms) {
 int top(const Options& options, const Context& context) {
   int interval_ms = 1000;
   if (options.interval) {
-    const auto seconds = parse_cpus(*options.interval);
+    const auto seconds = parse_positive(*options.interval);
     if (!seconds || *seconds < 0.1 || *seconds > 3600) {
       return fail(kUsage, fmt::format("top: --interval wants 0.1 to 3600 seconds, not '{}'",
                                       printable(*options.interval, false)));
@@ -49,12 +49,12 @@ int top(const Options& options, const Context& context) {
     return kOk;
   }
   if (context.settings.json) {
-    write_out(view_json(look_twice(std::min(interval_ms, 500))));
+    write_out(view_json(look_twice(options.interval ? interval_ms : 500)));
     return kOk;
   }
   if (options.once) {
     TopState state;
-    const View view = look_twice(std::min(interval_ms, 500));
+    const View view = look_twice(options.interval ? interval_ms : 500);
     const Style style = style_for(context.settings);
     const auto all = listed(view, state.order, state.filter);
     if (!all.empty()) state.selected = all.front()->pid;

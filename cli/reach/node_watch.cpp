@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "base/json.h"
+#include "govern/ledger/ledger_shm.h"
 #include "kernel_view.h"
 #include "os/os.h"
 #include "process_name.h"
@@ -31,12 +32,12 @@ std::string user_name(unsigned user) {
   return known != nullptr ? known->pw_name : std::to_string(user);
 }
 
-// Its maps are its user's and root's to read.
-BusyProcess::Governed is_governed(int pid) {
-  const auto maps = os::read_file(folder_of(pid) + "/maps");
+// Its maps are its user's and root's to read. Whoever only imports corewise has no ledger.
+BusyProcess::Governed is_governed(const BusyProcess& process) {
+  const auto maps = os::read_file(folder_of(process.pid) + "/maps");
   if (!maps || maps->empty()) return BusyProcess::Governed::unknown;
-  return maps->find("/libcorewise.so") != maps->npos ? BusyProcess::Governed::yes
-                                                     : BusyProcess::Governed::no;
+  const bool has = maps->find("/" + govern::ledger_prefix(process.user)) != maps->npos;
+  return has ? BusyProcess::Governed::yes : BusyProcess::Governed::no;
 }
 
 template <class Range>
@@ -105,7 +106,7 @@ NodeView watch_node(int interval_ms) {
     user.name = user_name(user.user);
     for (BusyProcess& process : user.processes) {
       process.name = name_of_process(process.pid);
-      process.governed = is_governed(process.pid);
+      process.governed = is_governed(process);
     }
   }
   return view;

@@ -22,7 +22,9 @@ class Terminal {
     enter();
     sigset_t watched;
     ::sigemptyset(&watched);
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGWINCH}) ::sigaddset(&watched, signal);
+    for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGWINCH}) {
+      ::sigaddset(&watched, signal);
+    }
     ::sigprocmask(SIG_BLOCK, &watched, &mask_);
     signals_ = ::signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
   }
@@ -35,6 +37,13 @@ class Terminal {
   Terminal& operator=(const Terminal&) = delete;
 
   int signals() const { return signals_; }
+
+  // Stops this process as Ctrl-Z does, with the shell's screen back while it is stopped.
+  void stop() {
+    leave();
+    ::raise(SIGSTOP);
+    enter();
+  }
 
   // One write for each frame, so that the user never sees half of one.
   static void draw(const std::vector<std::string>& lines) {

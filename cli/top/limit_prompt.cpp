@@ -6,6 +6,7 @@
 
 #include "base/text.h"
 #include "pools/pool.h"
+#include "reach/missing_pools.h"
 #include "start/thread_variables.h"
 
 namespace corewise::cli {
@@ -46,15 +47,12 @@ Result<control::Request> limit_request(std::string_view typed) {
   return request;
 }
 
-std::string outcome_of_limit(const control::LimitAnswer& answer, const std::string& typed) {
-  if (answer.outcomes.empty()) {
-    return fmt::format("{}: no such pool is loaded now; applies when one loads", typed);
-  }
+std::string outcome_of_limit(const control::LimitAnswer& answer) {
   std::string text;
   for (const control::PoolOutcome& pool : answer.outcomes) {
     if (!pool.reason.empty()) text = pool.runtime + ": " + pool.reason;
   }
-  return text;
+  return text.empty() ? missing_pools(answer) : text;
 }
 
 }  // namespace corewise::cli

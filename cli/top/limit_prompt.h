@@ -14,6 +14,6 @@ namespace corewise::cli {
 Result<control::Request> limit_request(std::string_view typed);
 
 // What the user must know of the process's answer; "" if all pools took the limit.
-std::string outcome_of_limit(const control::LimitAnswer& answer, const std::string& typed);
+std::string outcome_of_limit(const control::LimitAnswer& answer);
 
 }  // namespace corewise::cli

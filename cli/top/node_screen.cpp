@@ -51,7 +51,7 @@ std::string what_is_missing(const NodeView& view) {
     return "/proc hides other users' processes from you (hidepid): these are your own. root sees "
            "all of them.";
   }
-  if (!view.is_root) return "Which programs of other users are governed (?) only root can see.";
+  if (!view.is_root) return "?: only root can see whether that program is governed.";
   return {};
 }
 

@@ -32,7 +32,7 @@ class Session {
       : settings_(settings), interval_s_(interval_ms / 1000.0) {}
 
   int run() {
-    const Terminal terminal;
+    Terminal terminal;
     // Rates need two views; the second comes soon.
     take_view(0.3);
     for (;;) {
@@ -48,17 +48,21 @@ class Session {
       const double left_ms = 1000 * (next_s_ - monotonic_s());
       const int ready = ::poll(all.data(), all.size(), std::max(0, static_cast<int>(left_ms)));
       if (ready < 0 && errno != EINTR) return kFailed;
-      if ((all[1].revents & POLLIN) != 0 && ended(terminal.signals())) return kOk;
+      if ((all[1].revents & POLLIN) != 0 && ended(terminal)) return kOk;
       if (all[0].revents != 0 && !take_keys()) return kOk;
       if (monotonic_s() >= next_s_) take_view(interval_s_);
     }
   }
 
  private:
-  static bool ended(int signals) {
+  static bool ended(Terminal& terminal) {
     signalfd_siginfo info{};
-    while (::read(signals, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
-      if (info.ssi_signo != SIGWINCH) return true;
+    while (::read(terminal.signals(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+      if (info.ssi_signo == SIGTSTP) {
+        terminal.stop();
+      } else if (info.ssi_signo != SIGWINCH) {
+        return true;
+      }
     }
     return false;
   }
@@ -122,8 +126,7 @@ class Session {
     }
     state_.message = *answer ? done_ : (*answer).error().what;
     if (*answer && !limited_.empty()) {
-      const std::string else_said =
-          outcome_of_limit(control::LimitAnswer::read((*answer)->value), limited_);
+      const std::string else_said = outcome_of_limit(control::LimitAnswer::read((*answer)->value));
       if (!else_said.empty()) state_.message = else_said;
     }
     take_view(interval_s_);

@@ -45,9 +45,10 @@ def answer(request):
             return {"error": {"status": 2, "kind": "bad count", "message": "thirteen is bad luck"}}
         if "numba" in request["limits"]:
             return {"outcomes": [{"runtime": "numba", "reason": "it cannot be set from outside"}]}
-        if "tbb" in request["limits"]: return {"outcomes": []}
+        absent = [name for name in request["limits"] if name != "blas"]
+        if "blas" not in request["limits"]: return {"outcomes": [], "not_loaded": absent}
         state["limit"] = request["limits"]["blas"]
-        return {"outcomes": [{"runtime": "openblas", "reason": ""}]}
+        return {"outcomes": [{"runtime": "openblas", "reason": ""}], "not_loaded": absent}
     if name == "restore": state["limit"] = None
     if name in ("govern", "ungovern"): state["governed"] = name == "govern"
     now = time.monotonic()
@@ -150,9 +151,11 @@ def test_keys(open_top, fake):
     top.keys("l", "blas=13", "Enter")
     top.wait("thirteen is bad luck")
     top.keys("l", "tbb=2", "Enter")
-    top.wait("tbb=2: no such pool is loaded now; applies when one loads")
+    top.wait("tbb: no such pool is loaded now; the limit applies when one loads")
+    top.keys("l", "blas=3 arrow=2", "Enter")
+    top.wait("arrow: no such pool is loaded now", " blas=3 ")
     top.keys("l", "--tbb 2, --arrow=3", "Enter")
-    top.wait("--tbb 2, --arrow=3: no such pool is loaded now")
+    top.wait("tbb, arrow: no such pool is loaded now")
     top.keys("l", "numba=2", "Enter")
     top.wait("numba: it cannot be set from outside")
     top.keys("l", "nonsense", "Enter")
@@ -175,6 +178,27 @@ def test_keys(open_top, fake):
     top.keys("q")
     assert "ended 0" in top.wait("ended 0")
     assert "corewise top" not in top.screen()
+
+
+def test_ctrl_z_gives_the_terminal_back(open_top, fake):
+    top = open_top()
+    top.wait("libopenblas.so.0")
+    (pid,) = [
+        int(folder.name)
+        for folder in Path("/proc").iterdir()
+        if folder.name.isdigit()
+        and (folder / "cmdline").read_bytes().endswith(b"corewise\0top\0--interval\x000.2\0")
+        and str(fake[1]).encode() in (folder / "environ").read_bytes()
+    ]
+    top.keys("C-z")
+    end = time.monotonic() + 20
+    while "corewise top" in top.screen() and time.monotonic() < end:
+        time.sleep(0.05)
+    assert "corewise top" not in top.screen()
+    os.killpg(os.getpgid(pid), signal.SIGCONT)
+    top.wait("libopenblas.so.0")
+    top.keys("q")
+    top.wait("ended 0")
 
 
 def test_a_stopped_process_holds_nothing_up(open_top, start, corewise, folder):

@@ -84,6 +84,29 @@ def test_the_json(corewise, busy):
     assert told["ready"] >= user["threads_delayed"]
 
 
+IMPORTS = """
+import corewise
+print("ready", flush=True)
+while True: pass
+"""
+
+
+@pytest.mark.parametrize("governs", [False, True])
+def test_who_only_imports_corewise_is_not_governed(corewise, program, numpy_with_corewise, governs):
+    words = [numpy_with_corewise, "-c", IMPORTS]
+    if governs:
+        words = [program, "run", "-q", "--", *words]
+    child = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=CLEAN)
+    try:
+        assert child.stdout.readline() == "ready\n"
+        told = json.loads(corewise("top", "--all", "--json").stdout)
+        (found,) = [p for u in told["users"] for p in u["processes"] if p["pid"] == child.pid]
+        assert found["governed"] is governs
+    finally:
+        child.kill()
+        child.communicate()
+
+
 def test_what_others_than_root_see(program, busy):
     words = [*as_user(OTHER), program, "top", "--all"]
     done = subprocess.run(words, env=CLEAN, capture_output=True, text=True, timeout=60)

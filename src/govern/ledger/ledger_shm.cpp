@@ -104,13 +104,10 @@ std::uint64_t checksum(const Header& header) noexcept {
   return fnv({reinterpret_cast<const char*>(&header), offsetof(Header, checksum)});
 }
 
-namespace {
-// The files of the calling user begin with this.
-std::string ledger_prefix() { return "corewise-" + std::to_string(geteuid()) + "-"; }
-}  // namespace
+std::string ledger_prefix(uid_t user) { return "corewise-" + std::to_string(user) + "-"; }
 
 std::vector<std::string> ledger_files(const std::string& directory) {
-  const std::string prefix = ledger_prefix();
+  const std::string prefix = ledger_prefix(geteuid());
   std::vector<std::string> paths;
   std::error_code gone;
   std::filesystem::directory_iterator file(directory, gone);
@@ -129,7 +126,7 @@ void unmap(const Shared* shared) noexcept {
 }
 
 std::string ledger_path(const std::string& directory, std::string_view key) {
-  return directory + "/" + ledger_prefix() + hex(fnv(full_key(key)));
+  return directory + "/" + ledger_prefix(geteuid()) + hex(fnv(full_key(key)));
 }
 
 Shared* map_existing(const std::string& path, std::string_view key, std::string& why) {

@@ -4,6 +4,8 @@
 // says why.
 #pragma once
 
+#include <sys/types.h>
+
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,6 +36,9 @@ Shared* map_existing(const std::string& path, std::string_view key, std::string&
 const Shared* map_for_reading(const std::string& path);
 
 void unmap(const Shared* shared) noexcept;
+
+// What the names of a user's ledger files begin with.
+std::string ledger_prefix(uid_t user);
 
 // The calling user's ledgers in a directory, sorted by path, without those still being made.
 std::vector<std::string> ledger_files(const std::string& directory);
