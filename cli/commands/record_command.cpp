@@ -26,6 +26,7 @@
 #include "shell/exit_codes.h"
 #include "shell/own_program.h"
 #include "shell/process_choice.h"
+#include "shell/quoting.h"
 #include "start/library.h"
 #include "start/run_child.h"
 #include "start/target.h"
@@ -36,16 +37,17 @@ namespace {
 struct Options {
   std::optional<std::string> pid;
   std::optional<std::string> seconds;
-  std::string interval = "20";
-  std::string output = "corewise-record";
+  std::optional<std::string> interval;
+  std::optional<std::string> output;
   std::string format = "html";
   std::optional<std::string> html;
   bool compare = false;
 };
 
+// As a shell reads them.
 std::string words_of(const std::vector<std::string>& words) {
   std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : " ") + word;
+  for (const std::string& word : words) text += (text.empty() ? "" : " ") + for_shell(word);
   return text;
 }
 
@@ -146,28 +148,38 @@ Outcome record_to(const std::string& lines, const Subject& subject) {
   return outcome;
 }
 
+std::string output_of(const Options& options) { return options.output.value_or("corewise-record"); }
+
 // Runs the command twice, the second time governed. Returns the exit code of the first run.
 int compare(const Options& options, Subject subject, const Context& context) {
-  const std::string installed = options.output + ".jsonl";
-  const std::string governed = options.output + "-governed.jsonl";
+  const std::string name = output_of(options);
+  const std::string installed = name + ".jsonl";
+  const std::string governed = name + "-governed.jsonl";
   const Outcome first = record_to(installed, subject);
   if (first.failed != kOk) return first.failed;
-  subject.words.insert(subject.words.begin(), {own_program(), "run", "-q", "--"});
+  subject.words.insert(subject.words.begin(), {own_program(), "run", "-q", "--govern", "--"});
   const Outcome second = record_to(governed, subject);
   if (second.failed != kOk) return second.failed;
-  const int code = write_comparison(installed, governed, options.output + ".html", context);
+  const int code = write_comparison(installed, governed, name + ".html", context);
   return code != kOk ? code : end_like(first.status);
 }
 
 int record(const Options& options, const Context& context) {
+  if (options.output && options.output->empty()) {
+    return fail(kUsage, "record: --output wants a name");
+  }
   if (options.html) {
-    if (options.pid || !context.words.empty() || options.compare) {
-      return fail(kUsage, "record: --html is about a recording: it takes no --pid and no command");
+    if (options.pid || !context.words.empty() || options.compare || options.seconds ||
+        options.interval) {
+      return fail(kUsage,
+                  "record: --html is about a recording: it takes no command, and no option but "
+                  "--output and --format");
     }
     std::string_view base = *options.html;
     constexpr std::string_view kEnd = ".jsonl";
     if (base.ends_with(kEnd)) base.remove_suffix(kEnd.size());
-    return write_picture(*options.html, std::string(base), options.format, context);
+    return write_picture(*options.html, options.output.value_or(std::string(base)), options.format,
+                         context);
   }
   if (options.pid.has_value() != context.words.empty()) {
     return fail(kUsage, "record: give either --pid PID or a command after --",
@@ -178,17 +190,19 @@ int record(const Options& options, const Context& context) {
                 "record: --compare runs a command twice and makes a page: it takes no "
                 "--pid and no other --format");
   }
-  const auto interval = parse_integer(options.interval);
+  const std::string typed = options.interval.value_or("20");
+  const auto interval = parse_integer(typed);
   if (!interval || *interval < 10 || *interval > 1000) {
     return fail(kUsage, fmt::format("record: --interval wants 10 to 1000 milliseconds, not '{}'",
-                                    printable(options.interval, false)));
+                                    printable(typed, false)));
   }
   Subject subject{static_cast<double>(*interval) / 1000, {}, 0, context.words};
   if (options.seconds) {
-    subject.seconds = parse_cpus(*options.seconds);
+    subject.seconds = parse_positive(*options.seconds);
     if (!subject.seconds) {
-      return fail(kUsage, fmt::format("record: --seconds wants a number above 0, not '{}'",
-                                      printable(*options.seconds, false)));
+      return fail(kUsage,
+                  fmt::format("record: --seconds wants a number of seconds above 0, not '{}'",
+                              printable(*options.seconds, false)));
     }
   }
   if (options.pid) {
@@ -201,17 +215,22 @@ int record(const Options& options, const Context& context) {
       return fail(kNoSuchProcess, fmt::format("record: there is no process {}", subject.pid));
     }
   }
-  if (options.output.empty()) return fail(kUsage, "record: --output wants a name");
   // If the program cannot start, keep the earlier recording.
   if (!options.pid) {
     const Target target = find_target(context.words);
     if (target.path.empty()) return become(context.words, target);
+    if (options.compare && !target.obstacle.empty()) {
+      return fail(kUsage, fmt::format("record: '{}' {}: it cannot be governed, so there is nothing "
+                                      "to compare",
+                                      printable(context.words.front(), false), target.obstacle));
+    }
   }
   if (options.compare) return compare(options, subject, context);
-  const std::string lines = options.output + ".jsonl";
+  const std::string name = output_of(options);
+  const std::string lines = name + ".jsonl";
   const Outcome outcome = record_to(lines, subject);
   if (!outcome.is_recorded) return outcome.failed;
-  const int code = write_picture(lines, options.output, options.format, context);
+  const int code = write_picture(lines, name, options.format, context);
   if (outcome.failed != kOk) return outcome.failed;
   return options.pid || code != kOk ? code : end_like(outcome.status);
 }
@@ -222,8 +241,9 @@ Action declare(CLI::App& app) {
          "-p,--pid", [options](const std::string& text) { options->pid = text; },
          "Record a process that runs, and what it starts, until it ends or Ctrl-C")
       ->type_name("PID");
-  app.add_option("-o,--output", options->output,
-                 "Write NAME.jsonl and NAME.html (default: corewise-record)")
+  app.add_option_function<std::string>(
+         "-o,--output", [options](const std::string& text) { options->output = text; },
+         "Write NAME.jsonl and NAME.html (default: corewise-record)")
       ->type_name("NAME");
   app.add_option("--format", options->format,
                  "What to make of the recording: a page, or NAME.trace.json for ui.perfetto.dev "
@@ -232,7 +252,9 @@ Action declare(CLI::App& app) {
       ->type_name("html|perfetto");
   app.add_flag("--compare", options->compare,
                "Run the command twice, as it is and governed, and draw both on one page");
-  app.add_option("--interval", options->interval, "Milliseconds between looks (default: 20)")
+  app.add_option_function<std::string>(
+         "--interval", [options](const std::string& text) { options->interval = text; },
+         "Milliseconds between looks (default: 20)")
       ->type_name("MS");
   app.add_option_function<std::string>(
          "--seconds", [options](const std::string& text) { options->seconds = text; },

@@ -46,6 +46,7 @@ namespace {
 
 struct Options {
   std::shared_ptr<TypedCounts> counts;
+  TypedCounts project_counts;  // what the project's file says beside them
   std::optional<std::string> budget;
   std::optional<std::string> group;
   std::optional<int> weight;
@@ -53,6 +54,7 @@ struct Options {
   std::vector<std::string> bend;  // from the project's file, even if the environment overrides it
   std::string report;
   Trial trial;  // requested if it names a library
+  bool govern = false;
   bool no_govern = false;
   std::optional<bool> jobserver;
   std::string project;  // the file that gave the defaults
@@ -163,15 +165,15 @@ std::optional<Error> add_agent(const Options& options, Changes& to) {
   return std::nullopt;
 }
 
-// For a program that the agent cannot enter: counts within the budget, unless the user set some.
-void add_counts(const TypedCounts& asked, int budget, Changes& to) {
-  TypedCounts counts = {{"openmp", std::to_string(budget)}, {"blas", std::to_string(budget)}};
-  for (const auto& [kind, count] : asked) counts.erase(kind);
-  const auto own = changes_for(counts);
-  if (!own) return;
-  for (const Variable& variable : own->set) {
-    if (std::getenv(variable.name.c_str()) == nullptr) to.set.push_back(variable);
+// Adds what neither the command line nor the environment has set.
+std::optional<Error> add_defaults(const TypedCounts& counts, Changes& to) {
+  const auto defaults = changes_for(counts);
+  if (!defaults) return defaults.error();
+  for (const Variable& variable : defaults->set) {
+    const bool typed = sets(to, variable.name);
+    if (!typed && std::getenv(variable.name.c_str()) == nullptr) to.set.push_back(variable);
   }
+  return std::nullopt;
 }
 
 Result<Start> prepare(const Options& options, Changes counts, const Context& context) {
@@ -190,7 +192,11 @@ Result<Start> prepare(const Options& options, Changes counts, const Context& con
   const int budget = own.threads;
   preset_what_counts_cpus(options, budget, start);
   if (!start.target.obstacle.empty()) {
-    add_counts(*options.counts, budget, start.counts);
+    // The agent cannot enter it: at least its counts are within the budget.
+    const std::string most = std::to_string(budget);
+    if (const auto error = add_defaults({{"openmp", most}, {"blas", most}}, start.counts)) {
+      return *error;
+    }
     return start;
   }
   if (const auto error = add_agent(options, start.agent)) return *error;
@@ -208,10 +214,10 @@ Result<Start> prepare(const Options& options, Changes counts, const Context& con
 void say(const Start& start, const Options& options, const Context& context) {
   const std::string shown = printable(context.words.front(), false);
   if (!start.target.obstacle.empty()) {
-    warn(
-        fmt::format("'{}' {}, so that it cannot be governed: it runs with environment variables "
-                    "alone",
-                    shown, start.target.obstacle));
+    warn(fmt::format(
+        "'{}' {}, so that it cannot be governed: it runs with environment variables "
+        "alone{}",
+        shown, start.target.obstacle, options.report.empty() ? "" : ", and there is no report"));
   }
   if (context.settings.quiet || !speaks_for_ranks()) return;
   if (context.settings.json) {
@@ -236,8 +242,7 @@ void say(const Start& start, const Options& options, const Context& context) {
   if (!text.empty()) note(context.settings, text);
   if (!start.jobs.why_not.empty()) {
     note(context.settings,
-         fmt::format("its jobs get no jobserver, so that they are not in the budget: {}",
-                     start.jobs.why_not));
+         fmt::format("the build's jobs are not counted in the budget: {}", start.jobs.why_not));
   }
 }
 
@@ -300,8 +305,8 @@ void take_budget(const Project& project, Options& options) {
 }
 
 bool is_about_governing(const Options& options) {
-  return options.budget || options.group || options.weight || options.share || options.jobserver ||
-         !options.report.empty() || !options.trial.library.empty();
+  return options.govern || options.budget || options.group || options.weight || options.share ||
+         options.jobserver || !options.report.empty() || !options.trial.library.empty();
 }
 
 // Takes from the nearest corewise.toml what neither the command line nor the environment sets.
@@ -314,7 +319,7 @@ std::optional<Error> add_project(Options& options) {
   options.project = project.path;
   for (const auto& [kind, count] : project.limits) {
     // TBB and Arrow have no variable; %load_ext in Python limits them.
-    if (kind != "tbb" && kind != "arrow") options.counts->emplace(kind, count);
+    if (kind != "tbb" && kind != "arrow") options.project_counts.emplace(kind, count);
   }
   if (options.no_govern) return std::nullopt;
   if (project.govern == false && !is_about_governing(options)) {
@@ -376,10 +381,9 @@ int run(Options options, const Context& context) {
                 "your programs of the same CPUs and budget");
   }
   if (options.no_govern && is_about_governing(options)) {
-    return fail(
-        kUsage,
-        "run: --budget, --group, --weight, --share, --jobserver, --report and --try-bend are about "
-        "governing, which --no-govern leaves out");
+    return fail(kUsage,
+                "run: --govern, --budget, --group, --weight, --share, --jobserver, --report and "
+                "--try-bend are about governing, which --no-govern leaves out");
   }
   if (const auto wrong = refuse_trial(options)) return fail(kUsage, "run: " + *wrong);
   if (const auto error = add_project(options)) {
@@ -387,7 +391,11 @@ int run(Options options, const Context& context) {
   }
   auto counts = changes_for(*options.counts);
   if (!counts) return fail(kUsage, "run: " + counts.error().what);
-  if (options.no_govern && options.project_governs && counts->set.empty()) {
+  if (const auto error = add_defaults(options.project_counts, *counts)) {
+    return fail(kUsage, fmt::format("run: {}: {}", options.project, error->what));
+  }
+  if (options.no_govern && options.project_governs && counts->set.empty() &&
+      options.project_counts.empty()) {
     return fail(kUsage, "run: nothing to limit",
                 "give --openmp N, --blas N or another count, or leave --no-govern out");
   }
@@ -465,6 +473,7 @@ Action declare(CLI::App& app) {
       ->check(whole_number(0, std::numeric_limits<std::uint32_t>::max()));
   app.add_flag("--verbose", options->trial.verbose,
                "With --try-bend, also what the program prints, on standard error");
+  app.add_flag("--govern", options->govern, "Govern, even if corewise.toml says `on = false`");
   app.add_flag("--no-govern", options->no_govern, "Only set the counts that are given");
   options->counts = declare_counts(app);
   return [options](const Context& context) { return run(*options, context); };
@@ -487,8 +496,8 @@ const Command kRun = {
         "OMP_NUM_THREADS if none of their own variables is set. Without --blas and --openmp, "
         "and if the budget has fewer threads than there are CPUs, corewise sets "
         "GOTO_NUM_THREADS to the budget, because OpenBLAS would start a thread per CPU when "
-        "it loads. It does not if you have set that variable, OMP_NUM_THREADS or one of "
-        "OpenBLAS's. corewise removes variables that would overrule a limit, such as "
+        "it loads. If you have set that variable, OMP_NUM_THREADS or one of OpenBLAS's, corewise "
+        "leaves them alone. corewise removes variables that would overrule a limit, such as "
         "MKL_DOMAIN_NUM_THREADS and BLIS_JC_NT. What the program sets later wins.\n"
         "\n"
         "With a budget of yours below the number of CPUs (--budget, COREWISE_BUDGET or "

@@ -194,7 +194,7 @@ std::optional<Trial::Source> named_already(const Trial& trial,
 
 std::string leave_it_whole(const Trial& trial, const std::vector<std::string>& paths) {
   const auto named = named_already(trial, paths);
-  if (!named) return "Leave it whole, as it is unless you name it.";
+  if (!named) return "Do not name it in `bend`.";
   return fmt::format("{} names it: take '{}' out of {}, so that it stays whole.",
                      printable(named->where, false), printable(named->names.front(), false),
                      named->where == "COREWISE_BEND" ? "that variable" : "bend there");
@@ -250,7 +250,7 @@ Finding nothing_tried(const Trial& trial, const Tries& tries) {
     why = fmt::format("{} calls no OpenMP runtime that is known", printable(sum.bending[0], false));
   } else {
     why = "none that ran wanted more than one thread";
-    more.emplace_back("With --openmp 8, say, they would, if they take OpenMP's default.");
+    more.emplace_back("Try --openmp 8: then regions with OpenMP's default count want 8 threads.");
   }
   Finding finding{Verdict::kNothingTried,
                   {fmt::format("No region of {} was cut: nothing was tried, as {}.", name, why)},
@@ -291,7 +291,7 @@ std::vector<std::string> how_far(const Tries& tries) {
 }
 
 std::vector<std::string> what_next(const Trial& trial, const std::vector<std::string>& paths) {
-  const std::string first = "That speaks for what this program did with it.";
+  const std::string first = "This holds only for what this program did with it.";
   if (const auto named = named_already(trial, paths)) {
     return {fmt::format("{} {} has it bend already.", first, printable(named->where, false))};
   }

@@ -67,8 +67,10 @@ std::string cut_off(const std::string& text, int width, bool unicode) {
   std::string line = text;
   if (width_of(line) <= width) return line;
   while (!line.empty() && width_of(line) > width - 1) {
-    do line.pop_back();
-    while (!line.empty() && (static_cast<unsigned char>(line.back()) & 0xc0u) == 0x80u);
+    while (!line.empty() && (static_cast<unsigned char>(line.back()) & 0xc0u) == 0x80u) {
+      line.pop_back();
+    }
+    if (!line.empty()) line.pop_back();
   }
   return line + (unicode ? "…" : ">");
 }

@@ -6,16 +6,10 @@
 
 #include "commands.h"
 #include "parser.h"
+#include "quoting.h"
 
 namespace corewise::cli {
 namespace {
-
-// Quotes text in single quotes, for any of the three shells.
-std::string quoted(const std::string& text) {
-  std::string out = "'";
-  for (const char c : text) out += c == '\'' ? std::string("'\\''") : std::string(1, c);
-  return out + "'";
-}
 
 std::vector<const Command*> shown() {
   std::vector<const Command*> all;
@@ -72,7 +66,7 @@ std::string bash_completion() {
       "    COMPREPLY=($(compgen -W {} -- \"$word\"))\n"
       "    return\n"
       "  fi\n",
-      quoted(names() + " --help --version --json --color --quiet"));
+      in_quotes(names() + " --help --version --json --color --quiet"));
   out += "  case \"$command\" in\n";
   for (const Command* command : shown()) {
     std::string flags, values;
@@ -84,7 +78,7 @@ std::string bash_completion() {
       if (option.value.empty() || option.flags.empty()) continue;
       const std::string reply =
           !choices.empty()
-              ? fmt::format("-W {}", quoted(fmt::format("{}", fmt::join(choices, " "))))
+              ? fmt::format("-W {}", in_quotes(fmt::format("{}", fmt::join(choices, " "))))
           : option.value == "FILE"   ? "-f"
           : option.value == "FOLDER" ? "-d"
           : option.value == "PID"    ? "-W \"$(cd /proc && printf '%s ' [0-9]*)\""
@@ -107,10 +101,10 @@ std::string bash_completion() {
     }
     if (!values.empty()) out += "      case \"$before\" in\n" + values + "      esac\n";
     out += fmt::format("      COMPREPLY=($(compgen -W {} -- \"$word\")) ;;\n",
-                       quoted(positional.empty() ? flags + (command->takes_command ? "--" : "")
+                       in_quotes(positional.empty() ? flags + (command->takes_command ? "--" : "")
                                                  : positional + " " + flags));
   }
-  out += fmt::format("    help) COMPREPLY=($(compgen -W {} -- \"$word\")) ;;\n", quoted(names()));
+  out += fmt::format("    help) COMPREPLY=($(compgen -W {} -- \"$word\")) ;;\n", in_quotes(names()));
   return out + "  esac\n}\ncomplete -F _corewise corewise\n";
 }
 
@@ -123,7 +117,7 @@ std::string zsh_completion() {
       "  local -a commands\n"
       "  commands=(\n";
   for (const Command* command : shown()) {
-    out += "    " + quoted(fmt::format("{}:{}", command->name, zsh_text(command->summary))) + "\n";
+    out += "    " + in_quotes(fmt::format("{}:{}", command->name, zsh_text(command->summary))) + "\n";
   }
   out +=
       "  )\n"
@@ -136,10 +130,10 @@ std::string zsh_completion() {
   for (const Command* command : shown()) {
     out += fmt::format("        {}) _arguments -s", command->name);
     for (const OptionRow& option : options_of(*command)) {
-      if (option.flags.empty()) out += " \\\n          " + quoted("1" + zsh_value(option));
+      if (option.flags.empty()) out += " \\\n          " + in_quotes("1" + zsh_value(option));
       for (const std::string& flag : option.flags) {
         out += " \\\n          " +
-               quoted(fmt::format("{}[{}]{}", flag, zsh_text(option.text), zsh_value(option)));
+               in_quotes(fmt::format("{}[{}]{}", flag, zsh_text(option.text), zsh_value(option)));
       }
     }
     if (command->takes_command) out += " \\\n          '*:::command:_normal'";
@@ -158,7 +152,7 @@ std::string fish_completion() {
       "complete -c corewise -n __fish_use_subcommand -l version -d 'Print the version'\n";
   for (const Command* command : shown()) {
     out += fmt::format("complete -c corewise -n __fish_use_subcommand -a {} -d {}\n", command->name,
-                       quoted(command->summary));
+                       in_quotes(command->summary));
     const std::string here = fmt::format("-n '__fish_seen_subcommand_from {}'", command->name);
     for (const OptionRow& option : options_of(*command)) {
       std::string line = "complete -c corewise " + here;
@@ -168,7 +162,7 @@ std::string fish_completion() {
       const auto choices = option.choices();
       if (!choices.empty()) {
         line += fmt::format("{} -a {}", option.flags.empty() ? "" : " -x",
-                            quoted(fmt::format("{}", fmt::join(choices, " "))));
+                            in_quotes(fmt::format("{}", fmt::join(choices, " "))));
       } else if (option.value == "FILE" || option.value == "FOLDER") {
         line += " -r -F";
       } else if (option.value == "PID") {
@@ -176,7 +170,7 @@ std::string fish_completion() {
       } else if (!option.value.empty()) {
         line += " -x";
       }
-      out += line + " -d " + quoted(option.text) + "\n";
+      out += line + " -d " + in_quotes(option.text) + "\n";
     }
     if (command->takes_command) {
       // What follows -- is another program's line, completed as if it stood alone.

@@ -134,8 +134,8 @@ void serve(const Pool& pool, int most, int pid, int watch, std::uint64_t began) 
   if (!budget) return;
   const govern::OwnBudget own = govern::own_budget(*budget, machine);
   govern::LedgerOptions wanted;
-  const char* const group = std::getenv("COREWISE_GROUP");
-  wanted.key = group != nullptr ? group : own.name;
+  wanted.key = variable("COREWISE_GROUP");
+  if (wanted.key.empty()) wanted.key = own.name;
   wanted.budget = own.together;
   const auto ledger = govern::Ledger::open(wanted);
   if (!ledger) return;

@@ -105,7 +105,7 @@ std::string hint_for_missing(const std::vector<std::string>& words) {
   const std::string& command = words.front();
   const std::string first = command.substr(0, command.find(' '));
   if (words.size() == 1 && first != command && !find_in_path(first).empty()) {
-    return fmt::format("do not quote the command and its arguments together: corewise run -- {}",
+    return fmt::format("do not quote the command and its arguments together: -- {}",
                        printable(command, false));
   }
   return command.find('/') == std::string::npos ? "is its folder in PATH?" : "";

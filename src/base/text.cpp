@@ -42,21 +42,22 @@ std::optional<int> first_count(std::string_view list) {
   return static_cast<int>(*number);
 }
 
-std::optional<double> parse_cpus(std::string_view text) {
-  text = trim(text);
-  double scale = 1;
-  if (text.ends_with('m')) {
-    scale = 1000;
-    text.remove_suffix(1);
-  }
+std::optional<double> parse_positive(std::string_view text) {
   double value = 0;
   const char* end = text.data() + text.size();
   const auto [stop, error] = std::from_chars(text.data(), end, value, std::chars_format::fixed);
   if (error != std::errc() || stop != end) return std::nullopt;
-  value /= scale;
   // from_chars reads "nan" and "inf" too.
   if (!std::isfinite(value) || value <= 0) return std::nullopt;
   return value;
+}
+
+std::optional<double> parse_cpus(std::string_view text) {
+  text = trim(text);
+  const bool thousandths = text.ends_with('m');
+  if (thousandths) text.remove_suffix(1);
+  const auto value = parse_positive(text);
+  return value && thousandths ? *value / 1000 : value;
 }
 
 std::string format_cpus(double cpus) {

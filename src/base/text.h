@@ -25,6 +25,9 @@ std::optional<std::int64_t> parse_integer(std::string_view text);
 // The first of a list of counts: OMP_NUM_THREADS may hold one for each nesting level, "8,2".
 std::optional<int> first_count(std::string_view list);
 
+// All of text as a finite decimal number above 0.
+std::optional<double> parse_positive(std::string_view text);
+
 // All of text as a number of CPUs above 0: "8", "1.5", or Kubernetes' thousandths, "500m".
 std::optional<double> parse_cpus(std::string_view text);
 

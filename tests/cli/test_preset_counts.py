@@ -130,3 +130,17 @@ def test_python_counts_the_budget(corewise):
 )
 def test_wheels_start_the_budget(corewise, code):
     assert corewise("run", "-q", "--budget", "1", "--", SMOKE, "-c", code).stdout == "1\n"
+
+
+def test_the_files_limits_give_way_to_the_environment(corewise, tmp_path):
+    (tmp_path / "corewise.toml").write_text("[limits]\nopenmp = 4\n")
+
+    def count(*words, env=None):
+        done = corewise("run", "-q", *words, "--", "sh", "-c", "echo $OMP_NUM_THREADS",
+                        env=env, cwd=tmp_path)  # fmt: skip
+        return done.stdout.strip()
+
+    assert count() == "4"
+    assert count(env={"OMP_NUM_THREADS": "2"}) == "2"
+    assert count("--openmp", "3", env={"OMP_NUM_THREADS": "2"}) == "3"
+    assert count("--no-govern", env={"OMP_NUM_THREADS": "2"}) == "2"

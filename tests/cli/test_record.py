@@ -3,6 +3,7 @@
 import json
 import re
 import resource
+import shlex
 import signal
 import sys
 import xml.dom.minidom
@@ -235,7 +236,7 @@ def test_as_installed_and_governed_on_one_page(corewise, tmp_path):
     assert done.returncode == 3, done.stderr
     assert re.search(r"As installed it took [\d.]+ s, governed [\d.]+ s\.", done.stderr)
     governed = lines_of(tmp_path / "both-governed.jsonl")
-    assert " run -q -- " in governed[0]["command"] and governed[-1]["event"] == "end"
+    assert " run -q --govern -- " in governed[0]["command"] and governed[-1]["event"] == "end"
     page = base.with_suffix(".html").read_text()
     assert page.index("<h2>As installed") < page.index("<h2>Governed")
     ids = re.findall(r'\bid="(\w+)"', page)
@@ -277,6 +278,9 @@ def test_what_is_no_recording(corewise, tmp_path, text, words):
         (["--pid", "4194304"], 3),
         (["--interval", "1", "--", "true"], 2),
         (["--seconds", "-1", "--", "true"], 2),
+        (["--seconds", "5m", "--", "true"], 2),
+        (["--html", "x.jsonl", "--seconds", "3"], 2),
+        (["--html", "x.jsonl", "--interval", "30"], 2),
         (["-o", "/nowhere/x", "--", "true"], 1),
         (["--html", "/nowhere/x.jsonl"], 1),
         (["--html", "x.jsonl", "--", "true"], 2),
@@ -304,6 +308,41 @@ def test_the_page_lies_beside_its_recording(corewise, tmp_path):
     (tmp_path / "x.jsonl").rename(folder / "b")
     assert corewise("record", "--html", str(folder / "b")).returncode == 0
     assert (folder / "b.html").exists()
+
+
+def test_the_page_has_the_name_that_is_given(corewise, tmp_path):
+    assert corewise("record", "-o", str(tmp_path / "x"), "--", "true").returncode == 0
+    before = (tmp_path / "x.html").read_text()
+    (tmp_path / "x.html").write_text("precious")
+    words = ["--html", str(tmp_path / "x.jsonl"), "-o", str(tmp_path / "pretty")]
+    assert corewise("record", *words).returncode == 0
+    assert (tmp_path / "pretty.html").read_text() == before
+    assert (tmp_path / "x.html").read_text() == "precious"
+
+
+def test_the_command_can_be_pasted_into_a_shell(corewise, tmp_path):
+    words = [sys.executable, "-c", "import os; print('it is', os.getpid())"]
+    corewise("record", "-o", str(tmp_path / "x"), "--", *words)
+    assert shlex.split(lines_of(tmp_path / "x.jsonl")[0]["command"]) == words
+
+
+def test_compare_governs_where_the_file_says_off(corewise, tmp_path):
+    (tmp_path / "corewise.toml").write_text("[govern]\non = false\n")
+    code = "import os, sys; sys.exit(3 if os.environ.get('COREWISE_GOVERN') != '1' else 4)"
+    words = ["record", "--compare", "-o", "both", "--", sys.executable, "-c", code]
+    done = corewise(*words, cwd=tmp_path)
+    assert done.returncode == 3, done.stderr
+    ends = [lines_of(tmp_path / f"both{end}.jsonl")[0] for end in ("", "-governed")]
+    assert "--govern" in ends[1]["command"]
+    assert corewise("run", "-q", "--", *words[5:], cwd=tmp_path).returncode == 3
+    assert corewise("run", "-q", "--govern", "--", *words[5:], cwd=tmp_path).returncode == 4
+    assert corewise("run", "--govern", "--no-govern", "--", "true").returncode == 2
+
+
+def test_what_cannot_be_governed_cannot_be_compared(corewise, tmp_path):
+    done = corewise("record", "--compare", "-o", str(tmp_path / "x"), "--", "/sbin/ldconfig", "-V")
+    assert done.returncode == 2 and "statically linked" in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_what_cannot_start_leaves_the_recording_before(corewise, tmp_path):

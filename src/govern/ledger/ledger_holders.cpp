@@ -29,13 +29,13 @@ std::optional<double> number_after(std::string_view text, std::string_view name)
   const std::size_t at = text.find(name);
   if (at == text.npos) return std::nullopt;
   std::string_view rest = text.substr(text.find_first_not_of(" :", at + name.size()));
-  return parse_cpus(trim(cut(rest, '\n')));
+  return parse_positive(trim(cut(rest, '\n')));
 }
 
 std::optional<double> idle_of(const os::Machine& machine, int pid) {
   std::string uptime = machine.read("/proc/uptime").text;
   uptime = uptime.substr(0, uptime.find(' '));
-  const auto now_s = parse_cpus(uptime);
+  const auto now_s = parse_positive(uptime);
   const auto ran_ms = number_after(machine.read(folder_of(pid) + "/sched").text, "se.exec_start");
   if (!now_s || !ran_ms) return std::nullopt;
   return std::max(0.0, *now_s - 1e-3 * *ran_ms);
