@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, SupportsFloat
 
 from . import _core
-from ._errors import BadType, BadValue
+from ._numbers import real
 from ._rich import Rich
 
 
@@ -59,14 +59,7 @@ class Budget(Rich):
 
 
 def _cpus(cap: SupportsFloat | None) -> float | None:
-    if cap is None:
-        return None
-    if isinstance(cap, bool) or not (hasattr(cap, "__float__") or hasattr(cap, "__index__")):
-        raise BadType(f"cap={cap!r} is a {type(cap).__name__}: give a number of CPUs")
-    try:
-        return float(cap)
-    except OverflowError:
-        raise BadValue(f"cap={cap!r} is above any machine: give a number of CPUs") from None
+    return None if cap is None else real(cap, "cap", "give a number of CPUs")
 
 
 def budget(cap: SupportsFloat | None = None) -> Budget:

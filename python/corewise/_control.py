@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from operator import index
 
 from . import _core
-from ._errors import BY_STATUS, BadType, BadValue, Error
+from ._errors import BY_STATUS, BadValue, Error
+from ._numbers import whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,9 +14,7 @@ if TYPE_CHECKING:
 
 
 def _pid(pid: object) -> int:
-    if isinstance(pid, bool) or not hasattr(pid, "__index__"):
-        raise BadType(f"pid={pid!r} is a {type(pid).__name__}: give the number of a process")
-    number = index(pid)
+    number = whole(pid, "pid", "give the number of a process")
     if not 0 < number < 2**31:
         raise ProcessLookupError(f"there is no process {number}")
     return number

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from . import _share
 from ._govern import govern, govern_report, ungovern
-from ._limits import by_api, limits
+from ._limits import by_api, fitting
 
 _NUMBERS: dict[str, Callable[[dict[str, Any]], float]] = {
     "budget": lambda report: report["budget"],
@@ -34,35 +34,38 @@ def _metrics() -> dict[str, Callable[[object], object]]:
 def begin(
     worker: Any, openmp: int | None, blas: int | None, budget: int | None
 ) -> Callable[[], None]:
-    """Governs the worker and limits its tasks. Returns a function that undoes both."""
-    govern(budget)
-    whole = govern_report()["budget"]
-    bounds = by_api(openmp or whole, blas or whole)
-    own = _share.Bounds(openmp, blas, max(1, whole // worker.state.nthreads))
-    executor = worker.executors["default"]
-    submit = executor.submit
+    """Governs the worker and limits its tasks. Returns a function that undoes both. A failure
+    leaves nothing behind."""
+    with ExitStack() as undo:
+        govern(budget)
+        undo.callback(ungovern)
+        whole = govern_report()["budget"]
+        bounds = by_api(openmp or whole, blas or whole)
+        executor = worker.executors["default"]
+        submit = executor.submit
 
-    def limited(function: Any, /, *args: Any, **kwargs: Any) -> Any:
-        with limits(**bounds):
-            return function(*args, **kwargs)
+        def limited(function: Any, /, *args: Any, **kwargs: Any) -> Any:
+            # The machine may have more CPUs than a library was built for.
+            with fitting(None, bounds):
+                return function(*args, **kwargs)
 
-    def submit_limited(function: Any, /, *args: Any, **kwargs: Any) -> Any:
-        return submit(limited, function, *args, **kwargs)
+        def submit_limited(function: Any, /, *args: Any, **kwargs: Any) -> Any:
+            return submit(limited, function, *args, **kwargs)
 
-    before, _share.of_process = _share.of_process, own
-    executor.submit = submit_limited
-    metrics = _metrics()
-    worker.metrics.update(metrics)
-    with suppress(ImportError):
-        from ._joblib import register
+        metrics = _metrics()
+        undo.callback(_forget, worker, metrics)
+        worker.metrics.update(metrics)
+        undo.callback(setattr, _share, "of_process", _share.of_process)
+        _share.of_process = _share.Bounds(openmp, blas, max(1, whole // worker.state.nthreads))
+        undo.callback(setattr, executor, "submit", submit)
+        executor.submit = submit_limited
+        with suppress(ImportError):
+            from ._joblib import register
 
-        register()
+            register()
+        return undo.pop_all().close
 
-    def end() -> None:
-        executor.submit = submit
-        _share.of_process = before
-        for name in metrics:
-            worker.metrics.pop(name, None)
-        ungovern()
 
-    return end
+def _forget(worker: Any, metrics: Iterable[str]) -> None:
+    for name in metrics:
+        worker.metrics.pop(name, None)

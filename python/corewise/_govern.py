@@ -6,7 +6,8 @@ import os
 import threading
 
 from . import _core
-from ._errors import BadCount, BadType, Error, UnknownName
+from ._errors import BadCount, BadType, BadValue, Error, UnknownName
+from ._numbers import real
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,15 +24,7 @@ def _threads(budget: object) -> int:
     """A budget in whole threads: rounded down, but never below 1."""
     if budget is None:
         return 0
-    no_number = f"budget={budget!r} is a {type(budget).__name__}: give a number of threads"
-    if isinstance(budget, (bool, str, bytes)) or not hasattr(budget, "__float__"):
-        raise BadType(no_number)
-    try:
-        number = float(budget)
-    except TypeError:  # an array
-        raise BadType(no_number) from None
-    except (OverflowError, ValueError):  # a huge whole number, Decimal's signalling NaN
-        number = 0.0
+    number = real(budget, "budget", "give a number of threads")
     if not 0 < number <= _core.MAX_THREADS:
         raise BadCount(f"budget={budget!r}: give a number above 0, at most {_core.MAX_THREADS}")
     return max(1, int(number))
@@ -42,6 +35,8 @@ def _name(group: str | None) -> bytes:
         return b""
     if not isinstance(group, str):
         raise BadType(f"group={group!r} is a {type(group).__name__}: give a name")
+    if not group:  # the core takes it for no group, which shares another ledger
+        raise BadValue("group='': give a name, or None to share with all programs of these CPUs")
     try:
         name = os.fsencode(group)
     except UnicodeEncodeError:
@@ -125,8 +120,9 @@ def govern(budget: SupportsFloat | None = None, group: str | None = None) -> Non
     Calls are counted: the process stays governed until `ungovern()` has been called as often.
     Reaches all threads; safe from any thread. Libraries imported later are governed on arrival.
 
-    Raises BadCount or BadType for an invalid budget; Error if the process is governed with another
-    budget or group; NotAvailable if another copy of corewise governs it. Then nothing changes.
+    Raises BadCount or BadType for an invalid budget; BadValue for an empty group; Error if the
+    process is governed with another budget or group; NotAvailable if another copy of corewise
+    governs it. Then nothing changes.
     """
     _begin(_threads(budget), _name(group))
 

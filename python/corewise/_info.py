@@ -46,8 +46,8 @@ class Info(Rich, tuple[PoolInfo, ...]):
         return [record._asdict() for record in self]
 
     def to_json(self) -> str:
-        """The document that `corewise info --json` prints; bytes of paths that are not UTF-8 appear
-        as replacement characters."""
+        """The document that `cw_info_json` writes: "pools" with the keys of docs/json.md. Bytes of
+        paths that are not UTF-8 appear as replacement characters."""
         import json
 
         def plain(value: Any) -> Any:

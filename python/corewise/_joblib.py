@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from copy import copy
 from functools import update_wrapper
-from operator import index
 from types import TracebackType
 from typing import Any, SupportsFloat, SupportsIndex
 
@@ -25,8 +24,9 @@ from joblib.parallel import (
 )
 
 from ._decorate import Function, decorate
-from ._errors import BadCount, BadType, Error
+from ._errors import BadCount, Error
 from ._limits import by_api
+from ._numbers import whole
 from ._share import Bounds, Share, at_most, bounds, current, dividing
 
 
@@ -174,9 +174,7 @@ class joblib:
         blas: SupportsIndex | None = None,
         budget: SupportsFloat | None = None,
     ) -> None:
-        if n_jobs is not None and (isinstance(n_jobs, bool) or not hasattr(n_jobs, "__index__")):
-            raise BadType(f"n_jobs={n_jobs!r} is a {type(n_jobs).__name__}: give a whole number")
-        if n_jobs is not None and index(n_jobs) == 0:
+        if n_jobs is not None and whole(n_jobs, "n_jobs", "give a whole number") == 0:
             raise BadCount("n_jobs=0: give a number of workers, or -1 for all CPUs")
         self._bounds = bounds(openmp, blas, budget)
         self._config = {
@@ -201,10 +199,16 @@ class joblib:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._open is not None:
-            self._open.close()
-            self._open = None
+        stack, self._open = self._open, None
+        if stack is not None:
+            stack.close()
 
     def __call__(self, function: Function) -> Function:
         """Decorates: each call of the function runs in a block of its own."""
-        return decorate(function, lambda: copy(self))
+        return decorate(function, self._unopened)
+
+    def _unopened(self) -> joblib:
+        """The same, for another block, which may begin inside one of this."""
+        made = copy(self)
+        made._open = None
+        return made

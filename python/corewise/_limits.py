@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import warnings
-from operator import index
 
 from . import _arrival, _core
 from ._errors import BadCount, BadType, Error, LimitWarning, UnknownName
+from ._numbers import whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,11 +39,7 @@ def by_api(openmp: int, blas: int) -> dict[str, int]:
 
 def _count(value: object, what: str) -> int:
     """A thread count: a whole number of any integer type, but not a bool."""
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        raise BadType(
-            f"{what}={value!r} is a {type(value).__name__}: ask for a whole number of threads"
-        )
-    threads = index(value)
+    threads = whole(value, what, "ask for a whole number of threads")
     if not 1 <= threads <= _core.MAX_THREADS:
         raise BadCount(f"{what}={threads}: ask for a whole number from 1 to {_core.MAX_THREADS}")
     return threads
@@ -83,6 +79,14 @@ def _main_rules(limits: object) -> list[Rule]:
     return [(_core.MATCH_ALL, b"", 0, _count(limits, "limits"))]
 
 
+def _api_rules(counts: Mapping[str, object]) -> list[Rule]:
+    return [
+        (_core.MATCH_API, api.encode(), 0, _count(threads, api))
+        for api, threads in counts.items()
+        if threads is not None
+    ]
+
+
 class limits:
     """Limits native thread pools, at once, until restored.
 
@@ -112,7 +116,7 @@ class limits:
     LimitWarning if a pool may use more threads than it was asked to; `report()` says why.
     """
 
-    __slots__ = ("_entered", "_receipt", "_rules")
+    __slots__ = ("_clamped", "_entered", "_receipt", "_rules")
 
     def __init__(
         self,
@@ -131,19 +135,22 @@ class limits:
                 f"limits({name}=...): the names are {', '.join(APIS)}; to limit one runtime"
                 " or library, pass a mapping, as in limits({'libgomp': 2})"
             )
-        rules = _main_rules(limits)
-        for api, threads in zip(APIS, (openmp, blas, tbb, arrow, numba), strict=True):
-            if threads is not None:
-                rules.append((_core.MATCH_API, api.encode(), 0, _count(threads, api)))
-        self._rules = rules
+        counts = dict(zip(APIS, (openmp, blas, tbb, arrow, numba), strict=True))
+        self._rules = _main_rules(limits) + _api_rules(counts)
+        self._clamped = False
         self._entered = False
         self._receipt = self._open()
 
     def _open(self) -> _core.Receipt:
         _arrival.watch()
-        receipt = _core.Receipt(self._rules)
-        if receipt.missed:
-            warnings.warn(_report(receipt), LimitWarning, stacklevel=3)
+        receipt = _core.Receipt(self._rules, self._clamped)
+        try:
+            if receipt.missed:
+                warnings.warn(_report(receipt), LimitWarning, stacklevel=3)
+        except BaseException:
+            # Where warnings are errors, nobody else would undo what is in force already.
+            receipt.close()
+            raise
         return receipt
 
     def __enter__(self) -> limits:
@@ -168,16 +175,8 @@ class limits:
         from ._decorate import decorate
 
         self.restore()
-        rules = self._rules
-
-        def scope() -> limits:
-            fresh = limits.__new__(limits)
-            fresh._rules = rules
-            fresh._entered = False
-            fresh._receipt = fresh._open()
-            return fresh
-
-        return decorate(function, scope)
+        rules, clamped = self._rules, self._clamped
+        return decorate(function, lambda: _opened(rules, clamped))
 
     def restore(self) -> int:
         """Ends the limits. Idempotent, and allowed from any thread.
@@ -203,6 +202,21 @@ class limits:
         return f"<corewise.limits {state}, {counted(len(self.outcomes), 'pool')}>"
 
 
+def _opened(rules: list[Rule], clamped: bool) -> limits:
+    made = limits.__new__(limits)
+    made._rules = rules
+    made._clamped = clamped
+    made._entered = False
+    made._receipt = made._open()
+    return made
+
+
+def fitting(by_key: Limits, counts: Mapping[str, int]) -> limits:
+    """Limits, and counts by API, for pools that the user did not choose: a pool that was built for
+    fewer threads gets as many as it can have, where `limits` refuses the count."""
+    return _opened(_main_rules(by_key) + _api_rules(counts), clamped=True)
+
+
 def _outcomes(receipt: _core.Receipt) -> tuple[Outcome, ...]:
     from ._info import Outcome, info
 
@@ -214,8 +228,11 @@ def _outcomes(receipt: _core.Receipt) -> tuple[Outcome, ...]:
 
 
 def _report(receipt: _core.Receipt) -> str:
+    from ._show.text import counted
+
     return "\n".join(
-        f"{o.pool.prefix} ({o.pool.path}) has {o.effective or 'an unknown number of'} threads, "
+        f"{o.pool.prefix} ({o.pool.path}) has "
+        f"{counted(o.effective, 'thread') if o.effective else 'an unknown number of threads'}, "
         f"not the {o.asked} asked for: {o.reason}"
         for o in _outcomes(receipt)
         if o.effective != o.asked

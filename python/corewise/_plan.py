@@ -69,9 +69,10 @@ class Plan(Rich):
         Libraries loaded later are limited too, by their API. `report()` of the limits names pools
         that cannot be set, with a LimitWarning if they may use more.
         """
-        return _limits.limits(
+        # A library that was loaded since may have been built for fewer threads.
+        return _limits.fitting(
             {limit.path: limit.threads for limit in self.limits},
-            **_limits.by_api(self.openmp, self.blas),
+            _limits.by_api(self.openmp, self.blas),
         )
 
     def to_json(self) -> str:

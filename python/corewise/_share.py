@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, SupportsFloat, SupportsIndex
 
 from . import _core
 from ._govern import _threads
-from ._limits import _count, limits
+from ._limits import _count, fitting
 from ._plan import plan
 
 
@@ -92,17 +92,15 @@ def dividing(given: Bounds) -> Iterator[Bounds]:
 
 @contextmanager
 def at_most(most: Mapping[str, int | None]) -> Iterator[None]:
-    """Limits by API that only lower: a pool with fewer threads, or a lower ceiling, keeps that."""
+    """Limits by API that only lower: a pool with fewer threads keeps them."""
     asked = {api: threads for api, threads in most.items() if threads is not None}
     if not asked:
         yield
         return
     pools: dict[Any, int] = {
-        pool: min(
-            asked[pool.api], pool.threads or _core.MAX_THREADS, pool.ceiling or asked[pool.api]
-        )
+        pool: min(asked[pool.api], pool.threads or _core.MAX_THREADS)
         for pool in _core.pools()
         if pool.api in asked
     }
-    with limits(pools, **asked):
+    with fitting(pools, asked):
         yield

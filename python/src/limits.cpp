@@ -31,7 +31,9 @@ class Rules {
 
 class Receipt {
  public:
-  explicit Receipt(const nb::list& rules) : Receipt(Rules(rules)) {}
+  // `clamped`: a pool with a lower ceiling gets that; else the count is refused.
+  Receipt(const nb::list& rules, bool clamped)
+      : Receipt(Rules(rules), clamped ? CW_LIMITS_CLAMP : 0U) {}
   Receipt(const Receipt&) = delete;
   Receipt& operator=(const Receipt&) = delete;
 
@@ -80,12 +82,12 @@ class Receipt {
   }
 
  private:
-  explicit Receipt(const Rules& rules) : open_(open(rules)) {
+  Receipt(const Rules& rules, std::uint32_t flags) : open_(open(rules, flags)) {
     if (!open_) raise(open_.error());
   }
-  static limits open(const Rules& rules) {
+  static limits open(const Rules& rules, std::uint32_t flags) {
     const nb::gil_scoped_release released;
-    return limits(rules.get());
+    return limits(rules.get(), flags);
   }
 
   // Several threads may close and read one receipt. The thread that holds the lock never waits for
@@ -99,7 +101,7 @@ class Receipt {
 
 void bind_limits(nb::module_& m) {
   nb::class_<Receipt>(m, "Receipt")
-      .def(nb::init<const nb::list&>(), nb::arg("rules"))
+      .def(nb::init<const nb::list&, bool>(), nb::arg("rules"), nb::arg("clamped") = false)
       .def_prop_ro("is_open", &Receipt::is_open)
       .def_prop_ro("missed", &Receipt::missed)
       .def("close", &Receipt::close)

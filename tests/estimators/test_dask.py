@@ -16,6 +16,7 @@ import corewise.dask
 import dask
 import joblib
 import pytest
+from corewise import _dask_worker
 from distributed import Client, LocalCluster
 from governed import governed
 from joblib import Parallel, delayed
@@ -111,6 +112,29 @@ def test_tasks_are_limited_and_governed_until_the_plugin_goes(client: Client) ->
     assert {openmp for openmp, _ in on_all(client, counts)} == {16}
     assert {state[0] for state in on_all(client, governed)} == {False}
     Path(shared[0][2]).unlink()
+
+
+def test_a_library_that_was_built_for_fewer_threads_gets_what_it_can_have(client: Client) -> None:
+    """As on a machine with more CPUs than its OpenBLAS was built for."""
+    client.register_plugin(corewise.dask.Plugin(openmp=3, blas=1000))
+    found = on_all(client, counts)
+    path = client.submit(governed, pure=False).result()[2]
+    client.unregister_worker_plugin("corewise")
+    Path(path).unlink(missing_ok=True)
+    assert {openmp for openmp, _ in found} == {3}
+    assert all(1 <= blas < 1000 for _, blas in found)
+
+
+def test_a_worker_that_cannot_be_set_up_is_left_as_it_was() -> None:
+    class Worker:
+        executors: dict[str, Any] = {}  # noqa: RUF012
+        metrics: dict[str, Any] = {}  # noqa: RUF012
+
+    with pytest.raises(KeyError):
+        _dask_worker.begin(Worker(), None, None, 1)
+    report = corewise.govern_report()
+    Path(report["ledger"]["path"]).unlink(missing_ok=True)
+    assert not report["governed"] and not Worker.metrics
 
 
 def work(_: int) -> None:

@@ -8,10 +8,12 @@ import multiprocessing
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import corewise
 import joblib
+import numpy
 import pytest
 from corewise import _share
 from governed import governed
@@ -117,6 +119,37 @@ def test_as_decorator_of_functions_and_coroutines() -> None:
     assert plain(2) == asyncio.run(later()) == {(4, 1)}
 
 
+@pytest.mark.usefixtures("of_16_cpus", "wide")
+def test_a_decorated_function_runs_inside_a_block_of_the_same() -> None:
+    shared = corewise.joblib(n_jobs=4, backend="threading")
+
+    @shared
+    def decorated() -> set[Any]:
+        return set(seen())
+
+    with shared:
+        assert decorated() == {(4, 1)} == set(seen())
+    assert decorated() == {(4, 1)}
+
+
+def test_a_block_whose_end_failed_can_be_used_again(
+    wide: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(self: Any) -> None:
+        close(self)
+        raise KeyboardInterrupt
+
+    shared = corewise.joblib(budget=1)
+    close = ExitStack.close
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        shared.__enter__()
+        patch.setattr(ExitStack, "close", interrupted)
+        shared.__exit__(None, None, None)
+    with shared:
+        assert counts() == (1, 1)
+    assert counts() == wide
+
+
 def fails(_: int) -> None:
     raise KeyError("as asked")
 
@@ -136,6 +169,7 @@ def test_errors_pass_and_limits_end(backend: str) -> None:
         ({"n_jobs": 0}, corewise.BadCount),
         ({"n_jobs": 1.5}, corewise.BadType),
         ({"n_jobs": True}, corewise.BadType),
+        ({"n_jobs": numpy.ones(2, int)}, corewise.BadType),
         ({"openmp": 0}, corewise.BadCount),
         ({"blas": "2"}, corewise.BadType),
         ({"budget": 0}, corewise.BadCount),

@@ -18,6 +18,7 @@ _BUILDS = {
     "stub/libopenblas_stub.so": ("stub_openblas.c", ()),
     "second/libopenblas_stub.so": ("stub_openblas.c", ()),
     "libmkl_rt.so": ("stub_mkl.c", ()),
+    "libopenblas_stubborn.so": ("stub_stubborn.c", ()),
     "libopenblas_waiting.so": ("stub_waiting.c", ()),
     "clash/libomp.so": ("stub_llvm_openmp.c", ()),
     "clash/libiomp5.so": ("stub_llvm_openmp.c", ("-Wl,-soname,libiomp5.so",)),
@@ -43,6 +44,16 @@ def native(tmp_path_factory: pytest.TempPathFactory) -> Path:
         command = ["cc", "-shared", "-fPIC", "-O1", *flags, "-o", target, HERE / "native" / source]
         subprocess.run(command, check=True)
     return folder
+
+
+class Array:
+    """Has the methods of a number, as NumPy's arrays do, and is none."""
+
+    def __index__(self) -> int:
+        raise TypeError("only integer scalar arrays can be converted to a scalar index")
+
+    def __float__(self) -> float:
+        raise TypeError("only 0-dimensional arrays can be converted to Python scalars")
 
 
 Run = Callable[..., str]

@@ -7,12 +7,13 @@ import math
 import os
 import pickle
 from dataclasses import FrozenInstanceError
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 import corewise
 import pytest
-from conftest import Run
+from conftest import Array, Run
 
 
 def test_it_is_what_the_document_says() -> None:
@@ -35,7 +36,7 @@ def test_a_cap_of_any_kind_of_number() -> None:
     assert corewise.budget(1).cpus <= 1
 
 
-@pytest.mark.parametrize("cap", [0, -1, -0.0, math.nan, math.inf, 1e6, 10**400])
+@pytest.mark.parametrize("cap", [0, -1, -0.0, math.nan, math.inf, 1e6, 10**400, Decimal("sNaN")])
 def test_a_cap_that_makes_no_sense(cap: Any) -> None:
     with pytest.raises(corewise.BadValue) as raised:
         corewise.budget(cap)
@@ -43,7 +44,7 @@ def test_a_cap_that_makes_no_sense(cap: Any) -> None:
     assert isinstance(raised.value, corewise.Error)
 
 
-@pytest.mark.parametrize("cap", ["2", b"2", [1], True, object()])
+@pytest.mark.parametrize("cap", ["2", b"2", [1], True, object(), Array()])
 def test_a_cap_that_is_no_number(cap: Any) -> None:
     with pytest.raises(corewise.BadType, match="give a number"):
         corewise.budget(cap)

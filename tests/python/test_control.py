@@ -16,7 +16,7 @@ from typing import Any
 
 import corewise
 import pytest
-from conftest import Run, need_numpy_wheel
+from conftest import Array, Run, need_numpy_wheel
 
 # Multiplies on all threads until told to stop; the sums must never change.
 BUSY = """
@@ -354,6 +354,8 @@ def test_what_is_no_process_or_no_time_is_said_in_our_words() -> None:
     for pid in ("x", 1.5, None, True):
         with pytest.raises(corewise.BadType, match=f"pid={pid!r} is a .*the number of a process"):
             corewise.control(pid, info)  # type: ignore[arg-type]
+    with pytest.raises(corewise.BadType, match="is a Array: give the number of a process"):
+        corewise.control(Array(), info)  # type: ignore[arg-type]
     with pytest.raises(corewise.BadType, match="pid='x' is a str"):
         corewise.sample("x")  # type: ignore[arg-type]
     for pid in (0, -1, 2**31, 10**30):

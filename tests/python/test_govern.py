@@ -138,6 +138,7 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), slow.has_given_up())
         ("'2'", "BadType", "str"),
         ("__import__('numpy').ones(2)", "BadType", "ndarray"),
         ("group=3", "BadType", "int"),
+        ("group=''", "BadValue", "give a name, or None"),
         ("group='a\\0b'", "UnknownName", "NUL"),
         ("group='\\ud800'", "UnknownName", "file name"),
     ],

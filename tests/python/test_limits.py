@@ -12,7 +12,7 @@ from typing import Any
 
 import corewise
 import pytest
-from conftest import Run, need_numpy_wheel
+from conftest import Array, Run, need_numpy_wheel
 from pools import Pools
 
 
@@ -77,6 +77,7 @@ def test_whole_numbers_of_any_type(pools: Pools) -> None:
         (lambda: corewise.limits(True), corewise.BadType),
         (lambda: corewise.limits(blas=1.0), corewise.BadType),
         (lambda: corewise.limits([1]), corewise.BadType),
+        (lambda: corewise.limits(Array()), corewise.BadType),
         (lambda: corewise.limits({"blas": "1"}), corewise.BadType),
         (lambda: corewise.limits({3: 1}), corewise.BadType),
         (lambda: corewise.limits("blas"), corewise.UnknownName),
@@ -190,18 +191,8 @@ def test_no_report_where_all_took(pools: Pools) -> None:
 def test_warns_of_a_pool_that_keeps_more(run: Run) -> None:
     out = run(
         """
-import ctypes, subprocess, tempfile, warnings, corewise
-folder = tempfile.mkdtemp()
-source = f"{folder}/stubborn.c"
-open(source, "w").write('''
-int openblas_get_num_threads(void) { return 8; }
-void openblas_set_num_threads(int n) {}
-int openblas_get_parallel(void) { return 1; }
-char* openblas_get_config(void) { return "OpenBLAS 0.3.99 MAX_THREADS=64"; }
-''')
-library = f"{folder}/libopenblas_stubborn.so"
-subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
-ctypes.CDLL(library)
+import ctypes, warnings, corewise
+ctypes.CDLL(f"{NATIVE}/libopenblas_stubborn.so")
 with warnings.catch_warnings(record=True) as caught:
     warnings.simplefilter("always")
     corewise.limits(blas=2)
@@ -213,6 +204,42 @@ print(str(warning.message))
     first, message = out.splitlines()
     assert first == "True True"
     assert "has 8 threads, not the 2 asked for" in message
+
+
+@pytest.mark.parametrize(
+    "opened",
+    [
+        "corewise.limits(blas=2)",
+        "again.__enter__()",
+        "decorated()",
+        "corewise.plan(blas=1).apply()",
+    ],
+)
+def test_where_warnings_are_errors_nothing_stays_limited(run: Run, opened: str) -> None:
+    out = run(
+        f"""
+import ctypes, warnings, corewise
+for name in ("stub/libopenblas_stub.so", "libopenblas_stubborn.so"):
+    ctypes.CDLL(f"{{NATIVE}}/{{name}}")
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    again = corewise.limits(blas=2)
+    again.restore()
+    decorated = corewise.limits(blas=2)(list)
+warnings.simplefilter("error")
+try: {opened}
+except corewise.LimitWarning: print([pool.threads for pool in corewise.pools()])
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    with again: print([pool.threads for pool in corewise.pools()])
+"""
+    )
+    assert out == "[8, 8]\n[2, 8]\n"
+
+
+def test_one_thread_is_one_thread(pools: Pools) -> None:
+    with corewise.limits({pools.blas: 1}), corewise.limits({pools.blas: 4}) as outer:
+        assert "has 1 thread, not the 4 asked for" in outer.report()
 
 
 def test_library_loaded_inside_is_limited(run: Run) -> None:

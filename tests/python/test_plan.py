@@ -70,6 +70,22 @@ with corewise.plan(blas=1).apply():
     assert run(code) == "[1]\n"
 
 
+def test_apply_gives_a_library_that_was_built_for_less_what_it_can_have(run: Run) -> None:
+    """A plan of a large machine, of before the library was loaded."""
+    code = """
+import ctypes, dataclasses, corewise
+plan = corewise.plan()
+levels = tuple(dataclasses.replace(level, count=96) for level in plan.levels)
+plan = dataclasses.replace(plan, levels=levels, limits=())
+ctypes.CDLL(f"{NATIVE}/stub/libopenblas_stub.so")
+def count(): return [pool.threads for pool in corewise.pools() if pool.api == "blas"]
+with plan.apply() as limits: print(count())
+with limits: print(count())
+print(plan.apply()(count)(), count())
+"""
+    assert run(code) == "[64]\n[64]\n[64] [8]\n"
+
+
 def test_the_environment_is_what_a_child_obeys(run: Run) -> None:
     code = """
 import ctypes, os, subprocess, sys, corewise
