@@ -235,7 +235,13 @@ class Limiter {
     limits_ = std::move(limits);
     user_api_ = std::move(user_api);
     scope_ = open_scope(std::move(rules));
-    if (!apply.is_none()) custom_ = apply();
+    if (apply.is_none()) return;
+    try {
+      custom_ = apply();
+    } catch (...) {
+      close(scope_);  // else the limits of the pools would be permanent
+      throw;
+    }
   }
   Limiter(const Limiter&) = delete;
   Limiter& operator=(const Limiter&) = delete;
@@ -252,7 +258,12 @@ class Limiter {
   }
 
   void restore() {
-    if (!custom_.is_none()) custom_.attr("restore")();
+    try {
+      if (!custom_.is_none()) custom_.attr("restore")();
+    } catch (...) {
+      close(scope_);
+      throw;
+    }
     close(scope_);
   }
 

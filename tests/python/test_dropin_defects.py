@@ -240,6 +240,49 @@ def test_command_line_of_threadpoolctl_hides_them(native: Path, tmp_path: Path) 
     assert command_line(native, tmp_path, "0") == []
 
 
+# Setters of two libraries, which refuse the counts in `refuses`.
+REFUSING = """
+import shutil
+for name in ("one", "two"):
+    copy = f"{sys.argv[2]}/libcustom_{name}.so"
+    ctypes.CDLL(shutil.copy(f"{NATIVE}/libcustom_pool.so", copy))
+class Custom(tp.LibController):
+    user_api = internal_api = "custom"
+    filename_prefixes = ("libcustom",)
+    refuses = ()
+    def get_num_threads(self): return self.dynlib.custom_get_num_threads()
+    def set_num_threads(self, n):
+        if (self.filepath[-6:-3], n) in Custom.refuses: raise RuntimeError(f"no {n}")
+        self.dynlib.custom_set_num_threads(n)
+    def get_version(self): return None
+tp.register(Custom)
+def counts(): return [(e["filepath"][-6:-3], e["num_threads"]) for e in tp.threadpool_info()]
+before = counts()
+limits = {"blas": 2, "openmp": 2, "custom": 3}
+Custom.refuses = [("two", 3)]
+try: tp.threadpool_limits(limits)
+except RuntimeError as error: print(error, counts() == before)
+Custom.refuses = [("two", 3), ("two", 5)]
+try: tp.threadpool_limits(limits)
+except RuntimeError as error: print(error, counts() == before)
+# At the end: the others are restored, and so are the pools that corewise knows.
+for other in ("one", "two"):
+    Custom.refuses = []
+    open = tp.threadpool_limits(limits)
+    Custom.refuses = [(other, 5)]
+    try: open.restore_original_limits()
+    except RuntimeError as error: print(error, [c for c in counts() if c not in before])
+    Custom.refuses = []
+    tp.threadpool_limits({"custom": 5})
+"""
+
+
+def test_a_custom_controller_that_fails_leaves_nothing_limited(run: Run, tmp_path: Path) -> None:
+    assert run(SETUP + REFUSING, OURS, str(tmp_path)) == (
+        "no 3 True\nno 3 True\nno 5 [('one', 3)]\nno 5 [('two', 3)]\n"
+    )
+
+
 LOADED_BY_CTYPES = """
 controller = tp.get_cached_controller()
 import shutil, tempfile

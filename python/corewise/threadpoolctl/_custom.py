@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 from _thread import get_ident
+from contextlib import suppress
 
 from ._controllers import LibController
 
@@ -62,18 +63,30 @@ class CustomLimit:
         owner = _owner()
         self.original = {library.filepath: library.num_threads for library, _ in wanted}
         self._opened: list[tuple[LibController, _Open]] = []
-        for library, threads in wanted:
-            stack = _open.setdefault(library.filepath, [])
-            if not stack:
-                _before[library.filepath] = self.original[library.filepath]
-            one = _Open(owner, threads)
-            stack.append(one)
-            self._opened.append((library, one))
-            _settle(library)
+        try:
+            for library, threads in wanted:
+                self._limit(library, _Open(owner, threads))
+        except BaseException:
+            # The setter of the library that failed may fail again: what it said first counts.
+            with suppress(Exception):
+                self.restore()
+            raise
+
+    def _limit(self, library: LibController, one: _Open) -> None:
+        stack = _open.setdefault(library.filepath, [])
+        if not stack:
+            _before[library.filepath] = self.original[library.filepath]
+        stack.append(one)
+        self._opened.append((library, one))
+        _settle(library)
 
     def restore(self) -> None:
-        """Ends them; idempotent."""
-        while self._opened:
-            library, one = self._opened.pop()
-            _open[library.filepath].remove(one)
+        """Ends them, the others too if a setter raises; idempotent."""
+        if not self._opened:
+            return
+        library, one = self._opened.pop()
+        _open[library.filepath].remove(one)
+        try:
             _settle(library)
+        finally:
+            self.restore()
