@@ -93,6 +93,8 @@ def test_a_sample_says_what_is_wrong_and_what_to_type() -> None:
     governed = _live._short(full | {"ledger": {"budget": 2, "granted": 2}}, Own())  # type: ignore[arg-type]
     assert governed["verdict"] == "Governed: 8 threads run, and 2 of 2 are granted."
     assert governed["cure"] == ""
+    one = _live._short(full | {"ledger": {"budget": 2, "granted": 1}}, Own())  # type: ignore[arg-type]
+    assert one["verdict"] == "Governed: 8 threads run, and 1 of 2 is granted."
 
 
 def updates(kernel: Kernel) -> Iterator[dict[str, Any]]:

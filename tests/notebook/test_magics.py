@@ -198,6 +198,7 @@ def test_a_cell_is_itself_below_its_limits(kernel: Kernel) -> None:
         ("%threads opnmp=2", "'opnmp' (did you mean openmp?); known here: "),
         ("%threads blsa", "blas=4 (did you mean blas?)"),
         ("%threads repport", "'repport': did you mean %threads report?"),
+        ("%threads of", "'of': did you mean %threads off?"),
         ("%threads whyy", "'whyy': did you mean %threads why?"),
         ("%threads OpenMP=2", "did you mean openmp?"),
         ("%threads OPENMP=2", "did you mean openmp?"),
@@ -246,6 +247,24 @@ def test_what_may_kill_the_kernel_is_said_once_and_before(kernel: Kernel) -> Non
     assert "danger" not in kernel("%threads openmp=998").text
     kernel("%govern off")
     assert "danger: 191 threads may call" in kernel("%threads openmp=191").text
+
+
+def test_counts_to_type_are_whole_cpus(kernel: Kernel) -> None:
+    """As the doctor advises; more than 1.5 CPUs are 3 threads, though."""
+    kernel("os.environ['COREWISE_BUDGET'] = '1.5'")
+    assert "What to do: %govern on, or %threads openmp=1\n" in kernel("%threads openmp=1000").text
+    for typed, told in (
+        ("%threads openmp=3", "Too many threads: libgomp (scikit_learn) may use 3, and you have"),
+        ("%threads openmp=2", "Each pool fits your 1.5 CPUs, but"),
+    ):
+        kernel(typed)
+        shown = kernel("%threads").shown[0]
+        assert shown["text/plain"].startswith(told)
+        assert "Where the 1.5 CPUs come from" in shown["text/html"]
+        assert ("%threads openmp=1." in shown["text/plain"]) == (typed[-1] == "3")
+    kernel("os.environ['COREWISE_BUDGET'] = '1'")
+    assert "Where the 1 CPU comes from" in kernel("%threads").shown[0]["text/html"]
+    kernel("del os.environ['COREWISE_BUDGET']")
 
 
 def test_governing(kernel: Kernel) -> None:

@@ -331,6 +331,53 @@ def test_the_weight_of_a_notebook(kernel: Kernel, tmp_path: Path) -> None:
     kernel("del os.environ['COREWISE_WEIGHT']")
 
 
+def test_the_share_of_a_notebook(kernel: Kernel, tmp_path: Path) -> None:
+    file = tmp_path / "corewise.toml"
+    share_now = "import os; os.environ.get('COREWISE_SHARE')"
+    for end in ("%threads reset", "%unload_ext corewise"):
+        file.write_text('[govern]\nshare = "machine"\n')
+        kernel("%threads reset")
+        assert kernel(share_now).result == "'machine'"
+        file.unlink()
+        kernel(end)
+        assert kernel(share_now).result == ""
+
+
+@pytest.mark.parametrize("after", ["[govern]\non = false\n", "", None])
+def test_governing_that_the_file_began_ends_with_it(
+    kernel: Kernel, tmp_path: Path, after: str | None
+) -> None:
+    file = tmp_path / "corewise.toml"
+    governed_now = "corewise.govern_report()['governed']"
+    file.write_text("[govern]\non = true\nbudget = 1\n")
+    kernel("%threads reset")
+    assert kernel(governed_now).result == "True"
+    if after is None:
+        file.unlink()
+    else:
+        file.write_text(after)
+    said = kernel("%threads reset").text
+    assert kernel(governed_now).result == "False" and "governed, " not in said
+    if after is not None:
+        what = "not governed" if after else "nothing to apply"
+        assert said == f"corewise: {what} ({file})\n"
+
+
+def test_governing_of_ones_own_ends_only_where_the_file_says_so(
+    kernel: Kernel, tmp_path: Path
+) -> None:
+    file = tmp_path / "corewise.toml"
+    governed_now = "corewise.govern_report()['governed']"
+    file.write_text("[govern]\non = true\nbudget = 1\n")
+    kernel("%threads reset\n%govern on 1")
+    file.write_text("[limits]\nblas = 2\n")
+    assert kernel("%threads reset").text == f"corewise: blas=2 ({file})\n"
+    assert kernel(governed_now).result == "True"
+    file.write_text("[govern]\non = false\n")
+    kernel("%threads reset")
+    assert kernel(governed_now).result == "False"
+
+
 def test_the_words_are_those_of_limits() -> None:
     from corewise._limits import APIS
 

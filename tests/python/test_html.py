@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 import pytest
 from corewise import Budget, Finding, Findings, Info, Plan, budget, plan
 from corewise._budget import Constraint
+from corewise._death import Death
 from corewise._plan import Level, PlannedLimit
 from corewise._report import Report
 from corewise._rich import Rich
@@ -19,6 +20,7 @@ from corewise._show.pictures import (
     minute,
     minute_words,
     plan_boxes,
+    plan_words,
     pools_bar,
     pools_key,
     pools_line,
@@ -80,17 +82,17 @@ def a_budget(cpus: float, allowed: str, machine: int) -> Budget:
     )  # fmt: skip
 
 
-def a_plan(processes: int, openmp: int, blas: int) -> Plan:
+def a_plan(processes: int, openmp: int, blas: int, cpus: float = 64.0) -> Plan:
     counts = {"processes": processes, "openmp": openmp, "blas": blas}
     levels = tuple(Level(name, count, EVIL) for name, count in counts.items())
     limits = (PlannedLimit(EVIL, EVIL, "blas", blas, EVIL),)
-    return Plan(64.0, 64, processes * openmp * blas, 0, levels, {}, limits, "")
+    return Plan(cpus, int(cpus), processes * openmp * blas, 0, levels, {}, limits, "")
 
 
-def a_report() -> Report:
+def a_report(regions: int = 3) -> Report:
     pool = {"id": 0, "runtime": EVIL, "path": EVIL, "how": "gate", "finding": EVIL}
     return Report(
-        governed=True, budget=2, regions=3, calls=1, granted=4, withheld=8, shortened=4,
+        governed=True, budget=2, regions=regions, calls=1, granted=4, withheld=8, shortened=4,
         not_needed_s=1.25, pools=[pool], findings=[EVIL],
     )  # fmt: skip
 
@@ -236,3 +238,32 @@ def test_a_report_is_a_dictionary_still() -> None:
     )
     report["shortened"] = 0
     assert "All 4 regions and calls got the threads they asked for." in repr(report)
+
+
+def test_one_of_each_is_no_plural() -> None:
+    one = a_plan(1, 1, 1, cpus=1.0)
+    assert repr(one).startswith("Plan for 1 CPU: 1 x 1 x 1 = 1 thread\n")
+    assert "Plan for 1 CPU: " in one._repr_html_()
+    assert plan_words(one).endswith(": 1 thread on 1 CPU")
+    assert budget_words(a_budget(1, "0", 1)) == "You may use 1 of 1 CPU (filled)"
+    assert repr(a_budget(1, "0", 1)).startswith("Budget: 1 CPU (")
+    assert "1 thread in all; the line is your 1 CPU" in pools_key([("blas", "a", 1)], 1)
+    assert minute_words([(0.0, {"blas": 1}, 1)]).startswith(
+        "1 thread ran in the last of 1 sample, on 1 CPU; "
+    )
+    report = a_report(regions=0)
+    assert "One region or call so far, which got 4 threads instead of 12.\n" in repr(report)
+    report["shortened"] = 0
+    assert "One region or call so far, which got the threads it asked for.\n" in repr(report)
+
+
+def test_last_words_keep_their_lines() -> None:
+    told = {
+        "pid": 7, "program": "python", "headline": "it died", "time": 0, "signal": "SIGABRT",
+        "threads": 1, "stderr": f"first `a`\n  second {EVIL}\n",
+    }  # fmt: skip
+    finding = Finding("id", "danger", "what", "why", "do")._asdict()
+    shown = Page(Death("", {"death": told, "findings": [finding]})._repr_html_())
+    assert shown.tags.count("pre") == 1
+    # Controls that would steer a terminal are none of a page's either.
+    assert f"first `a`\n  second {EVIL[:-1]}\N{REPLACEMENT CHARACTER}" in shown.text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .._budget import Budget, Constraint
 from .html import page, paragraph, table
 from .pictures import budget_cells, budget_words
-from .text import text_table
+from .text import counted, text_table
 
 
 def text(budget: Budget) -> str:
@@ -25,8 +25,7 @@ def html(budget: Budget) -> str:
 
 
 def _headline(budget: Budget) -> str:
-    unit = "CPU" if budget.cpus == 1 else "CPUs"
-    return f"Budget: {budget.cpus:.4g} {unit} (floor {budget.floor}, ceil {budget.ceil})"
+    return f"Budget: {counted(budget.cpus, 'CPU')} (floor {budget.floor}, ceil {budget.ceil})"
 
 
 def _cells(constraint: Constraint) -> list[str]:

@@ -7,19 +7,24 @@ import time
 from .._death import Death
 from .._doctor import Findings
 from . import findings
-from .html import page, paragraph
+from .html import page, paragraph, quoted
 from .text import counted, shown
 
 
 def text(death: Death) -> str:
-    said = "\n".join(shown(line) for line in death.stderr.rstrip().splitlines())
+    said = _last_words(death)
     words = f"\n\nIts last words:\n{said}" if said else ""
     return f"{findings.text(_findings(death))}\n\n{_details(death)}{words}"
 
 
 def html(death: Death) -> str:
-    words = paragraph(f"Its last words: {death.stderr}") if death.stderr else ""
+    said = _last_words(death)
+    words = paragraph("Its last words:") + quoted(said) if said else ""
     return page(findings.html(_findings(death)), words, paragraph(_details(death)))
+
+
+def _last_words(death: Death) -> str:
+    return "\n".join(shown(line) for line in death.stderr.rstrip().splitlines())
 
 
 def _findings(death: Death) -> Findings:

@@ -48,6 +48,7 @@ background:transparent!important;white-space:normal}
 .corewise svg.bar.swatch{margin:0 .4em 0 0}
 .corewise summary{cursor:pointer;padding:.15em 0}
 .corewise p{margin:.2em 0 .6em}
+.corewise pre{margin:.2em 0 .6em;white-space:pre-wrap;overflow-wrap:anywhere;color:inherit}
 </style>"""
 
 
@@ -66,6 +67,11 @@ def words(text: str) -> str:
 
 def paragraph(text: str) -> str:
     return f"<p>{words(text)}</p>"
+
+
+def quoted(text: str) -> str:
+    """What a program said, in its own lines."""
+    return f"<pre>{escape(text)}</pre>"
 
 
 def verdict(text: str) -> str:

@@ -55,7 +55,7 @@ def budget_words(budget: Budget) -> str:
     """What the cells show, as a sentence."""
     allowed = len(listed_cpus(budget.allowed))
     machine = max(_machine(budget), allowed)
-    parts = [f"You may use {budget.cpus:.4g} of {machine} CPUs (filled)"]
+    parts = [f"You may use {budget.cpus:.4g} of {counted(machine, 'CPU')} (filled)"]
     if allowed - budget.cpus > 1e-9:
         parts.append(f"{allowed - budget.cpus:.4g} more, but not all the time (empty)")
     if machine > allowed:
@@ -82,17 +82,12 @@ def budget_cells(budget: Budget) -> Markup:
 
 def plan_words(plan: Plan) -> str:
     """What the boxes show, as a sentence."""
-
-    def of(count: int, one: str, many: str) -> str:
-        return f"{count} {one if count == 1 else many}"
-
     most = max(plan.processes, plan.openmp, plan.blas)
     drawn = f" (drawn: at most {_MOST_BOXES} of each)" if most > _MOST_BOXES else ""
     return (
-        f"{of(plan.processes, 'process', 'processes')}, in each "
-        f"{of(plan.openmp, 'OpenMP thread', 'OpenMP threads')}, in each "
-        f"{of(plan.blas, 'BLAS thread', 'BLAS threads')}: "
-        f"{of(plan.threads, 'thread', 'threads')} on {plan.cpus:.4g} CPUs{drawn}"
+        f"{counted(plan.processes, 'process', 'processes')}, in each "
+        f"{counted(plan.openmp, 'OpenMP thread')}, in each {counted(plan.blas, 'BLAS thread')}: "
+        f"{counted(plan.threads, 'thread')} on {counted(plan.cpus, 'CPU')}{drawn}"
     )
 
 
@@ -184,7 +179,7 @@ def pools_key(pools: Sequence[tuple[str, str, int]], cpus: int) -> Markup:
         f'<span class="key">{swatch(kind_of(api))}{threads} {escape(name)}</span>'
         for api, name, threads in pools
     )
-    line = f"{total} threads in all; the line is your {counted(cpus, 'CPU')}"
+    line = f"{counted(total, 'thread')} in all; the line is your {counted(cpus, 'CPU')}"
     return Markup(f"<p>{keys}{line}</p>")
 
 
@@ -194,7 +189,8 @@ def minute_words(samples: Sequence[tuple[float, Mapping[str, int], int | None]])
     over = sum(1 for _, ran, cpus in samples if cpus and sum(ran.values()) > cpus)
     threads = f"{counted(sum(running.values()), 'thread')} ran"
     return (
-        f"{threads} in the last of {counted(len(samples), 'sample')}, on {budget or '?'} CPUs; "
+        f"{threads} in the last of {counted(len(samples), 'sample')}, "
+        f"on {counted(budget, 'CPU') if budget else '? CPUs'}; "
         f"more threads than CPUs ran in {over}"
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .._plan import Plan
 from .html import page, paragraph, table
 from .pictures import plan_boxes, plan_words
-from .text import text_table
+from .text import counted, text_table
 
 _LEVEL_HEADS = ("Level", "Count", "Why")
 _LIMIT_HEADS = ("API", "Limit", "Why", "Pool")
@@ -30,9 +30,9 @@ def html(plan: Plan) -> str:
 
 
 def _headline(plan: Plan) -> str:
-    product = f"{plan.processes} x {plan.openmp} x {plan.blas} = {plan.threads}"
+    product = f"{plan.processes} x {plan.openmp} x {plan.blas} = {counted(plan.threads, 'thread')}"
     left = f", {plan.unused} left over" if plan.unused else ""
-    return f"Plan for {plan.cpus:.4g} CPUs: {product} threads{left}"
+    return f"Plan for {counted(plan.cpus, 'CPU')}: {product}{left}"
 
 
 def _level_rows(plan: Plan) -> list[list[str]]:

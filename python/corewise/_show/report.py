@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .._report import Report
 from .html import page, paragraph, table
-from .text import shown, text_table
+from .text import counted, shown, text_table
 
 _HOW = {
     "gate": "asks at each region or call",
@@ -34,12 +34,17 @@ def _sentence(report: Report) -> str:
     asked = report["regions"] + report["calls"]
     if not asked:
         return f"{begin}. Nothing wanted more than one thread so far."
+    wanted = report["granted"] + report["withheld"]
+    if asked == 1:
+        one = f"{begin}. One region or call so far, which got "
+        if not report["shortened"]:
+            return f"{one}the threads it asked for."
+        return f"{one}{counted(report['granted'], 'thread')} instead of {wanted}."
     if not report["shortened"]:
         return f"{begin}. All {asked} regions and calls got the threads they asked for."
-    wanted = (report["granted"] + report["withheld"]) / asked
     return (
         f"{begin}. {report['shortened']} of {asked} regions and calls got fewer threads than they "
-        f"asked for: on average {report['granted'] / asked:.1f} instead of {wanted:.1f}."
+        f"asked for: on average {report['granted'] / asked:.1f} instead of {wanted / asked:.1f}."
     )
 
 

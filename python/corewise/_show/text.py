@@ -9,10 +9,10 @@ from collections.abc import Sequence
 _LEAST_TEXT = 24
 
 
-def counted(count: float, noun: str) -> str:
-    """ "1 thread", "2 threads", "1.5 CPUs" """
+def counted(count: float, noun: str, plural: str = "") -> str:
+    """ "1 thread", "2 threads", "1.5 CPUs"; `plural` where an s is not enough."""
     number = count if isinstance(count, int) else f"{count:.4g}"
-    return f"{number} {noun}{'' if count == 1 else 's'}"
+    return f"{number} {noun if count == 1 else plural or noun + 's'}"
 
 
 def shown(path: str) -> str:

@@ -30,7 +30,7 @@ class Dangers:
         if any(finding.id == _CURED for finding in found) and govern_report()["governed"]:
             found = [finding for finding in found if finding.id != _CURED]
         sentences = []
-        for finding in in_notebook(found, pools, budget().floor) if found else ():
+        for finding in in_notebook(found, pools, budget()) if found else ():
             if finding.what not in self._said:
                 self._said.add(finding.what)
                 cure = finding.cure().replace("`", "")

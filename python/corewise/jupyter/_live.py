@@ -167,7 +167,8 @@ def _verdict(running: int, cpus: int | None, ledger: Any, pools: list[dict[str, 
     if cpus is None:
         return f"{run}."
     if ledger:
-        return f"Governed: {run}, and {ledger['granted']} of {cpus} are granted."
+        granted = f"{ledger['granted']} of {cpus} {'is' if ledger['granted'] == 1 else 'are'}"
+        return f"Governed: {run}, and {granted} granted."
     if running <= cpus:
         return f"{run}, and you have {counted(cpus, 'CPU')}."
     most = max(pools, key=lambda pool: int(pool["running"]))
@@ -205,7 +206,8 @@ def _short(full: dict[str, Any], session: Session) -> dict[str, Any]:
             )
     running = full["threads"]["running"]
     cpus = ledger["budget"] if ledger else budget["threads"] if budget else None
-    lower = limits_to(((p["api"], session.allowed(p)) for p in full["pools"]), cpus or 0)
+    pools = [(pool["api"], session.allowed(pool)) for pool in full["pools"]]
+    lower = limits_to(pools, cpus or 0, cpus or 0)
     over = cpus is not None and not ledger and running > cpus
     return {
         "time": full["time_s"],

@@ -26,7 +26,7 @@ from . import _words
 from ._dangers import Dangers
 from ._frontends import Frontends
 from ._overview import Overview
-from ._session import Session
+from ._session import Session, Tuning
 from ._status import Status
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ class Magics:
 
     def __init__(self, shell: InteractiveShell) -> None:
         self.session = Session()
+        self._file_governs = False  # it began the governing that the session does now
         self._shell: Any = shell
         self._commands: dict[str, Callable[[], None]] = {
             "help": lambda: _print_help(self.threads),
@@ -104,7 +105,8 @@ class Magics:
         %threads off                end all limits of this notebook
         %%threads blas=1            first line of a cell: a limit for this cell only; it overrides
                                     the notebook's limit of the same pool
-        %threads reset              apply corewise.toml; without one, end all limits
+        %threads reset              apply corewise.toml; without one, end all limits, and what an
+                                    earlier one had set
         %threads report             show what governing did (see %govern)
         %threads why                say why this notebook's kernel died
         %threads live               show once a second what the threads do; needs anywidget
@@ -148,6 +150,7 @@ class Magics:
             if not words:
                 self._report()
             elif words == ["off"]:
+                self._file_governs = False
                 ended = self.session.ungovern()
                 _say("not governed any more" if ended else "%govern was not on; nothing changed")
             elif words[0] in _HELP and len(words) == 1:
@@ -155,6 +158,7 @@ class Magics:
             elif words[0] == "on" and len(words) < 3:
                 budget = _number(words[1].removeprefix("budget=")) if len(words) == 2 else None
                 self.session.govern(budget)
+                self._file_governs = False
                 _say(f"governed, budget {govern_report()['budget']}{self._shared()}")
             else:
                 raise UsageError(
@@ -170,26 +174,28 @@ class Magics:
         if found is None:
             return False
         before = self.session.counts
-        bent = self.session.bend(found.bend)
-        weight = self.session.weigh(found.weight)
-        share = self.session.share(found.share)
+        tuned = self.session.tune(Tuning(found.bend, found.weight, found.share))
         remark = ""
         try:
             self.session.set(found.limits)
             if found.govern:
                 cpus, remark = _budget_here(found)
                 self.session.govern(cpus, found.group)
+            elif found.govern is False or self._file_governs:
+                self.session.ungovern()
         except Error as error:
             self.session.set(before)
-            self.session.bend(bent)
-            self.session.weigh(weight)
-            self.session.share(share)
+            self.session.tune(tuned)
             raise BadFile(f"{found.path}: {error}") from None
+        self._file_governs = bool(found.govern)
         if remark:
             _say(remark)
         parts = [_words.text(found.limits)] if found.limits else []
-        if self.session.governed:
-            parts.append(f"governed, budget {govern_report()['budget']}")
+        report = govern_report()
+        if found.govern:
+            parts.append(f"governed, budget {report['budget']}")
+        elif found.govern is False and not report["governed"]:
+            parts.append("not governed")
         if self.session.bending:
             parts.append(f"bends: {', '.join(self.session.bending)}")
         _say(f"{', '.join(parts) or 'nothing to apply'} ({found.path})")
@@ -201,8 +207,10 @@ class Magics:
     def _reset(self) -> None:
         if not self.apply_project():
             self.session.set({})
-            self.session.bend(())
-            self.session.weigh(None)
+            self.session.tune(Tuning())
+            if self._file_governs:
+                self._file_governs = False
+                self.session.ungovern()
             _say(f"no limits: there is no {NAME} in {_folder()} or above")
 
     def _report(self) -> None:
@@ -230,7 +238,8 @@ class Magics:
         self._live.show()
 
     def _set(self, words: list[str]) -> None:
-        meant = _words.close(words[0], list(self._commands)) if len(words) == 1 else None
+        known = ["off", *self._commands]
+        meant = _words.close(words[0], known) if len(words) == 1 else None
         if meant and words[0] not in _words.names():
             raise UsageError(f"%threads does not know {words[0]!r}: did you mean %threads {meant}?")
         self._apply(_words.together(self.session.counts, _words.counts(words)))

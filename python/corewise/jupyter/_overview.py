@@ -24,8 +24,8 @@ class Overview(Rich):
         self._governed = governed
         self._pools: Info = info()
         self._budget: Budget = budget()
-        self._cpus = self._budget.ceil
-        self._findings: Findings = in_notebook(doctor(), self._pools, self._cpus)
+        self._cpus = self._budget.ceil  # as threads: more are too many
+        self._findings: Findings = in_notebook(doctor(), self._pools, self._budget)
         self._workers = workers()
         names = pool_names([(pool.runtime, pool.path) for pool in self._pools])
         self._rows = [
@@ -36,7 +36,7 @@ class Overview(Rich):
 
     def verdict(self) -> str:  # noqa: PLR0911 (a sentence each)
         """A sentence that sums up everything."""
-        cpus = counted(self._cpus, "CPU")
+        cpus = counted(self._budget.cpus, "CPU")
         worst = self._worst()
         if worst is not None and worst.severity == "danger":
             return f"Danger: {worst.what}."
@@ -59,12 +59,13 @@ class Overview(Rich):
         """What to type; "" where there is nothing to do."""
         worst = self._worst()
         if self._workers is not None and self._workers.threads > self._cpus:
-            return "" if self._governed is not None else self._workers.cure(self._cpus)
+            return "" if self._governed is not None else self._workers.cure(self._budget.floor)
         if worst is not None and worst.severity == "danger":
             return worst.cure()
         if self._governed is not None:
             return ""
-        if lower := limits_to(((api, threads) for api, _, threads in self._rows), self._cpus):
+        pools = ((api, threads) for api, _, threads in self._rows)
+        if lower := limits_to(pools, self._cpus, self._budget.floor):
             return f"`%govern on`, or `{lower}`"
         return worst.cure() if worst is not None and worst.severity == "warning" else ""
 
@@ -90,10 +91,12 @@ class Overview(Rich):
             top.append(html.paragraph(f"What to do: {cure}."))
         top.append(html.paragraph(self._settings))
         count = len(self._pools)
+        cpus = counted(self._budget.cpus, "CPU")
+        come = "comes" if self._budget.cpus == 1 else "come"
         tables = [
             (counted(count, "thread pool"), beside_cpus(self._pools, self._cpus)),
             (_tally(self._findings), self._findings._repr_html_()),
-            (f"Where the {counted(self._cpus, 'CPU')} come from", self._budget._repr_html_()),
+            (f"Where the {cpus} {come} from", self._budget._repr_html_()),
         ]
         return html.page(*top, *(html.folded(*each) for each in tables))
 

@@ -10,13 +10,21 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from .._errors import Error
 from .._govern import govern, ungovern
 from .._limits import limits
 from . import _words
 from ._words import Counts
+
+
+class Tuning(NamedTuple):
+    """How this process, and one that it starts, is governed; without values as usual."""
+
+    bend: tuple[str, ...] = ()  #: libraries that bend
+    weight: int | None = None
+    share: str | None = None  #: with whom the CPUs are divided
 
 
 class _Variable:
@@ -49,6 +57,7 @@ class Session:
         self._open: dict[int, tuple[int, limits]] = {}  # by thread: of which version, what
         self._cells: dict[int, tuple[Counts, limits]] = {}  # by thread: the cell that runs on it
         self._governed: tuple[float | None, str | None] | None = None
+        self._tuning = Tuning()
         # Read by the core whenever it governs.
         self._bend = _Variable("COREWISE_BEND")
         self._weight = _Variable("COREWISE_WEIGHT")
@@ -58,11 +67,6 @@ class Session:
     def counts(self) -> Counts:
         """The notebook's limits."""
         return dict(self._counts)
-
-    @property
-    def governed(self) -> bool:
-        """Whether this session governs the process."""
-        return self._governed is not None
 
     def count_for(self, pool: Mapping[str, Any]) -> int | None:
         """What the limits of the cell that runs, else the notebook's, give to this pool of a
@@ -155,32 +159,17 @@ class Session:
 
     @property
     def bending(self) -> tuple[str, ...]:
-        """What `bend` named."""
-        return tuple(self._bend.value.split(":")) if self._bend.value else ()
+        """The libraries that this session's tuning lets bend."""
+        return self._tuning.bend if self._bend.value else ()
 
-    def bend(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        """Makes these libraries bend while this process, or one that it starts, is governed, in
-        place of those that this session named before; empty: none. Keeps what somebody else put
-        into the environment. Returns the earlier names."""
+    def tune(self, tuning: Tuning) -> Tuning:
+        """Governs like this from now on, in place of what this session tuned before. Keeps what
+        somebody else put into the environment. Returns the earlier tuning."""
         with self._lock:
-            before = self.bending
-            self._bend.put(":".join(names) or None)
-            return before
-
-    def weigh(self, weight: int | None) -> int | None:
-        """The weight with which this process, or one that it starts, is governed from now on; None:
-        the usual. Keeps what somebody else put into the environment. Returns the earlier one."""
-        with self._lock:
-            before = self._weight.value
-            self._weight.put(None if weight is None else str(weight))
-            return None if before is None else int(before)
-
-    def share(self, share: str | None) -> str | None:
-        """With whom this process, or one that it starts, divides the CPUs once it is governed; as
-        weigh()."""
-        with self._lock:
-            before = self._share.value
-            self._share.put(share)
+            before, self._tuning = self._tuning, tuning
+            self._bend.put(":".join(tuning.bend) or None)
+            self._weight.put(None if tuning.weight is None else str(tuning.weight))
+            self._share.put(tuning.share)
             return before
 
     def govern(self, budget: float | None = None, group: str | None = None) -> None:
@@ -211,8 +200,7 @@ class Session:
         self.end_cell()
         self.set({})
         self.ungovern()
-        self.bend(())
-        self.weigh(None)
+        self.tune(Tuning())
 
 
 def _raised(held: limits) -> str:

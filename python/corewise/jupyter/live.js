@@ -40,6 +40,10 @@ function drawn(tag, attributes, text = '') {
   return made;
 }
 
+function counted(count, noun) {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
 // One bar a sample, the newest at the right: threads by pool, stacked against the line of the CPUs.
 // Where more ran, it is underlined.
 function chart(history) {
@@ -49,7 +53,7 @@ function chart(history) {
   const y = (threads) => HEIGHT - (threads / most) * (HEIGHT - 14);
   const bar = WIDTH / MINUTE;
   const over = history.filter((sample) => sample.budget && sample.running > sample.budget).length;
-  const words = `${last.verdict} In the last ${history.length} s more than ${budget || '?'} ran ${over} times`;
+  const words = `${last.verdict} More threads than CPUs ran in ${over} of ${counted(history.length, 'sample')}`;
   const svg = drawn('svg', { role: 'img', width: WIDTH + 70, height: HEIGHT + 20, viewBox: `0 0 ${WIDTH + 70} ${HEIGHT + 20}` });
   svg.append(drawn('title', {}, words));
   for (const sample of history) {
@@ -71,7 +75,7 @@ function chart(history) {
   svg.append(drawn('line', { class: 'axis', x1: 0, x2: WIDTH, y1: HEIGHT, y2: HEIGHT }));
   if (budget) {
     svg.append(drawn('line', { class: 'budget', x1: 0, x2: WIDTH, y1: y(budget), y2: y(budget) }));
-    svg.append(drawn('text', { x: WIDTH + 5, y: y(budget) + 4 }, `${budget} CPU${budget === 1 ? '' : 's'}`));
+    svg.append(drawn('text', { x: WIDTH + 5, y: y(budget) + 4 }, counted(budget, 'CPU')));
   }
   svg.append(drawn('text', { x: 0, y: HEIGHT + 17 }, 'a minute ago'));
   svg.append(drawn('text', { x: WIDTH - 22, y: HEIGHT + 17 }, 'now'));
