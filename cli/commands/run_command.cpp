@@ -485,11 +485,12 @@ const Command kRun = {
     .name = "run",
     .summary = "Start a program governed: inside one thread budget, whatever it starts",
     .about =
-        "Starts a program so that its OpenMP regions and BLAS calls, and those of all "
-        "processes that it starts, run on no more threads at a time than you have CPUs. The "
-        "program needs no change: corewise loads libcorewise.so into it with LD_PRELOAD. The "
-        "program takes the place of corewise: its output, signals and exit code are its own, "
-        "also with --report.\n"
+        "Starts a program that shares your CPUs with all processes that it starts. BLAS calls, and "
+        "OpenMP regions of libraries that are proven to bend, get the threads that are free; other "
+        "regions get all that they ask for, and are counted. The program needs no change: corewise "
+        "loads libcorewise.so into it with LD_PRELOAD. The program takes the place of corewise: "
+        "its "
+        "output, signals and exit code are its own, also with --report.\n"
         "\n"
         "Counts such as --openmp N set the environment variables that the known libraries "
         "read when they load. They are upper bounds. Without --blas, BLAS libraries follow "

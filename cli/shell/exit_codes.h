@@ -1,4 +1,4 @@
-// What the exit code of corewise means; the man page and docs/cli.md are made from this table.
+// What the exit code of corewise means; the man page is made from this table; docs/cli.md repeats it in its own words.
 #pragma once
 
 #include <array>

@@ -243,7 +243,7 @@ std::optional<Finding> bent_team(const Bent& bent) {
           "leaves work undone or writes past its memory." +
           (inside ? " The thread that died was in such code." : ""),
       "Run it again with COREWISE_EXACT_TEAMS=" + file(bent.libraries.front().path) +
-          ", which keeps its teams whole. If it lives then, take the library out of `--bend`, "
+          ", which keeps its teams whole. If it lives then, take the library out of "
           "COREWISE_BEND or corewise.toml; if corewise's own table names it, send `corewise doctor "
           "--last --json`."};
 }

@@ -2,8 +2,9 @@
 // undo all of it.
 //
 // OpenMP regions, OpenBLAS calls and oneTBB arenas pass through the gate; MKL runs in one of these.
-// Pools without a gate (BLIS, Arrow, numba) are limited to the budget, never raised to it. OpenBLAS
-// gets our buffers. A step that fails becomes a finding, and the other steps are done all the same.
+// Pools without a gate (BLIS, MKL, Arrow) are limited to the budget, never raised to it; numba's
+// own is left alone. OpenBLAS gets our buffers. A step that fails becomes a finding, and the other
+// steps are done all the same.
 #pragma once
 
 #include <cstdint>
