@@ -122,12 +122,20 @@ int hooked_setresuid(uid_t real, uid_t effective, uid_t saved) {
   return change_user([&] { return ::setresuid(real, effective, saved); });
 }
 
-void told(const std::string& now) {
-  fields.store(new std::string(now), std::memory_order_release);
-  // A second thread may be too much for a program that has nothing to control: a process must be
-  // single-threaded to enter a user namespace. A program that cannot be controlled can still be
-  // governed.
-  if (pool_count() > 0) static_cast<void>(control::start());
+void told(const std::string& now) { fields.store(new std::string(now), std::memory_order_release); }
+
+// A second thread may be too much for a program that has nothing to control: a process must be
+// single-threaded to enter a user namespace. A program that cannot be controlled can still be
+// governed.
+bool control_pools(bool may_wait) noexcept {
+  if (pool_count() == 0) return true;
+  try {
+    if (!may_wait) return control::start_unless_busy();
+    static_cast<void>(control::start());
+  } catch (const std::exception&) {
+    return true;  // out of memory: it goes on without a socket
+  }
+  return true;
 }
 
 void begin_line() {
@@ -144,6 +152,7 @@ bool govern_from_now_on(const std::vector<govern::GotRequest>& requests) {
   agent = new Agent;
   govern::Resident& resident = agent->resident;
   resident.told = told;
+  resident.after_told = control_pools;
   resident.requests = requests;
   agent->file = variable("COREWISE_REPORT_FILE");
   if (!agent->file.empty()) {
@@ -166,6 +175,7 @@ bool govern_from_now_on(const std::vector<govern::GotRequest>& requests) {
   json.field("budget", 0).key("pools").open('[').close(']');
   json.key("findings").open('[').value(error->what).close(']');
   told(json.text());
+  control_pools(true);
   return false;
 }
 

@@ -416,6 +416,24 @@ std::optional<Error> start_serving(Server& s) {
   return std::nullopt;
 }
 
+// `guard` holds the server's lock.
+std::optional<Error> start_with(Server& s, std::unique_lock<std::mutex> guard) {
+  if (s.serving != nullptr) return std::nullopt;
+  // Also in forked children of such a program, and when it loads a library later.
+  if (os::is_confined()) {
+    return Error{CW_NOT_PERMITTED, "this process has confined itself since it began (seccomp)"};
+  }
+  if (os::is_filter_fatal()) {
+    return Error{
+        CW_NOT_PERMITTED,
+        "the filter (seccomp) that this process was started under would kill it for a socket"};
+  }
+  if (auto error = start_serving(s)) return error;
+  guard.unlock();
+  remove_left();
+  return std::nullopt;
+}
+
 }  // namespace
 
 void prepare() { server(); }
@@ -425,22 +443,16 @@ void serve_children() { server().serves_children = true; }
 std::optional<Error> start() {
   Server& s = server();
   if (s.serving != nullptr) return std::nullopt;
-  {
-    const std::lock_guard guard(s.lock);
-    if (s.serving != nullptr) return std::nullopt;
-    // Also in forked children of such a program, and when it loads a library later.
-    if (os::is_confined()) {
-      return Error{CW_NOT_PERMITTED, "this process has confined itself since it began (seccomp)"};
-    }
-    if (os::is_filter_fatal()) {
-      return Error{
-          CW_NOT_PERMITTED,
-          "the filter (seccomp) that this process was started under would kill it for a socket"};
-    }
-    if (auto error = start_serving(s)) return error;
-  }
-  remove_left();
-  return std::nullopt;
+  return start_with(s, std::unique_lock(s.lock));
+}
+
+bool start_unless_busy() {
+  Server& s = server();
+  if (s.serving != nullptr) return true;
+  std::unique_lock guard(s.lock, std::try_to_lock);
+  if (!guard.owns_lock()) return false;
+  static_cast<void>(start_with(s, std::move(guard)));
+  return true;
 }
 
 void stop() {

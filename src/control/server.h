@@ -31,6 +31,10 @@ void prepare();
 // serves this process.
 std::optional<Error> start();
 
+// The same for a caller that may hold what the holder of our lock waits for. False if somebody
+// holds it: call it again.
+bool start_unless_busy();
+
 // Ends it and removes the socket. What was asked over it stays in force.
 void stop();
 

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <mutex>
 #include <optional>
@@ -61,6 +62,32 @@ Governor& governor() {
 }
 
 std::mutex& govern_lock() { return os::fork_lock(os::ForkRank::kGovern); }
+
+// Whom we told something with the lock held, how often, and how often it has acted on that.
+constinit std::atomic<const Resident*> told_to{nullptr};
+constinit std::atomic<std::uint32_t> times_told{0};
+constinit std::atomic<std::uint32_t> times_acted{0};
+
+// Called without the lock. False: come again.
+bool act_on_what_was_told(bool may_wait) noexcept {
+  const std::uint32_t told = times_told.load();
+  if (told == times_acted.load()) return true;
+  if (!told_to.load()->after_told(may_wait)) return false;
+  times_acted.store(told);
+  return true;
+}
+
+// The lock, for calls that may tell the resident something.
+class TellingLock {
+ public:
+  TellingLock() { govern_lock().lock(); }
+  TellingLock(const TellingLock&) = delete;
+  TellingLock& operator=(const TellingLock&) = delete;
+  ~TellingLock() {
+    govern_lock().unlock();
+    act_on_what_was_told(true);
+  }
+};
 
 // For a process that is only capped.
 Grant grant_all(void*, const GrantRequest& request) noexcept { return {.threads = request.wanted}; }
@@ -132,6 +159,8 @@ void tell(Governor& g) {
   if (json.text() == g.told) return;
   g.told = json.text();
   g.resident->told(g.told);
+  told_to.store(g.resident);
+  times_told.fetch_add(1);
 }
 
 void hook_pass(Governor& g) {
@@ -308,7 +337,11 @@ bool refresh(std::uint64_t budget_ms) {
   return true;
 }
 
-bool refresh_after_load(bool asked) { return refresh(asked ? 0 : kBudgetMs); }
+// Our caller may hold the loader, for which a thread may wait that holds one of our locks. So
+// unless somebody asked for it, this waits for none of them.
+bool refresh_after_load(bool asked) {
+  return refresh(asked ? 0 : kBudgetMs) && act_on_what_was_told(asked);
+}
 
 // Because somebody asked for it, and not because something was loaded.
 void hook_now(Governor& g) {
@@ -331,7 +364,7 @@ void hook_all(Governor& g, const Grants* grants, int most) {
 }  // namespace
 
 std::optional<Error> govern(const GovernOptions& options) {
-  const std::lock_guard lock(govern_lock());
+  const TellingLock lock;
   Governor& g = governor();
   if (g.users > 0) {
     GovernOptions asked = options;
@@ -365,7 +398,7 @@ std::optional<Error> govern(const GovernOptions& options) {
 }
 
 void ungovern() {
-  const std::lock_guard lock(govern_lock());
+  const TellingLock lock;
   Governor& g = governor();
   const int kept = g.resident != nullptr ? 1 : 0;
   if (g.users <= kept) return;
@@ -376,7 +409,7 @@ void ungovern() {
 }
 
 Result<std::vector<Capped>> cap(std::vector<Rule> rules) {
-  const std::lock_guard lock(govern_lock());
+  const TellingLock lock;
   Governor& g = governor();
   synchronise();
   if (auto error = settle_names(rules, discovered_pools())) return *std::move(error);
@@ -420,6 +453,8 @@ std::vector<std::uint32_t> governed_pools() {
 }
 
 std::optional<LedgerSnapshot> ledger_now() {
+  // Who takes a sample calls this with a lock of its own held. The resident acts on what it is told
+  // here after a later call, or the next load.
   const std::lock_guard lock(govern_lock());
   Governor& g = governor();
   if (g.users == 0 || g.granter == nullptr) return std::nullopt;
@@ -428,7 +463,7 @@ std::optional<LedgerSnapshot> ledger_now() {
 }
 
 std::string report_json() {
-  const std::lock_guard lock(govern_lock());
+  const TellingLock lock;
   Governor& g = governor();
   follow_budget(g, 0);
   const gate::Counts counts = gate::counts();

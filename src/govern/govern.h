@@ -32,8 +32,11 @@ constexpr bool is_share(std::string_view text) {
 struct Resident {
   std::vector<GotRequest> requests;  // hooked along with ours
   // Gets what report_json() says, without the counts, whenever that changes: the fields of a JSON
-  // object. Called with a lock held.
+  // object. Called with our lock held: it must take no other.
   void (*told)(const std::string& fields) = nullptr;
+  // Called after told(), once our lock is released: for what takes a lock that a fork takes before
+  // ours. False if that lock was held and it may not wait: then it is called again.
+  bool (*after_told)(bool may_wait) noexcept = nullptr;
 };
 
 struct GovernOptions {
