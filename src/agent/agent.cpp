@@ -140,7 +140,11 @@ bool control_pools(bool may_wait) noexcept {
 
 void begin_line() {
   const os::Uncancelled uncancelled;
-  if (os::is_confined()) return;
+  if (os::is_confined()) {
+    // The page is the parent's, which cannot write its counts anywhere else.
+    govern::gate::leave_counts_page();
+    return;
+  }
   agent->writer.since_ns = now_ns();
   agent->writer.page = share_counts(agent->counts.c_str());
   owes_line.store(::getpid());

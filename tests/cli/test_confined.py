@@ -6,6 +6,7 @@ import subprocess
 
 import pytest
 from conftest import CLEAN
+from governed import Governed
 
 pytestmark = pytest.mark.skipif(platform.machine() != "x86_64", reason="numbers of x86-64")
 
@@ -282,3 +283,23 @@ except MemoryError: print("too large")
         code, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     )
     assert governed == plain == (0, "fits\n")
+
+
+# A confined process writes no last line: its counts are those of its page.
+COUNTED = """
+a = np.ones((300, 300))
+for _ in range(5): a @ a
+confine([41], DENY)
+if pid := os.fork():
+    print(os.waitpid(pid, 0)[1])
+else:
+    for _ in range(3): a @ a
+    os._exit(0)
+"""
+
+
+def test_the_counts_of_a_confined_process_are_not_its_childs(program, numpy_python):
+    code = CONFINE + "import os, numpy as np\n" + COUNTED
+    done = Governed(program, numpy_python, "-c", code, env={"OPENBLAS_NUM_THREADS": "2"})
+    assert (done.code, done.out) == (0, "0\n")
+    assert done.report["sum"]["calls"] == 5

@@ -37,7 +37,9 @@ struct alignas(64) Tally {
 constexpr std::size_t kTallies = 32;
 using Tallies = std::array<Tally, kTallies>;
 static_assert(sizeof(Tallies) == kCountsPage);
-alignas(kCountsPage) constinit Tallies tallies;
+alignas(kCountsPage) constinit Tallies page;
+constinit Tallies beside_page;
+constinit std::atomic<Tallies*> tallies{&page};
 constinit std::atomic<std::uint32_t> threads_seen{0};
 
 struct VisitsOfThread {
@@ -89,7 +91,8 @@ void count_bending(Tally& mine, int wanted, int got) {
 
 Tally& tally() {
   if (me.tally == nullptr) {
-    me.tally = &tallies[threads_seen.fetch_add(1, std::memory_order_relaxed) % kTallies];
+    const std::uint32_t number = threads_seen.fetch_add(1, std::memory_order_relaxed);
+    me.tally = &(*tallies.load(std::memory_order_relaxed))[number % kTallies];
   }
   return *me.tally;
 }
@@ -159,7 +162,7 @@ void forget_parent() {
   inside.store(0);
   forks.fetch_add(1, std::memory_order_relaxed);
   if (const Observer* told = observer.load(std::memory_order_acquire)) told->idle();
-  for (Tally& each : tallies) {
+  for (Tally& each : *tallies.load()) {
     for (Number* number : {&each.regions, &each.calls, &each.nested, &each.granted, &each.shortened,
                            &each.withheld, &each.not_needed_ns, &each.abandoned, &each.widest,
                            &each.bending, &each.bent, &each.bent_from, &each.bent_to}) {
@@ -259,9 +262,14 @@ void observe(const Observer* told) { observer.store(told, std::memory_order_rele
 
 bool is_busy() { return inside.load() > 0; }
 
-Counts counts() { return counts_in(&tallies); }
+Counts counts() { return counts_in(tallies.load()); }
 
-void* counts_page() { return &tallies; }
+void* counts_page() { return &page; }
+
+void leave_counts_page() {
+  me.tally = nullptr;
+  tallies.store(&beside_page);
+}
 
 Counts counts_in(const void* page) {
   Counts sum;

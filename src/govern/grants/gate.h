@@ -182,6 +182,9 @@ Counts counts();
 inline constexpr std::size_t kCountsPage = 4096;
 void* counts_page();
 Counts counts_in(const void* page);
+// From now on counts elsewhere: for the child of a fork whose parent's page is shared memory, and
+// which may make no system call to put another in its place.
+void leave_counts_page();
 
 }  // namespace gate
 }  // namespace corewise::govern
