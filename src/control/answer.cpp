@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "answer_records.h"
@@ -120,8 +121,8 @@ std::string restore() {
   return answer.json();
 }
 
-// Whether a `govern` over the socket is in force, so that `ungovern` ends that and nothing else.
-bool governs = false;
+// The `govern` over the socket that is in force, so that `ungovern` ends that and nothing else.
+std::optional<govern::GovernOptions> in_force;
 
 // `ended`: this request ended something that was begun over the socket.
 std::string say_governed(bool ended = false) {
@@ -132,21 +133,25 @@ std::string start_governing(const Request& request) {
   if (auto error = govern::another_copy_governs()) return refusal(error->status, error->what);
   govern::GovernOptions options;
   options.budget = request.budget;
-  if (governs) govern::ungovern();
-  auto error = govern::govern(options);
-  governs = !error;
-  return error ? refusal(error->status, error->what) : say_governed();
+  if (in_force) govern::ungovern();
+  if (const auto error = govern::govern(options)) {
+    // What was accepted before stays in force.
+    if (in_force && govern::govern(*in_force)) in_force.reset();
+    return refusal(error->status, error->what);
+  }
+  in_force = options;
+  return say_governed();
 }
 
 std::string stop_governing() {
-  if (!governs && govern::is_governed()) {
+  if (!in_force && govern::is_governed()) {
     return refusal(CW_NOT_AVAILABLE,
                    "the program governs itself, or was started by `corewise run`: only what was "
                    "begun over this socket can be ended here");
   }
-  const bool ended = governs;
-  if (governs) govern::ungovern();
-  governs = false;
+  const bool ended = in_force.has_value();
+  if (ended) govern::ungovern();
+  in_force.reset();
   return say_governed(ended);
 }
 

@@ -7,6 +7,7 @@
 
 #include "base/json_reader.h"
 #include "control/answer.h"
+#include "ledger_fixture.h"
 #include "stub_pool.h"
 
 using namespace corewise;
@@ -91,6 +92,19 @@ TEST_CASE("answer: what makes no sense is refused with its kind, and changes not
   CHECK(error_of(R"({"request":"limit","limits":{"nonsense":2}})") == "unknown name");
   CHECK(error_of(R"({"request":"govern","budget":0})") == "bad count");
   CHECK(threads(pool) == 5);
+}
+
+TEST_CASE("answer: a refused request to govern leaves in force what was") {
+  CHECK(test::in_child([] {
+          const auto is_governed = [](std::string_view request) {
+            return read_json(control::answer(request))->truth_at("governed");
+          };
+          if (!is_governed(R"({"request":"govern","budget":1})")) return 1;
+          if (error_of(R"({"request":"govern","budget":20000})").empty()) return 2;
+          if (!is_governed(R"({"request":"report"})")) return 3;
+          const auto ended = read_json(control::answer(R"({"request":"ungovern"})"));
+          return ended->truth_at("ended") && !ended->truth_at("governed") ? 0 : 4;
+        }) == 0);
 }
 
 TEST_CASE("answer: nothing that was not begun over the socket is ended") {
