@@ -100,9 +100,10 @@ World& world() {
 [[maybe_unused]] const World& made_early = world();
 
 // The pool whose count this one uses: itself, or the OpenMP runtime that it shares its count with.
-Pool& counted_by(Pool& pool) {
+// Of the first `count` pools: more may come at any moment.
+Pool& counted_by(Pool& pool, std::size_t count = pool_count()) {
   if (pool.counter == 0 || pool.runtime->api == CW_API_OPENMP) return pool;
-  for (std::size_t id = 0; id < pool_count(); ++id) {
+  for (std::size_t id = 0; id < count; ++id) {
     Pool& other = pool_at(id);
     if (other.runtime->api == CW_API_OPENMP && other.counter == pool.counter) return other;
   }
@@ -240,7 +241,8 @@ std::optional<Error> want(Limits& limits, std::size_t first, std::size_t count, 
       }
       threads = pool.ceiling;
     }
-    int& tightest = wanted[counted_by(pool).id];
+    // An OpenMP runtime that has come since is welcomed later.
+    int& tightest = wanted[counted_by(pool, count).id];
     tightest = tightest == 0 ? threads : std::min(tightest, threads);
   }
   limits.outcomes = std::move(outcomes);
