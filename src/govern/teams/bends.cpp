@@ -215,7 +215,10 @@ void find_bending() {
   // After an unload another library may be in that place, so all modules were visited again.
   if (known.seen.subs != unloads) known.found.clear();
   std::ranges::move(search.found, std::back_inserter(known.found));
-  std::ranges::move(search.matched, std::back_inserter(known.matched));
+  for (std::string& name : search.matched) {
+    if (std::ranges::find(known.matched, name) != known.matched.end()) continue;
+    known.matched.push_back(std::move(name));
+  }
   if (std::ranges::equal(known.found, bending_now(), {}, &Bending::code, &Bending::code)) return;
   known.kept.push_back(std::make_unique<const Found>(known.found));
   published.store(known.kept.back().get(), std::memory_order_release);
