@@ -77,9 +77,10 @@ void join_group(Shared& shared, const std::string& path) {
   if (shared.chosen.load() == 0) return;
   const std::uint64_t at = shared.chosen_at.load();
   const auto members = processes_with(path);
-  const bool goes_on = members && std::ranges::any_of(*members, [&](const UserProcess& process) {
-                         return process.pid != ::getpid() && process.start_ticks <= at;
-                       });
+  // Where nobody can say who is there, the group is taken to go on.
+  const bool goes_on = !members || std::ranges::any_of(*members, [&](const UserProcess& process) {
+    return process.pid != ::getpid() && process.start_ticks <= at;
+  });
   // From now on this process vouches for the choice too.
   if (goes_on) {
     shared.chosen_at.store(ticks_now());

@@ -1,6 +1,7 @@
 // A group's budget, changed while its programs run.
 #include <doctest/doctest.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include "govern/grants/granter.h"
 #include "govern/ledger/group_budget.h"
 #include "govern/ledger/ledger_holders.h"
+#include "govern/ledger/ledger_shm.h"
 #include "ledger_fixture.h"
 
 using namespace corewise;
@@ -204,4 +206,19 @@ TEST_CASE("granter: a choice for the group lifts its own bound, not the machine'
   ::kill(child, SIGKILL);
   ::waitpid(child, nullptr, 0);
   ::unlink(kept->ledger().path().c_str());
+}
+
+TEST_CASE("a choice stays where the processes cannot be listed") {
+  const LedgerFolder folder;
+  const Member member(folder, 4);
+  REQUIRE(choose(folder, 2));
+  CHECK(corewise::test::in_child([&] {
+          std::string why;
+          const std::string path = ledger_path(folder.path(), "test");
+          Shared* const shared = map_existing(path, "test", why);
+          const rlimit none{0, 0};
+          if (shared == nullptr || ::setrlimit(RLIMIT_NOFILE, &none) != 0) return 1;
+          join_group(*shared, path);
+          return shared->chosen.load() == 2 ? 0 : 2;
+        }) == 0);
 }
