@@ -67,6 +67,8 @@ Grant Granter::acquire(void* self, const GrantRequest& request) noexcept {
   if (MachineShare* const machine = granter.machine()) {
     const int most = machine->most(now_ms());
     granter.ledger_->keep_within(most);
+    // Its look may have found that our place on the page went to another ledger.
+    granter.ledger_->publish_in(&machine->sums());
     // What other users leave is divided as the budget was.
     const int budget = granter.ledger_->budget();
     if (most < budget) part = std::max(1, part * most / budget);

@@ -30,21 +30,27 @@ std::uint64_t exact_us() noexcept {
 
 }  // namespace
 
-MachineShare::MachineShare(std::string directory, PublicPage& page, PublicSums& sums, int cpus)
-    : directory_(std::move(directory)), page_(page), sums_(sums), cpus_(cpus), share_(cpus) {}
+MachineShare::MachineShare(std::string directory, const OwnPage& own, PublicSums& sums, int cpus)
+    : directory_(std::move(directory)),
+      page_(*own.at),
+      user_(own.user),
+      number_(sums.ledger.load()),
+      sums_(&sums),
+      cpus_(cpus),
+      share_(cpus) {}
 
 MachineShare* MachineShare::open(const std::string& directory, const std::string& ledger, int cpus,
                                  std::string& finding) {
   OwnPage own = open_own_page(directory);
   finding = std::move(own.finding);
   if (own.at == nullptr) return nullptr;
-  PublicSums* const sums = sums_for(*own.at, fnv(ledger) | 1, now_ms());
+  PublicSums* const sums = sums_for(own, fnv(ledger) | 1, now_ms());
   if (sums == nullptr) {
     finding = "The machine is not shared with other users: " + std::to_string(kPublicLedgers) +
               " budgets of this user share it already. Let programs share a budget (--group).";
     return nullptr;
   }
-  auto* const made = new MachineShare(directory, *own.at, *sums, cpus);
+  auto* const made = new MachineShare(directory, own, *sums, cpus);
   made->keep();
   made->look(now_ms());
   return made;
@@ -71,23 +77,25 @@ void MachineShare::look(std::uint64_t now_ms) noexcept {
   }
   const int before = errno;
   const std::uint64_t began = exact_us();
+  // After a long pause our place may have gone to another ledger.
+  if (PublicSums* const mine = sums_for({&page_, user_, {}}, number_, now_ms)) sums_.store(mine);
   std::array<Claimant, kMostUsers> users;
-  const std::size_t count = read_claims(directory_.c_str(), users, now_ms);
-  const uid_t self = ::geteuid();
-  const int ours = fair_share(cpus_, std::span(users).first(count), self, now_ms / kTurnMs);
+  const std::size_t count = read_claims(directory_.c_str(), user_, users, now_ms);
+  const int ours = fair_share(cpus_, std::span(users).first(count), user_, now_ms / kTurnMs);
   // Our own ledgers divide it in the same way.
   std::array<Claimant, kPublicLedgers> ledgers;
   std::size_t others = 0;
   for (std::uint32_t i = 0; i < kPublicLedgers; ++i) {
     const PublicSums& sums = page_.ledgers[i];
-    if (&sums != &sums_) ledgers[others++] = {i, claimed(sums, self, now_ms)};
+    if (sums.ledger.load() != number_) ledgers[others++] = {i, claimed(sums, user_, now_ms)};
   }
-  const auto own = static_cast<std::uint32_t>(&sums_ - page_.ledgers.data());
+  const auto own = static_cast<std::uint32_t>(&sums() - page_.ledgers.data());
   share_.store(fair_share(ours, std::span(ledgers).first(others), own, now_ms / kTurnMs),
                std::memory_order_relaxed);
   others_.store(static_cast<int>(count), std::memory_order_relaxed);
-  const std::uint64_t took_ms = (exact_us() - began) / 1000;
-  due_ms_.store(now_ms + std::max(kLookEveryMs, 100 * took_ms), std::memory_order_relaxed);
+  // A hundred times as long as the look took.
+  const std::uint64_t rest_ms = (exact_us() - began) / 10;
+  due_ms_.store(now_ms + std::max(kLookEveryMs, rest_ms), std::memory_order_relaxed);
   errno = before;
 }
 
@@ -104,8 +112,9 @@ void write_part(Json& json, const MachineShare::UserPart& part) {
 MachineShare::UserPart standing_of_newcomer(const std::string& directory, int cpus) {
   std::array<Claimant, kMostUsers> users;
   const std::uint64_t now = now_ms();
-  const std::size_t count = read_claims(directory.c_str(), users, now);
-  return {cpus, fair_share(cpus, std::span(users).first(count), ::geteuid(), now / kTurnMs),
+  const uid_t self = ::geteuid();
+  const std::size_t count = read_claims(directory.c_str(), self, users, now);
+  return {cpus, fair_share(cpus, std::span(users).first(count), self, now / kTurnMs),
           static_cast<int>(count)};
 }
 

@@ -3,6 +3,8 @@
 // machine".
 #pragma once
 
+#include <sys/types.h>
+
 #include <atomic>
 #include <cstdint>
 #include <string>
@@ -23,7 +25,9 @@ class MachineShare {
   static MachineShare* open(const std::string& directory, const std::string& ledger, int cpus,
                             std::string& finding);
 
-  PublicSums& sums() { return sums_; }
+  // Where this ledger publishes. That may change at a look: sums that nobody used for long make way
+  // for others.
+  PublicSums& sums() { return *sums_.load(std::memory_order_relaxed); }
 
   // The most that the ledger may grant now. Looks at what the others claim, now and then: it waits
   // for nobody, and the looks take a hundredth of the time at most.
@@ -37,7 +41,7 @@ class MachineShare {
   UserPart standing(std::uint64_t now_ms) noexcept;
 
  private:
-  MachineShare(std::string directory, PublicPage& page, PublicSums& sums, int cpus);
+  MachineShare(std::string directory, const OwnPage& own, PublicSums& sums, int cpus);
   void look(std::uint64_t now_ms) noexcept;
   // So that leak checkers of the host still reach it when nobody uses it any more.
   void keep() noexcept;
@@ -45,7 +49,9 @@ class MachineShare {
   MachineShare* older_ = nullptr;
   std::string directory_;
   PublicPage& page_;
-  PublicSums& sums_;
+  uid_t user_;            // the page's, whoever the process becomes later
+  std::uint64_t number_;  // of the ledger
+  std::atomic<PublicSums*> sums_;
   int cpus_;
   std::atomic<std::uint64_t> due_ms_{0};
   std::atomic<int> share_;

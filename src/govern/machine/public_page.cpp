@@ -69,11 +69,13 @@ bool runs(Word named, uid_t user) noexcept {
 }  // namespace
 
 OwnPage open_own_page(const std::string& directory) {
-  const std::string path = directory + "/" + std::string(kPrefix) + std::to_string(geteuid()) +
-                           std::string(our_suffix());
+  const uid_t user = geteuid();
+  const std::string path =
+      directory + "/" + std::string(kPrefix) + std::to_string(user) + std::string(our_suffix());
   const auto without = [&](const std::string& what) {
     return OwnPage{
-        nullptr, "The machine is not shared with other users: the file " + path + " " + what + "."};
+        nullptr, user,
+        "The machine is not shared with other users: the file " + path + " " + what + "."};
   };
   if (!ForeignFiles::can_read()) {
     return without(
@@ -99,7 +101,7 @@ OwnPage open_own_page(const std::string& directory) {
     auto* page = what.empty()
                      ? static_cast<PublicPage*>(file.map(kShape.size, PROT_READ | PROT_WRITE))
                      : nullptr;
-    if (page && is_page(*page)) return {page, {}};
+    if (page && is_page(*page)) return {page, user, {}};
     if (page) {
       munmap(page, kShape.size);
       what = "is something else";
@@ -120,17 +122,19 @@ PublicSums* first_of(PublicPage& page, std::uint64_t ledger) noexcept {
   return nullptr;
 }
 
-}  // namespace
-
-PublicSums* sums_for(PublicPage& page, std::uint64_t ledger, std::uint64_t now_ms) noexcept {
-  if (PublicSums* const known = first_of(page, ledger)) return known;
+bool is_forgotten(const PublicSums& sums, uid_t user, std::uint64_t now_ms) noexcept {
   const std::uint64_t forgotten = asked_epoch(now_ms - std::min(now_ms, kForgottenMs));
+  return (sums.asked[0].load() >> 16) <= forgotten && (sums.asked[1].load() >> 16) <= forgotten &&
+         !runs(named_in(sums.held.load()), user);
+}
+
+// Takes the first empty place, or the first that is forgotten.
+PublicSums* take_place(const OwnPage& own, std::uint64_t ledger, std::uint64_t now_ms,
+                       bool empty) noexcept {
+  PublicPage& page = *own.at;
   for (PublicSums& sums : page.ledgers) {
     std::uint64_t seen = sums.ledger.load();
-    const bool used = (sums.asked[0].load() >> 16) > forgotten ||
-                      (sums.asked[1].load() >> 16) > forgotten ||
-                      runs(named_in(sums.held.load()), geteuid());
-    if (seen != 0 && used) continue;
+    if (empty ? seen != 0 : !is_forgotten(sums, own.user, now_ms)) continue;
     if (!sums.ledger.compare_exchange_strong(seen, ledger)) {
       if (seen == ledger) return &sums;
       continue;
@@ -142,6 +146,15 @@ PublicSums* sums_for(PublicPage& page, std::uint64_t ledger, std::uint64_t now_m
     return first;
   }
   return nullptr;
+}
+
+}  // namespace
+
+PublicSums* sums_for(const OwnPage& own, std::uint64_t ledger, std::uint64_t now_ms) noexcept {
+  if (PublicSums* const known = first_of(*own.at, ledger)) return known;
+  // Whoever was idle for long may come back.
+  PublicSums* const empty = take_place(own, ledger, now_ms, true);
+  return empty != nullptr ? empty : take_place(own, ledger, now_ms, false);
 }
 
 int claimed(const PublicSums& sums, uid_t user, std::uint64_t now_ms) noexcept {
@@ -156,10 +169,9 @@ int claimed(const PublicSums& sums, uid_t user, std::uint64_t now_ms) noexcept {
   return counts ? tokens(held) : most;
 }
 
-std::size_t read_claims(const char* directory, std::span<Claimant> claims,
+std::size_t read_claims(const char* directory, uid_t self, std::span<Claimant> claims,
                         std::uint64_t now_ms) noexcept {
   ForeignFiles files(directory);
-  const uid_t self = geteuid();
   std::size_t found = 0;
   while (const char* const name = files.next()) {
     if (found == claims.size()) break;

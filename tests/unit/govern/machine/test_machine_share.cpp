@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "govern/ledger/ledger.h"
+#include "govern/ledger/ledger_identity.h"
 #include "govern/machine/machine_share.h"
 #include "ledger_fixture.h"
 
@@ -32,6 +33,7 @@ struct Program {
   }
   Grant acquire(int wanted = kCpus) {
     ledger->keep_within(share->most(now_ms()));
+    ledger->publish_in(&share->sums());
     return ledger->acquire(wanted);
   }
   // What it is granted once it has looked at the others anew.
@@ -158,4 +160,33 @@ TEST_CASE("a ledger whose place went to another one publishes no more" * only_ro
   sums.ledger.store(4711);
   program.ledger->release(program.acquire(5));
   CHECK(sums.held.load() == 0);
+}
+
+TEST_CASE("and takes another place when it next looks, since it asks again" * only_root) {
+  const LedgerFolder folder;
+  Program program(folder);
+  PublicSums& lost = program.share->sums();
+  lost.ledger.store(4711);
+  lost.held.store(named_in(pack(own_identity())) | kCpus);
+  CHECK(program.after_a_look() == kCpus / 2);
+  CHECK(&program.share->sums() != &lost);
+  const Grant grant = program.acquire(3);
+  CHECK(tokens(program.share->sums().held.load()) == 3);
+  program.ledger->release(grant);
+  CHECK(tokens(lost.held.load()) == kCpus);
+}
+
+TEST_CASE("a process that becomes another user's does not divide the machine with itself" *
+          only_root) {
+  const LedgerFolder folder;
+  REQUIRE(chmod(folder.path().c_str(), 01777) == 0);
+  CHECK(in_child([&] {
+          Program program(folder);
+          const Grant held = program.acquire(2);
+          if (setgid(12345) != 0 || setuid(12345) != 0) return 1;
+          note_asked(program.share->sums(), kCpus, now_ms());
+          const auto standing = program.share->standing(now_ms());
+          program.ledger->release(held);
+          return standing.others == 0 && standing.share == kCpus ? 0 : 2;
+        }) == 0);
 }

@@ -47,7 +47,7 @@ class Machine {
     suffix_ = name.substr(name.rfind('-'));
   }
   const std::string& folder() const { return folder_.path(); }
-  PublicPage& own() { return *own_.at; }
+  const OwnPage& own() const { return own_; }
 
   std::string path(const std::string& user) const {
     return folder_.path() + "/corewise-machine-" + user + suffix_;
@@ -76,7 +76,7 @@ class Machine {
 
   std::vector<Claimant> claims() const {
     std::vector<Claimant> found(kMostUsers);
-    found.resize(read_claims(folder_.path().c_str(), found, now_ms()));
+    found.resize(read_claims(folder_.path().c_str(), geteuid(), found, now_ms()));
     return found;
   }
   int claim() const {
@@ -360,7 +360,7 @@ TEST_CASE("no folder, no space, no file allowed") {
 }
 
 TEST_CASE("a page has room for so many ledgers; those long forgotten make way" * only_root) {
-  Machine machine;
+  const Machine machine;
   const std::uint64_t now = now_ms() + 10'000'000;
   std::vector<PublicSums*> places;
   for (std::uint64_t ledger = 1; ledger <= kPublicLedgers; ++ledger) {
@@ -373,4 +373,13 @@ TEST_CASE("a page has room for so many ledgers; those long forgotten make way" *
   CHECK(sums_for(machine.own(), 99, now) == nullptr);
   CHECK(sums_for(machine.own(), 99, now + 700'000) == places[0]);
   CHECK(sums_for(machine.own(), 1, now + 700'000) == places[1]);
+}
+
+TEST_CASE("a ledger takes an empty place before one that is forgotten" * only_root) {
+  const Machine machine;
+  const std::uint64_t now = now_ms() + 10'000'000;
+  PublicSums* const idle = sums_for(machine.own(), 1, now);
+  PublicSums* const fresh = sums_for(machine.own(), 2, now + 700'000);
+  CHECK(fresh != idle);
+  CHECK(sums_for(machine.own(), 1, now + 700'000) == idle);
 }
