@@ -49,6 +49,7 @@ Ledger::Ledger(const LedgerOptions& options)
     : memory_(map_ledger(options.directory, options.key, options.budget)),
       recent_(options.recent),
       serial_(ledgers_opened.fetch_add(1) + 1),
+      time_namespace_(time_namespace()),
       budget_alone_(options.budget) {
   if (memory_.at) memory_.at->budget.store(static_cast<std::uint32_t>(options.budget));
   if (memory_.at && !memory_.made) join_group(*memory_.at, memory_.path);
@@ -179,9 +180,11 @@ Claim Ledger::claim() noexcept {
 
 Claim Ledger::claim_anew(std::uint64_t now) noexcept {
   Claim got = 0;
-  // The others would take a child that entered another pid namespace for dead, and it them. A child
-  // of a confined process, for which to ask may be fatal, is taken to be where its parent is.
-  if (os::is_known_confined() || pid_namespace() == memory_.at->header.pid_namespace) {
+  // The others would take a child that entered another pid namespace for dead, and it them; in
+  // another time namespace it reads other start times. A child of a confined process, for which to
+  // ask may be fatal, is taken to be where its parent is.
+  if (os::is_known_confined() || (pid_namespace() == memory_.at->header.pid_namespace &&
+                                  time_namespace() == time_namespace_)) {
     got = protocol(*memory_.at).claim(pack(own_identity()));
   }
   if (!got) {

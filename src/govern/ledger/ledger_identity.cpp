@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <charconv>
 #include <cstddef>
@@ -92,8 +93,25 @@ class KeepErrno {
 };
 
 std::uint64_t namespace_of(const char* path) {
+  const KeepErrno keep;
   struct stat info{};
   return stat(path, &info) == 0 ? info.st_ino : 0;
+}
+
+// Whether /proc shows this process under the pid that it knows itself by. In a pid namespace that
+// was entered without a /proc of its own (`unshare --pid --fork`, bwrap) it does not: there what
+// /proc says of a pid is about another process. The answer is kept, with the pid that it is about.
+bool is_proc_ours() {
+  static constinit std::atomic<std::uint64_t> known{0};
+  const auto pid = static_cast<std::uint32_t>(os::own_process());
+  std::uint64_t answer = known.load(std::memory_order_relaxed);
+  if (answer >> 1 != pid) {
+    const std::uint32_t shown = read_stat("/proc/self/stat").identity.pid;
+    if (shown == 0) return false;  // it could not be read, now
+    answer = std::uint64_t{pid} << 1 | (shown == pid ? 1 : 0);
+    known.store(answer, std::memory_order_relaxed);
+  }
+  return (answer & 1) != 0;
 }
 
 }  // namespace
@@ -149,7 +167,7 @@ Life life_of(Word word, bool closely) noexcept {
   // To ask may be fatal. Others in the group find out.
   if (os::is_confined()) return Life::runs;
   if (kill(static_cast<pid_t>(who.pid), 0) != 0 && errno == ESRCH) return Life::gone;
-  if (!closely) return Life::runs;
+  if (!closely || !is_proc_ours()) return Life::runs;
   const ProcessStat now = stat_of(who.pid);
   if (now.identity.pid != who.pid) return Life::runs;
   const bool nobodys = who.start == 0 && now.identity.start != 0;
@@ -161,11 +179,14 @@ Life life_of(Word word, bool closely) noexcept {
 bool belongs_to(Word word, uid_t user) noexcept {
   const KeepErrno keep;
   struct stat info{};
-  if (os::is_confined() || stat(ProcPath(identity(word).pid, {}).c_str(), &info) != 0) return true;
+  if (os::is_confined() || !is_proc_ours() ||
+      stat(ProcPath(identity(word).pid, {}).c_str(), &info) != 0)
+    return true;
   return info.st_uid == user;
 }
 
 std::uint64_t pid_namespace() noexcept { return namespace_of("/proc/self/ns/pid"); }
-std::uint64_t time_namespace() noexcept { return namespace_of("/proc/self/ns/time"); }
+// Of the calling thread: a first thread that has ended has no time namespace any more.
+std::uint64_t time_namespace() noexcept { return namespace_of("/proc/thread-self/ns/time"); }
 
 }  // namespace corewise::govern

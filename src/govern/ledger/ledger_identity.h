@@ -1,6 +1,7 @@
 // Identifies a process in the ledger's terms, and tells whether it still lives. Reads /proc;
-// without it a pid alone decides, and no process that might live is declared gone. No allocation,
-// no lock: both may run in the child of a fork of a threaded program.
+// without it, or where it is that of another pid namespace, a pid alone decides, and no process
+// that might live is declared gone. No allocation, no lock, and errno stays: all may run in hooks,
+// and in the child of a fork of a threaded program.
 #pragma once
 
 #include <sys/types.h>

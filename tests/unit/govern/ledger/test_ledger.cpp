@@ -1,5 +1,6 @@
 // The ledger within one process: grants, places, forks, the policy, what people see.
 #include <doctest/doctest.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -9,6 +10,7 @@
 
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <fstream>
 #include <iterator>
@@ -215,6 +217,47 @@ TEST_CASE("a live process is never taken for a dead one") {
   earlier.start = 0;
   CHECK(life_of(pack(earlier), true) == Life::gone);
   CHECK(life_of(pack(earlier), false) == Life::runs);
+}
+
+TEST_CASE(
+    "in a pid namespace without a /proc of its own, no living process is taken for a dead one") {
+  // Process 1 of the namespace; the /proc that its child sees has another process under that pid.
+  const auto first = [] {
+    const Word word = pack(own_identity()) | 2;
+    if (identity(word).pid != 1) return 1;
+    return in_child([&] {
+      if (life_of(word, true) != Life::runs) return 2;
+      return belongs_to(word, ::geteuid() + 1) ? 0 : 3;
+    });
+  };
+  CHECK(in_child([&] {
+          if (::unshare(CLONE_NEWPID) != 0) return 0;  // not allowed in every container
+          return in_child(first);
+        }) == 0);
+}
+
+TEST_CASE("a child in another time namespace takes no part") {
+  constexpr int kNewTime = 0x80;  // CLONE_NEWTIME, which some systems' headers lack
+  const LedgerFolder folder;
+  const auto ledger = folder.open(4);
+  CHECK(in_child([&] {
+          if (::unshare(kNewTime) != 0) return 0;
+          return in_child([&] {
+            const Grant grant = ledger->acquire(4);
+            return grant.threads == 1 && grant.claim == 0 ? 0 : 1;
+          });
+        }) == 0);
+}
+
+TEST_CASE("a call leaves errno alone where /proc is not to be seen") {
+  const LedgerFolder folder;
+  const auto ledger = folder.open(4);
+  CHECK(in_child([&] {
+          if (::chroot(folder.path().c_str()) != 0) return 0;
+          errno = 0;
+          ledger->release(ledger->acquire(4));
+          return errno;
+        }) == 0);
 }
 
 TEST_CASE("a process in a frozen cgroup is stopped, for as long") {
