@@ -82,7 +82,7 @@ Grant Ledger::acquire(int wanted, int most, bool again, int part) noexcept {
   const Claim held = claim();
   if (!held) return {1, 0};
   const int granted =
-      ledger.take(held, limit, std::min(useful, ledger.left_of(held, part)), within);
+      ledger.take(held, limit, std::min(useful, ledger.left_of(held, part)), within, part);
   if (granted == 0) {
     // Somebody overwrote our word, or declared us dead: begin again at the next region.
     Claim lost = held;

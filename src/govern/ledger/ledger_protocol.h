@@ -61,8 +61,9 @@ class Protocol {
   }
 
   // Takes up to `limit` of what is free of the budget, and of `within`, but at least `least`; 0 if
-  // the claim no longer holds.
-  int take(Claim claim, int limit, int least = 1, int within = kMaxBudget) noexcept {
+  // the claim no longer holds. With a `part` above 1, `least` is what left_of() said: of the
+  // process's threads that enter at once, only one gets it.
+  int take(Claim claim, int limit, int least = 1, int within = kMaxBudget, int part = 1) noexcept {
     limit = std::max(least, limit);
     const int most = std::min(budget(), within);
     int free = most - total();
@@ -72,13 +73,13 @@ class Protocol {
     }
     int grant = std::clamp(free, least, limit);
     if (!add(claim, grant)) return 0;
-    // Others may have published since we looked. Published numbers only fall until they are
-    // returned, so whoever published last has seen the others, and it is the one to yield.
-    while (grant > least) {
+    // Others may have published since we looked. A published number can only fall. So the last to
+    // publish has seen all the others, and it is the one that gives way.
+    while (grant > (part > 1 ? 1 : least)) {
       const int over = total() - most;
       if (over <= 0) break;
-      const int less = std::max({least, grant - over, grant / 2});
-      if (!add(claim, less - grant)) break;
+      const int less = shrink(claim, grant, over, least, part);
+      if (less == grant) break;
       grant = less;
     }
     return grant;
@@ -173,6 +174,23 @@ class Protocol {
       if (swap(place, word, next)) return true;
     }
     return false;
+  }
+
+  // Lowers a grant of this claim by `over`, or by half, and returns what is left of it: no less
+  // than `least`, which falls by what the process's other threads hold of its part. That is seen
+  // and the grant lowered in one swap, so that two threads of a process do not both give way.
+  int shrink(Claim claim, int grant, int over, int least, int part) noexcept {
+    const std::uint32_t place = place_of(claim);
+    Word word = load(place);
+    while (owner(word) == owner(claim)) {
+      const int beside = std::max(0, tokens(word) - grant);
+      const int floor = part > 1 ? std::min(least, std::max(1, part - beside)) : least;
+      if (grant <= floor) return grant;
+      const int less = std::max({floor, grant - over, grant / 2});
+      const int sum = std::max(0, tokens(word) + less - grant);
+      if (swap(place, word, owner(word) | static_cast<Word>(sum))) return less;
+    }
+    return grant;
   }
 
   Claim claim_free(Word self) noexcept {

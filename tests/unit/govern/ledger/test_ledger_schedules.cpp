@@ -232,7 +232,8 @@ Word name(int process) { return pack({static_cast<std::uint32_t>(process) + 1, 7
 void regions(Schedule& run, Table& table, int process, int count) {
   const Claim claim = table.claim(name(process));
   for (int i = 0; i < count; ++i) {
-    const int granted = run.published(claim, [&] { return table.take(claim, 4, run.part()); });
+    const int granted = run.published(
+        claim, [&] { return table.take(claim, 4, run.part(), kMaxBudget, run.part()); });
     if (granted < run.part() || granted > 4) run.broken();
     run.hold(granted);
     run.step();
@@ -277,6 +278,28 @@ void region_after_reaping(Schedule& run, Table& table, int process) {
   }
   if (process < 2) table.reap(Table::Depth::kThorough);
   if (process > 0) region(run, table, process);
+}
+
+// Before the run, a stranger took all; two threads of one process, which has a part of three,
+// enter.
+void threads_of_a_rank(Schedule& run, Table& table, int process) {
+  constexpr int kStranger = 90;
+  constexpr int kPart = 3;
+  static Claim rank;
+  static std::array<int, 2> inside;
+  if (process == kBefore) {
+    inside = {};
+    rank = table.claim(name(0));
+    table.take(table.claim(name(kStranger)), 4);
+    return;
+  }
+  inside[index(process)] = table.take(rank, kPart, table.left_of(rank, kPart), kMaxBudget, kPart);
+  // Together the part, and one that a thread always has.
+  const int sum = inside[0] + inside[1];
+  const bool both = inside[0] > 0 && inside[1] > 0;
+  if (sum > kPart + 1 || (both && sum < kPart)) run.broken();
+  run.step();
+  table.give_back(rank, std::exchange(inside[index(process)], 0));
 }
 
 // Before the run, place 0 is process 0's and place 1 was used and left: a reaper is about to find
@@ -325,6 +348,12 @@ TEST_CASE("two and three processes that have parts of their own, preemptions and
   const int three = explore({.processes = 3, .budget = 6, .preemptions = 2, .part = 2}, region);
   MESSAGE(two << ", " << dying << ", " << three << " schedules");
   CHECK(std::min({two, dying, three}) > 500);
+}
+
+TEST_CASE("two threads of one process do not each take its part") {
+  const int runs = explore({.processes = 2, .budget = 4, .preemptions = 4}, threads_of_a_rank);
+  MESSAGE(runs << " schedules");
+  CHECK(runs > 500);
 }
 
 TEST_CASE(
