@@ -386,11 +386,12 @@ std::optional<Error> govern(const GovernOptions& options) {
   }
   g.findings.clear();
   g.options = options;
-  if (options.resident != nullptr) g.resident = options.resident;
   // A libgomp that is loaded tells whether it bound the main thread.
   synchronise();
   if (auto error = find_budget(g)) return error;
   if (auto error = find_tried(g)) return error;
+  // Not before: a resident that could not govern must not keep the process from doing so itself.
+  if (options.resident != nullptr) g.resident = options.resident;
   if (is_hooked(g)) unhook_all(g);
   hook_all(g, grants_of(g), most_now(g));
   ++g.users;

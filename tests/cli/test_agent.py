@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 from conftest import CLEAN
@@ -392,3 +393,23 @@ if __name__ == "__main__":
     told = re.search(r"(\d+) of (\d+) regions got fewer threads", done.stderr)
     assert told is not None, done.stderr
     assert int(told[1]) > int(told[2]) / 2  # four workers on a few CPUs
+
+
+ITSELF = """
+import ctypes, json, os
+library = ctypes.CDLL(None)
+def is_governed():
+    text = ctypes.create_string_buffer(1 << 16)
+    library.cw_govern_report_json(text, ctypes.c_size_t(len(text)))
+    return json.loads(text.value)["governed"]
+del os.environ["COREWISE_TRY_GRANTS"]
+print(is_governed(), library.cw_govern(None), is_governed(), library.cw_ungovern(), is_governed())
+"""
+
+
+def test_a_program_that_could_not_be_governed_at_its_start_governs_itself(corewise):
+    """And ends that: nothing that `corewise run` began is to be kept."""
+    done = corewise(
+        "run", "-q", "--", sys.executable, "-c", ITSELF, env={"COREWISE_TRY_GRANTS": "none"}
+    )
+    assert (done.returncode, done.stdout) == (0, "False 0 True 0 False\n"), done.stderr
