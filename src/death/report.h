@@ -17,9 +17,9 @@ struct DeathPoint {
   bool sent = false;                      // a fault's signal without a fault: somebody sent it
 };
 
-// Whether a pool's library raises SIGTERM in its own process. The library may have left the call to
-// its own caller (a jump in place of a call), which is then code that was made at run time. One
-// caller at a time, as for write_report().
+// Whether a pool's library raises SIGTERM in its own process. If the library jumps to raise()
+// instead of calling it, the return address is in the library's caller: code that was made at run
+// time. One caller at a time, as for write_report().
 bool is_ended_by_a_pool(const Scene& scene, const MachineState& caller) noexcept;
 
 // Whether the caller of exit() is a library that does so when it is out of memory.

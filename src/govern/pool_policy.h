@@ -53,8 +53,8 @@ struct GovernedPool {
 
 class PoolPolicy {
  public:
-  // GOT entries that any module may have, whatever pools it brings. Forgets the earlier ones: the
-  // same replacements find them again.
+  // GOT entries that any module may have, whatever pools it brings. Drops the earlier list;
+  // rewriting with the same replacements finds the same entries.
   void begin(std::vector<std::vector<GotRequest>> everywhere);
   void add(const Pool& pool);
 

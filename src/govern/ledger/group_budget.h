@@ -2,8 +2,8 @@
 //
 // The ledger's file keeps it beside the budget that each program brings, and it wins while it is
 // there: all programs look at it at each region and call. It ends with the group: a program that
-// joins when nobody is left from the time of the choice forgets it. The file alone cannot tell,
-// because it outlives the programs.
+// joins erases the choice if no process is left that was there when it was made, or that joined
+// since. The file alone cannot tell, because it outlives the programs.
 #pragma once
 
 #include <optional>

@@ -21,8 +21,8 @@ struct UserProcess {
 };
 
 // Those that have this file mapped; none if there is no such file, and no value if the processes
-// cannot be listed. One whose maps we may not read (ssh-agent and the like, on every desktop) shows
-// by its word once it has run a region, not before.
+// cannot be listed. We may not read the maps of some processes (ssh-agent): these are found only by
+// their word, after their first region.
 std::optional<std::vector<UserProcess>> processes_with(const std::string& path);
 
 // What the process was started as, cut short.

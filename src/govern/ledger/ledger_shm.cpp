@@ -22,9 +22,8 @@ namespace {
 constexpr std::size_t kSize = sizeof(Shared);
 constexpr FileShape kShape{kSize, 0600, "can be opened by others"};
 
-// Pids and start times mean nothing across their namespaces.
-// With the version, so that processes with another version of corewise, and a file that they left
-// before an update, are not in the way.
+// The namespaces are in the key because pids and start times mean nothing outside them. The version
+// is in it so that another version's file is not in the way.
 std::string full_key(std::string_view key) {
   return std::string(key) + " pid:" + std::to_string(pid_namespace()) +
          " time:" + std::to_string(time_namespace()) + " version:" + std::to_string(kVersion);

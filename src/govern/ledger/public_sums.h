@@ -19,7 +19,7 @@
 
 namespace corewise::govern {
 
-// The time in which a claim expires, twice at most.
+// A claim expires after one to two of these periods.
 inline constexpr std::uint64_t kAskedMs = 100;
 
 struct alignas(64) PublicSums {

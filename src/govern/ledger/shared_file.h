@@ -49,8 +49,8 @@ std::uint64_t fnv(std::string_view bytes) noexcept;
 std::string hex(std::uint64_t value);
 
 // Completes the file under a name of its own, then gives it the real one, unless another process
-// did first. Returns 0, or the system's error. `made` holds the file's lock for sharing (flock), as
-// a process that opens it does: nobody who would remove it may meanwhile.
+// did first. Returns 0, or the system's error. `made` holds a shared lock (flock) on the file, so
+// nobody can remove it meanwhile.
 int make_shared_file(const std::string& path, const FileShape& shape,
                      const std::function<void(void*)>& fill, std::unique_ptr<SharedFile>& made);
 
