@@ -2,6 +2,7 @@
 
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -34,7 +35,9 @@ void run_if_changed() {
   // MKL, for one, calls dlsym with its lock held.
   const AmidCall amid;
   const os::Uncancelled uncancelled;
+  const int before = errno;
   if (!run_from(0, false)) seen.store(0, std::memory_order_relaxed);
+  errno = before;
 }
 
 using Dlsym = void*(void* handle, const char* name);

@@ -2,6 +2,7 @@
 #include <dlfcn.h>
 #include <doctest/doctest.h>
 
+#include <cerrno>
 #include <string>
 
 #include "gate_fixture.h"
@@ -20,6 +21,7 @@ bool governor(bool asked) {
   return governor_is_done;
 }
 bool death_watch(bool asked) {
+  errno = EBADF;
   called += asked ? "D" : "d";
   return true;
 }
@@ -94,3 +96,13 @@ TEST_CASE("loads: a stage that could not do its part is called again, and those 
   CHECK(dlsym_calls().empty());
 }
 #endif
+
+TEST_CASE("loads: a name that is asked for leaves errno alone") {
+  const BothStages both;
+  if (loads::got_requests().empty()) return;  // built without optimisation
+  errno = 0;
+  const std::string calls = dlsym_calls();
+  const int left = errno;
+  CHECK(calls == "gd");
+  CHECK(left == 0);
+}
