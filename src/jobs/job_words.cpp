@@ -52,7 +52,7 @@ class Reader {
   Asked read(std::vector<std::string>& kept) {
     while (at_ < words_.size()) {
       const std::string& word = words_[at_++];
-      if (word == "--") {
+      if (word == "--" || begins_the_programs(word)) {
         kept.push_back(word);
         kept.insert(kept.end(), words_.begin() + static_cast<std::ptrdiff_t>(at_), words_.end());
         break;
@@ -69,6 +69,20 @@ class Reader {
   }
 
  private:
+  // cargo run gives its program all words from the first that is no option on, also without "--".
+  // An option of cargo's that takes a value looks the same; then a -j behind it is left alone too.
+  bool begins_the_programs(const std::string& word) {
+    if (grammar_.tool != Tool::kCargo || word.starts_with('-') || word.starts_with('+'))
+      return false;
+    constexpr std::array<std::string_view, 4> kRun = {"run", "r", "rustc", "rustdoc"};
+    if (!runs_ && !command_) {
+      command_ = true;
+      runs_ = std::ranges::find(kRun, word) != kRun.end();
+      return false;
+    }
+    return runs_;
+  }
+
   bool needs_number() const { return grammar_.with_number.find('j') == std::string_view::npos; }
 
   // The next word, if it belongs to -j.
@@ -110,6 +124,8 @@ class Reader {
   const Grammar& grammar_;
   const std::vector<std::string>& words_;
   std::size_t at_ = 1;
+  bool command_ = false;  // cargo's was read
+  bool runs_ = false;     // it runs a program, or gives another its words
   Asked asked_;
 };
 
@@ -119,8 +135,15 @@ Asked asked_by(std::string_view makeflags) {
   while (!makeflags.empty()) {
     const std::string_view word = cut(makeflags, ' ');
     if (word == "--") break;
-    if (word.starts_with("-j")) asked.take(word.substr(2));
-    if (word.starts_with("--jobs")) asked.take(word.substr(std::min<std::size_t>(word.size(), 7)));
+    if (word == "-j" || word == "--jobs") {
+      std::string_view rest = makeflags;
+      const std::string_view next = cut(rest, ' ');
+      asked.take(is_number(next) ? next : std::string_view());
+    } else if (word.starts_with("-j")) {
+      asked.take(word.substr(2));
+    } else if (word.starts_with("--jobs=")) {
+      asked.take(word.substr(7));
+    }
   }
   return asked;
 }

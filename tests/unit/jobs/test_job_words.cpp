@@ -96,8 +96,21 @@ TEST_CASE("ninja and cargo build in parallel by themselves") {
   CHECK(read("cargo run -j 4 -- -j 9") == "cargo run -- -j 9 | 4");
 }
 
+TEST_CASE("what cargo gives to the program that it runs stays the program's") {
+  for (const char* run : {"run", "r", "rustc", "rustdoc"}) {
+    const std::string line = std::string("cargo ") + run;
+    CHECK(read(line + " in.txt -j 4") == line + " in.txt -j 4 | no most");
+    CHECK(read(line + " -j2 in.txt --jobs=4") == line + " in.txt --jobs=4 | 2");
+  }
+  CHECK(read("cargo +nightly run x -kj4") == "cargo +nightly run x -kj4 | no most");
+  CHECK(read("cargo test some_name -j 4") == "cargo test some_name | 4");
+}
+
 TEST_CASE("a -j in MAKEFLAGS counts like one on the command line, which wins") {
   CHECK(read("make", "-j8") == "make | 8");
+  CHECK(read("make", "-j 8") == "make | 8");
+  CHECK(read("make", "k --jobs 8 -- A=1") == "make | 8");
+  CHECK(read("make", "-j k") == "make | no most");
   CHECK(read("make", "k --jobs=5 -- A=1") == "make | 5");
   CHECK(read("make", "k -- A=-j5 -j9") == "no build");
   CHECK(read("make -j2", "-j8") == "make | 2");
