@@ -138,6 +138,9 @@ void variable_without_effect(const ProcessFacts& facts, Findings& out) {
   for (const PoolFacts& pool : facts.pools) {
     if (pool.runtime != "openblas" || pool.threads == 0 || pool.threads == *asked) continue;
     if (is_grant(facts, pool)) continue;
+    // OpenBLAS caps it at the CPUs, and variable-above-budget says that it asks for too many.
+    const bool capped = pool.layer != "openmp" && pool.threads < *asked;
+    if (capped && *asked > whole_threads(facts.budget)) continue;
     alike[{pool.layer == "openmp", pool.threads}].push_back(&pool);
   }
   for (const auto& [kind, pools] : alike) {

@@ -65,7 +65,8 @@ void slots(const ProcessFacts& facts, Findings& out) {
 
 void spinning(const ProcessFacts& facts, Findings& out) {
   const auto timeout = number(facts, "OPENBLAS_THREAD_TIMEOUT");
-  if (timeout && *timeout <= kShortTimeout) return;
+  // OpenBLAS ignores 0.
+  if (timeout && *timeout > 0 && *timeout <= kShortTimeout) return;
   Pools pools;
   for (const PoolFacts& pool : facts.pools) {
     if (pool.runtime != "openblas" || pool.layer != "pthreads" || pool.threads < 2) continue;
@@ -114,7 +115,8 @@ void core_type(const ProcessFacts& facts, Findings& out) {
 // threadpool_limits(1) of threadpoolctl leave OpenBLAS at 1 for good.
 void leaked(const ProcessFacts& facts, Findings& out) {
   if (facts.corewise_limits_open || whole_threads(facts.budget) < 2) return;
-  for (const char* name : {"OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS"}) {
+  for (const char* name : {"OPENBLAS_NUM_THREADS", "OPENBLAS_DEFAULT_NUM_THREADS",
+                           "GOTO_NUM_THREADS", "OMP_NUM_THREADS"}) {
     if (variable(facts, name) != nullptr) return;
   }
   Pools pools;

@@ -145,8 +145,8 @@ void wait_policy(const ProcessFacts& facts, Findings& out) {
        "a worker that waits for the next region busy-waits for seconds or for ever: it "
        "takes a CPU from other pools and processes, and spins under 'corewise run' too, "
        "which leaves alone what you set yourself",
-       "unset it unless one OpenMP program has these CPUs to itself; OMP_WAIT_POLICY=passive "
-       "lets idle threads sleep at once"});
+       "unset it unless one OpenMP program has these CPUs to itself; without it, "
+       "OMP_WAIT_POLICY=passive lets idle threads sleep at once"});
 }
 
 void workers_spin(const ProcessFacts& facts, Findings& out) {
@@ -169,7 +169,7 @@ void workers_spin(const ProcessFacts& facts, Findings& out) {
                  variables.empty()
                      ? "OMP_WAIT_POLICY=passive or OPENBLAS_THREAD_TIMEOUT=16 before the "
                        "start lets them sleep"
-                     : "unset " + listed(variables) + ", or set OMP_WAIT_POLICY=passive",
+                     : "unset " + listed(variables),
                  {},
                  paths(pools)});
 }

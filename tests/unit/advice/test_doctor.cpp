@@ -228,6 +228,8 @@ TEST_CASE("two OpenBLAS pools spin against each other unless the timeout is shor
   CHECK(find(examine(p), "openblas-spinning") != nullptr);
   p.environment["OPENBLAS_THREAD_TIMEOUT"] = "16";
   CHECK(find(examine(p), "openblas-spinning") == nullptr);
+  p.environment["OPENBLAS_THREAD_TIMEOUT"] = "0";
+  CHECK(find(examine(p), "openblas-spinning") != nullptr);
   p.environment["OPENBLAS_THREAD_TIMEOUT"] = "26";
   CHECK(find(examine(p), "openblas-spinning") != nullptr);
   p.pools[1].threads = 1;
@@ -268,6 +270,30 @@ TEST_CASE("variables: no count, above the budget, without effect") {
   CHECK(find(examine(p), "variable-without-effect") != nullptr);
   p.environment["OPENBLAS_NUM_THREADS"] = "4";
   CHECK(find(examine(p), "variable-without-effect") == nullptr);
+}
+
+TEST_CASE("a count above the CPUs that OpenBLAS lowered is said once, with one cure") {
+  ProcessFacts p = process(8, {openblas("/n/a.so", 8)});
+  p.environment["OPENBLAS_NUM_THREADS"] = "64";
+  const auto findings = examine(p);
+  CHECK(find(findings, "variable-above-budget") != nullptr);
+  CHECK(find(findings, "variable-without-effect") == nullptr);
+}
+
+TEST_CASE("the default that OpenBLAS reads explains a single thread") {
+  ProcessFacts p = process(4, {openblas("/n/a.so", 1)});
+  p.environment["OPENBLAS_DEFAULT_NUM_THREADS"] = "1";
+  CHECK(find(examine(p), "limit-leaked") == nullptr);
+}
+
+TEST_CASE("workers that a variable lets spin sleep when it is unset, not by another") {
+  ProcessFacts p = process(2, {openmp("libgomp", 2)});
+  p.pools[0].spinning = 1;
+  p.environment["GOMP_SPINCOUNT"] = "infinite";
+  const auto findings = examine(p);
+  const Finding* found = find(findings, "workers-spin");
+  REQUIRE(found != nullptr);
+  CHECK(found->remedy.find("passive") == std::string::npos);
 }
 
 TEST_CASE("a core type chosen by hand is said, unless it is the CPU's own") {
