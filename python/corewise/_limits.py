@@ -220,10 +220,11 @@ def fitting(by_key: Limits, counts: Mapping[str, int]) -> limits:
 def _outcomes(receipt: _core.Receipt) -> tuple[Outcome, ...]:
     from ._info import Outcome, info
 
-    pools = info()
+    told = receipt.outcomes()
+    pools = info()  # afterwards: a pool that another thread has just loaded is in both
     return tuple(
         Outcome(pools[pool], before, asked, effective, reason)
-        for pool, before, asked, effective, reason in receipt.outcomes()
+        for pool, before, asked, effective, reason in told
     )
 
 

@@ -45,6 +45,7 @@ class Receipt {
   }
 
   bool is_open() const {
+    const nb::gil_scoped_release released;
     const std::lock_guard lock(mutex_);
     return static_cast<bool>(open_);
   }
@@ -74,6 +75,7 @@ class Receipt {
 
   // True if a pool may use more threads than it was asked to, or does not tell.
   bool missed() const {
+    const nb::gil_scoped_release released;
     const std::lock_guard lock(mutex_);
     for (const outcome& o : open_.outcomes()) {
       if (o.effective == 0 || o.effective > o.asked) return true;
@@ -90,8 +92,8 @@ class Receipt {
     return limits(rules.get(), flags);
   }
 
-  // Several threads may close and read one receipt. The thread that holds the lock never waits for
-  // Python.
+  // Several threads may close and read one receipt. Whoever holds the lock, or waits for it, does
+  // not hold the GIL: the holder may wait for the loader, whose holder may wait for the GIL.
   mutable std::mutex mutex_;
   limits open_;
   std::vector<outcome> last_;

@@ -39,7 +39,12 @@ void bind_reports(nb::module_& m) {
   m.def("doctor_json", [] { return text_of(doctor_json); });
   m.def("last_death_json", [] { return text_of(last_death_json); });
   m.def("watch_death", [] {
-    if (const error why = watch_death()) raise(why);
+    error why;
+    {
+      const nb::gil_scoped_release released;
+      why = watch_death();
+    }
+    if (why) raise(why);
   });
   m.def(
       "sample_json", [](bool each) { return text_of([&] { return sample_json(each); }); },
