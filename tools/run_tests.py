@@ -12,6 +12,7 @@ end of its log, and the others still run. A step or a test that hangs is ended, 
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -28,7 +29,8 @@ PATIENCE_WITH_A_TEST = 600
 
 def build(preset: str) -> str:
     return (
-        f"cmake --preset {preset} -G Ninja -DCOREWISE_REAL_VENV={ROOT}/.venv-real"
+        f"cmake --preset {preset} -G Ninja"
+        f" {shlex.quote(f'-DCOREWISE_REAL_VENV={ROOT}/.venv-real')}"
         f" && cmake --build build/{preset} -j 2"
     )
 

@@ -1,5 +1,6 @@
 #include "json_reader.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <utility>
@@ -217,6 +218,10 @@ const JsonValue* JsonValue::find(std::string_view key) const {
 double JsonValue::number_at(std::string_view key, double otherwise) const {
   const JsonValue* value = find(key);
   return value != nullptr && value->kind == Kind::kNumber ? value->number : otherwise;
+}
+
+std::uint64_t JsonValue::amount_at(std::string_view key) const {
+  return static_cast<std::uint64_t>(std::clamp(number_at(key), 0.0, 0x1p53));
 }
 
 std::optional<int> JsonValue::known_count_at(std::string_view key) const {

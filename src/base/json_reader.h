@@ -32,6 +32,8 @@ struct JsonValue {
   double number_at(std::string_view key, double otherwise = 0) const;
   int count_at(std::string_view key) const { return known_count_at(key).value_or(0); }
   std::optional<int> known_count_at(std::string_view key) const;
+  // The nearest of 0 to 2^53, which a double holds exactly.
+  std::uint64_t amount_at(std::string_view key) const;
   std::string text_at(std::string_view key) const;
   bool truth_at(std::string_view key) const;
   // Empty if the key has no list.

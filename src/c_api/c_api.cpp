@@ -480,7 +480,7 @@ cw_status cw_govern(const cw_govern_options* options) {
   return guarded([&] {
     govern::GovernOptions own;
     if (options != nullptr) {
-      if (options->size < sizeof(cw_govern_options)) {
+      if (options->size < sizeof(cw_govern_options) || options->size > kLargestStruct) {
         return fail(CW_BAD_ARGUMENT, "options.size was not set to sizeof(cw_govern_options)");
       }
       if ((options->flags & ~static_cast<uint32_t>(CW_GOVERN_OVERCOMMIT)) != 0) {

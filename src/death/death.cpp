@@ -278,15 +278,11 @@ void write(Json& json, const Death& death) {
   json.close('}');
 }
 
-std::uint64_t count_at(const JsonValue& object, std::string_view key) {
-  return static_cast<std::uint64_t>(std::clamp(object.number_at(key), 0.0, 0x1p53));
-}
-
 Bent read_bent(const JsonValue& told) {
-  Bent bent{count_at(told, "regions"),
-            count_at(told, "bent"),
-            count_at(told, "from"),
-            count_at(told, "to"),
+  Bent bent{told.amount_at("regions"),
+            told.amount_at("bent"),
+            told.amount_at("from"),
+            told.amount_at("to"),
             {}};
   for (const JsonValue& each : told.items_at("libraries")) {
     bent.libraries.push_back({each.text_at("path"), each.text_at("why"), each.truth_at("inside")});

@@ -82,7 +82,7 @@ void write(Json& json, const SampledThread& thread) {
 SampledThread read_thread(const JsonValue& from) {
   SampledThread thread;
   thread.tid = from.count_at("tid");
-  thread.start = static_cast<std::uint64_t>(from.number_at("start"));
+  thread.start = from.amount_at("start");
   const std::string state = from.text_at("state");
   if (!state.empty()) thread.state = state.front();
   thread.pool = from.known_count_at("pool");
@@ -137,8 +137,8 @@ Sample read_sample(const JsonValue& object) {
                      ledger->text_at("key")};
   }
   if (const JsonValue* throttled = object_at(object, "throttled")) {
-    sample.throttled = {static_cast<std::int64_t>(throttled->number_at("periods")),
-                        static_cast<std::int64_t>(throttled->number_at("throttled")),
+    sample.throttled = {static_cast<std::int64_t>(throttled->amount_at("periods")),
+                        static_cast<std::int64_t>(throttled->amount_at("throttled")),
                         throttled->number_at("seconds")};
   }
   sample.all = read_sum_at(object, "threads");

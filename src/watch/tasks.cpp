@@ -59,11 +59,9 @@ Task parse_task(std::string_view stat, std::string_view schedstat) {
     if (field == 14 || field == 15) ticks += number(word);
     if (field == 22) task.start = number(word);
   }
-  if (schedstat.empty()) {
-    task.cpu_ns = ticks * ns_per_tick();
-    return task;
-  }
-  task.cpu_ns = number(cut(schedstat, ' '));
+  // A kernel that does not count writes zeros, or has no such file.
+  const std::uint64_t on_cpu = number(cut(schedstat, ' '));
+  task.cpu_ns = on_cpu > 0 ? on_cpu : ticks * ns_per_tick();
   task.delay_ns = number(cut(schedstat, ' '));
   return task;
 }

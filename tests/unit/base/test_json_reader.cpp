@@ -72,3 +72,11 @@ TEST_CASE("A whole number is one that an int holds") {
   CHECK_FALSE(read_json("\"1\"")->whole());
   CHECK(read_json("4.0")->whole() == 4);
 }
+
+TEST_CASE("An amount is the nearest that is counted, whatever another process says") {
+  const auto value = read_json(R"({"a": 7, "b": -1, "c": 1e300, "d": "x"})");
+  CHECK(value->amount_at("a") == 7);
+  CHECK(value->amount_at("b") == 0);
+  CHECK(value->amount_at("c") == std::uint64_t{1} << 53);
+  CHECK(value->amount_at("d") == 0);
+}

@@ -20,10 +20,13 @@ TEST_CASE("A thread's lines, whatever it is called") {
 }
 
 TEST_CASE("Kernels that count no delays tell the time in ticks") {
-  const auto task = observe::parse_task(
-      "77 (x) S 1 77 77 0 -1 4194304 0 0 0 0 33 17 4 2 20 0 3 0 2513071 16961536 3320 1 1 1", "");
-  CHECK(task.cpu_ns == 50ULL * 1'000'000'000 / static_cast<unsigned long>(sysconf(_SC_CLK_TCK)));
-  CHECK(task.delay_ns == 0);
+  for (const char* schedstat : {"", "0 0 0\n"}) {
+    const auto task = observe::parse_task(
+        "77 (x) S 1 77 77 0 -1 4194304 0 0 0 0 33 17 4 2 20 0 3 0 2513071 16961536 3320 1 1 1",
+        schedstat);
+    CHECK(task.cpu_ns == 50ULL * 1'000'000'000 / static_cast<unsigned long>(sysconf(_SC_CLK_TCK)));
+    CHECK(task.delay_ns == 0);
+  }
 }
 
 TEST_CASE("Text that is no thread's") {
