@@ -1,6 +1,6 @@
 /* An OpenBLAS look-alike over a plain counter. What is odd about a copy comes from the command
  * line: PREFIX and SUFFIX, GETTER_FAILS, SETTER_IGNORES, SETTER_CLAMPS=n, NO_SETTER, DATA_NOT_CODE,
- * NAMES_COUNT.
+ * NAMES_COUNT, SETTER_UNSIZED.
  */
 #ifndef PREFIX
 #define PREFIX
@@ -37,7 +37,20 @@ int NAME(openblas_get_num_threads)(void) {
 }
 #endif
 
-#ifndef NO_SETTER
+#ifdef SETTER_UNSIZED /* a hook does not know where its code ends */
+__attribute__((visibility("hidden"))) void set_count(int threads) { count = threads; }
+#ifdef __x86_64__
+#define JUMP "jmp"
+#else
+#define JUMP "b"
+#endif
+__asm__(
+    ".text\n"
+    ".globl openblas_set_num_threads\n"
+    ".type openblas_set_num_threads, %function\n"
+    ".size openblas_set_num_threads, 0\n"
+    "openblas_set_num_threads: " JUMP " set_count\n");
+#elif !defined(NO_SETTER)
 void NAME(openblas_set_num_threads)(int threads) {
 #ifndef NAMES_COUNT /* its first instruction would be one that hooks do not know */
   ++sets;

@@ -57,6 +57,8 @@ struct OpenblasCopy {
   int ceiling = 0;
   SpinWord spin;  // at 0: none was found
   ReplacedEntry set, goto_set, get;
+  // Why they cannot be replaced, empty if they can; none as long as nobody has tried.
+  std::optional<std::string> obstacle;
 
   // Over OpenMP: how many threads the calling thread may use.
   Get* openmp_threads = nullptr;
@@ -293,9 +295,8 @@ std::string prepare(OpenblasCopy& copy, const Pool& pool, const ModuleNames& nam
 
 // Takes over the program's number. Empty, or why the copy's calls can only be counted.
 std::string take_over(OpenblasCopy& copy, const Pool& pool, const ModuleNames& names) {
-  if (!copy.get.entry) {
-    if (std::string why = prepare_entries(copy, pool, names); !why.empty()) return why;
-  }
+  if (!copy.obstacle) copy.obstacle = prepare_entries(copy, pool, names);
+  if (!copy.obstacle->empty()) return *copy.obstacle;
   if (copy.count != nullptr) {
     // While the copy is not governed, the count is the program's.
     copy.program.store(*copy.count);

@@ -19,9 +19,9 @@ namespace {
 // A copy that is governed for the life of the object. The program has set 8 threads.
 class GovernedCopy {
  public:
-  GovernedCopy() {
+  explicit GovernedCopy(const char* file = "libopenblas-counted.so") : pool(test::stub_pool(file)) {
     set(8);
-    attached = openblas::attach(pool, report());
+    attach();
   }
   GovernedCopy(const GovernedCopy&) = delete;
   GovernedCopy& operator=(const GovernedCopy&) = delete;
@@ -29,6 +29,8 @@ class GovernedCopy {
     gate::cap_pool(pool.id, 0);
     CHECK(openblas::detach_all().empty());
   }
+
+  void attach() { attached = openblas::attach(pool, report()); }
 
   // As the program calls them.
   void set(int threads) const { function<void(int)>("openblas_set_num_threads")(threads); }
@@ -39,7 +41,15 @@ class GovernedCopy {
   void enter_call() const { openblas::listener().enter(&pool, 0); }
   void leave_call() const { openblas::listener().leave(&pool); }
 
-  const Pool& pool = stub_pool("libopenblas-counted.so");
+  void* symbol(const char* name) const {
+    void* const library = ::dlopen(pool.path.c_str(), RTLD_NOW | RTLD_NOLOAD);
+    REQUIRE(library != nullptr);
+    void* const found = ::dlsym(library, name);
+    REQUIRE(found != nullptr);
+    return found;
+  }
+
+  const Pool& pool;
   openblas::Attached attached;
 
  private:
@@ -47,13 +57,6 @@ class GovernedCopy {
     openblas_buffers::CopyReport served;
     served.id = &pool;
     return served;
-  }
-  void* symbol(const char* name) const {
-    void* const library = ::dlopen(pool.path.c_str(), RTLD_NOW | RTLD_NOLOAD);
-    REQUIRE(library != nullptr);
-    void* const found = ::dlsym(library, name);
-    REQUIRE(found != nullptr);
-    return found;
   }
   template <class Function>
   Function* function(const char* name) const {
@@ -143,6 +146,26 @@ TEST_CASE("OpenBLAS's gate: a copy that is given back is as it was") {
   CHECK(copy.count() == 5);
   CHECK(table.open == 0);
   copy.leave_call();
+}
+
+TEST_CASE("OpenBLAS's gate: a copy whose setter stays its own is only counted, each time") {
+  GrantTable table(2);
+  GovernedCopy copy("libopenblas-unsized.so");
+  for (int round = 0; round < 2; ++round) {
+    INFO(round);
+    CHECK(copy.attached.governed);
+    CHECK(copy.attached.reason.ends_with("run as wide as the program sets"));
+    copy.set(4);
+    copy.enter_call();
+    CHECK(table.open == 1);
+    CHECK(copy.get() == 4);
+    CHECK(copy.count() == 4);
+    copy.leave_call();
+    CHECK(openblas::detach_all().empty());
+    CHECK(copy.count() == 4);
+    copy.set(8);
+    copy.attach();
+  }
 }
 
 TEST_CASE("OpenBLAS's gate: copies that it cannot govern, with the reason") {
