@@ -184,9 +184,8 @@ void hooked_set(int threads, const ReplacedEntry* replaced) {
   copy->program.store(program);
   replaced->entry->original<Set>()(threads);
   // A call inside has read the count. But a team may be running, and busy() does not come again.
-  if (!copy->active.load() || program == 1) return;
-  if (gate::is_busy()) return store(*copy, 1);
-  if (copy->lowers) store(*copy, at_rest(*copy));
+  if (!copy->active.load() || !copy->lowers || program == 1) return;
+  store(*copy, gate::is_busy() ? 1 : at_rest(*copy));
 }
 
 int hooked_get(const ReplacedEntry* replaced) {

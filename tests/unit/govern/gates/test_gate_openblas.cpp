@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "broken_code.h"
 #include "govern/gates/gate_openblas.h"
 #include "grant_table.h"
 #include "stub_pool.h"
@@ -167,6 +168,30 @@ TEST_CASE("OpenBLAS's gate: a copy whose setter stays its own is only counted, e
     copy.attach();
   }
 }
+
+#if defined(__x86_64__)
+// A jump takes 5 bytes of the setter's first instruction, which has 7: with its last byte changed
+// the hook runs as before and cannot be removed.
+TEST_CASE("OpenBLAS's gate: a setter that cannot be given back sets what the program says") {
+  constexpr std::size_t kBehindTheJump = 6;
+  GrantTable table(16);
+  GovernedCopy copy;
+  REQUIRE(copy.attached.reason == "");
+  {
+    const test::BrokenCode set(copy.symbol("openblas_set_num_threads"), kBehindTheJump);
+    CHECK(openblas::detach_all().size() == 1);
+    {
+      const test::BrokenCode get(copy.symbol("openblas_get_num_threads"), kBehindTheJump);
+      copy.attach();
+    }
+    CHECK(copy.attached.reason.ends_with("run as wide as the program sets"));
+    const gate::Visit region = gate::enter(gate::VisitKind::kRegion, 4);
+    copy.set(6);
+    gate::leave(region);
+    CHECK(copy.count() == 6);
+  }
+}
+#endif
 
 TEST_CASE("OpenBLAS's gate: copies that it cannot govern, with the reason") {
   openblas_buffers::CopyReport served;
