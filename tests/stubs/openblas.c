@@ -1,6 +1,6 @@
 /* An OpenBLAS look-alike over a plain counter. What is odd about a copy comes from the command
  * line: PREFIX and SUFFIX, GETTER_FAILS, SETTER_IGNORES, SETTER_CLAMPS=n, NO_SETTER, DATA_NOT_CODE,
- * NAMES_COUNT, SETTER_UNSIZED.
+ * NAMES_COUNT, MISCOUNTS, SETTER_UNSIZED.
  */
 #ifndef PREFIX
 #define PREFIX
@@ -31,6 +31,8 @@ int openblas_get_num_threads = 8;
 int NAME(openblas_get_num_threads)(void) {
 #ifdef GETTER_FAILS
   return 0;
+#elif defined(MISCOUNTS)
+  return count + 1;
 #else
   return count;
 #endif

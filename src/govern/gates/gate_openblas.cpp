@@ -273,15 +273,18 @@ void follow_program(Pool& pool) {
   if (asked) pool.runtime->set(pool, std::min(*asked, std::max(1, pool.ceiling)));
 }
 
-// Empty, or why the copy cannot be governed at all.
+// Empty, or why the copy cannot be governed at all: then only `copy` has changed, and the next copy
+// gets its place.
 std::string prepare(OpenblasCopy& copy, const Pool& pool, const ModuleNames& names) {
   copy.ceiling = pool.ceiling;
-  if (const auto word = idle_pools::word_of(pool)) copy.spin = *word;
+  copy.spin = idle_pools::word_of(pool).value_or(SpinWord());
+  copy.count = nullptr;
+  copy.openmp_threads = nullptr;
   if (pool.layer == "openmp") {
-    if (!over_openmp.add(names.module())) return "there are too many libraries over OpenMP";
     copy.openmp_threads =
         reinterpret_cast<Get*>(os::symbol_seen_by(pool.loader_path, "omp_get_max_threads"));
-    return copy.openmp_threads == nullptr ? "its OpenMP runtime was not found" : "";
+    if (copy.openmp_threads == nullptr) return "its OpenMP runtime was not found";
+    return over_openmp.add(names.module()) ? "" : "there are too many libraries over OpenMP";
   }
   const SymbolExtent count = names.anywhere("blas_cpu_number");
   if (count.address == 0 || count.address % alignof(int) != 0) {
@@ -318,8 +321,8 @@ Attached attach(const Pool& pool, const openblas_buffers::CopyReport& served) {
     const std::size_t at = known.load();
     if (at == kMostCopies) return {false, "there are too many copies"};
     copy = &copies[at];
-    follow_program(pool_at(pool.id));
     if (std::string reason = prepare(*copy, pool, names); !reason.empty()) return {false, reason};
+    follow_program(pool_at(pool.id));
     copy->served = served.id;
     copy->pool = pool.id;
     known.store(at + 1, std::memory_order_release);

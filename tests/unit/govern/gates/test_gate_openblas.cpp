@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <doctest/doctest.h>
 
+#include <cstdlib>
 #include <string>
 
 #include "broken_code.h"
@@ -192,6 +193,31 @@ TEST_CASE("OpenBLAS's gate: a setter that cannot be given back sets what the pro
   }
 }
 #endif
+
+TEST_CASE("OpenBLAS's gate: a copy that is refused keeps its count") {
+  const GrantTable table(16);
+  // As where corewise has bounded how many threads OpenBLAS starts, and the program wants others.
+  ::setenv("GOTO_NUM_THREADS", "1", 1);
+  ::setenv("COREWISE_BLAS_STARTED", "1", 1);
+  ::setenv("OMP_NUM_THREADS", "2", 1);
+  openblas_buffers::CopyReport served;
+  const Pool& refused = stub_pool("libopenblas-miscounted.so");
+  served.id = &refused;
+  CHECK(openblas::attach(refused, served).reason == "its blas_cpu_number is not its thread count");
+  CHECK(refused.threads() == 9);
+  for (const char* name : {"GOTO_NUM_THREADS", "COREWISE_BLAS_STARTED", "OMP_NUM_THREADS"}) {
+    ::unsetenv(name);
+  }
+  // The next one takes the place that was meant for it.
+  const Pool& next = stub_pool("libopenblas-openmp.so");
+  served.id = &next;
+  CHECK(openblas::attach(next, served).governed);
+  const auto before = refused.threads();
+  const gate::Visit region = gate::enter(gate::VisitKind::kRegion, 4);
+  CHECK(refused.threads() == before);
+  gate::leave(region);
+  CHECK(openblas::detach_all().empty());
+}
 
 TEST_CASE("OpenBLAS's gate: copies that it cannot govern, with the reason") {
   openblas_buffers::CopyReport served;
