@@ -1,7 +1,9 @@
 /* An OpenBLAS look-alike over a plain counter. What is odd about a copy comes from the command
  * line: PREFIX and SUFFIX, GETTER_FAILS, SETTER_IGNORES, SETTER_CLAMPS=n, NO_SETTER, DATA_NOT_CODE,
- * NAMES_COUNT, MISCOUNTS, SETTER_UNSIZED.
+ * NAMES_COUNT, MISCOUNTS, SETTER_UNSIZED, WORK_BUFFERS.
  */
+#include <stdlib.h>
+
 #ifndef PREFIX
 #define PREFIX
 #endif
@@ -72,6 +74,14 @@ const char* NAME(openblas_get_config)(void) {
 }
 const char* NAME(openblas_get_corename)(void) { return "Stub"; }
 int NAME(openblas_get_parallel)(void) { return PARALLEL; }
+
+#ifdef WORK_BUFFERS
+void* blas_memory_alloc(int procpos) {
+  (void)procpos;
+  return malloc(64);
+}
+void blas_memory_free(void* buffer) { free(buffer); }
+#endif
 
 /* For tests: past the getter. */
 int stub_count(void) { return count; }

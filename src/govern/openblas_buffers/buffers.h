@@ -16,7 +16,13 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace corewise::govern::buffers {
+namespace corewise::govern {
+
+namespace openblas_buffers {
+struct Listener;
+}
+
+namespace buffers {
 
 inline constexpr std::size_t kShelves = 8;
 inline constexpr std::size_t kNodes = 64;
@@ -33,7 +39,7 @@ struct alignas(64) Buffer {
   std::atomic<std::uint32_t> next = 0;      // on a list
   std::uint32_t id = 0;
   std::uint32_t node = 0;
-  bool entered = false;  // the listener was told
+  const openblas_buffers::Listener* told = nullptr;  // of the call that took it
 };
 
 // A lock-free list of items that are never freed, by number, through their `next` and `id`. The
@@ -119,4 +125,5 @@ void set_limit(std::size_t limit);
 // For tests: gives the memory of all listed buffers back.
 void trim();
 
-}  // namespace corewise::govern::buffers
+}  // namespace buffers
+}  // namespace corewise::govern

@@ -73,28 +73,28 @@ void* hooked_alloc(int procpos, Served* copy) {
     buffers::Inside inside;
     // A thread may arrive after the removal, if it was stopped on its way here.
     if (copy->serving.load()) buffer = inside.take(*copy->shelf, copy);
-    if (buffer != nullptr) buffer->entered = told != nullptr;
+    if (buffer != nullptr) buffer->told = told;
   }
   // If the system refuses us memory, the copy may still have some; OpenBLAS never checks for null.
   if (buffer == nullptr) return copy->original_alloc(procpos);
-  if (buffer->entered) told->enter(copy, procpos);
+  if (told != nullptr) told->enter(copy, procpos);
   return buffer->address;
 }
 
 void hooked_free(void* at, Served* copy) {
   bool ours = false;
-  bool entered = false;
+  const Listener* told = nullptr;
   {
     buffers::Inside inside;
     if (buffers::Buffer* buffer = inside.find(at)) {
       ours = true;
-      entered = std::exchange(buffer->entered, false);
+      told = std::exchange(buffer->told, nullptr);
       inside.give(*buffer);
     }
   }
   if (!ours) return copy->original_free(at);
-  const Listener* told = listener.load(std::memory_order_acquire);
-  if (entered && told != nullptr) told->leave(copy);
+  // Even if nobody listens any more: what the call holds is given back by its end.
+  if (told != nullptr) told->leave(copy);
 }
 
 Code find(const elf::Symbols& symbols, std::uintptr_t base, const char* name) {

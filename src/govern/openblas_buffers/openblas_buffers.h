@@ -42,7 +42,8 @@ struct Listener {
   void (*leave)(const void* copy);
 };
 
-// Null: nobody. The listener must live for good: a call may be about to use it.
+// Null: nobody from now on. The listener must live for good: it is told of the end of each call
+// that it was told of.
 void listen(const Listener* listener);
 
 }  // namespace corewise::govern::openblas_buffers
