@@ -208,7 +208,8 @@ std::string prepare(const Candidate& candidate, Served& copy) {
 
 std::string hook(Served& copy) {
   // The way back first, so that a thread that gets one of our buffers can return it.
-  if (!copy.free_installed) {
+  const bool free_was_installed = copy.free_installed;
+  if (!free_was_installed) {
     if (auto error = copy.free->install()) return error->what + "; cap its callers instead";
     copy.free_installed = true;
   }
@@ -216,7 +217,8 @@ std::string hook(Served& copy) {
   if (copy.alloc_installed) return {};
   if (auto error = copy.alloc->install()) {
     copy.serving.store(false);
-    copy.free_installed = copy.free->remove().has_value();
+    // One that stayed at a removal is waiting for buffers of ours.
+    if (!free_was_installed) copy.free_installed = copy.free->remove().has_value();
     return error->what + "; cap its callers instead";
   }
   copy.alloc_installed = true;

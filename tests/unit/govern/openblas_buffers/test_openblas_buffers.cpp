@@ -3,6 +3,8 @@
 #include <doctest/doctest.h>
 
 #include <string>
+
+#include "broken_code.h"
 #include "govern/openblas_buffers/openblas_buffers.h"
 
 using namespace corewise::govern;
@@ -50,4 +52,18 @@ TEST_CASE("OpenBLAS's buffers: a call that was told of is told of at its end") {
   CHECK(left == 1);
   CHECK(reason(openblas_buffers::remove()) == "");
   entered = left = 0;
+}
+
+TEST_CASE("OpenBLAS's buffers: what is out comes back, if the copy cannot be served again") {
+  auto* const alloc = function<void*(int)>("blas_memory_alloc");
+  auto* const free = function<void(void*)>("blas_memory_free");
+  REQUIRE(reason(openblas_buffers::install()) == "");
+  void* const buffer = alloc(0);
+  openblas_buffers::remove();
+  {
+    const corewise::test::BrokenCode broken(reinterpret_cast<void*>(alloc), 0);
+    CHECK(reason(openblas_buffers::install()).find("no longer holds") != std::string::npos);
+  }
+  free(buffer);  // the copy itself would end the program
+  CHECK(reason(openblas_buffers::remove()) == "");
 }
