@@ -48,6 +48,14 @@ void take(Dynamic& found, const Elf64_Dyn& entry) {
 
 }  // namespace
 
+bool is_got_entry(std::uint32_t type) {
+#if defined(__aarch64__)
+  return type == R_AARCH64_JUMP_SLOT || type == R_AARCH64_GLOB_DAT;
+#else
+  return type == R_X86_64_JUMP_SLOT || type == R_X86_64_GLOB_DAT;
+#endif
+}
+
 Result<Dynamic> read_dynamic(const Bytes& bytes, std::uint64_t at, std::uint64_t bias) {
   Dynamic found;
   for (std::uint64_t i = 0; i < kMostEntries; ++i) {

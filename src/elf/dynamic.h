@@ -24,6 +24,10 @@ struct Dynamic {
   std::optional<std::uint64_t> soname;  // offset in the strings
 };
 
+// Whether a relocation of this type fills a GOT entry: an address through which a module calls a
+// function of another module (JUMP_SLOT and GLOB_DAT of this processor).
+bool is_got_entry(std::uint32_t type);
+
 // Reads the section at `at`. `bias`: what the loader added to the pointers that it relocated (glibc
 // rewrites them in memory; musl, the vDSO and files have them as the linker wrote them). CW_BAD_ELF
 // if the section is cut short or has no end. Allocates only for an Error.

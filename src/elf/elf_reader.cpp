@@ -143,28 +143,22 @@ std::optional<Symbol> Symbols::find_sysv(std::string_view name) const {
   return std::nullopt;
 }
 
-// The GNU hash table leaves out names that other modules define; they come before those it holds.
-std::uint64_t Symbols::import_index(std::string_view name) const {
-  const std::uint64_t end =
-      std::min<std::uint64_t>(tables_.gnu_hash != 0 ? symoffset_ : chains_, kMostRelocations);
-  for (std::uint64_t index = 1; index < end; ++index) {
-    Elf64_Sym symbol;
-    if (!read(tables_.symbols + index * sizeof symbol, symbol)) break;
-    if (symbol.st_shndx == SHN_UNDEF && read_string_equals(symbol.st_name, name)) return index;
-  }
-  return 0;
-}
-
+// Not through the hash table, which holds some imports and lacks others; a program that exports
+// nothing has an empty one.
 std::optional<std::uint64_t> Symbols::got_entry(std::string_view name) const {
-  const std::uint64_t index = import_index(name);
-  if (index == 0) return std::nullopt;
   for (const Dynamic::Table& table : {tables_.plt_relocations, tables_.data_relocations}) {
     if (table.address == 0) continue;
     const std::uint64_t count = std::min(table.size / sizeof(Elf64_Rela), kMostRelocations);
     for (std::uint64_t i = 0; i < count; ++i) {
       Elf64_Rela entry;
       if (!read(table.address + i * sizeof entry, entry)) break;
-      if (ELF64_R_SYM(entry.r_info) == index) return entry.r_offset;
+      if (!is_got_entry(ELF64_R_TYPE(entry.r_info))) continue;
+      Elf64_Sym symbol;
+      const std::uint64_t at = tables_.symbols + ELF64_R_SYM(entry.r_info) * sizeof symbol;
+      if (read(at, symbol) && symbol.st_shndx == SHN_UNDEF &&
+          read_string_equals(symbol.st_name, name)) {
+        return entry.r_offset;
+      }
     }
   }
   return std::nullopt;

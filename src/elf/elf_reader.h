@@ -47,7 +47,6 @@ class Symbols {
   std::uint32_t bloom_shift_ = 0;
   std::uint32_t chains_ = 0;  // of the older table: also the number of symbols
 
-  std::uint64_t import_index(std::string_view name) const;
   bool read_string_equals(std::uint64_t offset, std::string_view name) const;
   std::optional<Symbol> symbol_at(std::uint32_t index, std::string_view name) const;
   std::optional<Symbol> find_gnu(std::string_view name) const;

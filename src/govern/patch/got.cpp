@@ -18,14 +18,6 @@
 namespace corewise::govern {
 namespace {
 
-#if defined(__aarch64__)
-constexpr std::uint32_t kJumpSlot = R_AARCH64_JUMP_SLOT;
-constexpr std::uint32_t kGlobDat = R_AARCH64_GLOB_DAT;
-#else
-constexpr std::uint32_t kJumpSlot = R_X86_64_JUMP_SLOT;
-constexpr std::uint32_t kGlobDat = R_X86_64_GLOB_DAT;
-#endif
-
 bool holds(const os::LoadedModule& module, std::uintptr_t at, std::size_t size) {
   for (const os::Segment& segment : module.segments) {
     if (segment.readable && at >= segment.begin && at < segment.end && size <= segment.end - at) {
@@ -53,8 +45,7 @@ class Relocations {
       if (table.size == 0 || !holds(module_, table.address, table.size)) continue;
       const auto* first = reinterpret_cast<const Elf64_Rela*>(table.address);
       for (std::size_t i = 0; i < table.size / sizeof *first; ++i) {
-        const auto type = static_cast<std::uint32_t>(first[i].r_info & 0xFFFFFFFFU);
-        if (type != kJumpSlot && type != kGlobDat) continue;
+        if (!elf::is_got_entry(ELF64_R_TYPE(first[i].r_info))) continue;
         const std::uintptr_t symbol =
             tables_.symbols + (first[i].r_info >> 32U) * sizeof(Elf64_Sym);
         const std::uintptr_t entry = module_.base + first[i].r_offset;

@@ -209,3 +209,16 @@ TEST_CASE("where a call to another module goes") {
   CHECK(symbols->got_entry("omp_set_num_threads"));
   CHECK_FALSE(symbols->got_entry("omp_get_thread_limit"));
 }
+
+TEST_CASE("a call that goes through the GOT alone") {
+  for (const char* path :
+       {COREWISE_STUBS "/libopenblas-noplt.so", COREWISE_STUBS "/openmp-program"}) {
+    INFO(path);
+    const auto file = elf::File::open(path);
+    REQUIRE(file);
+    const auto symbols = file->symbols();
+    REQUIRE(symbols);
+    CHECK(symbols->got_entry("omp_get_max_threads"));
+    CHECK_FALSE(symbols->got_entry("omp_get_thread_limit"));
+  }
+}
