@@ -34,7 +34,8 @@ class AddressSpace {
   std::optional<Rights> rights(std::uintptr_t at, std::size_t size) const;
 
   // Free ranges of `size` bytes no further than `reach` from `near`, nearest first. Each lies at
-  // the upper end of its gap: a heap may grow into the lower end.
+  // the upper end of its gap: a heap may grow into the lower end. None lies below the main stack,
+  // which grows downwards: without ASLR it is near the libraries.
   std::vector<std::uintptr_t> gaps(std::uintptr_t near, std::uintptr_t reach,
                                    std::size_t size) const;
 
@@ -42,6 +43,7 @@ class AddressSpace {
   struct Range {
     std::uintptr_t begin, end;
     int bits;
+    bool grows_down;  // the main stack
   };
   std::vector<Range> ranges_;
 };

@@ -90,8 +90,13 @@ Result<AddressSpace> AddressSpace::read() {
   AddressSpace space;
   for (const char* line = text->c_str(); *line != '\0';) {
     Range range{};
-    if (parse(line, range.begin, range.end, range.bits)) space.ranges_.push_back(range);
-    const char* end = std::strchr(line, '\n');
+    const char* const end = std::strchr(line, '\n');
+    if (parse(line, range.begin, range.end, range.bits)) {
+      // A file may be named so too: then we leave one gap more.
+      constexpr std::string_view kMainStack = " [stack]";
+      range.grows_down = end != nullptr && std::string_view(line, end).ends_with(kMainStack);
+      space.ranges_.push_back(range);
+    }
     if (end == nullptr) break;
     line = end + 1;
   }
@@ -119,7 +124,8 @@ std::vector<std::uintptr_t> AddressSpace::gaps(std::uintptr_t near, std::uintptr
   // The kernel maps nothing below this address (vm.mmap_min_addr).
   std::uintptr_t free_from = 1U << 20;
   for (const Range& range : ranges_) {
-    if (range.begin >= free_from + size && distance(range.begin - size) + size <= reach) {
+    if (!range.grows_down && range.begin >= free_from + size &&
+        distance(range.begin - size) + size <= reach) {
       found.push_back(range.begin - size);
     }
     free_from = std::max(free_from, range.end);
