@@ -4,16 +4,20 @@
 
 #include <pthread.h>
 
+#include <optional>
+
 namespace corewise::os {
 
-inline pthread_key_t new_exit_key() {
+// None if the process has used up its keys.
+inline std::optional<pthread_key_t> new_exit_key() {
   pthread_key_t key = 0;
-  pthread_key_create(&key, [](void* named) { reinterpret_cast<void (*)()>(named)(); });
-  return key;
+  const auto call = [](void* named) { reinterpret_cast<void (*)()>(named)(); };
+  return pthread_key_create(&key, call) == 0 ? std::optional(key) : std::nullopt;
 }
 
-inline void set_handler(pthread_key_t key, void (*handler)()) {
-  pthread_setspecific(key, reinterpret_cast<void*>(handler));
+// Without a key nothing is called.
+inline void set_handler(std::optional<pthread_key_t> key, void (*handler)()) {
+  if (key) pthread_setspecific(*key, reinterpret_cast<void*>(handler));
 }
 
 }  // namespace corewise::os

@@ -222,7 +222,7 @@ std::string real_path(const std::string& path) {
 }
 
 void at_thread_exit(void (*handler)()) {
-  static const pthread_key_t kKey = new_exit_key();
+  static const std::optional<pthread_key_t> kKey = new_exit_key();
   set_handler(kKey, handler);
 }
 

@@ -12,7 +12,7 @@
 namespace corewise::os {
 
 void at_main_thread_exit(void (*handler)()) {
-  static const pthread_key_t kKey = new_exit_key();
+  static const std::optional<pthread_key_t> kKey = new_exit_key();
   if (is_main_thread()) set_handler(kKey, handler);
 }
 
