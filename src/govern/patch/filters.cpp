@@ -1,5 +1,6 @@
 #include "filters.h"
 
+#include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -7,29 +8,36 @@
 #include "os/confined.h"
 #include "os/patch.h"
 
+#ifndef SECCOMP_FILTER_FLAG_NEW_LISTENER
+#define SECCOMP_FILTER_FLAG_NEW_LISTENER (1UL << 3)
+#endif
+
 namespace corewise::govern::filters {
 namespace {
 
-// Calls install(), and says that there is a filter if the kernel agreed.
+// Calls install(), and says that there is a filter if the kernel agreed. Its answer is then 0, or
+// the descriptor of a listener if one was asked for. Another number above 0 is a refusal: it names
+// the thread that cannot have the filter.
 template <class Install>
-auto noting(Install install) noexcept {
+auto noting(bool has_listener, Install install) noexcept {
   const os::FilterToCome filter;
   const auto result = install();
-  if (result == 0) filter.is_installed();
+  if (result == 0 || (has_listener && result > 0)) filter.is_installed();
   return result;
 }
 
 int hooked_prctl(int option, unsigned long second, unsigned long third, unsigned long fourth,
                  unsigned long fifth) {
   const auto call = [=] { return ::prctl(option, second, third, fourth, fifth); };
-  return option == PR_SET_SECCOMP ? noting(call) : call();
+  return option == PR_SET_SECCOMP ? noting(false, call) : call();
 }
 
 // All others must end in a jump: a child of vfork returns through this frame, and its parent too.
 long hooked_syscall(long number, long first, long second, long third, long fourth, long fifth,
                     long sixth) {
   if (os::installs_filter(number, first)) {
-    return noting([=] { return ::syscall(number, first, second, third); });
+    const bool has_listener = (second & SECCOMP_FILTER_FLAG_NEW_LISTENER) != 0;
+    return noting(has_listener, [=] { return ::syscall(number, first, second, third); });
   }
   return ::syscall(number, first, second, third, fourth, fifth, sixth);
 }
