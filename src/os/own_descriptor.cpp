@@ -38,7 +38,13 @@ bool OwnDescriptor::adopt(int fd) noexcept {
     errno = reason;
   }
   struct stat seen{};
-  if (fd < 0 || ::fstat(fd, &seen) != 0) return false;
+  if (fd < 0) return false;
+  if (::fstat(fd, &seen) != 0) {
+    const int reason = errno;
+    ::close(fd);
+    errno = reason;
+    return false;
+  }
   device_.store(seen.st_dev);
   inode_.store(seen.st_ino);
   // Last: a reader of the number compares its file with these.
