@@ -1,5 +1,6 @@
 #include "first_use.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstring>
@@ -50,10 +51,31 @@ std::optional<std::uintptr_t> first_word_x86_64(std::span<const std::uint8_t> co
   return std::nullopt;
 }
 
+namespace {
+
+// Sets what an instruction of aarch64 may write to 0. It need not know all that write nothing: a
+// register whose page is forgotten too early costs us a word, one whose page is kept too long gives
+// us a wrong one.
+void forget_written(std::uint32_t word, std::array<std::uintptr_t, 32>& pages) {
+  const bool is_jump = (word & 0xfc000000U) == 0x14000000U || (word & 0xff000000U) == 0x54000000U;
+  if (is_jump) return;
+  if ((word & 0xfc000000U) == 0x94000000U) {  // bl: a function may write all that are not saved
+    constexpr std::size_t kUnsaved = 19;
+    std::fill_n(pages.begin(), kUnsaved, 0);
+    return;
+  }
+  const bool is_pair = (word & 0x3a000000U) == 0x28000000U;
+  if (is_pair) pages[word >> 10U & 31U] = 0;
+  pages[word & 31U] = 0;
+}
+
+}  // namespace
+
 std::optional<std::uintptr_t> first_word_aarch64(std::span<const std::uint8_t> code,
                                                  std::uintptr_t address, const IsData& is_data) {
   constexpr std::uintptr_t kPage = 4096;
-  std::array<std::uintptr_t, 32> pages{};  // what ADRP left in each register; 0: something else
+  // What ADRP left in each register; 0: something else.
+  std::array<std::uintptr_t, 32> pages{};
   for (std::size_t i = 0; i + 4 <= code.size(); i += 4) {
     const auto word = number_at<std::uint32_t>(code, i);
     const std::uint32_t target = word & 31U;
@@ -72,9 +94,11 @@ std::optional<std::uintptr_t> first_word_aarch64(std::span<const std::uint8_t> c
     } else if ((word & 0xffc00000U) == 0xb9400000U) {
       scale = 4;  // ldr of 32 bits
     }
-    if (scale == 0 || pages[base] == 0) continue;
-    const std::uintptr_t at = pages[base] + immediate * scale;
-    if (is_data(at)) return at;
+    if (scale != 0 && pages[base] != 0) {
+      const std::uintptr_t at = pages[base] + immediate * scale;
+      if (is_data(at)) return at;
+    }
+    forget_written(word, pages);
   }
   return std::nullopt;
 }

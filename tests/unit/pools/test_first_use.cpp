@@ -54,6 +54,14 @@ TEST_CASE("the word that a function of aarch64 tests first") {
   CHECK(arm({kAdrp, 0xf9430908}) == 0);                            // ldr x8: a pointer
   CHECK(arm({kAdrp, 0xb9430928}) == 0);                            // from another register
   CHECK(arm({0x52800020, 0xd65f03c0}) == 0);                       // a constant
+  // What the register holds later is no page: a pointer from the GOT, a sum, what a call left.
+  CHECK(arm({kAdrp, 0xf9430908, 0x39430908}) == 0);  // ldr x8, [x8, ...]; ldrb w8, [x8, ...]
+  CHECK(arm({kAdrp, 0xa9402109, 0x39430908}) == 0);  // ldp x9, x8, [x8]
+  CHECK(arm({kAdrp, 0x8b090108, 0x39430908}) == 0);  // add x8, x8, x9
+  CHECK(arm({kAdrp, 0x94000000, 0x39430908}) == 0);  // bl
+  // A jump writes none, and others write theirs.
+  CHECK(arm({kAdrp, 0x54000048, 0x39430908}) == 0x20000 + 0xc2);  // b.hi
+  CHECK(arm({kAdrp, 0xa9bf7bfd, 0x39430908}) == 0x20000 + 0xc2);  // stp x29, x30, [sp, #-16]!
 }
 
 TEST_CASE("a missing entry is not called") {
