@@ -47,9 +47,17 @@ long hooked_syscall(long number, long first, long second, long third, long fourt
 std::vector<GotRequest> got_requests() {
   auto* const prctl = reinterpret_cast<void*>(&hooked_prctl);
   auto* const syscall = reinterpret_cast<void*>(&hooked_syscall);
-  loads::substitute({{{"prctl", os::global_symbol("prctl"), prctl},
-                      {"syscall", os::global_symbol("syscall"), syscall}}});
-  return {{"prctl", prctl}, {"syscall", syscall}};
+  loads::Substitutes all = {{{"prctl", os::global_symbol("prctl"), prctl}}};
+  std::vector<GotRequest> requests = {{"prctl", prctl}};
+#if defined(__OPTIMIZE__)
+  all[1] = {"syscall", os::global_symbol("syscall"), syscall};
+  requests.push_back({"syscall", syscall});
+#else
+  // Without optimisation it would end in a call.
+  static_cast<void>(syscall);
+#endif
+  loads::substitute(all);
+  return requests;
 }
 
 }  // namespace corewise::govern::filters
