@@ -22,9 +22,9 @@ bool is_call_fatal(long number);
 // Remembers the current state; a second call does nothing.
 void watch_confinement();
 
-// Calls only fstat() and pread(), on a file opened earlier. True if the program has closed that
-// file. Once true it stays true, in forked children too. May be called anywhere, even in a signal
-// handler. False if nobody called watch_confinement().
+// Calls only getpid(), and fstat() and pread() on a file opened earlier. True if the program has
+// closed that file. Once true it stays true, in forked children too. May be called anywhere, even
+// in a signal handler. False if nobody called watch_confinement().
 bool is_confined() noexcept;
 
 // The program is about to install a filter, and we see it: if it succeeds, the process is known to

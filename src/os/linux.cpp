@@ -1,4 +1,4 @@
-// The live process on Linux with glibc or musl.
+// The live process on Linux with glibc.
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <link.h>

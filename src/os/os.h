@@ -140,8 +140,9 @@ Result<std::string> read_file(const std::string& path, std::size_t most = std::s
 // 0 or the system's error.
 int read_to_end(int fd, std::size_t most, std::string& text);
 
-// As much of a file as fits; empty if it cannot be read. Allocates nothing: may be called in hooks
-// and in signal handlers.
+// What one read() gives: as much of a file as fits, but of one in /proc at most about a page. Empty
+// if it cannot be read or a signal interrupts it. Allocates nothing: may be called in hooks and in
+// signal handlers.
 std::string_view read_into(const char* path, std::span<char> buffer) noexcept;
 
 // The names in a folder, in any order; empty if it cannot be listed.

@@ -16,9 +16,11 @@ enum class Missing { leave, make };
 // in a signal handler.
 //
 // Every folder and every link on the way must belong to this user or to root: if root runs with
-// another user's HOME, that user must not choose where root goes. The first `given` characters of
-// the path must exist. Missing folders after them are made with mode 0700, in this user's own
-// folders or in one like /tmp. Missing::leave makes nothing; ENOENT then says that it could.
+// another user's HOME, that user must not choose where root goes. Where a link leads through other
+// folders, only the last of them is looked at: the link's owner chose that way. The first `given`
+// characters of the path must exist. Missing folders after them are made with mode 0700, in this
+// user's own folders or in one like /tmp. Missing::leave makes nothing; ENOENT then says that it
+// could.
 int open_private_folder(const char* path, std::size_t given, Missing missing) noexcept;
 
 }  // namespace corewise::os

@@ -128,8 +128,9 @@ bool find_new(PoolRegistry& r) {
     }
   }
 
-  // Outside the lock: describe() may call into the libraries and wait for the loader. One at a
-  // time: to see that two modules are faces of one pool, we must already know the first.
+  // Outside the lock: describe() may call into the libraries and wait for the loader. One after the
+  // other: to see that two modules are faces of one pool, we must already know the first. Two
+  // threads that describe one of them each at the same time list both.
   bool grew = false;
   for (const os::LoadedModule* module : fresh) {
     os::Held held(*module);
