@@ -1,6 +1,7 @@
 // Filters of system calls (seccomp). One that the program installs makes it confined: from then on
-// opening a file may kill it, so we skip what nobody asked for: at forks, at exit, inside hooks.
-// One that it was started under may be fatal from the beginning.
+// a system call such as open() may kill the program, so at forks, at exit and in hooks we leave out
+// everything that is not needed. A filter that it was started under may be fatal from the
+// beginning.
 #pragma once
 
 #include <sys/types.h>

@@ -55,8 +55,8 @@ Generation generation();
 // loader's lock for the walk: a caller must not hold a lock that a constructor may want.
 std::vector<LoadedModule> loaded_modules(Generation& at);
 
-// Modules that we need not read again, by base and dynamic section, sorted. Valid while the
-// loader's count of unloads is `subs`.
+// Modules that were read already: (base, dynamic section), sorted. Once the loader has unloaded
+// anything (its count of unloads is no longer `subs`), the list is worthless.
 struct KnownModules {
   std::vector<std::pair<std::uintptr_t, std::uintptr_t>> places;
   std::uint64_t subs = 0;

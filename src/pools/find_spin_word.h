@@ -36,8 +36,8 @@ struct WordWithCompanion {
   friend bool operator==(const WordWithCompanion&, const WordWithCompanion&) = default;
 };
 
-// The one aligned 8-byte word in the module's writable memory that holds `value` and has a word
-// with a plausible companion within 32 bytes. None if there are two such words.
+// The one aligned 8-byte word in the module's writable memory that holds `value` and has a
+// plausible companion within 32 bytes. None if there are two such words.
 std::optional<WordWithCompanion> word_by_value(const Pool& pool, std::uint64_t value,
                                                const Plausible& companion);
 

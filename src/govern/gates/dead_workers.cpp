@@ -42,8 +42,9 @@ const Word* read(Word at) {
   return reinterpret_cast<const Word*>(at);
 }
 
-// How many words after the address that the pool has of a worker the same word stands: at most as
-// many as from the start of this thread's variables, since the worker's start there or before.
+// The pool holds an address for each worker. Returns how many words behind that address the worker
+// has the same word: at most as many as from the start of this thread's variables, since the
+// worker's start there or before.
 std::optional<std::size_t> distance_to_same(Word worker, const Word& word,
                                             std::span<const Word> variables) {
   const auto most = static_cast<std::size_t>(&word - variables.data());

@@ -65,7 +65,8 @@ struct Clause {
   bool strict = false;       // strict, or a list: no other may be pushed after it
 };
 [[gnu::tls_model("initial-exec")]] constinit thread_local Clause clause;
-// The clause of a region that was made serial since; older runtimes still have it.
+// The num_threads clause of the last region, if that one ran serially: older runtimes apply it to
+// the next region.
 [[gnu::tls_model("initial-exec")]] constinit thread_local std::int32_t left_over = 0;
 
 struct LlvmRegion {

@@ -50,9 +50,9 @@ struct OpenblasCopy {
   bool lowers = false;
   std::atomic<int> program{1};
   std::atomic<int> largest{1};
-  // The last call got less than its cap allows. Then the count stays as it is when no thread is
-  // inside: the others are about to come back, and vector routines, which take no buffer, bypass
-  // the gate.
+  // True if the last call was granted less than it may have. The count then keeps that grant even
+  // while no thread is inside: the others are about to come back, and vector routines, which take
+  // no buffer, bypass the gate.
   std::atomic<bool> shared_out{false};
   int ceiling = 0;
   SpinWord spin;  // at 0: none was found

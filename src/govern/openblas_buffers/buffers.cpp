@@ -102,8 +102,8 @@ Buffer* unshelve(Shelf& shelf, std::size_t node) {
   return buffer;
 }
 
-// Another thread may fork at any of these lines, and forked() does it all again in the child: a
-// buffer on a list must no longer be in a cache, or two threads get it.
+// The order matters: a buffer leaves the cache before it goes on a list. Another thread may fork in
+// between, and forked() repeats all this in the child: from both places, two threads would get it.
 void leave_behind(Cache& cache) {
   for (auto& kept : cache.kept) {
     for (Buffer*& buffer : kept) {

@@ -1,9 +1,9 @@
 // GOT entries: found in the relocations of each module, as the loader keeps them in memory.
 //
-// Three steps, because of locks. First a walk under the loader's lock, which only reads. Then, with
-// no lock, we look up what a lazily bound GOT entry would be bound to. Then a second walk writes
-// the GOT entries that still hold what was read; only there are the loader's lock and ours held
-// together.
+// Three steps, because of locks. First a walk under the loader's lock, which only reads. Then,
+// holding no lock, we ask the loader which function an entry that is not bound yet will get. Then a
+// second walk writes the GOT entries that still hold what was read; only there are the loader's
+// lock and ours held together.
 #include <elf.h>
 
 #include <algorithm>

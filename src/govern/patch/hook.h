@@ -2,9 +2,9 @@
 //
 // GOT entries: the addresses through which modules call a function of another module (JUMP_SLOT and
 // GLOB_DAT). Function entry: the function's own first instructions, for calls that stay inside a
-// module. Both are words of memory with a value before and a value after; installing exchanges the
-// one for the other, removing does the same with the two swapped. A word that holds neither is left
-// alone and reported. Each exchange is one atomic store, so that other threads may run through it.
+// module. Both come down to one word of memory: installing replaces its old value by ours, removing
+// puts the old value back. A word that holds neither is left alone and reported. Each exchange is
+// one atomic store, so that other threads may run through it.
 //
 // The code that we jump to is never freed: a thread may have been stopped in it. Hooking the same
 // function again finds it again, so nothing piles up.
