@@ -99,8 +99,8 @@ struct Call {
   long first = -1, second = 0, third = 0;
 };
 
-// All system calls that this library makes and that the loader has not made before: of the latter a
-// program under this filter could not have started.
+// System calls of this library, except those that the loader makes as well: a filter that kills
+// those would have killed the program at its start.
 constexpr Call kCalls[] = {
     {SYS_socket, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0},
     {SYS_bind},
@@ -131,7 +131,10 @@ constexpr Call kCalls[] = {
     {SYS_pread64},
     {SYS_clone3, 0},
     {SYS_prctl, PR_SET_NAME, -1},
+    {SYS_lseek},
+    {SYS_madvise},
     {SYS_rt_sigaction},
+    {SYS_rt_sigprocmask},
     {SYS_rt_sigpending},
     {SYS_sigaltstack},
     {SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE},
@@ -141,6 +144,7 @@ constexpr Call kCalls[] = {
     {SYS_get_robust_list},
     {SYS_clock_nanosleep},
     {SYS_getpid},
+    {SYS_getppid},
     {SYS_gettid},
     {SYS_geteuid},
 #ifdef SYS_poll  // x86-64 has old names beside the new ones
@@ -183,7 +187,11 @@ bool is_child_killed(std::span<const Call> calls) {
   bool killed = child > 0 && may_wait == 0;
   if (child > 0 && !killed) {
     int end = 0;
-    killed = ::waitpid(static_cast<pid_t>(child), &end, __WALL) == child && WIFSIGNALED(end);
+    pid_t ended = -1;
+    do {
+      ended = ::waitpid(static_cast<pid_t>(child), &end, __WALL);
+    } while (ended < 0 && errno == EINTR);
+    killed = ended == child && WIFSIGNALED(end);
   }
   ::munmap(page, sizeof(int));
   errno = reason;

@@ -236,6 +236,17 @@ def test_what_was_fatal_before_the_start(sandbox, call):
     assert plain[0] == 0
 
 
+# Python and OpenBLAS need these themselves.
+@pytest.mark.parametrize(
+    "number",
+    [8, 14, 28, 110],
+    ids=["lseek", "rt_sigprocmask", "madvise", "getppid"],
+)
+def test_what_only_we_would_call(ends, numpy_python, number):
+    start = [numpy_python, "-c", CONFINE + BEFORE % [number]]
+    assert ends([*start, "/bin/true"], "--report") == [(0, ""), (0, "")]
+
+
 def test_governing_a_sandboxed_program_is_refused(program, numpy_with_corewise):
     ask = """
 import corewise
