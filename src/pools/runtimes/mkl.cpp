@@ -6,6 +6,7 @@
 //
 // libmkl_rt loads the interface libraries (libmkl_intel_lp64...), which export the same functions
 // over the same counts: one pool with several faces, listed by the face found first.
+#include <array>
 #include <atomic>
 #include <cstring>
 #include <optional>
@@ -42,6 +43,7 @@ std::string_view folder(std::string_view path) { return path.substr(0, path.rfin
 
 // libmkl_rt loads the parts at its first call: we look for them again after each load.
 struct Part {
+  std::atomic<std::uintptr_t> owner{0};  // the base of the libmkl_rt that loads it; 0: none yet
   std::atomic<std::uint64_t> looked_at{0};
   std::atomic<std::uintptr_t> word{0};
   std::atomic<bool> constant{false};  // it answers 1: it has no threads, or oneTBB counts its own
@@ -66,12 +68,24 @@ void find_part(const Pool& pool, Part& part) {
   part.word.store(first_word_of(counter));
 }
 
+// conda's MKL and that of a wheel may both be loaded. Null if there are more than we have room for.
+Part* part_of(const Pool& pool) {
+  constexpr std::size_t kMostParts = 8;
+  static constinit std::array<Part, kMostParts> parts;
+  for (Part& part : parts) {
+    std::uintptr_t owner = 0;
+    if (part.owner.compare_exchange_strong(owner, pool.base) || owner == pool.base) return &part;
+  }
+  return nullptr;
+}
+
 Use used(const Pool& pool) {
   if (pool.used_at != 0) return use_by_word(pool.used_at);
-  static Part part;
-  if (part.word.load() == 0) find_part(pool, part);
-  if (part.constant.load()) return Use::kUsed;
-  return part.word.load() != 0 ? use_by_word(part.word.load()) : Use::kNotYet;
+  Part* const part = part_of(pool);
+  if (part == nullptr) return Use::kUnknown;
+  if (part->word.load() == 0) find_part(pool, *part);
+  if (part->constant.load()) return Use::kUsed;
+  return part->word.load() != 0 ? use_by_word(part->word.load()) : Use::kNotYet;
 }
 
 void describe(Pool& pool) {
