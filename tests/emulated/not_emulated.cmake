@@ -10,6 +10,9 @@ set(COREWISE_NOT_EMULATED
   "who is heavier gets more of what both want, and all where the other is content"
   # It has no seccomp, and does not pass limits of memory on.
   "limits and filters of the system"
+  "a descriptor that cannot be identified is closed"
+  "filters: one that the program installs is noticed"
+  "filters: so is one that has a listener"
   # It has no openat2, without which nobody shares the machine with other users.
   "alone a user has the machine"
   "two users stay within the machine, and each has it back when the other ends"
