@@ -242,10 +242,10 @@ CW_API cw_status cw_doctor_json(char* buffer, size_t capacity, size_t* needed);
 
 /** From now on corewise leaves a report if this process dies of SIGSEGV, SIGBUS, SIGILL, SIGFPE or
  * SIGABRT: its pools, in whose code it died, how many threads it had (docs/postmortem.md). The
- * program's own handlers run first; corewise writes a report only if the signal will end the process.
- * A report names the pools that corewise has seen: call cw_refresh after loading. Does nothing if
- * the variable COREWISE_POSTMORTEM is "off", or the second time. CW_NOT_PERMITTED if corewise
- * cannot make a folder for reports that only this user may enter. */
+ * program's own handlers run first; corewise writes a report only if the signal will end the
+ * process. A report names the pools that corewise has seen: call cw_refresh after loading. Does
+ * nothing if the variable COREWISE_POSTMORTEM is "off", or the second time. CW_NOT_PERMITTED if
+ * corewise cannot make a folder for reports that only this user may enter. */
 CW_API cw_status cw_watch_death(void);
 
 /** The newest report of this user and what it means, as JSON; "death" is null if there is none. */
@@ -301,8 +301,9 @@ CW_API cw_status cw_sample_json(uint32_t flags, char* buffer, size_t capacity, s
 /** Starts the control socket: corewise's own thread answers requests from this user and root
  * (docs/control.md), even while the program is in a long native call. Programs under `corewise run`
  * have it once they have a thread pool, Python programs that import corewise from then on, and so
- * have their children by fork; in other programs, a child has none. Does nothing if it already runs. CW_NOT_AVAILABLE if
- * COREWISE_CONTROL=off is set; CW_NOT_PERMITTED if the folder for the socket is not private. */
+ * have their children by fork; in other programs, a child has none. Does nothing if it already
+ * runs. CW_NOT_AVAILABLE if COREWISE_CONTROL=off is set; CW_NOT_PERMITTED if the folder for the
+ * socket is not private. */
 CW_API cw_status cw_control_start(void);
 
 /** Ends and removes the control socket; what a client asked over it stays in force. Does nothing

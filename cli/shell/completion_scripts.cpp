@@ -102,9 +102,10 @@ std::string bash_completion() {
     if (!values.empty()) out += "      case \"$before\" in\n" + values + "      esac\n";
     out += fmt::format("      COMPREPLY=($(compgen -W {} -- \"$word\")) ;;\n",
                        in_quotes(positional.empty() ? flags + (command->takes_command ? "--" : "")
-                                                 : positional + " " + flags));
+                                                    : positional + " " + flags));
   }
-  out += fmt::format("    help) COMPREPLY=($(compgen -W {} -- \"$word\")) ;;\n", in_quotes(names()));
+  out +=
+      fmt::format("    help) COMPREPLY=($(compgen -W {} -- \"$word\")) ;;\n", in_quotes(names()));
   return out + "  esac\n}\ncomplete -F _corewise corewise\n";
 }
 
@@ -117,7 +118,8 @@ std::string zsh_completion() {
       "  local -a commands\n"
       "  commands=(\n";
   for (const Command* command : shown()) {
-    out += "    " + in_quotes(fmt::format("{}:{}", command->name, zsh_text(command->summary))) + "\n";
+    out +=
+        "    " + in_quotes(fmt::format("{}:{}", command->name, zsh_text(command->summary))) + "\n";
   }
   out +=
       "  )\n"

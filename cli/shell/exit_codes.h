@@ -1,4 +1,5 @@
-// What the exit code of corewise means; the man page is made from this table; docs/cli.md repeats it in its own words.
+// What the exit code of corewise means; the man page is made from this table; docs/cli.md repeats
+// it in its own words.
 #pragma once
 
 #include <array>
