@@ -242,7 +242,8 @@ void say(const Start& start, const Options& options, const Context& context) {
   if (!text.empty()) note(context.settings, text);
   if (!start.jobs.why_not.empty()) {
     note(context.settings,
-         fmt::format("the build's jobs are not counted in the budget: {}", start.jobs.why_not));
+         fmt::format("no jobserver: the build's jobs are not counted in the budget: {}",
+                     start.jobs.why_not));
   }
 }
 

@@ -65,7 +65,7 @@ std::vector<std::string> provide_jobs(const JobPlan& plan, const std::vector<std
   if (!plan.server) return words;
   const auto auth = start_jobserver(*plan.server);
   if (!auth) {
-    warn(fmt::format("no jobserver: the jobs are not counted in the budget: {}",
+    warn(fmt::format("no jobserver: the build's jobs are not counted in the budget: {}",
                      printable(auth.error().what, false)));
     return words;
   }
