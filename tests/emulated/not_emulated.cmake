@@ -6,6 +6,7 @@ set(COREWISE_NOT_EMULATED
   # shared between processes is therefore not tested on arm64.
   "the child of a fork has a place of its own and cannot return its parent's grants"
   "a process whose first thread ended lives on in the others"
+  "in a pid namespace without a /proc of its own, no living process is taken for a dead one"
   "who holds what: a process that runs, is stopped, has ended"
   "who is heavier gets more of what both want, and all where the other is content"
   # It has no seccomp, and does not pass limits of memory on.
@@ -20,6 +21,9 @@ set(COREWISE_NOT_EMULATED
   "a user's own ledgers divide what is the user's"
   "nothing is published when the last region has ended"
   "a ledger whose place went to another one publishes no more"
+  "and takes another place when it next looks, since it asks again"
+  "a ledger takes an empty place before one that is forgotten"
+  "a process that becomes another user's does not divide the machine with itself"
   "another user's page is read"
   "what is not plainly a user's page claims nothing, and nobody waits for it"
   "a file under a lease or another mount is not waited for"

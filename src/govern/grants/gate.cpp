@@ -271,9 +271,9 @@ void leave_counts_page() {
   tallies.store(&beside_page);
 }
 
-Counts counts_in(const void* page) {
+Counts counts_in(const void* counted) {
   Counts sum;
-  for (const Tally& each : *static_cast<const Tallies*>(page)) {
+  for (const Tally& each : *static_cast<const Tallies*>(counted)) {
     sum.regions += each.regions.load(std::memory_order_relaxed);
     sum.calls += each.calls.load(std::memory_order_relaxed);
     sum.nested += each.nested.load(std::memory_order_relaxed);

@@ -181,7 +181,7 @@ Counts counts();
 // counts in such a page. Exchange it only while no thread counts.
 inline constexpr std::size_t kCountsPage = 4096;
 void* counts_page();
-Counts counts_in(const void* page);
+Counts counts_in(const void* counted);
 // From now on counts elsewhere: for the child of a fork whose parent's page is shared memory, and
 // which may make no system call to put another in its place.
 void leave_counts_page();

@@ -4,6 +4,8 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <cstdint>
+
 #include "loads.h"
 #include "os/confined.h"
 #include "os/patch.h"
@@ -36,7 +38,8 @@ int hooked_prctl(int option, unsigned long second, unsigned long third, unsigned
 long hooked_syscall(long number, long first, long second, long third, long fourth, long fifth,
                     long sixth) {
   if (os::installs_filter(number, first)) {
-    const bool has_listener = (second & SECCOMP_FILTER_FLAG_NEW_LISTENER) != 0;
+    const auto flags = static_cast<std::uint64_t>(second);
+    const bool has_listener = (flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) != 0;
     return noting(has_listener, [=] { return ::syscall(number, first, second, third); });
   }
   return ::syscall(number, first, second, third, fourth, fifth, sixth);
