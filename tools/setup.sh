@@ -95,6 +95,14 @@ install_wheels "$venv" "${wheels[@]}"
 # The libraries of the big frameworks live apart, so that they are loaded only by tests that ask.
 if [ "$what" = large ]; then install_wheels .venv-real real; fi
 
+# A folder that is there is whole: a copy that was interrupted has another name.
+keep() {  # folder, place
+  rm -rf "$2.part"
+  mkdir -p "$(dirname "$2")"
+  cp -r "$1" "$2.part"
+  mv -T "$2.part" "$2"
+}
+
 # The library alone of a wheel for a newer Python than Debian's.
 newer=.venv-real/openblas/numpy-2.5
 if [ "$what" = large ] && [ ! -d $newer ]; then
@@ -103,8 +111,9 @@ if [ "$what" = large ] && [ ! -d $newer ]; then
   "$venv/bin/python" -m pip download -q --disable-pip-version-check --no-deps --only-binary=:all: \
     --python-version 3.12 numpy==2.5.5 -d "$wheel"
   "$venv/bin/python" -m zipfile -e "$wheel"/numpy-*.whl "$wheel/all"
-  mkdir -p $newer
-  mv "$wheel"/all/numpy.libs/libscipy_openblas* $newer/
+  mkdir "$wheel/whole"
+  mv "$wheel"/all/numpy.libs/libscipy_openblas* "$wheel/whole/"
+  keep "$wheel/whole" $newer
   rm -r "$wheel"
 fi
 
@@ -114,8 +123,9 @@ if [ "$what" = large ] && [ ! -d $older ]; then
   echo "setup: fetching LLVM 14's OpenMP runtime"
   package=$(mktemp -d)
   (cd "$package" && apt-get download -qq -o APT::Sandbox::User=root libomp5-14 && dpkg-deb -x libomp5-14_*.deb all)
-  mkdir -p $older
-  cp "$package"/all/usr/lib/llvm-14/lib/libomp*.so* $older/
+  mkdir "$package/whole"
+  cp "$package"/all/usr/lib/llvm-14/lib/libomp*.so* "$package/whole/"
+  keep "$package/whole" $older
   rm -r "$package"
 fi
 
@@ -126,7 +136,8 @@ if [ "$what" = large ] && [ ! -d $adk ]; then
   package=$(mktemp -d)
   "$venv/bin/python" -m pip download -q --disable-pip-version-check --no-deps --no-binary=:all: \
     MDAnalysisTests==2.11.0 -d "$package" 2>&1 | { grep -v 'is ignored: it is neither a file nor a directory' || true; }
-  mkdir -p $adk
-  tar -xzf "$package"/*.tar.gz -C $adk --strip-components=3 --wildcards '*/data/adk.psf' '*/data/adk_dims.dcd'
+  mkdir "$package/whole"
+  tar -xzf "$package"/*.tar.gz -C "$package/whole" --strip-components=3 --wildcards '*/data/adk.psf' '*/data/adk_dims.dcd'
+  keep "$package/whole" $adk
   rm -r "$package"
 fi
