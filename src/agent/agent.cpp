@@ -78,8 +78,8 @@ std::string own_entry() {
 }
 
 void write_line() {
-  if (owes_line.load() == 0 || os::is_known_confined()) return;
-  pid_t self = ::getpid();
+  if (owes_line.load() == 0) return;
+  pid_t self = os::own_process();
   if (!owes_line.compare_exchange_strong(self, 0) || os::is_confined()) return;
   const std::string* known = fields.load(std::memory_order_acquire);
   write_end(agent->writer, govern::gate::counts(),

@@ -372,7 +372,7 @@ bool start_thread(Session& s) {
 bool wake(Session& s) {
   const int fd = s.listener.own();
   if (fd >= 0) return ::shutdown(fd, SHUT_RDWR) == 0;
-  const int caller = owner.load() == ::getpid() ? connect_path(own_path.data()) : -1;
+  const int caller = os::is_owned_by_this_process(owner) ? connect_path(own_path.data()) : -1;
   if (caller >= 0) ::close(caller);
   return caller >= 0;
 }
