@@ -1,9 +1,10 @@
 """What `corewise run` costs at the start of a program: the time to import, with and without it.
 
-    python bench/start.py [-n 11]
+    python bench/start.py [-n 11] [--before OTHER/corewise]
 
 Medians of wall and CPU time of fresh processes that took turns, with one BLAS thread each, so that
-no idle pool spins.
+no idle pool spins. `--before` names the command of another corewise, which then takes turns too;
+the sizes of both libraries are printed.
 """
 
 import argparse
@@ -16,8 +17,7 @@ from pathlib import Path
 from statistics import median
 
 PROGRAMS = ("pass", "import numpy", "import sklearn.linear_model, scipy.linalg")
-COREWISE = str(Path(sys.executable).with_name("corewise"))
-STARTS = {"alone": [], "corewise run": [COREWISE, "run", "-q", "--"]}
+COREWISE = Path(sys.executable).with_name("corewise")
 
 
 def measure(command: list[str]) -> tuple[float, float]:
@@ -30,24 +30,37 @@ def measure(command: list[str]) -> tuple[float, float]:
     return wall, cpu
 
 
+def library_kilobytes(command: Path) -> float:
+    (library,) = command.parent.parent.glob("lib/python*/site-packages/corewise/lib/libcorewise.so")
+    return library.stat().st_size / 1e3
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("-n", "--repetitions", type=int, default=11)
-    repetitions = parser.parse_args().repetitions
-    print("| Program | alone | `corewise run` | ratio | CPU time alone | `corewise run` |")
-    print("|---|---:|---:|---:|---:|---:|")
+    parser.add_argument("--before", type=Path, help="the command of another corewise")
+    options = parser.parse_args()
+    commands = {"`corewise run`": COREWISE}
+    if options.before:
+        commands["before"] = options.before
+    starts: dict[str, list[str]] = {"alone": []}
+    starts |= {name: [str(command), "run", "-q", "--"] for name, command in commands.items()}
+
+    print("| Program | " + " | ".join(f"{name} | ratio | CPU time" for name in starts) + " |")
+    print("|---|" + "---:|" * 3 * len(starts))
     for program in PROGRAMS:
-        runs: dict[str, list[tuple[float, float]]] = {name: [] for name in STARTS}
-        for _ in range(repetitions):
-            for name, prefix in STARTS.items():
+        runs: dict[str, list[tuple[float, float]]] = {name: [] for name in starts}
+        for _ in range(options.repetitions):
+            for name, prefix in starts.items():
                 runs[name].append(measure([*prefix, sys.executable, "-c", program]))
-        (wall, cpu), (our_wall, our_cpu) = (
-            [median(run[i] for run in each) for i in (0, 1)] for each in runs.values()
-        )
-        print(
-            f"| `{program}` | {wall:.3f} s | {our_wall:.3f} s | {our_wall / wall:.2f} | "
-            f"{cpu:.3f} s | {our_cpu:.3f} s |"
-        )
+        alone = median(wall for wall, _ in runs["alone"])
+        cells = [f"`{program}`"]
+        for each in runs.values():
+            wall, cpu = (median(run[i] for run in each) for i in (0, 1))
+            cells += [f"{wall:.3f} s", f"{wall / alone:.2f}", f"{cpu:.3f} s"]
+        print(f"| {' | '.join(cells)} |")
+    sizes = (f"{library_kilobytes(it):.0f} kB ({name})" for name, it in commands.items())
+    print(f"\nlibcorewise.so: {', '.join(sizes)}")
 
 
 if __name__ == "__main__":
