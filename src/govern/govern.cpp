@@ -352,6 +352,7 @@ void hook_now(Governor& g) {
 // `most`: for pools without a gate.
 void hook_all(Governor& g, const Grants* grants, int most) {
   g.policy.set_most(most);
+  openblas::begin();
   g.policy.begin({openblas::got_requests(), loads::got_requests(), filters::got_requests(),
                   g.resident != nullptr ? g.resident->requests : std::vector<GotRequest>()});
   openblas_buffers::listen(&openblas::listener());

@@ -90,6 +90,21 @@ def test_the_users_variables_stay(governed, env, count):
     assert governed(between, "--budget", "2") == f"[{count}]"
 
 
+def test_a_default_of_rays_for_its_worker_is_no_bound(governed, tmp_path):
+    # Ray sets it inside the worker, before each task; test_ray.py has the real one.
+    worker = tmp_path / "ray/_private/workers/default_worker.py"
+    worker.parent.mkdir(parents=True)
+    worker.write_text(
+        COUNTS + "os.environ.setdefault('OMP_NUM_THREADS', '1')\n"
+        "import numpy, sklearn.cluster; print(blas(), set(counts('openmp')))"
+    )
+    started = f"import subprocess, sys; subprocess.run([sys.executable, {str(worker)!r}])"
+    # BLAS calls may use what is free; OpenMP's teams are as ungoverned.
+    assert governed(started, "--budget", "2") == "[2, 2] {1}"
+    assert governed(started) == "[2, 2] {1}"
+    assert governed(started, env={"OMP_NUM_THREADS": "1"}) == "[1, 1] {1}"
+
+
 def test_counts_that_are_asked_for_say_it(governed):
     assert governed(NUMPY, "--budget", "2", "--blas", "3") == "[3] True"
     assert governed("import numpy; print(blas())", "--budget", "2", "--openmp", "3") == "[3]"

@@ -266,10 +266,16 @@ std::vector<std::string> remove_entries(OpenblasCopy& copy) {
   return left;
 }
 
+bool awaited_default() {
+  static const bool awaited = start_bound::awaits_default(os::LiveMachine());
+  return awaited;
+}
+
 // If the program sets OMP_NUM_THREADS before it loads OpenBLAS, OpenBLAS gets that number.
 void follow_program(Pool& pool) {
   if (pool.layer != "pthreads") return;
-  const auto asked = start_bound::asked_beside(os::usable_cpus(), os::LiveMachine());
+  const auto asked =
+      start_bound::asked_beside(os::usable_cpus(), awaited_default(), os::LiveMachine());
   if (asked) pool.runtime->set(pool, std::min(*asked, std::max(1, pool.ceiling)));
 }
 
@@ -339,6 +345,8 @@ Attached attach(const Pool& pool, const openblas_buffers::CopyReport& served) {
   copy->active.store(true);
   return {true, weakness};
 }
+
+void begin() { awaited_default(); }
 
 void obey_caps() { idle(); }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <limits>
+#include <string_view>
 
 namespace corewise::govern::start_bound {
 namespace {
@@ -34,11 +35,21 @@ std::optional<std::string> value_for(int budget, int cpus, const os::Machine& ma
   return std::to_string(budget);
 }
 
-std::optional<int> asked_beside(int cpus, const os::Machine& machine) {
-  if (!ours(machine) || asked_of_openblas(machine)) return std::nullopt;
+bool awaits_default(const os::Machine& machine) {
+  if (machine.variable("OMP_NUM_THREADS")) return false;
+  constexpr std::string_view kRay = "/ray/_private/workers/default_worker.py";
+  return machine.read("/proc/self/cmdline").text.find(kRay) != std::string::npos;
+}
+
+std::optional<int> asked_beside(int cpus, bool is_default, const os::Machine& machine) {
+  if (asked_of_openblas(machine)) return std::nullopt;
+  const int started = std::min(ours(machine) ? number(kName, machine) : cpus, cpus);
   const int openmp = std::min(number("OMP_NUM_THREADS", machine), cpus);
-  if (openmp == 0 || openmp == number(kName, machine)) return std::nullopt;
-  return openmp;
+  // OpenBLAS has read OMP_NUM_THREADS unless ours stands before it.
+  const int has = ours(machine) || openmp == 0 ? started : openmp;
+  const int should = is_default || openmp == 0 ? started : openmp;
+  if (has == should) return std::nullopt;
+  return should;
 }
 
 }  // namespace corewise::govern::start_bound

@@ -24,8 +24,14 @@ inline constexpr const char* kMarker = "COREWISE_BLAS_STARTED";
 // threads than that by itself.
 std::optional<std::string> value_for(int budget, int cpus, const os::Machine& machine);
 
-// How many threads an OpenBLAS loaded with these variables would have if kName were not ours;
-// nothing if ours changes nothing.
-std::optional<int> asked_beside(int cpus, const os::Machine& machine);
+// True of a process that a framework started and for which it will set OMP_NUM_THREADS, which the
+// user did not set: Ray's workers do so before each task. That number is a default, so that many
+// workers do not overload the machine, which the ledger sees to.
+bool awaits_default(const os::Machine& machine);
+
+// How many threads an OpenBLAS that was loaded with these variables should have; nothing if it has
+// them. `is_default`: OMP_NUM_THREADS is a framework's default, and no bound. Else the number is
+// what it would be if kName were not ours.
+std::optional<int> asked_beside(int cpus, bool is_default, const os::Machine& machine);
 
 }  // namespace corewise::govern::start_bound
