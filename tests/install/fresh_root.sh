@@ -38,7 +38,8 @@ cp /etc/resolv.conf "$root/etc/resolv.conf"
 cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"
 mountpoint -q "$root/proc" || mount -t proc proc "$root/proc"
 mountpoint -q "$root/dev" || mount --rbind /dev "$root/dev"
-trap 'umount -R "$root/dev" "$root/proc" 2>/dev/null || true' EXIT
+mountpoint -q "$root/sys" || mount -t sysfs -o ro sysfs "$root/sys"
+trap 'umount -R "$root/dev" "$root/proc" "$root/sys" 2>/dev/null || true' EXIT
 
 rm -rf "$root/corewise" "$root/root/corewise-venv"
 git clone -q --no-hardlinks . "$root/corewise"
