@@ -3,7 +3,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <mutex>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "answer_records.h"
@@ -11,6 +13,7 @@
 #include "govern/grants/gate.h"
 #include "govern/other_copy.h"
 #include "limits/match.h"
+#include "os/fork.h"
 #include "pools/discover.h"
 #include "request.h"
 #include "watch/sample.h"
@@ -62,12 +65,32 @@ const char* reach_of(const govern::Capped& capped) {
   return capped.finding.empty() ? "the whole process, until the program sets it" : "nothing";
 }
 
-// The rules asked for so far. Only the server's thread comes here, or one in its place.
-std::vector<Rule> rules_in_force;
+// What was asked for so far. Two threads may answer: after a change of the user that of the session
+// before may be amid its last request. So this has a lock, of which a fork knows; we take no other
+// one while we hold it.
+struct InForce {
+  std::mutex& lock = os::fork_lock(os::ForkRank::kAnswers);
+  std::vector<Rule> rules;
+  // The `govern`, so that `ungovern` ends that and nothing else.
+  std::optional<govern::GovernOptions> governing;
+};
+
+// Never destroyed: the thread may answer while the process exits.
+InForce& in_force() {
+  static auto* const kMade = new InForce;
+  return *kMade;
+}
+
+template <class T>
+T swap_in(T InForce::* member, T value) {
+  const std::lock_guard guard(in_force().lock);
+  return std::exchange(in_force().*member, std::move(value));
+}
 
 // Each name has one count: the latest.
 std::vector<Rule> merged(const std::vector<Rule>& with) {
-  std::vector<Rule> all = rules_in_force;
+  const std::lock_guard guard(in_force().lock);
+  std::vector<Rule> all = in_force().rules;
   std::erase_if(all, [&](const Rule& old) {
     return std::ranges::any_of(
         with, [&](const Rule& rule) { return rule.match == old.match && rule.name == old.name; });
@@ -86,7 +109,7 @@ std::string limit(const Request& request) {
   const std::vector<int> before = effective_counts();
   auto made = request.dry_run ? govern::try_cap(all) : govern::cap(all);
   if (!made) return refusal(made.error().status, made.error().what);
-  if (!request.dry_run) rules_in_force = std::move(all);
+  if (!request.dry_run) swap_in(&InForce::rules, std::move(all));
   std::erase_if(*made, [&](const govern::Capped& capped) {
     return wanted_by(own, pool_at(capped.pool)) == 0;
   });
@@ -112,7 +135,7 @@ std::string restore() {
   const std::vector<int> before = effective_counts();
   const auto none = govern::cap({});
   if (!none) return refusal(none.error().status, none.error().what);
-  rules_in_force.clear();
+  swap_in(&InForce::rules, {});
   const std::vector<int> after = effective_counts();
   RestoreAnswer answer{::getpid(), {}};
   for (const govern::Capped& capped : ended) {
@@ -120,9 +143,6 @@ std::string restore() {
   }
   return answer.json();
 }
-
-// The `govern` over the socket that is in force, so that `ungovern` ends that and nothing else.
-std::optional<govern::GovernOptions> in_force;
 
 // `ended`: this request ended something that was begun over the socket.
 std::string say_governed(bool ended = false) {
@@ -133,25 +153,25 @@ std::string start_governing(const Request& request) {
   if (auto error = govern::another_copy_governs()) return refusal(error->status, error->what);
   govern::GovernOptions options;
   options.budget = request.budget;
-  if (in_force) govern::ungovern();
+  const auto before = swap_in(&InForce::governing, {});
+  if (before) govern::ungovern();
   if (const auto error = govern::govern(options)) {
     // What was accepted before stays in force.
-    if (in_force && govern::govern(*in_force)) in_force.reset();
+    if (before && !govern::govern(*before)) swap_in(&InForce::governing, before);
     return refusal(error->status, error->what);
   }
-  in_force = options;
+  swap_in(&InForce::governing, {options});
   return say_governed();
 }
 
 std::string stop_governing() {
-  if (!in_force && govern::is_governed()) {
+  const bool ended = swap_in(&InForce::governing, {}).has_value();
+  if (!ended && govern::is_governed()) {
     return refusal(CW_NOT_AVAILABLE,
                    "the program governs itself, or was started by `corewise run`: only what was "
                    "begun over this socket can be ended here");
   }
-  const bool ended = in_force.has_value();
   if (ended) govern::ungovern();
-  in_force.reset();
   return say_governed(ended);
 }
 

@@ -16,6 +16,7 @@ namespace corewise::os {
 // there stands above the ranks that must be ready for them.
 enum class ForkRank : std::uint8_t {
   kControl,       // the control server; starts its thread again in a child that it serves
+  kAnswers,       // what was asked over the control socket
   kSampler,       // samples threads; asks govern
   kBuffers,       // OpenBLAS buffers that the parent's other threads held
   kLibgompPools,  // their workers do not exist in the child

@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <thread>
 
 #include "base/json_reader.h"
 #include "control/answer.h"
@@ -104,6 +105,22 @@ TEST_CASE("answer: a refused request to govern leaves in force what was") {
           if (!is_governed(R"({"request":"report"})")) return 3;
           const auto ended = read_json(control::answer(R"({"request":"ungovern"})"));
           return ended->truth_at("ended") && !ended->truth_at("governed") ? 0 : 4;
+        }) == 0);
+}
+
+TEST_CASE("answer: two threads may answer at once") {
+  CHECK(test::in_child([] {
+          blis(5);
+          const auto ask = [] {
+            for (int i = 0; i < 300; ++i) {
+              control::answer(R"({"request":"limit","limits":{"blas":2,"openmp":3,"tbb":1}})");
+              control::answer(R"({"request":"restore"})");
+            }
+          };
+          std::thread other(ask);
+          ask();
+          other.join();
+          return 0;
         }) == 0);
 }
 
