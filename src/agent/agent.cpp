@@ -94,9 +94,9 @@ void write_line() {
 }
 
 template <class Call>
-int change_user(Call call) {
+int change_user(uid_t user, Call call) {
   const os::Uncancelled uncancelled;
-  const bool had_socket = control::leave_for_other_user();
+  const bool had_socket = control::leave_for_other_user(user);
   const int result = call();
   const int reason = errno;
   try {
@@ -110,16 +110,16 @@ int change_user(Call call) {
 }
 
 int hooked_setuid(uid_t user) {
-  return change_user([&] { return ::setuid(user); });
+  return change_user(user, [&] { return ::setuid(user); });
 }
 int hooked_seteuid(uid_t user) {
-  return change_user([&] { return ::seteuid(user); });
+  return change_user(user, [&] { return ::seteuid(user); });
 }
 int hooked_setreuid(uid_t real, uid_t effective) {
-  return change_user([&] { return ::setreuid(real, effective); });
+  return change_user(effective, [&] { return ::setreuid(real, effective); });
 }
 int hooked_setresuid(uid_t real, uid_t effective, uid_t saved) {
-  return change_user([&] { return ::setresuid(real, effective, saved); });
+  return change_user(effective, [&] { return ::setresuid(real, effective, saved); });
 }
 
 void told(const std::string& now) { fields.store(new std::string(now), std::memory_order_release); }

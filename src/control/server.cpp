@@ -484,10 +484,11 @@ void leave() noexcept {
   if (!os::is_confined()) ::unlink(own_path.data());
 }
 
-bool leave_for_other_user() noexcept {
-  const bool had = os::is_owned_by_this_process(owner);
+bool leave_for_other_user(uid_t user) noexcept {
+  if (!os::is_owned_by_this_process(owner)) return false;
+  if (!os::is_confined() && (user == static_cast<uid_t>(-1) || user == ::geteuid())) return false;
   leave();
-  return had;
+  return true;
 }
 
 void return_as_other_user() {

@@ -10,6 +10,8 @@
 // called again. A thread that nobody asks makes no system call.
 #pragma once
 
+#include <sys/types.h>
+
 #include <optional>
 #include <string>
 
@@ -44,9 +46,10 @@ std::string path();
 // Only removes the socket, for a process that is about to end. May be called anywhere.
 void leave() noexcept;
 
-// Around a call that changes the process's user, who then may not remove the socket: the first
-// removes it and returns whether there was one, the second makes it anew for the new user.
-bool leave_for_other_user() noexcept;
+// Around a call that changes the process's user to `user` (-1: it does not), who then may not
+// remove the socket: the first removes it and returns whether there was one, the second makes it
+// anew for the new user.
+bool leave_for_other_user(uid_t user) noexcept;
 void return_as_other_user();
 
 }  // namespace corewise::control

@@ -522,6 +522,23 @@ print(os.path.exists(f"/tmp/corewise-65534/{{os.getpid()}}.sock"))
     assert sockets_in(tmp_path) == []
 
 
+@pytest.mark.parametrize("change", ["seteuid(os.geteuid())", "setreuid(os.getuid(), -1)"])
+def test_a_client_stays_if_the_user_does(corewise, numpy_python, tmp_path, change):
+    code = f"""
+import glob, os, socket, numpy as np
+a = np.ones((300, 300)); a @ a
+client = socket.socket(socket.AF_UNIX)
+client.connect(glob.glob(os.environ["XDG_RUNTIME_DIR"] + "/*/*.sock")[0])
+os.{change}
+client.sendall(b'{{"request":"info"}}\\n')
+print(client.recv(1) == b"{{")
+"""
+    done = corewise(
+        "run", "-q", "--", numpy_python, "-c", code, env={"XDG_RUNTIME_DIR": str(tmp_path)}
+    )
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has somebody else's folders")
 def test_root_leaves_the_runtime_folder_of_others_alone(corewise, numpy_python, tmp_path):
     """As `sudo -E` has it."""
