@@ -61,6 +61,11 @@ Governor& governor() {
   return *made;
 }
 
+// The one lock of ours whose holder may ask a library and wait for the loader: what is loaded must
+// be hooked by one thread at a time, and before it is used. So where our caller may hold the
+// loader, we only try to take it (refresh_after_load), and what can be asked before is asked
+// before. A library whose constructor forks, or calls functions of this file, can still meet a
+// holder that waits.
 std::mutex& govern_lock() { return os::fork_lock(os::ForkRank::kGovern); }
 
 // Whom we told something with the lock held, how often, and how often it has acted on that.
@@ -365,6 +370,8 @@ void hook_all(Governor& g, const Grants* grants, int most) {
 }  // namespace
 
 std::optional<Error> govern(const GovernOptions& options) {
+  // A libgomp that is loaded tells whether it bound the main thread.
+  synchronise();
   const TellingLock lock;
   Governor& g = governor();
   if (g.users > 0) {
@@ -387,8 +394,6 @@ std::optional<Error> govern(const GovernOptions& options) {
   }
   g.findings.clear();
   g.options = options;
-  // A libgomp that is loaded tells whether it bound the main thread.
-  synchronise();
   if (auto error = find_budget(g)) return error;
   if (auto error = find_tried(g)) return error;
   // Not before: a resident that could not govern must not keep the process from doing so itself.
@@ -411,9 +416,9 @@ void ungovern() {
 }
 
 Result<std::vector<Capped>> cap(std::vector<Rule> rules) {
+  synchronise();
   const TellingLock lock;
   Governor& g = governor();
-  synchronise();
   if (auto error = settle_names(rules, discovered_pools())) return *std::move(error);
   const bool was_hooked = is_hooked(g);
   g.policy.set_caps(std::move(rules));
@@ -426,9 +431,9 @@ Result<std::vector<Capped>> cap(std::vector<Rule> rules) {
 }
 
 Result<std::vector<Capped>> try_cap(std::vector<Rule> rules) {
+  synchronise();
   const std::lock_guard lock(govern_lock());
   const Governor& g = governor();
-  synchronise();
   if (auto error = settle_names(rules, discovered_pools())) return *std::move(error);
   return g.policy.with_caps(std::move(rules), is_hooked(g));
 }

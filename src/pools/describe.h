@@ -35,7 +35,7 @@ std::string name_prefix(const Runtime& runtime, const SymbolLookup& symbols);
 
 // The pool in a module of this process, with what is known of it before its first use; null if the
 // module holds none. The caller holds the module; if it has a pool, it stays loaded from then on.
-// Calls into the library, so the caller must hold no lock.
+// Calls into the library, so the caller must hold no lock but govern's.
 std::unique_ptr<Pool> describe(const os::LoadedModule& module, os::Held& held);
 
 }  // namespace corewise

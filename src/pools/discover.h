@@ -17,15 +17,15 @@ namespace corewise {
 // More than we have seen any process hold; we do not describe modules beyond it.
 inline constexpr std::size_t kMostPools = 1024;
 
-// True if this call added pools. The caller must hold no lock: discover()
-// takes the loader's lock and calls into new libraries.
+// True if this call added pools. The caller must hold no lock but govern's (govern.cpp says why):
+// discover() takes the loader's lock and calls into new libraries.
 bool discover();
 
 std::size_t pool_count();
 Pool& pool_at(std::size_t id);
 
 // The pool with everything that its library tells, for a caller that is about to set it: may make
-// the first call to the library. The caller must hold no lock.
+// the first call to the library. The caller must hold no lock but govern's.
 Pool& pool_asked(std::size_t id);
 
 // Modules in load order, as of now.

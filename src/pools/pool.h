@@ -193,7 +193,7 @@ struct Runtime {
   // Whether the program has used the library yet. Calls nothing in it. Without it, asking changes
   // nothing at any time.
   Entry<Use(const Pool& pool)> used = nullptr;
-  // Fills what only the library, once used, can tell. Never called under a lock.
+  // Fills what only the library, once used, can tell. Never called under a lock but govern's.
   Entry<void(Pool& pool)> ask = nullptr;
   // Threads now, as the calling thread sees it; below 1 when it does not tell.
   Entry<int(const Pool& pool)> get = nullptr;

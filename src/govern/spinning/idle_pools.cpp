@@ -65,7 +65,6 @@ constexpr std::array<Variable, 2> kVariables = {{
 }  // namespace
 
 SpinReport install() {
-  discover();
   SpinReport report;
   const std::lock_guard guard(lock());
   for (std::size_t id = 0; id < pool_count(); ++id) {

@@ -21,8 +21,8 @@ struct SpinReport {
   std::vector<std::string> left;  // a sentence for each pool that goes on as it was, and why
 };
 
-// Every pool loaded now; call it again when more were discovered. It asks libraries: the
-// caller must not hold any lock but govern's.
+// Every pool known now; call it again when more were discovered. It asks libraries: the caller must
+// not hold any lock but govern's (govern.cpp says why).
 SpinReport install();
 
 // Gives each library back what it had. A word that somebody else has set since stays as it is.
