@@ -30,8 +30,7 @@ std::string Granter::share_with_users(int cpus) {
   const bool wanted = cpus != 0 && ledger_->shared();
   if (!wanted) {
     machine_.store(nullptr);
-    ledger_->publish_in(nullptr);
-    ledger_->keep_within(kMaxBudget);
+    ignore_users();
   } else if (machine() == nullptr) {
     MachineShare* const made =
         MachineShare::open(directory_of(ledger_->path()), ledger_->path(), cpus, finding);
@@ -39,6 +38,11 @@ std::string Granter::share_with_users(int cpus) {
     if (made != nullptr) ledger_->publish_in(&made->sums());
   }
   return finding;
+}
+
+void Granter::ignore_users() noexcept {
+  ledger_->publish_in(nullptr);
+  ledger_->keep_within(kMaxBudget);
 }
 
 int Granter::bounded() const noexcept {
@@ -69,6 +73,8 @@ Grant Granter::acquire(void* self, const GrantRequest& request) noexcept {
     granter.ledger_->keep_within(most);
     // Its look may have found that our place on the page went to another ledger.
     granter.ledger_->publish_in(&machine->sums());
+    // If it ended meanwhile, these two may have come last, and nobody would undo them.
+    if (granter.machine_.load() == nullptr) granter.ignore_users();
     // What other users leave is divided as the budget was.
     const int budget = granter.ledger_->budget();
     if (most < budget) part = std::max(1, part * most / budget);

@@ -52,6 +52,7 @@ class Granter {
 
  private:
   Granter(const std::string& key, std::unique_ptr<Ledger> ledger);
+  void ignore_users() noexcept;
   int most_now(int bound) noexcept;
   static Grant acquire(void* self, const GrantRequest& request) noexcept;
   static void release(void* self, const Grant& grant) noexcept;

@@ -89,12 +89,14 @@ class Ledger {
   // From now on this process tells other users what the ledger grants, in `sums`, which must live
   // for good; not while these belong to another ledger. Costs one comparison if nothing changes.
   void publish_in(PublicSums* sums) noexcept {
-    if (public_.load(std::memory_order_relaxed) == sums) return;
+    if (public_.load() == sums) return;
     if (sums != nullptr) public_number_.store(sums->ledger.load());
     public_.store(sums);
   }
   // Of all that the ledger grants.
-  void keep_within(int threads) noexcept { within_.store(threads, std::memory_order_relaxed); }
+  void keep_within(int threads) noexcept {
+    if (within_.load() != threads) within_.store(threads);
+  }
   // Whether somebody chose a budget for all processes (group_budget.h); then budget() is that one.
   bool has_chosen_budget() const noexcept;
   // Threads granted now, to all processes of the ledger; 0 where it cannot be shared.
