@@ -17,6 +17,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <exception>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -47,11 +48,12 @@ struct Agent {
   std::string counts;
   std::string command;
   Writer writer;
+  // Each once, and old ones too: a thread may be writing its last line from one.
+  std::set<std::string> told;
 };
 
 // Never destroyed: other threads may use it while the process exits.
 constinit Agent* agent = nullptr;
-// Old ones are kept: a thread may be writing its last line from them.
 constinit std::atomic<const std::string*> fields{nullptr};
 // The process whose line is still to be written. A child of vfork has another pid and its parent's
 // memory: it writes none.
@@ -122,7 +124,10 @@ int hooked_setresuid(uid_t real, uid_t effective, uid_t saved) {
   return change_user(effective, [&] { return ::setresuid(real, effective, saved); });
 }
 
-void told(const std::string& now) { fields.store(new std::string(now), std::memory_order_release); }
+// With govern's lock held, or while this library is loaded.
+void told(const std::string& now) {
+  fields.store(&*agent->told.insert(now).first, std::memory_order_release);
+}
 
 // A second thread may be too much for a program that has nothing to control: a process must be
 // single-threaded to enter a user namespace. A program that cannot be controlled can still be

@@ -48,8 +48,25 @@ namespace {
 // other threads.
 constinit os::MainThreadMask at_start;
 constinit os::MainThreadMask at_fork;
-// We never free old ones: another thread may be reading them.
 constinit std::atomic<const Conclusion*> concluded{nullptr};
+
+// All that were ever drawn, each once: another thread may be reading an old one, and a program may
+// go back and forth between two masks.
+struct Drawn {
+  Conclusion conclusion;
+  const Drawn* before;
+};
+constinit std::atomic<const Drawn*> drawn{nullptr};
+
+const Conclusion* kept(const Conclusion& conclusion) {
+  const Drawn* last = drawn.load(std::memory_order_acquire);
+  for (const Drawn* each = last; each != nullptr; each = each->before) {
+    if (each->conclusion == conclusion) return &each->conclusion;
+  }
+  auto* const fresh = new Drawn{conclusion, last};
+  while (!drawn.compare_exchange_weak(fresh->before, fresh)) continue;
+  return &fresh->conclusion;
+}
 
 bool is_within(const CpuSet& part, const CpuSet& whole) { return (part & whole) == part; }
 bool is_narrower(const CpuSet& part, const CpuSet& whole) {
@@ -208,14 +225,11 @@ std::optional<os::ProcessMask> own_mask(const os::Machine& machine, const std::s
   if (before == nullptr || before->pid != ::getpid() || before->seen != *mask) {
     const Evidence evidence = gather(machine);
     const auto last = last_conclusion(evidence);
-    auto* const fresh = new Conclusion(conclude(*mask, last ? &*last : nullptr, evidence));
-    fresh->pid = ::getpid();
+    Conclusion now_drawn = conclude(*mask, last ? &*last : nullptr, evidence);
+    now_drawn.pid = ::getpid();
+    const Conclusion* const fresh = kept(now_drawn);
     // If another thread was faster, it saw the same.
-    if (concluded.compare_exchange_strong(before, fresh)) {
-      before = fresh;
-    } else {
-      delete fresh;
-    }
+    if (concluded.compare_exchange_strong(before, fresh)) before = fresh;
   }
   return os::ProcessMask{before->own.to_list(), before->is_bound()};
 }

@@ -50,6 +50,7 @@ struct Conclusion {
   bool forked = false;
 
   bool is_bound() const { return bound != By::kNobody; }
+  friend bool operator==(const Conclusion&, const Conclusion&) = default;
 };
 
 // `last` is the previous conclusion in the same process, or null.

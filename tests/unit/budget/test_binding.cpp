@@ -1,5 +1,6 @@
 // Who narrowed the main thread's mask: an OpenMP runtime that bound the thread, or somebody else.
 #include <doctest/doctest.h>
+#include <malloc.h>
 #include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -7,6 +8,7 @@
 #include "budget/binding.h"
 #include "budget/budget.h"
 #include "govern/grants/mask_watch.h"
+#include "ledger_fixture.h"
 #include "map_machine.h"
 
 using namespace corewise;
@@ -203,4 +205,17 @@ TEST_CASE("binding: a kernel's mask as bits says what its list says") {
   REQUIRE(mask.known);
   CHECK(mask.to_list() == *os::LiveMachine().affinity());
   CHECK(mask.count() == parse_cpulist(mask.to_list())->count());
+}
+
+TEST_CASE("binding: a program that goes back and forth between two masks keeps no memory") {
+  CHECK(test::in_child([] {
+          const os::LiveMachine machine;
+          const auto swing = [&](int times) {
+            for (int i = 0; i < times; ++i) binding::own_mask(machine, i % 2 == 0 ? "0" : "0-1");
+          };
+          swing(10);
+          const auto before = ::mallinfo2().uordblks;
+          swing(1000);
+          return ::mallinfo2().uordblks > before + 100'000 ? 1 : 0;
+        }) == 0);
 }
