@@ -108,6 +108,25 @@ class ProcessReader {
     return process;
   }
 
+  Error refused() const {
+    const int owner = number(field(status_, "Uid"));
+    if (::geteuid() == 0) {
+      return {CW_NOT_PERMITTED, who_ +
+                                    " is protected from root too: this root has no right to trace "
+                                    "it (CAP_SYS_PTRACE), as in a container"};
+    }
+    if (!status_.empty() && static_cast<uid_t>(owner) == ::geteuid()) {
+      return {CW_NOT_PERMITTED, who_ +
+                                    " is yours but protected (it changed its user or asked not "
+                                    "to be dumped): only root may look into it"};
+    }
+    const std::string user = status_.empty() ? "another user"
+                             : owner == 0    ? "root"
+                                             : "the user with uid " + std::to_string(owner);
+    return {CW_NOT_PERMITTED,
+            who_ + " belongs to " + user + ": only that user and root may look into it"};
+  }
+
  private:
   Result<std::string> file(const char* name) { return os::read_file(folder_ + "/" + name); }
 
@@ -128,23 +147,6 @@ class ProcessReader {
       return ended();
     }
     return {CW_IO_ERROR, who_ + ": " + error.what};
-  }
-
-  Error refused() const {
-    const int owner = number(field(status_, "Uid"));
-    if (::geteuid() == 0) {
-      return {CW_NOT_PERMITTED, who_ +
-                                    " is protected from root too: this root has no right to trace "
-                                    "it (CAP_SYS_PTRACE), as in a container"};
-    }
-    if (!status_.empty() && static_cast<uid_t>(owner) == ::geteuid()) {
-      return {CW_NOT_PERMITTED, who_ +
-                                    " is yours but protected (it changed its user or asked not "
-                                    "to be dumped): only root may look into it"};
-    }
-    const std::string user = owner == 0 ? "root" : "the user with uid " + std::to_string(owner);
-    return {CW_NOT_PERMITTED,
-            who_ + " belongs to " + user + ": only that user and root may look into it"};
   }
 
   Error no_memory(bool had_lines) {
@@ -203,6 +205,10 @@ Result<Process> read_process(int pid) {
     if (folder.reason() == ENOENT || folder.reason() == ESRCH) {
       return Error{CW_NO_SUCH_PROCESS, "there is no process " + std::to_string(pid) +
                                            ", or it is hidden from this user"};
+    }
+    // As /proc answers for others' processes where it is mounted with hidepid=1.
+    if (folder.reason() == EPERM || folder.reason() == EACCES) {
+      return ProcessReader({}, who, pid).refused();
     }
     return Error{CW_IO_ERROR, "/proc/" + std::to_string(pid) + ": " +
                                   std::generic_category().message(folder.reason())};
