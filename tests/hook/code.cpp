@@ -192,6 +192,13 @@ TEST_CASE("x86-64: what cannot be done safely is refused") {
   SUBCASE("memory written before") {
     CHECK(refusal({0x48, 0x89, 0x3C, 0x24, 0x48, 0x8D, 0x05, 0, 1, 0, 0}) != "");
   }
+  SUBCASE("a count in memory") {
+    CHECK(refusal({0xFF, 0x05, 0, 1, 0, 0}) == "");              // incl 0x100(%rip)
+    CHECK(refusal({0x48, 0xFF, 0x8F, 0, 1, 0, 0}) == "");        // decq 0x100(%rdi)
+    CHECK(refusal({0xFF, 0x07, 0xFF, 0x05, 0, 1, 0, 0}) != "");  // incl (%rdi), before
+    CHECK(refusal({0xFF, 0xC0, 0xFF, 0x05, 0, 1, 0, 0}) != "");  // inc %eax: not known
+    CHECK(refusal({0xFF, 0x15, 0, 1, 0, 0}) != "");              // call *0x100(%rip)
+  }
   SUBCASE("a call of another function, or a jump to it") {
     CHECK(refusal({0xE8, 0, 1, 0, 0}) == "");
     CHECK(refusal({0xE9, 0, 1, 0, 0}) == "");

@@ -1,8 +1,8 @@
 // x86-64: a jump of five bytes (E9 and a distance of 32 bits) over one instruction of five or more.
 //
 // The decoder knows what compilers put at the start of functions: endbr64, pushes, moves between
-// registers, loads and stores, lea, immediates, compares, stack adjustment, direct calls and jumps.
-// Anything else ends the search.
+// registers, loads and stores, lea, immediates, compares, inc and dec of memory, stack adjustment,
+// direct calls and jumps. Anything else ends the search.
 #include <algorithm>
 #include <cstring>
 #include <iterator>
@@ -166,6 +166,8 @@ std::optional<Instruction> decode_plain(std::span<const std::uint8_t> bytes, std
       out.length += opcode == 0xF7 ? 4 : 1;
       out.effect = Effect::none;
       return out;
+    case 0xFF:  // inc and dec of memory
+      return rm->memory && (rm->reg & 7U) <= 1 ? std::optional(out) : std::nullopt;
     default:
       return std::nullopt;
   }
