@@ -14,9 +14,9 @@
  *   - strings handed out are NUL-terminated bytes as the system has them (paths need not be
  *     UTF-8) and live as long as the process, unless said otherwise;
  *   - a function with `buffer` and `capacity` writes at most capacity bytes with a final NUL, and
- *     tells how many bytes the whole text takes, NUL included: as its result, or in `needed` (may
- *     be NULL). If capacity is less it writes the beginning, which is not a failure. The buffer may
- *     be NULL when capacity is 0;
+ *     tells how many bytes the whole text takes, NUL included: as its result (0: no memory for the
+ *     text), or in `needed` (may be NULL). If capacity is less it writes the beginning, which is
+ * not a failure. The buffer may be NULL when capacity is 0;
  *   - each call makes its document anew; as with getenv, no other thread may change the
  *     environment meanwhile.
  */

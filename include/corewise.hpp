@@ -268,7 +268,9 @@ inline void control_stop() { cw_control_stop(); }
 /// The path of the control socket. Empty while there is none.
 inline std::string control_path() {
   std::string path(cw_control_path(nullptr, 0), '\0');
-  path.resize(std::min(cw_control_path(path.data(), path.size()), path.size()) - 1);
+  const std::size_t needed = std::min(cw_control_path(path.data(), path.size()), path.size());
+  if (needed == 0) throw std::bad_alloc();
+  path.resize(needed - 1);
   return path;
 }
 

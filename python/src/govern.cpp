@@ -1,5 +1,6 @@
 // Governing. It hooks and asks foreign libraries and takes the core's locks, so it runs without the
 // GIL.
+#include <new>
 #include <string>
 
 #include "binding.h"
@@ -34,6 +35,7 @@ nb::object report() {
       json.resize(needed);
       needed = cw_govern_report_json(json.data(), json.size());
     }
+    if (needed == 0) throw std::bad_alloc();
     json.resize(needed - 1);
   }
   return text(json);

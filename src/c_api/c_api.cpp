@@ -354,13 +354,13 @@ size_t cw_limits_outcomes(const cw_limits* limits, cw_outcome* out, size_t capac
       return fail(CW_BAD_ARGUMENT, "a null pointer");
     }
     const std::vector<Outcome> all = outcomes(*limits->handle);
-    count = all.size();
     // An array has one stride: that of its first element.
     const std::size_t stride = capacity != 0 ? out->size : 0;
     if (capacity != 0 &&
         (stride < kFirstOutcome || stride > kLargestStruct || stride % alignof(cw_outcome) != 0)) {
       return fail(CW_BAD_ARGUMENT, "out[0].size was not set to sizeof(cw_outcome)");
     }
+    count = all.size();
     for (std::size_t i = 0; i < std::min(count, capacity); ++i) {
       auto* to = reinterpret_cast<cw_outcome*>(reinterpret_cast<char*>(out) + i * stride);
       to->size = stride;
