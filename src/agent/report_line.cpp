@@ -3,11 +3,11 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <array>
 
+#include "base/clock.h"
 #include "os/os.h"
 
 namespace corewise::agent {
@@ -45,12 +45,6 @@ void append(const char* file, const Text& line, std::string_view fields) {
 }
 
 }  // namespace
-
-std::uint64_t now_ns() {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * kSecond + static_cast<std::uint64_t>(now.tv_nsec);
-}
 
 void Text::key(std::string_view name) {
   add(",\"");

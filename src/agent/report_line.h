@@ -43,6 +43,4 @@ void write_start(const Writer& writer);
 // `fields` come from govern().
 void write_end(const Writer& writer, const govern::gate::Counts& counts, std::string_view fields);
 
-std::uint64_t now_ns();
-
 }  // namespace corewise::agent

@@ -177,14 +177,10 @@ std::string Symbols::soname() const {
 }
 
 bool LiveBytes::read(std::uint64_t address, void* out, std::size_t n) const {
-  for (const os::Segment& segment : module_.segments) {
-    if (segment.readable && address >= segment.begin && address < segment.end) {
-      if (n > segment.end - address) return false;
-      std::memcpy(out, reinterpret_cast<const void*>(static_cast<std::uintptr_t>(address)), n);
-      return true;
-    }
-  }
-  return false;
+  const auto at = static_cast<std::uintptr_t>(address);
+  if (!module_.is_readable(at, n)) return false;
+  std::memcpy(out, reinterpret_cast<const void*>(at), n);
+  return true;
 }
 
 File::File(File&& other) noexcept

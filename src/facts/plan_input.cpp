@@ -11,10 +11,14 @@ std::vector<PoolFacts> pools_for_a_plan() {
     const Pool& pool = pool_at(id);
     pools.push_back(facts_of(pool, pool.threads().value_or(0)));
   }
+  mark_governed(pools);
+  return pools;
+}
+
+void mark_governed(std::vector<PoolFacts>& pools) {
   for (const std::uint32_t governed : govern::governed_pools()) {
     if (governed < pools.size()) pools[governed].governed = true;
   }
-  return pools;
 }
 
 void name_variables(PlanInput& input) {

@@ -15,6 +15,7 @@
 #include "govern/ledger/ledger_holders.h"
 #include "limits/limit.h"
 #include "os/patch.h"
+#include "plan_input.h"
 #include "pools/discover.h"
 #include "pools/module_names.h"
 #include "watch/sample.h"
@@ -114,9 +115,7 @@ ProcessFacts facts_of_this_process() {
   for (std::size_t id = 0; id < pool_count(); ++id) {
     facts.pools.push_back(facts_now(facts, pool_at(id)));
   }
-  for (const std::uint32_t governed : govern::governed_pools()) {
-    if (governed < facts.pools.size()) facts.pools[governed].governed = true;
-  }
+  mark_governed(facts.pools);
   add_what_goes_on(facts);
   if (const auto own = govern::ledger_now()) {
     facts.ledgers = govern::held_ledgers();

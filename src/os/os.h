@@ -39,6 +39,12 @@ struct LoadedModule {
       return address >= segment.begin && address < segment.end;
     });
   }
+  bool is_readable(std::uintptr_t at, std::size_t size) const {
+    return std::ranges::any_of(segments, [&](const Segment& segment) {
+      return segment.readable && at >= segment.begin && at < segment.end &&
+             size <= segment.end - at;
+    });
+  }
 };
 
 // Counters of the loader that change whenever a module is loaded or unloaded.

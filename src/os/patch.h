@@ -23,6 +23,7 @@ struct Rights {
   bool readable() const;
   bool writable() const;
   bool executable() const;
+  bool of_data() const { return readable() && writable() && !executable(); }
 };
 
 // This process's mappings at one moment.

@@ -25,7 +25,7 @@ std::optional<std::uint64_t> data_at(const os::AddressSpace& space, std::uintptr
                                      std::size_t width) {
   if (at % width != 0) return std::nullopt;
   const auto rights = space.rights(at, width);
-  if (!rights || !rights->writable() || rights->executable()) return std::nullopt;
+  if (!rights || !rights->of_data()) return std::nullopt;
   return SpinWord{at, width}.load();
 }
 
@@ -129,7 +129,7 @@ std::optional<WordWithCompanion> word_by_value(const Pool& pool, std::uint64_t v
     while (at < end) {
       const std::uintptr_t next = std::min(end, (at / page + 1) * page);
       const auto rights = space->rights(at, next - at);
-      if (rights && rights->readable() && rights->writable() && !rights->executable()) {
+      if (rights && rights->of_data()) {
         words.resize((next - at) / sizeof(std::uint64_t));
         std::memcpy(words.data(), reinterpret_cast<const void*>(at), next - at);
         if (const auto here = valued_word(words, at, value, companion)) {

@@ -122,7 +122,7 @@ std::uintptr_t first_word_of(std::uintptr_t code) {
   if (code == 0 || !space) return 0;
   return first_reference(*space, code, [&](std::uintptr_t at) {
     const auto rights = space->rights(at, 1);
-    return rights && rights->readable() && rights->writable() && !rights->executable();
+    return rights && rights->of_data();
   });
 }
 

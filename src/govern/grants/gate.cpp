@@ -1,14 +1,13 @@
 // Which threads are inside, and what was granted, for the report.
 #include "gate.h"
 
-#include <time.h>
-
 #include <algorithm>
 #include <array>
 #include <atomic>
 #include <limits>
 #include <utility>
 
+#include "base/clock.h"
 #include "os/fork.h"
 #include "os/os.h"
 
@@ -95,13 +94,6 @@ Tally& tally() {
     me.tally = &(*tallies.load(std::memory_order_relaxed))[number % kTallies];
   }
   return *me.tally;
-}
-
-std::uint64_t now_ns() {
-  timespec now{};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000'000 +
-         static_cast<std::uint64_t>(now.tv_nsec);
 }
 
 void give_back(Holding& held) {

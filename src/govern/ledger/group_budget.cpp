@@ -14,10 +14,6 @@
 namespace corewise::govern {
 namespace {
 
-struct Unmapped {
-  void operator()(const Shared* shared) const { unmap(shared); }
-};
-
 // As /proc/PID/stat counts: since the machine was started.
 std::uint64_t ticks_now() {
   timespec now{};
@@ -48,7 +44,7 @@ Result<std::optional<BudgetGroup>> with_group(const std::string& name, const std
                                               std::optional<int> budget) {
   std::string why;
   const std::string path = ledger_path(directory, name);
-  const std::unique_ptr<Shared, Unmapped> shared(map_existing(path, name, why));
+  const std::unique_ptr<Shared, Unmap> shared(map_existing(path, name, why));
   if (!shared && !why.empty()) return Error{CW_NOT_PERMITTED, "The ledger " + path + " " + why};
   if (!shared) return std::optional<BudgetGroup>();
   BudgetGroup group = describe(*shared, path);

@@ -66,9 +66,6 @@ Holder describe(const os::Machine& machine, Word word) {
   return holder;
 }
 
-struct Unmap {
-  void operator()(const Shared* shared) const { unmap(shared); }
-};
 using Mapped = std::unique_ptr<const Shared, Unmap>;
 
 bool has_living(const Shared& shared) {

@@ -36,6 +36,9 @@ Shared* map_existing(const std::string& path, std::string_view key, std::string&
 const Shared* map_for_reading(const std::string& path);
 
 void unmap(const Shared* shared) noexcept;
+struct Unmap {
+  void operator()(const Shared* shared) const { unmap(shared); }
+};
 
 // What the names of a user's ledger files begin with.
 std::string ledger_prefix(uid_t user);

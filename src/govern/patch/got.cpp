@@ -18,15 +18,6 @@
 namespace corewise::govern {
 namespace {
 
-bool holds(const os::LoadedModule& module, std::uintptr_t at, std::size_t size) {
-  for (const os::Segment& segment : module.segments) {
-    if (segment.readable && at >= segment.begin && at < segment.end && size <= segment.end - at) {
-      return true;
-    }
-  }
-  return false;
-}
-
 // A module's tables that say which symbol a GOT entry belongs to.
 class Relocations {
  public:
@@ -40,17 +31,17 @@ class Relocations {
   template <class Visit>
   void each(Visit visit) const {
     const elf::Dynamic::Table& strings = tables_.strings;
-    if (!holds(module_, strings.address, strings.size)) return;
+    if (!module_.is_readable(strings.address, strings.size)) return;
     for (const elf::Dynamic::Table& table : {tables_.plt_relocations, tables_.data_relocations}) {
-      if (table.size == 0 || !holds(module_, table.address, table.size)) continue;
+      if (table.size == 0 || !module_.is_readable(table.address, table.size)) continue;
       const auto* first = reinterpret_cast<const Elf64_Rela*>(table.address);
       for (std::size_t i = 0; i < table.size / sizeof *first; ++i) {
         if (!elf::is_got_entry(ELF64_R_TYPE(first[i].r_info))) continue;
         const std::uintptr_t symbol =
             tables_.symbols + (first[i].r_info >> 32U) * sizeof(Elf64_Sym);
         const std::uintptr_t entry = module_.base + first[i].r_offset;
-        if (entry % 8 != 0 || !holds(module_, symbol, sizeof(Elf64_Sym)) ||
-            !holds(module_, entry, 8)) {
+        if (entry % 8 != 0 || !module_.is_readable(symbol, sizeof(Elf64_Sym)) ||
+            !module_.is_readable(entry, 8)) {
           continue;
         }
         const auto& sym = *reinterpret_cast<const Elf64_Sym*>(symbol);
