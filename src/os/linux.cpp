@@ -119,8 +119,9 @@ LoadedModule module_of(const dl_phdr_info& info) {
   module.dynamic = dynamic_of(info);
   for (int i = 0; i < info.dlpi_phnum; ++i) {
     const ElfW(Phdr) & header = info.dlpi_phdr[i];
-    if (header.p_type != PT_LOAD) continue;
     const std::uintptr_t begin = info.dlpi_addr + header.p_vaddr;
+    if (header.p_type == PT_GNU_RELRO) module.relro = {begin, begin + header.p_memsz, true};
+    if (header.p_type != PT_LOAD) continue;
     module.segments.push_back({begin, begin + header.p_memsz, (header.p_flags & PF_R) != 0});
   }
   return module;

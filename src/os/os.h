@@ -33,6 +33,7 @@ struct LoadedModule {
   std::uintptr_t base = 0;     // load bias: run-time address minus address in the file
   std::uintptr_t dynamic = 0;  // address of its dynamic section; 0 if it has none
   std::vector<Segment> segments;
+  Segment relro;  // what the loader makes read-only once the module is bound
 
   bool contains(std::uintptr_t address) const {
     return std::ranges::any_of(segments, [&](const Segment& segment) {

@@ -308,6 +308,36 @@ TEST_CASE("one look serves many words, also where a page came or was closed sinc
   CHECK(gone->what == "its module is no longer loaded");
 }
 
+TEST_CASE("GOT entries: one that the loader closes after the look is closed afterwards") {
+  const Library callee("callee_1", RTLD_NOW | RTLD_GLOBAL);
+  const Library now("caller_now");
+  const auto loaded = reinterpret_cast<std::uintptr_t>(now.get<Two>("caller_call"));
+  os::Segment relro;
+  os::visit_modules([&](const os::LoadedModule& module) {
+    if (module.contains(loaded)) relro = module.relro;
+  });
+  const std::uintptr_t page = relro.begin / os::page_size() * os::page_size();
+  const auto set = [&](int rights) {
+    REQUIRE(mprotect(reinterpret_cast<void*>(page), relro.end - page, rights) == 0);
+  };
+  GotEntries entries({{"stub_parallel", reinterpret_cast<const void*>(&got_replaced), 2}});
+  {
+    const KeptMappings mappings;
+    set(PROT_READ | PROT_WRITE);
+    std::uint64_t word = 0;
+    Patch patch;
+    patch.at = reinterpret_cast<std::uintptr_t>(&word);
+    CHECK_FALSE(exchange(patch, Way::install));  // looks
+    set(PROT_READ);
+    CHECK(entries.rewrite().left.empty());
+  }
+  CHECK(now.get<Two>("caller_call")(1, 2) == 5004);
+  const auto rights = os::AddressSpace::read()->rights(page, relro.end - page);
+  REQUIRE(rights);
+  CHECK_FALSE(rights->writable());
+  CHECK(entries.restore().left.empty());
+}
+
 TEST_CASE("GOT entries: one that somebody else has changed since is left alone and reported") {
   const Library callee("callee_1", RTLD_NOW | RTLD_GLOBAL);
   const Library now("caller_now");

@@ -19,6 +19,7 @@ namespace corewise::govern {
 struct Patch {
   std::uintptr_t at = 0;  // a multiple of width
   std::size_t width = 8;
+  bool relro = false;  // the loader makes it read-only once its module is bound
   code::Word before;
   code::Word after;
 };

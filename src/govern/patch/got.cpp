@@ -112,6 +112,7 @@ GotReport GotEntries::rewrite() {
                   value,
                   foreign && module.contains(value)};
         one.entry.patch.at = at;
+        one.entry.patch.relro = at >= module.relro.begin && at < module.relro.end;
         put(one.entry.patch.before, value);
         found.push_back(std::move(one));
       }

@@ -86,10 +86,19 @@ std::optional<os::Rights> Mappings::rights(std::uintptr_t at, std::size_t size) 
   return error_ ? std::nullopt : space_->rights(at, size);
 }
 
+std::optional<os::Rights> Mappings::rights_now(std::uintptr_t at, std::size_t size) {
+  if (!fresh_) reread();
+  return error_ ? std::nullopt : space_->rights(at, size);
+}
+
 std::optional<Error> exchange_locked(const Patch& patch, Way way, Mappings& mappings) {
   const code::Word& from = way == Way::install ? patch.before : patch.after;
   const code::Word& to = way == Way::install ? patch.after : patch.before;
-  const auto rights = mappings.rights(patch.at, patch.width);
+  auto rights = mappings.rights(patch.at, patch.width);
+  // The loader may have closed it since, and then it must not stay open.
+  if (rights && rights->writable() && patch.relro) {
+    rights = mappings.rights_now(patch.at, patch.width);
+  }
   if (!rights) return Error{CW_NOT_AVAILABLE, "its module is no longer loaded"};
   // Even if it was writable when we looked: the loader protects it once everything is bound.
   const int error = os::set_rights(patch.at, patch.width, *rights, true);

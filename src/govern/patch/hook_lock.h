@@ -21,6 +21,8 @@ class Mappings {
   const std::optional<Error>& error() const { return error_; }
   // A mapping that was missing then is looked up again: it may have been loaded since.
   std::optional<os::Rights> rights(std::uintptr_t at, std::size_t size);
+  // As they are now.
+  std::optional<os::Rights> rights_now(std::uintptr_t at, std::size_t size);
 
  private:
   void reread();
