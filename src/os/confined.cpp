@@ -118,6 +118,9 @@ constexpr Call kCalls[] = {
     {SYS_fchmod},
     {SYS_fchmodat},
     {SYS_faccessat},
+#ifdef SYS_faccessat2
+    {SYS_faccessat2},
+#endif
     {SYS_mkdirat},
     {SYS_unlinkat},
     {SYS_linkat},

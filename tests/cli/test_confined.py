@@ -205,6 +205,7 @@ FATAL_BEFORE = {
     "fchmod": [91],
     "unlink": [87, 263],
     "kill": [62],
+    "faccessat2": [439],
     "geteuid": [107],
     "getpid": [39],
     "membarrier": [324],
