@@ -23,12 +23,6 @@ constexpr std::array<Kernels, 24> kKernels = {{
     {"Bobcat", 1},     {"Katmai", 1},      {"Coppermine", 1},     {"Northwood", 1},
 }};
 
-bool same_letters(std::string_view a, std::string_view b) {
-  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [&](char x, char y) { return lower(x) == lower(y); });
-}
-
 bool has_words(std::string_view line, std::initializer_list<std::string_view> words) {
   return std::all_of(words.begin(), words.end(), [&](std::string_view word) {
     for (std::string_view rest = line; !rest.empty();) {
@@ -42,7 +36,7 @@ bool has_words(std::string_view line, std::initializer_list<std::string_view> wo
 
 int kernel_level(std::string_view name) {
   const auto found = std::find_if(kKernels.begin(), kKernels.end(), [&](const Kernels& kernels) {
-    return same_letters(kernels.name, name);
+    return same_word(kernels.name, name);
   });
   return found == kKernels.end() ? 0 : found->level;
 }

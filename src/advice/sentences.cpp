@@ -72,10 +72,4 @@ bool has_runtime(const ProcessFacts& facts, std::string_view name) {
                      [&](const PoolFacts& pool) { return pool.runtime == name; });
 }
 
-bool same_word(std::string_view a, std::string_view b) {
-  return std::ranges::equal(a, b, [](char x, char y) {
-    return (x >= 'A' && x <= 'Z' ? x + 32 : x) == (y >= 'A' && y <= 'Z' ? y + 32 : y);
-  });
-}
-
 }  // namespace corewise::rules

@@ -37,8 +37,6 @@ std::string each_runs(const Pools& pools);
 bool is_grant(const ProcessFacts& facts, const PoolFacts& pool);
 
 bool has_runtime(const ProcessFacts& facts, std::string_view name);
-// Ignores the case of letters.
-bool same_word(std::string_view a, std::string_view b);
 
 template <class Name>
 std::string names(const Pools& pools, Name name_of) {

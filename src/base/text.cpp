@@ -1,6 +1,7 @@
 // See text.h.
 #include "text.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstddef>
@@ -21,6 +22,11 @@ std::string_view cut(std::string_view& rest, char separator) {
   const std::string_view part = rest.substr(0, at);
   rest.remove_prefix(at == std::string_view::npos ? rest.size() : at + 1);
   return part;
+}
+
+bool same_word(std::string_view a, std::string_view b) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c; };
+  return std::ranges::equal(a, b, {}, lower, lower);
 }
 
 std::string_view file_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }

@@ -19,6 +19,9 @@ std::string_view cut(std::string_view& rest, char separator);
 // The path without its folders: "libgomp.so.1" of "/usr/lib/libgomp.so.1". A view into `path`.
 std::string_view file_name(std::string_view path);
 
+// Whether both are the same but for the case of ASCII letters.
+bool same_word(std::string_view a, std::string_view b);
+
 // All of text as a decimal integer.
 std::optional<std::int64_t> parse_integer(std::string_view text);
 
