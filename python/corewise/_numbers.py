@@ -1,7 +1,9 @@
-"""Numbers that a user gives: of any type that has one, but neither a bool nor an array."""
+"""Numbers that a user gives: of any type that has one, but neither a bool nor an array; and CPUs as
+numbers of threads."""
 
 from __future__ import annotations
 
+import math
 from operator import index
 
 from ._errors import BadType
@@ -29,6 +31,16 @@ def real(value: object, name: str, wanted: str) -> float:
         except ValueError:  # Decimal's signalling NaN
             return float("nan")
     raise _refusal(value, name, wanted)
+
+
+def most_that_fit(cpus: float) -> int:
+    """More threads than this are too many: of 1.5 CPUs, 2 threads can use all."""
+    return max(1, math.ceil(cpus - 1e-9))
+
+
+def count_to_set(cpus: float) -> int:
+    """The count that the doctor advises too: of 1.5 CPUs 1, as 2 threads wait for one another."""
+    return max(1, math.floor(cpus + 1e-9))
 
 
 def _refusal(value: object, name: str, wanted: str) -> BadType:

@@ -75,7 +75,8 @@ def test_a_sample_says_what_is_wrong_and_what_to_type() -> None:
         "path": "/x/site-packages/numpy.libs/libopenblas.so",
     }
     full: dict[str, Any] = {
-        "time_s": 1.0, "ledger": None, "budget": {"threads": 2}, "threads": {"running": 8},
+        "time_s": 1.0, "ledger": None, "budget": {"cpus": 2.0, "threads": 2},
+        "threads": {"running": 8},
         "pools": [blas | {"threads": 8, "running": 7, "waiting": 0, "spinning": None}],
         "program": {"total": 2, "running": 1, "waiting": 1}, "unknown": {"total": 0},
     }  # fmt: skip
@@ -95,6 +96,32 @@ def test_a_sample_says_what_is_wrong_and_what_to_type() -> None:
     assert governed["cure"] == ""
     one = _live._short(full | {"ledger": {"budget": 2, "granted": 1}}, Own())  # type: ignore[arg-type]
     assert one["verdict"] == "Governed: 8 threads run, and 1 of 2 is granted."
+
+
+@pytest.mark.parametrize(
+    "running, verdict, cure",
+    [
+        (2, "2 threads run, and you have 1.5 CPUs.", ""),
+        (3, "Too many threads: 3 run, 3 of them", "`%govern on`, or `%threads blas=1`"),
+    ],
+)
+def test_part_of_a_cpu_counts_as_in_percent_threads(running: int, verdict: str, cure: str) -> None:
+    class Own:
+        @staticmethod
+        def allowed(_: dict[str, Any]) -> int:
+            return 8
+
+    pool = {"api": "blas", "runtime": "openblas", "path": "/x/libopenblas.so", "threads": 8}
+    full: dict[str, Any] = {
+        "time_s": 1.0, "ledger": None, "budget": {"cpus": 1.5, "threads": 1},
+        "threads": {"running": running},
+        "pools": [pool | {"running": running, "waiting": 0, "spinning": None}],
+        "program": {"total": 0}, "unknown": {"total": 0},
+    }  # fmt: skip
+    now = _live._short(full, Own())  # type: ignore[arg-type]
+    assert now["verdict"].startswith(verdict) and now["cure"] == cure
+    still = _live.Still([now])._repr_html_()
+    assert ('class="over"' in still) == bool(cure) and "on 1.5 CPUs" in still
 
 
 def updates(kernel: Kernel) -> Iterator[dict[str, Any]]:

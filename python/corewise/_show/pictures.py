@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
 from .._budget import Budget
+from .._numbers import most_that_fit
 from .._plan import Plan
 from .html import Markup, ornament, picture
 from .text import counted
@@ -183,10 +184,14 @@ def pools_key(pools: Sequence[tuple[str, str, int]], cpus: int) -> Markup:
     return Markup(f"<p>{keys}{line}</p>")
 
 
-def minute_words(samples: Sequence[tuple[float, Mapping[str, int], int | None]]) -> str:
+def _too_many(running: Mapping[str, int], cpus: float | None) -> bool:
+    return bool(cpus) and sum(running.values()) > most_that_fit(cpus or 0)
+
+
+def minute_words(samples: Sequence[tuple[float, Mapping[str, int], float | None]]) -> str:
     """What `minute` shows, as a sentence."""
     _, running, budget = samples[-1]
-    over = sum(1 for _, ran, cpus in samples if cpus and sum(ran.values()) > cpus)
+    over = sum(1 for _, ran, cpus in samples if _too_many(ran, cpus))
     threads = f"{counted(sum(running.values()), 'thread')} ran"
     return (
         f"{threads} in the last of {counted(len(samples), 'sample')}, "
@@ -195,7 +200,7 @@ def minute_words(samples: Sequence[tuple[float, Mapping[str, int], int | None]])
     )
 
 
-def minute(samples: Sequence[tuple[float, Mapping[str, int], int | None]]) -> Markup:
+def minute(samples: Sequence[tuple[float, Mapping[str, int], float | None]]) -> Markup:
     """Threads that ran, by sample: when in seconds, how many of each kind, and how many CPUs there
     were. They are stacked against the line of the CPUs; where more ran, the sample is underlined.
     The newest is at the right, a minute ago at the left."""
@@ -211,7 +216,7 @@ def minute(samples: Sequence[tuple[float, Mapping[str, int], int | None]]) -> Ma
             if threads := running.get(kind, 0):
                 y -= threads * scale
                 body += _rect(x, y, bar - 1, threads * scale, kind)
-        if cpus and sum(running.values()) > cpus:
+        if _too_many(running, cpus):
             body += _rect(x, height + 2, bar - 1, 4, "over")
     body += f'<path class="box" d="M0 {height}h{width}"/>'
     if budget:

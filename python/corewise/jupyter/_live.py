@@ -21,12 +21,13 @@ import traitlets
 from IPython.display import DisplayHandle, display
 
 from .._control import sample
+from .._numbers import most_that_fit
 from .._rich import Rich
 from .._show import html
 from .._show.pictures import KINDS, kind_of, minute, minute_words, swatch
 from .._show.pools import pool_names
 from .._show.text import counted
-from ._cures import limits_to
+from ._cures import lower_limits
 from ._session import Session
 
 _MINUTE = 60.0
@@ -161,7 +162,7 @@ def _by_kind(pools: list[dict[str, Any]]) -> dict[str, int]:
     return counts
 
 
-def _verdict(running: int, cpus: int | None, ledger: Any, pools: list[dict[str, Any]]) -> str:
+def _verdict(running: int, cpus: float | None, ledger: Any, pools: list[dict[str, Any]]) -> str:
     """What a sample comes to, in a sentence."""
     run = f"{counted(running, 'thread')} {'runs' if running == 1 else 'run'}"
     if cpus is None:
@@ -169,7 +170,7 @@ def _verdict(running: int, cpus: int | None, ledger: Any, pools: list[dict[str, 
     if ledger:
         granted = f"{ledger['granted']} of {cpus} {'is' if ledger['granted'] == 1 else 'are'}"
         return f"Governed: {run}, and {granted} granted."
-    if running <= cpus:
+    if running <= most_that_fit(cpus):
         return f"{run}, and you have {counted(cpus, 'CPU')}."
     most = max(pools, key=lambda pool: int(pool["running"]))
     name = most["name"].rpartition(": ")[2]
@@ -205,10 +206,10 @@ def _short(full: dict[str, Any], session: Session) -> dict[str, Any]:
                 }
             )
     running = full["threads"]["running"]
-    cpus = ledger["budget"] if ledger else budget["threads"] if budget else None
+    cpus = ledger["budget"] if ledger else budget["cpus"] if budget else None
     pools = [(pool["api"], session.allowed(pool)) for pool in full["pools"]]
-    lower = limits_to(pools, cpus or 0, cpus or 0)
-    over = cpus is not None and not ledger and running > cpus
+    lower = lower_limits(pools, cpus or 0)
+    over = cpus is not None and not ledger and running > most_that_fit(cpus)
     return {
         "time": full["time_s"],
         "running": running,

@@ -6,12 +6,13 @@ from __future__ import annotations
 from .._budget import Budget, budget
 from .._doctor import Finding, Findings, doctor
 from .._info import Info, info
+from .._numbers import count_to_set, most_that_fit
 from .._rich import Rich
 from .._show import html
 from .._show.pictures import pools_bar, pools_key, pools_line
 from .._show.pools import beside_cpus, pool_names
 from .._show.text import counted
-from ._cures import in_notebook, limits_to
+from ._cures import in_notebook, lower_limits
 from ._workers import workers
 
 
@@ -24,7 +25,7 @@ class Overview(Rich):
         self._governed = governed
         self._pools: Info = info()
         self._budget: Budget = budget()
-        self._cpus = self._budget.ceil  # as threads: more are too many
+        self._cpus = most_that_fit(self._budget.cpus)
         self._findings: Findings = in_notebook(doctor(), self._pools, self._budget)
         self._workers = workers()
         names = pool_names([(pool.runtime, pool.path) for pool in self._pools])
@@ -59,13 +60,14 @@ class Overview(Rich):
         """What to type; "" where there is nothing to do."""
         worst = self._worst()
         if self._workers is not None and self._workers.threads > self._cpus:
-            return "" if self._governed is not None else self._workers.cure(self._budget.floor)
+            count = count_to_set(self._budget.cpus)
+            return "" if self._governed is not None else self._workers.cure(count)
         if worst is not None and worst.severity == "danger":
             return worst.cure()
         if self._governed is not None:
             return ""
         pools = ((api, threads) for api, _, threads in self._rows)
-        if lower := limits_to(pools, self._cpus, self._budget.floor):
+        if lower := lower_limits(pools, self._budget.cpus):
             return f"`%govern on`, or `{lower}`"
         return worst.cure() if worst is not None and worst.severity == "warning" else ""
 

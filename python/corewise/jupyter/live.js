@@ -44,6 +44,11 @@ function counted(count, noun) {
   return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
+// Of 1.5 CPUs, 2 threads can use all.
+function tooMany(sample) {
+  return sample.budget && sample.running > Math.ceil(sample.budget);
+}
+
 // One bar a sample, the newest at the right: threads by pool, stacked against the line of the CPUs.
 // Where more ran, it is underlined.
 function chart(history) {
@@ -52,7 +57,7 @@ function chart(history) {
   const most = Math.max(2, budget, ...history.map((sample) => sample.running));
   const y = (threads) => HEIGHT - (threads / most) * (HEIGHT - 14);
   const bar = WIDTH / MINUTE;
-  const over = history.filter((sample) => sample.budget && sample.running > sample.budget).length;
+  const over = history.filter(tooMany).length;
   const words = `${last.verdict} More threads than CPUs ran in ${over} of ${counted(history.length, 'sample')}`;
   const svg = drawn('svg', { role: 'img', width: WIDTH + 70, height: HEIGHT + 20, viewBox: `0 0 ${WIDTH + 70} ${HEIGHT + 20}` });
   svg.append(drawn('title', {}, words));
@@ -67,7 +72,7 @@ function chart(history) {
       below += threads;
       group.append(drawn('rect', { ...place, class: kind, y: y(below), height: y(0) - y(threads) }));
     }
-    if (sample.budget && sample.running > sample.budget) {
+    if (tooMany(sample)) {
       group.append(drawn('rect', { ...place, class: 'over', y: HEIGHT + 2, height: 4 }));
     }
     svg.append(group);
