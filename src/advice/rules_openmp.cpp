@@ -16,8 +16,8 @@ namespace corewise::rules {
 namespace {
 
 // A number with a unit; nothing if it is not one; HUGE_VAL for "infinite" and "infinity".
-std::optional<double> amount(std::string_view text,
-                             std::initializer_list<std::pair<std::string_view, double>> units) {
+using Units = std::initializer_list<std::pair<std::string_view, double>>;
+std::optional<double> amount(std::string_view text, const Units& units) {
   text = trim(text);
   if (same_word(text, "infinite") || same_word(text, "infinity")) return HUGE_VAL;
   const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
@@ -33,23 +33,35 @@ std::optional<double> amount(std::string_view text,
 
 // The variables, as NAME=value, that make idle OpenMP threads spin for longer than anybody waits.
 // The default of libgomp is 300,000 turns, some milliseconds; LLVM's is 200 ms.
+// A runtime that has a number of its own does not read the policy.
 std::vector<std::string> variables_that_spin(const ProcessFacts& facts) {
   constexpr double kManyTurns = 1e8;
   constexpr double kLongMs = 1000;
-  std::vector<std::string> found;
-  const auto check = [&](const char* name, const auto& spins) {
+  const auto amount_of = [&](const char* name, const Units& units) {
     const std::string* const text = variable(facts, name);
-    if (text != nullptr && spins(*text)) found.push_back(std::string(name) + "=" + *text);
+    return text == nullptr ? std::nullopt : amount(*text, units);
   };
-  check("OMP_WAIT_POLICY", [](std::string_view text) { return same_word(trim(text), "active"); });
-  check("GOMP_SPINCOUNT", [](std::string_view text) {
-    return amount(text, {{"k", 1e3}, {"m", 1e6}, {"g", 1e9}, {"t", 1e12}}).value_or(0) >=
-           kManyTurns;
-  });
-  check("KMP_BLOCKTIME", [](std::string_view text) {
-    return amount(text, {{"us", 1e-3}, {"ms", 1}, {"s", 1e3}}).value_or(0) >= kLongMs;
-  });
-  check("KMP_LIBRARY", [](std::string_view text) { return same_word(trim(text), "turnaround"); });
+  const auto turns = amount_of("GOMP_SPINCOUNT", {{"k", 1e3}, {"m", 1e6}, {"g", 1e9}, {"t", 1e12}});
+  const auto ms = amount_of("KMP_BLOCKTIME", {{"us", 1e-3}, {"ms", 1}, {"s", 1e3}});
+  const bool gnu = has_runtime(facts, "libgomp");
+  const bool llvm = has_runtime(facts, "libomp") || has_runtime(facts, "libiomp");
+  // If none is loaded, either may be the next.
+  const bool policy_read = (!turns && (gnu || !llvm)) || (!ms && (llvm || !gnu));
+  std::vector<std::string> found;
+  const auto check = [&](const char* name, bool matters, const auto& spins) {
+    const std::string* const text = variable(facts, name);
+    if (matters && text != nullptr && spins(trim(*text))) {
+      found.push_back(std::string(name) + "=" + *text);
+    }
+  };
+  const auto is = [](std::string_view word) {
+    return [word](std::string_view text) { return same_word(text, word); };
+  };
+  const auto always = [](std::string_view) { return true; };
+  check("OMP_WAIT_POLICY", policy_read, is("active"));
+  check("GOMP_SPINCOUNT", turns.value_or(0) >= kManyTurns, always);
+  check("KMP_BLOCKTIME", ms.value_or(0) >= kLongMs, always);
+  check("KMP_LIBRARY", !ms, is("turnaround"));
   return found;
 }
 

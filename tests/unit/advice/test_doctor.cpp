@@ -469,6 +469,29 @@ TEST_CASE("variables that make idle threads spin") {
   CHECK(said("OMP_WAIT_POLICY", "active", {openblas("/a/libopenblas.so", 8)}).empty());
 }
 
+TEST_CASE("a runtime's own number of turns or of time overrules OMP_WAIT_POLICY") {
+  const auto said = [](const char* name, const char* value, std::vector<const char*> runtimes) {
+    std::vector<PoolFacts> pools;
+    for (const char* runtime : runtimes) pools.push_back(openmp(runtime, 8));
+    ProcessFacts p = process(8, std::move(pools));
+    p.environment["OMP_WAIT_POLICY"] = "active";
+    p.environment[name] = value;
+    const auto findings = examine(p);
+    const Finding* found = find(findings, "wait-policy-active");
+    return found == nullptr ? std::string() : found->what;
+  };
+  CHECK(said("GOMP_SPINCOUNT", "0", {"libgomp"}).empty());
+  CHECK(said("GOMP_SPINCOUNT", "infinite", {"libgomp"}) ==
+        "GOMP_SPINCOUNT=infinite keeps idle OpenMP threads spinning");
+  CHECK(!said("GOMP_SPINCOUNT", "x", {"libgomp"}).empty());
+  CHECK(!said("GOMP_SPINCOUNT", "0", {"libomp"}).empty());
+  CHECK(!said("GOMP_SPINCOUNT", "0", {"libgomp", "libiomp"}).empty());
+  CHECK(!said("GOMP_SPINCOUNT", "0", {}).empty());
+  CHECK(said("KMP_BLOCKTIME", "0", {"libomp"}).empty());
+  CHECK(said("KMP_BLOCKTIME", "0", {"libiomp"}).empty());
+  CHECK(!said("KMP_BLOCKTIME", "0", {"libgomp"}).empty());
+}
+
 TEST_CASE("workers that spin are counted, with the variable that says so") {
   ProcessFacts p = process(8, {openmp("libgomp", 8)});
   p.pools[0].spinning = 3;
