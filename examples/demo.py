@@ -63,7 +63,7 @@ free, free_seconds = cluster(data)
 cpus = len(os.sched_getaffinity(0))
 with corewise.limits(openmp=cpus, blas=1):
     limited, limited_seconds = cluster(data)
-print(f"  plainly                          {free_seconds:6.3f} s   inertia {free:.4f}")
+print(f"  default                          {free_seconds:6.3f} s   inertia {free:.4f}")
 print(f"  with limits(openmp={cpus}, blas=1)    {limited_seconds:6.3f} s   inertia {limited:.4f}")
 if abs(free - limited) > 1e-9 * free:
     raise SystemExit("the limits changed the result: this is a defect, please report it")

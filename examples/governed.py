@@ -1,7 +1,7 @@
 """What `corewise run` does for three programs that go wrong without it. `make demo` starts it.
 
-Each runs twice in a process of its own: plainly, then under `corewise run`. KMeans gets 1,000
-OpenMP threads, as on a machine with 1,000 CPUs, and may die as it does there.
+Each runs twice in a process of its own: with default settings, then under `corewise run`. KMeans
+gets 1,000 OpenMP threads, as on a machine with 1,000 CPUs, and may die as it does there.
 """
 
 import os
@@ -70,10 +70,10 @@ def outcome(command: list[str], variables: dict[str, str]) -> str:
 def main() -> int:
     if not COREWISE.exists():
         sys.exit(f"corewise is not in {COREWISE.parent}; start this with the Python that has it")
-    print("\nThree programs, plainly and under `corewise run` (up to two minutes).")
+    print("\nThree programs, with default settings and under `corewise run` (up to two minutes).")
     print("KMeans gets 1,000 threads, as on a machine with 1,000 CPUs.")
     print("Its crash in the left column is the point: corewise prevents it.")
-    print(f"\n{'':36}  {'plainly':>12}  {'corewise run':>15}", flush=True)
+    print(f"\n{'':36}  {'default':>12}  {'corewise run':>15}", flush=True)
     for name, program, variables in PROGRAMS:
         plain = [sys.executable, "-c", TIMED.format(program)]
         free = outcome(plain, variables)

@@ -76,7 +76,7 @@ def main() -> None:
     each = str(max(1, CPUS // options.ranks))
     columns = [
         Column("ideal", alone=True),
-        Column("as installed"),
+        Column("default"),
         Column("halves", env={"OMP_NUM_THREADS": each, "OPENBLAS_NUM_THREADS": each}),
         Column("`corewise run`", shlex.split(options.governed)),
     ]

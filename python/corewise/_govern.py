@@ -139,7 +139,7 @@ def ungovern() -> None:
 def govern_report() -> Report:
     """What governing did in this process so far, and what it could not do.
 
-    A dictionary with the keys of "governor" in docs/json.md that prints as sentences. Safe from any
+    A dictionary with the keys that docs/json.md explains; it prints as sentences. Safe from any
     thread.
     """
     import json

@@ -8,6 +8,6 @@ from ._rich import Rich
 
 
 class Report(Rich, dict[str, Any]):
-    """The keys of "governor" in docs/json.md. Prints as sentences, in notebooks as a table."""
+    """The keys are in docs/json.md. Prints as sentences, in notebooks as a table."""
 
     __slots__ = ()

@@ -69,7 +69,7 @@ struct RestoreAnswer {
 
 // To `govern`, `ungovern` and `report`.
 struct GovernAnswer {
-  // The governor's report has more keys (docs/json.md): these are what clients read.
+  // The report has more keys (docs/json.md): these are what clients read.
   struct Report {
     struct ReportedPool {
       std::string path;

@@ -79,7 +79,7 @@ std::vector<std::uint32_t> governed_pools();
 // The budget's ledger as it is now, after a look at the budget; nothing while nobody governs here.
 std::optional<LedgerSnapshot> ledger_now();
 
-// See docs/json.md, "governor". Checks the budget first.
+// See docs/json.md. Checks the budget first.
 std::string report_json();
 
 }  // namespace corewise::govern

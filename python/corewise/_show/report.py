@@ -1,4 +1,4 @@
-"""What the governor did, as `corewise.govern_report()` shows it."""
+"""What corewise did, as `corewise.govern_report()` shows it."""
 
 from __future__ import annotations
 
