@@ -58,8 +58,8 @@ std::string legend(const std::string& heads) {
   std::string text = "REGIONS: parallel regions and BLAS calls.";
   if (shows("WIDEST")) text += " WIDEST: most threads asked for at once.";
   text += " WANTED, GOT: threads asked for and given, on average.";
-  if (shows("WITHHELD")) {
-    text += " WITHHELD: threads not given, times how long regions ran.";
+  if (shows("NOT NEEDED")) {
+    text += " NOT NEEDED: threads not given, times how long regions ran.";
   }
   return text + "\n";
 }
@@ -79,7 +79,7 @@ std::string table(const Report& report, const Style& style) {
                           {"WIDEST", 6, 2},
                           {"WANTED", 6},
                           {"GOT", 4},
-                          {"WITHHELD", 8, 1},
+                          {"NOT NEEDED", 10, 1},
                           {"COMMAND", 7}},
                          rows, kLeastCommand, style);
   const std::string explained = legend(lines.front());

@@ -15,7 +15,7 @@ _NUMBERS: dict[str, Callable[[dict[str, Any]], float]] = {
     "regions": lambda report: report["regions"] + report["calls"],
     "wanted": lambda report: report["granted"] + report["withheld"],
     "granted": lambda report: report["granted"],
-    "withheld_s": lambda report: report["not_needed_s"],
+    "not_needed_s": lambda report: report["not_needed_s"],
 }
 
 

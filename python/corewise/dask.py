@@ -42,7 +42,7 @@ class Plugin(WorkerPlugin):
 
     Each worker publishes numbers in its metrics, and so on the dashboard's page of workers:
     `corewise_budget`, `corewise_regions`, `corewise_wanted`, `corewise_granted` (threads, of all
-    regions and calls so far) and `corewise_withheld_s`. `corewise` says whether the worker is
+    regions and calls so far) and `corewise_not_needed_s`. `corewise` says whether the worker is
     governed.
 
     Raises BadCount or BadType for an invalid count. Registering raises RuntimeError, which names

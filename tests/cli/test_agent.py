@@ -226,7 +226,8 @@ def test_the_report_as_text(corewise, regions):
     assert lines[0].startswith("corewise: report: ") and "exit code 3, budget 1: sh -c" in lines[0]
     says = "9 of 9 regions got fewer threads than they asked for: on average 1.0 instead of 4.0."
     assert lines[1] == says
-    assert lines[2].split() == ["PID", "REGIONS", "WIDEST", "WANTED", "GOT", "WITHHELD", "COMMAND"]
+    heads = ["PID", "REGIONS", "WIDEST", "WANTED", "GOT", "NOT", "NEEDED", "COMMAND"]
+    assert lines[2].split() == heads
     assert lines[3].split()[1:5] == ["3", "4", "4.0", "1.0"]
     assert lines[6].split()[:5] == ["sum", "9", "4", "4.0", "1.0"]
     # On a busy machine that sum is other programs' load.
@@ -247,7 +248,7 @@ def test_the_report_in_40_columns(corewise, regions):
     assert lines[at + 1].split()[1:4] == ["3", "4.0", "1.0"]
     # What is not shown is not explained.
     legend = " ".join(lines[at + 4 :])
-    assert "WANTED, GOT:" in legend and "WIDEST" not in legend and "WITHHELD" not in legend
+    assert "WANTED, GOT:" in legend and "WIDEST" not in legend and "NOT NEEDED" not in legend
 
 
 def test_the_report_says_that_all_got_what_they_asked_for(corewise, regions):
