@@ -70,6 +70,7 @@ struct Start {
   int budget = 0;        // 0: not governed
   std::string division;  // of the machine among ranks
   JobPlan jobs;
+  bool told_as_json = false;
 };
 
 std::string said(const Changes& changes) {
@@ -211,21 +212,36 @@ Result<Start> prepare(const Options& options, Changes counts, const Context& con
   return start;
 }
 
+std::string no_jobserver(const std::string& why) {
+  return "no jobserver: the build's jobs are not counted in the budget: " + why;
+}
+
+// Why the program cannot be governed; "" if it can.
+std::string obstacle_in_words(const Start& start, const Options& options, const Context& context) {
+  if (start.target.obstacle.empty()) return {};
+  return fmt::format("'{}' {} and cannot be governed; corewise only sets environment variables{}",
+                     printable(context.words.front(), false), start.target.obstacle,
+                     options.report.empty() ? "" : ", and there is no report");
+}
+
+// What the reader of JSON finds there. Others read it on standard error.
+std::vector<std::string> notes_of(const Start& start, const Options& options,
+                                  const Context& context) {
+  std::vector<std::string> notes;
+  if (!options.remark.empty()) notes.push_back(options.remark);
+  if (auto obstacle = obstacle_in_words(start, options, context); !obstacle.empty()) {
+    notes.push_back(std::move(obstacle));
+  }
+  if (!start.jobs.why_not.empty()) notes.push_back(no_jobserver(start.jobs.why_not));
+  return notes;
+}
+
+// In sentences.
 void say(const Start& start, const Options& options, const Context& context) {
-  const std::string shown = printable(context.words.front(), false);
-  if (!start.target.obstacle.empty()) {
-    warn(fmt::format(
-        "'{}' {}, so that it cannot be governed: it runs with environment variables "
-        "alone{}",
-        shown, start.target.obstacle, options.report.empty() ? "" : ", and there is no report"));
-  }
+  if (!options.remark.empty() && speaks_for_ranks()) note(context.settings, options.remark);
+  const std::string obstacle = obstacle_in_words(start, options, context);
+  if (!obstacle.empty()) warn(obstacle);
   if (context.settings.quiet || !speaks_for_ranks()) return;
-  if (context.settings.json) {
-    Changes all = start.counts;
-    all.set.insert(all.set.end(), start.agent.set.begin(), start.agent.set.end());
-    write_err(changes_json(all, start.budget));
-    return;
-  }
   std::string text;
   if (start.budget > 0) {
     text = fmt::format("governed, budget {}{}{}", start.budget, start.division,
@@ -240,20 +256,30 @@ void say(const Start& start, const Options& options, const Context& context) {
     text += fmt::format(" ({})", printable(options.project, false));
   }
   if (!text.empty()) note(context.settings, text);
-  if (!start.jobs.why_not.empty()) {
-    note(context.settings,
-         fmt::format("no jobserver: the build's jobs are not counted in the budget: {}",
-                     start.jobs.why_not));
-  }
+  if (!start.jobs.why_not.empty()) note(context.settings, no_jobserver(start.jobs.why_not));
+}
+
+void say_as_json(const Start& start, const ProvidedJobs& jobs, std::vector<std::string> notes) {
+  Changes all = start.counts;
+  all.set.insert(all.set.end(), start.agent.set.begin(), start.agent.set.end());
+  if (!jobs.makeflags.empty()) all.set.push_back({kMakeflags, jobs.makeflags});
+  if (!jobs.why_not.empty()) notes.push_back(no_jobserver(jobs.why_not));
+  write_err(changes_json(all, RunStart{start.budget, std::move(notes)}));
 }
 
 // Runs in the process that becomes the program.
-int become_program(const Start& start, const Context& context) {
+int become_program(const Start& start, const Options& options, const Context& context) {
   const os::LiveMachine machine;
   if (start.budget > 0 && !binding_request(machine).empty()) {
     ::setenv(binding::kLaunched, binding::launched_value(machine).c_str(), 1);
   }
-  return become(provide_jobs(start.jobs, context.words), start.target);
+  const ProvidedJobs jobs = provide_jobs(start.jobs, context.words);
+  if (start.told_as_json) {
+    say_as_json(start, jobs, notes_of(start, options, context));
+  } else if (!jobs.why_not.empty()) {
+    warn(no_jobserver(jobs.why_not));
+  }
+  return become(jobs.words, start.target);
 }
 
 // Whether to wait for the program in order to tell the user that a name in `bend` matched nothing.
@@ -266,12 +292,12 @@ bool says_what_matches_nothing(const Context& context) {
 // Returns the program's status, as waitpid returns it.
 Result<int> start_and_report(const Options& options, const Start& start, const Context& context) {
   const auto file = ReportFile::make();
-  if (!file && options.report.empty()) return become_program(start, context);
+  if (!file && options.report.empty()) return become_program(start, options, context);
   if (!file) return file.error();
   ::setenv("COREWISE_REPORT_FILE", file->path().c_str(), 1);
   const auto begin = std::chrono::steady_clock::now();
   Run run;
-  run.status = wait_for_child([&] { return become_program(start, context); });
+  run.status = wait_for_child([&] { return become_program(start, options, context); });
   if (run.status < 0) {
     return Error{CW_IO_ERROR,
                  fmt::format("cannot start a process: {}", std::strerror(-run.status))};
@@ -279,6 +305,7 @@ Result<int> start_and_report(const Options& options, const Start& start, const C
   run.words = context.words;
   run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   run.budget = start.budget;
+  run.notes = notes_of(start, options, context);
   // Pass on how the program ended, even if nobody reads what we write.
   ::signal(SIGPIPE, SIG_IGN);
   const bool json = options.report == "json" || context.settings.json;
@@ -367,7 +394,8 @@ int run_trial(const Options& options, const Start& start, const Context& context
   trial.named_by.push_back(
       {"COREWISE_BEND", govern::names_between_colons(variable("COREWISE_BEND"))});
   return try_bend(
-      trial, context.words, [&] { return become_program(start, context); }, context.settings);
+      trial, context.words, [&] { return become_program(start, options, context); },
+      context.settings);
 }
 
 int run(Options options, const Context& context) {
@@ -400,20 +428,25 @@ int run(Options options, const Context& context) {
     return fail(kUsage, "run: nothing to limit",
                 "give --openmp N, --blas N or another count, or leave --no-govern out");
   }
-  const auto start = prepare(options, *std::move(counts), context);
+  // If a governed program started us, the user has already seen the remark.
+  if (variable("COREWISE_GOVERN") == "1") options.remark.clear();
+  auto start = prepare(options, *std::move(counts), context);
   if (!start) return fail(exit_for(start.error().status), "run: " + start.error().what);
   // become() says why the program cannot start.
   if (start->target.path.empty()) return become(context.words, start->target);
-  // If a governed program started us, the user has already seen the remark.
-  if (!options.remark.empty() && variable("COREWISE_GOVERN") != "1" && speaks_for_ranks()) {
-    note(context.settings, options.remark);
+  const bool quiet = context.settings.quiet || !speaks_for_ranks();
+  start->told_as_json = context.settings.json && !tries && !quiet;
+  const bool report_is_json = options.report == "json" && start->budget > 0;
+  if (tries) {
+    if (!options.remark.empty() && !quiet) note(context.settings, options.remark);
+  } else if (!context.settings.json && !report_is_json) {
+    say(*start, options, context);
   }
-  if (!tries) say(*start, options, context);
   apply(start->counts);
   apply(start->agent);
   if (tries) return run_trial(options, *start, context);
   const bool waits = !options.report.empty() || says_what_matches_nothing(context);
-  if (!waits || start->budget == 0) return become_program(*start, context);
+  if (!waits || start->budget == 0) return become_program(*start, options, context);
   const auto status = start_and_report(options, *start, context);
   return status ? end_like(*status) : fail(kFailed, "run: " + status.error().what);
 }

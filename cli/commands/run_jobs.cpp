@@ -1,7 +1,5 @@
 #include "run_jobs.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstdlib>
 
@@ -12,8 +10,6 @@
 
 namespace corewise::cli {
 namespace {
-
-constexpr const char* kMakeflags = "MAKEFLAGS";
 
 // The first line that the program prints about itself; empty if there is no such program.
 std::string version_line(const std::string& command) {
@@ -61,16 +57,13 @@ JobPlan plan_jobs(const std::vector<std::string>& words, std::optional<bool> ask
   return plan;
 }
 
-std::vector<std::string> provide_jobs(const JobPlan& plan, const std::vector<std::string>& words) {
-  if (!plan.server) return words;
+ProvidedJobs provide_jobs(const JobPlan& plan, const std::vector<std::string>& words) {
+  if (!plan.server) return {words, {}, {}};
   const auto auth = start_jobserver(*plan.server);
-  if (!auth) {
-    warn(fmt::format("no jobserver: the build's jobs are not counted in the budget: {}",
-                     printable(auth.error().what, false)));
-    return words;
-  }
-  ::setenv(kMakeflags, jobs::with_jobserver(variable(kMakeflags), *auth, plan.jobs).c_str(), 1);
-  return plan.words;
+  if (!auth) return {words, {}, printable(auth.error().what, false)};
+  const std::string flags = jobs::with_jobserver(variable(kMakeflags), *auth, plan.jobs);
+  ::setenv(kMakeflags, flags.c_str(), 1);
+  return {plan.words, flags, {}};
 }
 
 }  // namespace corewise::cli

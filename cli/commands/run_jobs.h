@@ -22,8 +22,15 @@ struct JobPlan {
 JobPlan plan_jobs(const std::vector<std::string>& words, std::optional<bool> asked,
                   const govern::OwnBudget& own);
 
-// For the process that becomes the program. Puts the jobserver into MAKEFLAGS; if that fails, says
-// so. Returns the words to start.
-std::vector<std::string> provide_jobs(const JobPlan& plan, const std::vector<std::string>& words);
+constexpr const char* kMakeflags = "MAKEFLAGS";
+
+struct ProvidedJobs {
+  std::vector<std::string> words;  // to start
+  std::string makeflags;           // empty: it stays as it is
+  std::string why_not;             // set if the plan's jobserver could not be started
+};
+
+// For the process that becomes the program. Starts the jobserver and puts it into MAKEFLAGS.
+ProvidedJobs provide_jobs(const JobPlan& plan, const std::vector<std::string>& words);
 
 }  // namespace corewise::cli

@@ -199,6 +199,8 @@ std::string report_json(const Collected& collected, const Run& run) {
   }
   json.close(']').key("findings").open('[');
   for (const std::string& finding : report.findings) json.value(finding);
+  json.close(']').key("notes").open('[');
+  for (const std::string& note : run.notes) json.value(note);
   return json.close(']').close('}').text() + "\n";
 }
 

@@ -23,6 +23,7 @@ struct Run {
   int status = 0;  // as waitpid returns it
   double seconds = 0;
   int budget = 0;
+  std::vector<std::string> notes;  // for JSON: what its reader would else be told beside it
 };
 
 // "exit code 3", or "killed by signal 11 (Segmentation fault)"; `status` as waitpid returns it.

@@ -197,15 +197,21 @@ std::vector<std::string> own_environment() {
   return all;
 }
 
-std::string changes_json(const Changes& changes, std::optional<int> budget) {
+std::string changes_json(const Changes& changes, const std::optional<RunStart>& run) {
   Json json;
   json.open('{').field("schema_version", 1);
-  if (budget) json.field("governed", *budget > 0).field("budget", *budget);
+  if (run) json.field("governed", run->budget > 0).field("budget", run->budget);
   json.key("set").open('{');
   for (const Variable& variable : changes.set) json.field(variable.name, variable.value);
   json.close('}').key("remove").open('[');
   for (const std::string& name : changes.remove) json.value(name);
-  json.close(']').close('}');
+  json.close(']');
+  if (run) {
+    json.key("notes").open('[');
+    for (const std::string& note : run->notes) json.value(note);
+    json.close(']');
+  }
+  json.close('}');
   return json.text() + "\n";
 }
 

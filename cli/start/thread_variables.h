@@ -55,7 +55,13 @@ std::vector<Variable> thread_variables(const std::vector<std::string>& environme
 // The environment of this process.
 std::vector<std::string> own_environment();
 
-// {"set":{...},"remove":[...]} with the schema's version and for `run` the budget; 0: not governed.
-std::string changes_json(const Changes& changes, std::optional<int> budget = std::nullopt);
+// What `run` says beside the variables.
+struct RunStart {
+  int budget = 0;  // 0: not governed
+  std::vector<std::string> notes;
+};
+
+// {"set":{...},"remove":[...]} with the schema's version.
+std::string changes_json(const Changes& changes, const std::optional<RunStart>& run = std::nullopt);
 
 }  // namespace corewise::cli

@@ -408,6 +408,22 @@ def test_a_tool_that_knows_no_jobserver(builds):
     )
     assert (done.returncode, done.stdout) == (0, "built -j8\n")
     assert "no jobserver" in done.stderr and "1.13" in done.stderr
+    done = subprocess.run(
+        [builds.program, "run", "--json", "--", str(tool), "-j8"],
+        env=CLEAN, capture_output=True, text=True,
+    )  # fmt: skip
+    said = json.loads(done.stderr)
+    assert "no jobserver" in said["notes"][0] and "MAKEFLAGS" not in said["set"]
+
+
+def test_json_names_the_variable(builds, make):
+    (builds.folder / "see").write_text("all:\n\t@echo $$MAKEFLAGS\n")
+    done = subprocess.run(
+        [builds.program, "run", "--json", "--", make, "-j2", "-f", "see"],
+        cwd=builds.folder, env=CLEAN, capture_output=True, text=True,
+    )  # fmt: skip
+    auth = json.loads(done.stderr)["set"]["MAKEFLAGS"].split("--jobserver-auth=")[1]
+    assert f"--jobserver-auth={auth}" in done.stdout
 
 
 @pytest.mark.skipif(CARGO is None, reason="no cargo")

@@ -98,11 +98,33 @@ def test_json_says_it_as_json(corewise):
     said = json.loads(corewise("run", "--no-govern", *words).stderr)
     assert said == {
         "schema_version": 1, "governed": False, "budget": 0,
-        "set": {"OMP_NUM_THREADS": "2"}, "remove": [],
+        "set": {"OMP_NUM_THREADS": "2"}, "remove": [], "notes": [],
     }  # fmt: skip
     said = json.loads(corewise("run", *words).stderr)
     assert said["governed"] and said["budget"] >= 1
     assert said["set"]["LD_PRELOAD"].split("/")[-1].startswith("libcorewise.so")
+
+
+@pytest.mark.parametrize("option", ["--json", "--report=json"])
+def test_json_holds_all_that_is_said(corewise, tmp_path, option):
+    (tmp_path / "corewise.toml").write_text("[govern]\nbudget = 9999\n")
+    said = json.loads(corewise("run", option, "--", "true", cwd=tmp_path).stderr)
+    assert said["budget"] >= 1
+    (note,) = said["notes"]
+    assert "budget 9999 is above this machine: it gets" in note
+    text = corewise("run", "--", "true", cwd=tmp_path).stderr
+    assert f"corewise: {note}\n" in text
+
+
+def test_json_says_why_a_program_is_not_governed(corewise):
+    done = corewise("run", "--json", "--", "/sbin/ldconfig", "--version")
+    said = json.loads(done.stderr)
+    assert (said["governed"], said["budget"]) == (False, 0)
+    (note,) = said["notes"]
+    assert note == (
+        "'/sbin/ldconfig' is statically linked and cannot be governed; corewise only sets "
+        "environment variables"
+    )
 
 
 @pytest.mark.parametrize(
