@@ -114,6 +114,13 @@ int unknown_word(const Command& command, const std::string& word) {
                 has ? fmt::format("did you mean: corewise {} {} {}", command.name, option, shown)
                     : fmt::format("`corewise {} --help` has an example", command.name));
   }
+  // A word that the command takes without an option.
+  for (const OptionRow& row : options_of(command)) {
+    if (row.flags.empty() && word.substr(0, word.find('=')) == "--" + row.name) {
+      return fail(kUsage, fmt::format("{}: there is no option '{}'", command.name, shown),
+                  fmt::format("did you mean: corewise {} {}", command.name, row.value));
+    }
+  }
   return unknown_option(command.name, word, flags);
 }
 
@@ -199,9 +206,13 @@ int dispatch(std::vector<std::string> words) {
   }
   if (*at == "help") {
     if (at + 1 != words.end() && *(at + 1) == "--man") return show_manual();
-    const bool names_one = at + 1 != words.end() && *(at + 1) != "--help" && *(at + 1) != "-h";
-    const Command* about = names_one ? find(*(at + 1)) : nullptr;
-    if (about == nullptr && names_one) return unknown_command(*(at + 1));
+    const std::string about_what = at + 1 != words.end() ? *(at + 1) : "help";
+    const bool names_one = about_what != "help" && about_what != "--help" && about_what != "-h";
+    const Command* about = names_one ? find(about_what) : nullptr;
+    if (about == nullptr && about_what.starts_with("-") && names_one) {
+      return unknown_option("help", about_what, {"--man", "--help"});
+    }
+    if (about == nullptr && names_one) return unknown_command(about_what);
     write_out(about != nullptr ? help_for(*about) : help_for_all());
     return kOk;
   }

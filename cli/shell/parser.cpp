@@ -49,6 +49,7 @@ std::vector<OptionRow> options_of(const Command& command) {
     OptionRow row;
     for (const std::string& name : option->get_snames()) row.flags.push_back("-" + name);
     for (const std::string& name : option->get_lnames()) row.flags.push_back("--" + name);
+    if (row.flags.empty()) row.name = option->get_name(true);
     if (option->get_expected_max() > 0) row.value = option->get_type_name();
     row.text = option->get_description();
     row.shared = option->get_group() == kSharedGroup;

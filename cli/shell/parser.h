@@ -24,7 +24,8 @@ struct Parser {
 // An option as help, completion and the man page show it. The value's name says what it takes:
 // "FILE" and "FOLDER" are paths, "a|b" is a choice.
 struct OptionRow {
-  std::vector<std::string> flags;  // "-i", "--import"
+  std::vector<std::string> flags;  // "-i", "--import"; empty for a word without an option
+  std::string name;                // of such a word, "shell"
   std::string value;               // empty for a switch
   std::string text;
   bool shared = false;  // of all commands

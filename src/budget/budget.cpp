@@ -139,7 +139,10 @@ std::string refuse_cap(double cpus, int online) {
     return "a budget of " + format_cpus(cpus) + " CPUs makes no sense; give a number above 0";
   }
   if (cpus > online + kEpsilon) {
-    return "a budget of " + format_cpus(cpus) + " CPUs is above the machine, which has " +
+    // Of a larger one, a double does not hold the digits that the user gave.
+    constexpr double kExact = 1e15;
+    const std::string count = cpus < kExact ? format_cpus(cpus) : "so many";
+    return "a budget of " + count + " CPUs is above the machine, which has " +
            std::to_string(online) + "; give at most that";
   }
   return {};
