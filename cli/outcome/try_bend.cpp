@@ -17,6 +17,7 @@
 #include "output_difference.h"
 #include "report_file.h"
 #include "run_report.h"
+#include "screen/layout.h"
 #include "shell/exit_codes.h"
 #include "start/run_child.h"
 
@@ -75,9 +76,7 @@ std::string regions_cut(const Counts& counts) {
 }
 
 std::string shown_line(const std::string& line) {
-  constexpr std::size_t kMost = 70;
-  const std::string text = printable(line, false);
-  return text.size() <= kMost ? text : text.substr(0, kMost - 3) + "...";
+  return cut_off(printable(line, false), 70, false);
 }
 
 std::vector<std::string> last_lines(std::string_view text, std::size_t most) {

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "base/text.h"
+#include "screen/layout.h"
+#include "shell/output.h"
 #include "thread_kind.h"
 
 namespace corewise::cli {
@@ -264,11 +266,10 @@ class Svg {
 }  // namespace
 
 std::string shown_in_html(std::string_view text, std::size_t most) {
-  std::string plain;
-  for (const char c : text.substr(0, most)) {
-    plain += static_cast<unsigned char>(c) < 0x80 ? c : '?';
-  }
-  return escaped(plain) + (text.size() > most ? "..." : "");
+  const bool unicode = style_for({}).unicode;
+  // A character has at most four bytes.
+  const std::string shown = printable(text.substr(0, 4 * (most + 1)), unicode);
+  return escaped(cut_off(shown, static_cast<int>(most), unicode));
 }
 
 std::string timeline_svg(const Recording& recording, double seconds, int id) {

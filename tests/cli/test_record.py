@@ -79,7 +79,7 @@ def test_the_page_of_a_known_recording(corewise, tmp_path):
     says = "Too many threads for 50 % of the time (1.0 of 2.0 s): 4.0 were ready to run on average"
     assert says in done.stderr
     page = file.with_suffix(".html").read_text()
-    assert "a &lt;b&gt; &amp; ?" in page and "workers of openblas" in page
+    assert r"a &lt;b&gt; &amp; \xff" in page and "workers of openblas" in page
     svg = svg_of(page)
     # The red part is the second half.
     red = [r for r in svg.getElementsByTagName("rect") if r.getAttribute("class") == "o"]
@@ -92,6 +92,13 @@ def page_of(corewise, tmp_path, events):
     done = corewise("record", "--html", str(file))
     assert done.returncode == 0, done.stderr
     return done.stderr, file.with_suffix(".html").read_text()
+
+
+def test_long_commands_are_cut_between_characters(corewise, tmp_path):
+    named = {"event": "process", "t": 0, "pid": 7, "parent": 1, "command": "\u00e9" * 300}
+    _, page = page_of(corewise, tmp_path, [RECORDING[0], named, *RECORDING[2:]])
+    words = [t.firstChild.data for t in svg_of(page).getElementsByTagName("text")]
+    assert "7 " + "\u00e9" * 119 + "\u2026" in words
 
 
 def rects(svg, kind):
