@@ -143,13 +143,30 @@ void add_foot(std::vector<std::string>& lines, const TopState& state, const Styl
   lines.resize(all);
 }
 
+// Folded if there are rows for that, else cut off.
+std::vector<std::string> help_lines(const Style& style, int rows) {
+  std::vector<std::string> folds;
+  std::vector<std::string> cuts;
+  for (const std::string_view line : kHelp) {
+    // What is folded stands below what the line says, not below its key.
+    const std::size_t gap = line.find("  ");
+    const int under = gap == line.npos ? 0 : static_cast<int>(line.find_first_not_of(' ', gap));
+    const std::string all = folded(line, 0, std::min(under, style.width / 3), style.width);
+    std::string_view rest = all;
+    do folds.emplace_back(cut(rest, '\n'));
+    while (!rest.empty());
+    cuts.push_back(cut_off(std::string(line), style.width, style.unicode));
+  }
+  return folds.size() + kFoot <= static_cast<std::size_t>(rows) ? folds : cuts;
+}
+
 }  // namespace
 
 std::vector<std::string> top_screen(const View& view, const TopState& state, const Style& style,
                                     int rows) {
   std::vector<std::string> lines;
   if (state.help) {
-    for (const char* line : kHelp) lines.push_back(cut_off(line, style.width, style.unicode));
+    lines = help_lines(style, rows);
     add_foot(lines, state, style, rows);
     return lines;
   }

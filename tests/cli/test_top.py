@@ -359,6 +359,14 @@ def test_another_size(open_top, fake):
     assert len(seen.splitlines()) == 12 and "PID" in seen and "q quit" in seen
 
 
+def test_the_help_is_folded_where_there_are_rows_for_it(open_top, fake):
+    top = open_top(40, 40)
+    top.wait("TOO MANY")
+    top.keys("?")
+    seen = " ".join(top.wait("RUN      threads that run now, or would", "Any key goes").split())
+    assert "or would if there were a free CPU" in seen
+
+
 @pytest.mark.parametrize(("columns", "rows"), [(20, 5), (30, 8)])
 def test_a_tiny_terminal(open_top, fake, columns, rows):
     top = open_top(columns, rows)
