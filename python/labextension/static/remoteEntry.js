@@ -202,7 +202,7 @@
       element('table', {},
         element('caption', { textContent: `The budget is ${state.budget ?? 'unknown'}${state.governed ? '; the kernel is governed' : ''}.` }),
         element('thead', {}, element('tr', {}, ...heads.map(
-          (text) => element('th', { scope: 'col', textContent: text })))), rows),
+          (text, i) => element('th', { scope: 'col', textContent: text, className: i > 1 ? 'corewise-count' : '' })))), rows),
       element('p', {}, ...APIS.map((api) => {
         inputs[api] = element('input', { type: 'number', min: 1, max: 32768, name: api });
         return element('label', {}, `${api} `, inputs[api]);
