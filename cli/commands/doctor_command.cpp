@@ -214,16 +214,18 @@ const Command kDoctor = {
         "variables that are set here.\n"
         "\n"
         "A process that imported corewise or runs under 'corewise run' leaves a report when it "
-        "dies of a signal like SIGSEGV. --last explains the newest: in a notebook's kernel that of "
-        "the notebook, else that of the working directory, if it died within an hour of the newest "
-        "of all.\n"
+        "dies of a signal like SIGSEGV. --last explains the newest report of this notebook, "
+        "elsewhere "
+        "of the working directory. If that one is more than an hour older than the newest of all, "
+        "it explains the newest of all.\n"
         "\n"
         "The exit code is 0 where nothing is wrong or there are only notes, and 1 where there is a "
         "warning or a danger.\n"
         "\n"
         "A command's output goes to standard error. Python programs, also those that it starts, "
-        "are asked from within as they end; others, and those that crash, are looked at from "
-        "outside while they run, where an OpenMP count is taken to be the one it begins with.",
+        "are asked from within as they end. Others, and those that crash, are looked at from "
+        "outside while they run; from there, corewise sees only the OpenMP count that a program "
+        "starts with.",
     .example =
         "corewise doctor -i numpy scipy sklearn\n"
         "corewise doctor --pid 4711\n"

@@ -112,7 +112,7 @@ std::string screen_of(const outside::Process& process, bool told, const InfoOpti
       out += "\n" +
              scope_legend(rows,
                           told ? "; shown is what new threads begin with"
-                               : ", which only that thread can tell",
+                               : ", which cannot be read from outside",
                           style) +
              remarks(rows, style);
     }

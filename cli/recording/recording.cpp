@@ -147,8 +147,7 @@ std::string verdict_of(const Recording& recording) {
   std::string text;
   if (share < 0.005) {
     text = fmt::format(
-        "Not too many threads: in {:.1f} s never more were ready to run for long "
-        "than your {}.",
+        "All fits: in {:.1f} s your program rarely had more threads ready to run than your {}.",
         recording.seconds, cpus);
   } else {
     text = fmt::format(
@@ -162,8 +161,8 @@ std::string verdict_of(const Recording& recording) {
   if (recording.others < 0.5 || delayed < 0.1) return text;
   return text +
          fmt::format(
-             " Other programs kept {:.1f} threads ready meanwhile: while ready, yours had no "
-             "CPU for {:.0f} % of the time.",
+             " Other programs used the CPUs too ({:.1f} threads on average): your threads waited "
+             "for a CPU {:.0f} % of the time.",
              recording.others, 100 * delayed);
 }
 

@@ -82,7 +82,7 @@ std::string timeline_html(const Recording& recording) {
 }
 
 std::string comparison_in_words(const Recording& installed, const Recording& governed) {
-  return fmt::format("As installed it took {:.1f} s, governed {:.1f} s.", installed.seconds,
+  return fmt::format("Ungoverned it took {:.1f} s, governed {:.1f} s.", installed.seconds,
                      governed.seconds);
 }
 
@@ -94,7 +94,7 @@ std::string comparison_html(const Recording& installed, const Recording& governe
   std::string body;
   int id = 0;
   for (const Recording* one : {&installed, &governed}) {
-    body += fmt::format("<h2>{}: {:.1f} s</h2><p>{}</p>{}{}", id == 0 ? "As installed" : "Governed",
+    body += fmt::format("<h2>{}: {:.1f} s</h2><p>{}</p>{}{}", id == 0 ? "Ungoverned" : "Governed",
                         one->seconds, verdict_of(*one), advice_in_html(*one),
                         scrolled(timeline_svg(*one, seconds, id)));
     ++id;

@@ -9,10 +9,10 @@ namespace corewise::cli {
 
 std::string timeline_html(const Recording& recording);
 
-// A program as installed and governed, one below the other, to the same scale.
+// A program ungoverned and governed, one below the other, to the same scale.
 std::string comparison_html(const Recording& installed, const Recording& governed);
 
-// "As installed it took 9.5 s, governed 0.5 s."
+// "Ungoverned it took 9.5 s, governed 0.5 s."
 std::string comparison_in_words(const Recording& installed, const Recording& governed);
 
 }  // namespace corewise::cli

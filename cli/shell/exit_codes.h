@@ -34,7 +34,7 @@ struct ExitMeaning {
 
 inline constexpr std::array<ExitMeaning, 16> kExitMeanings = {{
     {kOk, "all was done"},
-    {kFailed, "something failed, and what could be shown was; doctor: a warning or a danger"},
+    {kFailed, "something failed; what worked is shown. doctor: it found a warning or a danger"},
     {kUsage, "the command line was wrong; nothing was done"},
     {kNoSuchProcess, "no process has that pid"},
     {kNotPermitted, "the process belongs to somebody else, or is protected"},

@@ -191,7 +191,7 @@ def test_helpers_and_our_own_threads_have_no_lines(corewise, tmp_path):
         {"event": "sample", "t": 10.02, "dt": 0.02, "threads": [[20, 20, 1, 0]]},
     ]
     said, page = page_of(corewise, tmp_path, events)
-    assert "Not too many" in said
+    assert "All fits" in said
     words = [t.firstChild.data for t in svg_of(page).getElementsByTagName("text")]
     assert "ran for a moment: lscpu" in words and not any(w.startswith("20 ") for w in words)
     assert not any(w.endswith(" 9") for w in words)
@@ -206,8 +206,8 @@ def test_load_of_others_is_not_the_programs(corewise, tmp_path):
         {"event": "sample", "t": 1, "dt": 1, "threads": [[7, 7, 0.5, 0.5]], "others": 6},
     ]
     said, _ = page_of(corewise, tmp_path, events)
-    assert "Not too many threads" in said
-    assert "Other programs kept 6.0 threads ready meanwhile" in said and "for 50 % of" in said
+    assert "All fits" in said and "waited for a CPU 50 % of the time" in said
+    assert "Other programs used the CPUs too (6.0 threads on average)" in said
 
 
 def test_a_trace_for_perfetto(corewise, tmp_path):
@@ -236,16 +236,16 @@ def test_a_process_that_ended_keeps_its_name(corewise, tmp_path):
     assert "sleep 0.3" in named and "sleep" not in named
 
 
-def test_as_installed_and_governed_on_one_page(corewise, tmp_path):
+def test_ungoverned_and_governed_on_one_page(corewise, tmp_path):
     base = tmp_path / "both"
     code = "import os, sys; sys.exit(3 if os.environ.get('COREWISE_GOVERN') != '1' else 4)"
     done = corewise("record", "--compare", "-o", str(base), "--", sys.executable, "-c", code)
     assert done.returncode == 3, done.stderr
-    assert re.search(r"As installed it took [\d.]+ s, governed [\d.]+ s\.", done.stderr)
+    assert re.search(r"Ungoverned it took [\d.]+ s, governed [\d.]+ s\.", done.stderr)
     governed = lines_of(tmp_path / "both-governed.jsonl")
     assert " run -q --govern -- " in governed[0]["command"] and governed[-1]["event"] == "end"
     page = base.with_suffix(".html").read_text()
-    assert page.index("<h2>As installed") < page.index("<h2>Governed")
+    assert page.index("<h2>Ungoverned") < page.index("<h2>Governed")
     ids = re.findall(r'\bid="(\w+)"', page)
     assert len(ids) == len(set(ids)) and {"t0", "t1"} <= set(ids)
     both = [xml.dom.minidom.parseString(svg) for svg in re.findall(r"<svg.*?</svg>", page, re.S)]
@@ -261,7 +261,7 @@ def test_a_calm_recording_says_so(corewise, tmp_path):
     file = tmp_path / "calm.jsonl"
     file.write_text(text_of(RECORDING[:4]))
     done = corewise("record", "--html", str(file))
-    assert "Not too many threads: in 1.0 s" in done.stderr
+    assert "All fits: in 1.0 s" in done.stderr
     assert "Other programs" not in done.stderr
 
 
