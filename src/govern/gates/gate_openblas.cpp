@@ -47,7 +47,7 @@ struct OpenblasCopy {
   // Over pthreads: the library's count, and the program's number. Without setter and getter we
   // cannot tell one from the other, so we only read the count.
   int* count = nullptr;
-  bool lowers = false;
+  std::atomic<bool> lowers{false};
   std::atomic<int> program{1};
   std::atomic<int> largest{1};
   // True if the last call was granted less than it may have. The count then keeps that grant even
@@ -125,7 +125,7 @@ void enter_openmp(const OpenblasCopy& copy) {
 
 void enter(const void* served, int) {
   OpenblasCopy* const copy = find(served);
-  if (copy == nullptr || !copy->active.load(std::memory_order_relaxed)) return me.nest.push({});
+  if (copy == nullptr || !copy->active.load(std::memory_order_acquire)) return me.nest.push({});
   if (copy->openmp_threads != nullptr) return enter_openmp(*copy);
   if (!copy->lowers) {
     const int threads = std::atomic_ref(*copy->count).load(std::memory_order_relaxed);
@@ -153,13 +153,13 @@ void leave(const void*) {
 void busy() {
   spin_token::give_up();
   for (const OpenblasCopy& copy : all_copies()) {
-    if (copy.lowers && copy.active.load(std::memory_order_relaxed)) store(copy, 1);
+    if (copy.active.load(std::memory_order_acquire) && copy.lowers.load()) store(copy, 1);
   }
 }
 
 void idle() {
   for (const OpenblasCopy& copy : all_copies()) {
-    if (!copy.lowers || !copy.active.load(std::memory_order_relaxed)) continue;
+    if (!copy.active.load(std::memory_order_acquire) || !copy.lowers.load()) continue;
     if (copy.shared_out.load(std::memory_order_relaxed)) continue;
     const std::atomic_ref count(*copy.count);
     int seen = count.load(std::memory_order_relaxed);
@@ -297,7 +297,7 @@ std::string prepare(OpenblasCopy& copy, const Pool& pool, const ModuleNames& nam
     return "its blas_cpu_number is in no symbol table";
   }
   copy.count = reinterpret_cast<int*>(count.address);
-  if (*copy.count != pool.threads()) return "its blas_cpu_number is not its thread count";
+  if (std::atomic_ref(*copy.count).load() != pool.threads()) return "its blas_cpu_number is not its thread count";
   return {};
 }
 
@@ -307,8 +307,9 @@ std::string take_over(OpenblasCopy& copy, const Pool& pool, const ModuleNames& n
   if (!copy.obstacle->empty()) return *copy.obstacle;
   if (copy.count != nullptr) {
     // While the copy is not governed, the count is the program's.
-    copy.program.store(*copy.count);
-    copy.largest.store(std::max(copy.largest.load(), *copy.count));
+    const int now = std::atomic_ref(*copy.count).load();
+    copy.program.store(now);
+    copy.largest.store(std::max(copy.largest.load(), now));
   }
   if (std::string why = install_entries(copy); !why.empty()) {
     remove_entries(copy);

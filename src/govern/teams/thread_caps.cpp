@@ -17,7 +17,7 @@ constexpr std::array kGetters = {"omp_get_max_threads", "omp_get_max_threads_"};
 constexpr std::array kSetters = {"omp_set_num_threads", "omp_set_num_threads_",
                                  "omp_set_num_threads_8_", "ompc_set_num_threads"};
 
-// Filled before the copy's first hook runs, then constant.
+// Constant once filled. The hooks of another copy, which look through all of them, may run meanwhile.
 struct CappedCopy {
   std::array<const void*, kGetters.size()> getters{};
   std::array<const void*, kSetters.size()> setters{};
@@ -25,9 +25,11 @@ struct CappedCopy {
   void (*set_threads)(int) = nullptr;
   int (*level)() = nullptr;
   std::uint32_t pool = gate::kNoPool;
+  std::atomic<bool> filled{false};
 
   bool can_cap() const {
-    return max_threads != nullptr && set_threads != nullptr && level != nullptr;
+    return filled.load(std::memory_order_acquire) && max_threads != nullptr &&
+           set_threads != nullptr && level != nullptr;
   }
 };
 constinit std::array<CappedCopy, kMostCopies> copies;
@@ -140,12 +142,15 @@ constexpr CountListener kListener = {own_count, limits_set};
 
 void add(std::size_t index, std::uint32_t pool, const Symbol& symbol) {
   CappedCopy& copy = copies[index];
+  // Who governs again finds the same pools in the same order.
+  if (copy.filled.load()) return;
   copy.pool = pool;
   std::ranges::transform(kGetters, copy.getters.begin(), symbol);
   std::ranges::transform(kSetters, copy.setters.begin(), symbol);
   copy.level = reinterpret_cast<int (*)()>(symbol("omp_get_level"));
   copy.set_threads = reinterpret_cast<void (*)(int)>(symbol(kSetters[0]));
   copy.max_threads = reinterpret_cast<int (*)()>(symbol(kGetters[0]));
+  copy.filled.store(true, std::memory_order_release);
   listen_to_counts(&kListener);
   os::at_fork(os::ForkRank::kThreadCaps, {.in_child = in_child});
 }
