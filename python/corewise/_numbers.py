@@ -3,7 +3,6 @@ numbers of threads."""
 
 from __future__ import annotations
 
-import math
 from operator import index
 
 from ._errors import BadType
@@ -33,14 +32,16 @@ def real(value: object, name: str, wanted: str) -> float:
     raise _refusal(value, name, wanted)
 
 
+# Without `math`: on many Pythons that is a library, and who follows loads would look at all pools
+# just because somebody governs.
 def most_that_fit(cpus: float) -> int:
     """More threads than this are too many: of 1.5 CPUs, 2 threads can use all."""
-    return max(1, math.ceil(cpus - 1e-9))
+    return max(1, -int((1e-9 - cpus) // 1))
 
 
 def count_to_set(cpus: float) -> int:
     """The count that the doctor advises too: of 1.5 CPUs 1, as 2 threads wait for one another."""
-    return max(1, math.floor(cpus + 1e-9))
+    return max(1, int(cpus + 1e-9))
 
 
 def _refusal(value: object, name: str, wanted: str) -> BadType:
