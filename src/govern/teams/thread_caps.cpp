@@ -17,7 +17,8 @@ constexpr std::array kGetters = {"omp_get_max_threads", "omp_get_max_threads_"};
 constexpr std::array kSetters = {"omp_set_num_threads", "omp_set_num_threads_",
                                  "omp_set_num_threads_8_", "ompc_set_num_threads"};
 
-// Constant once filled. The hooks of another copy, which look through all of them, may run meanwhile.
+// Constant once filled. The hooks of another copy, which look through all of them, may run
+// meanwhile.
 struct CappedCopy {
   std::array<const void*, kGetters.size()> getters{};
   std::array<const void*, kSetters.size()> setters{};
