@@ -81,13 +81,21 @@ InForce& in_force() {
   return *kMade;
 }
 
+// While this library is loaded: a fork would leave one half-made for ever.
+[[maybe_unused]] const InForce& made_early = in_force();
+
 template <class T>
 T swap_in(T InForce::* member, T value) {
   const std::lock_guard guard(in_force().lock);
   return std::exchange(in_force().*member, std::move(value));
 }
 
-// Each name has one count: the latest.
+std::optional<govern::GovernOptions> governing() {
+  const std::lock_guard guard(in_force().lock);
+  return in_force().governing;
+}
+
+// Each name has one count: the latest. Of two that are asked for at once one may be lost.
 std::vector<Rule> merged(const std::vector<Rule>& with) {
   const std::lock_guard guard(in_force().lock);
   std::vector<Rule> all = in_force().rules;
@@ -153,11 +161,11 @@ std::string start_governing(const Request& request) {
   if (auto error = govern::another_copy_governs()) return refusal(error->status, error->what);
   govern::GovernOptions options;
   options.budget = request.budget;
-  const auto before = swap_in(&InForce::governing, {});
+  const auto before = governing();
   if (before) govern::ungovern();
   if (const auto error = govern::govern(options)) {
     // What was accepted before stays in force.
-    if (before && !govern::govern(*before)) swap_in(&InForce::governing, before);
+    if (before && govern::govern(*before)) swap_in(&InForce::governing, {});
     return refusal(error->status, error->what);
   }
   swap_in(&InForce::governing, {options});

@@ -357,7 +357,7 @@ void hook_now(Governor& g) {
 // `most`: for pools without a gate.
 void hook_all(Governor& g, const Grants* grants, int most) {
   g.policy.set_most(most);
-  openblas::begin();
+  openblas::begin(most);
   g.policy.begin({openblas::got_requests(), loads::got_requests(), filters::got_requests(),
                   g.resident != nullptr ? g.resident->requests : std::vector<GotRequest>()});
   openblas_buffers::listen(&openblas::listener());
@@ -370,6 +370,12 @@ void hook_all(Governor& g, const Grants* grants, int most) {
 }  // namespace
 
 std::optional<Error> govern(const GovernOptions& options) {
+  if (os::is_filter_fatal()) {
+    return Error{
+        CW_NOT_PERMITTED,
+        "the filter (seccomp) that this process was started under would kill it for a system "
+        "call that governing makes: it stays ungoverned"};
+  }
   // A libgomp that is loaded tells whether it bound the main thread.
   synchronise();
   const TellingLock lock;
@@ -385,12 +391,6 @@ std::optional<Error> govern(const GovernOptions& options) {
                  "this process is governed already, with a budget of " +
                      counted(g.budget, "thread") +
                      (g.resident != nullptr ? std::string(" from its start") : ": ungovern first")};
-  }
-  if (os::is_filter_fatal()) {
-    return Error{
-        CW_NOT_PERMITTED,
-        "the filter (seccomp) that this process was started under would kill it for a system "
-        "call that governing makes: it stays ungoverned"};
   }
   g.findings.clear();
   g.options = options;

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "govern/spinning/idle_pools.h"
+#include "pools/discover.h"
 
 namespace idle = corewise::govern::idle_pools;
 
@@ -145,6 +146,7 @@ int main(int count, char** arguments) {
   const Answers right = ask(copies, a);
   const double burnt = idle_burn(copies, a);
 
+  corewise::discover();
   const idle::SpinReport installed = idle::install();
   for (const std::string& why : installed.left) std::printf("left: %s\n", why.c_str());
   check(installed.shortened >= copies.size(), "every copy spins shortly");

@@ -271,11 +271,14 @@ bool awaited_default() {
   return awaited;
 }
 
+// What a copy that a framework has given a default starts with: more can never be granted.
+constinit std::atomic<int> most_granted{1};
+
 // If the program sets OMP_NUM_THREADS before it loads OpenBLAS, OpenBLAS gets that number.
 void follow_program(Pool& pool) {
   if (pool.layer != "pthreads") return;
-  const auto asked =
-      start_bound::asked_beside(os::usable_cpus(), awaited_default(), os::LiveMachine());
+  const auto asked = start_bound::asked_beside(
+      os::usable_cpus(), awaited_default() ? most_granted.load() : 0, os::LiveMachine());
   if (asked) pool.runtime->set(pool, std::min(*asked, std::max(1, pool.ceiling)));
 }
 
@@ -348,7 +351,10 @@ Attached attach(const Pool& pool, const openblas_buffers::CopyReport& served) {
   return {true, weakness};
 }
 
-void begin() { awaited_default(); }
+void begin(int most) {
+  awaited_default();
+  most_granted.store(most);
+}
 
 void obey_caps() { idle(); }
 

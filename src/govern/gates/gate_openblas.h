@@ -24,8 +24,8 @@
 namespace corewise::govern::openblas {
 
 // Call it when a program becomes governed, before it sets variables for its libraries: later nobody
-// can tell a framework's default from what the user set.
-void begin();
+// can tell a framework's default from what the user set. `most`: what a call can be granted.
+void begin(int most);
 
 // Starts to govern the copy in `pool`, which has our buffers as `served`. `reason` is empty, or
 // what is not as it should be; `governed` says whether it is governed all the same.

@@ -41,13 +41,14 @@ bool awaits_default(const os::Machine& machine) {
   return machine.read("/proc/self/cmdline").text.find(kRay) != std::string::npos;
 }
 
-std::optional<int> asked_beside(int cpus, bool is_default, const os::Machine& machine) {
+std::optional<int> asked_beside(int cpus, int instead, const os::Machine& machine) {
   if (asked_of_openblas(machine)) return std::nullopt;
   const int started = std::min(ours(machine) ? number(kName, machine) : cpus, cpus);
   const int openmp = std::min(number("OMP_NUM_THREADS", machine), cpus);
   // OpenBLAS has read OMP_NUM_THREADS unless ours stands before it.
   const int has = ours(machine) || openmp == 0 ? started : openmp;
-  const int should = is_default || openmp == 0 ? started : openmp;
+  int should = openmp == 0 ? started : openmp;
+  if (instead != 0) should = std::min(instead, started);
   if (has == should) return std::nullopt;
   return should;
 }

@@ -30,8 +30,8 @@ std::optional<std::string> value_for(int budget, int cpus, const os::Machine& ma
 bool awaits_default(const os::Machine& machine);
 
 // How many threads an OpenBLAS that was loaded with these variables should have; nothing if it has
-// them. `is_default`: OMP_NUM_THREADS is a framework's default, and no bound. Else the number is
-// what it would be if kName were not ours.
-std::optional<int> asked_beside(int cpus, bool is_default, const os::Machine& machine);
+// them. `instead`: not 0 if OMP_NUM_THREADS is a framework's default, and no bound; then it should
+// have so many. Else the number is what it would be if kName were not ours.
+std::optional<int> asked_beside(int cpus, int instead, const os::Machine& machine);
 
 }  // namespace corewise::govern::start_bound

@@ -95,7 +95,8 @@ std::optional<Error> exchange_locked(const Patch& patch, Way way, Mappings& mapp
   const code::Word& from = way == Way::install ? patch.before : patch.after;
   const code::Word& to = way == Way::install ? patch.after : patch.before;
   auto rights = mappings.rights(patch.at, patch.width);
-  // The loader may have closed it since, and then it must not stay open.
+  // The loader may have closed it since, and then it should not stay open. (It may still do so
+  // between this look and the next line.)
   if (rights && rights->writable() && patch.relro) {
     rights = mappings.rights_now(patch.at, patch.width);
   }

@@ -144,7 +144,7 @@ constexpr CountListener kListener = {own_count, limits_set};
 void add(std::size_t index, std::uint32_t pool, const Symbol& symbol) {
   CappedCopy& copy = copies[index];
   // Who governs again finds the same pools in the same order.
-  if (copy.filled.load()) return;
+  if (copy.filled.load() && copy.pool == pool) return;
   copy.pool = pool;
   std::ranges::transform(kGetters, copy.getters.begin(), symbol);
   std::ranges::transform(kSetters, copy.setters.begin(), symbol);

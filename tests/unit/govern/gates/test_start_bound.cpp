@@ -47,16 +47,16 @@ TEST_CASE("start bound: a run inside a run goes by its own budget") {
 }
 
 TEST_CASE("start bound: OMP_NUM_THREADS, set later, counts as if ours were not there") {
-  CHECK(bound::asked_beside(64, false, bounded({{"OMP_NUM_THREADS", "1"}})) == 1);
-  CHECK(bound::asked_beside(64, false, bounded({{"OMP_NUM_THREADS", "5"}})) == 5);
-  CHECK(bound::asked_beside(64, false, bounded({{"OMP_NUM_THREADS", "500"}})) == 64);
-  CHECK_FALSE(bound::asked_beside(64, false, bounded({})));
-  CHECK_FALSE(bound::asked_beside(64, false, bounded({{"OMP_NUM_THREADS", "2"}})));
-  CHECK_FALSE(bound::asked_beside(64, false, bounded({{"OMP_NUM_THREADS", "0"}})));
+  CHECK(bound::asked_beside(64, 0, bounded({{"OMP_NUM_THREADS", "1"}})) == 1);
+  CHECK(bound::asked_beside(64, 0, bounded({{"OMP_NUM_THREADS", "5"}})) == 5);
+  CHECK(bound::asked_beside(64, 0, bounded({{"OMP_NUM_THREADS", "500"}})) == 64);
+  CHECK_FALSE(bound::asked_beside(64, 0, bounded({})));
+  CHECK_FALSE(bound::asked_beside(64, 0, bounded({{"OMP_NUM_THREADS", "2"}})));
+  CHECK_FALSE(bound::asked_beside(64, 0, bounded({{"OMP_NUM_THREADS", "0"}})));
   CHECK_FALSE(bound::asked_beside(
       64, false, bounded({{"OMP_NUM_THREADS", "1"}, {"OPENBLAS_NUM_THREADS", "4"}})));
   CHECK_FALSE(
-      bound::asked_beside(64, false, with({{"OMP_NUM_THREADS", "1"}, {"GOTO_NUM_THREADS", "2"}})));
+      bound::asked_beside(64, 0, with({{"OMP_NUM_THREADS", "1"}, {"GOTO_NUM_THREADS", "2"}})));
 }
 
 TEST_CASE("start bound: a default that Ray sets for its worker is no bound") {
@@ -67,10 +67,12 @@ TEST_CASE("start bound: a default that Ray sets for its worker is no bound") {
   machine.variables["OMP_NUM_THREADS"] = "1";  // the user's
   CHECK_FALSE(bound::awaits_default(machine));
 
-  CHECK(bound::asked_beside(64, true, with({{"OMP_NUM_THREADS", "1"}})) == 64);
-  CHECK_FALSE(bound::asked_beside(64, true, with({})));
+  CHECK(bound::asked_beside(64, 64, with({{"OMP_NUM_THREADS", "1"}})) == 64);
+  // No more threads than can be granted.
+  CHECK(bound::asked_beside(64, 4, with({{"OMP_NUM_THREADS", "1"}})) == 4);
+  CHECK_FALSE(bound::asked_beside(64, 64, with({})));
   // Ours stands before it: OpenBLAS has that many.
-  CHECK_FALSE(bound::asked_beside(64, true, bounded({{"OMP_NUM_THREADS", "1"}})));
+  CHECK_FALSE(bound::asked_beside(64, 64, bounded({{"OMP_NUM_THREADS", "1"}})));
   CHECK_FALSE(bound::asked_beside(64, true,
                                   with({{"OMP_NUM_THREADS", "1"}, {"OPENBLAS_NUM_THREADS", "4"}})));
 }
