@@ -4,12 +4,14 @@
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstring>
 #include <ctime>
 #include <map>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include "advice/doctor.h"
 #include "advice/sentences.h"
@@ -129,8 +131,10 @@ int of_command(const Context& context) {
   }
   const int status = watched->status;
   if (WIFSIGNALED(status)) {
-    warn(fmt::format("'{}' was killed by signal {} ({})", name, WTERMSIG(status),
-                     ::strsignal(WTERMSIG(status))));
+    warn(
+        fmt::format("'{}' was killed by signal {} ({}). Start it with `corewise run -- ...`: if it "
+                    "dies again, `corewise doctor --last` says why",
+                    name, WTERMSIG(status), ::strsignal(WTERMSIG(status))));
   } else if (WEXITSTATUS(status) != 0) {
     warn(fmt::format("'{}' ended with code {}", name, WEXITSTATUS(status)));
   }
@@ -140,6 +144,21 @@ int of_command(const Context& context) {
     if (status != 0 && watched->findings.empty() && !context.settings.json) return kNotExamined;
   }
   return show_findings(watched->findings, name, context);
+}
+
+constexpr const char* kNoReport =
+    "No process left a report of its death. One does only if it had loaded corewise: start it with "
+    "`corewise run -- ...`, or load corewise in it. If it wrote \"OpenBLAS warning: precompiled "
+    "NUM_THREADS exceeded\" or \"double free or corruption\", `corewise run` is the cure as well.";
+
+// "2 minutes ago"
+std::string ago(std::time_t seconds) {
+  constexpr std::array<std::pair<std::time_t, const char*>, 3> kUnits = {
+      {{86400, "day"}, {3600, "hour"}, {60, "minute"}}};
+  for (const auto& [size, unit] : kUnits) {
+    if (seconds >= size) return rules::plural(static_cast<int>(seconds / size), unit) + " ago";
+  }
+  return "less than a minute ago";
 }
 
 int of_last_death(const Context& context) {
@@ -154,8 +173,7 @@ int of_last_death(const Context& context) {
     return death ? kFailed : kOk;
   }
   if (!death) {
-    write_out(folded_lines("No process left a report of its death.", 0,
-                           style_for(context.settings).width));
+    write_out(folded_lines(kNoReport, 0, style_for(context.settings).width));
     return kOk;
   }
   const std::time_t when = death->time;
@@ -163,9 +181,9 @@ int of_last_death(const Context& context) {
   findings.front().what = postmortem::headline(*death);
   return show_findings(
       findings,
-      fmt::format("{}, process {}, which died on {:%d %B %Y, %H:%M:%S} with {} ({})",
-                  postmortem::name_of(*death), death->pid, fmt::localtime(when),
-                  rules::plural(death->threads, "thread"), death->program),
+      fmt::format("{}, process {}, which died {}, on {:%d %B %Y, %H:%M:%S}, with {} ({})",
+                  postmortem::name_of(*death), death->pid, ago(std::time(nullptr) - when),
+                  fmt::localtime(when), rules::plural(death->threads, "thread"), death->program),
       context);
 }
 

@@ -32,19 +32,14 @@ Spares spares_of(std::string_view version) {
 }
 
 std::string past_the_slots(Spares spares) {
-  const std::string spare = grouped(kSpareSlots);
-  const std::string next = grouped(kSpareSlots + 1);
-  switch (spares) {
-    case Spares::kNone:
-      return "A call that finds none gets no memory, and the process dies";
-    case Spares::kServeOnce:
-      return "A call that finds none uses up one of " + spare + " spare ones for good; number " +
-             next + " gets no memory, and the process dies";
-    case Spares::kOverwrite:
-      break;
+  if (spares == Spares::kNone) {
+    return "A call that finds none gets no memory, and the process dies";
   }
-  return "A call that finds none uses up one of " + spare + " spare ones for good; number " + next +
-         " writes past their table, and the process dies there or later";
+  return "A call that finds none takes one of " + grouped(kSpareSlots) +
+         " spare slots and never gives it back. When they are gone, the next call " +
+         (spares == Spares::kServeOnce
+              ? "gets no memory, and the process dies"
+              : "writes past their table, and the process dies there or later");
 }
 
 }  // namespace corewise

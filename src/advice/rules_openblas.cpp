@@ -43,7 +43,7 @@ void slots(const ProcessFacts& facts, Findings& out) {
                   Severity::kDanger,
                   plural(callers, "thread") + " may call OpenBLAS at once, which has room for " +
                       grouped(room) + " (" + names(small, copy) + ")",
-                  "Each call takes a slot while it runs, each BLAS worker one for good: " +
+                  "Each call takes a slot while it runs, and each BLAS worker keeps one: " +
                       plural(callers, "call") + " + " + plural(workers, "worker") + " = " +
                       grouped(std::int64_t{callers} + workers) + " slots, and there are " +
                       grouped(least.caller_slots) + ". " +

@@ -219,7 +219,11 @@ class Magics:
     def _why(self) -> None:
         death = last_death()
         if death is None:
-            _say("no process left a report of its death")
+            _say(
+                "no process left a report of its death: a kernel does only after %load_ext "
+                'corewise. If it wrote "OpenBLAS warning: precompiled NUM_THREADS exceeded", or '
+                '"double free or corruption", %govern on is the cure, before the first fit'
+            )
             return
         if not death.own:
             _say("this notebook left no report of a death; this is the last one of all")
