@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <deque>
+#include <string_view>
 #include <utility>
 
 #include "base/json.h"
@@ -75,14 +77,16 @@ std::string regions_cut(const Counts& counts) {
                      counts.bending == 1 ? "" : "s");
 }
 
-std::string shown_line(const std::string& line) {
-  return cut_off(printable(line, false), 70, false);
-}
+std::string shown_line(std::string_view line) { return cut_off(printable(line, false), 70, false); }
 
 std::vector<std::string> last_lines(std::string_view text, std::size_t most) {
+  std::deque<std::string_view> last;
+  while (!text.empty()) {
+    last.push_back(cut(text, '\n'));
+    if (last.size() > most) last.pop_front();
+  }
   std::vector<std::string> lines;
-  while (!text.empty()) lines.push_back("  " + shown_line(std::string(cut(text, '\n'))));
-  if (lines.size() > most) lines.erase(lines.begin(), lines.end() - static_cast<long>(most));
+  for (const std::string_view line : last) lines.push_back("  " + shown_line(line));
   return lines;
 }
 

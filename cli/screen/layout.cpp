@@ -64,15 +64,8 @@ std::string shortened(const std::string& text, int width, bool unicode) {
 }
 
 std::string cut_off(const std::string& text, int width, bool unicode) {
-  std::string line = text;
-  if (width_of(line) <= width) return line;
-  while (!line.empty() && width_of(line) > width - 1) {
-    while (!line.empty() && (static_cast<unsigned char>(line.back()) & 0xc0u) == 0x80u) {
-      line.pop_back();
-    }
-    if (!line.empty()) line.pop_back();
-  }
-  return line + (unicode ? "…" : ">");
+  if (beginning_of(text, width).size() == text.size()) return text;
+  return std::string(beginning_of(text, width - 1)) + (unicode ? "…" : ">");
 }
 
 std::string table(const std::vector<Column>& columns,

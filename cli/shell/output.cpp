@@ -44,6 +44,13 @@ Next next_character(std::string_view text) {
   return n > text.size() ? Next{0, 0} : Next{n, character};
 }
 
+// Takes the next character, or a byte that is none, off the front; returns its columns.
+int take_character(std::string_view& text) {
+  const Next next = next_character(text);
+  text.remove_prefix(next.length == 0 ? 1 : next.length);
+  return next.length == 0 ? 1 : std::max(0, ::wcwidth(next.character));
+}
+
 }  // namespace
 
 Style style_for(const Settings& settings, int descriptor) {
@@ -83,12 +90,18 @@ std::string printable(std::string_view bytes, bool unicode) {
 
 int width_of(std::string_view text) {
   int width = 0;
-  while (!text.empty()) {
-    const Next next = next_character(text);
-    width += next.length == 0 ? 1 : std::max(0, ::wcwidth(next.character));
-    text.remove_prefix(next.length == 0 ? 1 : next.length);
-  }
+  while (!text.empty()) width += take_character(text);
   return width;
+}
+
+std::string_view beginning_of(std::string_view text, int width) {
+  std::string_view rest = text;
+  std::size_t fits = 0;
+  for (int taken = 0; !rest.empty(); fits = text.size() - rest.size()) {
+    taken += take_character(rest);
+    if (taken > width) break;
+  }
+  return text.substr(0, fits);
 }
 
 std::string folded(std::string_view text, int first_column, int indent, int width) {

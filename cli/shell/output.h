@@ -32,6 +32,9 @@ std::string printable(std::string_view bytes, bool unicode);
 // Columns that printable text takes.
 int width_of(std::string_view text);
 
+// The first characters of a text: as many as fit into `width` columns.
+std::string_view beginning_of(std::string_view text, int width);
+
 // Wraps words into lines of at most `width` columns. The first line begins at `first_column`, the
 // others after `indent` spaces.
 std::string folded(std::string_view text, int first_column, int indent, int width);

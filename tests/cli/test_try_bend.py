@@ -71,6 +71,10 @@ int main(int argc, char** argv) {
   if (words[0] != 'q') printf("sum %ld\n", sum);
   if (strchr(words, 'p')) printf("pid %d\n", getpid());
   if (strchr(words, 'r')) printf("inverse %.17g\n", mine_inverse(1000000));
+  if (strchr(words, 'l')) {
+    fputs("first\n", stderr);
+    for (int i = 0; i < 1000000; ++i) putc('x', stderr);
+  }
   if (strchr(words, 'k')) abort();
   return words[0] == 'e' && sum ? 3 : 0;
 }
@@ -154,6 +158,12 @@ def test_one_that_hangs_is_killed(tried, folder):
     assert "had not ended after 1" in done.stdout and "(whole it takes" in done.stdout
     left = subprocess.run(["pgrep", "-f", "^./mytest h$"], capture_output=True, text=True).stdout
     assert left == ""
+
+
+def test_long_lines_are_cut(tried):
+    """A megabyte without an end, as progress bars write it; it took hours."""
+    done = tried("bkl", "--tries", "1")
+    assert done.stdout.splitlines()[1:] == ["It said last:", "  first", "  " + "x" * 69 + ">"]
 
 
 def test_an_exit_code_is_compared(tried):
