@@ -161,8 +161,8 @@ std::string verdict_of(const Recording& recording) {
   if (recording.others < 0.5 || delayed < 0.1) return text;
   return text +
          fmt::format(
-             " Other programs used the CPUs too ({:.1f} threads on average): your threads waited "
-             "for a CPU {:.0f} % of the time.",
+             " Other programs wanted the CPUs too ({:.1f} threads on average): when ready to run, "
+             "your threads waited for a CPU {:.0f} % of the time.",
              recording.others, 100 * delayed);
 }
 

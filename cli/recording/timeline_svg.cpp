@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "base/text.h"
-#include "screen/layout.h"
 #include "shell/output.h"
 #include "thread_kind.h"
 
@@ -266,10 +265,21 @@ class Svg {
 }  // namespace
 
 std::string shown_in_html(std::string_view text, std::size_t most) {
-  const bool unicode = style_for({}).unicode;
-  // A character has at most four bytes.
-  const std::string shown = printable(text.substr(0, 4 * (most + 1)), unicode);
-  return escaped(cut_off(shown, static_cast<int>(most), unicode));
+  std::string out;
+  std::size_t fits = 0;  // bytes of `out` that leave room for the mark
+  for (std::size_t taken = 0; !text.empty();) {
+    const std::size_t length = utf8_length(text);
+    // Of two bytes, those up to U+009F are controls.
+    const bool shows = length > 2 || (length == 2 && (text[0] != '\xc2' || text[1] >= '\xa0'));
+    const std::string_view bytes = text.substr(0, std::max<std::size_t>(1, length));
+    const std::string piece = shows ? std::string(bytes) : printable(bytes, false);
+    taken += shows ? 1 : piece.size();
+    if (taken > most) return escaped(out.substr(0, fits)) + "…";
+    out += piece;
+    if (taken < most) fits = out.size();
+    text.remove_prefix(bytes.size());
+  }
+  return escaped(out);
 }
 
 std::string timeline_svg(const Recording& recording, double seconds, int id) {

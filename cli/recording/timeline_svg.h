@@ -12,8 +12,8 @@ namespace corewise::cli {
 // threads (thread_kind.h). `id`: the suffix of the ids in it, since a page may have two drawings.
 std::string timeline_svg(const Recording& recording, double seconds, int id);
 
-// Escapes text for HTML, at most `most` bytes. Bytes that may not be UTF-8 become '?', since the
-// page must be UTF-8.
+// Escapes text for HTML, at most `most` characters. Controls and bytes that are not UTF-8 become
+// \xNN. The page is UTF-8, whatever the locale.
 std::string shown_in_html(std::string_view text, std::size_t most);
 
 }  // namespace corewise::cli

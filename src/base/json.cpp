@@ -4,31 +4,10 @@
 #include <charconv>
 #include <cmath>
 
+#include "text.h"
+
 namespace corewise {
 namespace {
-
-// Length of the well-formed UTF-8 sequence at the start of text; 0 if there is none (Unicode 15,
-// table 3-7: no surrogates, no overlong forms, nothing above U+10FFFF).
-std::size_t utf8_length(std::string_view text) {
-  const auto byte = [&](std::size_t i) {
-    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u;
-  };
-  const auto tail = [&](std::size_t i) { return (byte(i) & 0xc0u) == 0x80u; };
-  const unsigned a = byte(0);
-  if (a < 0x80) return 1;
-  if (a >= 0xc2 && a <= 0xdf) return tail(1) ? 2 : 0;
-  if (a >= 0xe0 && a <= 0xef) {
-    const unsigned low = a == 0xe0 ? 0xa0 : 0x80;
-    const unsigned high = a == 0xed ? 0x9f : 0xbf;
-    return byte(1) >= low && byte(1) <= high && tail(2) ? 3 : 0;
-  }
-  if (a >= 0xf0 && a <= 0xf4) {
-    const unsigned low = a == 0xf0 ? 0x90 : 0x80;
-    const unsigned high = a == 0xf4 ? 0x8f : 0xbf;
-    return byte(1) >= low && byte(1) <= high && tail(2) && tail(3) ? 4 : 0;
-  }
-  return 0;
-}
 
 void append_escape(std::string& out, unsigned code) {
   constexpr std::string_view kHex = "0123456789abcdef";

@@ -66,6 +66,28 @@ std::optional<double> parse_cpus(std::string_view text) {
   return value && thousandths ? *value / 1000 : value;
 }
 
+// Unicode 15, table 3-7: no surrogates, no overlong forms, nothing above U+10FFFF.
+std::size_t utf8_length(std::string_view text) {
+  const auto byte = [&](std::size_t i) {
+    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u;
+  };
+  const auto tail = [&](std::size_t i) { return (byte(i) & 0xc0u) == 0x80u; };
+  const unsigned a = byte(0);
+  if (a < 0x80) return 1;
+  if (a >= 0xc2 && a <= 0xdf) return tail(1) ? 2 : 0;
+  if (a >= 0xe0 && a <= 0xef) {
+    const unsigned low = a == 0xe0 ? 0xa0 : 0x80;
+    const unsigned high = a == 0xed ? 0x9f : 0xbf;
+    return byte(1) >= low && byte(1) <= high && tail(2) ? 3 : 0;
+  }
+  if (a >= 0xf0 && a <= 0xf4) {
+    const unsigned low = a == 0xf0 ? 0x90 : 0x80;
+    const unsigned high = a == 0xf4 ? 0x8f : 0xbf;
+    return byte(1) >= low && byte(1) <= high && tail(2) && tail(3) ? 4 : 0;
+  }
+  return 0;
+}
+
 std::string format_cpus(double cpus) {
   if (!std::isfinite(cpus)) return std::isnan(cpus) ? "not a number" : "infinite";
   char digits[400];  // the longest double has 309 digits before the point

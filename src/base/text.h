@@ -34,6 +34,9 @@ std::optional<double> parse_positive(std::string_view text);
 // All of text as a number of CPUs above 0: "8", "1.5", or Kubernetes' thousandths, "500m".
 std::optional<double> parse_cpus(std::string_view text);
 
+// Length of the well-formed UTF-8 character at the start of text; 0 if there is none.
+std::size_t utf8_length(std::string_view text);
+
 // "1.5", "8": at most three decimals, no trailing zeros.
 std::string format_cpus(double cpus);
 
