@@ -1,15 +1,19 @@
 // corewise run: starts a program governed, and becomes it; with --report it waits for it.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <chrono>
+#include <climits>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <functional>
 #include <limits>
 #include <optional>
 
@@ -267,8 +271,10 @@ void say_as_json(const Start& start, const ProvidedJobs& jobs, std::vector<std::
   write_err(changes_json(all, RunStart{start.budget, std::move(notes)}));
 }
 
-// Runs in the process that becomes the program.
-int become_program(const Start& start, const Options& options, const Context& context) {
+// Runs in the process that becomes the program. `tell` says why a build gets no jobserver after
+// all, where nothing is told as JSON.
+int become_program(const Start& start, const Options& options, const Context& context,
+                   const std::function<void(const std::string&)>& tell = warn) {
   const os::LiveMachine machine;
   if (start.budget > 0 && !binding_request(machine).empty()) {
     ::setenv(binding::kLaunched, binding::launched_value(machine).c_str(), 1);
@@ -277,7 +283,7 @@ int become_program(const Start& start, const Options& options, const Context& co
   if (start.told_as_json) {
     say_as_json(start, jobs, notes_of(start, options, context));
   } else if (!jobs.why_not.empty()) {
-    warn(no_jobserver(jobs.why_not));
+    tell(no_jobserver(jobs.why_not));
   }
   return become(jobs.words, start.target);
 }
@@ -295,9 +301,16 @@ Result<int> start_and_report(const Options& options, const Start& start, const C
   if (!file && options.report.empty()) return become_program(start, options, context);
   if (!file) return file.error();
   ::setenv("COREWISE_REPORT_FILE", file->path().c_str(), 1);
+  const bool json = options.report == "json" || context.settings.json;
+  // For what the child tells before it becomes the program.
+  std::array<int, 2> ends{-1, -1};
+  const bool hears = json && ::pipe2(ends.data(), O_CLOEXEC | O_NONBLOCK) == 0;
+  const auto tell = [&](const std::string& why) {
+    if (!hears || ::write(ends[1], why.data(), why.size()) < 0) warn(why);
+  };
   const auto begin = std::chrono::steady_clock::now();
   Run run;
-  run.status = wait_for_child([&] { return become_program(start, options, context); });
+  run.status = wait_for_child([&] { return become_program(start, options, context, tell); });
   if (run.status < 0) {
     return Error{CW_IO_ERROR,
                  fmt::format("cannot start a process: {}", std::strerror(-run.status))};
@@ -306,9 +319,11 @@ Result<int> start_and_report(const Options& options, const Start& start, const C
   run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
   run.budget = start.budget;
   run.notes = notes_of(start, options, context);
+  std::array<char, PIPE_BUF> why{};
+  const ssize_t length = hears ? ::read(ends[0], why.data(), why.size()) : 0;
+  if (length > 0) run.notes.emplace_back(why.data(), static_cast<std::size_t>(length));
   // Pass on how the program ended, even if nobody reads what we write.
   ::signal(SIGPIPE, SIG_IGN);
-  const bool json = options.report == "json" || context.settings.json;
   if (!options.report.empty()) {
     write_err(json ? report_json(file->read(), run)
                    : report_text(file->read(), run, style_for(context.settings, STDERR_FILENO)));
@@ -439,7 +454,7 @@ int run(Options options, const Context& context) {
   const bool report_is_json = options.report == "json" && start->budget > 0;
   if (tries) {
     if (!options.remark.empty() && !quiet) note(context.settings, options.remark);
-  } else if (!context.settings.json && !report_is_json) {
+  } else if (!start->told_as_json && !report_is_json) {
     say(*start, options, context);
   }
   apply(start->counts);

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -414,6 +415,37 @@ def test_a_tool_that_knows_no_jobserver(builds):
     )  # fmt: skip
     said = json.loads(done.stderr)
     assert "no jobserver" in said["notes"][0] and "MAKEFLAGS" not in said["set"]
+
+
+@pytest.fixture
+def blank():
+    """A folder that MAKEFLAGS cannot name, with a path that is short enough for a socket."""
+    with tempfile.TemporaryDirectory(prefix="a ") as folder:
+        yield folder
+
+
+def test_the_report_says_that_the_jobserver_cannot_start(builds, blank):
+    for name, version in (("make", "GNU Make 4.4.1"), ("ninja", "1.13.0")):
+        tool = builds.folder / name
+        tool.write_text(f'#!/bin/sh\n[ "$1" = --version ] && echo {version} || echo "built $1"\n')
+        tool.chmod(0o755)
+    path = f"{builds.folder}:{os.environ['PATH']}"
+    environment = CLEAN | {"XDG_RUNTIME_DIR": blank, "PATH": path}
+    words = [builds.program, "run", "--report=json"]
+
+    def said(*options):
+        done = subprocess.run(
+            [*words, *options, "--", str(tool), "-j8"],
+            env=environment, capture_output=True, text=True,
+        )  # fmt: skip
+        assert (done.returncode, done.stdout) == (0, "built -j8\n")
+        return [json.loads(line)["notes"] for line in done.stderr.splitlines()]
+
+    for notes in said() + said("-q", "--json"):
+        (note,) = notes
+        assert note.startswith("no jobserver: ") and note.endswith("a path with a blank")
+    at_start, at_end = said("--json")
+    assert len(at_start) == 1 and at_end == []
 
 
 def test_json_names_the_variable(builds, make):
