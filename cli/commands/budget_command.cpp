@@ -51,7 +51,9 @@ std::string screen_of(const Budget& budget, const std::optional<UserPart>& machi
     return head + folded(meaning, width_of(head), width_of(head), style.width) + "\n";
   };
   std::string out = painted("Budget: " + cpus_in_words(budget.cpus), Paint::kBold, style) + "\n";
-  out += line("floor", std::to_string(budget.floor), "this many threads have a CPU each");
+  out += line("floor", std::to_string(budget.floor),
+              budget.cpus < 1 ? "a program has at least one thread; its CPU is not always yours"
+                              : "this many threads have a CPU each");
   out += line("ceil", std::to_string(budget.ceil), "this many threads use up the budget");
   out += line("topology", "", topology_line(budget.topology, budget.allowed));
   if (machine) {
@@ -214,8 +216,8 @@ const Command kBudget = {
         "Shows how many CPUs you may use, and which setting limits you: the machine, the CPUs "
         "of the main thread (affinity), quotas of the cgroups and those above them, a "
         "scheduler such as Slurm, or yourself (--cap or COREWISE_BUDGET). The lowest wins. A "
-        "quota makes the budget a fraction: `floor` is how many threads have a CPU each, `ceil` "
-        "how many use up the budget.\n"
+        "quota makes the budget a fraction: `floor` is how many threads have a CPU each (1 if the "
+        "budget is below one CPU), `ceil` how many use up the budget.\n"
         "\n"
         "With --group it shows the budget that running programs share (corewise run --group), and "
         "--set changes it: each program follows at its next region or call, also those that join "

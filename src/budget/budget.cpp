@@ -141,7 +141,7 @@ std::string refuse_cap(double cpus, int online) {
   if (cpus > online + kEpsilon) {
     // Of a larger one, a double does not hold the digits that the user gave.
     constexpr double kExact = 1e15;
-    const std::string count = cpus < kExact ? format_cpus(cpus) : "so many";
+    const std::string count = cpus < kExact ? format_cpus(cpus) : "that many";
     return "a budget of " + count + " CPUs is above the machine, which has " +
            std::to_string(online) + "; give at most that";
   }

@@ -16,6 +16,12 @@ def test_a_recorded_machine(corewise, golden, machine, columns):
     golden(f"budget-{columns}.txt", done.stdout)
 
 
+def test_less_than_one_cpu(corewise, machine):
+    done = corewise("budget", "--recorded", str(machine), "--cap", "0.5")
+    assert done.stdout.startswith("Budget: 0.5 CPUs\n  floor       1  a program has at least one")
+    assert "a CPU each" not in done.stdout
+
+
 def test_a_path_that_does_not_fit_beside_the_numbers_stands_below(corewise, machine):
     done = corewise("budget", "--recorded", str(machine), env={"COLUMNS": "50"})
     where = "/sys/fs/cgroup/user.slice/cpu.max:"

@@ -152,7 +152,7 @@ def test_each_command_has_help_with_an_example(corewise, command, words):
         (["completion"], "bash|zsh|fish"),
         (["completion", "--shell", "zsh"], "did you mean: corewise completion bash|zsh|fish"),
         (["help", "--json"], "help: there is no option '--json'\nhint: `corewise help --help`"),
-        (["budget", "--cap", "99999999999999999999"], "a budget of so many CPUs is above"),
+        (["budget", "--cap", "99999999999999999999"], "a budget of that many CPUs is above"),
         (["info", "-i", "numpy", "--pid", "1"], ""),
         (["info", "--python", "python3"], ""),
         (["run", "--openmp", "2"], "after --"),
