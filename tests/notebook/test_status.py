@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from conftest import Kernel
+from corewise.jupyter import _status
 
 
 def asked(kernel: Kernel, **content: Any) -> dict[str, Any]:
@@ -26,6 +28,17 @@ def test_it_tells_pools_budget_and_grants(kernel: Kernel) -> None:
     assert told["governed"] and told["budget"] == 1 and told["granted"] == 0
     kernel("%govern off\n%threads openmp=7")
     assert asked(kernel)["pools"][2]["threads"] == 7
+
+
+def test_part_of_a_cpu_is_told_as_the_live_view_tells_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {
+        "governed": False, "ledger": None, "budget": {"cpus": 1.5, "threads": 1},
+        "threads": {"running": 1}, "pools": [],
+    }  # fmt: skip
+    monkeypatch.setattr(_status, "sample", lambda: told)
+    frontends = SimpleNamespace(several=False)
+    status = _status.Status(object(), None, frontends)  # type: ignore[arg-type]
+    assert status.state()["budget"] == 1.5
 
 
 def test_limits_reach_the_thread_that_runs_a_cell(kernel: Kernel) -> None:

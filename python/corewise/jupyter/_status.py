@@ -94,7 +94,7 @@ class Status:
             pools.append(names | {"threads": allowed, "limit": pool["limit"]})
         return {
             "governed": now["governed"],
-            "budget": ledger["budget"] if ledger else own["threads"] if own else None,
+            "budget": ledger["budget"] if ledger else own["cpus"] if own else None,
             "granted": ledger["granted"] if ledger else None,
             "running": now["threads"]["running"],
             "shared": self._frontends.several,

@@ -40,8 +40,9 @@ function drawn(tag, attributes, text = '') {
   return made;
 }
 
+// With four digits, as in the verdict.
 function counted(count, noun) {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+  return `${+count.toPrecision(4)} ${noun}${count === 1 ? '' : 's'}`;
 }
 
 // Of 1.5 CPUs, 2 threads can use all.

@@ -90,6 +90,11 @@
     return made;
   }
 
+  // With four digits, as in the live view; null: not known.
+  function rounded(cpus) {
+    return cpus === null ? null : +cpus.toPrecision(4);
+  }
+
   function summary(state) {
     if (!state) return { text: 'threads: -', title: 'Click, or run %load_ext corewise in a cell, to see and limit the threads of this kernel' };
     if (state.governed && state.granted !== null) {
@@ -101,7 +106,7 @@
       return threads.length ? [`${api} ${Math.max(...threads)}`] : [];
     });
     const what = counts.length ? counts.join(', ') : 'no pools yet';
-    return { text: `threads: ${what} on ${state.budget ?? '?'} ${state.budget === 1 ? 'CPU' : 'CPUs'}`, title: 'Threads that each pool of this kernel may use, and the CPUs that are really its own' };
+    return { text: `threads: ${what} on ${rounded(state.budget) ?? '?'} ${state.budget === 1 ? 'CPU' : 'CPUs'}`, title: 'Threads that each pool of this kernel may use, and the CPUs that are really its own' };
   }
 
   // A dialog with a title, these parts and a button that closes it.
@@ -200,7 +205,7 @@
     // The kernel judges the numbers, and says more than a browser would.
     const parts = [
       element('table', {},
-        element('caption', { textContent: `The budget is ${state.budget ?? 'unknown'}${state.governed ? '; the kernel is governed' : ''}.` }),
+        element('caption', { textContent: `The budget is ${rounded(state.budget) ?? 'unknown'}${state.governed ? '; the kernel is governed' : ''}.` }),
         element('thead', {}, element('tr', {}, ...heads.map(
           (text, i) => element('th', { scope: 'col', textContent: text, className: i > 1 ? 'corewise-count' : '' })))), rows),
       element('p', {}, ...APIS.map((api) => {
@@ -358,7 +363,8 @@
       this.button.hidden = !this.panel;
       this.button.textContent = text;
       this.button.title = title + (state && state.shared ? '. Another notebook or console uses this kernel too.' : '');
-      const over = !!state && !state.governed && state.pools.some((pool) => (pool.threads || 0) > (state.budget ?? Infinity));
+      // Of 1.5 CPUs, 2 threads can use all.
+      const over = !!state && !state.governed && state.pools.some((pool) => (pool.threads || 0) > Math.ceil(state.budget ?? Infinity));
       this.button.classList.toggle('corewise-over', over || !!death);
       if (over) {
         this.button.textContent += ': too many';
