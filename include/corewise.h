@@ -16,7 +16,7 @@
  *   - a function with `buffer` and `capacity` writes at most capacity bytes with a final NUL, and
  *     tells how many bytes the whole text takes, NUL included: as its result (0: no memory for the
  *     text), or in `needed` (may be NULL). If capacity is less it writes the beginning, which is
- * not a failure. The buffer may be NULL when capacity is 0;
+ *     not a failure. The buffer may be NULL when capacity is 0;
  *   - each call makes its document anew; as with getenv, no other thread may change the
  *     environment meanwhile.
  */
@@ -198,7 +198,7 @@ CW_API cw_status cw_limits_open(const cw_rule* rules, size_t count,
 CW_API cw_status cw_limits_close(cw_limits* limits, size_t* pending);
 
 /** Writes up to capacity outcomes, as they were at opening or at the arrival of a later pool;
- * returns how many there are. The size of the first tells the size of each. */
+ * returns how many there are, and 0 if it fails. The size of the first tells the size of each. */
 CW_API size_t cw_limits_outcomes(const cw_limits* limits, cw_outcome* out, size_t capacity);
 
 /** Frees the handle. A limit that is still open becomes permanent: from now on its pools have what
