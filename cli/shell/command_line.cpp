@@ -209,7 +209,7 @@ int dispatch(std::vector<std::string> words) {
     const std::string about_what = at + 1 != words.end() ? *(at + 1) : "help";
     const bool names_one = about_what != "help" && about_what != "--help" && about_what != "-h";
     const Command* about = names_one ? find(about_what) : nullptr;
-    if (about == nullptr && about_what.starts_with("-") && names_one) {
+    if (about == nullptr && about_what.starts_with('-') && names_one) {
       return unknown_option("help", about_what, {"--man", "--help"});
     }
     if (about == nullptr && names_one) return unknown_command(about_what);
