@@ -36,10 +36,12 @@ if [ ! -e "$root/.made" ]; then
 fi
 cp /etc/resolv.conf "$root/etc/resolv.conf"
 cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/ca-certificates.crt"
+# As on a machine, / is a mount: `unshare -m` needs that.
+mountpoint -q "$root" || mount --bind "$root" "$root"
 mountpoint -q "$root/proc" || mount -t proc proc "$root/proc"
 mountpoint -q "$root/dev" || mount --rbind /dev "$root/dev"
 mountpoint -q "$root/sys" || mount -t sysfs -o ro sysfs "$root/sys"
-trap 'umount -R "$root/dev" "$root/proc" "$root/sys" 2>/dev/null || true' EXIT
+trap 'umount -R "$root" 2>/dev/null || true' EXIT
 
 rm -rf "$root/corewise" "$root/root/corewise-venv"
 git clone -q --no-hardlinks . "$root/corewise"
