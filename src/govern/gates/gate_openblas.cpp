@@ -300,8 +300,9 @@ std::string prepare(OpenblasCopy& copy, const Pool& pool, const ModuleNames& nam
     return "its blas_cpu_number is in no symbol table";
   }
   copy.count = reinterpret_cast<int*>(count.address);
-  if (std::atomic_ref(*copy.count).load() != pool.threads())
+  if (std::atomic_ref(*copy.count).load() != pool.threads()) {
     return "its blas_cpu_number is not its thread count";
+  }
   return {};
 }
 

@@ -43,14 +43,13 @@ bool awaits_default(const os::Machine& machine) {
 
 std::optional<int> asked_beside(int cpus, int instead, const os::Machine& machine) {
   if (asked_of_openblas(machine)) return std::nullopt;
-  const int started = std::min(ours(machine) ? number(kName, machine) : cpus, cpus);
   const int openmp = std::min(number("OMP_NUM_THREADS", machine), cpus);
+  if (openmp == 0) return std::nullopt;
+  const int without = ours(machine) ? number(kName, machine) : cpus;
   // OpenBLAS has read OMP_NUM_THREADS unless ours stands before it.
-  const int has = ours(machine) || openmp == 0 ? started : openmp;
-  int should = openmp == 0 ? started : openmp;
-  if (instead != 0) should = std::min(instead, started);
-  if (has == should) return std::nullopt;
-  return should;
+  const int has = ours(machine) ? without : openmp;
+  const int should = instead != 0 ? std::min(instead, without) : openmp;
+  return has != should ? std::optional(should) : std::nullopt;
 }
 
 }  // namespace corewise::govern::start_bound

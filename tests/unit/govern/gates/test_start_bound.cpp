@@ -71,6 +71,8 @@ TEST_CASE("start bound: a default that Ray sets for its worker is no bound") {
   // No more threads than can be granted.
   CHECK(bound::asked_beside(64, 4, with({{"OMP_NUM_THREADS", "1"}})) == 4);
   CHECK_FALSE(bound::asked_beside(64, 64, with({})));
+  // As long as Ray has not set it, OpenBLAS has what it would have ungoverned.
+  CHECK_FALSE(bound::asked_beside(64, 4, with({})));
   // Ours stands before it: OpenBLAS has that many.
   CHECK_FALSE(bound::asked_beside(64, 64, bounded({{"OMP_NUM_THREADS", "1"}})));
   CHECK_FALSE(bound::asked_beside(64, true,
