@@ -1,11 +1,12 @@
-"""Two workers of Ray or Dask, of which the first has three times the work, under several settings.
+"""Two workers of Ray, Dask or torchrun, of which the first has three times the work.
 
-    python bench/framework_workers.py ray|dask [-n 5]
+    python bench/framework_workers.py ray|dask|torchrun [-n 5]
 
-Both set OMP_NUM_THREADS=1 for their workers, so the CPU of the one that waits idles. Prints medians
-of seconds, of runs that alternate. Ideal: the first row's work, of which one worker did three
-quarters on its CPU, spread over both. The Python that runs this needs corewise, NumPy and the
-framework (`pip install ray`).
+All three set OMP_NUM_THREADS=1 for their workers, so the CPU of the one that waits idles. Prints
+medians of seconds under several settings, of runs that alternate. Ideal: the first row's work, of
+which one worker did three quarters on its CPU, spread over both. The Python that runs this needs
+corewise, NumPy and the framework (`pip install ray`); torchrun is that of .venv-real (`make
+setup-large`).
 """
 
 import argparse
@@ -17,6 +18,7 @@ import tempfile
 from pathlib import Path
 
 COREWISE = [str(Path(sys.executable).with_name("corewise")), "run", "-q"]
+TORCHRUN = Path(__file__).resolve().parent.parent / ".venv-real/bin/torchrun"
 LONG, SHORT, ROUNDS = 60, 20, 5
 
 WORK = """
@@ -59,20 +61,46 @@ if __name__ == "__main__":
     workers = [functools.partial(client.submit, work, workers=p, pure=False) for p in places]
     wait = client.gather
 """
-END = {"ray": "    ray.shutdown()\n", "dask": "    client.close(); cluster.close()\n"}
+TORCH = f"""
+import time, torch, torch.distributed as dist
+dist.init_process_group("gloo")
+a = torch.rand(700, 700)
+def round():
+    for _ in range({LONG} if dist.get_rank() == 0 else {SHORT}):
+        torch.mm(a, a)
+    dist.barrier()
+round()
+began = time.perf_counter()
+for _ in range({ROUNDS}): round()
+if dist.get_rank() == 0: print(time.perf_counter() - began, flush=True)
+dist.destroy_process_group()
+"""
+SOURCES = {
+    "ray": WORK + RAY + ROUND + "    ray.shutdown()\n",
+    "dask": WORK + DASK + ROUND + "    client.close(); cluster.close()\n",
+    "torchrun": TORCH,
+}
 
-# Name, words before the interpreter, words after the program.
+PYTHON = [sys.executable]
+RANKS = [str(TORCHRUN), "--nproc-per-node", "2"]
+# Name, words before the program, words after it.
 SETTINGS: dict[str, list[tuple[str, list[str], list[str]]]] = {
     "ray": [
-        ("Ray", [], []),
-        ("OMP_NUM_THREADS=2", ["env", "OMP_NUM_THREADS=2"], []),
-        ("corewise run", [*COREWISE, "--"], []),
-        ("corewise run --openmp 2", [*COREWISE, "--openmp", "2", "--"], []),
+        ("Ray", PYTHON, []),
+        ("OMP_NUM_THREADS=2", ["env", "OMP_NUM_THREADS=2", *PYTHON], []),
+        ("corewise run", [*COREWISE, "--", *PYTHON], []),
+        ("corewise run --openmp 2", [*COREWISE, "--openmp", "2", "--", *PYTHON], []),
     ],
     "dask": [
-        ("Dask", [], []),
-        ("2 threads in Dask's pre-spawn-environ", [], ["two"]),
-        ("corewise.dask.Plugin()", [], ["plugin"]),
+        ("Dask", PYTHON, []),
+        ("2 threads in Dask's pre-spawn-environ", PYTHON, ["two"]),
+        ("corewise.dask.Plugin()", PYTHON, ["plugin"]),
+    ],
+    "torchrun": [
+        ("torchrun", RANKS, []),
+        ("OMP_NUM_THREADS=2 torchrun", ["env", "OMP_NUM_THREADS=2", *RANKS], []),
+        ("corewise run -- torchrun", [*COREWISE, "--", *RANKS], []),
+        ("corewise run --openmp 2 -- torchrun", [*COREWISE, "--openmp", "2", "--", *RANKS], []),
     ],
 }
 
@@ -86,13 +114,12 @@ def main() -> None:
     ours = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
     env = {name: value for name, value in os.environ.items() if name not in ours}
     seconds: dict[str, list[float]] = {name: [] for name, _, _ in settings}
-    source = WORK + {"ray": RAY, "dask": DASK}[options.framework] + ROUND + END[options.framework]
     with tempfile.TemporaryDirectory() as folder:
         program = Path(folder) / "program.py"
-        program.write_text(source)
+        program.write_text(SOURCES[options.framework])
         for _ in range(options.repetitions):
             for name, before, after in settings:
-                words = [*before, sys.executable, str(program), *after]
+                words = [*before, str(program), *after]
                 done = subprocess.run(words, env=env, capture_output=True, text=True)
                 if done.returncode:
                     sys.exit(f"{name}: {done.stderr}")
