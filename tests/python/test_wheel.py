@@ -136,7 +136,12 @@ def run_plainly(command: list[Any], **keywords: Any) -> subprocess.CompletedProc
 @pytest.mark.parametrize(
     "asked",
     [
-        pytest.param("grep SigIgn /proc/self/status", id="signals"),
+        # But for 32 and 33: the C library ignores its own two signals in what posix_spawn() starts,
+        # as Python 3.14 starts some programs.
+        pytest.param(
+            "echo $((0x$(sed -n 's/^SigIgn://p' /proc/self/status | tr -d '\\t') & ~(3 << 31)))",
+            id="signals",
+        ),
         # Python sets LC_CTYPE where there is none, and `wc -m` then counts characters.
         pytest.param("printf '\\303\\251' | wc -m; env | grep -c LC_", id="locale"),
         pytest.param("bash -c 'seq 1 100000 | head -1; echo ${PIPESTATUS[0]}'", id="pipe"),
