@@ -19,6 +19,7 @@
 #include <atomic>
 #include <cerrno>
 #include <charconv>
+#include <optional>
 #include <span>
 #include <string_view>
 
@@ -42,28 +43,51 @@ constinit std::atomic<pid_t> watcher{0};  // the process itself
 constinit std::atomic<bool> confined{false};
 constinit Filters before{};
 
-int number_after(std::string_view text, std::string_view name) noexcept {
-  int value = 0;
+// Of a whole line that begins with `name`, if `text` has it.
+std::optional<int> number_after(std::string_view text, std::string_view name) noexcept {
   const std::size_t at = text.find(name);
-  if (at != text.npos) {
-    std::from_chars(text.data() + at + name.size(), text.data() + text.size(), value);
-  }
+  if (at == text.npos || text.find('\n', at + name.size()) == text.npos) return std::nullopt;
+  int value = 0;
+  std::from_chars(text.data() + at + name.size(), text.data() + text.size(), value);
   return value;
 }
+
+constexpr std::string_view kMode = "\nSeccomp:\t";
+constexpr std::string_view kCount = "\nSeccomp_filters:\t";
 
 // Reads piece by piece: a program may fork on a signal's stack of 8 KiB. Neither line is longer
 // than what two pieces share. False if the file is closed.
 bool read_filters(int fd, Filters& filters) noexcept {
   constexpr std::size_t kShared = 64;
+  // For each piece the kernel writes the whole file anew, and the lines hardly move.
+  static constinit std::atomic<off_t> last{-1};
   std::array<char, 512> piece;
+  const auto read = [&](off_t at) -> std::optional<std::string_view> {
+    const ssize_t size = ::pread(fd, piece.data(), piece.size(), at);
+    if (size < 0) return std::nullopt;
+    return std::string_view(piece.data(), static_cast<std::size_t>(size));
+  };
+  if (const off_t guess = last.load(); guess >= 0) {
+    const auto text = read(guess);
+    if (!text) return false;
+    const auto mode = number_after(*text, kMode);
+    const auto count = number_after(*text, kCount);
+    if (mode && count) {
+      filters = {*mode, *count};
+      return true;
+    }
+  }
   filters = {};
   for (off_t at = 0;; at += piece.size() - kShared) {
-    const ssize_t size = ::pread(fd, piece.data(), piece.size(), at);
-    if (size < 0 || (size == 0 && at == 0)) return false;
-    const std::string_view text(piece.data(), static_cast<std::size_t>(size));
-    filters.mode = std::max(filters.mode, number_after(text, "\nSeccomp:\t"));
-    filters.count = std::max(filters.count, number_after(text, "\nSeccomp_filters:\t"));
-    if (text.size() < piece.size()) return true;
+    const auto text = read(at);
+    if (!text || (text->empty() && at == 0)) return false;
+    if (const auto mode = number_after(*text, kMode)) {
+      filters.mode = *mode;
+      const auto line = static_cast<off_t>(text->find(kMode));
+      last.store(std::max<off_t>(0, at + line - off_t{kShared}));
+    }
+    if (const auto count = number_after(*text, kCount)) filters.count = *count;
+    if (text->size() < piece.size()) return true;
   }
 }
 
@@ -114,6 +138,7 @@ constexpr Call kCalls[] = {
     {SYS_shutdown},
     {SYS_ppoll, -1, 1},
     {SYS_fcntl, -1, F_DUPFD_CLOEXEC},
+    {SYS_ioctl},
     {SYS_flock, -1, LOCK_SH | LOCK_NB},
     {SYS_fchmod},
     {SYS_fchmodat},

@@ -49,6 +49,11 @@ class AddressSpace {
   std::vector<Range> ranges_;
 };
 
+// What AddressSpace::rights() tells, as of now, from a kernel that can be asked for one mapping
+// (Linux 6.11 and later). Reading all of them takes a millisecond in a process with many modules.
+// An error says that this kernel cannot be asked.
+Result<std::optional<Rights>> ask_rights(std::uintptr_t at, std::size_t size);
+
 std::size_t page_size();
 
 // Gives the pages of [at, at + size) `rights`, plus write access if asked. Returns 0 or errno.

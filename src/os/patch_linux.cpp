@@ -1,14 +1,17 @@
 // Page rights, memory and thread pointers on Linux.
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <link.h>
 #include <linux/membarrier.h>
 #include <malloc.h>
 #include <pthread.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -55,6 +58,23 @@ bool parse(const char* line, std::uintptr_t& begin, std::uintptr_t& end, int& bi
   bits = (next[1] == 'r' ? PROT_READ : 0) | (next[2] == 'w' ? PROT_WRITE : 0) |
          (next[3] == 'x' ? PROT_EXEC : 0);
   return true;
+}
+
+// What /proc/PID/maps answers to an ioctl: struct procmap_query of Linux 6.11's linux/fs.h, which
+// the headers of Debian 12 do not have.
+struct MappingQuery {
+  std::uint64_t size, flags, address;           // asked
+  std::uint64_t begin, end, rights;             // answered
+  std::uint64_t page_size, file_offset, inode;  // answered
+  std::uint32_t major, minor, name_size, id_size;
+  std::uint64_t name, id;
+};
+static_assert(sizeof(MappingQuery) == 104);
+constexpr unsigned long kAskMapping = _IOWR('f', 17, MappingQuery);
+
+int rights_of(const MappingQuery& mapping) {
+  return ((mapping.rights & 1) != 0 ? PROT_READ : 0) |
+         ((mapping.rights & 2) != 0 ? PROT_WRITE : 0) | ((mapping.rights & 4) != 0 ? PROT_EXEC : 0);
 }
 
 struct Visitor {
@@ -115,6 +135,33 @@ std::optional<Rights> AddressSpace::rights(std::uintptr_t at, std::size_t size) 
     at = range.end;
   }
   return std::nullopt;
+}
+
+Result<std::optional<Rights>> ask_rights(std::uintptr_t at, std::size_t size) {
+  static constinit std::atomic<bool> refused{false};
+  const Error cannot{CW_NOT_AVAILABLE, "this kernel tells all mappings or none"};
+  // Of a program that confined itself later nobody knows whether the call would be fatal.
+  if (refused.load() || is_known_confined()) return cannot;
+  const int maps = ::open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
+  if (maps < 0) return cannot;
+  std::optional<Rights> found;
+  int reason = 0;
+  for (const std::uintptr_t end = at + size; at < end;) {
+    MappingQuery mapping{};
+    mapping.size = sizeof mapping;
+    mapping.address = at;
+    reason = ::ioctl(maps, kAskMapping, &mapping) == 0 ? 0 : errno;
+    if (reason != 0 || (found && found->bits != rights_of(mapping))) {
+      found.reset();
+      break;
+    }
+    found = Rights{rights_of(mapping)};
+    at = mapping.end;
+  }
+  ::close(maps);
+  if (reason == 0 || reason == ENOENT) return found;
+  refused.store(true);
+  return cannot;
 }
 
 std::vector<std::uintptr_t> AddressSpace::gaps(std::uintptr_t near, std::uintptr_t reach,

@@ -64,7 +64,8 @@ KeptMappings::~KeptMappings() { kept_mappings = outer_; }
 
 Mappings::Mappings() {
   if (kept_mappings != nullptr) space_ = kept_mappings->space_;
-  if (space_ == nullptr) reread();
+  const bool can_ask = static_cast<bool>(os::ask_rights(reinterpret_cast<std::uintptr_t>(this), 1));
+  if (space_ == nullptr && !can_ask) reread();
 }
 
 void Mappings::reread() {
@@ -79,6 +80,8 @@ void Mappings::reread() {
 }
 
 std::optional<os::Rights> Mappings::rights(std::uintptr_t at, std::size_t size) {
+  if (const auto asked = os::ask_rights(at, size)) return *asked;
+  if (space_ == nullptr && !fresh_) reread();
   if (error_) return std::nullopt;
   const auto seen = space_->rights(at, size);
   if (seen || fresh_) return seen;
@@ -87,6 +90,7 @@ std::optional<os::Rights> Mappings::rights(std::uintptr_t at, std::size_t size) 
 }
 
 std::optional<os::Rights> Mappings::rights_now(std::uintptr_t at, std::size_t size) {
+  if (const auto asked = os::ask_rights(at, size)) return *asked;
   if (!fresh_) reread();
   return error_ ? std::nullopt : space_->rights(at, size);
 }
