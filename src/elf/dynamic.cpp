@@ -7,6 +7,7 @@ namespace {
 
 // More entries than any dynamic section holds; stops a walk through hostile bytes.
 constexpr std::uint64_t kMostEntries = 4096;
+constexpr std::size_t kLongestName = 1024;
 
 void take(Dynamic& found, const Elf64_Dyn& entry) {
   const std::uint64_t value = entry.d_un.d_val;
@@ -37,6 +38,12 @@ void take(Dynamic& found, const Elf64_Dyn& entry) {
       break;
     case DT_RELASZ:
       found.data_relocations.size = value;
+      break;
+    case DT_VERSYM:
+      found.symbol_versions = value;
+      break;
+    case DT_VERNEED:
+      found.needed_versions = value;
       break;
     case DT_SONAME:
       found.soname = value;
@@ -69,12 +76,46 @@ Result<Dynamic> read_dynamic(const Bytes& bytes, std::uint64_t at, std::uint64_t
     }
     for (std::uint64_t* pointer :
          {&found.symbols, &found.strings.address, &found.gnu_hash, &found.sysv_hash,
-          &found.plt_relocations.address, &found.data_relocations.address}) {
+          &found.plt_relocations.address, &found.data_relocations.address, &found.symbol_versions,
+          &found.needed_versions}) {
       if (*pointer != 0 && *pointer < bias) *pointer += bias;
     }
     return found;
   }
   return Error{CW_BAD_ELF, "its dynamic section has no end"};
+}
+
+std::string string_at(const Bytes& bytes, const Dynamic::Table& strings, std::uint64_t offset) {
+  std::string text;
+  for (char c; offset < strings.size && text.size() < kLongestName; ++offset, text += c) {
+    if (!bytes.read(strings.address + offset, &c, sizeof c) || c == '\0') break;
+  }
+  return text;
+}
+
+std::string needed_version(const Bytes& bytes, const Dynamic& tables, std::uint64_t symbol) {
+  constexpr std::uint16_t kNumber = 0x7fff;  // the other bit hides a definition
+  Elf64_Half number = 0;
+  if (tables.symbol_versions == 0 || tables.needed_versions == 0 ||
+      !bytes.read(tables.symbol_versions + symbol * sizeof number, &number, sizeof number)) {
+    return {};
+  }
+  number &= kNumber;
+  std::uint64_t steps = 0;
+  std::uint64_t at = tables.needed_versions;
+  for (Elf64_Verneed library; bytes.read(at, &library, sizeof library); at += library.vn_next) {
+    std::uint64_t version_at = at + library.vn_aux;
+    for (Elf64_Half i = 0; i < library.vn_cnt && steps < kMostEntries; ++i, ++steps) {
+      Elf64_Vernaux version;
+      if (!bytes.read(version_at, &version, sizeof version)) return {};
+      if ((version.vna_other & kNumber) == number) {
+        return string_at(bytes, tables.strings, version.vna_name);
+      }
+      version_at += version.vna_next;
+    }
+    if (library.vn_next == 0 || ++steps >= kMostEntries) break;
+  }
+  return {};
 }
 
 }  // namespace corewise::elf

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "base/error.h"
 #include "bytes.h"
@@ -21,6 +22,9 @@ struct Dynamic {
   std::uint64_t sysv_hash = 0;
   Table plt_relocations;
   Table data_relocations;
+  // Which version of each symbol the module defines or needs, and the names of those it needs.
+  std::uint64_t symbol_versions = 0;
+  std::uint64_t needed_versions = 0;
   std::optional<std::uint64_t> soname;  // offset in the strings
 };
 
@@ -32,5 +36,13 @@ bool is_got_entry(std::uint32_t type);
 // rewrites them in memory; musl, the vDSO and files have them as the linker wrote them). CW_BAD_ELF
 // if the section is cut short or has no end. Allocates only for an Error.
 Result<Dynamic> read_dynamic(const Bytes& bytes, std::uint64_t at, std::uint64_t bias);
+
+// A string of the module, as far as its table goes; empty if it does not reach there.
+std::string string_at(const Bytes& bytes, const Dynamic::Table& strings, std::uint64_t offset);
+
+// Which version the module needs of the symbol with this number, as "GOMP_4.0": two libraries that
+// define the same name tell their symbols apart by it. Empty if any version will do. From the LSB,
+// "Symbol Versioning".
+std::string needed_version(const Bytes& bytes, const Dynamic& tables, std::uint64_t symbol);
 
 }  // namespace corewise::elf

@@ -145,7 +145,7 @@ std::optional<Symbol> Symbols::find_sysv(std::string_view name) const {
 
 // Not through the hash table, which holds some imports and lacks others; a program that exports
 // nothing has an empty one.
-std::optional<std::uint64_t> Symbols::got_entry(std::string_view name) const {
+std::optional<GotEntry> Symbols::got_entry(std::string_view name) const {
   for (const Dynamic::Table& table : {tables_.plt_relocations, tables_.data_relocations}) {
     if (table.address == 0) continue;
     const std::uint64_t count = std::min(table.size / sizeof(Elf64_Rela), kMostRelocations);
@@ -157,7 +157,8 @@ std::optional<std::uint64_t> Symbols::got_entry(std::string_view name) const {
       const std::uint64_t at = tables_.symbols + ELF64_R_SYM(entry.r_info) * sizeof symbol;
       if (read(at, symbol) && symbol.st_shndx == SHN_UNDEF &&
           read_string_equals(symbol.st_name, name)) {
-        return entry.r_offset;
+        return GotEntry{entry.r_offset,
+                        needed_version(*bytes_, tables_, ELF64_R_SYM(entry.r_info))};
       }
     }
   }
@@ -165,15 +166,7 @@ std::optional<std::uint64_t> Symbols::got_entry(std::string_view name) const {
 }
 
 std::string Symbols::soname() const {
-  if (!tables_.soname) return {};
-  std::string name;
-  for (std::uint64_t at = *tables_.soname; at < tables_.strings.size && name.size() < kLongestName;
-       ++at) {
-    char c;
-    if (!read(tables_.strings.address + at, c) || c == '\0') break;
-    name += c;
-  }
-  return name;
+  return tables_.soname ? string_at(*bytes_, tables_.strings, *tables_.soname) : std::string();
 }
 
 bool LiveBytes::read(std::uint64_t address, void* out, std::size_t n) const {

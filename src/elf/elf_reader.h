@@ -22,6 +22,12 @@ struct Symbol {
   bool function = false;
 };
 
+// A pointer through which a module calls a function of another module.
+struct GotEntry {
+  std::uint64_t address = 0;  // in the file
+  std::string version;        // needed of the function; empty if any will do
+};
+
 // Finds symbols by name, through the GNU hash table, or the older one if that is missing.
 class Symbols {
  public:
@@ -33,9 +39,8 @@ class Symbols {
   std::optional<Symbol> find(std::string_view name) const;
   std::string soname() const;
 
-  // Address in the file of the pointer through which the module calls a function of that name that
-  // another module defines.
-  std::optional<std::uint64_t> got_entry(std::string_view name) const;
+  // The one for a function of that name.
+  std::optional<GotEntry> got_entry(std::string_view name) const;
 
  private:
   friend class File;

@@ -204,13 +204,17 @@ void* load_function(const std::string& path, const char* symbol) {
 
 int own_thread_id() noexcept { return static_cast<int>(syscall(SYS_gettid)); }
 
-void* symbol_seen_by(const std::string& name, const char* symbol) {
-  if (void* found = dlsym(RTLD_DEFAULT, symbol)) return found;
-  void* module = dlopen(name.c_str(), RTLD_LAZY | RTLD_NOLOAD);
-  if (module == nullptr) return nullptr;
-  void* found = dlsym(module, symbol);
+void* symbol_seen_by(const std::string& name, const char* symbol, const std::string& version) {
+  const auto look = [&](void* where) {
+    return version.empty() ? dlsym(where, symbol) : dlvsym(where, symbol, version.c_str());
+  };
+  void* const everywhere = look(RTLD_DEFAULT);
+  void* const module = dlopen(name.c_str(), RTLD_LAZY | RTLD_NOLOAD);
+  if (module == nullptr) return everywhere;
+  void* const below = look(module);
   let_go(module);
-  return found;
+  if (everywhere != nullptr && below != nullptr && everywhere != below) return nullptr;
+  return everywhere != nullptr ? everywhere : below;
 }
 
 std::string real_path(const std::string& path) {

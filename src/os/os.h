@@ -99,9 +99,10 @@ class Held {
 bool pin(const std::string& name);
 
 // What the loader would resolve `symbol` to now if the module of that name called it without
-// defining it: it searches the program's global symbols, then the module's own dependencies. Null
-// if it finds none.
-void* symbol_seen_by(const std::string& name, const char* symbol);
+// defining it, and needed that version of it (empty: any). It searches the program's global symbols,
+// then the module's own dependencies, or the other way round if RTLD_DEEPBIND loaded the module,
+// which nobody can ask. So null if it finds none, and if both have one and they differ.
+void* symbol_seen_by(const std::string& name, const char* symbol, const std::string& version);
 
 // The file of the module that holds this code, as the loader names it; empty if there is none.
 std::string file_of(const void* code);

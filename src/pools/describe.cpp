@@ -26,12 +26,12 @@ class LiveLookup final : public ModuleLookup {
     if (!entry) return 0;
     std::uintptr_t target = 0;
     const elf::LiveBytes bytes(module_);
-    if (!bytes.read(module_.base + *entry, &target, sizeof target)) return 0;
+    if (!bytes.read(module_.base + entry->address, &target, sizeof target)) return 0;
     // A GOT entry that is not used yet leads to the module's own resolver stub.
     for (const os::Segment& own : module_.segments) {
       if (target >= own.begin && target < own.end) {
         return reinterpret_cast<std::uintptr_t>(
-            os::symbol_seen_by(module_.name, std::string(name).c_str()));
+            os::symbol_seen_by(module_.name, std::string(name).c_str(), entry->version));
       }
     }
     return target;

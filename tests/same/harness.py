@@ -287,6 +287,9 @@ FLAGS = ("-O1", "-g", "-w", "-pthread", f"-I{HERE / 'idioms'}")
 CHECKED = ("measured_then_indexed", "thread_buffers", "per_thread_minimum", "task_scratch")
 # These rely on regions of a library as others do on those of a program.
 IN_LIBRARY = ("clause_division", "max_threads_division", "nested_clauses", "measured_then_indexed")
+# These run in a library beside the runtime of a program that another compiler made.
+BESIDE_OTHER = ("set_num_threads", "max_threads_division")
+BINDINGS = {"lazy": "RTLD_LAZY", "deep": "RTLD_LAZY|RTLD_DEEPBIND"}
 # Ungoverned, a child of libgomp's hangs; governed it must not (tests/same/test_same.py).
 HANGS_UNGOVERNED = ("forked_child",)
 
@@ -315,8 +318,14 @@ def idiom(name: str, how: str) -> Path:
     compiler = COMPILERS[how.partition("-")[0]]
     if how.endswith("asan"):
         return compiled(f"{name}.{how}", source, *compiler, *FLAGS, "-fsanitize=address")
+    shared = ("-shared", "-fPIC", "-Wl,-z,lazy", "-Dmain=idiom_main")
+    if "-in-" in how:
+        outer, binding = how.partition("-in-")[2].split("-")
+        library = compiled(f"lib{name}.{how}.so", source, *compiler, *FLAGS, *shared)
+        caller = (HERE / "idioms/in_library/other_runtime.c",)
+        told = (f'-DLIBRARY="{library}"', f"-DBINDING={BINDINGS[binding]}")
+        return compiled(f"{name}.{how}", caller, *COMPILERS[outer], *FLAGS, *told)
     if how.endswith("library"):
-        shared = ("-shared", "-fPIC", "-Dmain=idiom_main")
         library = compiled(f"lib{name}.{how}.so", source, *compiler, *FLAGS, *shared)
         caller = (HERE / "idioms/in_library/caller.c", library)
         return compiled(f"{name}.{how}", caller, *compiler, f"-Wl,-rpath,{BUILT}")
@@ -334,6 +343,9 @@ def idioms() -> list[tuple[str, str]]:
             [""] + ["-asan"] * (file.stem in CHECKED) + ["-library"] * (file.stem in IN_LIBRARY)
         )
         found += [(file.stem, name + variant) for name in present for variant in variants]
+        if file.stem in BESIDE_OTHER and {"gcc", "clang"} <= set(present):
+            pairs = ("gcc-in-clang", "clang-in-gcc")
+            found += [(file.stem, f"{pair}-{how}") for pair in pairs for how in BINDINGS]
     # Intel's runtime leaks of its own, and AddressSanitizer counts that.
     return [(name, how) for name, how in found if how != "intel-asan"]
 

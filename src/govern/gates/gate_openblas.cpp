@@ -11,6 +11,7 @@
 #include <span>
 #include <utility>
 
+#include "elf/elf_reader.h"
 #include "govern/grants/gate.h"
 #include "govern/patch/code_ranges.h"
 #include "govern/spinning/idle_pools.h"
@@ -282,6 +283,13 @@ void follow_program(Pool& pool) {
   if (asked) pool.runtime->set(pool, std::min(*asked, std::max(1, pool.ceiling)));
 }
 
+std::string needed_version(const os::LoadedModule& module, const char* function) {
+  const elf::LiveBytes bytes(module);
+  const auto symbols = elf::Symbols::from_dynamic(bytes, module.dynamic, module.base);
+  const auto entry = symbols ? symbols->got_entry(function) : std::nullopt;
+  return entry ? entry->version : "";
+}
+
 // Empty, or why the copy cannot be governed at all: then only `copy` has changed, and the next copy
 // gets its place.
 std::string prepare(OpenblasCopy& copy, const Pool& pool, const ModuleNames& names) {
@@ -290,8 +298,9 @@ std::string prepare(OpenblasCopy& copy, const Pool& pool, const ModuleNames& nam
   copy.count = nullptr;
   copy.openmp_threads = nullptr;
   if (pool.layer == "openmp") {
-    copy.openmp_threads =
-        reinterpret_cast<Get*>(os::symbol_seen_by(pool.loader_path, "omp_get_max_threads"));
+    constexpr auto* kAsked = "omp_get_max_threads";
+    copy.openmp_threads = reinterpret_cast<Get*>(
+        os::symbol_seen_by(pool.loader_path, kAsked, needed_version(names.module(), kAsked)));
     if (copy.openmp_threads == nullptr) return "its OpenMP runtime was not found";
     return over_openmp.add(names.module()) ? "" : "there are too many libraries over OpenMP";
   }

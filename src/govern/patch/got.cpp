@@ -27,7 +27,7 @@ class Relocations {
     if (auto found = elf::read_dynamic(bytes, module.dynamic, module.base)) tables_ = *found;
   }
 
-  // visit(name, GOT entry's address, whether the module leaves the symbol to others)
+  // visit(name, GOT entry's address, number of the symbol, whether the module leaves it to others)
   template <class Visit>
   void each(Visit visit) const {
     const elf::Dynamic::Table& strings = tables_.strings;
@@ -37,8 +37,8 @@ class Relocations {
       const auto* first = reinterpret_cast<const Elf64_Rela*>(table.address);
       for (std::size_t i = 0; i < table.size / sizeof *first; ++i) {
         if (!elf::is_got_entry(ELF64_R_TYPE(first[i].r_info))) continue;
-        const std::uintptr_t symbol =
-            tables_.symbols + (first[i].r_info >> 32U) * sizeof(Elf64_Sym);
+        const std::uint64_t number = ELF64_R_SYM(first[i].r_info);
+        const std::uintptr_t symbol = tables_.symbols + number * sizeof(Elf64_Sym);
         const std::uintptr_t entry = module_.base + first[i].r_offset;
         if (entry % 8 != 0 || !module_.is_readable(symbol, sizeof(Elf64_Sym)) ||
             !module_.is_readable(entry, 8)) {
@@ -46,10 +46,14 @@ class Relocations {
         }
         const auto& sym = *reinterpret_cast<const Elf64_Sym*>(symbol);
         if (sym.st_name >= strings.size) continue;
-        visit(reinterpret_cast<const char*>(strings.address) + sym.st_name, entry,
+        visit(reinterpret_cast<const char*>(strings.address) + sym.st_name, entry, number,
               sym.st_shndx == SHN_UNDEF);
       }
     }
+  }
+
+  std::string version(std::uint64_t symbol) const {
+    return elf::needed_version(elf::LiveBytes(module_), tables_, symbol);
   }
 
  private:
@@ -96,11 +100,13 @@ GotReport GotEntries::rewrite() {
     GotEntry entry;
     const GotRequest* request;
     std::uintptr_t value;
-    bool lazy;
+    bool lazy;  // not bound yet
+    std::string version;
   };
   std::vector<Found> found;
   const auto search = [&](const os::LoadedModule& module) {
-    Relocations(module).each([&](const char* name, std::uintptr_t at, bool foreign) {
+    const Relocations relocations(module);
+    relocations.each([&](const char* name, std::uintptr_t at, std::uint64_t symbol, bool foreign) {
       for (const GotRequest& request : requests_) {
         // The first letter rules out most of the hundred thousand names.
         if (*name != *request.symbol || std::strcmp(name, request.symbol) != 0) continue;
@@ -110,7 +116,9 @@ GotReport GotEntries::rewrite() {
         Found one{{module.path, module.base, request.symbol, {}},
                   &request,
                   value,
-                  foreign && module.contains(value)};
+                  foreign && module.contains(value),
+                  {}};
+        if (one.lazy) one.version = relocations.version(symbol);
         one.entry.patch.at = at;
         one.entry.patch.relro = at >= module.relro.begin && at < module.relro.end;
         put(one.entry.patch.before, value);
@@ -131,13 +139,13 @@ GotReport GotEntries::rewrite() {
       }
     }
     void* function = reinterpret_cast<void*>(one.value);
-    if (one.lazy) {
-      function = os::global_symbol(one.entry.symbol);
-      if (function == nullptr) function = os::symbol_seen_by(one.entry.path, one.entry.symbol);
-    }
+    if (one.lazy) function = os::symbol_seen_by(one.entry.path, one.entry.symbol, one.version);
     if (function == nullptr) {
-      if (one.request->only == nullptr)
-        leave(one.entry, "it is not bound yet, and nobody defines it");
+      // Once the program has called it, the entry says which function it is: we look again.
+      std::erase_if(seen_.places, [&](const auto& place) { return place.first == one.entry.base; });
+      if (one.request->only == nullptr) {
+        leave(one.entry, "it is not bound yet, and nobody defines it, or two libraries do");
+      }
       return true;
     }
     if (one.request->only != nullptr && function != one.request->only) return true;

@@ -210,6 +210,21 @@ TEST_CASE("where a call to another module goes") {
   CHECK_FALSE(symbols->got_entry("omp_get_thread_limit"));
 }
 
+TEST_CASE("the version of a function that a module calls") {
+  const auto version = [](const char* path, const char* function) -> std::string {
+    const auto file = elf::File::open(path);
+    REQUIRE(file);
+    const auto symbols = file->symbols();
+    REQUIRE(symbols);
+    const auto entry = symbols->got_entry(function);
+    REQUIRE(entry);
+    return entry->version;
+  };
+  CHECK(version("/proc/self/exe", "sched_getaffinity").starts_with("GLIBC_2."));
+  // It was linked with a library that has no versions.
+  CHECK(version(COREWISE_STUBS "/libopenblas-openmp.so", "omp_get_max_threads").empty());
+}
+
 TEST_CASE("a call that goes through the GOT alone") {
   for (const char* path :
        {COREWISE_STUBS "/libopenblas-noplt.so", COREWISE_STUBS "/openmp-program"}) {
