@@ -33,6 +33,8 @@
 #include "govern/govern.h"
 #include "govern/grants/gate.h"
 #include "govern/other_copy.h"
+#include "govern/patch/loads.h"
+#include "identity.h"
 #include "os/confined.h"
 #include "os/fork.h"
 #include "os/os.h"
@@ -89,40 +91,14 @@ void write_line() {
             known != nullptr ? std::string_view(*known) : std::string_view());
 }
 
-[[noreturn]] void hooked_exit(int status) {
+// The C library's, which a preloaded library may hide.
+constinit decltype(&::_exit) own_exit = nullptr;
+
+void hooked_exit(int status) {
   const os::Uncancelled uncancelled;
   write_line();
   control::leave();
-  ::_exit(status);
-}
-
-template <class Call>
-int change_user(uid_t user, Call call) {
-  const os::Uncancelled uncancelled;
-  const bool had_socket = control::leave_for_other_user(user);
-  const int result = call();
-  const int reason = errno;
-  try {
-    if (had_socket) control::return_as_other_user();
-  } catch (const std::exception&) {
-    errno = reason;  // out of memory: it goes on without a socket
-    return result;
-  }
-  errno = reason;
-  return result;
-}
-
-int hooked_setuid(uid_t user) {
-  return change_user(user, [&] { return ::setuid(user); });
-}
-int hooked_seteuid(uid_t user) {
-  return change_user(user, [&] { return ::seteuid(user); });
-}
-int hooked_setreuid(uid_t real, uid_t effective) {
-  return change_user(effective, [&] { return ::setreuid(real, effective); });
-}
-int hooked_setresuid(uid_t real, uid_t effective, uid_t saved) {
-  return change_user(effective, [&] { return ::setresuid(real, effective, saved); });
+  own_exit(status);
 }
 
 // With govern's lock held, or while this library is loaded.
@@ -206,11 +182,10 @@ bool govern_from_now_on(const std::vector<govern::GotRequest>& requests) {
     control::serve_children();
     if (serves) static_cast<void>(control::start());
     std::vector<govern::GotRequest> requests = hook_children(entry.c_str());
-    requests.insert(
-        requests.end(),
-        {got_request("_exit", hooked_exit), got_request("_Exit", hooked_exit),
-         got_request("setuid", hooked_setuid), got_request("seteuid", hooked_seteuid),
-         got_request("setreuid", hooked_setreuid), got_request("setresuid", hooked_setresuid)});
+    govern::request_c_library(requests, "_exit", hooked_exit, &own_exit);
+    govern::request_c_library(requests, "_Exit", hooked_exit);
+    hook_identity(requests);
+    govern::loads::substitute(requests);
     if (governs && govern_from_now_on(requests)) return;
     // Modules that are loaded later are not rewritten. Lives for good, as what it changed does.
     static_cast<void>((new govern::GotEntries(std::move(requests)))->rewrite());

@@ -1,10 +1,12 @@
 #include "children.h"
 
 #include <alloca.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <spawn.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,6 +18,7 @@
 #include <string_view>
 
 #include "base/text.h"
+#include "govern/patch/filters.h"
 #include "os/loadable.h"
 #include "os/uncancelled.h"
 
@@ -84,6 +87,15 @@ int start_with(const char* path, char* const* words, char* const* environment,
   return start(changed);
 }
 
+// The C library's functions. A library that the program preloads may have others of these names.
+struct {
+  decltype(&::execve) execve;
+  decltype(&::execvpe) execvpe;
+  decltype(&::fexecve) fexecve;
+  decltype(&::posix_spawn) posix_spawn;
+  decltype(&::posix_spawnp) posix_spawnp;
+} constinit own{};
+
 bool can_start(const char* path) noexcept {
   struct stat status{};
   return ::stat(path, &status) == 0 && S_ISREG(status.st_mode) && ::access(path, X_OK) == 0;
@@ -124,7 +136,7 @@ const char* find_in_path(const char* name, std::span<char> path) noexcept {
 
 int hooked_execve(const char* path, char* const* words, char* const* environment) {
   return start_with(path, words, environment,
-                    [&](char* const* with) { return ::execve(path, words, with); });
+                    [&](char* const* with) { return own.execve(path, words, with); });
 }
 
 int hooked_execv(const char* path, char* const* words) {
@@ -135,20 +147,53 @@ int hooked_execvpe(const char* name, char* const* words, char* const* environmen
   const std::size_t room = room_in_path(name);
   const std::span path(static_cast<char*>(::alloca(room)), room);
   return start_with(find_in_path(name, path), words, environment,
-                    [&](char* const* with) { return ::execvpe(name, words, with); });
+                    [&](char* const* with) { return own.execvpe(name, words, with); });
 }
 
 int hooked_execvp(const char* name, char* const* words) {
   return hooked_execvpe(name, words, environ);
 }
 
+constexpr std::string_view kDescriptors = "/proc/self/fd/";
+constexpr std::size_t kRoomForDescriptor = 32;
+
+// Writes the path of a descriptor, and returns its end.
+char* path_of(int fd, std::span<char, kRoomForDescriptor> path) noexcept {
+  char* const digits = std::copy(kDescriptors.begin(), kDescriptors.end(), path.data());
+  return std::to_chars(digits, path.data() + path.size() - 1, fd).ptr;
+}
+
 int hooked_fexecve(int fd, char* const* words, char* const* environment) {
-  constexpr std::string_view kFolder = "/proc/self/fd/";
-  std::array<char, 32> path{};
-  char* const digits = std::copy(kFolder.begin(), kFolder.end(), path.data());
-  std::to_chars(digits, path.data() + path.size() - 1, fd);
+  std::array<char, kRoomForDescriptor> path{};
+  path_of(fd, path);
   return start_with(path.data(), words, environment,
-                    [&](char* const* with) { return ::fexecve(fd, words, with); });
+                    [&](char* const* with) { return own.fexecve(fd, words, with); });
+}
+
+int hooked_execveat(int folder, const char* name, char* const* words, char* const* environment,
+                    int flags) {
+  const char* path = name;
+  if (*name != '/' && folder != AT_FDCWD) {
+    std::array<char, kRoomForDescriptor> start{};
+    const auto length = static_cast<std::size_t>(path_of(folder, start) - start.data());
+    const std::size_t size = std::strlen(name);
+    auto* const whole = static_cast<char*>(::alloca(length + size + 2));
+    char* at = std::copy_n(start.data(), length, whole);
+    if (size != 0) *at++ = '/';
+    std::memcpy(at, name, size + 1);
+    path = whole;
+  }
+  return start_with(path, words, environment, [&](char* const* with) {
+    return static_cast<int>(::syscall(SYS_execveat, folder, name, words, with, flags));
+  });
+}
+
+long start_by_call(long number, const std::array<long, 5>& arguments) {
+  const auto text = [&](std::size_t i) { return reinterpret_cast<const char*>(arguments[i]); };
+  const auto list = [&](std::size_t i) { return reinterpret_cast<char* const*>(arguments[i]); };
+  if (number == SYS_execve) return hooked_execve(text(0), list(1), list(2));
+  return hooked_execveat(static_cast<int>(arguments[0]), text(1), list(2), list(3),
+                         static_cast<int>(arguments[4]));
 }
 
 // The words of execl() and its kin: the first, and those that follow up to the null.
@@ -189,7 +234,7 @@ int hooked_spawn(pid_t* pid, const char* path, const posix_spawn_file_actions_t*
                  const posix_spawnattr_t* attributes, char* const* words,
                  char* const* environment) {
   return start_with(path, words, environment, [&](char* const* with) {
-    return ::posix_spawn(pid, path, actions, attributes, words, with);
+    return own.posix_spawn(pid, path, actions, attributes, words, with);
   });
 }
 
@@ -199,7 +244,7 @@ int hooked_spawnp(pid_t* pid, const char* name, const posix_spawn_file_actions_t
   const std::size_t room = room_in_path(name);
   const std::span path(static_cast<char*>(::alloca(room)), room);
   return start_with(find_in_path(name, path), words, environment, [&](char* const* with) {
-    return ::posix_spawnp(pid, name, actions, attributes, words, with);
+    return own.posix_spawnp(pid, name, actions, attributes, words, with);
   });
 }
 
@@ -210,11 +255,20 @@ std::vector<govern::GotRequest> hook_children(const char* library) {
   if (size == 0 || size >= own_name.size()) return {};
   std::memcpy(own_name.data(), library, size + 1);
   os::learn_own_loader();
-  return {got_request("execve", hooked_execve),     got_request("execv", hooked_execv),
-          got_request("execvpe", hooked_execvpe),   got_request("execvp", hooked_execvp),
-          got_request("fexecve", hooked_fexecve),   got_request("execl", hooked_execl),
-          got_request("execlp", hooked_execlp),     got_request("execle", hooked_execle),
-          got_request("posix_spawn", hooked_spawn), got_request("posix_spawnp", hooked_spawnp)};
+  std::vector<govern::GotRequest> all;
+  request_c_library(all, "execve", hooked_execve, &own.execve);
+  request_c_library(all, "execv", hooked_execv);
+  request_c_library(all, "execvpe", hooked_execvpe, &own.execvpe);
+  request_c_library(all, "execvp", hooked_execvp);
+  request_c_library(all, "fexecve", hooked_fexecve, &own.fexecve);
+  request_c_library(all, "execveat", hooked_execveat);
+  request_c_library(all, "execl", hooked_execl);
+  request_c_library(all, "execlp", hooked_execlp);
+  request_c_library(all, "execle", hooked_execle);
+  request_c_library(all, "posix_spawn", hooked_spawn, &own.posix_spawn);
+  request_c_library(all, "posix_spawnp", hooked_spawnp, &own.posix_spawnp);
+  govern::filters::hand_starts_to(start_by_call);
+  return all;
 }
 
 }  // namespace corewise::agent

@@ -9,11 +9,6 @@
 
 namespace corewise::agent {
 
-template <class Function>
-govern::GotRequest got_request(const char* symbol, Function* replacement) {
-  return {symbol, reinterpret_cast<const void*>(replacement)};
-}
-
 // The exec and posix_spawn functions, to be hooked. `library`: this one, as LD_PRELOAD names it.
 // The replacements may be called in the child of vfork.
 std::vector<govern::GotRequest> hook_children(const char* library);

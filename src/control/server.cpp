@@ -64,8 +64,9 @@ struct Session {
 struct Server {
   // Guards what follows; never wait for another lock with it held.
   std::mutex& lock = os::fork_lock(os::ForkRank::kControl);
-  std::atomic<Session*> serving{};     // null: none
-  std::vector<Session*> all;           // also those whose thread is on its way out
+  std::atomic<Session*> serving{};  // null: none
+  std::vector<Session*> all;        // also those whose thread is on its way out
+  std::atomic<bool> is_paused{false};
   std::atomic<bool> is_wanted{false};  // started and not stopped, whatever became of the socket
   bool serves_children = false;
 };
@@ -419,6 +420,11 @@ std::optional<Error> start_serving(Server& s) {
 // `guard` holds the server's lock.
 std::optional<Error> start_with(Server& s, std::unique_lock<std::mutex> guard) {
   if (s.serving != nullptr) return std::nullopt;
+  if (s.is_paused) {
+    return Error{
+        CW_NOT_AVAILABLE,
+        "this process has entered another namespace, as only a process with one thread can"};
+  }
   // Also in forked children of such a program, and when it loads a library later.
   if (os::is_confined()) {
     return Error{CW_NOT_PERMITTED, "this process has confined itself since it began (seccomp)"};
@@ -432,6 +438,23 @@ std::optional<Error> start_with(Server& s, std::unique_lock<std::mutex> guard) {
   guard.unlock();
   remove_left();
   return std::nullopt;
+}
+
+// `guard` holds the server's lock. False if its thread does not end now, or there is none.
+bool stop_with(Server& s, std::unique_lock<std::mutex> guard) {
+  s.is_wanted = false;
+  Session* const session = s.serving;
+  if (session == nullptr) return false;
+  dismiss(s, *session, Ending::awaited);
+  if (session->ending != Ending::awaited) return false;
+  guard.unlock();
+  // The thread may be waiting for a lock that a fork holds, which waits for ours.
+  ::pthread_join(session->thread, nullptr);
+  guard.lock();
+  std::erase(s.all, session);
+  session->listener.close();
+  delete session;
+  return true;
 }
 
 }  // namespace
@@ -457,19 +480,26 @@ bool start_unless_busy() {
 
 void stop() {
   Server& s = server();
+  static_cast<void>(stop_with(s, std::unique_lock(s.lock)));
+}
+
+bool pause() {
+  Server& s = server();
   std::unique_lock guard(s.lock);
-  s.is_wanted = false;
-  Session* const session = s.serving;
-  if (session == nullptr) return;
-  dismiss(s, *session, Ending::awaited);
-  if (session->ending != Ending::awaited) return;
-  guard.unlock();
-  // The thread may be waiting for a lock that a fork holds, which waits for ours.
-  ::pthread_join(session->thread, nullptr);
-  guard.lock();
-  std::erase(s.all, session);
-  session->listener.close();
-  delete session;
+  if (s.serving == nullptr || os::is_confined()) return false;
+  s.is_paused = true;
+  const bool ended = stop_with(s, std::move(guard));
+  if (!ended) resume();
+  return ended;
+}
+
+void resume() {
+  Server& s = server();
+  {
+    const std::lock_guard guard(s.lock);
+    s.is_paused = false;
+  }
+  static_cast<void>(start());
 }
 
 std::string path() {

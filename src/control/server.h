@@ -40,6 +40,13 @@ bool start_unless_busy();
 // Ends it and removes the socket. What was asked over it stays in force.
 void stop();
 
+// For a call that only a process with one thread may make: ends the thread as stop() does, and
+// until resume() nobody starts it again, nor in children. False if there is none, or if it does not
+// end.
+bool pause();
+// After a call that failed: as before pause().
+void resume();
+
 // Empty while nothing is served.
 std::string path();
 

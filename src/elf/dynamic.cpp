@@ -53,6 +53,18 @@ void take(Dynamic& found, const Elf64_Dyn& entry) {
   }
 }
 
+constexpr Elf64_Half kVersionNumber = 0x7fff;  // the other bit hides a definition
+
+// Of a symbol's version; VER_NDX_GLOBAL or VER_NDX_LOCAL if it has none.
+Elf64_Half version_number(const Bytes& bytes, const Dynamic& tables, std::uint64_t symbol) {
+  Elf64_Half number = VER_NDX_GLOBAL;
+  if (tables.symbol_versions != 0 &&
+      !bytes.read(tables.symbol_versions + symbol * sizeof number, &number, sizeof number)) {
+    return VER_NDX_GLOBAL;
+  }
+  return number & kVersionNumber;
+}
+
 }  // namespace
 
 bool is_got_entry(std::uint32_t type) {
@@ -94,13 +106,8 @@ std::string string_at(const Bytes& bytes, const Dynamic::Table& strings, std::ui
 }
 
 std::string needed_version(const Bytes& bytes, const Dynamic& tables, std::uint64_t symbol) {
-  constexpr std::uint16_t kNumber = 0x7fff;  // the other bit hides a definition
-  Elf64_Half number = 0;
-  if (tables.symbol_versions == 0 || tables.needed_versions == 0 ||
-      !bytes.read(tables.symbol_versions + symbol * sizeof number, &number, sizeof number)) {
-    return {};
-  }
-  number &= kNumber;
+  const Elf64_Half number = version_number(bytes, tables, symbol);
+  if (number <= VER_NDX_GLOBAL || tables.needed_versions == 0) return {};
   std::uint64_t steps = 0;
   std::uint64_t at = tables.needed_versions;
   for (Elf64_Verneed library; bytes.read(at, &library, sizeof library); at += library.vn_next) {
@@ -108,7 +115,7 @@ std::string needed_version(const Bytes& bytes, const Dynamic& tables, std::uint6
     for (Elf64_Half i = 0; i < library.vn_cnt && steps < kMostEntries; ++i, ++steps) {
       Elf64_Vernaux version;
       if (!bytes.read(version_at, &version, sizeof version)) return {};
-      if ((version.vna_other & kNumber) == number) {
+      if ((version.vna_other & kVersionNumber) == number) {
         return string_at(bytes, tables.strings, version.vna_name);
       }
       version_at += version.vna_next;
@@ -116,6 +123,10 @@ std::string needed_version(const Bytes& bytes, const Dynamic& tables, std::uint6
     if (library.vn_next == 0 || ++steps >= kMostEntries) break;
   }
   return {};
+}
+
+bool is_versioned(const Bytes& bytes, const Dynamic& tables, std::uint64_t symbol) {
+  return version_number(bytes, tables, symbol) > VER_NDX_GLOBAL;
 }
 
 }  // namespace corewise::elf

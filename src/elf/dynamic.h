@@ -45,4 +45,7 @@ std::string string_at(const Bytes& bytes, const Dynamic::Table& strings, std::ui
 // "Symbol Versioning".
 std::string needed_version(const Bytes& bytes, const Dynamic& tables, std::uint64_t symbol);
 
+// Whether the module gives the symbol with this number, which it defines, a version.
+bool is_versioned(const Bytes& bytes, const Dynamic& tables, std::uint64_t symbol);
+
 }  // namespace corewise::elf

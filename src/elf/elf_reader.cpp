@@ -98,7 +98,14 @@ std::optional<Symbol> Symbols::symbol_at(std::uint32_t index, std::string_view n
       !read_string_equals(symbol.st_name, name)) {
     return std::nullopt;
   }
-  return to_symbol(symbol);
+  Symbol found = to_symbol(symbol);
+  found.number = index;
+  return found;
+}
+
+bool Symbols::has_version(std::string_view name) const {
+  const auto symbol = find(name);
+  return symbol && is_versioned(*bytes_, tables_, symbol->number);
 }
 
 std::optional<Symbol> Symbols::find(std::string_view name) const {

@@ -20,6 +20,7 @@ struct Symbol {
   std::uint64_t value = 0;  // address in the file; add the load bias for the run-time address
   std::uint64_t size = 0;
   bool function = false;
+  std::uint32_t number = 0;  // in its table
 };
 
 // A pointer through which a module calls a function of another module.
@@ -38,6 +39,8 @@ class Symbols {
 
   std::optional<Symbol> find(std::string_view name) const;
   std::string soname() const;
+  // Whether the module gives its symbol of that name a version. One without serves any need.
+  bool has_version(std::string_view name) const;
 
   // The one for a function of that name.
   std::optional<GotEntry> got_entry(std::string_view name) const;

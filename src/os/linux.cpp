@@ -1,6 +1,7 @@
 // The live process on Linux with glibc.
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <gnu/lib-names.h>
 #include <link.h>
 #include <pthread.h>
 #include <sched.h>
@@ -204,17 +205,17 @@ void* load_function(const std::string& path, const char* symbol) {
 
 int own_thread_id() noexcept { return static_cast<int>(syscall(SYS_gettid)); }
 
-void* symbol_seen_by(const std::string& name, const char* symbol, const std::string& version) {
-  const auto look = [&](void* where) {
-    return version.empty() ? dlsym(where, symbol) : dlvsym(where, symbol, version.c_str());
-  };
-  void* const everywhere = look(RTLD_DEFAULT);
-  void* const module = dlopen(name.c_str(), RTLD_LAZY | RTLD_NOLOAD);
-  if (module == nullptr) return everywhere;
-  void* const below = look(module);
-  let_go(module);
-  if (everywhere != nullptr && below != nullptr && everywhere != below) return nullptr;
-  return everywhere != nullptr ? everywhere : below;
+void* c_library_function(const char* name) {
+  static void* const kLibrary = dlopen(LIBC_SO, RTLD_LAZY | RTLD_NOLOAD);
+  return kLibrary != nullptr ? dlsym(kLibrary, name) : nullptr;
+}
+
+void* find_function(const char* below, const char* name, const std::string& version) {
+  void* const where = below != nullptr ? dlopen(below, RTLD_LAZY | RTLD_NOLOAD) : RTLD_DEFAULT;
+  if (below != nullptr && where == nullptr) return nullptr;
+  void* const found = version.empty() ? dlsym(where, name) : dlvsym(where, name, version.c_str());
+  if (below != nullptr) let_go(where);
+  return found;
 }
 
 std::string real_path(const std::string& path) {

@@ -98,11 +98,14 @@ class Held {
 // Keeps the module of that name loaded until the process ends. False if there is no such module.
 bool pin(const std::string& name);
 
-// What the loader would resolve `symbol` to now if the module of that name called it without
-// defining it, and needed that version of it (empty: any). It searches the program's global symbols,
-// then the module's own dependencies, or the other way round if RTLD_DEEPBIND loaded the module,
-// which nobody can ask. So null if it finds none, and if both have one and they differ.
-void* symbol_seen_by(const std::string& name, const char* symbol, const std::string& version);
+// The C library's own function of that name, whatever a preloaded library has in its place. Null if
+// it has none.
+void* c_library_function(const char* name);
+
+// The function of that name that dlsym finds in the program's global scope or, if `below` names a
+// module, in that one and its dependencies; with a version (not empty) the one that dlvsym finds.
+// Null if there is none.
+void* find_function(const char* below, const char* name, const std::string& version);
 
 // The file of the module that holds this code, as the loader names it; empty if there is none.
 std::string file_of(const void* code);

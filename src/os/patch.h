@@ -83,8 +83,6 @@ KnownModules visit_new_modules(KnownModules& seen,
 
 // The address of a name in the global scope; null if there is none.
 void* global_symbol(const char* name);
-// Whether dlsym with this handle looks behind the module of its caller (RTLD_NEXT).
-bool means_next(const void* handle) noexcept;
 
 // The thread-local variables of a module: the loader's number for the module, and their size in
 // bytes. Both are 0 if the module has none.

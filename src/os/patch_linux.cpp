@@ -253,8 +253,6 @@ KnownModules visit_new_modules(KnownModules& seen,
   return std::exchange(seen, std::move(present));
 }
 
-bool means_next(const void* handle) noexcept { return handle == RTLD_NEXT; }
-
 void* global_symbol(const char* name) { return dlsym(RTLD_DEFAULT, name); }
 
 std::byte* reserve(std::size_t size) {

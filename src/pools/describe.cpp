@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "elf/bound_function.h"
 #include "elf/elf_reader.h"
 
 namespace corewise {
@@ -31,7 +32,7 @@ class LiveLookup final : public ModuleLookup {
     for (const os::Segment& own : module_.segments) {
       if (target >= own.begin && target < own.end) {
         return reinterpret_cast<std::uintptr_t>(
-            os::symbol_seen_by(module_.name, std::string(name).c_str(), entry->version));
+            elf::bound_function(module_.name, std::string(name).c_str(), entry->version));
       }
     }
     return target;

@@ -1,10 +1,12 @@
 // Starts a program in one of the ways that C has, and ends as it ended.
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,6 +30,21 @@ int main(int count, char** words) {
   if (strcmp(how, "execlp") == 0) execlp(name, name, "a", "b", (char*)NULL);
   if (strcmp(how, "execle") == 0) execle(path, name, "a", "b", (char*)NULL, environ);
   if (strcmp(how, "fexecve") == 0) fexecve(open(path, O_RDONLY), all, environ);
+  if (strcmp(how, "execveat") == 0) execveat(AT_FDCWD, path, all, environ, 0);
+  if (strcmp(how, "execveat below") == 0) {
+    const int folder = open("/", O_RDONLY);
+    execveat(folder, path + 1, all, environ, 0);
+  }
+  if (strcmp(how, "execveat of a file") == 0) {
+    execveat(open(path, O_RDONLY), "", all, environ, AT_EMPTY_PATH);
+  }
+  if (strcmp(how, "syscall execve") == 0) syscall(SYS_execve, path, all, environ);
+  if (strcmp(how, "syscall execveat") == 0) syscall(SYS_execveat, AT_FDCWD, path, all, environ, 0);
+  if (strncmp(how, "dlsym", 5) == 0) {
+    void* where = how[5] == ' ' ? dlopen("libc.so.6", RTLD_NOW) : RTLD_NEXT;
+    int (*found)(const char*, char* const*, char* const*) = dlsym(where, "execve");
+    found(path, all, environ);
+  }
   if (strcmp(how, "vfork") == 0) {
     child = vfork();
     if (child == 0) {

@@ -28,7 +28,8 @@ KINDS = {
 FINE = {"static": ["gcc", "-static"], "dynamic": ["gcc"], "TSan": ["gcc", "-fsanitize=thread"]}
 HOWS = [
     *("execve", "execv", "execvp", "execvpe", "execl", "execlp", "execle", "fexecve"),
-    *("vfork", "posix_spawn", "posix_spawnp", "system", "popen"),
+    *("execveat", "execveat below", "execveat of a file", "syscall execve", "syscall execveat"),
+    *("dlsym", "dlsym of the library", "vfork", "posix_spawn", "posix_spawnp", "system", "popen"),
 ]
 
 

@@ -11,6 +11,7 @@
 #include <span>
 #include <utility>
 
+#include "elf/bound_function.h"
 #include "elf/elf_reader.h"
 #include "govern/grants/gate.h"
 #include "govern/patch/code_ranges.h"
@@ -300,7 +301,7 @@ std::string prepare(OpenblasCopy& copy, const Pool& pool, const ModuleNames& nam
   if (pool.layer == "openmp") {
     constexpr auto* kAsked = "omp_get_max_threads";
     copy.openmp_threads = reinterpret_cast<Get*>(
-        os::symbol_seen_by(pool.loader_path, kAsked, needed_version(names.module(), kAsked)));
+        elf::bound_function(pool.loader_path, kAsked, needed_version(names.module(), kAsked)));
     if (copy.openmp_threads == nullptr) return "its OpenMP runtime was not found";
     return over_openmp.add(names.module()) ? "" : "there are too many libraries over OpenMP";
   }

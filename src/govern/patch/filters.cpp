@@ -2,8 +2,10 @@
 
 #include <linux/seccomp.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdint>
 
 #include "loads.h"
@@ -28,11 +30,16 @@ auto noting(bool has_listener, Install install) noexcept {
   return result;
 }
 
+decltype(&::prctl) own_prctl = nullptr;
+decltype(&::syscall) own_syscall = nullptr;
+
 int hooked_prctl(int option, unsigned long second, unsigned long third, unsigned long fourth,
                  unsigned long fifth) {
-  const auto call = [=] { return ::prctl(option, second, third, fourth, fifth); };
+  const auto call = [=] { return own_prctl(option, second, third, fourth, fifth); };
   return option == PR_SET_SECCOMP ? noting(false, call) : call();
 }
+
+constinit std::atomic<Starter*> starter{nullptr};
 
 // All others must end in a jump: a child of vfork returns through this frame, and its parent too.
 long hooked_syscall(long number, long first, long second, long third, long fourth, long fifth,
@@ -40,27 +47,34 @@ long hooked_syscall(long number, long first, long second, long third, long fourt
   if (os::installs_filter(number, first)) {
     const auto flags = static_cast<std::uint64_t>(second);
     const bool has_listener = (flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) != 0;
-    return noting(has_listener, [=] { return ::syscall(number, first, second, third); });
+    return noting(has_listener, [=] { return own_syscall(number, first, second, third); });
   }
-  return ::syscall(number, first, second, third, fourth, fifth, sixth);
+  if (number == SYS_execve || number == SYS_execveat) {
+    if (auto* const start = starter.load(std::memory_order_relaxed)) {
+      return start(number, {first, second, third, fourth, fifth});
+    }
+  }
+  return own_syscall(number, first, second, third, fourth, fifth, sixth);
 }
 
 }  // namespace
 
+void hand_starts_to(Starter* start) { starter.store(start); }
+
 std::vector<GotRequest> got_requests() {
-  auto* const prctl = reinterpret_cast<void*>(&hooked_prctl);
-  auto* const syscall = reinterpret_cast<void*>(&hooked_syscall);
-  loads::Substitutes all = {{{"prctl", os::global_symbol("prctl"), prctl}}};
-  std::vector<GotRequest> requests = {{"prctl", prctl}};
+  static const auto* const kAll = [] {
+    auto* const all = new std::vector<GotRequest>;
+    request_c_library(*all, "prctl", hooked_prctl, &own_prctl);
 #if defined(__OPTIMIZE__)
-  all[1] = {"syscall", os::global_symbol("syscall"), syscall};
-  requests.push_back({"syscall", syscall});
+    request_c_library(*all, "syscall", hooked_syscall, &own_syscall);
 #else
-  // Without optimisation it would end in a call.
-  static_cast<void>(syscall);
+    // Without optimisation it would end in a call.
+    static_cast<void>(hooked_syscall);
 #endif
-  loads::substitute(all);
-  return requests;
+    loads::substitute(*all);
+    return all;
+  }();
+  return *kAll;
 }
 
 }  // namespace corewise::govern::filters

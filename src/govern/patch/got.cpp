@@ -10,6 +10,7 @@
 #include <cstring>
 #include <utility>
 
+#include "elf/bound_function.h"
 #include "elf/elf_reader.h"
 #include "hook.h"
 #include "hook_lock.h"
@@ -113,11 +114,11 @@ GotReport GotEntries::rewrite() {
         if (module.contains(reinterpret_cast<std::uintptr_t>(request.replacement))) continue;
         const std::uintptr_t value = *reinterpret_cast<const std::uintptr_t*>(at);
         if (value == 0) continue;  // a weak symbol that nobody defines
-        Found one{{module.path, module.base, request.symbol, {}},
-                  &request,
-                  value,
-                  foreign && module.contains(value),
-                  {}};
+        const bool inside = module.contains(value);
+        // The module has a function of this name, and calls it.
+        if (inside && !foreign && request.only == nullptr) continue;
+        Found one{
+            {module.path, module.base, request.symbol, {}}, &request, value, foreign && inside, {}};
         if (one.lazy) one.version = relocations.version(symbol);
         one.entry.patch.at = at;
         one.entry.patch.relro = at >= module.relro.begin && at < module.relro.end;
@@ -139,7 +140,7 @@ GotReport GotEntries::rewrite() {
       }
     }
     void* function = reinterpret_cast<void*>(one.value);
-    if (one.lazy) function = os::symbol_seen_by(one.entry.path, one.entry.symbol, one.version);
+    if (one.lazy) function = elf::bound_function(one.entry.path, one.entry.symbol, one.version);
     if (function == nullptr) {
       // Once the program has called it, the entry says which function it is: we look again.
       std::erase_if(seen_.places, [&](const auto& place) { return place.first == one.entry.base; });

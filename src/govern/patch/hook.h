@@ -69,9 +69,22 @@ struct GotRequest {
   // How many integer arguments the function takes. -1: variadic or unknown, so that the
   // replacement gets no Origin and has to know by itself what to call.
   int arguments = -1;
-  // Only GOT entries that call this function; null: whatever the GOT entry calls.
+  // Only GOT entries that call this function; null: whatever another module's function the GOT
+  // entry calls.
   const void* only = nullptr;
 };
+
+// Asks for the entries that call the C library's own function of that name, if it has one. A module
+// may have one of its own, or call that of a preloaded library: those are left alone. `own` becomes
+// the C library's function, which the replacement must call: the name may mean another here.
+template <class Function, class Own = Function>
+void request_c_library(std::vector<GotRequest>& all, const char* symbol, Function* replacement,
+                       Own** own = nullptr) {
+  void* const function = os::c_library_function(symbol);
+  if (function == nullptr) return;
+  if (own != nullptr) *own = reinterpret_cast<Own*>(function);
+  all.push_back({symbol, reinterpret_cast<const void*>(replacement), -1, function});
+}
 
 struct GotReport {
   std::size_t changed = 0;

@@ -1,11 +1,13 @@
 #include "loads.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <span>
 
 #include "os/os.h"
 #include "os/patch.h"
@@ -18,7 +20,9 @@ namespace {
 constexpr std::size_t kStages = 2;
 constinit std::array<std::atomic<bool (*)(bool)>, kStages> stages{};
 constinit std::atomic<std::uint64_t> seen{0};  // adds + subs of the loader
-constinit Substitutes substitutes{};
+constexpr std::size_t kMostSubstitutes = 32;
+constinit std::array<GotRequest, kMostSubstitutes> substitutes{};
+constinit std::atomic<std::size_t> substitute_count{0};
 
 bool run_from(std::size_t first, bool asked) {
   for (std::size_t i = first; i < kStages; ++i) {
@@ -43,10 +47,13 @@ void run_if_changed() {
 using Dlsym = void*(void* handle, const char* name);
 
 void* substitute_for(void* handle, const char* name, Dlsym* dlsym) {
-  for (const Substitute& each : substitutes) {
-    if (each.symbol != nullptr && std::strcmp(each.symbol, name) == 0 && !os::means_next(handle) &&
-        dlsym(handle, name) == each.original) {
-      return each.replacement;
+  const std::size_t count = substitute_count.load(std::memory_order_acquire);
+  for (std::size_t i = 0; i < count; ++i) {
+    const GotRequest& each = substitutes[i];
+    // For RTLD_NEXT this asks what follows this library, which stands before those that may have a
+    // function of their own: the answer is that of the C library only if nobody has.
+    if (std::strcmp(each.symbol, name) == 0 && dlsym(handle, name) == each.only) {
+      return const_cast<void*>(each.replacement);
     }
   }
   return nullptr;
@@ -71,7 +78,18 @@ void run_all() { run_from(0, true); }
 
 void run_after(Stage stage) { run_from(static_cast<std::size_t>(stage) + 1, false); }
 
-void substitute(const Substitutes& all) { substitutes = all; }
+void substitute(const std::vector<GotRequest>& requests) {
+  for (const GotRequest& request : requests) {
+    const std::size_t count = substitute_count.load(std::memory_order_relaxed);
+    const auto known = std::span(substitutes).first(count);
+    if (count == kMostSubstitutes ||
+        std::ranges::find(known, request.replacement, &GotRequest::replacement) != known.end()) {
+      continue;
+    }
+    substitutes[count] = request;
+    substitute_count.store(count + 1, std::memory_order_release);
+  }
+}
 
 std::vector<GotRequest> got_requests() {
 #if defined(__OPTIMIZE__)

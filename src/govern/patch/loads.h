@@ -6,7 +6,6 @@
 // none of its functions has been called.
 #pragma once
 
-#include <array>
 #include <vector>
 
 #include "hook.h"
@@ -27,15 +26,9 @@ void run_all();
 // For a stage that has just done its part by itself: calls those that follow.
 void run_after(Stage stage);
 
-// Where dlsym would return `original` for this name, it returns the replacement, except where the
-// handle is RTLD_NEXT. Call it before the GOT entries are rewritten.
-struct Substitute {
-  const char* symbol = nullptr;
-  void* original = nullptr;
-  void* replacement = nullptr;
-};
-using Substitutes = std::array<Substitute, 2>;
-void substitute(const Substitutes& all);
+// Where dlsym would return the function that one of these requests is about (`only`), it returns
+// the replacement. Call it before the GOT entries are rewritten; the names must live for good.
+void substitute(const std::vector<GotRequest>& requests);
 
 std::vector<GotRequest> got_requests();
 
