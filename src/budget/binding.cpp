@@ -18,10 +18,12 @@ namespace corewise {
 std::string binding_request(const os::Machine& machine) {
   constexpr std::array kNames = {"OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY",
                                  "KMP_AFFINITY"};
-  constexpr std::array kNobody = {"", "false", "FALSE", "disabled", "none"};
+  constexpr std::array kNobody = {"", "false", "disabled", "none"};
   for (const char* name : kNames) {
     const std::string value = machine.variable(name).value_or("");
-    if (std::ranges::find(kNobody, value) == kNobody.end()) return std::string(name) + "=" + value;
+    const bool asks = std::ranges::none_of(
+        kNobody, [&](const char* nobody) { return same_word(trim(value), nobody); });
+    if (asks) return std::string(name) + "=" + value;
   }
   return {};
 }

@@ -172,6 +172,18 @@ TEST_CASE("binding: the budget is that of the mask from before, and says so") {
   }
 }
 
+TEST_CASE("binding: a variable that forbids it asks for nothing, however it is written") {
+  test::MapMachine machine;
+  for (const char* nobody : {"", "false", "False", "FALSE", " false ", "Disabled", "none"}) {
+    machine.variables["OMP_PROC_BIND"] = nobody;
+    CHECK_MESSAGE(binding_request(machine).empty(), nobody);
+  }
+  machine.variables["GOMP_CPU_AFFINITY"] = "0-3";
+  CHECK(binding_request(machine) == "GOMP_CPU_AFFINITY=0-3");
+  machine.variables["OMP_PROC_BIND"] = "True";
+  CHECK(binding_request(machine) == "OMP_PROC_BIND=True");
+}
+
 TEST_CASE("mask watch: a change bounds at once, unless a runtime may have made it") {
   os::MainThreadMask all;
   all.known = true;
