@@ -25,7 +25,10 @@ std::string plural(int count, const char* noun) {
   return grouped(count) + " " + noun + (count == 1 ? "" : "s");
 }
 
-std::string in_cpus(double count) { return cpus(count) + (count == 1 ? " CPU" : " CPUs"); }
+std::string in_cpus(double count) {
+  const std::string number = cpus(count);
+  return number + (number == "1" ? " CPU" : " CPUs");
+}
 
 std::string file(const PoolFacts& pool) { return std::string(file_name(pool.path)); }
 

@@ -53,6 +53,13 @@ TEST_CASE("a healthy process has no findings") {
   CHECK(examine(ProcessFacts{}).empty());
 }
 
+TEST_CASE("a budget that is shown as 1 is one CPU") {
+  const auto findings = examine(process(1.004, {openblas("/a/libopenblas.so", 8)}));
+  const Finding* above = find(findings, "above-budget");
+  REQUIRE(above != nullptr);
+  CHECK(above->what.ends_with(" on 1 CPU"));
+}
+
 TEST_CASE("the seed's machine: 128 OpenMP threads against 128 slots") {
   const auto findings =
       examine(process(128, {openblas("/n/libopenblas.so", 32), openmp("libgomp", 128)}));
