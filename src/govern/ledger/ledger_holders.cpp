@@ -28,17 +28,11 @@ std::string folder_of(int pid) { return "/proc/" + std::to_string(pid); }
 std::optional<double> number_after(std::string_view text, std::string_view name) {
   const std::size_t at = text.find(name);
   if (at == text.npos) return std::nullopt;
-  std::string_view rest = text.substr(text.find_first_not_of(" :", at + name.size()));
-  return parse_positive(trim(cut(rest, '\n')));
-}
-
-std::optional<double> idle_of(const os::Machine& machine, int pid) {
-  std::string uptime = machine.read("/proc/uptime").text;
-  uptime = uptime.substr(0, uptime.find(' '));
-  const auto now_s = parse_positive(uptime);
-  const auto ran_ms = number_after(machine.read(folder_of(pid) + "/sched").text, "se.exec_start");
-  if (!now_s || !ran_ms) return std::nullopt;
-  return std::max(0.0, *now_s - 1e-3 * *ran_ms);
+  std::string_view rest = text.substr(at + name.size());
+  std::string_view number = cut(rest, '\n');
+  // A file cut short may end before the number.
+  number.remove_prefix(std::min(number.find_first_not_of(" :"), number.size()));
+  return parse_positive(trim(number));
 }
 
 std::string program_of(const os::Machine& machine, int pid) {
@@ -85,6 +79,15 @@ bool maps_file(std::string_view maps, std::string_view name, std::uint64_t inode
 }
 
 }  // namespace
+
+std::optional<double> idle_of(const os::Machine& machine, int pid) {
+  std::string uptime = machine.read("/proc/uptime").text;
+  uptime = uptime.substr(0, uptime.find(' '));
+  const auto now_s = parse_positive(uptime);
+  const auto ran_ms = number_after(machine.read(folder_of(pid) + "/sched").text, "se.exec_start");
+  if (!now_s || !ran_ms) return std::nullopt;
+  return std::max(0.0, *now_s - 1e-3 * *ran_ms);
+}
 
 std::optional<std::vector<UserProcess>> processes_with(const std::string& path) {
   std::vector<UserProcess> found;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "advice/facts.h"
+#include "os/machine.h"
 
 namespace corewise::govern {
 
@@ -24,6 +25,9 @@ struct UserProcess {
 // cannot be listed. We may not read the maps of some processes (ssh-agent): these are found only by
 // their word, after their first region.
 std::optional<std::vector<UserProcess>> processes_with(const std::string& path);
+
+// Apart for tests: how long ago the process last ran, in seconds.
+std::optional<double> idle_of(const os::Machine& machine, int pid);
 
 // What the process was started as, cut short.
 std::string program_name(int pid);

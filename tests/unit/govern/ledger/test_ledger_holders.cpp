@@ -10,9 +10,24 @@
 
 #include "govern/ledger/ledger_holders.h"
 #include "ledger_fixture.h"
+#include "map_machine.h"
 
 using namespace corewise;
 using corewise::test::LedgerFolder;
+
+TEST_CASE("how long a process has not run, from the kernel's schedule") {
+  test::MapMachine machine;
+  machine.files["/proc/uptime"] = "100.50 380.00\n";
+  std::string& schedule = machine.files["/proc/7/sched"];
+  const auto idle = [&] { return govern::idle_of(machine, 7); };
+  CHECK_FALSE(idle().has_value());
+  schedule = "x (7, #threads: 1)\nse.exec_start    :    90500.25\nse.vruntime : 3.0\n";
+  CHECK(idle() == doctest::Approx(10).epsilon(0.001));
+  schedule = "x (7, #threads: 1)\nse.exec_start";
+  CHECK_FALSE(idle().has_value());
+  schedule += "    :    ";
+  CHECK_FALSE(idle().has_value());
+}
 
 TEST_CASE("the files of ended groups go when another group begins") {
   const LedgerFolder folder;
