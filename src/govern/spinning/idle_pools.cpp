@@ -14,7 +14,7 @@ namespace corewise::govern::idle_pools {
 namespace {
 
 struct IdlePool {
-  const Pool* pool = nullptr;
+  std::uint32_t pool = 0;  // its number: a fuller Pool may take its place
   std::optional<SpinWord> word;
   std::string why;  // why there is no word
   std::uint64_t before = 0;
@@ -41,11 +41,10 @@ void shorten(IdlePool& idle, SpinReport& report) {
 
 // Searches only once: what cannot be found now cannot be found later.
 IdlePool& idle_pool_of(const Pool& pool) {
-  const auto known =
-      std::ranges::find_if(known_pools(), [&](const IdlePool& idle) { return idle.pool == &pool; });
+  const auto known = std::ranges::find(known_pools(), pool.id, &IdlePool::pool);
   if (known != known_pools().end()) return *known;
   IdlePool& idle = known_pools().emplace_back();
-  idle.pool = &pool;
+  idle.pool = pool.id;
   const std::optional<Result<SpinWord>> word = pool.runtime->spin_word(pool);
   if (!word) return idle;
   if (!*word) {
@@ -86,7 +85,7 @@ SpinReport remove() {
       ++report.shortened;
     } else {
       report.left.push_back("somebody else has set how long the idle threads of " +
-                            idle.pool->path + " spin");
+                            pool_at(idle.pool).path + " spin");
     }
   }
   return report;
