@@ -1,11 +1,11 @@
 // OpenBLAS in all its builds: plain, with the prefix and suffixes of the SciPy wheels, with 64-bit
 // integers; over pthreads, over OpenMP, or serial.
 //
-// Facts (research/openblas-and-governor.md, OpenBLAS driver/others/memory.c and blas_server.c):
-// the pthreads build keeps one count for the process. It clamps a set above MAX_THREADS, and a set
-// of 0 or below restores the largest count ever used, so both are refused before they get here. The
-// OpenMP build takes the calling thread's OpenMP count at every call, so we read and set that.
-// Concurrent callers each take one of max(50, 2 x MAX_THREADS) buffers.
+// Facts (OpenBLAS driver/others/memory.c and blas_server.c): the pthreads build keeps one count for
+// the process. It clamps a set above MAX_THREADS, and a set of 0 or below restores the largest
+// count ever used, so both are refused before they get here. The OpenMP build takes the calling
+// thread's OpenMP count at every call, so we read and set that. Concurrent callers each take one of
+// max(50, 2 x MAX_THREADS) buffers.
 #include <algorithm>
 #include <cstring>
 
