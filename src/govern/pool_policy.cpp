@@ -14,6 +14,7 @@
 #include "govern/openblas_buffers/openblas_buffers.h"
 #include "govern/spinning/idle_pools.h"
 #include "govern/spinning/waiting.h"
+#include "govern/teams/thread_caps.h"
 #include "os/os.h"
 #include "pools/discover.h"
 #include "pools/module_names.h"
@@ -43,7 +44,7 @@ void PoolPolicy::begin(std::vector<std::vector<GotRequest>> everywhere) {
 }
 
 void PoolPolicy::hook_openmp(const Pool& pool) {
-  if (openmp_copies_ == libgomp::kMostCopies) {
+  if (openmp_copies_ == thread_caps::kMostCopies) {
     note(pool, Governed::kNone, "there are more OpenMP runtimes than can be told apart");
     return;
   }

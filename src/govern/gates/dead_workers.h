@@ -16,9 +16,11 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "govern/teams/thread_caps.h"
+
 namespace corewise::govern::dead_workers {
 
-inline constexpr std::size_t kMostCopies = 8;
+using thread_caps::kMostCopies;
 
 // Watches copy number `index` of libgomp, the module at this base. Call before its first hook runs,
 // and not from a hook. `level`: its omp_get_level; null: children are left as they are.

@@ -13,7 +13,7 @@
 
 namespace corewise::govern::kmp {
 
-inline constexpr std::size_t kMostCopies = 8;
+using thread_caps::kMostCopies;
 
 std::vector<GotRequest> got_requests(std::size_t copy, std::uint32_t pool,
                                      const libgomp::Symbol& symbol);

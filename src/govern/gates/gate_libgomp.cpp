@@ -14,6 +14,7 @@
 #include <cstring>
 #include <utility>
 
+#include "dead_workers.h"
 #include "govern/grants/gate.h"
 #include "govern/spinning/waiting.h"
 #include "govern/teams/bends.h"

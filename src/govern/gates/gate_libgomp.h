@@ -10,13 +10,12 @@
 #include <cstddef>
 #include <vector>
 
-#include "dead_workers.h"
 #include "govern/patch/hook.h"
 #include "govern/teams/thread_caps.h"
 
 namespace corewise::govern::libgomp {
 
-using dead_workers::kMostCopies;
+using thread_caps::kMostCopies;
 
 // How many threads may be in GOMP_parallel_start regions at once with workers that know of it.
 inline constexpr std::size_t kMostOpenRegions = 128;

@@ -18,12 +18,13 @@
 #include <optional>
 
 #include "govern/grants/gate.h"
+#include "govern/teams/thread_caps.h"
 #include "os/uncancelled.h"
 #include "pools/spin_word.h"
 
 namespace corewise::govern::waiting {
 
-inline constexpr std::size_t kMostCopies = 8;
+using thread_caps::kMostCopies;
 
 // LLVM's functions for the number, in milliseconds.
 using GetBlocktime = int();
