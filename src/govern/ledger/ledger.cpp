@@ -90,7 +90,7 @@ Grant Ledger::acquire(int wanted, int most, bool again, int part) noexcept {
     return {1, 0};
   }
   const Grant grant{granted, held, granted < std::min(useful, ledger.budget())};
-  note(held, wanted, grant);
+  note_hunger(grant);
   if (PublicSums* const sums = public_sums()) {
     note_asked(*sums, publish(*sums, ledger, world, held) - granted + useful, now_ms());
   }
@@ -150,9 +150,7 @@ Grant Ledger::change(const Grant& grant, int wanted) noexcept {
     return {std::max(1, threads), 0};
   }
   const Grant changed{threads, held, threads < std::min(wanted, ledger.budget())};
-  if (changed.hungry) {
-    memory_.at->records[place_of(held) % kPlaces].hungry.fetch_add(1, std::memory_order_relaxed);
-  }
+  note_hunger(changed);
   return changed;
 }
 
@@ -163,6 +161,12 @@ int Ledger::callers(bool counts) noexcept {
   if (this_thread.ledger != serial_) this_thread = {serial_, {}};
   return recent.enter(this_thread.caller, now_ms(), recent_,
                       weight_.load(std::memory_order_relaxed));
+}
+
+void Ledger::note_hunger(const Grant& grant) noexcept {
+  if (!grant.hungry) return;
+  memory_.at->records[place_of(grant.claim) % kPlaces].hungry.fetch_add(1,
+                                                                        std::memory_order_relaxed);
 }
 
 void Ledger::forget_hunger(const Grant& grant) noexcept {
@@ -193,10 +197,6 @@ Claim Ledger::claim_anew(std::uint64_t now) noexcept {
   }
   // Clear it before any thread of ours can know the place: what they record must stay.
   Record& record = memory_.at->records[place_of(got) % kPlaces];
-  record.since_ms.store(now, std::memory_order_relaxed);
-  record.regions.store(0, std::memory_order_relaxed);
-  record.shortened.store(0, std::memory_order_relaxed);
-  record.withheld.store(0, std::memory_order_relaxed);
   record.hungry.store(0, std::memory_order_relaxed);
   record.weight.store(static_cast<std::uint32_t>(weight_.load()), std::memory_order_relaxed);
   Claim current = 0;
@@ -205,16 +205,6 @@ Claim Ledger::claim_anew(std::uint64_t now) noexcept {
     return current;
   }
   return got;
-}
-
-void Ledger::note(Claim held, int wanted, const Grant& grant) noexcept {
-  Record& record = memory_.at->records[place_of(held) % kPlaces];
-  record.regions.fetch_add(1, std::memory_order_relaxed);
-  if (grant.hungry) record.hungry.fetch_add(1, std::memory_order_relaxed);
-  if (grant.threads == wanted) return;
-  record.shortened.fetch_add(1, std::memory_order_relaxed);
-  record.withheld.fetch_add(static_cast<std::uint64_t>(wanted - grant.threads),
-                            std::memory_order_relaxed);
 }
 
 Status Ledger::set_budget(int budget) noexcept {
@@ -245,7 +235,7 @@ int Ledger::granted() const noexcept { return memory_.at ? protocol(*memory_.at)
 
 LedgerSnapshot Ledger::snapshot() const {
   if (!memory_.at) return {.path = {}, .key = {}, .budget = budget_alone_.load(), .entries = {}};
-  LedgerSnapshot snapshot = read_ledger(*memory_.at, recent_);
+  LedgerSnapshot snapshot = read_ledger(*memory_.at);
   snapshot.path = memory_.path;
   return snapshot;
 }

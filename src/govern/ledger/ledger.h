@@ -34,17 +34,12 @@ struct LedgerOptions {
 struct LedgerEntry {
   std::uint32_t pid = 0;
   int tokens = 0;
-  std::uint64_t since_ms = 0;  // CLOCK_MONOTONIC, when it first asked
-  std::uint64_t regions = 0;
-  std::uint64_t shortened = 0;
-  std::uint64_t withheld = 0;
 };
 
 struct LedgerSnapshot {
   std::string path;
   std::string key;
   int budget = 0;
-  int recent_callers = 0;  // by weight
   std::vector<LedgerEntry> entries;
 };
 
@@ -113,8 +108,8 @@ class Ledger {
   Claim claim() noexcept;
   Claim claim_anew(std::uint64_t now_ms) noexcept;
   int callers(bool counts) noexcept;
+  void note_hunger(const Grant& grant) noexcept;
   void forget_hunger(const Grant& grant) noexcept;
-  void note(Claim claim, int wanted, const Grant& grant) noexcept;
   PublicSums* public_sums() const noexcept;
 
   SharedMemory memory_;
@@ -133,6 +128,6 @@ class Ledger {
 std::vector<LedgerSnapshot> read_ledgers(const std::string& directory = "/dev/shm");
 
 // What a mapped ledger holds now. The processes run on meanwhile: each entry is true of itself.
-LedgerSnapshot read_ledger(const Shared& shared, const RecentCallersPolicy& recent);
+LedgerSnapshot read_ledger(const Shared& shared);
 
 }  // namespace corewise::govern

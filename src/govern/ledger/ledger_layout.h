@@ -72,14 +72,11 @@ struct Header {
   std::uint64_t checksum;       // of everything above
 };
 
-// What `corewise top` shows, and hints for grants. Only the place's owner writes.
+// Hints for grants. Only the place's owner writes.
 struct alignas(64) Record {
-  std::atomic<std::uint64_t> since_ms;   // CLOCK_MONOTONIC at the claim
-  std::atomic<std::uint64_t> regions;    // grants made
-  std::atomic<std::uint64_t> shortened;  // of these, with fewer threads than wanted
-  std::atomic<std::uint64_t> withheld;   // threads that were not granted
-  std::atomic<std::uint32_t> hungry;     // regions inside that got fewer than they could use
-  std::atomic<std::uint32_t> weight;     // of the process among those that want more
+  std::array<std::uint64_t, 4> reserved;  // earlier releases count there; nobody reads it
+  std::atomic<std::uint32_t> hungry;      // regions inside that got fewer than they could use
+  std::atomic<std::uint32_t> weight;      // of the process among those that want more
 };
 
 struct Shared {

@@ -67,11 +67,6 @@ class alignas(64) RecentCallers {
     return around(epoch_of(now_ms, policy));
   }
 
-  int at(std::uint64_t epoch) const noexcept {
-    const std::uint64_t word = word_of(epoch).load(std::memory_order_relaxed);
-    return word >> kCountBits == (epoch & kEpochMask) ? static_cast<int>(word & kCountMask) : 0;
-  }
-
  private:
   static constexpr unsigned kCountBits = 16;
   static constexpr std::uint64_t kCountMask = 0xffff;
@@ -81,6 +76,10 @@ class alignas(64) RecentCallers {
 
   static std::uint64_t epoch_of(std::uint64_t now_ms, const RecentCallersPolicy& policy) noexcept {
     return now_ms / std::max(1U, policy.epoch_ms) + 1;
+  }
+  int at(std::uint64_t epoch) const noexcept {
+    const std::uint64_t word = word_of(epoch).load(std::memory_order_relaxed);
+    return word >> kCountBits == (epoch & kEpochMask) ? static_cast<int>(word & kCountMask) : 0;
   }
   int around(std::uint64_t epoch) const noexcept { return std::max({1, at(epoch), at(epoch - 1)}); }
 

@@ -508,10 +508,6 @@ TEST_CASE("people see who holds what") {
   REQUIRE(seen[0].entries.size() == 1);
   CHECK(seen[0].entries[0].pid == static_cast<std::uint32_t>(getpid()));
   CHECK(seen[0].entries[0].tokens == 4);
-  CHECK(seen[0].entries[0].regions == 2);
-  CHECK(seen[0].entries[0].shortened == 1);
-  CHECK(seen[0].entries[0].withheld == 2);
-  CHECK(seen[0].entries[0].since_ms > 0);
   ledger->release(one);
   ledger->release(two);
 }
