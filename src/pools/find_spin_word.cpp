@@ -4,21 +4,14 @@
 #include <cstring>
 #include <vector>
 
-#include "discover.h"
 #include "elf/trusted_local.h"
+#include "module_names.h"
 #include "os/patch.h"
 
 namespace corewise {
 namespace {
 
 constexpr std::size_t kMostCode = 65536;
-
-std::optional<os::LoadedModule> module_of(const Pool& pool) {
-  for (os::LoadedModule& module : modules()) {
-    if (module.base == pool.base) return std::move(module);
-  }
-  return std::nullopt;
-}
 
 // The value of a word that may lie anywhere; nothing if it is not data.
 std::optional<std::uint64_t> data_at(const os::AddressSpace& space, std::uintptr_t at,
@@ -74,13 +67,13 @@ std::optional<WordWithCompanion> valued_word(std::span<const std::uint64_t> word
 std::optional<std::uintptr_t> word_by_symbol(const Pool& pool, const char* symbol,
                                              std::size_t width, const char* code,
                                              const Plausible& plausible) {
-  const auto module = module_of(pool);
+  const ModuleNames names(pool);
   const auto space = os::AddressSpace::read();
   const auto file = elf::File::open(pool.loader_path);
-  if (!module || !space || !file) return std::nullopt;
+  if (!space || !file) return std::nullopt;
   const auto word = file->find_local(symbol);
   if (!word || word->function || word->size != width) return std::nullopt;
-  const elf::LiveBytes memory(*module);
+  const elf::LiveBytes memory(names.module());
   // The word itself may hold anything by now, but the code beside it must not have changed.
   if (!elf::trusted_local(*file, memory, pool.base, code)) return std::nullopt;
   const std::uintptr_t at = pool.base + word->value;
@@ -91,18 +84,14 @@ std::optional<std::uintptr_t> word_by_symbol(const Pool& pool, const char* symbo
 #if defined(__x86_64__)
 std::optional<std::uintptr_t> word_by_store(const Pool& pool, const char* code,
                                             const Plausible& plausible) {
-  const auto module = module_of(pool);
+  const ModuleNames names(pool);
   const auto space = os::AddressSpace::read();
-  if (!module || !space) return std::nullopt;
-  const elf::LiveBytes memory(*module);
-  const auto symbols = elf::Symbols::from_dynamic(memory, module->dynamic, module->base);
-  if (!symbols) return std::nullopt;
-  const auto function = symbols->find(code);
-  if (!function || function->size > kMostCode) return std::nullopt;
-  std::vector<std::byte> bytes(function->size);
-  const std::uintptr_t address = module->base + function->value;
-  if (!memory.read(address, bytes.data(), bytes.size())) return std::nullopt;
-  return stored_word(bytes, address, [&](std::uintptr_t at) {
+  const SymbolExtent function = names.exported(code);
+  if (!space || function.address == 0 || function.size > kMostCode) return std::nullopt;
+  std::vector<std::byte> bytes(function.size);
+  const elf::LiveBytes memory(names.module());
+  if (!memory.read(function.address, bytes.data(), bytes.size())) return std::nullopt;
+  return stored_word(bytes, function.address, [&](std::uintptr_t at) {
     const auto value = data_at(*space, at, 4);
     return value && plausible(*value);
   });
@@ -116,13 +105,13 @@ std::optional<std::uintptr_t> word_by_store(const Pool&, const char*, const Plau
 
 std::optional<WordWithCompanion> word_by_value(const Pool& pool, std::uint64_t value,
                                                const Plausible& companion) {
-  const auto module = module_of(pool);
+  const ModuleNames names(pool);
   const auto space = os::AddressSpace::read();
-  if (!module || !space) return std::nullopt;
+  if (!space) return std::nullopt;
   const std::size_t page = os::page_size();
   std::vector<std::uint64_t> words;
   std::optional<WordWithCompanion> found;
-  for (const os::Segment& segment : module->segments) {
+  for (const os::Segment& segment : names.module().segments) {
     // Page by page, as the first pages of a segment may be read-only after relocation.
     const std::uintptr_t end = segment.end / sizeof(std::uint64_t) * sizeof(std::uint64_t);
     std::uintptr_t at = (segment.begin + 7) / sizeof(std::uint64_t) * sizeof(std::uint64_t);
