@@ -16,20 +16,6 @@ bool prove(const SymbolLookup& symbols, Proof& proof) {
 
 }  // namespace
 
-const Runtime kLibiomp = {
-    .name = "libiomp",
-    .api = CW_API_OPENMP,
-    .prefixes = kPrefixes,
-    .environment = openmp::kEnvironment,
-    .prove = prove,
-    .describe = openmp::describe_llvm,
-    .locks = true,
-    .gate = GateKind::kLlvm,
-    .used = use_by_word,
-    .ask = openmp::ask,
-    .get = openmp::get,
-    .set = openmp::set,
-    .read_outside = openmp::read_outside,
-};
+constinit const Runtime kLibiomp = openmp::llvm_row("libiomp", kPrefixes, prove);
 
 }  // namespace corewise

@@ -12,20 +12,6 @@ bool prove(const SymbolLookup& symbols, Proof& proof) {
 
 }  // namespace
 
-const Runtime kLibomp = {
-    .name = "libomp",
-    .api = CW_API_OPENMP,
-    .prefixes = kPrefixes,
-    .environment = openmp::kEnvironment,
-    .prove = prove,
-    .describe = openmp::describe_llvm,
-    .locks = true,
-    .gate = GateKind::kLlvm,
-    .used = use_by_word,
-    .ask = openmp::ask,
-    .get = openmp::get,
-    .set = openmp::set,
-    .read_outside = openmp::read_outside,
-};
+constinit const Runtime kLibomp = openmp::llvm_row("libomp", kPrefixes, prove);
 
 }  // namespace corewise

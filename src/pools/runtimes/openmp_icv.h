@@ -57,4 +57,24 @@ inline OutsideCount read_outside(Pool& pool, const ModuleView& view) {
 
 inline constexpr EnvVariable kEnvironment[] = {{"OMP_NUM_THREADS", CW_API_OPENMP}};
 
+// The row of LLVM's runtime or of Intel's.
+constexpr Runtime llvm_row(const char* name, std::span<const char* const> prefixes,
+                           bool (*prove)(const SymbolLookup& symbols, Proof& proof)) {
+  return {
+      .name = name,
+      .api = CW_API_OPENMP,
+      .prefixes = prefixes,
+      .environment = kEnvironment,
+      .prove = prove,
+      .describe = describe_llvm,
+      .locks = true,
+      .gate = GateKind::kLlvm,
+      .used = use_by_word,
+      .ask = ask,
+      .get = get,
+      .set = set,
+      .read_outside = read_outside,
+  };
+}
+
 }  // namespace corewise::openmp
