@@ -10,9 +10,15 @@
 #include "base/error.h"
 #include "elf/elf_reader.h"
 #include "os/os.h"
-#include "outside_pool.h"
+#include "pools/pool.h"
 
 namespace corewise::outside {
+
+// A pool of another process.
+struct OutsidePool {
+  Pool pool;
+  OutsideCount count;
+};
 
 // Another process's memory: the live one's, or bytes of a recording.
 class Memory final : public elf::Bytes {

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "outside_pool.h"
+#include "module.h"
 
 namespace corewise::outside {
 
