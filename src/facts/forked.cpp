@@ -3,35 +3,19 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdint>
-#include <filesystem>
-#include <optional>
 #include <string_view>
-#include <system_error>
 
 #include "base/text.h"
 #include "os/os.h"
+#include "watch/tasks.h"
 
 namespace corewise {
 namespace {
 
-struct Stat {
-  int parent = 0;
-  std::int64_t started = 0;  // in ticks since boot
-};
-
-std::optional<Stat> read_stat(const std::string& folder) {
-  const auto text = os::read_file(folder + "/stat");
-  // The name, in parentheses, may hold anything.
-  const std::size_t name = text ? text->rfind(") ") : std::string::npos;
-  if (name == std::string::npos) return std::nullopt;
-  std::string_view rest = std::string_view(*text).substr(name + 2);
-  Stat stat;
-  for (int field = 3; field <= 22; ++field) {
-    const auto number = parse_integer(cut(rest, ' '));
-    if (field == 4 && number) stat.parent = static_cast<int>(*number);
-    if (field == 22 && number) stat.started = *number;
-  }
-  return stat.parent > 0 && stat.started > 0 ? std::optional(stat) : std::nullopt;
+// A process or a thread; its start is 0 if the kernel does not tell.
+observe::Task task_of(const std::string& folder) {
+  const auto stat = os::read_file(folder + "/stat");
+  return stat ? observe::parse_task(*stat, {}) : observe::Task();
 }
 
 std::vector<os::Mapping> code_of(const std::string& folder,
@@ -63,9 +47,10 @@ bool forked_after_openmp(const std::string& proc, int pid,
                          const std::vector<std::string>& libraries) {
   if (libraries.empty()) return false;
   const std::string own = proc + "/" + std::to_string(pid);
-  const auto child = read_stat(own);
-  if (!child) return false;
-  const std::string parent = proc + "/" + std::to_string(child->parent);
+  const observe::Task child = task_of(own);
+  if (child.parent <= 0 || child.start == 0) return false;
+  const std::string parent_id = std::to_string(child.parent);
+  const std::string parent = proc + "/" + parent_id;
   std::vector<os::Mapping> shared = code_of(parent, libraries);
   const std::vector<os::Mapping> mine = code_of(own, libraries);
   std::erase_if(shared, [&](const os::Mapping& theirs) {
@@ -75,18 +60,17 @@ bool forked_after_openmp(const std::string& proc, int pid,
   });
   if (shared.empty()) return false;
 
-  std::error_code gone;
-  std::filesystem::directory_iterator task(parent + "/task", gone);
-  for (; !gone && task != std::filesystem::directory_iterator(); task.increment(gone)) {
-    const std::string folder = task->path().string();
-    if (task->path().filename() == std::to_string(child->parent)) continue;
+  const std::string tasks = parent + "/task/";
+  for (const std::string& name : os::names_in(tasks)) {
+    if (name == parent_id) continue;
+    const std::string folder = tasks + name;
     const std::uintptr_t at = waits_at(folder);
     const bool worker = std::any_of(shared.begin(), shared.end(), [&](const os::Mapping& mapping) {
       return at >= mapping.begin && at < mapping.end;
     });
     if (!worker) continue;
-    const auto stat = read_stat(folder);
-    if (stat && stat->started <= child->started) return true;
+    const std::uint64_t start = task_of(folder).start;
+    if (start != 0 && start <= child.start) return true;
   }
   return false;
 }

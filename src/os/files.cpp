@@ -69,11 +69,15 @@ std::vector<std::string> names_in(const std::string& folder) {
   std::vector<std::string> names;
   DIR* const open = ::opendir(folder.c_str());
   if (open == nullptr) return names;
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): of a stream that is ours alone
-  while (const dirent* const entry = ::readdir(open)) {
+  const auto next = [open] {
+    errno = 0;
+    return ::readdir(open);  // NOLINT(concurrency-mt-unsafe): of a stream that is ours alone
+  };
+  while (const dirent* const entry = next()) {
     const std::string_view name = entry->d_name;
     if (name != "." && name != "..") names.emplace_back(name);
   }
+  if (errno != 0) names.clear();
   ::closedir(open);
   return names;
 }

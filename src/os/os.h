@@ -156,7 +156,7 @@ int read_to_end(int fd, std::size_t most, std::string& text);
 // signal handlers.
 std::string_view read_into(const char* path, std::span<char> buffer) noexcept;
 
-// The names in a folder, in any order; empty if it cannot be listed.
+// The names in a folder, in any order; empty if it cannot be listed to its end.
 std::vector<std::string> names_in(const std::string& folder);
 
 // Whether `bytes` more may be appended to the file; fd below 0: to a new file. Beyond the limit on

@@ -15,7 +15,6 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <system_error>
 #include <utility>
 
@@ -299,14 +298,12 @@ std::optional<ThreadPlaces> thread_places() {
   const auto own = place_of(0);
   if (!own) return std::nullopt;
   ThreadPlaces places{*own, {}};
-  std::error_code failed;
-  for (std::filesystem::directory_iterator task("/proc/self/task", failed), end;
-       !failed && task != end; task.increment(failed)) {
-    const auto place = place_of(std::strtol(task->path().filename().c_str(), nullptr, 10));
+  for (const std::string& name : names_in("/proc/self/task")) {
+    const auto place = place_of(std::strtol(name.c_str(), nullptr, 10));
     if (!place) return std::nullopt;
     places.all.push_back(*place);
   }
-  if (failed) return std::nullopt;
+  if (places.all.empty()) return std::nullopt;
   return places;
 }
 

@@ -8,11 +8,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <memory>
 #include <optional>
-#include <system_error>
-#include <utility>
 
 #include "base/text.h"
 #include "ledger_identity.h"
@@ -93,19 +90,19 @@ std::optional<std::vector<UserProcess>> processes_with(const std::string& path) 
   std::vector<UserProcess> found;
   struct stat file{};
   if (::stat(path.c_str(), &file) != 0) return found;
-  std::error_code gone;
-  std::filesystem::directory_iterator process("/proc", gone);
-  for (; !gone && process != std::filesystem::directory_iterator(); process.increment(gone)) {
+  const std::vector<std::string> processes = os::names_in("/proc");
+  if (processes.empty()) return std::nullopt;
+  for (const std::string& name : processes) {
     struct stat info{};
-    const std::string folder = process->path().string();
-    const auto pid = parse_integer(process->path().filename().string());
+    const std::string folder = "/proc/" + name;
+    const auto pid = parse_integer(name);
     if (!pid || ::stat(folder.c_str(), &info) != 0 || info.st_uid != ::geteuid()) continue;
     const auto maps = os::read_file(folder + "/maps");
     if (!maps || !maps_file(*maps, file_name(path), file.st_ino)) continue;
     found.push_back(
         {static_cast<int>(*pid), stat_of(static_cast<std::uint32_t>(*pid)).start_ticks});
   }
-  return gone ? std::nullopt : std::optional(std::move(found));
+  return found;
 }
 
 std::string program_name(int pid) { return program_of(os::LiveMachine(), pid); }

@@ -10,10 +10,10 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
-#include <filesystem>
 #include <memory>
 
 #include "ledger_identity.h"
+#include "os/os.h"
 #include "shared_file.h"
 
 namespace corewise::govern {
@@ -108,13 +108,9 @@ std::string ledger_prefix(uid_t user) { return "corewise-" + std::to_string(user
 std::vector<std::string> ledger_files(const std::string& directory) {
   const std::string prefix = ledger_prefix(geteuid());
   std::vector<std::string> paths;
-  std::error_code gone;
-  std::filesystem::directory_iterator file(directory, gone);
-  for (; !gone && file != std::filesystem::directory_iterator(); file.increment(gone)) {
-    const std::string name = file->path().filename().string();
-    if (name.starts_with(prefix) && !name.ends_with(".new")) {
-      paths.push_back(file->path().string());
-    }
+  for (const std::string& name : os::names_in(directory)) {
+    if (name.starts_with(prefix) && !name.ends_with(".new"))
+      paths.push_back(directory + "/" + name);
   }
   std::ranges::sort(paths);
   return paths;
