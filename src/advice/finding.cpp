@@ -1,6 +1,7 @@
 #include "finding.h"
 
 #include <algorithm>
+#include <array>
 #include <iterator>
 #include <utility>
 
@@ -9,6 +10,8 @@
 
 namespace corewise {
 namespace {
+
+constexpr std::array<const char*, 3> kSeverities = {"note", "warning", "danger"};
 
 void write(Json& json, const Cures& cures) {
   const auto in = [&](const char* place, const std::string& text) {
@@ -54,21 +57,13 @@ std::string copy_name(std::string_view path, const char* noun) {
 }
 
 const char* severity_name(Severity severity) {
-  switch (severity) {
-    case Severity::kNote:
-      return "note";
-    case Severity::kWarning:
-      return "warning";
-    case Severity::kDanger:
-      return "danger";
-  }
-  return "note";
+  return kSeverities[static_cast<std::size_t>(severity)];
 }
 
 Severity severity_named(std::string_view name) {
-  return name == "danger"    ? Severity::kDanger
-         : name == "warning" ? Severity::kWarning
-                             : Severity::kNote;
+  const auto found = std::ranges::find(kSeverities, name);
+  return found == kSeverities.end() ? Severity::kNote
+                                    : static_cast<Severity>(found - kSeverities.begin());
 }
 
 void write_findings(Json& json, const std::vector<Finding>& findings) {
