@@ -28,9 +28,9 @@
 #include "conversation.h"
 #include "os/confined.h"
 #include "os/fork.h"
-#include "os/main_thread_exit.h"
 #include "os/os.h"
 #include "os/own_descriptor.h"
+#include "os/thread_exit.h"
 #include "os/uncancelled.h"
 #include "sockets.h"
 

@@ -11,6 +11,7 @@
 #include "match.h"
 #include "os/fork.h"
 #include "os/os.h"
+#include "os/thread_exit.h"
 #include "pools/discover.h"
 
 namespace corewise {

@@ -25,7 +25,6 @@
 #include <thread>
 #include <utility>
 
-#include "exit_key.h"
 #include "loader_entry.h"
 #include "os.h"
 
@@ -225,11 +224,6 @@ std::string real_path(const std::string& path) {
   std::string resolved = found != nullptr ? found : "";
   ::free(found);
   return resolved;
-}
-
-void at_thread_exit(void (*handler)()) {
-  static const std::optional<pthread_key_t> kKey = new_exit_key();
-  set_handler(kKey, handler);
 }
 
 int watch_end(int pid) noexcept { return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)); }

@@ -126,10 +126,6 @@ void release_walks_in_child();
 // The kernel's number of the calling thread.
 int own_thread_id() noexcept;
 
-// Calls handler when the calling thread ends, after its thread-local objects are gone. There is one
-// handler; setting it again in the same thread changes nothing.
-void at_thread_exit(void (*handler)());
-
 // The CPUs that the calling thread may run on; at least 1.
 int usable_cpus();
 

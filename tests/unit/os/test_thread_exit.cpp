@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "os/exit_key.h"
+#include "os/thread_exit.h"
 
 using namespace corewise;
 

@@ -1,0 +1,28 @@
+// Handlers that run when a thread ends. Program exit does not call them.
+#pragma once
+
+#include <pthread.h>
+
+#include <optional>
+
+namespace corewise::os {
+
+// Calls handler when the calling thread ends, after its thread-local objects are gone. There is one
+// handler; setting it again in the same thread changes nothing.
+void at_thread_exit(void (*handler)());
+
+// A program may end its main thread with pthread_exit() and run on in other threads until the last
+// of them ends. A thread of ours would be one more, and nobody would end it. So this makes the main
+// thread call the handler when it ends that way. There is one handler. Does nothing if another
+// thread calls it.
+void at_main_thread_exit(void (*handler)());
+
+// Whether a thread lives besides the calling one and the main one. False if /proc does not tell.
+bool others_live();
+
+// Apart for tests: a key whose value is a handler; none if the process has used up its keys.
+std::optional<pthread_key_t> new_exit_key();
+// Without a key nothing is called.
+void set_handler(std::optional<pthread_key_t> key, void (*handler)());
+
+}  // namespace corewise::os
