@@ -174,7 +174,7 @@ void hook_pass(Governor& g) {
   for (; g.pools_seen < pool_count(); ++g.pools_seen) g.policy.add(pool_at(g.pools_seen));
   find_bending();
   for (std::string& left : g.policy.rewrite_got()) say(g, std::move(left));
-  for (std::string& left : idle_pools::install().left) say(g, std::move(left));
+  for (std::string& left : idle_pools::install()) say(g, std::move(left));
   g.policy.cap_teams();
   g.policy.obey();
 }
@@ -293,7 +293,7 @@ void unhook_all(Governor& g) {
     say(g, std::move(copy.reason));
   }
   waiting::give_back();
-  for (std::string& left : idle_pools::remove().left) say(g, std::move(left));
+  for (std::string& left : idle_pools::remove()) say(g, std::move(left));
   g.policy.let_go();
   g.pools_seen = 0;
 }

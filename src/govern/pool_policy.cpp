@@ -122,7 +122,7 @@ void PoolPolicy::add(const Pool& pool) {
 std::vector<std::string> PoolPolicy::rewrite_got() {
   std::vector<std::string> left;
   for (const auto& entries : got_) {
-    std::ranges::move(entries->rewrite().left, std::back_inserter(left));
+    std::ranges::move(entries->rewrite(), std::back_inserter(left));
   }
   return left;
 }
@@ -130,7 +130,7 @@ std::vector<std::string> PoolPolicy::rewrite_got() {
 std::vector<std::string> PoolPolicy::restore_got() {
   std::vector<std::string> left;
   for (const auto& entries : got_) {
-    std::ranges::move(entries->restore().left, std::back_inserter(left));
+    std::ranges::move(entries->restore(), std::back_inserter(left));
   }
   return left;
 }

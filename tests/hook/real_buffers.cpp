@@ -41,7 +41,7 @@ bool serve() {
   bool any = false;
   for (const openblas_buffers::CopyReport& copy : openblas_buffers::install()) {
     if (copy.served) {
-      std::printf("served: %s, buffers of %zu MiB\n", copy.path.c_str(), copy.buffer_size >> 20U);
+      std::printf("served: %s\n", copy.path.c_str());
       any = true;
     } else {
       std::printf("not served: %s\n", copy.reason.c_str());

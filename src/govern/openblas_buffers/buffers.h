@@ -11,7 +11,6 @@
 // Exception: the system's own table of thread pointers may grow once per thread.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -113,11 +112,11 @@ class Inside {
 bool wait_until_left();
 
 struct Usage {
-  std::size_t buffers = 0;  // ever made
   std::size_t taken = 0;
-  std::size_t listed = 0;  // idle with memory, not kept by a thread
+  std::size_t buffers = 0;  // for tests: ever made, of all users
+  std::size_t listed = 0;   // for tests: idle with memory, not kept by a thread, of all users
 };
-Usage usage(const void* user);  // null: of all
+Usage usage(const void* user);  // null: of all, for tests
 
 // For tests: how many threads may keep buffers, and how many idle buffers on a list may keep their
 // memory.

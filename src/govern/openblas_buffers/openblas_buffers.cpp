@@ -16,6 +16,7 @@
 #include "govern/patch/hook_lock.h"
 #include "os/fork.h"
 #include "os/patch.h"
+#include "pools/pool.h"
 
 namespace corewise::govern::openblas_buffers {
 namespace {
@@ -29,16 +30,11 @@ constexpr const char* kMarks[] = {"openblas_get_config",           "openblas_get
                                   "scipy_openblas_get_config",     "scipy_openblas_get_config64_",
                                   "scipy_openblas_get_config_64_", "scipy_openblas_get_config_"};
 
-struct Code {
-  std::uintptr_t address = 0;
-  std::size_t size = 0;
-};
-
 // An OpenBLAS copy as it was found. Zero addresses: not there.
 struct Candidate {
   std::string path;
   std::uintptr_t base = 0;
-  Code alloc, free, alloc_plain, free_plain;
+  SymbolExtent alloc, free, alloc_plain, free_plain;
 };
 
 // A copy that is or was served. Never destroyed: threads come here with its address.
@@ -97,9 +93,9 @@ void hooked_free(void* at, Served* copy) {
   if (told != nullptr) told->leave(copy);
 }
 
-Code find(const elf::Symbols& symbols, std::uintptr_t base, const char* name) {
+SymbolExtent find(const elf::Symbols& symbols, std::uintptr_t base, const char* name) {
   const auto symbol = symbols.find(name);
-  return symbol ? Code{base + symbol->value, symbol->size} : Code{};
+  return symbol ? SymbolExtent{base + symbol->value, symbol->size} : SymbolExtent{};
 }
 
 // The code of this process, for which no module is at hand.
@@ -113,9 +109,9 @@ class OwnCode final : public elf::Bytes {
   }
 };
 
-Code find(const elf::File& file, std::uintptr_t base, const char* name) {
+SymbolExtent find(const elf::File& file, std::uintptr_t base, const char* name) {
   const auto symbol = elf::trusted_local(file, OwnCode(), base, name);
-  return symbol ? Code{base + symbol->value, symbol->size} : Code{};
+  return symbol ? SymbolExtent{base + symbol->value, symbol->size} : SymbolExtent{};
 }
 
 template <class From>
@@ -183,7 +179,7 @@ std::string prepare(const Candidate& candidate, Served& copy) {
   if (!buffers::start()) return "the system has no more thread-specific keys" + instead;
   copy.path = candidate.path;
   copy.base = candidate.base;
-  const auto entry = [&](const char* name, const Code& code, const void* replacement) {
+  const auto entry = [&](const char* name, const SymbolExtent& code, const void* replacement) {
     return EntryHook::prepare({std::string(name) + " of " + candidate.path, code.address, code.size,
                                1, replacement, &copy});
   };
@@ -248,8 +244,7 @@ std::string unhook(Served& copy) {
 }
 
 CopyReport report(const Served& copy, std::string reason) {
-  return {copy.path,        copy.base, &copy, copy.serving.load(), copy.shelf->size.load(),
-          std::move(reason)};
+  return {copy.path, copy.base, &copy, copy.serving.load(), std::move(reason)};
 }
 
 }  // namespace
@@ -274,7 +269,7 @@ std::vector<CopyReport> install() {
     if (const std::string reason = prepare(candidate, copy); !reason.empty()) {
       // Nothing points to it: it was not installed.
       all_served().pop_back();
-      copies.push_back({candidate.path, candidate.base, nullptr, false, 0, reason});
+      copies.push_back({candidate.path, candidate.base, nullptr, false, reason});
     }
   }
   for (Served& copy : all_served()) {

@@ -9,7 +9,6 @@
 // still out at removal are still recognised: blas_memory_free stays replaced until they are back.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -23,7 +22,6 @@ struct CopyReport {
   std::uintptr_t base = 0;
   const void* id = nullptr;  // what the listener is told
   bool served = false;
-  std::size_t buffer_size = 0;
   std::string reason;
 };
 

@@ -95,8 +95,8 @@ std::string left_alone(const char* symbol, const std::string& path, const std::s
 
 }  // namespace
 
-GotReport GotEntries::rewrite() {
-  GotReport report;
+std::vector<std::string> GotEntries::rewrite() {
+  std::vector<std::string> left;
   struct Found {
     GotEntry entry;
     const GotRequest* request;
@@ -130,7 +130,7 @@ GotReport GotEntries::rewrite() {
   const os::KnownModules seen_before = os::visit_new_modules(seen_, search);
 
   const auto leave = [&](const GotEntry& entry, const std::string& why) {
-    report.left.push_back(left_alone(entry.symbol, entry.path, why));
+    left.push_back(left_alone(entry.symbol, entry.path, why));
   };
   std::erase_if(found, [&](Found& one) {
     for (const GotEntry& known : entries_) {
@@ -158,13 +158,13 @@ GotReport GotEntries::rewrite() {
     put(one.entry.patch.after, *target);
     return false;
   });
-  if (found.empty()) return report;
+  if (found.empty()) return left;
 
   const std::lock_guard lock(hook_lock());
   Mappings mappings;
   if (mappings.error()) {
-    report.left.push_back("no GOT entry is rewritten: " + mappings.error()->what);
-    return report;
+    left.push_back("no GOT entry is rewritten: " + mappings.error()->what);
+    return left;
   }
   os::visit_modules(seen_before, [&](const os::LoadedModule& module) {
     for (const Found& one : found) {
@@ -177,10 +177,9 @@ GotReport GotEntries::rewrite() {
       std::erase_if(entries_,
                     [&](const GotEntry& gone) { return gone.patch.at == one.entry.patch.at; });
       entries_.push_back(one.entry);
-      ++report.changed;
     }
   });
-  return report;
+  return left;
 }
 
 std::vector<std::string> GotEntries::modules(bool (*calls)(std::string_view symbol)) const {
@@ -193,28 +192,25 @@ std::vector<std::string> GotEntries::modules(bool (*calls)(std::string_view symb
   return paths;
 }
 
-GotReport GotEntries::restore() {
-  GotReport report;
+std::vector<std::string> GotEntries::restore() {
+  std::vector<std::string> left;
   if (entries_.empty()) {
     seen_ = {};
-    return report;
+    return left;
   }
   const std::lock_guard lock(hook_lock());
   Mappings mappings;
   if (mappings.error()) {
-    report.left.push_back("no GOT entry is restored: " + mappings.error()->what);
-    return report;
+    left.push_back("no GOT entry is restored: " + mappings.error()->what);
+    return left;
   }
   std::vector<GotEntry> denied;
   os::visit_modules([&](const os::LoadedModule& module) {
     for (const GotEntry& entry : entries_) {
       if (entry.base != module.base || entry.path != module.path) continue;
       const auto error = exchange_locked(entry.patch, Way::remove, mappings);
-      if (!error) {
-        ++report.changed;
-        continue;
-      }
-      report.left.push_back(left_alone(entry.symbol, entry.path, error->what));
+      if (!error) continue;
+      left.push_back(left_alone(entry.symbol, entry.path, error->what));
       if (error->status == CW_NOT_PERMITTED) denied.push_back(entry);
     }
   });
@@ -222,7 +218,7 @@ GotReport GotEntries::restore() {
   // Those of unloaded modules went with them, and those that hold something else now are somebody
   // else's. Those that could not be written are still ours to restore.
   entries_ = std::move(denied);
-  return report;
+  return left;
 }
 
 }  // namespace corewise::govern

@@ -86,11 +86,6 @@ void request_c_library(std::vector<GotRequest>& all, const char* symbol, Functio
   all.push_back({symbol, reinterpret_cast<const void*>(replacement), -1, function});
 }
 
-struct GotReport {
-  std::size_t changed = 0;
-  std::vector<std::string> left;  // a sentence for each GOT entry that was left alone
-};
-
 // The GOT entries of every module that refer to some symbols. Not copyable: it remembers what to
 // undo.
 class GotEntries {
@@ -100,10 +95,11 @@ class GotEntries {
   GotEntries& operator=(const GotEntries&) = delete;
 
   // Rewrites the GOT entries that are not rewritten yet; call it again whenever os::generation()
-  // has changed. Never touches the module that holds the replacement.
-  GotReport rewrite();
-  GotReport restore();
-  std::size_t size() const { return entries_.size(); }
+  // has changed. Never touches the module that holds the replacement. Returns a sentence for each
+  // GOT entry that was left alone, as restore() does.
+  std::vector<std::string> rewrite();
+  std::vector<std::string> restore();
+  std::size_t size() const { return entries_.size(); }  // for tests: how many are rewritten
   // Paths, as the loader has them, of the modules that call such a symbol through a rewritten GOT
   // entry (the program itself has none).
   std::vector<std::string> modules(bool (*calls)(std::string_view symbol)) const;

@@ -29,14 +29,13 @@ std::vector<IdlePool>& known_pools() {
   return *all;
 }
 
-void shorten(IdlePool& idle, SpinReport& report) {
+void shorten(IdlePool& idle) {
   if (!idle.word) return;
   const std::uint64_t now = idle.word->load();
   if (now <= idle.word->brief || now == idle.word->patient) return;
   idle.before = now;
   idle.shortened = true;
   idle.word->store(idle.word->brief);
-  ++report.shortened;
 }
 
 // Searches only once: what cannot be found now cannot be found later.
@@ -63,32 +62,29 @@ constexpr std::array<Variable, 2> kVariables = {{
 
 }  // namespace
 
-SpinReport install() {
-  SpinReport report;
+std::vector<std::string> install() {
+  std::vector<std::string> left;
   const std::lock_guard guard(lock());
   for (std::size_t id = 0; id < pool_count(); ++id) {
     IdlePool& idle = idle_pool_of(pool_at(id));
-    if (!idle.why.empty()) report.left.push_back(idle.why);
-    shorten(idle, report);
+    if (!idle.why.empty()) left.push_back(idle.why);
+    shorten(idle);
   }
-  return report;
+  return left;
 }
 
-SpinReport remove() {
-  SpinReport report;
+std::vector<std::string> remove() {
+  std::vector<std::string> left;
   const std::lock_guard guard(lock());
   for (IdlePool& idle : known_pools()) {
     if (!std::exchange(idle.shortened, false)) continue;
     const SpinWord& word = *idle.word;
-    if (word.exchange(word.brief, idle.before) ||
-        (word.patient != 0 && word.exchange(word.patient, idle.before))) {
-      ++report.shortened;
-    } else {
-      report.left.push_back("somebody else has set how long the idle threads of " +
-                            pool_at(idle.pool).path + " spin");
-    }
+    if (word.exchange(word.brief, idle.before)) continue;
+    if (word.patient != 0 && word.exchange(word.patient, idle.before)) continue;
+    left.push_back("somebody else has set how long the idle threads of " + pool_at(idle.pool).path +
+                   " spin");
   }
-  return report;
+  return left;
 }
 
 std::optional<SpinWord> word_of(const Pool& pool) {

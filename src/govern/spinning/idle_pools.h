@@ -6,7 +6,6 @@
 // threads that already spin stop too.
 #pragma once
 
-#include <cstddef>
 #include <optional>
 #include <span>
 #include <string>
@@ -16,17 +15,14 @@
 
 namespace corewise::govern::idle_pools {
 
-struct SpinReport {
-  std::size_t shortened = 0;
-  std::vector<std::string> left;  // a sentence for each pool that goes on as it was, and why
-};
-
 // Every pool known now; call it again when more were discovered. It asks libraries: the caller must
-// not hold any lock but govern's (govern.cpp says why).
-SpinReport install();
+// not hold any lock but govern's (govern.cpp says why). Returns a sentence for each pool that goes
+// on as it was, and why.
+std::vector<std::string> install();
 
-// Gives each library back what it had. A word that somebody else has set since stays as it is.
-SpinReport remove();
+// Gives each library back what it had. A word that somebody else has set since stays as it is:
+// returns a sentence for each.
+std::vector<std::string> remove();
 
 // Where the pool keeps how long its idle threads spin; nothing if that was not found.
 std::optional<SpinWord> word_of(const Pool& pool);
