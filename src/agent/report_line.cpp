@@ -8,12 +8,22 @@
 #include <array>
 
 #include "base/clock.h"
+#include "base/fixed_text.h"
 #include "os/os.h"
 
 namespace corewise::agent {
 namespace {
 
 constexpr std::uint64_t kSecond = 1'000'000'000;
+
+// A line of JSON. A line that is too long is not written.
+using Text = FixedText<2048>;
+
+void seconds(Text& line, std::string_view name, std::uint64_t ns) {
+  line.field(name, ns / kSecond);
+  line.add(".");
+  line.digits(ns % kSecond / 1000, 6);
+}
 
 Text opening(const char* event, const Writer& writer) {
   Text line;
@@ -46,29 +56,6 @@ void append(const char* file, const Text& line, std::string_view fields) {
 
 }  // namespace
 
-void Text::key(std::string_view name) {
-  add(",\"");
-  add(name);
-  add("\":");
-}
-
-void Text::field(std::string_view name, std::uint64_t number) {
-  key(name);
-  digits(number);
-}
-
-void Text::seconds(std::string_view name, std::uint64_t ns) {
-  key(name);
-  digits(ns / kSecond);
-  add(".");
-  digits(ns % kSecond / 1000, 6);
-}
-
-void Text::raw(std::string_view name, std::string_view json) {
-  key(name);
-  add(json);
-}
-
 std::optional<std::uint64_t> share_counts(const char* file) {
   constexpr std::size_t kPage = govern::gate::kCountsPage;
   static constexpr std::array<char, kPage> kZeros{};
@@ -97,14 +84,14 @@ void write_start(const Writer& writer) {
 
 void write_end(const Writer& writer, const govern::gate::Counts& counts, std::string_view fields) {
   Text line = opening("end", writer);
-  line.seconds("seconds", now_ns() - writer.since_ns);
+  seconds(line, "seconds", now_ns() - writer.since_ns);
   line.field("regions", counts.regions);
   line.field("calls", counts.calls);
   line.field("nested", counts.nested);
   line.field("granted", counts.granted);
   line.field("shortened", counts.shortened);
   line.field("withheld", counts.withheld);
-  line.seconds("not_needed_s", static_cast<std::uint64_t>(counts.not_needed_s * 1e9));
+  seconds(line, "not_needed_s", static_cast<std::uint64_t>(counts.not_needed_s * 1e9));
   line.field("abandoned", counts.abandoned);
   line.field("widest", counts.widest);
   line.field("bending_regions", counts.bending);

@@ -9,22 +9,9 @@
 #include <optional>
 #include <string_view>
 
-#include "base/fixed_text.h"
 #include "govern/grants/gate.h"
 
 namespace corewise::agent {
-
-// A line of JSON. A line that is too long is not written.
-class Text : public FixedText<2048> {
- public:
-  void field(std::string_view name, std::uint64_t number);
-  void seconds(std::string_view name, std::uint64_t ns);
-  // A value that is JSON already.
-  void raw(std::string_view name, std::string_view json);
-
- private:
-  void key(std::string_view name);
-};
 
 // The process that writes, for its whole life.
 struct Writer {

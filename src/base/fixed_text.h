@@ -3,6 +3,7 @@
 
 #include <array>
 #include <charconv>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -43,6 +44,25 @@ class FixedText {
       }
     }
     add("\"");
+  }
+
+  // A member of a JSON object, behind others; `json` is JSON already.
+  void raw(std::string_view name, std::string_view json) noexcept {
+    add(",\"");
+    add(name);
+    add("\":");
+    add(json);
+  }
+  void field(std::string_view name, std::uint64_t number) noexcept {
+    raw(name, "");
+    digits(number);
+  }
+  void field(std::string_view name, std::string_view content) noexcept {
+    raw(name, "");
+    quoted(content);
+  }
+  void field(std::string_view name, std::same_as<bool> auto holds) noexcept {
+    raw(name, holds ? "true" : "false");
   }
 
   void clear() noexcept {

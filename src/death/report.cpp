@@ -54,20 +54,6 @@ class InputFile {
   int fd_;
 };
 
-void field(std::string_view name, std::uint64_t number) noexcept {
-  text.add(",\"");
-  text.add(name);
-  text.add("\":");
-  text.digits(number);
-}
-
-void field(std::string_view name, std::string_view content) noexcept {
-  text.add(",\"");
-  text.add(name);
-  text.add("\":");
-  text.quoted(content);
-}
-
 std::uint64_t threads_of_process() noexcept {
   const std::string_view status = InputFile("/proc/self/status").read(8192);
   constexpr std::string_view kName = "\nThreads:\t";
@@ -108,7 +94,7 @@ void name_module(std::uintptr_t code) noexcept {
   each_mapping([&](std::uintptr_t begin, std::uintptr_t end, std::string_view path) {
     if (named || code < begin || code >= end || path.empty()) return;
     named = true;
-    field("module", path);
+    text.field("module", path);
   });
 }
 
@@ -127,7 +113,7 @@ bool is_return_address(std::uintptr_t word) noexcept {
 // Lists the pools whose code the thread was in: every pool that a return address on its stack
 // points into. Stale ones make this a hint.
 void list_inside(const Scene& scene, const MachineState& state) noexcept {
-  text.add(",\"inside\":[");
+  text.raw("inside", "[");
   const iovec here{buffer.data(), buffer.size()};
   const iovec there{reinterpret_cast<void*>(state.stack), buffer.size()};
   const ssize_t got = state.stack == 0 ? 0 : ::process_vm_readv(::getpid(), &here, 1, &there, 1, 0);
@@ -149,22 +135,16 @@ void list_inside(const Scene& scene, const MachineState& state) noexcept {
 }
 
 void list_pools(const Scene& scene) noexcept {
-  text.add(",\"pools\":[");
+  text.raw("pools", "[");
   for (std::size_t id = 0; id < scene.pools.size(); ++id) {
     const ScenePool& pool = scene.pools[id];
     if (id > 0) text.add(",");
     text.add("{");
     text.add(pool.fields);
     if (pool.threads != nullptr)
-      field("threads", static_cast<std::uint64_t>(std::max(0, *pool.threads)));
-    if (pool.ran_out != nullptr) {
-      text.add(",\"ran_out\":");
-      text.add(*pool.ran_out != 0 ? "true" : "false");
-    }
-    if (pool.used != nullptr) {
-      text.add(",\"used\":");
-      text.add(*pool.used != 0 ? "true" : "false");
-    }
+      text.field("threads", static_cast<std::uint64_t>(std::max(0, *pool.threads)));
+    if (pool.ran_out != nullptr) text.field("ran_out", *pool.ran_out != 0);
+    if (pool.used != nullptr) text.field("used", *pool.used != 0);
     text.add("}");
   }
   text.add("]");
@@ -176,18 +156,17 @@ void list_bent(const MachineState& state) noexcept {
   if (counts.bent == 0) return;
   text.add(",\"bent\":{\"regions\":");
   text.digits(counts.bending);
-  field("bent", counts.bent);
-  field("from", counts.bent_from);
-  field("to", counts.bent_to);
-  text.add(",\"libraries\":[");
+  text.field("bent", counts.bent);
+  text.field("from", counts.bent_from);
+  text.field("to", counts.bent_to);
+  text.raw("libraries", "[");
   bool first = true;
   for (const govern::Bending& bending : govern::bending_now()) {
     text.add(first ? "{\"path\":" : ",{\"path\":");
     first = false;
     text.quoted(bending.path);
-    field("why", bending.why);
-    text.add(",\"inside\":");
-    text.add(bending.code.holds(state.code) ? "true" : "false");
+    text.field("why", bending.why);
+    text.field("inside", bending.code.holds(state.code));
     text.add("}");
   }
   text.add("]}");
@@ -201,7 +180,7 @@ void quote_stderr() noexcept {
   const auto size = static_cast<std::size_t>(seen.st_size);
   if (file.fd() < 0) return;
   ::lseek(file.fd(), static_cast<off_t>(size - std::min(size, kTail)), SEEK_SET);
-  field("stderr", file.read(kTail));
+  text.field("stderr", file.read(kTail));
 }
 
 // Makes PID.json in the first folder that takes it.
@@ -247,25 +226,23 @@ bool is_exit_of_a_pool(const Scene& scene, const MachineState& caller) noexcept 
 bool write_report(const Scene& scene, int signal, const DeathPoint& point) noexcept {
   text.clear();
   text.add("{\"schema_version\":1");
-  field("pid", static_cast<std::uint64_t>(::getpid()));
-  field("program", scene.program);
+  text.field("pid", static_cast<std::uint64_t>(::getpid()));
+  text.field("program", scene.program);
   if (!scene.notebook.empty()) {
-    field("notebook", scene.notebook);
-    text.add(",\"kernel\":");
-    text.add(scene.kernel == ::getpid() ? "true" : "false");
+    text.field("notebook", scene.notebook);
+    text.field("kernel", scene.kernel == ::getpid());
   }
   if (::syscall(SYS_getcwd, working_folder.data(), working_folder.size()) > 0) {
-    field("folder", std::string_view(working_folder.data()));
+    text.field("folder", std::string_view(working_folder.data()));
   }
-  field("time", static_cast<std::uint64_t>(::time(nullptr)));
-  field("signal", static_cast<std::uint64_t>(signal));
-  if (point.address) field("address", *point.address);
-  if (point.sent) text.add(",\"sent\":true");
+  text.field("time", static_cast<std::uint64_t>(::time(nullptr)));
+  text.field("signal", static_cast<std::uint64_t>(signal));
+  if (point.address) text.field("address", *point.address);
+  if (point.sent) text.field("sent", true);
   std::array<char, 16> name{};
-  if (::prctl(PR_GET_NAME, name.data()) == 0) field("thread", std::string_view(name.data()));
-  field("threads", threads_of_process());
-  text.add(",\"governed\":");
-  text.add(govern::gate::is_open() ? "true" : "false");
+  if (::prctl(PR_GET_NAME, name.data()) == 0) text.field("thread", std::string_view(name.data()));
+  text.field("threads", threads_of_process());
+  text.field("governed", govern::gate::is_open());
   name_module(point.state.code);
   list_inside(scene, point.state);
   list_pools(scene);
