@@ -19,6 +19,7 @@
 #include "govern/patch/code.h"
 #include "govern/teams/bends.h"
 #include "machine_state.h"
+#include "os/descriptor.h"
 #include "os/os.h"
 #include "os/private_folder.h"
 
@@ -37,21 +38,15 @@ constinit std::array<char, 4096> working_folder{};
 class InputFile {
  public:
   explicit InputFile(const char* path) noexcept
-      : fd_(::open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)) {}
-  explicit InputFile(int fd) noexcept : fd_(fd) {}
-  InputFile(const InputFile&) = delete;
-  InputFile& operator=(const InputFile&) = delete;
-  ~InputFile() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  int fd() const noexcept { return fd_; }
+      : file_(::open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK)) {}
+  int fd() const noexcept { return file_.number(); }
   std::string_view read(std::size_t most) const noexcept {
-    const ssize_t got = fd_ < 0 ? -1 : ::read(fd_, buffer.data(), std::min(most, buffer.size()));
+    const ssize_t got = fd() < 0 ? -1 : ::read(fd(), buffer.data(), std::min(most, buffer.size()));
     return {buffer.data(), got > 0 ? static_cast<std::size_t>(got) : 0};
   }
 
  private:
-  int fd_;
+  os::Descriptor file_;
 };
 
 std::uint64_t threads_of_process() noexcept {
@@ -184,19 +179,19 @@ void quote_stderr() noexcept {
 }
 
 // Makes PID.json in the first folder that takes it.
-InputFile create(const std::vector<Folder>& folders) noexcept {
+os::Descriptor create(const std::vector<Folder>& folders) noexcept {
   FixedText<32> name;
   name.digits(static_cast<std::uint64_t>(::getpid()));
   name.add(std::string_view(".json\0", 6));
   for (const Folder& folder : folders) {
-    const InputFile in(
+    const os::Descriptor in(
         os::open_private_folder(folder.path.c_str(), folder.given, os::Missing::make));
-    if (in.fd() < 0) continue;
+    if (!in.is_open()) continue;
     constexpr int kFlags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
-    const int fd = ::openat(in.fd(), name.view().data(), kFlags, 0600);
-    if (fd >= 0) return InputFile(fd);
+    os::Descriptor made(::openat(in.number(), name.view().data(), kFlags, 0600));
+    if (made.is_open()) return made;
   }
-  return InputFile(-1);
+  return {};
 }
 
 }  // namespace
@@ -250,8 +245,8 @@ bool write_report(const Scene& scene, int signal, const DeathPoint& point) noexc
   quote_stderr();
   text.add("}\n");
   if (!text.fits() || !os::has_room(-1, text.view().size())) return false;
-  const InputFile file = create(scene.folders);
-  return file.fd() >= 0 && ::write(file.fd(), text.view().data(), text.view().size()) ==
+  const os::Descriptor file = create(scene.folders);
+  return file.is_open() && ::write(file.number(), text.view().data(), text.view().size()) ==
                                static_cast<ssize_t>(text.view().size());
 }
 

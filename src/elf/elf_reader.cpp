@@ -183,24 +183,11 @@ bool LiveBytes::read(std::uint64_t address, void* out, std::size_t n) const {
   return true;
 }
 
-File::File(File&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)),
-      file_size_(other.file_size_),
-      dynamic_(other.dynamic_),
-      sections_(other.sections_),
-      section_count_(other.section_count_),
-      section_size_(other.section_size_),
-      loads_(std::move(other.loads_)) {}
-
-File::~File() {
-  if (fd_ >= 0) ::close(fd_);
-}
-
 bool File::read_at(std::uint64_t offset, void* out, std::size_t n) const {
   if (offset > file_size_ || n > file_size_ - offset) return false;
   auto* to = static_cast<char*>(out);
   while (n > 0) {
-    const ssize_t got = ::pread(fd_, to, n, static_cast<off_t>(offset));
+    const ssize_t got = ::pread(file_.number(), to, n, static_cast<off_t>(offset));
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) return false;
     to += got;
@@ -213,14 +200,14 @@ bool File::read_at(std::uint64_t offset, void* out, std::size_t n) const {
 Result<File> File::open(const std::string& path) {
   File file;
   // O_NONBLOCK: a FIFO in place of a library must not block us.
-  file.fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (file.fd_ < 0) {
+  file.file_ = os::Descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file.file_.is_open()) {
     const int reason = errno;
     return Error{reason == EACCES || reason == EPERM ? CW_NOT_PERMITTED : CW_IO_ERROR,
                  path + ": " + std::generic_category().message(reason)};
   }
   struct stat status{};
-  if (::fstat(file.fd_, &status) != 0 || !S_ISREG(status.st_mode)) {
+  if (::fstat(file.file_.number(), &status) != 0 || !S_ISREG(status.st_mode)) {
     return bad(path + ": not a regular file");
   }
   file.file_size_ = static_cast<std::uint64_t>(status.st_size);

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "dynamic.h"
+#include "os/descriptor.h"
 #include "os/os.h"
 
 namespace corewise::elf {
@@ -80,9 +81,6 @@ class LiveBytes final : public Bytes {
 class File final : public Bytes {
  public:
   static Result<File> open(const std::string& path);
-  File(File&& other) noexcept;
-  File& operator=(File&&) = delete;
-  ~File() override;
 
   // By address in the file's own address space (program headers translate to offsets).
   bool read(std::uint64_t address, void* out, std::size_t n) const override;
@@ -105,7 +103,7 @@ class File final : public Bytes {
   File() = default;
   bool read_at(std::uint64_t offset, void* out, std::size_t n) const;
 
-  int fd_ = -1;
+  os::Descriptor file_;
   std::uint64_t file_size_ = 0;
   std::uint64_t dynamic_ = 0;
   std::uint64_t sections_ = 0;

@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "base/text.h"
+#include "descriptor.h"
 
 namespace corewise::os {
 namespace {
@@ -44,20 +45,16 @@ constinit FileId own_loader_file{};
 class LoadableFile {
  public:
   explicit LoadableFile(const char* path) noexcept
-      : fd_(::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {}
-  LoadableFile(const LoadableFile&) = delete;
-  LoadableFile& operator=(const LoadableFile&) = delete;
-  ~LoadableFile() {
-    if (fd_ >= 0) ::close(fd_);
-  }
+      : file_(::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {}
   FileId id() const noexcept {
     struct stat status{};
-    if (fd_ < 0 || ::fstat(fd_, &status) != 0) return {};
+    if (!file_.is_open() || ::fstat(file_.number(), &status) != 0) return {};
     return {status.st_dev, status.st_ino};
   }
   // Returns how many bytes it read.
   std::size_t read(std::uint64_t at, void* to, std::size_t size) const noexcept {
-    const ssize_t n = fd_ < 0 ? 0 : ::pread(fd_, to, size, static_cast<off_t>(at));
+    const int fd = file_.number();
+    const ssize_t n = fd < 0 ? 0 : ::pread(fd, to, size, static_cast<off_t>(at));
     return n < 0 ? 0 : static_cast<std::size_t>(n);
   }
   template <class T>
@@ -66,7 +63,7 @@ class LoadableFile {
   }
 
  private:
-  int fd_;
+  Descriptor file_;
 };
 
 // Calls visit(segment) until it returns true. Returns whether one call did.

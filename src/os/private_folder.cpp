@@ -10,29 +10,12 @@
 #include <cstring>
 #include <system_error>
 
+#include "descriptor.h"
+
 namespace corewise::os {
 namespace {
 
 using Name = std::array<char, NAME_MAX + 1>;
-
-// Closes its descriptor at the end of its life, and keeps errno.
-class OpenDescriptor {
- public:
-  explicit OpenDescriptor(int fd) noexcept : fd_(fd) {}
-  OpenDescriptor(const OpenDescriptor&) = delete;
-  OpenDescriptor& operator=(const OpenDescriptor&) = delete;
-  ~OpenDescriptor() { replace(-1); }
-  void replace(int fd) noexcept {
-    const int reason = errno;
-    if (fd_ >= 0) ::close(fd_);
-    errno = reason;
-    fd_ = fd;
-  }
-  int fd() const noexcept { return fd_; }
-
- private:
-  int fd_;
-};
 
 int refuse(int reason) noexcept {
   errno = reason;
@@ -86,9 +69,9 @@ std::string make_private_folder(const std::string& folder) {
 
 int open_private_folder(const char* path, std::size_t given, Missing missing) noexcept {
   if (path[0] != '/') return refuse(EINVAL);
-  OpenDescriptor at(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  Descriptor at(::open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
   Name name{};
-  for (const char* rest = path; at.fd() >= 0;) {
+  for (const char* rest = path; at.is_open();) {
     rest += std::strspn(rest, "/");
     const std::size_t size = std::strcspn(rest, "/");
     if (size == 0) break;
@@ -97,13 +80,13 @@ int open_private_folder(const char* path, std::size_t given, Missing missing) no
     name[size] = '\0';
     const bool may_miss = static_cast<std::size_t>(rest - path) >= given;
     rest += size;
-    at.replace(step(at.fd(), name.data(), may_miss, missing));
-    if (at.fd() < 0) return -1;
+    at = Descriptor(step(at.number(), name.data(), may_miss, missing));
+    if (!at.is_open()) return -1;
   }
   struct stat seen{};
-  if (at.fd() < 0 || ::fstat(at.fd(), &seen) != 0) return -1;
+  if (!at.is_open() || ::fstat(at.number(), &seen) != 0) return -1;
   if (seen.st_uid != ::geteuid() || (seen.st_mode & 077) != 0) return refuse(EPERM);
-  return ::openat(at.fd(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  return ::openat(at.number(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
 }  // namespace corewise::os

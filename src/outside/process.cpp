@@ -6,12 +6,13 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <cstring>
 #include <set>
 #include <system_error>
 #include <utility>
 
+#include "base/text.h"
 #include "module.h"
+#include "os/descriptor.h"
 #include "pools/known_library.h"
 
 namespace corewise::outside {
@@ -22,18 +23,13 @@ namespace {
 class OpenFolder {
  public:
   explicit OpenFolder(const std::string& path)
-      : fd_(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)), reason_(errno) {}
-  OpenFolder(const OpenFolder&) = delete;
-  OpenFolder& operator=(const OpenFolder&) = delete;
-  ~OpenFolder() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  explicit operator bool() const { return fd_ >= 0; }
+      : folder_(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)), reason_(errno) {}
+  explicit operator bool() const { return folder_.is_open(); }
   int reason() const { return reason_; }
-  std::string path() const { return "/proc/self/fd/" + std::to_string(fd_); }
+  std::string path() const { return "/proc/self/fd/" + std::to_string(folder_.number()); }
 
  private:
-  int fd_;
+  os::Descriptor folder_;
   int reason_;
 };
 
@@ -41,8 +37,7 @@ class OpenFolder {
 std::string field(const std::string& status, std::string_view name) {
   std::string_view rest = status;
   while (!rest.empty()) {
-    std::string_view line = rest.substr(0, rest.find('\n'));
-    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+    std::string_view line = cut(rest, '\n');
     if (!line.starts_with(name) || line.size() <= name.size() || line[name.size()] != ':') continue;
     line.remove_prefix(name.size() + 1);
     line.remove_prefix(std::min(line.size(), line.find_first_not_of(" \t")));

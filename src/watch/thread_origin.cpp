@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "os/descriptor.h"
 #include "os/os.h"
 #include "pools/discover.h"
 
@@ -27,21 +28,15 @@ using Bytes = std::array<std::byte, kBlock>;
 
 class OwnMemory {
  public:
-  OwnMemory() : fd_(::open("/proc/self/mem", O_RDONLY | O_CLOEXEC)) {}
-  ~OwnMemory() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  OwnMemory(const OwnMemory&) = delete;
-  OwnMemory& operator=(const OwnMemory&) = delete;
-
   // How much could be read.
   std::size_t read(std::uintptr_t at, void* to, std::size_t size) const {
-    const ssize_t n = fd_ < 0 ? -1 : ::pread(fd_, to, size, static_cast<off_t>(at));
+    const int fd = file_.number();
+    const ssize_t n = fd < 0 ? -1 : ::pread(fd, to, size, static_cast<off_t>(at));
     return n > 0 ? static_cast<std::size_t>(n) : 0;
   }
 
  private:
-  int fd_;
+  os::Descriptor file_{::open("/proc/self/mem", O_RDONLY | O_CLOEXEC)};
 };
 
 template <class T>

@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,15 +14,11 @@
 namespace corewise::govern {
 
 SharedFile::SharedFile(const std::string& path, int flags)
-    : fd_(open(path.c_str(), flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0600)) {}
-
-SharedFile::~SharedFile() {
-  if (fd_ >= 0) close(fd_);
-}
+    : file_(open(path.c_str(), flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0600)) {}
 
 std::string SharedFile::objection(const FileShape& shape) const {
   struct stat info{};
-  if (fstat(fd_, &info) != 0) return "cannot be examined: " + system_says(errno);
+  if (fstat(fd(), &info) != 0) return "cannot be examined: " + system_says(errno);
   if (!S_ISREG(info.st_mode)) return "is not a regular file";
   if (info.st_uid != geteuid()) return "belongs to user " + std::to_string(info.st_uid);
   if ((info.st_mode & 07777) != shape.mode) return shape.wrong_mode;
@@ -32,8 +27,8 @@ std::string SharedFile::objection(const FileShape& shape) const {
 }
 
 void* SharedFile::map(std::size_t size, int protection) const {
-  const int flags = fd_ < 0 ? MAP_SHARED | MAP_ANONYMOUS : MAP_SHARED;
-  void* at = mmap(nullptr, size, protection, flags, fd_, 0);
+  const int flags = fd() < 0 ? MAP_SHARED | MAP_ANONYMOUS : MAP_SHARED;
+  void* at = mmap(nullptr, size, protection, flags, fd(), 0);
   return at == MAP_FAILED ? nullptr : at;
 }
 
@@ -58,8 +53,7 @@ std::string hex(std::uint64_t value) {
 int make_shared_file(const std::string& path, const FileShape& shape,
                      const std::function<void(void*)>& fill, std::unique_ptr<SharedFile>& made) {
   // Beyond this limit the system does not refuse: it sends a signal.
-  rlimit most{};
-  if (getrlimit(RLIMIT_FSIZE, &most) == 0 && most.rlim_cur < shape.size) return EFBIG;
+  if (!os::has_room(-1, shape.size)) return EFBIG;
   const std::string unfinished = path + "." + std::to_string(os::own_thread_id()) + ".new";
   unlink(unfinished.c_str());
   made = std::make_unique<SharedFile>(unfinished, O_RDWR | O_CREAT | O_EXCL);

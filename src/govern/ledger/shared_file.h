@@ -11,6 +11,8 @@
 #include <string>
 #include <string_view>
 
+#include "os/descriptor.h"
+
 namespace corewise::govern {
 
 // What a file of a kind looks like.
@@ -25,10 +27,7 @@ class SharedFile {
   SharedFile() = default;  // no file
   // Follows no link, and blocks nowhere.
   SharedFile(const std::string& path, int flags);
-  SharedFile(const SharedFile&) = delete;
-  SharedFile& operator=(const SharedFile&) = delete;
-  ~SharedFile();
-  int fd() const { return fd_; }
+  int fd() const { return file_.number(); }
 
   // Why this is not a file of ours; empty if it is one.
   std::string objection(const FileShape& shape) const;
@@ -37,7 +36,7 @@ class SharedFile {
   void* map(std::size_t size, int protection) const;
 
  private:
-  int fd_ = -1;
+  os::Descriptor file_;
 };
 
 std::string system_says(int error);

@@ -26,10 +26,10 @@ constexpr std::uint64_t kNoOtherMount = 0x01;
 constexpr std::uint64_t kNoLinks = 0x04;
 constexpr std::uint64_t kBelow = 0x08;
 
-int open_plainly(int folder, const char* name) noexcept {
+os::Descriptor open_plainly(int folder, const char* name) noexcept {
   OpenHow how{O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC | O_NOCTTY, 0,
               kNoOtherMount | kNoLinks | kBelow};
-  return static_cast<int>(::syscall(kOpenat2, folder, name, &how, sizeof how));
+  return os::Descriptor(static_cast<int>(::syscall(kOpenat2, folder, name, &how, sizeof how)));
 }
 
 }  // namespace
@@ -37,14 +37,10 @@ int open_plainly(int folder, const char* name) noexcept {
 ForeignFiles::ForeignFiles(const char* folder) noexcept
     : folder_(::open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {}
 
-ForeignFiles::~ForeignFiles() {
-  if (folder_ >= 0) ::close(folder_);
-}
-
 const char* ForeignFiles::next() noexcept {
-  if (folder_ < 0 || ++names_ > kMostNames) return nullptr;
+  if (!folder_.is_open() || ++names_ > kMostNames) return nullptr;
   if (at_ >= end_) {
-    const long got = ::syscall(SYS_getdents64, folder_, entries_.data(), entries_.size());
+    const long got = ::syscall(SYS_getdents64, folder_.number(), entries_.data(), entries_.size());
     if (got <= 0) return nullptr;
     at_ = 0;
     end_ = static_cast<std::size_t>(got);
@@ -57,23 +53,19 @@ const char* ForeignFiles::next() noexcept {
 }
 
 bool ForeignFiles::read(const char* name, uid_t owner, std::span<std::byte> bytes) const noexcept {
-  const int file = open_plainly(folder_, name);
-  if (file < 0) return false;
+  const os::Descriptor file = open_plainly(folder_.number(), name);
+  if (!file.is_open()) return false;
   struct stat info{};
-  const bool plain = ::fstat(file, &info) == 0 && S_ISREG(info.st_mode) && info.st_uid == owner &&
-                     info.st_nlink == 1 && (info.st_mode & 07777) == 0644 &&
+  const bool plain = ::fstat(file.number(), &info) == 0 && S_ISREG(info.st_mode) &&
+                     info.st_uid == owner && info.st_nlink == 1 && (info.st_mode & 07777) == 0644 &&
                      info.st_size == static_cast<off_t>(bytes.size());
-  const bool whole =
-      plain && ::pread(file, bytes.data(), bytes.size(), 0) == static_cast<ssize_t>(bytes.size());
-  ::close(file);
-  return whole;
+  return plain && ::pread(file.number(), bytes.data(), bytes.size(), 0) ==
+                      static_cast<ssize_t>(bytes.size());
 }
 
 bool ForeignFiles::can_read() {
   if (os::is_call_fatal(kOpenat2)) return false;
-  const int folder = open_plainly(AT_FDCWD, ".");
-  if (folder >= 0) ::close(folder);
-  return folder >= 0 || (errno != ENOSYS && errno != EPERM);
+  return open_plainly(AT_FDCWD, ".").is_open() || (errno != ENOSYS && errno != EPERM);
 }
 
 }  // namespace corewise::govern

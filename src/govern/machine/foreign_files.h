@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <span>
 
+#include "os/descriptor.h"
 #include "os/uncancelled.h"
 
 namespace corewise::govern {
@@ -19,9 +20,6 @@ namespace corewise::govern {
 class ForeignFiles {
  public:
   explicit ForeignFiles(const char* folder) noexcept;
-  ForeignFiles(const ForeignFiles&) = delete;
-  ForeignFiles& operator=(const ForeignFiles&) = delete;
-  ~ForeignFiles();
 
   // The next name, in the folder's order; null after the last, and after so many that somebody must
   // have filled the folder on purpose. The text lives until the next call.
@@ -39,7 +37,7 @@ class ForeignFiles {
   static constexpr int kMostNames = 4096;
 
   os::Uncancelled uncancelled_;
-  int folder_;
+  os::Descriptor folder_;
   int names_ = 0;
   std::size_t at_ = 0;
   std::size_t end_ = 0;
