@@ -1,4 +1,3 @@
-// See plan.h.
 #include "plan.h"
 
 #include <algorithm>
@@ -15,10 +14,6 @@ namespace {
 
 constexpr const char* kWish = "your wish";
 constexpr int kNoLimit = std::numeric_limits<int>::max();
-
-std::string count_of(int n, const char* one, const char* many) {
-  return std::to_string(n) + " " + (n == 1 ? one : many);
-}
 
 // An upper bound and its reason, so that each number can say what chose it.
 struct Bound {
@@ -103,7 +98,7 @@ PlanLevel choose_processes(const PlanInput& input, int floor) {
   }
   if (input.wishes.processes) bound.tighten(*input.wishes.processes, kWish);
   const int wanted = bound.most;
-  bound.tighten(floor, count_of(wanted, "process", "processes") + " wanted; the budget holds " +
+  bound.tighten(floor, counted(wanted, "process") + " wanted; the budget holds " +
                            std::to_string(floor) + " at once");
   return {"processes", bound.most, std::move(bound.reason)};
 }
@@ -111,12 +106,12 @@ PlanLevel choose_processes(const PlanInput& input, int floor) {
 std::string share_words(int share, int floor, const PlanLevel& processes) {
   if (processes.count == 1) return "the whole budget";
   return std::to_string(share) + " of " + std::to_string(floor) + " CPUs for each of " +
-         count_of(processes.count, "process", "processes");
+         counted(processes.count, "process");
 }
 
 std::string slots_words(const PoolFacts& pool, const std::string& included) {
-  return std::string(file_name(pool.path)) + " holds " +
-         count_of(pool.caller_slots, "call", "calls") + " at once, " + included + " included";
+  return std::string(file_name(pool.path)) + " holds " + counted(pool.caller_slots, "call") +
+         " at once, " + included + " included";
 }
 
 // Bounds the OpenMP threads so that all may call besides `workers` workers, or besides those that
@@ -126,7 +121,7 @@ void fit_callers(Bound& openmp, const Pools& pools, int workers) {
     const int held = std::max(workers, pool->threads - 1);
     openmp.tighten(callers_that_fit(pool->caller_slots, held),
                    slots_words(*pool, held == 0 ? "one of each OpenMP thread"
-                                                : "its " + count_of(held, "worker", "workers")));
+                                                : "its " + counted(held, "worker")));
   }
 }
 

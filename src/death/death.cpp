@@ -3,7 +3,6 @@
 #include <signal.h>
 
 #include <algorithm>
-#include <cstring>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -20,11 +19,6 @@ namespace corewise::postmortem {
 namespace {
 
 constexpr std::size_t kLargest = std::size_t{1} << 20;
-
-int whole_at(const JsonValue& object, std::string_view key) {
-  const JsonValue* value = object.find(key);
-  return value != nullptr ? value->whole().value_or(0) : 0;
-}
 
 std::string file(const std::string& path) { return std::string(file_name(path)); }
 
@@ -297,9 +291,9 @@ Result<Death> read_death(std::string_view report) {
   if (!read) return read.error();
   const JsonValue& top = *read;
   Death death;
-  death.signal = whole_at(top, "signal");
-  death.pid = whole_at(top, "pid");
-  if (whole_at(top, "schema_version") != 1 || top.find("signal") == nullptr || death.signal < 0 ||
+  death.signal = top.count_at("signal");
+  death.pid = top.count_at("pid");
+  if (top.count_at("schema_version") != 1 || top.find("signal") == nullptr || death.signal < 0 ||
       death.signal > 64 || death.pid < 1) {
     return Error{CW_BAD_ARGUMENT, "it is not a report of a death"};
   }
@@ -310,12 +304,12 @@ Result<Death> read_death(std::string_view report) {
   death.time = static_cast<std::int64_t>(std::clamp(top.number_at("time"), 0.0, 1e15));
   death.sent = top.truth_at("sent");
   death.module = top.text_at("module");
-  death.threads = whole_at(top, "threads");
+  death.threads = top.count_at("threads");
   death.governed = top.truth_at("governed");
   death.last_words = top.text_at("stderr");
   for (const JsonValue& each : top.items_at("pools")) {
-    const int now = whole_at(each, "threads");
-    const int before = whole_at(each, "threads_before");
+    const int now = each.count_at("threads");
+    const int before = each.count_at("threads_before");
     const JsonValue* const used = each.find("used");
     death.pools.push_back({.runtime = each.text_at("runtime"),
                            .path = each.text_at("path"),
@@ -323,7 +317,7 @@ Result<Death> read_death(std::string_view report) {
                            .layer = each.text_at("layer"),
                            .threads = now > 0 ? now : before,
                            .workers = std::max({0, now - 1, before - 1}),
-                           .caller_slots = whole_at(each, "caller_slots"),
+                           .caller_slots = each.count_at("caller_slots"),
                            .ran_out = each.truth_at("ran_out"),
                            .used = used != nullptr ? std::optional(used->truth) : std::nullopt});
   }

@@ -115,11 +115,11 @@ void list_inside(const Scene& scene, const MachineState& state) noexcept {
   bool first = true;
   for (std::size_t id = 0; id < scene.pools.size(); ++id) {
     const ScenePool& pool = scene.pools[id];
-    bool inside = state.code >= pool.begin && state.code < pool.end;
+    bool inside = pool.code.holds(state.code);
     for (ssize_t at = 0; !inside && at + 8 <= got; at += 8) {
       std::uintptr_t word = 0;
       std::memcpy(&word, buffer.data() + at, sizeof word);
-      inside = word >= pool.begin && word < pool.end && is_return_address(word);
+      inside = pool.code.holds(word) && is_return_address(word);
     }
     if (!inside) continue;
     if (!first) text.add(",");
@@ -201,7 +201,7 @@ bool is_ended_by_a_pool(const Scene& scene, const MachineState& caller) noexcept
   for (const ScenePool& pool : scene.pools) {
     if (!pool.raises_sigterm) continue;
     by_some = true;
-    if (caller.code >= pool.begin && caller.code < pool.end) return true;
+    if (pool.code.holds(caller.code)) return true;
   }
   bool in_a_file = !by_some;
   if (!in_a_file) {
@@ -214,7 +214,7 @@ bool is_ended_by_a_pool(const Scene& scene, const MachineState& caller) noexcept
 
 bool is_exit_of_a_pool(const Scene& scene, const MachineState& caller) noexcept {
   return std::ranges::any_of(scene.pools, [&](const ScenePool& pool) {
-    return pool.exits && caller.code >= pool.begin && caller.code < pool.end;
+    return pool.exits && pool.code.holds(caller.code);
   });
 }
 

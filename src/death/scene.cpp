@@ -1,7 +1,5 @@
 #include "scene.h"
 
-#include <algorithm>
-
 #include "base/json.h"
 #include "pools/discover.h"
 #include "pools/module_names.h"
@@ -24,10 +22,7 @@ ScenePool draw(const Pool& pool) {
   json.field("threads_before", pool.threads().value_or(0));
   json.field("caller_slots", pool.caller_slots);
   drawn.fields = json.text();
-  for (const os::Segment& segment : names.module().segments) {
-    drawn.begin = drawn.begin == 0 ? segment.begin : std::min(drawn.begin, segment.begin);
-    drawn.end = std::max(drawn.end, segment.end);
-  }
+  drawn.code = govern::CodeRange(names.module());
   const Runtime::AtDeath& at_death = pool.runtime->at_death;
   if (pool.layer != "openmp") {
     drawn.threads = number(names, at_death.threads);

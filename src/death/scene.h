@@ -7,13 +7,13 @@
 #include <vector>
 
 #include "folder.h"
+#include "govern/patch/code_ranges.h"
 
 namespace corewise::postmortem {
 
 struct ScenePool {
   std::string fields;  // of a JSON object, without braces
-  std::uintptr_t begin = 0;
-  std::uintptr_t end = 0;
+  govern::CodeRange code;
   // In the library's own memory, which stays loaded; null if it keeps no such number.
   const int* threads = nullptr;
   const int* ran_out = nullptr;

@@ -1,27 +1,19 @@
 // The live process on Linux with glibc.
 #include <dlfcn.h>
-#include <fcntl.h>
 #include <gnu/lib-names.h>
 #include <link.h>
-#include <pthread.h>
 #include <sched.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
-#include <cerrno>
 #include <chrono>
 #include <climits>
 #include <cstdlib>
-#include <cstring>
 #include <mutex>
 #include <new>
 #include <string_view>
-#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -151,8 +143,6 @@ Generation generation() {
   walk(first_only, &now);
   return now;
 }
-
-std::vector<LoadedModule> loaded_modules(Generation& at) { return loaded_modules(at, {}); }
 
 std::vector<LoadedModule> loaded_modules(Generation& at, const KnownModules& known) {
   Walk walk{known, {}, {}};

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/text.h"
 #include "os.h"
 
 namespace corewise::os {
@@ -132,8 +133,7 @@ std::optional<std::string> RecordedMachine::variable(const char* name) const {
   const std::string_view wanted(name);
   std::string_view rest = env_;
   while (!rest.empty()) {
-    const std::string_view line = rest.substr(0, rest.find('\n'));
-    rest.remove_prefix(line.size() < rest.size() ? line.size() + 1 : rest.size());
+    const std::string_view line = cut(rest, '\n');
     if (line.size() > wanted.size() && line.starts_with(wanted) && line[wanted.size()] == '=') {
       return std::string(line.substr(wanted.size() + 1));
     }

@@ -7,8 +7,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
-#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -58,10 +56,6 @@ struct Generation {
 // Cheap (about 20 ns): the first step of dl_iterate_phdr.
 Generation generation();
 
-// Every loaded module in load order, and the generation that the list belongs to. Takes the
-// loader's lock for the walk: a caller must not hold a lock that a constructor may want.
-std::vector<LoadedModule> loaded_modules(Generation& at);
-
 // Modules that were read already: (base, dynamic section), sorted. Once the loader has unloaded
 // anything (its count of unloads is no longer `subs`), the list is worthless.
 struct KnownModules {
@@ -71,9 +65,10 @@ struct KnownModules {
   void add(const LoadedModule& module);
 };
 
-// The same without the known modules. All of them if a module was unloaded since: another module
-// may have taken its address.
-std::vector<LoadedModule> loaded_modules(Generation& at, const KnownModules& known);
+// Every loaded module in load order but the known ones, and the generation that the list belongs
+// to. All of them if a module was unloaded since: another module may have taken its address. Takes
+// the loader's lock for the walk: a caller must not hold a lock that a constructor may want.
+std::vector<LoadedModule> loaded_modules(Generation& at, const KnownModules& known = {});
 
 // Keeps a listed module loaded while we read it. A list is stale as soon as it is made, and reading
 // a module that another thread unloads would kill us. Waits for a dlopen of the module that is

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/text.h"
 #include "pools/describe.h"
 
 namespace corewise::outside {
@@ -164,8 +165,7 @@ Result<std::optional<OutsidePool>> see_image(const MappedModule& module, const S
 Memory::Memory(const std::string& recording) {
   std::string_view rest = recording;
   while (!rest.empty()) {
-    const std::string_view line = rest.substr(0, rest.find('\n'));
-    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+    const std::string_view line = cut(rest, '\n');
     std::uint64_t address = 0;
     const auto [end, error] = std::from_chars(line.data(), line.data() + line.size(), address, 16);
     if (error != std::errc{} || end == line.data() + line.size() || *end != ' ') continue;

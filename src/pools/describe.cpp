@@ -29,13 +29,9 @@ class LiveLookup final : public ModuleLookup {
     const elf::LiveBytes bytes(module_);
     if (!bytes.read(module_.base + entry->address, &target, sizeof target)) return 0;
     // A GOT entry that is not used yet leads to the module's own resolver stub.
-    for (const os::Segment& own : module_.segments) {
-      if (target >= own.begin && target < own.end) {
-        return reinterpret_cast<std::uintptr_t>(
-            elf::bound_function(module_.name, std::string(name).c_str(), entry->version));
-      }
-    }
-    return target;
+    if (!module_.contains(target)) return target;
+    return reinterpret_cast<std::uintptr_t>(
+        elf::bound_function(module_.name, std::string(name).c_str(), entry->version));
   }
 
  private:

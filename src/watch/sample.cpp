@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/text.h"
 #include "budget/binding.h"
 #include "budget/budget.h"
@@ -76,12 +77,6 @@ Sampler& sampler() {
     return made;
   }();
   return *kMade;
-}
-
-double now_s() {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
 
 // Whether threads that begin in the pool's module are its workers: not if the runtime is only a
@@ -294,7 +289,7 @@ Sample take_sample(bool each) {
 
   Sample sample;
   sample.pid = ::getpid();
-  sample.time_s = now_s();
+  sample.time_s = 1e-9 * static_cast<double>(now_ns());
   sample.governed = govern::is_governed();
   sample.budget = own_cpus(s);
   sample.ledger = ledger_use();

@@ -1,6 +1,5 @@
 #include "machine_share.h"
 
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -20,13 +19,6 @@ constexpr std::uint64_t kLookEveryMs = 50;
 constexpr std::uint64_t kTurnMs = 10'000;
 
 constinit std::atomic<MachineShare*> newest{nullptr};
-
-std::uint64_t exact_us() noexcept {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<std::uint64_t>(now.tv_sec) * 1'000'000 +
-         static_cast<std::uint64_t>(now.tv_nsec) / 1000;
-}
 
 }  // namespace
 
@@ -76,7 +68,7 @@ void MachineShare::look(std::uint64_t now_ms) noexcept {
     return;
   }
   const int before = errno;
-  const std::uint64_t began = exact_us();
+  const std::uint64_t began = now_ns();
   // After a long pause our place may have gone to another ledger.
   if (PublicSums* const mine = sums_for({&page_, user_, {}}, number_, now_ms)) sums_.store(mine);
   std::array<Claimant, kMostUsers> users;
@@ -94,7 +86,7 @@ void MachineShare::look(std::uint64_t now_ms) noexcept {
                std::memory_order_relaxed);
   others_.store(static_cast<int>(count), std::memory_order_relaxed);
   // A hundred times as long as the look took.
-  const std::uint64_t rest_ms = (exact_us() - began) / 10;
+  const std::uint64_t rest_ms = (now_ns() - began) / 10'000;
   due_ms_.store(now_ms + std::max(kLookEveryMs, rest_ms), std::memory_order_relaxed);
   errno = before;
 }
