@@ -1,4 +1,3 @@
-// See cpuset.h.
 #include "cpuset.h"
 
 #include <cstdint>

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <cstdint>
 
 #include "base/text.h"
 #include "os/confined.h"

@@ -7,7 +7,6 @@
 #pragma once
 
 #include <span>
-#include <string>
 #include <vector>
 
 #include "os/machine.h"

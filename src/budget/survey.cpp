@@ -1,4 +1,3 @@
-// See survey.h.
 #include "survey.h"
 
 #include <utility>

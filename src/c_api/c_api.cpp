@@ -28,7 +28,6 @@
 #include "govern/patch/loads.h"
 #include "limits/limit.h"
 #include "os/uncancelled.h"
-#include "pools/describe.h"
 #include "pools/discover.h"
 #include "pools/pool_facts.h"
 #include "watch/sample.h"

@@ -6,7 +6,6 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
-#include <string_view>
 #include <vector>
 
 #include "base/text.h"

@@ -1,7 +1,6 @@
 #include "match.h"
 
 #include <algorithm>
-#include <array>
 #include <string>
 #include <string_view>
 

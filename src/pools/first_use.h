@@ -6,7 +6,6 @@
 // functions test a word of their library's data before anything else; we read that word.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>

@@ -2,7 +2,6 @@
 // holds its private names unless the file was stripped.
 #pragma once
 
-#include <cstdint>
 #include <string>
 
 #include "os/os.h"

@@ -11,7 +11,6 @@
 // kernel counts at that instant over all CPUs of the machine.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <cstdint>
 #include <optional>

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdint>
-#include <string>
 
 #include "base/text.h"
 #include "govern/ledger/ledger_layout.h"

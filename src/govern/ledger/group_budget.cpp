@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <memory>
 
-#include "base/text.h"
 #include "ledger_holders.h"
 #include "ledger_identity.h"
 #include "ledger_shm.h"

@@ -4,10 +4,8 @@
 // The architecture does not promise that any instruction may be replaced by a branch while other
 // cores run it; cores fetch an aligned word as a whole all the same, and membarrier makes them
 // fetch it anew.
-#include <algorithm>
 #include <cstring>
 #include <string>
-#include <utility>
 
 #include "code.h"
 

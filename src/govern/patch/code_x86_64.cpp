@@ -5,11 +5,9 @@
 // direct calls and jumps. Anything else ends the search.
 #include <algorithm>
 #include <cstring>
-#include <iterator>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 
 #if defined(__x86_64__)
 #include <cpuid.h>

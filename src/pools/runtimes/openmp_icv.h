@@ -3,8 +3,6 @@
 // begins with the initial value.
 #pragma once
 
-#include <climits>
-
 #include "table.h"
 
 namespace corewise::openmp {
