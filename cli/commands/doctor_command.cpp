@@ -74,6 +74,26 @@ void ask_what_spins(int pid, ProcessFacts& facts) {
   }
 }
 
+// Adds the counts and limits that only the process itself knows.
+void ask_what_is_limited(int pid, ProcessFacts& facts) {
+  const auto answer = ask_process(pid, {.command = Request::Command::kInfo}, 500);
+  if (!answer) return;
+  const auto told = control::InfoAnswer::read(answer->value);
+  facts.answers = true;
+  facts.corewise_limits_open = told.limits_open;
+  for (const auto& one : told.pools) {
+    for (PoolFacts& pool : facts.pools) {
+      if (pool.path != one.facts.path || pool.runtime != one.facts.runtime) continue;
+      pool.limit = one.limit;
+      // In memory is what the last call got; the process knows what the program has set.
+      if (one.facts.threads > 0 && one.facts.scope != CW_SCOPE_THREAD) {
+        pool.threads = one.facts.threads;
+      }
+      if (pool.limit > 0) pool.threads = std::min(pool.threads, pool.limit);
+    }
+  }
+}
+
 // Adds what only the process itself knows. Returns whether the process answers.
 bool ask_what_is_governed(int pid, ProcessFacts& facts) {
   const auto answer = ask_process(pid, {.command = Request::Command::kReport}, 500);
@@ -108,6 +128,7 @@ int of_process(const ProcessChoice& choice, const Context& context) {
         bool answers = false;
         if (process.pid > 0) {
           answers = ask_what_is_governed(process.pid, facts);
+          ask_what_is_limited(process.pid, facts);
           ask_what_spins(process.pid, facts);
         }
         std::vector<Finding> findings = examine(facts);

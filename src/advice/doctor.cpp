@@ -7,7 +7,7 @@
 namespace corewise {
 namespace {
 
-constexpr std::array<void (*)(const ProcessFacts&, rules::Findings&), 17> kRules = {
+constexpr std::array<void (*)(const ProcessFacts&, rules::Findings&), 18> kRules = {
     rules::slots,
     rules::two_openmps,
     rules::mkl_beside_libgomp,
@@ -20,6 +20,7 @@ constexpr std::array<void (*)(const ProcessFacts&, rules::Findings&), 17> kRules
     rules::spinning,
     rules::above_budget,
     rules::core_type,
+    rules::limited_from_outside,
     rules::leaked,
     rules::variables_above_budget,
     rules::variable_without_effect,

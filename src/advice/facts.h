@@ -32,12 +32,14 @@ struct HeldLedger {
 // Everything the rules read.
 struct ProcessFacts {
   std::vector<PoolFacts> pools;
-  double budget = 1;          // the CPUs that are really the process's own
+  double budget = 1;          // the CPUs that the process may use
   std::string budget_reason;  // what binds it: "cgroup quota", "affinity"
   std::map<std::string, std::string> environment;
   std::string best_architecture;  // the best kernels this CPU can run (kernels.h); "" if unknown
   bool corewise_limits_open = false;
-  bool from_outside = false;  // we cannot tell limits that are open inside from leaked ones
+  bool from_outside = false;  // seen from another process, which may not see all
+  bool answers = false;       // of one seen from outside: it told which limits of corewise hold
+  int pid = 0;                // of one seen from outside that runs
   bool forked_after_openmp = false;
   std::vector<std::string> sets_dynamic;  // files that call omp_set_dynamic
   std::vector<HeldLedger> ledgers;

@@ -14,6 +14,7 @@ using Findings = std::vector<Finding>;
 void slots(const ProcessFacts& facts, Findings& out);
 void spinning(const ProcessFacts& facts, Findings& out);
 void core_type(const ProcessFacts& facts, Findings& out);
+void limited_from_outside(const ProcessFacts& facts, Findings& out);
 void leaked(const ProcessFacts& facts, Findings& out);
 void blas_alone(const ProcessFacts& facts, Findings& out);
 void two_openmps(const ProcessFacts& facts, Findings& out);

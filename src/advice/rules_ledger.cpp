@@ -34,7 +34,7 @@ void ledger_holders(const ProcessFacts& facts, Findings& out) {
       sum += holder.tokens;
       all.push_back(named(holder) + " " + n(holder.tokens));
       const std::string held = " holds " + n(holder.tokens) + " of the " +
-                               plural(ledger.budget, "thread") + " of the ledger";
+                               plural(ledger.budget, "thread") + " of the budget";
       const bool frozen = holder.state == HolderState::kFrozen;
       if (frozen || holder.state == HolderState::kStopped) {
         out.push_back(
@@ -43,26 +43,26 @@ void ledger_holders(const ProcessFacts& facts, Findings& out) {
                  for_how_long(holder),
              std::string(frozen ? "its cgroup was frozen (docker pause, systemctl freeze)"
                                 : "Ctrl-Z or a debugger stopped it") +
-                 " amid a region. The next region of another process that comes out short "
-                 "takes the threads back",
+                 " in the middle of a parallel loop or BLAS call. The next one of another process "
+                 "that gets too few threads takes these back",
              frozen ? "nothing; or thaw it: docker unpause, systemctl thaw, or 0 into its "
                       "cgroup.freeze"
                     : "nothing; or kill -CONT " + n(holder.pid) + " to let it go on"});
       } else if (holder.state == HolderState::kGone) {
         out.push_back(
             {"ledger-ended", Severity::kNote, named(holder) + held + ", and has ended",
-             "it was killed amid a region. The next region that comes out short takes the "
-             "threads back",
+             "it was killed in the middle of a parallel loop or BLAS call. The next one that gets "
+             "too few threads takes these back",
              "nothing; or remove " + ledger.path + " while no process uses it"});
       }
     }
     if (sum < ledger.budget || all.empty()) continue;
-    out.push_back(
-        {"ledger-full", Severity::kNote,
-         "all " + plural(ledger.budget, "thread") + " of the ledger are held: " + listed(all),
-         "a region or BLAS call gets what is free as it starts, at least one thread",
-         "nothing if they are to share. To part them: corewise limit --pid, or "
-         "corewise run --group NAME with a budget of its own"});
+    out.push_back({"ledger-full", Severity::kNote,
+                   "governed programs hold all " + plural(ledger.budget, "thread") +
+                       " of the budget: " + listed(all),
+                   "a region or BLAS call gets what is free as it starts, at least one thread",
+                   "nothing if they should share. To separate them: corewise limit --pid, or "
+                   "corewise run --group NAME with a budget of its own"});
   }
 }
 

@@ -111,6 +111,26 @@ void core_type(const ProcessFacts& facts, Findings& out) {
                  std::move(why), "unset OPENBLAS_CORETYPE unless you mean it"});
 }
 
+// A limit that `corewise limit` or `corewise top` set explains why a program is slow.
+void limited_from_outside(const ProcessFacts& facts, Findings& out) {
+  Pools pools;
+  for (const PoolFacts& pool : facts.pools) {
+    if (pool.limit > 0) pools.push_back(&pool);
+  }
+  if (pools.empty()) return;
+  out.push_back({"limit-from-outside",
+                 Severity::kNote,
+                 names(pools,
+                       [](const PoolFacts& pool) {
+                         return name(pool) + " runs at most " + plural(pool.limit, "thread");
+                       }) +
+                     ": `corewise limit` or `corewise top` set that",
+                 "such a limit holds until somebody ends it, whatever the program sets",
+                 "corewise limit --pid " + n(facts.pid) + " --restore",
+                 {},
+                 paths(pools)});
+}
+
 // If a pool runs one thread and nothing asks for that, a limit most likely leaked: two overlapping
 // threadpool_limits(1) of threadpoolctl leave OpenBLAS at 1 for good.
 void leaked(const ProcessFacts& facts, Findings& out) {
@@ -122,20 +142,24 @@ void leaked(const ProcessFacts& facts, Findings& out) {
   Pools pools;
   for (const PoolFacts& pool : facts.pools) {
     if (pool.runtime != "openblas" || pool.layer != "pthreads" || pool.threads != 1) continue;
-    if (!is_grant(facts, pool)) pools.push_back(&pool);
+    if (!is_grant(facts, pool) && pool.limit == 0) pools.push_back(&pool);
   }
   if (pools.empty()) return;
+  const bool knows = !facts.from_outside || facts.answers;
   const std::string all = n(whole_threads(facts.budget));
   out.push_back(
       {"limit-leaked",
        facts.from_outside ? Severity::kNote : Severity::kWarning,
-       each_runs(pools) + ", and neither a variable nor a limit of corewise explains it",
-       std::string("another library set it and did not set it back; overlapping "
-                   "threadpoolctl limits from two threads do that") +
-           (facts.from_outside
-                ? ". From outside, a limit that is open just now looks the same, and so does what "
-                  "corewise limit --force wrote"
-                : ""),
+       each_runs(pools) + (knows ? ", and neither a variable nor a limit of corewise explains it"
+                                 : ", and no variable explains it"),
+       std::string(knows ? "another library" : "a library") +
+           " set it and did not set it back; overlapping threadpoolctl limits from two threads do "
+           "that" +
+           (facts.from_outside ? std::string(". From outside, a limit that is open just now looks "
+                                             "the same, ") +
+                                     (knows ? "if it is of another library, " : "") +
+                                     "and so does what corewise limit --force wrote"
+                               : ""),
        "corewise.limits(blas=" + all +
            ") sets it right; corewise.install_as_threadpoolctl() stops the leak",
        {.shell = {},

@@ -1,4 +1,4 @@
-// The budget: the CPUs that are really ours, and for each constraint where it was read.
+// The budget: the CPUs that we may use, and for each constraint where it was read.
 //
 //   budget = min(CPUs the main thread may use, quota of every ancestor cgroup,
 //                what a scheduler granted, what the user allows)

@@ -12,6 +12,7 @@
 #include "govern/govern.h"
 #include "govern/grants/gate.h"
 #include "govern/other_copy.h"
+#include "limits/limit.h"
 #include "limits/match.h"
 #include "os/fork.h"
 #include "pools/discover.h"
@@ -176,8 +177,8 @@ std::string stop_governing() {
   const bool ended = swap_in(&InForce::governing, {}).has_value();
   if (!ended && govern::is_governed()) {
     return refusal(CW_NOT_AVAILABLE,
-                   "the program governs itself, or was started by `corewise run`: only what was "
-                   "begun over this socket can be ended here");
+                   "the program governs itself, or `corewise run` started it; --off ends only what "
+                   "`corewise govern` began");
   }
   if (ended) govern::ungovern();
   return say_governed(ended);
@@ -186,7 +187,7 @@ std::string stop_governing() {
 std::string info() {
   synchronise();
   const std::vector<govern::Capped> caps = govern::caps();
-  InfoAnswer answer{::getpid(), COREWISE_VERSION, govern::is_governed(), {}};
+  InfoAnswer answer{::getpid(), COREWISE_VERSION, govern::is_governed(), limits_in_force(), {}};
   for (std::size_t id = 0; id < pool_count(); ++id) {
     const Pool& pool = pool_at(id);
     const auto cap = std::ranges::find(caps, pool.id, &govern::Capped::pool);

@@ -61,7 +61,8 @@ Result<JsonValue> read_answer(std::string_view line) {
 
 std::string InfoAnswer::json() const {
   Json json = begin(pid);
-  json.field("version", version).field("governed", governed).key("pools").open('[');
+  json.field("version", version).field("governed", governed).field("limits_open", limits_open);
+  json.key("pools").open('[');
   for (const InfoPool& pool : pools) {
     json.open('{');
     write_pool(json, pool.facts);
@@ -71,8 +72,11 @@ std::string InfoAnswer::json() const {
 }
 
 InfoAnswer InfoAnswer::read(const JsonValue& answer) {
-  InfoAnswer info{
-      answer.count_at("pid"), answer.text_at("version"), answer.truth_at("governed"), {}};
+  InfoAnswer info{answer.count_at("pid"),
+                  answer.text_at("version"),
+                  answer.truth_at("governed"),
+                  answer.truth_at("limits_open"),
+                  {}};
   for (const JsonValue& pool : answer.items_at("pools")) {
     info.pools.push_back({read_pool(pool), pool.count_at("limit")});
   }

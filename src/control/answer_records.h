@@ -25,6 +25,7 @@ struct InfoAnswer {
   int pid = 0;
   std::string version;
   bool governed = false;
+  bool limits_open = false;  // the program has limits of corewise in force
   std::vector<InfoPool> pools;
 
   std::string json() const;

@@ -130,6 +130,7 @@ ProcessFacts facts_of_this_process() {
 ProcessFacts facts_of_process(const outside::Process& process, const std::string& folder) {
   ProcessFacts facts;
   facts.from_outside = true;
+  facts.pid = process.pid;
   for (const std::string& entry : process.environment) add_variable(facts, entry);
   const bool live = process.pid > 0;
   const os::ProcessMachine machine(folder, process.environment, live);

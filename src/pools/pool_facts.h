@@ -31,6 +31,7 @@ struct PoolFacts {
   bool mkl_dynamic = false;
   bool governed = false;  // we grant its regions and calls; OpenBLAS uses our buffers
   bool dynamic = false;   // OpenMP may make the teams of the calling thread smaller (dyn-var)
+  int limit = 0;          // set from outside, over the control socket; 0: none
   int spinning = 0;  // workers that ran though nobody was in a region or call; 0 also if not known
 };
 

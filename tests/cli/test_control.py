@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from conftest import CLEAN, ready
 from governed import Governed
+from test_live import WAIT
 
 BUSY = """
 import corewise, sys, numpy as np
@@ -65,6 +66,26 @@ ctypes.CDLL("libgomp.so.1").omp_set_num_threads(8)
 print("ready", flush=True)
 sys.stdin.read()
 """
+
+
+def test_the_doctor_knows_a_limit_from_outside(corewise, busy):
+    """A count of 1 that `corewise limit` set is not one that a library left behind."""
+    assert corewise("limit", "--pid", busy, "--blas", "1").returncode == 0
+    done = corewise("doctor", "--pid", busy, "--json")
+    found = {one["id"]: one for one in json.loads(done.stdout)["findings"]}
+    assert "limit-leaked" not in found
+    assert found["limit-from-outside"]["remedy"] == f"corewise limit --pid {busy} --restore"
+    assert corewise("limit", "--pid", busy, "--restore").returncode == 0
+    done = corewise("doctor", "--pid", busy, "--json")
+    ids = [one["id"] for one in json.loads(done.stdout)["findings"]]
+    assert not {"limit-leaked", "limit-from-outside"} & set(ids)
+
+
+def test_the_doctor_knows_a_limit_from_within(corewise, numpy_with_corewise):
+    code = "import numpy; lowered = corewise.limits(blas=1); lowered.__enter__()\n"
+    with started(numpy_with_corewise, "-c", "import corewise\n" + code + WAIT) as child:
+        done = corewise("doctor", "--pid", str(child.pid), "--json")
+    assert "limit-leaked" not in [one["id"] for one in json.loads(done.stdout)["findings"]]
 
 
 def test_counts_of_threads_are_said_as_bounds(corewise):

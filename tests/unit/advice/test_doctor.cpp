@@ -339,6 +339,27 @@ TEST_CASE("from outside a leaked limit cannot be told from an open one, so it is
   CHECK(find(findings, "limit-leaked")->severity == Severity::kNote);
   CHECK(find(findings, "limit-leaked")->why.find("From outside") != std::string::npos);
   CHECK(find(findings, "limit-leaked")->why.find("corewise limit --force") != std::string::npos);
+  // Without an answer of the process, nothing is known of corewise's own limits.
+  CHECK(find(findings, "limit-leaked")->what == "a.so runs 1 thread, and no variable explains it");
+  p.answers = true;
+  CHECK(find(examine(p), "limit-leaked")->what.ends_with("nor a limit of corewise explains it"));
+}
+
+TEST_CASE("a limit from outside is said to be one, and how it ends") {
+  ProcessFacts p =
+      process(4, {openblas("/v/numpy.libs/libopenblas.so", 1), openblas("/n/b.so", 2)});
+  p.from_outside = p.answers = true;
+  p.pid = 4711;
+  CHECK(find(examine(p), "limit-from-outside") == nullptr);
+  p.pools[0].limit = 1;
+  const auto findings = examine(p);
+  CHECK(find(findings, "limit-leaked") == nullptr);
+  const Finding* limited = find(findings, "limit-from-outside");
+  REQUIRE(limited != nullptr);
+  CHECK(limited->what ==
+        "numpy's OpenBLAS runs at most 1 thread: `corewise limit` or `corewise top` set that");
+  CHECK(limited->remedy == "corewise limit --pid 4711 --restore");
+  CHECK(limited->pools == std::vector<std::string>{"/v/numpy.libs/libopenblas.so"});
 }
 
 TEST_CASE("no remedy names what `run` refuses") {
@@ -529,12 +550,12 @@ TEST_CASE("who holds the threads of a ledger") {
   const auto findings = examine(p);
   REQUIRE(findings.size() == 2);
   CHECK(findings[0].what ==
-        "process 8 (python b.py) holds 3 of the 4 threads of the ledger, and has been stopped for "
+        "process 8 (python b.py) holds 3 of the 4 threads of the budget, and has been stopped for "
         "10 min");
   CHECK(findings[0].remedy.find("kill -CONT 8") != std::string::npos);
   CHECK(findings[1].what ==
-        "all 4 threads of the ledger are held: process 7 (python a.py) 1 and process 8 (python "
-        "b.py) 3");
+        "governed programs hold all 4 threads of the budget: process 7 (python a.py) 1 and process "
+        "8 (python b.py) 3");
   p.ledgers[0].holders[1].state = HolderState::kFrozen;
   CHECK(examine(p)[0].what.find("frozen for 10 min") != std::string::npos);
   p.ledgers[0].holders[1].state = HolderState::kGone;

@@ -80,7 +80,7 @@ TEST_CASE("records: a refusal is read as its error") {
 }
 
 TEST_CASE("records: answers are read as they were written") {
-  check_way(control::InfoAnswer{7, "0.1", true, {{openblas(), 2}, {PoolFacts(), 0}}});
+  check_way(control::InfoAnswer{7, "0.1", true, true, {{openblas(), 2}, {PoolFacts(), 0}}});
   const control::PoolOutcome outcome{3, "blas", "openblas", "/x", 4, 8, 4, 5, "all", "why"};
   check_way(control::LimitAnswer{7, true, true, {outcome, {}}, {"tbb", ""}});
   check_way(control::RestoreAnswer{7, {outcome, {}}});
