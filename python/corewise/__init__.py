@@ -4,7 +4,7 @@
     corewise.info()                          # a table of every pool
     with corewise.limits(openmp=8, blas=4):  # undone at the end of the block
         ...
-    corewise.budget()                        # the CPUs that are really ours, and what bounds them
+    corewise.budget()                        # the CPUs that you may use, and what bounds them
     with corewise.plan(processes=4).apply(): # the budget divided, as limits
         ...
     corewise.doctor()                        # what is wrong, why, and what to do

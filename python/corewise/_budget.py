@@ -1,4 +1,4 @@
-"""What `corewise.budget()` returns: the CPUs that are really ours, and what bounds them."""
+"""What `corewise.budget()` returns: the CPUs that we may use, and what bounds them."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Topology(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class Budget(Rich):
-    """How many CPUs this process may really use, at one moment.
+    """How many CPUs this process may use, at one moment.
 
     `cpus` may be a fraction under a quota. `floor`, at least 1, is how many threads never wait for
     one another; `ceil` is how many can use all of it. `allowed` lists CPUs as the kernel does
@@ -63,7 +63,7 @@ def _cpus(cap: SupportsFloat | None) -> float | None:
 
 
 def budget(cap: SupportsFloat | None = None) -> Budget:
-    """The CPUs that this process may really use now, with the provenance of every constraint.
+    """The CPUs that this process may use now, with the provenance of every constraint.
 
     The least of the CPUs of the machine, of the main thread's affinity and cpuset, of the quota of
     every ancestor cgroup, of what a scheduler granted, and of `cap`, your own upper bound: above 0,

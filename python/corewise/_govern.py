@@ -114,7 +114,7 @@ def govern(budget: SupportsFloat | None = None, group: str | None = None) -> Non
     that cannot be governed like this (BLIS, Arrow, numba, older oneTBB) are limited to the budget.
     `govern_report()` says what is governed, and how.
 
-    budget    threads that may run at a time, at most the CPUs that are really ours; fractions are
+    budget    threads that may run at a time, at most the CPUs that we may use; fractions are
               rounded down. None: these CPUs
 
     Calls are counted: the process stays governed until `ungovern()` has been called as often.

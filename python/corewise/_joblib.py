@@ -157,7 +157,7 @@ class joblib:
     openmp    the most OpenMP threads of each task
     blas      the most threads of each BLAS call
     budget    threads of all tasks together, and of the calling thread meanwhile; at most the CPUs
-              that are really yours, which is also what None means
+              that you may use, which is also what None means
 
     Applies to what the calling thread starts, like joblib's own settings. Blocks may be nested,
     where the tighter bounds count, and reused.

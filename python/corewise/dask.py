@@ -37,8 +37,8 @@ class Plugin(WorkerPlugin):
 
     openmp    the most threads of an OpenMP region of a task
     blas      the most threads of a BLAS call; one count for all tasks of a worker
-    budget    threads that may run at a time on a machine; None: the CPUs that are really the
-              worker's own
+    budget    threads that may run at a time on a machine; None: the CPUs that the
+              worker may use
 
     Each worker publishes numbers in its metrics, and so on the dashboard's page of workers:
     `corewise_budget`, `corewise_regions`, `corewise_wanted`, `corewise_granted` (threads, of all

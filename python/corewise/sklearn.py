@@ -92,7 +92,7 @@ class Limited(MetaEstimatorMixin, BaseEstimator):  # type: ignore[misc]
                by side, each in a process of its own, at most as many as the budget has CPUs
     openmp     the most threads of an OpenMP region
     blas       the most threads of a BLAS call
-    budget     the most threads in all; at most the CPUs that are really ours, which is also what
+    budget     the most threads in all; at most the CPUs that you may use, which is also what
                None means where there is something to divide
 
     None sets no limit. Limits only lower counts. Each call sets them in the calling thread and ends

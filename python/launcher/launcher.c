@@ -70,7 +70,7 @@ int main(int count, char** words) {
   }
   fprintf(stderr,
           "corewise: error: the command line tool cannot be started: %s\n"
-          "hint: pip install --force-reinstall corewise\n",
+          "hint: install corewise again: pip install --force-reinstall . in its checkout\n",
           strerror(errno));
   return 127;
 }

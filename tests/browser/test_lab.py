@@ -176,7 +176,7 @@ def test_the_dialog_by_keyboard(open_notebook: Open) -> None:
     dialog.get_by_role("button", name="Close").click()
     expect(dialog).to_have_count(0)
     notebook.run(2)
-    expect(notebook.item).to_have_text(re.compile("blas 8 on 2 CPUs: too many"))
+    expect(notebook.item).to_have_text(re.compile("^too many threads: .*blas 8 on 2 CPUs"))
     notebook.looks("status-item", notebook.item)
     with narrow(notebook.page):
         expect(notebook.item).to_be_in_viewport()

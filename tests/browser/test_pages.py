@@ -116,5 +116,5 @@ def test_a_screen_of_the_command_line(alone: Page, busy: int, name: str) -> None
 @pytest.mark.skipif(shutil.which("tmux") is None, reason="needs tmux")
 def test_the_screen_of_top(alone: Page, busy: int) -> None:
     # The first screen has no times yet, and so no cause, no cure and no history.
-    words = ("TOO MANY", " -c import", "8 OpenBLAS threads", "Do:", " ago ", "q quit")
+    words = ("TOO MANY", " -c import", "8 OpenBLAS threads", "What to do:", " ago ", "q quit")
     as_pictures(alone, "top", f"{shlex.quote(PROGRAM)} top", *words)

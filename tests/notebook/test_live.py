@@ -91,6 +91,8 @@ def test_a_sample_says_what_is_wrong_and_what_to_type() -> None:
     assert "What to do: <code>%govern on</code>" in html
     calm = _live._short(full | {"threads": {"running": 1}}, Own())  # type: ignore[arg-type]
     assert (calm["verdict"], calm["cure"]) == ("1 thread runs, and you have 2 CPUs.", "")
+    idle = _live._short(full | {"threads": {"running": 0}}, Own())  # type: ignore[arg-type]
+    assert idle["verdict"] == "Nothing runs now. You have 2 CPUs."
     governed = _live._short(full | {"ledger": {"budget": 2, "granted": 2}}, Own())  # type: ignore[arg-type]
     assert governed["verdict"] == "Governed: 8 threads run, and 2 of 2 are granted."
     assert governed["cure"] == ""

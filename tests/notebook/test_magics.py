@@ -14,7 +14,7 @@ NOW = "now()"
 def test_what_is_there_is_shown_with_its_text_twin(kernel: Kernel) -> None:
     (shown,) = kernel("%threads").shown
     text, html = shown["text/plain"], shown["text/html"]
-    assert text.startswith("Each pool fits your 2 CPUs, but 2 copies of OpenBLAS can")
+    assert text.startswith("Each pool alone fits your 2 CPUs, but 2 copies of OpenBLAS can")
     assert "What to do: %govern on, or %threads blas=1." in text
     assert text.splitlines()[1] == "BB|BBOO  B BLAS 4  O OpenMP 2"
     for part in ("This notebook limits nothing", "libscipy_openblas", "libgomp", "Budget: 2 CPUs"):
@@ -94,6 +94,33 @@ def test_limits_of_others_are_told(kernel: Kernel) -> None:
     assert "libgomp (scikit_learn) to 2 threads" in kernel("%threads off").text
     kernel("open.restore()")
     assert "limits libgomp" not in kernel("%threads").shown[0]["text/plain"]
+
+
+def test_what_a_package_brought_by_its_name(kernel: Kernel) -> None:
+    """Answers call the copies openblas (numpy) and openblas (scipy), so that may be typed."""
+    said = kernel("%threads blas=2 numpy=1").text
+    assert said.startswith("corewise: blas=2 numpy=1 for every cell")
+    assert "openblas (numpy) 1 thread (was 2)" in said
+    one = "[['blas', 1], ['blas', 2], ['openmp', 2]]"
+    assert kernel(NOW).result == one and kernel(NOW).result == one
+    kernel("%threads scikit_learn=3")
+    assert kernel(NOW).result == "[['blas', 1], ['blas', 2], ['openmp', 3]]"
+    assert kernel("%threads openmp=1").text.startswith("corewise: blas=2 numpy=1 openmp=1 for")
+    assert kernel("%threads off numpy").text.startswith("corewise: blas=2 openmp=1 for")
+    kernel("%threads numpy=1")
+    assert kernel("%threads blas=2").text.startswith("corewise: blas=2 openmp=1 for")
+    refused = kernel("%threads nunpy=1")
+    assert "did you mean numpy?" in refused.text + refused.error
+
+
+def test_pools_that_fit_alone_but_not_together(kernel: Kernel) -> None:
+    kernel("os.environ['OPENBLAS_THREAD_TIMEOUT'] = '16'")
+    text = kernel("%threads").shown[0]["text/plain"]
+    assert text.startswith("Each pool alone fits your 2 CPUs; together they may run 6 threads.")
+    assert kernel("%threads 1").error == ""
+    text = kernel("%threads").shown[0]["text/plain"]
+    assert text.startswith("Each pool alone fits your 2 CPUs; together they may run 3 threads.")
+    kernel("del os.environ['OPENBLAS_THREAD_TIMEOUT']")
 
 
 def test_all_pools_and_pools_by_name(kernel: Kernel) -> None:
@@ -255,7 +282,7 @@ def test_counts_to_type_are_whole_cpus(kernel: Kernel) -> None:
     assert "What to do: %govern on, or %threads openmp=1\n" in kernel("%threads openmp=1000").text
     for typed, told in (
         ("%threads openmp=3", "Too many threads: libgomp (scikit_learn) may use 3, and you have"),
-        ("%threads openmp=2", "Each pool fits your 1.5 CPUs, but"),
+        ("%threads openmp=2", "Each pool alone fits your 1.5 CPUs, but"),
     ):
         kernel(typed)
         shown = kernel("%threads").shown[0]
@@ -277,9 +304,11 @@ def test_governing(kernel: Kernel) -> None:
     for magic in ("%govern", "%threads report"):
         (shown,) = kernel(magic).shown
         assert shown["text/plain"].startswith("Governed, budget 1. ")
-        assert "asks at each region or call" in shown["text/html"]
+        assert "gets what is free at each call" in shown["text/html"]
     (shown,) = kernel("%threads").shown
-    assert shown["text/plain"].startswith("Governed: at most 1 thread runs at a time, on 2 CPUs.")
+    assert shown["text/plain"].startswith(
+        "Governed: corewise shares a budget of 1 thread, on 2 CPUs. OpenMP teams that it must not"
+    )
     assert kernel("%govern off").text == "corewise: not governed any more\n"
     assert kernel("corewise.govern_report()['governed']").result == "False"
 
@@ -296,7 +325,7 @@ def test_workers_are_told_as_a_product(kernel: Kernel) -> None:
     )
     assert "What to do: %govern on, or %threads blas=1, before the workers start." in text
     kernel("pool.shutdown()")
-    assert kernel("%threads").shown[0]["text/plain"].startswith("Each pool fits")
+    assert kernel("%threads").shown[0]["text/plain"].startswith("Each pool alone fits")
 
 
 def test_the_tab_key_and_the_question_mark(kernel: Kernel) -> None:

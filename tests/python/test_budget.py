@@ -80,7 +80,9 @@ def test_screens(monkeypatch: pytest.MonkeyPatch) -> None:
     budget = corewise.budget(cap=0.5)
     monkeypatch.setenv("COLUMNS", "60")
     text = repr(budget)
-    assert text.startswith("Budget: 0.5 CPUs (floor 1, ceil 1)\n")
+    assert text.startswith(
+        "Budget: 0.5 CPUs (floor: 1 thread has a CPU part of the time; ceil: 1 thread uses it up)\n"
+    )
     assert "*  user" in text and "COREWISE_BUDGET" in text
     html = budget._repr_html_()
     assert "<table>" in html and "<lots>" not in html and "&lt;lots&gt;" in html

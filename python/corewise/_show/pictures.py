@@ -192,11 +192,10 @@ def minute_words(samples: Sequence[tuple[float, Mapping[str, int], float | None]
     """What `minute` shows, as a sentence."""
     _, running, budget = samples[-1]
     over = sum(1 for _, ran, cpus in samples if _too_many(ran, cpus))
-    threads = f"{counted(sum(running.values()), 'thread')} ran"
     return (
-        f"{threads} in the last of {counted(len(samples), 'sample')}, "
-        f"on {counted(budget, 'CPU') if budget else '? CPUs'}; "
-        f"more threads than CPUs ran in {over}"
+        f"Last sample of {len(samples)}: {counted(sum(running.values()), 'thread')} on "
+        f"{counted(budget, 'CPU') if budget else '? CPUs'}. "
+        f"Samples with more threads than CPUs: {over}."
     )
 
 

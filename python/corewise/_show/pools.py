@@ -111,13 +111,19 @@ def pool_names(pools: Sequence[tuple[str, str]]) -> list[str]:
     ]
 
 
-def _package(path: str) -> str:
-    """The Python package that the file was installed with, else its folder."""
+def package_of(path: str) -> str:
+    """The Python package that the file was installed with; "" if it came with none."""
     folders = shown(path).split("/")[:-1]
     for i in range(len(folders) - 2, -1, -1):
         if folders[i] in ("site-packages", "dist-packages"):
             return folders[i + 1].removesuffix(".libs")
-    return folders[-1] if folders else "?"
+    return ""
+
+
+def _package(path: str) -> str:
+    """The Python package that the file was installed with, else its folder."""
+    folders = shown(path).split("/")[:-1]
+    return package_of(path) or (folders[-1] if folders else "?")
 
 
 def _library(path: str) -> str:

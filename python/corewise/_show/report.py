@@ -7,10 +7,10 @@ from .html import page, paragraph, table
 from .text import counted, shown, text_table
 
 _HOW = {
-    "gate": "asks at each region or call",
-    "counted": "is counted, not narrowed",
-    "limit": "has at most the budget",
-    "none": "is not governed",
+    "gate": "gets what is free at each call",
+    "counted": "counted, never cut",
+    "limit": "limited to the budget",
+    "none": "not governed",
 }
 _HEADS = ("Runtime", "Governed", "Library")
 

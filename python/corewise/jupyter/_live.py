@@ -170,6 +170,8 @@ def _verdict(running: int, cpus: float | None, ledger: Any, pools: list[dict[str
     if ledger:
         granted = f"{ledger['granted']} of {cpus} {'is' if ledger['granted'] == 1 else 'are'}"
         return f"Governed: {run}, and {granted} granted."
+    if running == 0:
+        return f"Nothing runs now. You have {counted(cpus, 'CPU')}."
     if running <= most_that_fit(cpus):
         return f"{run}, and you have {counted(cpus, 'CPU')}."
     most = max(pools, key=lambda pool: int(pool["running"]))
@@ -193,7 +195,7 @@ def _short(full: dict[str, Any], session: Session) -> dict[str, Any]:
         }
         for name, pool in zip(names, full["pools"], strict=True)
     ]
-    for key, name in (("program", "the program's own"), ("unknown", "of unknown origin")):
+    for key, name in (("program", "program"), ("unknown", "unknown")):
         if full[key]["total"]:
             rows.append(
                 {

@@ -98,7 +98,8 @@ class Magics:
 
         %threads                    show the pools, your CPUs, and what is wrong
         %threads openmp=8 blas=4    limit these pools in every cell from now on; also tbb, arrow,
-                                    numba, or one pool by its name (libgomp=2)
+                                    numba, a pool by its name (libgomp=2), or the pools that a
+                                    package brought (numpy=2)
         %threads blas=2             change one limit; the others stay
         %threads 4                  limit every pool to 4 threads
         %threads off blas           end the limits of these pools

@@ -42,7 +42,11 @@ class Overview(Rich):
         if worst is not None and worst.severity == "danger":
             return f"Danger: {worst.what}."
         if self._governed is not None:
-            return f"Governed: at most {_threads_run(self._governed)} at a time, on {cpus}."
+            budget = counted(self._governed, "thread")
+            return (
+                f"Governed: corewise shares a budget of {budget}, on {cpus}. "
+                "OpenMP teams that it must not cut may be larger."
+            )
         if self._workers is not None and self._workers.threads > self._cpus:
             return f"Too many threads: {self._workers.product(cpus)}."
         above = [
@@ -53,8 +57,11 @@ class Overview(Rich):
         if not self._rows:
             return f"No thread pool is loaded yet. You have {cpus}."
         if worst is not None and worst.severity == "warning":
-            return f"Each pool fits your {cpus}, but {worst.what}."
-        return f"All fits: no pool may use more threads than your {cpus}."
+            return f"Each pool alone fits your {cpus}, but {worst.what}."
+        total = sum(threads for _, _, threads in self._rows)
+        if total > self._cpus:
+            return f"Each pool alone fits your {cpus}; together they may run {total} threads."
+        return f"All fits: all pools together may run no more threads than your {cpus}."
 
     def cure(self) -> str:
         """What to type; "" where there is nothing to do."""
@@ -101,11 +108,6 @@ class Overview(Rich):
             (f"Where the {cpus} {come} from", self._budget._repr_html_()),
         ]
         return html.page(*top, *(html.folded(*each) for each in tables))
-
-
-def _threads_run(count: float) -> str:
-    """ "1 thread runs", "8 threads run" """
-    return f"{count:g} thread runs" if count == 1 else f"{count:g} threads run"
 
 
 def _joined(parts: list[str]) -> str:

@@ -73,7 +73,7 @@ class Session:
         sample; None: they do not name it."""
         with self._lock:
             counts = next((counts for counts, _ in self._cells.values()), self._counts)
-        wanted = [_words.count_for(counts, pool["api"], pool["runtime"], pool["prefix"])]
+        wanted = [_words.count_for(counts, pool)]
         if pool["layer"] == "openmp":  # it shares the count of OpenMP
             wanted.append(counts.get("openmp"))
         if not any(wanted):

@@ -59,7 +59,7 @@ class Status:
         return self._kernel.session.send(stream, "comm_info_reply", reply, parent, ident)
 
     def _set(self, words: object) -> str:
-        """Over the control socket: limits from there reach every thread, amid a cell too."""
+        """Over the control socket: limits from there reach every thread, during a cell too."""
         if words is None:
             return ""
         counts = _words.counts(_words.split(str(words)))

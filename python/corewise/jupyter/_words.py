@@ -1,4 +1,4 @@
-"""The words after %threads: counts such as `openmp=8 blas=4`, `libgomp=2` or a lone `4`.
+"""The words after %threads: counts such as `openmp=8 blas=4`, `libgomp=2`, `numpy=2` or a lone `4`.
 
 Also read: commas (`openmp=8, blas=4`), spaces around "=", and options as the command line has them
 (`--openmp 8`, `--openmp=8`, `--pool libgomp=2`).
@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 from .. import _core
 from .._errors import BadCount, UnknownName
-from .._info import info
+from .._info import PoolInfo, info
 from .._limits import APIS, limits
+from .._show.pools import package_of
 
 ALL = "all"  # a lone number: every pool
 Counts = dict[str, int]
@@ -37,10 +41,12 @@ def split(line: str) -> list[str]:
 
 
 def names() -> list[str]:
-    """What may stand before "=": APIs, and runtimes and prefixes of the pools that are loaded."""
+    """What may stand before "=": APIs, and of the pools that are loaded the runtimes, the prefixes
+    and the packages that brought them."""
     found = list(APIS)
     for pool in info():
-        found += (name for name in (pool.runtime, pool.prefix) if name not in found)
+        each = (pool.runtime, pool.prefix, package_of(pool.path))
+        found += (name for name in each if name and name not in found)
     return found
 
 
@@ -116,10 +122,10 @@ def without(asked: Counts, ended: list[str]) -> Counts:
     return left
 
 
-def count_for(asked: Counts, api: str, runtime: str, prefix: str) -> int | None:
+def count_for(asked: Counts, pool: Mapping[str, Any]) -> int | None:
     """The count for such a pool; None: no count names it."""
-    found = (asked[name] for name in (prefix, runtime, api, ALL) if name in asked)
-    return next(found, None)
+    names = (package_of(pool["path"]), pool["prefix"], pool["runtime"], pool["api"], ALL)
+    return next((asked[name] for name in names if name in asked), None)
 
 
 def _named(asked: Counts) -> Counts:
@@ -135,7 +141,18 @@ def _spoken_of(asked: set[str]) -> set[str]:
             found |= {pool.runtime, pool.prefix}
         elif pool.runtime in asked:
             found.add(pool.prefix)
+    for package, pools in _by_package().items():
+        if all(found & {pool.api, pool.runtime, pool.prefix} for pool in pools):
+            found.add(package)
     return found
+
+
+def _by_package() -> dict[str, list[PoolInfo]]:
+    packages: dict[str, list[PoolInfo]] = {}
+    for pool in info():
+        if package := package_of(pool.path):
+            packages.setdefault(package, []).append(pool)
+    return packages
 
 
 def applied(asked: Counts) -> limits:
@@ -143,4 +160,12 @@ def applied(asked: Counts) -> limits:
     if ALL in asked:
         return limits(asked[ALL])
     by_api = {name: threads for name, threads in asked.items() if name in APIS}
-    return limits({k: v for k, v in asked.items() if k not in by_api}, **by_api)
+    by_name: dict[Any, int] = {}
+    packages = _by_package()
+    for name, threads in asked.items():
+        # corewise.limits knows no packages: it takes their files.
+        if name in packages:
+            by_name |= {Path(pool.path): threads for pool in packages[name]}
+        elif name not in by_api:
+            by_name[name] = threads
+    return limits(by_name, **by_api)

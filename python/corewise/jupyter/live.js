@@ -59,7 +59,7 @@ function chart(history) {
   const y = (threads) => HEIGHT - (threads / most) * (HEIGHT - 14);
   const bar = WIDTH / MINUTE;
   const over = history.filter(tooMany).length;
-  const words = `${last.verdict} More threads than CPUs ran in ${over} of ${counted(history.length, 'sample')}`;
+  const words = `${last.verdict} Samples with more threads than CPUs: ${over} of ${history.length}.`;
   const svg = drawn('svg', { role: 'img', width: WIDTH + 70, height: HEIGHT + 20, viewBox: `0 0 ${WIDTH + 70} ${HEIGHT + 20}` });
   svg.append(drawn('title', {}, words));
   for (const sample of history) {

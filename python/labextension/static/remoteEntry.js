@@ -99,14 +99,14 @@
     if (!state) return { text: 'threads: -', title: 'Click, or run %load_ext corewise in a cell, to see and limit the threads of this kernel' };
     if (state.governed && state.granted !== null) {
       const above = state.granted > state.budget ? '. It may be above the budget: each call gets at least one thread, and most teams are never cut' : '';
-      return { text: `threads: ${state.granted} of ${state.budget} granted`, title: `Threads that are granted now to the programs that share the budget of this kernel${above}` };
+      return { text: `threads: ${state.granted} of ${state.budget} granted`, title: `Threads that corewise has given to the programs that share this kernel's budget${above}` };
     }
     const counts = APIS.flatMap((api) => {
       const threads = state.pools.filter((pool) => pool.api === api).map((pool) => pool.threads || 0);
       return threads.length ? [`${api} ${Math.max(...threads)}`] : [];
     });
     const what = counts.length ? counts.join(', ') : 'no pools yet';
-    return { text: `threads: ${what} on ${rounded(state.budget) ?? '?'} ${state.budget === 1 ? 'CPU' : 'CPUs'}`, title: 'Threads that each pool of this kernel may use, and the CPUs that are really its own' };
+    return { text: `threads: ${what} on ${rounded(state.budget) ?? '?'} ${state.budget === 1 ? 'CPU' : 'CPUs'}`, title: 'How many threads each pool of this kernel may use, and how many CPUs you may use' };
   }
 
   // A dialog with a title, these parts and a button that closes it.
@@ -197,7 +197,7 @@
           show(answer);
           item.update(answer);
         }
-        message.textContent = answer ? answer.error || answer.said : 'the kernel has no %load_ext corewise any more';
+        message.textContent = answer ? answer.error || answer.said : 'corewise is no longer loaded in this kernel';
       } catch (error) {
         message.textContent = `nothing was changed: ${error.message}`;
       }
@@ -205,7 +205,7 @@
     // The kernel judges the numbers, and says more than a browser would.
     const parts = [
       element('table', {},
-        element('caption', { textContent: `The budget is ${rounded(state.budget) ?? 'unknown'}${state.governed ? '; the kernel is governed' : ''}.` }),
+        element('caption', { textContent: `Your budget: ${state.budget ? `${rounded(state.budget)} ${state.budget === 1 ? 'thread' : 'threads'} at a time` : 'unknown'}${state.governed ? '; the kernel is governed' : ''}.` }),
         element('thead', {}, element('tr', {}, ...heads.map(
           (text, i) => element('th', { scope: 'col', textContent: text, className: i > 1 ? 'corewise-count' : '' })))), rows),
       element('p', {}, ...APIS.map((api) => {
@@ -367,7 +367,8 @@
       const over = !!state && !state.governed && state.pools.some((pool) => (pool.threads || 0) > Math.ceil(state.budget ?? Infinity));
       this.button.classList.toggle('corewise-over', over || !!death);
       if (over) {
-        this.button.textContent += ': too many';
+        // First, because a narrow window cuts off the end.
+        this.button.textContent = `too many ${text}`;
         this.button.title += '. More threads than CPUs: they wait for one another.';
       }
     }
