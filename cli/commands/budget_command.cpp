@@ -1,4 +1,4 @@
-// corewise budget: the CPUs that this process may really use, and what sets each bound.
+// corewise budget: the CPUs that this process may use, and what sets each bound.
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -71,7 +71,7 @@ std::string screen_of(const Budget& budget, const std::optional<UserPart>& machi
   }
   out += table({{" "}, {"SOURCE"}, {"CPUS", true}, {"WHERE"}}, rows, style);
   if (!context.settings.quiet) {
-    const std::string legend = "* binding: without it the budget might be larger.";
+    const std::string legend = "* this setting limits you: without it you might use more CPUs.";
     out += "\n" + painted(folded(legend, 0, 2, style.width), Paint::kDim, style) + "\n";
   }
   for (const std::string& finding : budget.findings) {
@@ -144,7 +144,7 @@ Result<int> budget_to_choose(const Options& options) {
 
 int of_group(const Options& options, const Context& context) {
   const std::string& name = *options.group;
-  if (name.empty()) return fail(kUsage, "budget: --group wants a name");
+  if (name.empty()) return fail(kUsage, "budget: --group takes a name");
   if (options.machine->cap || options.machine->recorded) {
     return fail(kUsage, "budget: --cap and --recorded are about a machine, --group about programs");
   }
@@ -165,7 +165,7 @@ int of_group(const Options& options, const Context& context) {
     return fail(
         kNoSuchGroup,
         fmt::format("budget: no program of yours is in the group '{}'", printable(name, false)),
-        "programs join one by: corewise run --group NAME -- COMMAND");
+        "to start one: corewise run --group NAME -- COMMAND");
   }
   const int was = before.value_or((*group)->budget);
   write_out(context.settings.json ? group_json(**group, name, was)
@@ -176,7 +176,7 @@ int of_group(const Options& options, const Context& context) {
 int show(const Options& options, const Context& context) {
   if (options.group) return of_group(options, context);
   if (options.set || options.unset) {
-    return fail(kUsage, "budget: --set and --unset want --group NAME",
+    return fail(kUsage, "budget: --set and --unset need --group NAME",
                 "for a program that you start, say corewise run --budget N");
   }
   const MachineChoice& choice = *options.machine;

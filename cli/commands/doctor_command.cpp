@@ -42,12 +42,36 @@ struct Options {
   bool last = false;
 };
 
+std::string json_of(const Imported& imported) {
+  Json json;
+  json.open('{').field("schema_version", 1);
+  write_failed_imports(json, imported);
+  write_findings(json.key("findings"), by_severity(imported.findings));
+  return json.close('}').text() + "\n";
+}
+
+// The modules that were imported.
+std::vector<std::string> seen(const ImportChoice& choice, const Imported& imported) {
+  std::vector<std::string> modules = choice.modules;
+  std::erase_if(modules, [&](const std::string& module) {
+    return std::ranges::find(imported.failed, module, &FailedImport::module) !=
+           imported.failed.end();
+  });
+  return modules;
+}
+
 int of_modules(const ImportChoice& choice, const Context& context) {
   return with_imports(choice, ImportTask::kFindings, context.settings, kNotExamined,
-                      [&](const Imported& imported, const std::string&) {
-                        return show_findings(imported.findings,
-                                             fmt::format("{}", fmt::join(choice.modules, ", ")),
-                                             context);
+                      [&](const Imported& imported, const std::string&) -> int {
+                        const std::string about =
+                            fmt::format("{}", fmt::join(seen(choice, imported), ", "));
+                        if (context.settings.json) {
+                          write_out(json_of(imported));
+                          return exit_for_findings(imported.findings);
+                        }
+                        // Of modules that were not imported nobody knows what is wrong.
+                        if (about.empty()) return kNotExamined;
+                        return show_findings(imported.findings, about, context);
                       });
 }
 
@@ -145,10 +169,11 @@ int of_command(const Context& context) {
   if (!library) return fail(kNotExamined, library.error().what);
   const std::string name = printable(context.words.front(), false);
   const Target target = find_target(context.words);
-  if (target.path.empty()) return become(context.words, target);
+  if (target.path.empty()) return become(context.words, target, "doctor");
   const auto watched = run_watched(context.words, *library);
   if (!watched) {
-    return fail(kCannotStart, fmt::format("cannot start '{}': {}", name, watched.error().what));
+    return fail(kCannotStart,
+                fmt::format("doctor: cannot start '{}': {}", name, watched.error().what));
   }
   const int status = watched->status;
   if (WIFSIGNALED(status)) {
@@ -160,7 +185,7 @@ int of_command(const Context& context) {
     warn(fmt::format("'{}' ended with code {}", name, WEXITSTATUS(status)));
   }
   if (watched->processes == 0) {
-    warn(fmt::format("'{}' showed no thread pool: it ended too soon, or has none", name));
+    warn(fmt::format("corewise saw no thread pool in '{}': it ended too soon, or has none", name));
     // Of a program without pools nothing is wrong; of one that failed, nobody knows.
     if (status != 0 && watched->findings.empty() && !context.settings.json) return kNotExamined;
   }
@@ -216,8 +241,7 @@ int doctor(const Options& options, const Context& context) {
                     (options.last ? 1 : 0);
   if (asked > 1) {
     return fail(kUsage,
-                "doctor: --import, --pid, --recorded, --last and a command are examined one at a "
-                "time");
+                "doctor: give only one of --import, --pid, --recorded, --last and a command");
   }
   if (const auto why = python_without_modules(*options.import)) {
     return fail(kUsage, fmt::format("doctor: {}", *why));

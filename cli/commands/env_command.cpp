@@ -16,10 +16,10 @@ int env(const Options& options, const Context& context) {
   auto changes = changes_for(*options.counts);
   if (!changes) return fail(kUsage, "env: " + changes.error().what);
   if (options.unset && !changes->set.empty()) {
-    return fail(kUsage, "env: --unset takes no counts", "it removes every variable that env sets");
+    return fail(kUsage, "env: --unset takes no limits", "it removes every variable that env sets");
   }
   if (!options.unset && changes->set.empty()) {
-    return fail(kUsage, "env: nothing to set", "give --openmp N, --blas N or another count");
+    return fail(kUsage, "env: nothing to set", "give --openmp N, --blas N or another limit");
   }
   if (options.unset) changes->remove = all_names();
   if (context.settings.json) {

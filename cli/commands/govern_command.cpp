@@ -63,7 +63,7 @@ int govern(const Options& options, const Context& context) {
   }
   const int pid = parse_pid(*options.pid);
   if (pid == 0) {
-    return fail(kUsage, fmt::format("govern: --pid wants the number of a process, not '{}'",
+    return fail(kUsage, fmt::format("govern: --pid takes the number of a process, not '{}'",
                                     printable(*options.pid, false)));
   }
   if (options.off && options.budget) return fail(kUsage, "govern: --off takes no --budget");

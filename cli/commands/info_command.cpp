@@ -17,7 +17,7 @@ int info(const InfoOptions& options, const Context& context) {
   const int asked =
       (imports ? 1 : 0) + (options.process->pid ? 1 : 0) + (options.process->recorded ? 1 : 0);
   if (asked > 1) {
-    return fail(kUsage, "info: --import, --pid and --recorded are looked at one at a time");
+    return fail(kUsage, "info: give only one of --import, --pid and --recorded");
   }
   if (const auto why = python_without_modules(*options.import)) {
     return fail(kUsage, fmt::format("info: {}", *why));

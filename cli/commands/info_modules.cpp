@@ -14,11 +14,8 @@ namespace {
 std::string json_of(const Imported& imported, const std::string& python) {
   Json json;
   json.open('{').field("schema_version", 1).field("python", python);
-  json.key("failed_imports").open('[');
-  for (const FailedImport& failed : imported.failed) {
-    json.open('{').field("module", failed.module).field("reason", failed.reason).close('}');
-  }
-  json.close(']').key("pools").open('[');
+  write_failed_imports(json, imported);
+  json.key("pools").open('[');
   for (const PoolFacts& pool : imported.pools) {
     json.open('{');
     write_pool(json, pool);
@@ -35,7 +32,8 @@ std::string screen_of(const Imported& imported, const InfoOptions& options,
   const Style style = style_for(context.settings);
   std::string others = other_libraries(imported.libraries, style);
   if (imported.pools.empty()) {
-    if (!others.empty()) return others;
+    // Of a module that was not imported nobody knows.
+    if (!others.empty() || !imported.failed.empty()) return others;
     return folded("No thread pools: no library of a known runtime is loaded.", 0, 0, style.width) +
            "\n";
   }

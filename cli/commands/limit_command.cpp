@@ -42,7 +42,7 @@ Result<std::vector<Rule>> read_rules(const Options& options) {
   for (const std::string& word : options.pools) {
     const std::size_t equals = word.rfind('=');
     if (equals == word.npos || equals == 0) {
-      return Error{CW_BAD_ARGUMENT, fmt::format("--pool wants NAME=N, as in libgomp=4, not '{}'",
+      return Error{CW_BAD_ARGUMENT, fmt::format("--pool takes NAME=N, as in libgomp=4, not '{}'",
                                                 printable(word, false))};
     }
     const auto count = parse_count("pool", word.substr(equals + 1));
@@ -156,17 +156,17 @@ int limit(const Options& options, const Context& context) {
   }
   const int pid = parse_pid(*options.pid);
   if (pid == 0) {
-    return fail(kUsage, fmt::format("limit: --pid wants the number of a process, not '{}'",
+    return fail(kUsage, fmt::format("limit: --pid takes the number of a process, not '{}'",
                                     printable(*options.pid, false)));
   }
   if (counts == options.restore) {
-    return fail(kUsage, options.restore ? "limit: --restore takes no counts"
-                                        : "limit: give --blas N, --openmp N, another count, or "
+    return fail(kUsage, options.restore ? "limit: --restore takes no limits"
+                                        : "limit: give --blas N, --openmp N, another limit, or "
                                           "--restore");
   }
   if (options.restore && (options.dry_run || options.force)) {
-    return fail(kUsage,
-                fmt::format("limit: --{} is about counts", options.dry_run ? "dry-run" : "force"));
+    return fail(kUsage, fmt::format("limit: --restore takes no --{}",
+                                    options.dry_run ? "dry-run" : "force"));
   }
   const auto asked = read_rules(options);
   if (!asked) return fail(kUsage, "limit: " + asked.error().what);

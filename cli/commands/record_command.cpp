@@ -93,7 +93,7 @@ int record_command(Recorder& recorder, double interval_s, std::optional<double> 
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   const int status = wait_for_child([&] {
     set_variables(target);
-    return become(words, target);
+    return become(words, target, "record");
   });
   stop = true;
   looking.join();
@@ -136,8 +136,8 @@ Outcome record_to(const std::string& lines, const Subject& subject) {
   } else {
     outcome.status = record_command(recorder, subject.interval_s, subject.seconds, subject.words);
     if (outcome.status < 0) {
-      return {0, fail(kFailed,
-                      fmt::format("cannot start a process: {}", std::strerror(-outcome.status)))};
+      return {0, fail(kFailed, fmt::format("record: cannot start a process: {}",
+                                           std::strerror(-outcome.status)))};
     }
   }
   outcome.is_recorded = true;
@@ -166,7 +166,7 @@ int compare(const Options& options, Subject subject, const Context& context) {
 
 int record(const Options& options, const Context& context) {
   if (options.output && options.output->empty()) {
-    return fail(kUsage, "record: --output wants a name");
+    return fail(kUsage, "record: --output takes a name");
   }
   if (options.html) {
     if (options.pid || !context.words.empty() || options.compare || options.seconds ||
@@ -179,7 +179,7 @@ int record(const Options& options, const Context& context) {
     constexpr std::string_view kEnd = ".jsonl";
     if (base.ends_with(kEnd)) base.remove_suffix(kEnd.size());
     return write_picture(*options.html, options.output.value_or(std::string(base)), options.format,
-                         context);
+                         false, context);
   }
   if (options.pid.has_value() != context.words.empty()) {
     return fail(kUsage, "record: give either --pid PID or a command after --",
@@ -193,7 +193,7 @@ int record(const Options& options, const Context& context) {
   const std::string typed = options.interval.value_or("20");
   const auto interval = parse_integer(typed);
   if (!interval || *interval < 10 || *interval > 1000) {
-    return fail(kUsage, fmt::format("record: --interval wants 10 to 1000 milliseconds, not '{}'",
+    return fail(kUsage, fmt::format("record: --interval takes 10 to 1000 milliseconds, not '{}'",
                                     printable(typed, false)));
   }
   Subject subject{static_cast<double>(*interval) / 1000, {}, 0, context.words};
@@ -201,14 +201,14 @@ int record(const Options& options, const Context& context) {
     subject.seconds = parse_positive(*options.seconds);
     if (!subject.seconds) {
       return fail(kUsage,
-                  fmt::format("record: --seconds wants a number of seconds above 0, not '{}'",
+                  fmt::format("record: --seconds takes a number of seconds above 0, not '{}'",
                               printable(*options.seconds, false)));
     }
   }
   if (options.pid) {
     subject.pid = parse_pid(*options.pid);
     if (subject.pid == 0) {
-      return fail(kUsage, fmt::format("record: --pid wants the number of a process, not '{}'",
+      return fail(kUsage, fmt::format("record: --pid takes the number of a process, not '{}'",
                                       printable(*options.pid, false)));
     }
     if (!is_there(subject.pid)) {
@@ -218,7 +218,7 @@ int record(const Options& options, const Context& context) {
   // If the program cannot start, keep the earlier recording.
   if (!options.pid) {
     const Target target = find_target(context.words);
-    if (target.path.empty()) return become(context.words, target);
+    if (target.path.empty()) return become(context.words, target, "record");
     if (options.compare && !target.obstacle.empty()) {
       return fail(kUsage, fmt::format("record: '{}' {}: it cannot be governed, so there is nothing "
                                       "to compare",
@@ -230,7 +230,7 @@ int record(const Options& options, const Context& context) {
   const std::string lines = name + ".jsonl";
   const Outcome outcome = record_to(lines, subject);
   if (!outcome.is_recorded) return outcome.failed;
-  const int code = write_picture(lines, name, options.format, context);
+  const int code = write_picture(lines, name, options.format, true, context);
   if (outcome.failed != kOk) return outcome.failed;
   return options.pid || code != kOk ? code : end_like(outcome.status);
 }

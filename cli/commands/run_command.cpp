@@ -108,8 +108,8 @@ Result<Budget> budget_for(const Options& options) {
   const auto cap = parse_cap(text);
   auto budget = cap ? compute_budget(os::LiveMachine(), *cap) : Result<Budget>(cap.error());
   if (budget) return budget;
-  return Error{CW_BAD_COUNT, fmt::format("{} '{}': {}", name, printable(text, false),
-                                         printable(budget.error().what, false))};
+  // It quotes what was given.
+  return Error{CW_BAD_COUNT, fmt::format("{}: {}", name, printable(budget.error().what, false))};
 }
 
 // Whether to pass --budget on to the program: the lower of --budget and an inherited cap holds.
@@ -285,7 +285,7 @@ int become_program(const Start& start, const Options& options, const Context& co
   } else if (!jobs.why_not.empty()) {
     tell(no_jobserver(jobs.why_not));
   }
-  return become(jobs.words, start.target);
+  return become(jobs.words, start.target, "run");
 }
 
 // Whether to wait for the program in order to tell the user that a name in `bend` matched nothing.
@@ -385,7 +385,7 @@ std::optional<Error> add_project(Options& options) {
 std::optional<std::string> refuse_trial(const Options& options) {
   const std::string& library = options.trial.library;
   if (library.find(':') != library.npos) {
-    return fmt::format("--try-bend wants one library's name, without ':', not '{}'",
+    return fmt::format("--try-bend takes one library's name, without ':', not '{}'",
                        printable(library, false));
   }
   if (library.empty() && (options.trial.tries || options.trial.seed || options.trial.verbose)) {
@@ -420,7 +420,7 @@ int run(Options options, const Context& context) {
   }
   const bool tries = !options.trial.library.empty();
   if (options.group && options.group->empty()) {
-    return fail(kUsage, "run: --group wants a name",
+    return fail(kUsage, "run: --group takes a name",
                 "without --group, the budget is shared with "
                 "your programs of the same CPUs and budget");
   }
@@ -441,14 +441,14 @@ int run(Options options, const Context& context) {
   if (options.no_govern && options.project_governs && counts->set.empty() &&
       options.project_counts.empty()) {
     return fail(kUsage, "run: nothing to limit",
-                "give --openmp N, --blas N or another count, or leave --no-govern out");
+                "give --openmp N, --blas N or another limit, or leave --no-govern out");
   }
   // If a governed program started us, the user has already seen the remark.
   if (variable("COREWISE_GOVERN") == "1") options.remark.clear();
   auto start = prepare(options, *std::move(counts), context);
   if (!start) return fail(exit_for(start.error().status), "run: " + start.error().what);
   // become() says why the program cannot start.
-  if (start->target.path.empty()) return become(context.words, start->target);
+  if (start->target.path.empty()) return become(context.words, start->target, "run");
   const bool quiet = context.settings.quiet || !speaks_for_ranks();
   start->told_as_json = context.settings.json && !tries && !quiet;
   const bool report_is_json = options.report == "json" && start->budget > 0;
@@ -508,7 +508,7 @@ Action declare(CLI::App& app) {
                  "standard output and exit code")
       ->type_name("NAME")
       ->check(
-          [](const std::string& name) { return name.empty() ? "wants the name of a library" : ""; },
+          [](const std::string& name) { return name.empty() ? "takes the name of a library" : ""; },
           "");
   app.add_option_function<int>(
          "--tries", [options](const int& tries) { options->trial.tries = tries; },
@@ -523,7 +523,7 @@ Action declare(CLI::App& app) {
   app.add_flag("--verbose", options->trial.verbose,
                "With --try-bend, also what the program prints, on standard error");
   app.add_flag("--govern", options->govern, "Govern, even if corewise.toml says `on = false`");
-  app.add_flag("--no-govern", options->no_govern, "Only set the counts that are given");
+  app.add_flag("--no-govern", options->no_govern, "Only set the limits that you give");
   options->counts = declare_counts(app);
   return [options](const Context& context) { return run(*options, context); };
 }
@@ -534,15 +534,18 @@ const Command kRun = {
     .name = "run",
     .summary = "Start a program governed: inside one thread budget, whatever it starts",
     .about =
-        "Starts a program that shares your CPUs with all processes that it starts. BLAS calls, and "
-        "OpenMP regions of libraries that are proven to bend, get the threads that are free; other "
-        "regions get all that they ask for, and are counted. The program needs no change: corewise "
-        "loads libcorewise.so into it with LD_PRELOAD. The program takes the place of corewise: "
-        "its "
-        "output, signals and exit code are its own, also with --report.\n"
+        "Starts a program that shares your CPUs with all processes that it starts. Each BLAS call "
+        "gets the threads that are free. So does each OpenMP loop of a library that is proven to "
+        "give the same results with fewer threads (it bends). Other loops get all threads that "
+        "they ask for.\n"
         "\n"
-        "Counts such as --openmp N set the environment variables that the known libraries "
-        "read when they load. They are upper bounds. Without --blas, BLAS libraries follow "
+        "The program needs no change: corewise loads libcorewise.so into it with LD_PRELOAD. The "
+        "program takes the place of corewise: its output, signals and exit code are its own, also "
+        "with --report.\n"
+        "\n"
+        "Options such as --openmp N set limits through the environment variables that libraries "
+        "read when they load. A program may start fewer threads. Without --blas, BLAS libraries "
+        "follow "
         "OMP_NUM_THREADS if none of their own variables is set. Without --blas and --openmp, "
         "and if the budget has fewer threads than there are CPUs, corewise sets "
         "GOTO_NUM_THREADS to the budget, because OpenBLAS would start a thread per CPU when "
@@ -564,7 +567,7 @@ const Command kRun = {
         "which versions can.\n"
         "\n"
         "Defaults come from the nearest corewise.toml, in the working directory or above: "
-        "counts in [limits] (openmp, blas, numba), and on, budget, group, weight, share and "
+        "limits in [limits] (openmp, blas, numba), and on, budget, group, weight, share and "
         "bend in [govern]. The command line and the environment win over it. If its budget is "
         "above this machine, corewise says so and uses all your CPUs.\n"
         "\n"
@@ -576,7 +579,7 @@ const Command kRun = {
         "killed.\n"
         "\n"
         "corewise cannot govern a program that is statically linked, setuid or made for "
-        "another machine. It says so, and the program runs with counts within the budget.",
+        "another machine. It says so, and the program runs with limits within the budget.",
     .example =
         "corewise run -- python train.py\n"
         "corewise run --budget 8 --report -- python train.py\n"

@@ -16,8 +16,8 @@ std::string version_line(const std::string& command) {
   constexpr double kMostSeconds = 10;
   const Target target = find_target({command});
   if (target.path.empty()) return {};
-  const auto done =
-      run_captured([&] { return become({command, "--version"}, target); }, kMostSeconds, [] {});
+  const auto done = run_captured([&] { return become({command, "--version"}, target, "run"); },
+                                 kMostSeconds, [] {});
   return done ? done->out.substr(0, done->out.find('\n')) : std::string();
 }
 

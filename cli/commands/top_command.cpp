@@ -37,7 +37,7 @@ int top(const Options& options, const Context& context) {
   if (options.interval) {
     const auto seconds = parse_positive(*options.interval);
     if (!seconds || *seconds < 0.1 || *seconds > 3600) {
-      return fail(kUsage, fmt::format("top: --interval wants 0.1 to 3600 seconds, not '{}'",
+      return fail(kUsage, fmt::format("top: --interval takes 0.1 to 3600 seconds, not '{}'",
                                       printable(*options.interval, false)));
     }
     interval_ms = static_cast<int>(*seconds * 1000);

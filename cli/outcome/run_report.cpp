@@ -39,16 +39,17 @@ std::string shown(const std::string& command, int width, bool unicode) {
 // the time of the threads that were not granted.
 std::string headline(const Counts& sum) {
   const std::uint64_t all = asked(sum);
-  if (all == 0) return "No region asked for more than one thread.\n";
+  if (all == 0) return "No region or BLAS call asked for more than one thread.\n";
   if (sum.shortened == 0) {
-    return fmt::format("{} region{} got the threads asked for.\n",
-                       all == 1 ? "The one" : fmt::format("All {}", all), all == 1 ? "" : "s");
+    return all == 1
+               ? "The one region or BLAS call got the threads asked for.\n"
+               : fmt::format("All {} regions and BLAS calls got the threads asked for.\n", all);
   }
   const auto each = static_cast<double>(all);
   const auto granted = static_cast<double>(sum.granted);
   return fmt::format(
-      "{} of {} regions got fewer threads than they asked for: on average {:.1f} instead of "
-      "{:.1f}.\n",
+      "{} of {} regions and BLAS calls got fewer threads than wanted: on average {:.1f} instead "
+      "of {:.1f}.\n",
       sum.shortened, all, granted / each, (granted + static_cast<double>(sum.withheld)) / each);
 }
 
@@ -58,8 +59,8 @@ std::string legend(const std::string& heads) {
   std::string text = "REGIONS: parallel regions and BLAS calls.";
   if (shows("WIDEST")) text += " WIDEST: most threads asked for at once.";
   text += " WANTED, GOT: threads asked for and given, on average.";
-  if (shows("NOT NEEDED")) {
-    text += " NOT NEEDED: threads not given, times how long regions ran.";
+  if (shows("NOT GIVEN")) {
+    text += " NOT GIVEN: threads not given, times how long the calls ran.";
   }
   return text + "\n";
 }
@@ -71,7 +72,7 @@ std::string table(const Report& report, const Style& style) {
     rows.push_back(
         row(std::to_string(process.pid), process.counts, printable(process.command, false)));
   }
-  if (rows.empty()) return for_reader("No process had a thread pool that is known.\n");
+  if (rows.empty()) return for_reader("corewise found no thread pool in any process.\n");
   if (rows.size() > 1) rows.push_back(row("sum", report.sum, ""));
   constexpr int kLeastCommand = 8;
   auto lines = row_table({{"PID", 5},
@@ -79,7 +80,7 @@ std::string table(const Report& report, const Style& style) {
                           {"WIDEST", 6, 2},
                           {"WANTED", 6},
                           {"GOT", 4},
-                          {"NOT NEEDED", 10, 1},
+                          {"NOT GIVEN", 9, 1},
                           {"COMMAND", 7}},
                          rows, kLeastCommand, style);
   const std::string explained = legend(lines.front());
@@ -107,7 +108,7 @@ std::string rest(const Report& report, bool unicode) {
       continue;
     }
     silent +=
-        fmt::format("Process {} {}, so that only its counts are known: {}\n", process.pid,
+        fmt::format("Process {} {}, so corewise knows only its counts: {}\n", process.pid,
                     runs_still(process) ? "still runs" : "was killed or became another program",
                     shown(process.command, 60, unicode));
   }

@@ -66,6 +66,14 @@ std::optional<std::string> python_without_modules(const ImportChoice& choice) {
   return "--python is the Python that imports: it needs --import MODULE";
 }
 
+void write_failed_imports(Json& json, const Imported& imported) {
+  json.key("failed_imports").open('[');
+  for (const FailedImport& failed : imported.failed) {
+    json.open('{').field("module", failed.module).field("reason", failed.reason).close('}');
+  }
+  json.close(']');
+}
+
 int with_imports(const ImportChoice& choice, ImportTask task, const Settings& settings, int failed,
                  const std::function<int(const Imported&, const std::string&)>& show) {
   const Result<std::string> library = find_library();

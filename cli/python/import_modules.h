@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/json.h"
 #include "import_child.h"
 #include "shell/output.h"
 
@@ -23,6 +24,9 @@ std::shared_ptr<ImportChoice> declare_import(CLI::App& app, const char* text);
 
 // The error if --python is given without a module.
 std::optional<std::string> python_without_modules(const ImportChoice& choice);
+
+// "failed_imports": [{"module": ..., "reason": ...}, ...], into an open object.
+void write_failed_imports(Json& json, const Imported& imported);
 
 // Imports the modules and hands what the child told to `show`, whose exit code it returns. Says on
 // standard error what failed, and then returns `failed`.

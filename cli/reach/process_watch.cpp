@@ -219,6 +219,7 @@ View ProcessWatch::next() {
     process.command = command_of(pid);
     process.name = name_now(process);
     process.stopped = is_stopped(pid);
+    process.debugged = is_debugged(pid);
     if (granted.contains(pid)) process.granted = granted[pid];
     view.processes.push_back(std::move(process));
   }

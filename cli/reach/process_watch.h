@@ -39,11 +39,12 @@ struct WatchedPool {
 struct WatchedProcess {
   int pid = 0;
   std::string command;
-  std::string name;      // what a person calls it (process_name.h)
-  bool answers = false;  // over its control socket: else the pools are not known
-  bool stopped = false;  // by a signal: it cannot answer
-  double silent_s = 0;   // how long ago we asked, if it has not answered yet
-  double time_s = 0;     // when the numbers below were taken
+  std::string name;       // what a person calls it (process_name.h)
+  bool answers = false;   // over its control socket: else the pools are not known
+  bool stopped = false;   // by a signal or a debugger: it cannot answer
+  bool debugged = false;  // by a debugger: no signal makes it go on
+  double silent_s = 0;    // how long ago we asked, if it has not answered yet
+  double time_s = 0;      // when the numbers below were taken
   bool governed = false;
   std::optional<int> granted;  // by the ledger, now
   int threads = 0;

@@ -35,8 +35,11 @@ Question::Question(int pid, const control::Request& request, control::FullQueue 
   if (fd) fd_ = *fd;
   // A stopped process would carry out the request once it continues, when nobody waits any more.
   if (connected_ && is_stopped(pid)) {
-    end(Error{CW_IO_ERROR,
-              fmt::format("process {} is stopped. It answers after: kill -CONT {}", pid, pid)});
+    end(Error{
+        CW_IO_ERROR,
+        is_debugged(pid)
+            ? fmt::format("process {} cannot answer while a debugger holds it", pid)
+            : fmt::format("process {} is stopped. It answers after: kill -CONT {}", pid, pid)});
     return;
   }
   if (!fd) {

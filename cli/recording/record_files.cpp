@@ -1,6 +1,7 @@
 #include "record_files.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
@@ -43,7 +44,7 @@ int write_file(const std::string& path, const std::string& text) {
 }  // namespace
 
 int write_picture(const std::string& lines, const std::string& base, const std::string& format,
-                  const Context& context) {
+                  bool recorded_now, const Context& context) {
   const bool traces = format == "perfetto";
   const std::string picture = base + (traces ? ".trace.json" : ".html");
   const auto recorded = read_file_of_lines(lines);
@@ -52,12 +53,14 @@ int write_picture(const std::string& lines, const std::string& base, const std::
   const std::string text = traces ? trace_events(*recorded) : timeline_html(recording);
   if (const int code = write_file(picture, text); code != kOk) return code;
   note(context.settings, verdict_of(recording));
-  if (const std::string advice = advice_of(recording); !advice.empty()) {
-    note(context.settings, printable(advice, false));
+  const bool unicode = style_for(context.settings, STDERR_FILENO).unicode;
+  if (const std::string advice = advice_of(recording, unicode); !advice.empty()) {
+    note(context.settings, printable(advice, unicode));
   }
   note(context.settings,
-       fmt::format("recorded to {}; {} {}{}", printable(lines, false), traces ? "open" : "shown in",
-                   printable(picture, false), traces ? " at https://ui.perfetto.dev" : ""));
+       fmt::format("{} {}; {} {}{}", recorded_now ? "recorded to" : "made from",
+                   printable(lines, false), traces ? "open" : "shown in", printable(picture, false),
+                   traces ? " at https://ui.perfetto.dev" : ""));
   return kOk;
 }
 

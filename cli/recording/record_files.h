@@ -9,8 +9,9 @@ namespace corewise::cli {
 
 // Writes the page BASE.html from the recording in the file `lines`, or with the format "perfetto"
 // the trace BASE.trace.json. Prints the verdict and where the files are; returns the exit code.
+// `recorded_now`: we wrote that file ourselves.
 int write_picture(const std::string& lines, const std::string& base, const std::string& format,
-                  const Context& context);
+                  bool recorded_now, const Context& context);
 
 // The same for a command that was recorded twice.
 int write_comparison(const std::string& installed, const std::string& governed,

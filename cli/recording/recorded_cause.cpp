@@ -106,9 +106,10 @@ RecordedCause cause_of(const Recording& recording, bool unicode) {
           cure_for(recording.command)};
 }
 
-std::string advice_of(const Recording& recording) {
-  const auto [cause, cure] = cause_of(recording, false);
-  return cause + (cause.empty() || cure.empty() ? "" : " ") + (cure.empty() ? "" : "Do: " + cure);
+std::string advice_of(const Recording& recording, bool unicode) {
+  const auto [cause, cure] = cause_of(recording, unicode);
+  return cause + (cause.empty() || cure.empty() ? "" : " ") +
+         (cure.empty() ? "" : "What to do: " + cure);
 }
 
 }  // namespace corewise::cli

@@ -16,6 +16,6 @@ struct RecordedCause {
 RecordedCause cause_of(const Recording& recording, bool unicode);
 
 // "4 processes x 2 ... for 2 CPUs. Do: corewise run -- python train.py"; "" where nothing is wrong.
-std::string advice_of(const Recording& recording);
+std::string advice_of(const Recording& recording, bool unicode);
 
 }  // namespace corewise::cli

@@ -29,12 +29,23 @@ void add_pools(const Recording& recording, std::vector<std::string>& pools) {
   });
 }
 
+// "program", "BLAS: openblas"
+std::string name_in_key(const std::string& pool) {
+  const std::string name = shown_in_html(pool, 40);
+  switch (kind_of(pool)) {
+    case ThreadKind::blas:
+      return "BLAS: " + name;
+    case ThreadKind::openmp:
+      return "OpenMP: " + name;
+    default:
+      return name;
+  }
+}
+
 std::string key_of(const std::vector<std::string>& pools) {
   std::string out;
   for (const std::string& pool : pools) {
-    const std::string name = pool.empty()        ? "not known whose"
-                             : pool == "program" ? "the program's own threads"
-                                                 : "workers of " + shown_in_html(pool, 40);
+    const std::string name = pool.empty() ? "unknown" : name_in_key(pool);
     out += fmt::format("<span><i style=\"background:var(--c{})\"></i>{}</span>",
                        static_cast<std::size_t>(kind_of(pool)), name);
   }

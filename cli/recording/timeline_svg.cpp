@@ -50,7 +50,7 @@ constexpr std::array<std::pair<ThreadKind, const char*>, kKinds> kStacked = {
      {ThreadKind::openmp, "OpenMP"},
      {ThreadKind::other_pool, "other pools"},
      {ThreadKind::program, "program"},
-     {ThreadKind::unknown, "not known"}}};
+     {ThreadKind::unknown, "unknown"}}};
 // A process that ran less than this share of the total gets no lines.
 constexpr double kLeastShare = 0.003;
 class Svg {
@@ -193,7 +193,7 @@ class Svg {
 
   void draw_lane(const Lane& lane) {
     const auto kind = static_cast<std::size_t>(kind_of(lane.pool));
-    const std::string name = lane.pool.empty() ? "not known" : escaped(lane.pool);
+    const std::string name = lane.pool.empty() ? "unknown" : escaped(lane.pool);
     body_ += fmt::format(
         "<g><title>{}, thread {}: {:.2f} s on a CPU, {:.2f} s ready without one</title>", name,
         lane.tid, lane.busy_s, lane.delay_s);

@@ -52,7 +52,7 @@ class Trace {
 
   std::string pool_of(const Thread& thread) const {
     const auto known = pools_.find(thread);
-    return known == pools_.end() || known->second.empty() ? "not known" : known->second;
+    return known == pools_.end() || known->second.empty() ? "unknown" : known->second;
   }
 
   Json& event(const char* phase, std::string_view name, const Thread& thread) {

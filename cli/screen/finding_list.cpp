@@ -71,6 +71,10 @@ int show_findings(const std::vector<Finding>& found, const std::string& about,
   const std::vector<Finding> findings = by_severity(found);
   write_out(context.settings.json ? findings_json(findings) + "\n"
                                   : screen_of(findings, about, context));
+  return exit_for_findings(findings);
+}
+
+int exit_for_findings(const std::vector<Finding>& findings) {
   const bool serious = std::any_of(findings.begin(), findings.end(), [](const Finding& finding) {
     return finding.severity != Severity::kNote;
   });

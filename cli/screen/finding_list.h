@@ -16,5 +16,7 @@ void merge(std::vector<Finding>& into, const std::vector<Finding>& more);
 // kFailed if one is a warning or a danger.
 int show_findings(const std::vector<Finding>& found, const std::string& about,
                   const Context& context);
+// Its exit code: 1 if there is a warning or a danger.
+int exit_for_findings(const std::vector<Finding>& findings);
 
 }  // namespace corewise::cli

@@ -16,7 +16,7 @@ CLI::Validator one_of(std::vector<std::string> words) {
   return CLI::Validator(
       [words = std::move(words)](const std::string& given) -> std::string {
         if (std::ranges::find(words, given) != words.end()) return {};
-        return fmt::format("wants {} or {}, not '{}'",
+        return fmt::format("takes {} or {}, not '{}'",
                            fmt::join(words.begin(), words.end() - 1, ", "), words.back(),
                            printable(given, false));
       },
@@ -30,7 +30,7 @@ CLI::Validator whole_number(std::uint64_t least, std::uint64_t most) {
         const char* end = given.data() + given.size();
         const auto [stop, error] = std::from_chars(given.data(), end, value);
         if (error == std::errc{} && stop == end && value >= least && value <= most) return {};
-        return fmt::format("wants a whole number from {} to {}, not '{}'", least, most,
+        return fmt::format("takes a whole number from {} to {}, not '{}'", least, most,
                            printable(given, false));
       },
       "");

@@ -8,10 +8,10 @@
 
 namespace corewise::cli {
 
-// Refuses any other word: "wants bash, zsh or fish, not 'tcsh'".
+// Refuses any other word: "takes bash, zsh or fish, not 'tcsh'".
 CLI::Validator one_of(std::vector<std::string> words);
 
-// Refuses anything else: "wants a whole number from 1 to 100, not '0'".
+// Refuses anything else: "takes a whole number from 1 to 100, not '0'".
 CLI::Validator whole_number(std::uint64_t least, std::uint64_t most);
 
 }  // namespace corewise::cli

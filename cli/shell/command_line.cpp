@@ -108,7 +108,10 @@ int unknown_word(const Command& command, const std::string& word) {
           kUsage, fmt::format("{}: unexpected argument '{}'", command.name, shown),
           fmt::format("did you mean: {} {}", named, printable(word.substr(equals + 1), false)));
     }
-    const char* option = parse_pid(word) > 0 ? "--pid" : "-i";
+    const bool is_count = parse_pid(word) > 0;
+    const char* option = !is_count                                    ? "-i"
+                         : std::string_view(command.name) == "budget" ? "--cap"
+                                                                      : "--pid";
     const bool has = std::ranges::find(flags, option) != flags.end();
     return fail(kUsage, fmt::format("{}: unexpected argument '{}'", command.name, shown),
                 has ? fmt::format("did you mean: corewise {} {} {}", command.name, option, shown)
@@ -125,7 +128,9 @@ int unknown_word(const Command& command, const std::string& word) {
 }
 
 // CLI11 words its errors as "FLAG: what is wrong"; a missing value it counts.
-int refuse(const Command& command, const CLI::ParseError& error) {
+// `given`: null if there is no command, only options of all.
+int refuse(const Command* given, const CLI::ParseError& error) {
+  const Command& command = given != nullptr ? *given : *commands().front();
   std::string what = error.what();
   const std::size_t colon = what.find(": ");
   const std::string flag = what.substr(0, colon);
@@ -136,10 +141,18 @@ int refuse(const Command& command, const CLI::ParseError& error) {
     });
     if (row != rows.end()) {
       const bool several = row->value.ends_with("...");
-      what = fmt::format("{} wants {}{}", flag, several ? "" : "one value: ", row->value);
+      what = fmt::format("{} takes {}{}", flag, several ? "" : "one value: ", row->value);
     }
-  } else if (colon != what.npos && what.compare(colon + 2, 6, "wants ") == 0) {
+  } else if (colon != what.npos && what.compare(colon + 2, 6, "takes ") == 0) {
     what.erase(colon, 1);
+    // A word without an option, such as that of `completion`.
+    if (!flag.starts_with('-')) {
+      return fail(kUsage, fmt::format("{}{}", command.name, printable(what.substr(colon), false)),
+                  fmt::format("`corewise {} --help` has an example", command.name));
+    }
+  }
+  if (given == nullptr) {
+    return fail(kUsage, printable(what, false), "`corewise --help` lists the options");
   }
   return fail(kUsage, fmt::format("{}: {}", command.name, printable(what, false)),
               fmt::format("`corewise {} --help` lists the options", command.name));
@@ -164,7 +177,7 @@ int run(const Command& command, std::vector<std::string> words) {
   } catch (const CLI::ExtrasError&) {
     return unknown_word(command, parser.app.remaining().front());
   } catch (const CLI::ParseError& error) {
-    return refuse(command, error);
+    return refuse(&command, error);
   }
   if (parser.help) {
     write_out(help_for(command));
@@ -198,6 +211,18 @@ int dispatch(std::vector<std::string> words) {
     if (*at == "--color" && at + 1 != words.end()) ++at;
   }
   if (at == words.end()) {
+    // A wrong value of an option comes before the missing command.
+    if (!words.empty()) {
+      Parser parser(*commands().front());
+      try {
+        parser.app.parse(std::vector<std::string>(words.rbegin(), words.rend()));
+      } catch (const CLI::ExtrasError&) {
+        return no_command(words);
+      } catch (const CLI::ParseError& error) {
+        return is_shared(words.front().substr(0, words.front().find('='))) ? refuse(nullptr, error)
+                                                                           : no_command(words);
+      }
+    }
     if (words.empty()) {
       write_out(help_for_all());
       return kUsage;
@@ -205,6 +230,11 @@ int dispatch(std::vector<std::string> words) {
     return no_command(words);
   }
   if (*at == "help") {
+    if (words.end() - at > 2) {
+      return fail(kUsage,
+                  fmt::format("help: unexpected argument '{}'", printable(*(at + 2), false)),
+                  "`corewise help COMMAND` prints the help of one command");
+    }
     if (at + 1 != words.end() && *(at + 1) == "--man") return show_manual();
     const std::string about_what = at + 1 != words.end() ? *(at + 1) : "help";
     const bool names_one = about_what != "help" && about_what != "--help" && about_what != "-h";

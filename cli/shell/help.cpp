@@ -56,8 +56,8 @@ std::string help_for_all() {
   const int width = help_width();
   std::string out =
       folded(
-          "corewise sees and limits every native thread pool of a process: OpenMP, BLAS, "
-          "oneTBB and more.",
+          "corewise shows the threads that NumPy, SciPy, scikit-learn and other libraries start, "
+          "and keeps them within your CPUs.",
           0, 0, width) +
       "\n\nUsage: corewise COMMAND [options]\n\nCommands:\n";
   for (const Command* command : commands()) {
@@ -71,7 +71,9 @@ std::string help_for_all() {
     if (option.shared && option.flags.front() != "-h")
       out += row(option.heading(), option.text, width);
   }
-  return out + "\nExample:\n  corewise info -i numpy\n";
+  return out +
+         "\nExamples:\n  corewise info -i numpy\n  corewise run -- python train.py\n"
+         "  corewise doctor -- python train.py\n";
 }
 
 std::string help_for(const Command& command) {

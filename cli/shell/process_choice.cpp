@@ -31,6 +31,8 @@ bool is_stopped(int pid) {
   return state == 'T' || state == 't';
 }
 
+bool is_debugged(int pid) { return state_of(pid) == 't'; }
+
 std::string remedy_for(Status status, const char* command, int pid) {
   if (status == CW_NOT_PERMITTED && ::geteuid() == 0) {
     return "run it outside of the container, or give the container the right: --cap-add SYS_PTRACE";
@@ -61,7 +63,7 @@ int with_process(const ProcessChoice& choice, const char* command, int failed,
   const int pid = parse_pid(choice.pid.value_or(""));
   if (!choice.recorded && pid == 0) {
     return fail(kUsage,
-                fmt::format("{}: --pid wants the number of a process, not '{}'", command,
+                fmt::format("{}: --pid takes the number of a process, not '{}'", command,
                             printable(*choice.pid, false)),
                 "`ps -e` or `pgrep python` lists them");
   }

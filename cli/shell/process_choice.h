@@ -28,6 +28,8 @@ char state_of(int pid);
 
 // Whether a signal or a debugger stopped the process.
 bool is_stopped(int pid);
+// Whether a debugger or strace stopped it: SIGCONT does not make it go on.
+bool is_debugged(int pid);
 
 // What would help; "" if nothing would.
 std::string remedy_for(Status status, const char* command, int pid);

@@ -21,7 +21,7 @@ struct Syntax {
 // letters, digits and underscores, so that nothing in them needs quoting in any shell.
 Syntax syntax_of(std::string_view shell) {
   if (shell == "fish") return {"set -gx {} {};\n", "set -e {};\n"};
-  if (shell == "csh") return {"setenv {} {};\n", "unsetenv {};\n"};
+  if (shell == "csh" || shell == "tcsh") return {"setenv {} {};\n", "unsetenv {};\n"};
   return {"export {}={};\n", "unset {};\n"};
 }
 
@@ -37,8 +37,8 @@ std::string own_shell() {
 std::shared_ptr<std::string> declare_shell(CLI::App& app) {
   auto shell = std::make_shared<std::string>();
   app.add_option("--shell", *shell, "Whose syntax (default: that of $SHELL)")
-      ->check(one_of({"bash", "zsh", "fish", "csh"}))
-      ->type_name("bash|zsh|fish|csh");
+      ->check(one_of({"bash", "zsh", "sh", "fish", "csh", "tcsh"}))
+      ->type_name("bash|zsh|sh|fish|csh|tcsh");
   return shell;
 }
 

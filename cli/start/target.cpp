@@ -112,21 +112,24 @@ std::string hint_for_missing(const std::vector<std::string>& words) {
 }
 }  // namespace
 
-int become(const std::vector<std::string>& words, const Target& target) {
+int become(const std::vector<std::string>& words, const Target& target, const char* command) {
   const std::vector<char*> arguments = as_arguments(words);
   if (target.binary) ::execv(target.path.c_str(), arguments.data());
   if (!target.binary) ::execvp(arguments[0], arguments.data());
   const int reason = errno;
   const std::string shown = printable(words.front(), false);
   if (reason != ENOENT) {
-    return fail(kCannotStart, fmt::format("cannot start '{}': {}", shown, std::strerror(reason)));
+    return fail(kCannotStart,
+                fmt::format("{}: cannot start '{}': {}", command, shown, std::strerror(reason)));
   }
   if (words.front().find('/') != std::string::npos && ::access(words.front().c_str(), F_OK) == 0) {
     return fail(kCannotStart,
-                fmt::format("cannot start '{}': its interpreter or loader does not exist", shown),
-                "its first line, or `file`, names the one it wants");
+                fmt::format("{}: cannot start '{}': its interpreter or loader does not exist",
+                            command, shown),
+                "its first line, or `file`, names the one it needs");
   }
-  return fail(kNotFound, fmt::format("'{}' was not found", shown), hint_for_missing(words));
+  return fail(kNotFound, fmt::format("{}: '{}' was not found", command, shown),
+              hint_for_missing(words));
 }
 
 }  // namespace corewise::cli

@@ -16,7 +16,8 @@ struct Target {
 // interpreter, which is what starts; for the dynamic loader, at the program that it is to load.
 Target find_target(const std::vector<std::string>& words);
 
-// Becomes the program; returns only when it could not be started, after saying why.
-int become(const std::vector<std::string>& words, const Target& target);
+// Becomes the program; returns only when it could not be started, after `command` of corewise has
+// said why.
+int become(const std::vector<std::string>& words, const Target& target, const char* command);
 
 }  // namespace corewise::cli

@@ -23,7 +23,7 @@ struct Kind {
 };
 
 constexpr std::array<Kind, 14> kKinds = {{
-    {"openmp", "OpenMP threads per team", ""},
+    {"openmp", "threads of each OpenMP loop", ""},
     {"blas", "threads of each BLAS library", ""},
     {"tbb", "",
      "oneTBB reads no environment variable: limit it inside the program "
@@ -97,7 +97,7 @@ Result<int> parse_count(const std::string& option, const std::string& text) {
       value <= CW_MAX_THREADS) {
     return value;
   }
-  return Error{CW_BAD_COUNT, fmt::format("--{} wants a whole number from 1 to {}, not '{}'", option,
+  return Error{CW_BAD_COUNT, fmt::format("--{} takes a whole number from 1 to {}, not '{}'", option,
                                          CW_MAX_THREADS, printable(text, false))};
 }
 

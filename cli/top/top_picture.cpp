@@ -23,7 +23,7 @@ constexpr std::array<Kind, 5> kKinds = {{{"BLAS", 'B', 33, &Load::blas},
                                          {"OpenMP", 'O', 32, &Load::openmp},
                                          {"other pools", '+', 35, &Load::other_pools},
                                          {"program", 'p', 34, &Load::program},
-                                         {"not known", '?', 90, &Load::unknown}}};
+                                         {"unknown", '?', 90, &Load::unknown}}};
 
 constexpr int kMinute = 60;
 // Fewer threads than that are not drawn.

@@ -24,7 +24,7 @@ constexpr std::array<const char*, 3> kKeys = {
     "up/down select  / filter  s sort  l limit  u undo  g govern  ? help  q quit",
     "s sort  l limit  g govern  ?help  q quit", "? help  q quit"};
 
-constexpr std::array<const char*, 20> kHelp = {
+constexpr std::array<const char*, 21> kHelp = {
     "up down, k j    select a process            PgUp PgDn, Home End  by pages, to an end",
     "/               show only some processes: type a part of the name or the number",
     "s               sort by threads ready, CPU time, threads, name, pid",
@@ -36,7 +36,8 @@ constexpr std::array<const char*, 20> kHelp = {
     "RUN      threads that run now, or would if there were a free CPU",
     "CPU%     CPUs used; 100 is one",
     "DELAY%   threads that were ready to run and had no CPU; 100 is one",
-    "GRANTED  threads that the process may use now, where it is governed",
+    "GRANTED  threads that a governed process may use now. They may be above the budget:",
+    "         each call gets at least one thread",
     "LIMITS   set from outside, here or by `corewise limit`",
     "ALLOWED  threads that the next region or call of the pool gets at most",
     "IDLE     workers of the pool that sleep",
@@ -92,8 +93,8 @@ std::vector<std::string> head(const View& view, const TopState& state, const Sty
   const Advice advice = advice_for(view, style.unicode);
   if (!advice.cause.empty()) {
     const std::string key = rows > 0 ? fmt::format(" (key {})", advice.key) : "";
-    add_folded(lines, fmt::format("{} Do: {}{}", advice.cause, advice.cure, key), Paint::kBold,
-               style);
+    add_folded(lines, fmt::format("{} What to do: {}{}", advice.cause, advice.cure, key),
+               Paint::kBold, style);
   }
   if (!view.processes.empty()) lines.push_back(load_bar(load_of(view), view.budget, style));
   if (rows >= kChartFrom) {

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
+#include "base/text.h"
 #include "screen/layout.h"
 #include "screen/row_table.h"
 
@@ -31,6 +33,7 @@ std::string limits_of(const WatchedProcess& process) {
 // Why the process does not report its pools; "" if it does.
 std::string silence_of(const WatchedProcess& process) {
   if (process.answers) return {};
+  if (process.debugged) return "debugged";
   if (process.stopped) return "stopped";
   if (process.silent_s > 0) return fmt::format("no answer for {:.0f} s", process.silent_s);
   return "no answer";
@@ -74,17 +77,28 @@ std::vector<std::string> process_table(const std::vector<const WatchedProcess*>&
 
 std::vector<std::string> pool_table_of(const WatchedProcess& process, const Style& style) {
   const auto sentence = [&](const std::string& text) {
-    return std::vector<std::string>{cut_off(text, style.width, style.unicode)};
+    const std::string all = folded(text, 0, 0, style.width);
+    std::vector<std::string> lines;
+    for (std::string_view rest = all; !rest.empty();) {
+      lines.push_back(cut_off(std::string(cut(rest, '\n')), style.width, style.unicode));
+    }
+    return lines;
   };
+  if (process.debugged) return sentence(fmt::format("A debugger holds process {}.", process.pid));
   if (process.stopped) {
-    return sentence(
-        fmt::format("Process {} is stopped, so its pools are not known. It goes on "
-                    "after: kill -CONT {}",
-                    process.pid, process.pid));
+    const std::string state = fmt::format("Process {} is stopped.", process.pid);
+    const std::string cure = fmt::format("To go on: kill -CONT {}", process.pid);
+    std::vector<std::string> lines = sentence(state + " " + cure);
+    if (lines.size() > 1) {
+      // Not torn in two by the fold.
+      lines = sentence(state);
+      for (std::string& line : sentence(cure)) lines.push_back(std::move(line));
+    }
+    return lines;
   }
   if (!process.answers) {
     return sentence(
-        fmt::format("Process {} has not answered{}: its pools are not known.", process.pid,
+        fmt::format("Process {} has not answered{}: its pools are unknown.", process.pid,
                     process.silent_s > 0 ? fmt::format(" for {:.0f} s", process.silent_s) : ""));
   }
   if (process.pools.empty() && process.libraries.empty()) {

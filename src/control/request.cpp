@@ -48,7 +48,7 @@ std::optional<Error> unknown_key(const JsonValue& object, const Named& request) 
 std::optional<Error> read_count(const std::string& name, const JsonValue& value, int& to) {
   const auto count = value.whole();
   if (!count || *count < 1 || *count > CW_MAX_THREADS) {
-    return Error{CW_BAD_COUNT, quote(name) + " wants a whole number of threads from 1 to " +
+    return Error{CW_BAD_COUNT, quote(name) + " takes a whole number of threads from 1 to " +
                                    std::to_string(CW_MAX_THREADS)};
   }
   to = *count;
@@ -60,10 +60,10 @@ std::optional<Error> read_rules(const JsonValue& object, const char* key, cw_mat
   const JsonValue* counts = object.find(key);
   if (counts == nullptr) return std::nullopt;
   if (counts->kind != JsonValue::Kind::kObject) {
-    return refuse(quote(key) + " wants an object of names and counts");
+    return refuse(quote(key) + " takes an object of names and counts");
   }
   for (const auto& [name, value] : counts->fields) {
-    if (name.empty()) return refuse("a pool wants a name");
+    if (name.empty()) return refuse("a pool takes a name");
     Rule rule{match, name, 0, 0};
     if (auto error = read_count(name, value, rule.threads)) return error;
     to.push_back(std::move(rule));
@@ -82,7 +82,7 @@ void write_rules(Json& json, const char* key, cw_match match, const std::vector<
 std::optional<Error> read_truth(const JsonValue& object, const char* key, bool& to) {
   const JsonValue* value = object.find(key);
   if (value == nullptr) return std::nullopt;
-  if (value->kind != JsonValue::Kind::kTruth) return refuse(quote(key) + " wants true or false");
+  if (value->kind != JsonValue::Kind::kTruth) return refuse(quote(key) + " takes true or false");
   to = value->truth;
   return std::nullopt;
 }
@@ -97,7 +97,7 @@ std::optional<Error> read_options(const JsonValue& object, Request& to) {
     if (auto error = read_count("budget", *budget, to.budget)) return error;
   }
   if (to.command == Command::kLimit && to.rules.empty()) {
-    return refuse("a limit wants at least one count, in \"limits\" or \"pools\"");
+    return refuse("a limit takes at least one count, in \"limits\" or \"pools\"");
   }
   return std::nullopt;
 }

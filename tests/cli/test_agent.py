@@ -123,7 +123,7 @@ def test_the_budget_of_the_environment(corewise, regions):
     done = corewise("run", "--", regions, env=FOUR | {"COREWISE_BUDGET": "0.5"})
     assert done.stdout == "1 of 4\n" and "budget 1" in done.stderr
     done = corewise("run", "--", regions, env={"COREWISE_BUDGET": "lots"})
-    assert done.returncode == 2 and "COREWISE_BUDGET 'lots'" in done.stderr
+    assert done.returncode == 2 and 'COREWISE_BUDGET: "lots" is not a number' in done.stderr
 
 
 def test_of_two_budgets_the_lower_one_holds(corewise, program, regions):
@@ -224,9 +224,11 @@ def test_the_report_as_text(corewise, regions):
     assert done.returncode == 3
     lines = done.stderr.splitlines()
     assert lines[0].startswith("corewise: report: ") and "exit code 3, budget 1: sh -c" in lines[0]
-    says = "9 of 9 regions got fewer threads than they asked for: on average 1.0 instead of 4.0."
-    assert lines[1] == says
-    heads = ["PID", "REGIONS", "WIDEST", "WANTED", "GOT", "NOT", "NEEDED", "COMMAND"]
+    assert lines[1] == (
+        "9 of 9 regions and BLAS calls got fewer threads than wanted: "
+        "on average 1.0 instead of 4.0."
+    )
+    heads = ["PID", "REGIONS", "WIDEST", "WANTED", "GOT", "NOT", "GIVEN", "COMMAND"]
     assert lines[2].split() == heads
     assert lines[3].split()[1:5] == ["3", "4", "4.0", "1.0"]
     assert lines[6].split()[:5] == ["sum", "9", "4", "4.0", "1.0"]
@@ -243,17 +245,17 @@ def test_the_report_in_40_columns(corewise, regions):
     assert max(len(line) for line in lines if " " in line.strip()) <= 40
     at = next(n for n, line in enumerate(lines) if "PID" in line)
     said = " ".join(" ".join(lines[2:at]).split())
-    assert said.startswith("6 of 6 regions got fewer threads than they asked for:")
+    assert said.startswith("6 of 6 regions and BLAS calls got fewer threads than wanted:")
     assert lines[at].split() == ["PID", "REGIONS", "WANTED", "GOT", "COMMAND"]
     assert lines[at + 1].split()[1:4] == ["3", "4.0", "1.0"]
     # What is not shown is not explained.
     legend = " ".join(lines[at + 4 :])
-    assert "WANTED, GOT:" in legend and "WIDEST" not in legend and "NOT NEEDED" not in legend
+    assert "WANTED, GOT:" in legend and "WIDEST" not in legend and "NOT GIVEN" not in legend
 
 
 def test_the_report_says_that_all_got_what_they_asked_for(corewise, regions):
     done = corewise("run", "-q", "--report", "--", regions, env=FOUR | {"COREWISE_BEND": "none"})
-    assert done.stderr.splitlines()[1] == "All 3 regions got the threads asked for."
+    assert done.stderr.splitlines()[1] == "All 3 regions and BLAS calls got the threads asked for."
 
 
 def test_what_a_name_matched_is_listed(corewise, regions):
@@ -391,7 +393,7 @@ if __name__ == "__main__":
         command, env=CLEAN | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True
     )
     assert done.returncode == 0 and done.stdout == serial.stdout, done.stderr
-    told = re.search(r"(\d+) of (\d+) regions got fewer threads", done.stderr)
+    told = re.search(r"(\d+) of (\d+) regions and BLAS calls got fewer threads", done.stderr)
     assert told is not None, done.stderr
     assert int(told[1]) > int(told[2]) / 2  # four workers on a few CPUs
 

@@ -205,7 +205,7 @@ def test_somebody_elses_process(program, busy):
         (["--pool", "libgomp"], "NAME=N"),
         (["--pool", "=1"], "NAME=N"),
         ([], "--restore"),
-        (["--restore", "--blas", "1"], "no counts"),
+        (["--restore", "--blas", "1"], "takes no limits"),
         (["--restore", "--dry-run"], "--dry-run"),
     ],
 )

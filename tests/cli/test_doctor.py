@@ -51,6 +51,14 @@ def test_modules(corewise, numpy_python):
 def test_a_module_that_is_not_there_is_not_examined(corewise):
     done = corewise("doctor", "-i", "no_such_module", "--python", sys.executable)
     assert done.returncode == 7 and "cannot import 'no_such_module'" in done.stderr
+    assert done.stdout == ""
+    done = corewise("doctor", "-i", "json", "no_such_module", "--python", sys.executable, "--json")
+    (failed,) = json.loads(done.stdout)["failed_imports"]
+    assert done.returncode == 7 and failed["module"] == "no_such_module"
+    done = corewise("doctor", "-i", "json", "no_such_module", "--python", sys.executable)
+    assert done.stdout == "Nothing wrong with json.\n"
+    done = corewise("info", "-i", "no_such_module", "--python", sys.executable)
+    assert done.returncode == 1 and done.stdout == ""
 
 
 def test_a_running_process(corewise, numpy_python):
@@ -113,7 +121,7 @@ def test_pythons_that_the_command_starts_are_examined(corewise, numpy_python, tm
 def test_a_command_that_failed_before_its_pools_is_not_examined(corewise):
     done = corewise("doctor", "--", "sh", "-c", "exit 3")
     assert done.returncode == 7 and "Nothing wrong" not in done.stdout
-    assert "ended with code 3" in done.stderr and "showed no thread pool" in done.stderr
+    assert "ended with code 3" in done.stderr and "saw no thread pool in 'sh'" in done.stderr
     assert corewise("doctor", "--", "true").returncode == 0
 
 

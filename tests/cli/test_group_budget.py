@@ -16,7 +16,7 @@ while True:
     a @ a
 """
 
-pytestmark = pytest.mark.skipif(CPUS < 2, reason="a change wants two CPUs")
+pytestmark = pytest.mark.skipif(CPUS < 2, reason="a change takes two CPUs")
 
 
 @pytest.fixture
@@ -73,10 +73,10 @@ def test_a_group_that_nobody_has(corewise, group):
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (["--set", "0"], "--set wants a whole number from 1"),
-        (["--set=-1"], "--set wants a whole number from 1"),
-        (["--set", "1.5"], "--set wants a whole number from 1"),
-        (["--set", "many"], "--set wants a whole number from 1"),
+        (["--set", "0"], "--set takes a whole number from 1"),
+        (["--set=-1"], "--set takes a whole number from 1"),
+        (["--set", "1.5"], "--set takes a whole number from 1"),
+        (["--set", "many"], "--set takes a whole number from 1"),
         (["--set", str(CPUS + 1)], "is above the machine, which has"),
         (["--set", "1", "--unset"], "contradict each other"),
         (["--cap", "1"], "about a machine"),

@@ -79,7 +79,7 @@ def test_the_page_of_a_known_recording(corewise, tmp_path):
     says = "Too many threads for 50 % of the time (1.0 of 2.0 s): 4.0 were ready to run on average"
     assert says in done.stderr
     page = file.with_suffix(".html").read_text()
-    assert r"a &lt;b&gt; &amp; \xff" in page and "workers of openblas" in page
+    assert r"a &lt;b&gt; &amp; \xff" in page and "BLAS: openblas" in page
     svg = svg_of(page)
     # The red part is the second half.
     red = [r for r in svg.getElementsByTagName("rect") if r.getAttribute("class") == "o"]
@@ -157,11 +157,13 @@ def processes_with_pools(numbers, workers):
 @pytest.mark.parametrize(
     ("command", "workers", "says"),
     [
-        ("job --x '&'", lambda _: 3, "2 processes x 4 OpenBLAS threads = 8 threads for 2 CPUs. Do: "
-         "corewise run -- job --x '&'"),
+        ("job --x '&'", lambda _: 3,
+         "2 processes \N{MULTIPLICATION SIGN} 4 OpenBLAS threads = 8 threads for 2 CPUs. "
+         "What to do: corewise run -- job --x '&'"),
         # Not the same in each: what is a product then?
-        ("job", lambda pid: pid // 10, "Do: corewise run -- job"),
-        ("python -m ipykernel_launcher -f x", lambda _: 3, "Do: %govern on, in the notebook"),
+        ("job", lambda pid: pid // 10, "What to do: corewise run -- job"),
+        ("python -m ipykernel_launcher -f x", lambda _: 3,
+         "What to do: %govern on, in the notebook"),
         ("/usr/bin/corewise run -q -- job", lambda _: 3, "8 threads for 2 CPUs.\n"),
     ],
 )  # fmt: skip
@@ -169,7 +171,7 @@ def test_the_cause_and_the_cure(corewise, tmp_path, command, workers, says):
     events = [RECORDING[0] | {"command": command}, *processes_with_pools((10, 20), workers)]
     said, page = page_of(corewise, tmp_path, events)
     assert says in said
-    assert ("Do: " in said) == ("What to do: <code>" in page) == ("Do: " in says)
+    assert ("What to do: " in said) == ("What to do: <code>" in page) == ("What to do: " in says)
     if "2 processes" in says:
         assert (
             "2 processes \N{MULTIPLICATION SIGN} 4 OpenBLAS threads = 8 threads for 2 CPUs." in page
@@ -181,7 +183,7 @@ def test_processes_one_after_another_are_no_product(corewise, tmp_path):
     first, second = ([*processes_with_pools((pid,), lambda _: 3)] for pid in (10, 20))
     events = [RECORDING[0], *first, *second[:-1], second[-1] | {"t": 2}]
     said, _ = page_of(corewise, tmp_path, events)
-    assert "1 process x 4 OpenBLAS threads = 4 threads for 2 CPUs." in said
+    assert "1 process \N{MULTIPLICATION SIGN} 4 OpenBLAS threads = 4 threads for 2 CPUs." in said
 
 
 def test_helpers_and_our_own_threads_have_no_lines(corewise, tmp_path):
@@ -220,11 +222,13 @@ def test_a_trace_for_perfetto(corewise, tmp_path):
     file.write_text(text_of(RECORDING))
     done = corewise("record", "--html", str(file), "--format", "perfetto")
     assert done.returncode == 0 and "known.trace.json at https://ui.perfetto.dev" in done.stderr
+    # Nothing was recorded just now.
+    assert f"made from {file}; open" in done.stderr and "recorded to" not in done.stderr
     assert not file.with_suffix(".html").exists()
     text = (tmp_path / "known.trace.json").read_text(errors="surrogateescape")
     events = json.loads(text)["traceEvents"]
     names = {e["tid"]: e["args"]["name"] for e in events if e["name"] == "thread_name"}
-    assert names == {7: "not known", 8: "openblas", 9: "not known"}
+    assert names == {7: "unknown", 8: "openblas", 9: "unknown"}
     (blas,) = [e for e in events if e["ph"] == "X" and e["tid"] == 8]
     assert (blas["name"], blas["pid"], blas["ts"], blas["dur"]) == ("openblas", 7, 0, 2_000_000)
     counters = [e["args"] for e in events if e["ph"] == "C"]

@@ -1,6 +1,7 @@
 """`corewise top` in a real terminal, with a process whose answers never change."""
 
 import contextlib
+import ctypes
 import json
 import os
 import re
@@ -219,6 +220,33 @@ def test_a_stopped_process_holds_nothing_up(open_top, start, corewise, folder):
     assert corewise("info", "--pid", str(silent), env=env, timeout=20).returncode == 0
 
 
+@pytest.mark.parametrize("columns", [44, 80])
+def test_how_a_stopped_process_goes_on_is_never_cut_off(open_top, start, columns):
+    stopped = start(script="stopped.py")
+    os.kill(stopped, signal.SIGSTOP)
+    seen = open_top(columns).wait("kill -CONT")
+    assert f"To go on: kill -CONT {stopped}\n" in seen
+
+
+def test_a_process_in_a_debugger_is_not_called_stopped(open_top, start, corewise, folder):
+    """kill -CONT does not help there."""
+    attach, detach = 16, 17
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+    pid = start(script="held.py")
+    if libc.ptrace(attach, pid, None, None) != 0:
+        pytest.skip(f"no ptrace here: {os.strerror(ctypes.get_errno())}")
+    os.waitpid(pid, 0)
+    try:
+        seen = open_top(100).wait("[debugged] held.py", f"A debugger holds process {pid}.")
+        assert "CONT" not in seen
+        env = {"XDG_RUNTIME_DIR": str(folder)}
+        done = corewise("limit", "--pid", str(pid), "--blas", "1", env=env, timeout=20)
+        assert f"process {pid} cannot answer while a debugger holds it" in done.stderr
+    finally:
+        libc.ptrace(detach, pid, None, None)
+
+
 def test_who_calls_never_waits_at_a_full_queue(start, corewise, folder):
     silent = start(kind="silent")
     path = str(folder / "corewise" / f"{silent}.sock")
@@ -313,7 +341,7 @@ def test_the_picture_names_cause_and_cure(program, start, folder):
     count = len(pids)
     says = rf"{count} processes . 4 Open(MP|BLAS) threads = {4 * count} threads for"
     assert re.search(says, seen), seen
-    cure = f"Do: corewise govern --pid {pids[0]} and so on, or start them with corewise run"
+    cure = f"What to do: corewise govern --pid {pids[0]} and so on, or start them with corewise run"
     assert cure in " ".join(seen.split())
     # A letter for each thread, and the line of the CPUs among them.
     each = 2 * count
@@ -360,7 +388,7 @@ def test_another_size(open_top, fake):
 
 
 def test_the_help_is_folded_where_there_are_rows_for_it(open_top, fake):
-    top = open_top(40, 40)
+    top = open_top(40, 42)
     top.wait("TOO MANY")
     top.keys("?")
     seen = " ".join(top.wait("RUN      threads that run now, or would", "Any key goes").split())

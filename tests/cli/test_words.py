@@ -49,9 +49,12 @@ def test_a_command_quoted_as_one_word(corewise):
 @pytest.mark.parametrize(
     "words, says",
     [
-        (["env", "--blas", "2", "--shell", "tcsh"], "wants bash, zsh, fish or csh, not 'tcsh'"),
-        (["record", "--format", "pdf", "--", "true"], "wants html or perfetto, not 'pdf'"),
-        (["info", "--color", "red"], "wants auto, always or never, not 'red'"),
+        (
+            ["env", "--blas", "2", "--shell", "ksh"],
+            "takes bash, zsh, sh, fish, csh or tcsh, not 'ksh'",
+        ),
+        (["record", "--format", "pdf", "--", "true"], "takes html or perfetto, not 'pdf'"),
+        (["info", "--color", "red"], "takes auto, always or never, not 'red'"),
     ],
 )
 def test_what_is_no_choice_names_the_choices(corewise, words, says):
@@ -99,7 +102,8 @@ def test_a_command_that_is_not_there_is_told_alike(corewise, command, tmp_path):
     done = corewise(command, "--", "no-such-program", cwd=tmp_path)
     assert done.returncode == 127
     assert done.stderr == (
-        "corewise: error: 'no-such-program' was not found\nhint: is its folder in PATH?\n"
+        f"corewise: error: {command}: 'no-such-program' was not found\n"
+        "hint: is its folder in PATH?\n"
     )
 
 
@@ -138,17 +142,25 @@ def test_each_command_has_help_with_an_example(corewise, command, words):
         (["--colour", "never"], "no option '--colour'\nhint: did you mean --color?"),
         (["--"], "no command given"),
         (["plan", "-"], "`corewise plan --help` lists the options"),
-        (["plan", "--processes"], "plan: --processes wants one value: N\n"),
-        (["info", "-i"], "info: --import wants MODULE...\n"),
-        (["budget", "--cap", "1", "--cap", "2"], "budget: --cap wants one value: CPUS\n"),
-        (["run", "--weight", "0", "--", "ls"], "--weight wants a whole number from 1 to 100, not"),
-        (["run", "--seed", "-1", "--", "ls"], "--seed wants a whole number from 0 to 4294967295"),
-        (["env", "--shell", "tcsh"], "env: --shell wants bash, zsh, fish or csh, not 'tcsh'\n"),
+        (["plan", "--processes"], "plan: --processes takes one value: N\n"),
+        (["info", "-i"], "info: --import takes MODULE...\n"),
+        (["budget", "--cap", "1", "--cap", "2"], "budget: --cap takes one value: CPUS\n"),
+        (["run", "--weight", "0", "--", "ls"], "--weight takes a whole number from 1 to 100, not"),
+        (["run", "--seed", "-1", "--", "ls"], "--seed takes a whole number from 0 to 4294967295"),
+        (
+            ["env", "--shell", "ksh"],
+            "env: --shell takes bash, zsh, sh, fish, csh or tcsh, not 'ksh'\n",
+        ),
         (["govern"], "govern: --pid is missing\n"),
-        (["govern", "--pid", "x"], "--pid wants the number of a process, not 'x'"),
+        (["govern", "--pid", "x"], "--pid takes the number of a process, not 'x'"),
         (["budget", "--cap", "99999"], "budget: --cap: a budget of 99999 CPUs is above the"),
         (["info", "--color", "blue"], "lists the options"),
-        (["completion", "tcsh"], "lists the options"),
+        (["--color", "sometimes"], "error: --color takes auto, always or never, not 'sometimes'\n"),
+        (["--color"], "error: --color takes one value: auto|always|never\n"),
+        (["help", "run", "extra"], "help: unexpected argument 'extra'\n"),
+        (["help", "--man", "run"], "help: unexpected argument 'run'\n"),
+        (["budget", "8"], "did you mean: corewise budget --cap 8\n"),
+        (["completion", "tcsh"], "error: completion takes bash, zsh or fish, not 'tcsh'\n"),
         (["completion"], "bash|zsh|fish"),
         (["completion", "--shell", "zsh"], "did you mean: corewise completion bash|zsh|fish"),
         (["help", "--json"], "help: there is no option '--json'\nhint: `corewise help --help`"),
@@ -161,10 +173,10 @@ def test_each_command_has_help_with_an_example(corewise, command, words):
         (["run", "--budget", "0", "--", "ls"], "above 0"),
         (["run", "--budget", "-1", "--", "ls"], "--budget"),
         (["run", "--budget", "nan", "--", "ls"], "--budget"),
-        (["run", "--budget", "two", "--", "ls"], "'two'"),
+        (["run", "--budget", "two", "--", "ls"], 'error: run: --budget: "two" is not a number'),
         (
             ["run", "--budget", "99999", "--", "ls"],
-            "': a budget of 99999 CPUs is above the machine",
+            "--budget: a budget of 99999 CPUs is above the machine",
         ),
         (["run", "--report=xml", "--", "ls"], "lists the options"),
         (["run", "--openmp", "2", "--", ""], "after --"),
@@ -172,7 +184,7 @@ def test_each_command_has_help_with_an_example(corewise, command, words):
         (["env", "--unset", "--blas", "2"], "removes every"),
         (["run", "--tbb", "2", "--", "ls"], "oneTBB reads no environment variable"),
         (["env", "--arrow", "2"], "use --openmp"),
-        (["run", "--group", "", "--", "ls"], "--group wants a name"),
+        (["run", "--group", "", "--", "ls"], "--group takes a name"),
         (["budget", "--cpa", "2"], "did you mean --cap?"),
         (["plan", "--env", "--json"], ""),
         (["plan", "--shell", "fish"], ""),
