@@ -62,7 +62,6 @@ started=$SECONDS
 enter "cd /corewise; sudo() { \"\$@\"; }
 $block
 corewise info -i ipykernel >/dev/null
-pip install -q numpy
 corewise doctor -i numpy
 corewise run -q -- python -c 'import numpy; print(\"governed\", (numpy.ones((500, 500)) @ numpy.ones((500, 500))).sum())'
 python -c 'import corewise; print(corewise.info())'"
