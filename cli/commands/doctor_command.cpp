@@ -10,6 +10,7 @@
 #include <ctime>
 #include <map>
 #include <optional>
+#include <set>
 #include <thread>
 #include <utility>
 
@@ -164,32 +165,48 @@ int of_process(const ProcessChoice& choice, const Context& context) {
       });
 }
 
+// What killed one of these processes, if it has left a report of its death since then.
+std::vector<Finding> deaths_since(std::time_t begin, const std::set<int>& members) {
+  const auto last = postmortem::last_death();
+  if (!last || !*last || (*last)->time < begin || !members.contains((*last)->pid)) return {};
+  std::vector<Finding> findings = postmortem::explain(**last);
+  findings.front().what = postmortem::headline(**last);
+  return findings;
+}
+
 int of_command(const Context& context) {
   const Result<std::string> library = find_library();
   if (!library) return fail(kNotExamined, library.error().what);
   const std::string name = printable(context.words.front(), false);
   const Target target = find_target(context.words);
   if (target.path.empty()) return become(context.words, target, "doctor");
+  const std::time_t begin = std::time(nullptr);
   const auto watched = run_watched(context.words, *library);
   if (!watched) {
     return fail(kCannotStart,
                 fmt::format("doctor: cannot start '{}': {}", name, watched.error().what));
   }
   const int status = watched->status;
+  const std::vector<Finding> deaths =
+      status != 0 ? deaths_since(begin, watched->members) : std::vector<Finding>();
   if (WIFSIGNALED(status)) {
-    warn(
-        fmt::format("'{}' was killed by signal {} ({}). Start it with `corewise run -- ...`: if it "
-                    "dies again, `corewise doctor --last` says why",
-                    name, WTERMSIG(status), ::strsignal(WTERMSIG(status))));
+    warn(fmt::format("'{}' was killed by signal {} ({}){}", name, WTERMSIG(status),
+                     ::strsignal(WTERMSIG(status)),
+                     deaths.empty()
+                         ? ". Start it with `corewise run -- ...`: if it dies again, `corewise "
+                           "doctor --last` says why"
+                         : ""));
   } else if (WEXITSTATUS(status) != 0) {
     warn(fmt::format("'{}' ended with code {}", name, WEXITSTATUS(status)));
   }
+  std::vector<Finding> findings = deaths;
+  merge(findings, watched->findings);
   if (watched->processes == 0) {
     warn(fmt::format("corewise saw no thread pool in '{}': it ended too soon, or has none", name));
     // Of a program without pools nothing is wrong; of one that failed, nobody knows.
-    if (status != 0 && watched->findings.empty() && !context.settings.json) return kNotExamined;
+    if (status != 0 && findings.empty() && !context.settings.json) return kNotExamined;
   }
-  return show_findings(watched->findings, name, context);
+  return show_findings(findings, name, context);
 }
 
 constexpr const char* kNoReport =

@@ -15,6 +15,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <set>
 #include <sstream>
 #include <system_error>
 #include <thread>
@@ -148,10 +149,11 @@ void add_family(int pid, std::vector<int>& family) {
 }
 
 // A process may become another program between two examinations, so every finding ever seen counts.
-void examine_family(int pid, Seen& seen) {
+void examine_family(int pid, Seen& seen, std::set<int>& members) {
   std::vector<int> family;
   add_family(pid, family);
   for (const int member : family) {
+    members.insert(member);
     const auto process = outside::read_process(member);
     if (!process || process->pools.empty()) continue;
     merge(seen[member], examine(facts_of_process(*process, fmt::format("/proc/{}", member))));
@@ -173,13 +175,14 @@ Result<Watched> run_watched(const std::vector<std::string>& words, const std::st
   const auto pid = start(words, witness.environment(library));
   if (!pid) return pid.error();
   Watched watched;
+  watched.members.insert(*pid);
   Seen seen;
   auto next = Clock::now() + kShortestPause;
   pid_t ended = 0;
   while (ended == 0 || (ended < 0 && errno == EINTR)) {
     if (Clock::now() >= next) {
       const auto before = Clock::now();
-      examine_family(*pid, seen);
+      examine_family(*pid, seen, watched.members);
       const auto took = Clock::now() - before;
       next = Clock::now() + std::max<Clock::duration>(kShortestPause, took * kPausePerExamination);
     }

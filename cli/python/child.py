@@ -85,7 +85,8 @@ def import_and_tell():
 
 def tell_at_exit():
     """For a sitecustomize.py: examines every Python program, children included, that starts with
-    this folder on its path, as the program ends. Then imports the sitecustomize that it hides."""
+    this folder on its path, as the program ends; one that dies leaves a report of its death. Then
+    imports the sitecustomize that it hides."""
     import atexit
 
     def tell(folder, library, pid=os.getpid):
@@ -100,7 +101,15 @@ def tell_at_exit():
             pass
 
     here = os.path.dirname(os.path.abspath(__file__))
-    atexit.register(tell, here, os.environ.get("COREWISE_LIBRARY", ""))
+    library = os.environ.get("COREWISE_LIBRARY", "")
+    atexit.register(tell, here, library)
+    # One that dies leaves a report instead, as under `corewise run`.
+    try:
+        import ctypes
+
+        ctypes.CDLL(library).cw_watch_death()
+    except Exception:
+        pass
     sys.path[:] = [folder for folder in sys.path if os.path.abspath(folder) != here]
     own = sys.modules.pop("sitecustomize", None)
     try:

@@ -145,6 +145,21 @@ def test_a_command_that_dies_was_seen_from_outside(corewise, numpy_python):
     assert "killed by signal 11" in done.stderr
 
 
+def test_a_command_that_dies_tells_why(corewise, numpy_python, tmp_path):
+    """As `corewise doctor --last` does afterwards, and as under `corewise run`."""
+    code = "import ctypes, numpy, time; time.sleep(0.5); ctypes.string_at(0)"
+    env = {"XDG_STATE_HOME": str(tmp_path)}
+    done = corewise("doctor", "--json", "--", numpy_python, "-c", code, env=env)
+    assert done.returncode == 1 and "killed by signal 11 (Segmentation fault)\n" in done.stderr
+    last = json.loads(corewise("doctor", "--last", "--json", env=env).stdout)
+    assert last["death"]["signal"] == "SIGSEGV"
+    assert ids(done)[0] == last["findings"][0]["id"] == "death-elsewhere"
+    # The next one is not blamed for it.
+    assert "death-elsewhere" not in ids(
+        corewise("doctor", "--json", "--", numpy_python, "-c", "raise SystemExit(3)", env=env)
+    )
+
+
 def test_the_command_keeps_its_sitecustomize_and_input(corewise, tmp_path):
     (tmp_path / "sitecustomize.py").write_text("print('my own')\n")
     code = "import sys; print(sys.stdin.read(), sys.argv, sys.path[1])"
