@@ -49,7 +49,7 @@ def test_limits_reach_the_thread_that_runs_a_cell(kernel: Kernel) -> None:
         "while allowed() != [1, 1, 1] and time.monotonic() < end: time.sleep(.01)\n"
         "allowed()"
     )
-    said = asked(kernel, limits="openmp=1 libscipy_openblas=1")["said"]
+    said = asked(kernel, limits="openmp=1 numpy=1 scipy=1")["said"]
     assert "libgomp (scikit_learn): at most 1, every thread" in said
     assert kernel.outcome(busy).result == "[1, 1, 1]"
     asked(kernel, limits="")

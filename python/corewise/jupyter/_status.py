@@ -15,7 +15,7 @@ from typing import Any
 from .._control import control, sample
 from .._errors import Error
 from .._limits import APIS
-from .._show.pools import pool_names, short_name
+from .._show.pools import pool_names
 from . import _words
 from ._frontends import Frontends
 from ._session import Session
@@ -67,7 +67,8 @@ class Status:
             control(os.getpid(), {"request": "restore"})
             return "ended the limits that were set here or by `corewise limit`"
         apis = {name: threads for name, threads in counts.items() if name in APIS}
-        pools = {name: threads for name, threads in counts.items() if name not in APIS}
+        named = _words.by_file(counts)
+        pools = {name: threads for name, threads in named.items() if name not in APIS}
         request = {"request": "limit", "limits": apis, "pools": pools}
         outcomes = control(os.getpid(), request)["outcomes"]
         names = pool_names([(o["runtime"], o["path"]) for o in outcomes])
@@ -87,11 +88,16 @@ class Status:
         limited."""
         now = sample()
         ledger, own = now["ledger"], now["budget"]
-        pools = []
-        for pool in now["pools"]:
-            names = {"api": pool["api"], "name": short_name(pool["path"])}
-            allowed = self._session.allowed(pool)
-            pools.append(names | {"threads": allowed, "limit": pool["limit"]})
+        names = pool_names([(pool["runtime"], pool["path"]) for pool in now["pools"]])
+        pools = [
+            {
+                "api": pool["api"],
+                "name": name,
+                "threads": self._session.allowed(pool),
+                "limit": pool["limit"],
+            }
+            for name, pool in zip(names, now["pools"], strict=True)
+        ]
         return {
             "governed": now["governed"],
             "budget": ledger["budget"] if ledger else own["cpus"] if own else None,

@@ -148,11 +148,13 @@ def _spoken_of(asked: set[str]) -> set[str]:
 
 
 def _by_package() -> dict[str, list[PoolInfo]]:
+    """The pools that each package brought. A name that means something else, as numba, is none."""
     packages: dict[str, list[PoolInfo]] = {}
+    taken = set(APIS)
     for pool in info():
-        if package := package_of(pool.path):
-            packages.setdefault(package, []).append(pool)
-    return packages
+        taken |= {pool.runtime, pool.prefix}
+        packages.setdefault(package_of(pool.path), []).append(pool)
+    return {name: pools for name, pools in packages.items() if name and name not in taken}
 
 
 def applied(asked: Counts) -> limits:
@@ -160,12 +162,20 @@ def applied(asked: Counts) -> limits:
     if ALL in asked:
         return limits(asked[ALL])
     by_api = {name: threads for name, threads in asked.items() if name in APIS}
-    by_name: dict[Any, int] = {}
-    packages = _by_package()
-    for name, threads in asked.items():
-        # corewise.limits knows no packages: it takes their files.
-        if name in packages:
-            by_name |= {Path(pool.path): threads for pool in packages[name]}
-        elif name not in by_api:
-            by_name[name] = threads
+    by_name: dict[Any, int] = {
+        Path(name) if "/" in name else name: threads
+        for name, threads in by_file(asked).items()
+        if name not in by_api
+    }
     return limits(by_name, **by_api)
+
+
+def by_file(asked: Counts) -> Counts:
+    """The counts with the files of a package in its place: the core knows no packages."""
+    packages = _by_package()
+    named: Counts = {}
+    for name, threads in asked.items():
+        named |= (
+            {pool.path: threads for pool in packages[name]} if name in packages else {name: threads}
+        )
+    return named
