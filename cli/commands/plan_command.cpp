@@ -50,9 +50,10 @@ std::string lines_of(const Plan& plan, const std::string& shell) {
 
 std::string screen_of(const Plan& plan, const Context& context) {
   const Style style = style_for(context.settings);
-  std::string head = fmt::format("Plan for {}: {} x {} x {} = {} thread{}",
-                                 cpus_in_words(plan.cpus), plan.processes.count, plan.openmp.count,
-                                 plan.blas.count, plan.threads, plan.threads == 1 ? "" : "s");
+  const char* times = style.unicode ? "×" : "x";
+  std::string head = fmt::format("Plan for {}: {} {} {} {} {} = {}", cpus_in_words(plan.cpus),
+                                 plan.processes.count, times, plan.openmp.count, times,
+                                 plan.blas.count, counted(plan.threads, "thread"));
   if (plan.unused > 0) head += fmt::format(", {} left over", plan.unused);
   std::string out = painted(folded(head, 0, 2, style.width), Paint::kBold, style) + "\n\n";
 

@@ -242,7 +242,9 @@ def test_a_report_is_a_dictionary_still() -> None:
 
 def test_one_of_each_is_no_plural() -> None:
     one = a_plan(1, 1, 1, cpus=1.0)
-    assert repr(one).startswith("Plan for 1 CPU: 1 x 1 x 1 = 1 thread\n")
+    assert repr(one).startswith(
+        "Plan for 1 CPU: 1 \N{MULTIPLICATION SIGN} 1 \N{MULTIPLICATION SIGN} 1 = 1 thread\n"
+    )
     assert "Plan for 1 CPU: " in one._repr_html_()
     assert plan_words(one).endswith(": 1 thread on 1 CPU")
     assert budget_words(a_budget(1, "0", 1)) == "You may use 1 of 1 CPU (filled)"

@@ -29,8 +29,12 @@ def html(plan: Plan) -> str:
     return page(*parts)
 
 
+_TIMES = " \N{MULTIPLICATION SIGN} "
+
+
 def _headline(plan: Plan) -> str:
-    product = f"{plan.processes} x {plan.openmp} x {plan.blas} = {counted(plan.threads, 'thread')}"
+    levels = (plan.processes, plan.openmp, plan.blas)
+    product = f"{_TIMES.join(map(str, levels))} = {counted(plan.threads, 'thread')}"
     left = f", {plan.unused} left over" if plan.unused else ""
     return f"Plan for {counted(plan.cpus, 'CPU')}: {product}{left}"
 
