@@ -102,8 +102,8 @@ def test_limits_are_changed_while_a_cell_runs(open_notebook: Open) -> None:
     expect(notebook.item).to_have_text(re.compile("openmp 2, blas 2 on 2 CPUs"))
     output = notebook.run(1, wait=False)
     notebook.item.click()
-    for library in ("numpy.libs", "scipy.libs", "scikit_learn.libs"):
-        expect(notebook.dialog.locator("tbody tr", has_text=library)).to_have_count(1)
+    for pool in ("openblas (numpy)", "openblas (scipy)", "libgomp (scikit_learn)"):
+        expect(notebook.dialog.locator("tbody tr", has_text=pool)).to_have_count(1)
     notebook.dialog.locator("input[name=openmp]").fill("1")
     notebook.looks("status-dialog", notebook.dialog)
     expect(notebook.indicator).to_have_attribute("data-status", "busy")
