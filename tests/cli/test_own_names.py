@@ -1,4 +1,4 @@
-"""What a program calls stays what it was: its own functions, and those of libraries that it preloads,
+"""What a program calls stays what it was: its own functions, and those of libraries it preloads,
 where they have the names of functions that corewise replaces."""
 
 import subprocess
