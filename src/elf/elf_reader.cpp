@@ -152,7 +152,7 @@ std::optional<Symbol> Symbols::find_sysv(std::string_view name) const {
 
 // Not through the hash table, which holds some imports and lacks others; a program that exports
 // nothing has an empty one.
-std::optional<GotEntry> Symbols::got_entry(std::string_view name) const {
+std::optional<Import> Symbols::imported(std::string_view name) const {
   for (const Dynamic::Table& table : {tables_.plt_relocations, tables_.data_relocations}) {
     if (table.address == 0) continue;
     const std::uint64_t count = std::min(table.size / sizeof(Elf64_Rela), kMostRelocations);
@@ -164,8 +164,7 @@ std::optional<GotEntry> Symbols::got_entry(std::string_view name) const {
       const std::uint64_t at = tables_.symbols + ELF64_R_SYM(entry.r_info) * sizeof symbol;
       if (read(at, symbol) && symbol.st_shndx == SHN_UNDEF &&
           read_string_equals(symbol.st_name, name)) {
-        return GotEntry{entry.r_offset,
-                        needed_version(*bytes_, tables_, ELF64_R_SYM(entry.r_info))};
+        return Import{entry.r_offset, needed_version(*bytes_, tables_, ELF64_R_SYM(entry.r_info))};
       }
     }
   }

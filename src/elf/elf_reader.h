@@ -25,9 +25,9 @@ struct Symbol {
 };
 
 // A pointer through which a module calls a function of another module.
-struct GotEntry {
-  std::uint64_t address = 0;  // in the file
-  std::string version;        // needed of the function; empty if any will do
+struct Import {
+  std::uint64_t entry = 0;  // address in the file
+  std::string version;      // needed of the function; empty if any will do
 };
 
 // Finds symbols by name, through the GNU hash table, or the older one if that is missing.
@@ -43,8 +43,8 @@ class Symbols {
   // Whether the module gives its symbol of that name a version. One without serves any need.
   bool has_version(std::string_view name) const;
 
-  // The one for a function of that name.
-  std::optional<GotEntry> got_entry(std::string_view name) const;
+  // That of a function of that name.
+  std::optional<Import> imported(std::string_view name) const;
 
  private:
   friend class File;

@@ -80,7 +80,7 @@ std::vector<std::string> modules_that_call(std::string_view function) {
     if (module.dynamic == 0) return;
     const elf::LiveBytes bytes(module);
     const auto symbols = elf::Symbols::from_dynamic(bytes, module.dynamic, module.base);
-    if (!symbols || !symbols->got_entry(function)) return;
+    if (!symbols || !symbols->imported(function)) return;
     paths.push_back(module.path.empty() ? "the program" : module.path);
   });
   return paths;

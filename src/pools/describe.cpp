@@ -23,15 +23,15 @@ class LiveLookup final : public ModuleLookup {
       : ModuleLookup(module.path, module.base, symbols), module_(module) {}
 
   std::uintptr_t callee(std::string_view name) const override {
-    const auto entry = symbols_.got_entry(name);
-    if (!entry) return 0;
+    const auto found = symbols_.imported(name);
+    if (!found) return 0;
     std::uintptr_t target = 0;
     const elf::LiveBytes bytes(module_);
-    if (!bytes.read(module_.base + entry->address, &target, sizeof target)) return 0;
+    if (!bytes.read(module_.base + found->entry, &target, sizeof target)) return 0;
     // A GOT entry that is not used yet leads to the module's own resolver stub.
     if (!module_.contains(target)) return target;
     return reinterpret_cast<std::uintptr_t>(
-        elf::bound_function(module_.name, std::string(name).c_str(), entry->version));
+        elf::bound_function(module_.name, std::string(name).c_str(), found->version));
   }
 
  private:

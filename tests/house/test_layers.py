@@ -78,6 +78,10 @@ OS_HEADERS_ELSEWHERE = {
     ("src/govern/machine/foreign_files.cpp", "sys/syscall.h"),
     # A signal handler may call the kernel, and not the C library.
     ("src/death/report.cpp", "sys/syscall.h"),
+    # They stand for the program's own calls, and hand these on.
+    ("src/agent/children.cpp", "sys/syscall.h"),
+    ("src/agent/identity.cpp", "sched.h"),
+    ("src/govern/patch/filters.cpp", "sys/syscall.h"),
 }
 
 # A header and its source count as one.

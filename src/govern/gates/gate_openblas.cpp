@@ -287,7 +287,7 @@ void follow_program(Pool& pool) {
 std::string needed_version(const os::LoadedModule& module, const char* function) {
   const elf::LiveBytes bytes(module);
   const auto symbols = elf::Symbols::from_dynamic(bytes, module.dynamic, module.base);
-  const auto entry = symbols ? symbols->got_entry(function) : std::nullopt;
+  const auto entry = symbols ? symbols->imported(function) : std::nullopt;
   return entry ? entry->version : "";
 }
 

@@ -47,7 +47,7 @@ bool ask_everything(const std::string& path) {
   const auto symbols = file->symbols();
   if (!symbols) return false;
   (void)symbols->soname();
-  (void)symbols->got_entry("strncpy");
+  (void)symbols->imported("strncpy");
   return symbols->find("openblas_get_num_threads").has_value();
 }
 
@@ -205,9 +205,9 @@ TEST_CASE("where a call to another module goes") {
   REQUIRE(file);
   const auto symbols = file->symbols();
   REQUIRE(symbols);
-  CHECK(symbols->got_entry("omp_get_max_threads"));
-  CHECK(symbols->got_entry("omp_set_num_threads"));
-  CHECK_FALSE(symbols->got_entry("omp_get_thread_limit"));
+  CHECK(symbols->imported("omp_get_max_threads"));
+  CHECK(symbols->imported("omp_set_num_threads"));
+  CHECK_FALSE(symbols->imported("omp_get_thread_limit"));
 }
 
 TEST_CASE("the version of a function that a module calls") {
@@ -216,7 +216,7 @@ TEST_CASE("the version of a function that a module calls") {
     REQUIRE(file);
     const auto symbols = file->symbols();
     REQUIRE(symbols);
-    const auto entry = symbols->got_entry(function);
+    const auto entry = symbols->imported(function);
     REQUIRE(entry);
     return entry->version;
   };
@@ -233,7 +233,7 @@ TEST_CASE("a call that goes through the GOT alone") {
     REQUIRE(file);
     const auto symbols = file->symbols();
     REQUIRE(symbols);
-    CHECK(symbols->got_entry("omp_get_max_threads"));
-    CHECK_FALSE(symbols->got_entry("omp_get_thread_limit"));
+    CHECK(symbols->imported("omp_get_max_threads"));
+    CHECK_FALSE(symbols->imported("omp_get_thread_limit"));
   }
 }
