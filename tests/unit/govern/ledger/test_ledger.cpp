@@ -186,23 +186,30 @@ TEST_CASE("what a killed process held is free again within the time between two 
 TEST_CASE("a process that runs another program gives its tokens back") {
   const LedgerFolder folder;
   auto ledger = folder.open(4);
-  std::array<int, 2> pipe_ends{};
-  REQUIRE(pipe(pipe_ends.data()) == 0);
-  const pid_t pid = fork();
-  if (pid == 0) {
-    ledger->acquire(4);
-    dup2(pipe_ends[1], 1);
-    execl("/bin/sh", "sh", "-c", "echo; exec sleep 30", nullptr);
-    _exit(1);
+  bool given_back = false;
+  // One exec of 255 draws the same image again, and keeps them (docs/ledger.md).
+  for (int tries = 0; tries < 3 && !given_back; ++tries) {
+    std::array<int, 2> pipe_ends{};
+    REQUIRE(pipe(pipe_ends.data()) == 0);
+    const pid_t pid = fork();
+    if (pid == 0) {
+      ledger->acquire(4);
+      dup2(pipe_ends[1], 1);
+      execl("/bin/sh", "sh", "-c", "echo; exec sleep 30", nullptr);
+      _exit(1);
+    }
+    char ready = 0;
+    REQUIRE(read(pipe_ends[0], &ready, 1) == 1);
+    usleep(100'000);
+    const Grant grant = ledger->acquire(4);
+    given_back = grant.threads == 4;
+    ledger->release(grant);
+    kill(pid, SIGKILL);
+    waitpid(pid, nullptr, 0);
+    close(pipe_ends[0]);
+    close(pipe_ends[1]);
   }
-  char ready = 0;
-  REQUIRE(read(pipe_ends[0], &ready, 1) == 1);
-  usleep(100'000);
-  CHECK(ledger->acquire(4).threads == 4);
-  kill(pid, SIGKILL);
-  waitpid(pid, nullptr, 0);
-  close(pipe_ends[0]);
-  close(pipe_ends[1]);
+  CHECK(given_back);
 }
 
 TEST_CASE("a live process is never taken for a dead one") {
