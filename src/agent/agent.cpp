@@ -29,6 +29,7 @@
 #include "children.h"
 #include "control/server.h"
 #include "death/watch.h"
+#include "elf/bound_function.h"
 #include "govern/gates/dead_workers.h"
 #include "govern/govern.h"
 #include "govern/grants/gate.h"
@@ -179,6 +180,7 @@ bool govern_from_now_on(const std::vector<govern::GotRequest>& requests) {
   try {
     const std::string entry = own_entry();
     if (entry.empty()) return;
+    elf::remember_start();
     control::serve_children();
     if (serves) static_cast<void>(control::start());
     std::vector<govern::GotRequest> requests = hook_children(entry.c_str());

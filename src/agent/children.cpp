@@ -94,6 +94,7 @@ struct {
   decltype(&::fexecve) fexecve;
   decltype(&::posix_spawn) posix_spawn;
   decltype(&::posix_spawnp) posix_spawnp;
+  decltype(&::syscall) syscall;
 } constinit own{};
 
 bool can_start(const char* path) noexcept {
@@ -173,10 +174,10 @@ int hooked_fexecve(int fd, char* const* words, char* const* environment) {
 int hooked_execveat(int folder, const char* name, char* const* words, char* const* environment,
                     int flags) {
   const char* path = name;
-  if (*name != '/' && folder != AT_FDCWD) {
+  const std::size_t size = name != nullptr ? std::strlen(name) : 0;
+  if (name != nullptr && *name != '/' && folder != AT_FDCWD && size < PATH_MAX) {
     std::array<char, kRoomForDescriptor> start{};
     const auto length = static_cast<std::size_t>(path_of(folder, start) - start.data());
-    const std::size_t size = std::strlen(name);
     auto* const whole = static_cast<char*>(::alloca(length + size + 2));
     char* at = std::copy_n(start.data(), length, whole);
     if (size != 0) *at++ = '/';
@@ -184,7 +185,7 @@ int hooked_execveat(int folder, const char* name, char* const* words, char* cons
     path = whole;
   }
   return start_with(path, words, environment, [&](char* const* with) {
-    return static_cast<int>(::syscall(SYS_execveat, folder, name, words, with, flags));
+    return static_cast<int>(own.syscall(SYS_execveat, folder, name, words, with, flags));
   });
 }
 
@@ -267,7 +268,8 @@ std::vector<govern::GotRequest> hook_children(const char* library) {
   request_c_library(all, "execle", hooked_execle);
   request_c_library(all, "posix_spawn", hooked_spawn, &own.posix_spawn);
   request_c_library(all, "posix_spawnp", hooked_spawnp, &own.posix_spawnp);
-  govern::filters::hand_starts_to(start_by_call);
+  own.syscall = reinterpret_cast<decltype(own.syscall)>(os::c_library_function("syscall"));
+  if (own.syscall != nullptr) govern::filters::hand_starts_to(start_by_call);
   return all;
 }
 

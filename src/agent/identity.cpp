@@ -1,15 +1,16 @@
 #include "identity.h"
 
 #include <sched.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
+#include <cstddef>
 #include <exception>
 #include <thread>
 
 #include "control/server.h"
+#include "os/os.h"
 #include "os/uncancelled.h"
 
 namespace corewise::agent {
@@ -54,41 +55,36 @@ int hooked_setresuid(uid_t real, uid_t effective, uid_t saved) {
   return change_user(effective, [&] { return own.setresuid(real, effective, saved); });
 }
 
-// Whether the kernel refused because a process with several threads asked (namespaces(7)).
+// Whether the kernel may have refused because of other threads (namespaces(7)).
 bool are_threads_refused() noexcept { return errno == EINVAL || errno == EUSERS; }
 
-// If the kernel refuses, we end our thread and ask again. A process that got in stays without a
-// socket: it may be another user there, with other folders.
+std::size_t thread_count() { return os::names_in("/proc/self/task").size(); }
+
+// If the kernel refuses and ours is the only other thread, that ends, and we ask again. A process
+// that got in stays without a socket: it may be another user there, with other folders.
 template <class Call>
 int enter(Call call) {
-  const int first = call();
-  if (first == 0 || !are_threads_refused()) return first;
-  const os::Uncancelled uncancelled;
-  const int reason = errno;
-  bool paused = false;
-  try {
-    paused = control::pause();
-  } catch (const std::exception&) {
-    paused = false;  // out of memory: the kernel's answer stands
-  }
-  errno = reason;
-  if (!paused) return first;
   int result = call();
-  // The kernel counts a thread that has ended for a moment more.
-  constexpr int kMostTries = 200;
-  for (int i = 0; i < kMostTries && result != 0 && are_threads_refused(); ++i) {
-    std::this_thread::sleep_for(std::chrono::microseconds(50));
-    result = call();
-  }
-  if (result == 0) return 0;
-  const int last = errno;
+  if (result == 0 || !are_threads_refused()) return result;
+  const os::Uncancelled uncancelled;
+  int reason = errno;
   try {
-    control::resume();
+    if (thread_count() == 2 && control::pause()) {
+      constexpr int kMostTries = 200;
+      bool alone = false;
+      for (int i = 0; i < kMostTries && !alone; ++i) {
+        std::this_thread::sleep_for(std::chrono::microseconds(50));
+        alone = thread_count() == 1;
+      }
+      result = call();
+      reason = errno;
+      control::end_pause(result == 0);
+    }
   } catch (const std::exception&) {
-    errno = last;  // out of memory: it goes on without a socket
+    errno = reason;  // out of memory: it goes on without a socket
     return result;
   }
-  errno = last;
+  errno = reason;
   return result;
 }
 

@@ -59,12 +59,14 @@ struct Session {
   std::array<Client, kMostClients> clients;
 };
 
+enum class Pause { none, here, for_good };
+
 struct Server {
   // Guards what follows; never wait for another lock with it held.
   std::mutex& lock = os::fork_lock(os::ForkRank::kControl);
   std::atomic<Session*> serving{};  // null: none
   std::vector<Session*> all;        // also those whose thread is on its way out
-  std::atomic<bool> is_paused{false};
+  std::atomic<Pause> pause{Pause::none};
   std::atomic<bool> is_wanted{false};  // started and not stopped, whatever became of the socket
   bool serves_children = false;
 };
@@ -106,6 +108,8 @@ void forget_parent() {
   }
   s.all.clear();
   s.serving = nullptr;
+  // The call that it is for is the parent's.
+  if (s.pause == Pause::here) s.pause = Pause::none;
   const bool again = s.is_wanted.exchange(false) && s.serves_children;
   if (!again) return;
   try {
@@ -418,10 +422,9 @@ std::optional<Error> start_serving(Server& s) {
 // `guard` holds the server's lock.
 std::optional<Error> start_with(Server& s, std::unique_lock<std::mutex> guard) {
   if (s.serving != nullptr) return std::nullopt;
-  if (s.is_paused) {
-    return Error{
-        CW_NOT_AVAILABLE,
-        "this process has entered another namespace, as only a process with one thread can"};
+  if (s.pause != Pause::none) {
+    return Error{CW_NOT_AVAILABLE,
+                 "this process has entered a namespace that only a process with one thread enters"};
   }
   // Also in forked children of such a program, and when it loads a library later.
   if (os::is_confined()) {
@@ -436,23 +439,6 @@ std::optional<Error> start_with(Server& s, std::unique_lock<std::mutex> guard) {
   guard.unlock();
   remove_left();
   return std::nullopt;
-}
-
-// `guard` holds the server's lock. False if its thread does not end now, or there is none.
-bool stop_with(Server& s, std::unique_lock<std::mutex> guard) {
-  s.is_wanted = false;
-  Session* const session = s.serving;
-  if (session == nullptr) return false;
-  dismiss(s, *session, Ending::awaited);
-  if (session->ending != Ending::awaited) return false;
-  guard.unlock();
-  // The thread may be waiting for a lock that a fork holds, which waits for ours.
-  ::pthread_join(session->thread, nullptr);
-  guard.lock();
-  std::erase(s.all, session);
-  session->listener.close();
-  delete session;
-  return true;
 }
 
 }  // namespace
@@ -478,26 +464,42 @@ bool start_unless_busy() {
 
 void stop() {
   Server& s = server();
-  static_cast<void>(stop_with(s, std::unique_lock(s.lock)));
+  std::unique_lock guard(s.lock);
+  s.is_wanted = false;
+  Session* const session = s.serving;
+  if (session == nullptr) return;
+  dismiss(s, *session, Ending::awaited);
+  if (session->ending != Ending::awaited) return;
+  guard.unlock();
+  // The thread may be waiting for a lock that a fork holds, which waits for ours.
+  ::pthread_join(session->thread, nullptr);
+  guard.lock();
+  std::erase(s.all, session);
+  session->listener.close();
+  delete session;
 }
 
 bool pause() {
+  // Neither a child of vfork nor one that ran no handlers has the thread.
+  if (!os::is_owned_by_this_process(owner) || os::is_confined()) return false;
   Server& s = server();
-  std::unique_lock guard(s.lock);
-  if (s.serving == nullptr || os::is_confined()) return false;
-  s.is_paused = true;
-  const bool ended = stop_with(s, std::move(guard));
-  if (!ended) resume();
-  return ended;
+  const std::lock_guard guard(s.lock);
+  Session* const session = s.serving;
+  if (session == nullptr) return false;
+  s.pause = Pause::here;
+  s.is_wanted = false;
+  // Nobody waits for it: it may be waiting for the loader's lock, which our caller may hold.
+  dismiss(s, *session, Ending::unattended);
+  return true;
 }
 
-void resume() {
+void end_pause(bool entered) {
   Server& s = server();
   {
     const std::lock_guard guard(s.lock);
-    s.is_paused = false;
+    s.pause = entered ? Pause::for_good : Pause::none;
   }
-  static_cast<void>(start());
+  if (!entered) static_cast<void>(start());
 }
 
 std::string path() {

@@ -40,12 +40,11 @@ bool start_unless_busy();
 // Ends it and removes the socket. What was asked over it stays in force.
 void stop();
 
-// For a call that only a process with one thread may make: ends the thread as stop() does, and
-// until resume() nobody starts it again, nor in children. False if there is none, or if it does not
-// end.
+// For a call that only a process with one thread may make: removes the socket and tells its thread
+// to end, which it soon does. Nobody starts it again until end_pause(), or ever if the process has
+// entered a namespace. False if there is none here: nothing happens.
 bool pause();
-// After a call that failed: as before pause().
-void resume();
+void end_pause(bool entered);
 
 // Empty while nothing is served.
 std::string path();

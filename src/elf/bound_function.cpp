@@ -1,6 +1,9 @@
 #include "bound_function.h"
 
+#include <algorithm>
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "elf_reader.h"
 #include "os/os.h"
@@ -9,35 +12,54 @@
 namespace corewise::elf {
 namespace {
 
-// Whether the module that holds the code gives its function of that name no version.
-bool is_unversioned(const void* code, const char* function) {
-  const auto at = reinterpret_cast<std::uintptr_t>(code);
-  bool found = false;
-  os::visit_modules([&](const os::LoadedModule& module) {
-    if (!module.contains(at)) return;
-    const LiveBytes bytes(module);
-    const auto symbols = Symbols::from_dynamic(bytes, module.dynamic, module.base);
-    found = symbols && !symbols->has_version(function);
-  });
-  return found;
+// Their names, as the loader has them.
+std::vector<std::string>& start_modules() {
+  static auto* const kAll = new std::vector<std::string>;
+  return *kAll;
 }
 
-// dlvsym passes over functions without a version, which the loader does not; dlsym takes the
-// default version.
-void* find(const char* below, const char* function, const std::string& version) {
-  void* const first = os::find_function(below, function, {});
-  if (version.empty() || first == nullptr) return first;
-  void* const exact = os::find_function(below, function, version);
-  return first == exact || !is_unversioned(first, function) ? exact : first;
+struct Definition {
+  os::LoadedModule module;
+  bool has_version = false;
+};
+
+std::vector<Definition> definitions(const char* function) {
+  std::vector<Definition> all;
+  os::visit_modules([&](const os::LoadedModule& module) {
+    const LiveBytes bytes(module);
+    const auto symbols = Symbols::from_dynamic(bytes, module.dynamic, module.base);
+    if (!symbols || !symbols->find(function)) return;
+    all.push_back({module, symbols->has_version(function)});
+  });
+  return all;
+}
+
+// The module's own function, if it serves that need. One without a version serves any.
+void* own_function(const Definition& definition, const char* function, const std::string& version) {
+  const std::string need = definition.has_version ? version : std::string();
+  void* const found = os::find_function(definition.module.name.c_str(), function, need);
+  // dlsym goes on to the libraries below, which are asked in their turn.
+  return definition.module.contains(reinterpret_cast<std::uintptr_t>(found)) ? found : nullptr;
 }
 
 }  // namespace
 
 void* bound_function(const std::string& module, const char* function, const std::string& version) {
-  void* const everywhere = find(nullptr, function, version);
-  void* const below = find(module.c_str(), function, version);
-  if (everywhere != nullptr && below != nullptr && everywhere != below) return nullptr;
-  return everywhere != nullptr ? everywhere : below;
+  std::vector<void*> found;
+  const bool from_start =
+      module.empty() || std::ranges::find(start_modules(), module) != start_modules().end();
+  for (const Definition& definition : definitions(function)) {
+    void* const own = own_function(definition, function, version);
+    if (own == nullptr || std::ranges::find(found, own) != found.end()) continue;
+    found.push_back(own);
+    // In the loader's list the libraries of the start come first, in the order of the search.
+    if (from_start) break;
+  }
+  return found.size() == 1 ? found.front() : nullptr;
+}
+
+void remember_start() {
+  os::visit_modules([](const os::LoadedModule& module) { start_modules().push_back(module.name); });
 }
 
 }  // namespace corewise::elf

@@ -5,11 +5,16 @@
 
 namespace corewise::elf {
 
-// What the loader would bind now if the module of that name called `function` without defining it,
-// and needed that version of it (empty: any). The first library that has the version counts, or
-// that has the function without one. The loader searches the program's global symbols, then the
-// module's own dependencies, or the other way round if RTLD_DEEPBIND loaded the module, which
-// nobody can ask. So null if it finds none, and if both have one and they differ.
+// What the loader would bind now if the module of that name (empty: the program) called `function`
+// without defining it, and needed that version of it (empty: any). Null if that is not known.
+//
+// The loader searches the libraries that were there at the start, in their order. For a module that
+// was loaded later it also searches the libraries that dlopen loaded with it, after those, or
+// before with RTLD_DEEPBIND. Nobody can ask which these are: there we know only what is defined
+// once.
 void* bound_function(const std::string& module, const char* function, const std::string& version);
+
+// Tells that all modules that are loaded now were there at the start.
+void remember_start();
 
 }  // namespace corewise::elf

@@ -138,7 +138,6 @@ constexpr Call kCalls[] = {
     {SYS_shutdown},
     {SYS_ppoll, -1, 1},
     {SYS_fcntl, -1, F_DUPFD_CLOEXEC},
-    {SYS_ioctl},
     {SYS_flock, -1, LOCK_SH | LOCK_NB},
     {SYS_fchmod},
     {SYS_fchmodat},
@@ -243,8 +242,8 @@ bool is_filter_fatal() {
   return kFatal;
 }
 
-bool is_call_fatal(long number) {
-  const Call call{number};
+bool is_call_fatal(long number, long second) {
+  const Call call{number, -1, second};
   return is_filtered() && is_child_killed({&call, 1});
 }
 

@@ -17,8 +17,8 @@ namespace corewise::os {
 // it costs a fork. False if it cannot be tried.
 bool is_filter_fatal();
 
-// The same for one system call that only some processes need.
-bool is_call_fatal(long number);
+// The same for one system call that only some processes need, with this second argument.
+bool is_call_fatal(long number, long second = 0);
 
 // Remembers the current state; a second call does nothing.
 void watch_confinement();

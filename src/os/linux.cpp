@@ -199,11 +199,11 @@ void* c_library_function(const char* name) {
   return kLibrary != nullptr ? dlsym(kLibrary, name) : nullptr;
 }
 
-void* find_function(const char* below, const char* name, const std::string& version) {
-  void* const where = below != nullptr ? dlopen(below, RTLD_LAZY | RTLD_NOLOAD) : RTLD_DEFAULT;
-  if (below != nullptr && where == nullptr) return nullptr;
-  void* const found = version.empty() ? dlsym(where, name) : dlvsym(where, name, version.c_str());
-  if (below != nullptr) let_go(where);
+void* find_function(const char* module, const char* name, const std::string& version) {
+  void* const handle = dlopen(module, RTLD_LAZY | RTLD_NOLOAD);
+  if (handle == nullptr) return nullptr;
+  void* const found = version.empty() ? dlsym(handle, name) : dlvsym(handle, name, version.c_str());
+  let_go(handle);
   return found;
 }
 

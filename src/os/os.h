@@ -97,10 +97,9 @@ bool pin(const std::string& name);
 // it has none.
 void* c_library_function(const char* name);
 
-// The function of that name that dlsym finds in the program's global scope or, if `below` names a
-// module, in that one and its dependencies; with a version (not empty) the one that dlvsym finds.
-// Null if there is none.
-void* find_function(const char* below, const char* name, const std::string& version);
+// The function of that name that dlsym finds in the module of that name (empty: the program) and in
+// the libraries below; with a version (not empty) the one that dlvsym finds. Null if there is none.
+void* find_function(const char* module, const char* name, const std::string& version);
 
 // The file of the module that holds this code, as the loader names it; empty if there is none.
 std::string file_of(const void* code);

@@ -83,6 +83,11 @@ KnownModules visit_new_modules(KnownModules& seen,
 // The address of a name in the global scope; null if there is none.
 void* global_symbol(const char* name);
 
+// Whether dlsym with this handle looks behind the module of its caller (RTLD_NEXT).
+bool means_next(const void* handle) noexcept;
+// Whether the module that holds this code was loaded before all others but the program itself.
+bool is_first_library(std::uintptr_t code);
+
 // The thread-local variables of a module: the loader's number for the module, and their size in
 // bytes. Both are 0 if the module has none.
 struct ThreadLocals {

@@ -137,7 +137,7 @@ std::optional<Rights> AddressSpace::rights(std::uintptr_t at, std::size_t size) 
 }
 
 Result<std::optional<Rights>> ask_rights(std::uintptr_t at, std::size_t size) {
-  static constinit std::atomic<bool> refused{false};
+  static std::atomic<bool> refused = is_call_fatal(SYS_ioctl, kAskMapping);
   const Error cannot{CW_NOT_AVAILABLE, "this kernel tells all mappings or none"};
   // Of a program that confined itself later nobody knows whether the call would be fatal.
   if (refused.load() || is_known_confined()) return cannot;
@@ -250,6 +250,20 @@ KnownModules visit_new_modules(KnownModules& seen,
     visit(module);
   });
   return std::exchange(seen, std::move(present));
+}
+
+bool means_next(const void* handle) noexcept { return handle == RTLD_NEXT; }
+
+bool is_first_library(std::uintptr_t code) {
+  // The program has the empty name, and the kernel's vDSO is in no file.
+  bool found = false;
+  bool first = false;
+  visit_modules([&](const LoadedModule& module) {
+    if (found || module.name.empty() || module.name.starts_with("linux-vdso")) return;
+    found = true;
+    first = module.contains(code);
+  });
+  return first;
 }
 
 void* global_symbol(const char* name) { return dlsym(RTLD_DEFAULT, name); }

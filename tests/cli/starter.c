@@ -1,6 +1,7 @@
 // Starts a program in one of the ways that C has, and ends as it ended.
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -37,6 +38,9 @@ int main(int count, char** words) {
   }
   if (strcmp(how, "execveat of a file") == 0) {
     execveat(open(path, O_RDONLY), "", all, environ, AT_EMPTY_PATH);
+  }
+  if (strcmp(how, "execveat of nothing") == 0) {
+    return syscall(SYS_execveat, -1, NULL, NULL, NULL, 0) == -1 && errno == EFAULT ? 5 : 104;
   }
   if (strcmp(how, "syscall execve") == 0) syscall(SYS_execve, path, all, environ);
   if (strcmp(how, "syscall execveat") == 0) syscall(SYS_execveat, AT_FDCWD, path, all, environ, 0);

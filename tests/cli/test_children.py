@@ -71,6 +71,11 @@ def test_it_is_started_without(corewise, starter, make, kind, how):
     assert (done.returncode, done.stdout, done.stderr) == (5, "- 3\n", "")
 
 
+def test_a_call_that_fails_fails_as_before(corewise, starter):
+    done = corewise("run", "-q", "--", starter, "execveat of nothing", "/")
+    assert (done.returncode, done.stderr) == (5, "")
+
+
 @pytest.mark.parametrize("how", HOWS)
 def test_what_can_load_it_is_governed(corewise, starter, make, how):
     child = make("dynamic")

@@ -13,7 +13,10 @@ ENTERS = """
 #include <omp.h>
 #include <sched.h>
 #include <stdio.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 int main(int count, char** words) {
   omp_get_num_procs();
@@ -23,6 +26,15 @@ int main(int count, char** words) {
   if (strcmp(words[1], "wrong") == 0) result = unshare(1 << 20);
   if (strcmp(words[1], "mount") == 0) {
     result = setns(open("/proc/self/ns/mnt", O_RDONLY), CLONE_NEWNS);
+  }
+  // These children have a copy of the parent's memory, or the memory itself, and not its thread.
+  if (strcmp(words[1], "raw clone") == 0 || strcmp(words[1], "vfork") == 0) {
+    const pid_t child = words[1][0] == 'v' ? vfork() : syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+    if (child == 0) _exit(unshare(1 << 20) == 0 ? 1 : errno == EINVAL ? 2 : 3);
+    int status = 0;
+    waitpid(child, &status, 0);
+    printf("%d\\n", WEXITSTATUS(status));
+    result = 0;
   }
   printf("%s\\n", result == 0 ? "entered" : strerrorname_np(errno));
   int size = 0;
@@ -45,8 +57,18 @@ def enters(tmp_path_factory):
     return built
 
 
-@pytest.mark.parametrize("what", ["user", "memory", "mount", "wrong"])
+@pytest.mark.parametrize("what", ["user", "memory", "mount", "wrong", "raw clone", "vfork"])
 def test_it_enters_as_it_would_ungoverned(corewise, enters, what):
     plain = subprocess.run([enters, what], env=CLEAN, capture_output=True, text=True)
     done = corewise("run", "-q", "--", enters, what)
     assert (done.returncode, done.stdout, done.stderr) == (0, plain.stdout, plain.stderr)
+
+
+@pytest.mark.parametrize("what", ["wrong", "raw clone", "vfork"])
+def test_who_does_not_enter_keeps_its_socket(corewise, program, enters, what):
+    words = [program, "run", "-q", "--", enters, what, "wait"]
+    with subprocess.Popen(words, env=CLEAN, stdin=-1, stdout=-1, text=True) as running:
+        told = [running.stdout.readline() for _ in range(2 if what == "wrong" else 3)]
+        asked = corewise("info", "--pid", str(running.pid), "--json")
+        running.communicate("\n")
+    assert (told[-1], asked.returncode) == ("2\n", 0), asked.stderr

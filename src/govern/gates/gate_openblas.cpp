@@ -12,7 +12,6 @@
 #include <utility>
 
 #include "elf/bound_function.h"
-#include "elf/elf_reader.h"
 #include "govern/grants/gate.h"
 #include "govern/patch/code_ranges.h"
 #include "govern/spinning/idle_pools.h"
@@ -284,11 +283,16 @@ void follow_program(Pool& pool) {
   if (asked) pool.runtime->set(pool, std::min(*asked, std::max(1, pool.ceiling)));
 }
 
-std::string needed_version(const os::LoadedModule& module, const char* function) {
-  const elf::LiveBytes bytes(module);
-  const auto symbols = elf::Symbols::from_dynamic(bytes, module.dynamic, module.base);
-  const auto entry = symbols ? symbols->imported(function) : std::nullopt;
-  return entry ? entry->version : "";
+// omp_get_max_threads of the runtime whose count this copy sets. The copy's own entry may be ours
+// by now.
+Get* openmp_getter(const Pool& pool) {
+  constexpr auto* kGetter = "omp_get_max_threads";
+  for (std::size_t id = 0; id < pool_count(); ++id) {
+    const Pool& other = pool_at(id);
+    if (other.runtime->api != CW_API_OPENMP || other.counter != pool.counter) continue;
+    return reinterpret_cast<Get*>(ModuleNames(other).exported(kGetter).address);
+  }
+  return reinterpret_cast<Get*>(elf::bound_function(pool.loader_path, kGetter, {}));
 }
 
 // Empty, or why the copy cannot be governed at all: then only `copy` has changed, and the next copy
@@ -299,10 +303,8 @@ std::string prepare(OpenblasCopy& copy, const Pool& pool, const ModuleNames& nam
   copy.count = nullptr;
   copy.openmp_threads = nullptr;
   if (pool.layer == "openmp") {
-    constexpr auto* kAsked = "omp_get_max_threads";
-    copy.openmp_threads = reinterpret_cast<Get*>(
-        elf::bound_function(pool.loader_path, kAsked, needed_version(names.module(), kAsked)));
-    if (copy.openmp_threads == nullptr) return "its OpenMP runtime was not found";
+    copy.openmp_threads = openmp_getter(pool);
+    if (copy.openmp_threads == nullptr) return "its OpenMP runtime is not known";
     return over_openmp.add(names.module()) ? "" : "there are too many libraries over OpenMP";
   }
   const SymbolExtent count = names.anywhere("blas_cpu_number");

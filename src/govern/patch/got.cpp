@@ -142,7 +142,8 @@ std::vector<std::string> GotEntries::rewrite() {
     void* function = reinterpret_cast<void*>(one.value);
     if (one.lazy) function = elf::bound_function(one.entry.path, one.entry.symbol, one.version);
     if (function == nullptr) {
-      // Once the program has called it, the entry says which function it is: we look again.
+      // Once the program has called it, the entry says which function it is: we look again at the
+      // next load.
       std::erase_if(seen_.places, [&](const auto& place) { return place.first == one.entry.base; });
       if (one.request->only == nullptr) {
         leave(one.entry, "it is not bound yet, and nobody defines it, or two libraries do");

@@ -104,6 +104,7 @@ std::optional<Error> exchange_locked(const Patch& patch, Way way, Mappings& mapp
   if (rights && rights->writable() && patch.relro) {
     rights = mappings.rights_now(patch.at, patch.width);
   }
+  if (mappings.error()) return Error{CW_NOT_PERMITTED, mappings.error()->what};
   if (!rights) return Error{CW_NOT_AVAILABLE, "its module is no longer loaded"};
   // Even if it was writable when we looked: the loader protects it once everything is bound.
   const int error = os::set_rights(patch.at, patch.width, *rights, true);

@@ -23,6 +23,7 @@ constinit std::atomic<std::uint64_t> seen{0};  // adds + subs of the loader
 constexpr std::size_t kMostSubstitutes = 32;
 constinit std::array<GotRequest, kMostSubstitutes> substitutes{};
 constinit std::atomic<std::size_t> substitute_count{0};
+constinit bool is_first = false;  // of all libraries, as LD_PRELOAD has it
 
 bool run_from(std::size_t first, bool asked) {
   for (std::size_t i = first; i < kStages; ++i) {
@@ -50,9 +51,10 @@ void* substitute_for(void* handle, const char* name, Dlsym* dlsym) {
   const std::size_t count = substitute_count.load(std::memory_order_acquire);
   for (std::size_t i = 0; i < count; ++i) {
     const GotRequest& each = substitutes[i];
-    // For RTLD_NEXT this asks what follows this library, which stands before those that may have a
-    // function of their own: the answer is that of the C library only if nobody has.
-    if (std::strcmp(each.symbol, name) == 0 && dlsym(handle, name) == each.only) {
+    // With RTLD_NEXT we are told what follows this library, and not the caller: if all follow it,
+    // the C library's function is that of the caller too.
+    if (std::strcmp(each.symbol, name) == 0 && (is_first || !os::means_next(handle)) &&
+        dlsym(handle, name) == each.only) {
       return const_cast<void*>(each.replacement);
     }
   }
@@ -79,13 +81,14 @@ void run_all() { run_from(0, true); }
 void run_after(Stage stage) { run_from(static_cast<std::size_t>(stage) + 1, false); }
 
 void substitute(const std::vector<GotRequest>& requests) {
+  static const bool kFirst = os::is_first_library(reinterpret_cast<std::uintptr_t>(&substitute));
+  is_first = kFirst;
   for (const GotRequest& request : requests) {
     const std::size_t count = substitute_count.load(std::memory_order_relaxed);
-    const auto known = std::span(substitutes).first(count);
-    if (count == kMostSubstitutes ||
-        std::ranges::find(known, request.replacement, &GotRequest::replacement) != known.end()) {
-      continue;
-    }
+    const bool is_known = std::ranges::any_of(
+        std::span(substitutes).first(count),
+        [&](const GotRequest& known) { return std::strcmp(known.symbol, request.symbol) == 0; });
+    if (is_known || count == kMostSubstitutes) continue;
     substitutes[count] = request;
     substitute_count.store(count + 1, std::memory_order_release);
   }
