@@ -104,7 +104,8 @@ void ask_what_is_limited(int pid, ProcessFacts& facts) {
   const auto answer = ask_process(pid, {.command = Request::Command::kInfo}, 500);
   if (!answer) return;
   const auto told = control::InfoAnswer::read(answer->value);
-  facts.answers = true;
+  // An earlier version does not tell.
+  facts.answers = answer->value.find("limits_open") != nullptr;
   facts.corewise_limits_open = told.limits_open;
   for (const auto& one : told.pools) {
     for (PoolFacts& pool : facts.pools) {

@@ -35,7 +35,7 @@ struct Meaning {
 constexpr Meaning kMeanings[] = {
     {11, "its Python has no jupyter_client to ask it with: pip install jupyter_client there"},
     {12, "the kernel does not answer on its control channel"},
-    {13, "the kernel's Python has no corewise: install it there as README says"},
+    {13, "the kernel's Python has no corewise: install it there as the README says"},
     {14, "the kernel could not open a control socket: COREWISE_CONTROL=off may be set there"},
     {15, "corewise cannot open one: only Python 3.14 and later accept a script while they run"},
     {16, "corewise may not open one: that needs root, or kernel.yama.ptrace_scope=0"},

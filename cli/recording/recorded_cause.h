@@ -15,7 +15,7 @@ struct RecordedCause {
 // Looks at the moment when most processes were busy. `unicode`: the output can show '×'.
 RecordedCause cause_of(const Recording& recording, bool unicode);
 
-// "4 processes x 2 ... for 2 CPUs. Do: corewise run -- python train.py"; "" where nothing is wrong.
+// "4 processes × 2 ... for 2 CPUs. What to do: corewise run -- ..."; "" where nothing is wrong.
 std::string advice_of(const Recording& recording, bool unicode);
 
 }  // namespace corewise::cli

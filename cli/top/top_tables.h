@@ -13,7 +13,7 @@ namespace corewise::cli {
 std::vector<std::string> process_table(const std::vector<const WatchedProcess*>& processes,
                                        int selected, const Style& style);
 
-// The pools of a process, or in one line why they are unknown.
+// The pools of a process, or why they are unknown.
 std::vector<std::string> pool_table_of(const WatchedProcess& process, const Style& style);
 
 }  // namespace corewise::cli

@@ -111,7 +111,7 @@ void core_type(const ProcessFacts& facts, Findings& out) {
                  std::move(why), "unset OPENBLAS_CORETYPE unless you mean it"});
 }
 
-// A limit that `corewise limit` or `corewise top` set explains why a program is slow.
+// A limit over the control socket explains why a program is slow.
 void limited_from_outside(const ProcessFacts& facts, Findings& out) {
   Pools pools;
   for (const PoolFacts& pool : facts.pools) {
@@ -124,7 +124,7 @@ void limited_from_outside(const ProcessFacts& facts, Findings& out) {
                        [](const PoolFacts& pool) {
                          return name(pool) + " runs at most " + plural(pool.limit, "thread");
                        }) +
-                     ": `corewise limit` or `corewise top` set that",
+                     ": `corewise limit`, `corewise top` or JupyterLab's item set that",
                  "such a limit holds until somebody ends it, whatever the program sets",
                  "corewise limit --pid " + n(facts.pid) + " --restore",
                  {},

@@ -63,7 +63,7 @@ std::optional<Error> read_rules(const JsonValue& object, const char* key, cw_mat
     return refuse(quote(key) + " takes an object of names and counts");
   }
   for (const auto& [name, value] : counts->fields) {
-    if (name.empty()) return refuse("a pool takes a name");
+    if (name.empty()) return refuse("a pool needs a name");
     Rule rule{match, name, 0, 0};
     if (auto error = read_count(name, value, rule.threads)) return error;
     to.push_back(std::move(rule));
@@ -97,7 +97,7 @@ std::optional<Error> read_options(const JsonValue& object, Request& to) {
     if (auto error = read_count("budget", *budget, to.budget)) return error;
   }
   if (to.command == Command::kLimit && to.rules.empty()) {
-    return refuse("a limit takes at least one count, in \"limits\" or \"pools\"");
+    return refuse("a limit needs at least one count, in \"limits\" or \"pools\"");
   }
   return std::nullopt;
 }

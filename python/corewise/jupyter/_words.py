@@ -124,7 +124,9 @@ def without(asked: Counts, ended: list[str]) -> Counts:
 
 def count_for(asked: Counts, pool: Mapping[str, Any]) -> int | None:
     """The count for such a pool; None: no count names it."""
-    names = (package_of(pool["path"]), pool["prefix"], pool["runtime"], pool["api"], ALL)
+    package = package_of(pool["path"])
+    brought = (package,) if package in _by_package() else ()
+    names = (*brought, pool["prefix"], pool["runtime"], pool["api"], ALL)
     return next((asked[name] for name in names if name in asked), None)
 
 

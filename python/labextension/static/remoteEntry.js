@@ -205,7 +205,7 @@
     // The kernel judges the numbers, and says more than a browser would.
     const parts = [
       element('table', {},
-        element('caption', { textContent: `Your budget: ${state.budget ? `${rounded(state.budget)} ${state.budget === 1 ? 'thread' : 'threads'} at a time` : 'unknown'}${state.governed ? '; the kernel is governed' : ''}.` }),
+        element('caption', { textContent: `Your budget: ${state.budget ? `${rounded(state.budget)} ${state.governed ? 'threads at a time; the kernel is governed' : state.budget === 1 ? 'CPU' : 'CPUs'}` : 'unknown'}.` }),
         element('thead', {}, element('tr', {}, ...heads.map(
           (text, i) => element('th', { scope: 'col', textContent: text, className: i > 1 ? 'corewise-count' : '' })))), rows),
       element('p', {}, ...APIS.map((api) => {

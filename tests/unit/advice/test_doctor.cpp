@@ -357,7 +357,8 @@ TEST_CASE("a limit from outside is said to be one, and how it ends") {
   const Finding* limited = find(findings, "limit-from-outside");
   REQUIRE(limited != nullptr);
   CHECK(limited->what ==
-        "numpy's OpenBLAS runs at most 1 thread: `corewise limit` or `corewise top` set that");
+        "numpy's OpenBLAS runs at most 1 thread: `corewise limit`, `corewise top` or JupyterLab's "
+        "item set that");
   CHECK(limited->remedy == "corewise limit --pid 4711 --restore");
   CHECK(limited->pools == std::vector<std::string>{"/v/numpy.libs/libopenblas.so"});
 }
