@@ -250,7 +250,9 @@ def test_one_of_each_is_no_plural() -> None:
     assert budget_words(a_budget(1, "0", 1)) == "You may use 1 of 1 CPU (filled)"
     assert repr(a_budget(1, "0", 1)).startswith("Budget: 1 CPU (")
     assert "1 thread in all; the line is your 1 CPU" in pools_key([("blas", "a", 1)], 1)
-    assert minute_words([(0.0, {"blas": 1}, 1)]).startswith("In the last of 1 sample: 1 thread on 1 CPU. ")
+    assert minute_words([(0.0, {"blas": 1}, 1)]).startswith(
+        "In the last of 1 sample: 1 thread on 1 CPU. "
+    )
     report = a_report(regions=0)
     assert "One region or call so far, which got 4 threads instead of 12.\n" in repr(report)
     report["shortened"] = 0
