@@ -193,7 +193,8 @@ def minute_words(samples: Sequence[tuple[float, Mapping[str, int], float | None]
     _, running, budget = samples[-1]
     over = sum(1 for _, ran, cpus in samples if _too_many(ran, cpus))
     return (
-        f"In the last of {counted(len(samples), 'sample')}: {counted(sum(running.values()), 'thread')} on "
+        f"In the last of {counted(len(samples), 'sample')}: "
+        f"{counted(sum(running.values()), 'thread')} on "
         f"{counted(budget, 'CPU') if budget else '? CPUs'}. "
         f"Samples with more threads than CPUs: {over}."
     )
