@@ -87,6 +87,7 @@ def test_a_sample_says_what_is_wrong_and_what_to_type() -> None:
     assert now["cure"] == "`%govern on`, or `%threads blas=2`"
     assert [pool["kind"] for pool in now["pools"]] == ["blas", "program"]
     html = _live.Still([now])._repr_html_()
+    assert ".." not in html
     assert html.count('class="blas"') == 2 and html.count('class="over"') == 1
     assert "What to do: <code>%govern on</code>" in html
     calm = _live._short(full | {"threads": {"running": 1}}, Own())  # type: ignore[arg-type]

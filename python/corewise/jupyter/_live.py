@@ -148,7 +148,7 @@ class Still(Rich):
         return html.page(
             html.verdict(now["verdict"]),
             minute(drawn),
-            html.paragraph(minute_words(drawn) + "."),
+            html.paragraph(minute_words(drawn)),
             *([html.paragraph(f"What to do: {now['cure']}.")] if now["cure"] else []),
             html.table("The last sample", heads, rows, right=(1, 2, 3, 4)),
         )
