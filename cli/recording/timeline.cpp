@@ -31,7 +31,7 @@ void add_pools(const Recording& recording, std::vector<std::string>& pools) {
 
 // "program", "BLAS: openblas"
 std::string name_in_key(const std::string& pool) {
-  const std::string name = shown_in_html(pool, 40);
+  std::string name = shown_in_html(pool, 40);
   switch (kind_of(pool)) {
     case ThreadKind::blas:
       return "BLAS: " + name;
