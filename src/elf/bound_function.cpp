@@ -42,20 +42,38 @@ void* own_function(const Definition& definition, const char* function, const std
   return definition.module.contains(reinterpret_cast<std::uintptr_t>(found)) ? found : nullptr;
 }
 
+bool has(const std::vector<void*>& all, void* function) {
+  return std::ranges::find(all, function) != all.end();
+}
+
+// The first of the candidates below that module (empty: in the global scope). dlsym gives the first
+// without a version or with the default one, dlvsym passes over those without.
+void* first_below(const std::string& module, const char* function, const std::string& version,
+                  const std::vector<void*>& candidates) {
+  void* const any = os::find_function(module.c_str(), function, {});
+  if (has(candidates, any)) return any;
+  void* const exact = os::find_function(module.c_str(), function, version);
+  return has(candidates, exact) ? exact : nullptr;
+}
+
 }  // namespace
 
 void* bound_function(const std::string& module, const char* function, const std::string& version) {
-  std::vector<void*> found;
+  std::vector<void*> candidates;
   const bool from_start =
       module.empty() || std::ranges::find(start_modules(), module) != start_modules().end();
   for (const Definition& definition : definitions(function)) {
     void* const own = own_function(definition, function, version);
-    if (own == nullptr || std::ranges::find(found, own) != found.end()) continue;
-    found.push_back(own);
+    if (own == nullptr || has(candidates, own)) continue;
     // In the loader's list the libraries of the start come first, in the order of the search.
-    if (from_start) break;
+    if (from_start) return own;
+    candidates.push_back(own);
   }
-  return found.size() == 1 ? found.front() : nullptr;
+  if (void* const everywhere = first_below({}, function, version, candidates)) {
+    void* const below = first_below(module, function, version, candidates);
+    return below == nullptr || below == everywhere ? everywhere : nullptr;
+  }
+  return candidates.size() == 1 ? candidates.front() : nullptr;
 }
 
 void remember_start() {
