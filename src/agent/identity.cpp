@@ -9,6 +9,7 @@
 #include <exception>
 #include <thread>
 
+#include "base/keep_errno.h"
 #include "control/server.h"
 #include "os/os.h"
 #include "os/uncancelled.h"
@@ -31,14 +32,12 @@ int change_user(uid_t user, Call call) {
   const os::Uncancelled uncancelled;
   const bool had_socket = control::leave_for_other_user(user);
   const int result = call();
-  const int reason = errno;
+  const KeepErrno keep;
   try {
     if (had_socket) control::return_as_other_user();
   } catch (const std::exception&) {
-    errno = reason;  // out of memory: it goes on without a socket
-    return result;
+    return result;  // out of memory: it goes on without a socket
   }
-  errno = reason;
   return result;
 }
 
@@ -60,6 +59,17 @@ bool are_threads_refused() noexcept { return errno == EINVAL || errno == EUSERS;
 
 std::size_t thread_count() { return os::names_in("/proc/self/task").size(); }
 
+// Ends our thread if it is the only other one. False: nothing has changed.
+bool end_own_thread() {
+  const KeepErrno keep;
+  if (thread_count() != 2 || !control::pause()) return false;
+  constexpr int kMostTries = 200;
+  for (int i = 0; i < kMostTries && thread_count() != 1; ++i) {
+    std::this_thread::sleep_for(std::chrono::microseconds(50));
+  }
+  return true;
+}
+
 // If the kernel refuses and ours is the only other thread, that ends, and we ask again. A process
 // that got in stays without a socket: it may be another user there, with other folders.
 template <class Call>
@@ -67,24 +77,14 @@ int enter(Call call) {
   int result = call();
   if (result == 0 || !are_threads_refused()) return result;
   const os::Uncancelled uncancelled;
-  int reason = errno;
   try {
-    if (thread_count() == 2 && control::pause()) {
-      constexpr int kMostTries = 200;
-      bool alone = false;
-      for (int i = 0; i < kMostTries && !alone; ++i) {
-        std::this_thread::sleep_for(std::chrono::microseconds(50));
-        alone = thread_count() == 1;
-      }
-      result = call();
-      reason = errno;
-      control::end_pause(result == 0);
-    }
+    if (!end_own_thread()) return result;
+    result = call();
+    const KeepErrno keep;
+    control::end_pause(result == 0);
   } catch (const std::exception&) {
-    errno = reason;  // out of memory: it goes on without a socket
-    return result;
+    return result;  // out of memory: it goes on without a socket
   }
-  errno = reason;
   return result;
 }
 

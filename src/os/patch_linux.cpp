@@ -19,6 +19,7 @@
 #include <utility>
 
 #include "confined.h"
+#include "descriptor.h"
 #include "loader_entry.h"
 #include "patch.h"
 
@@ -138,18 +139,20 @@ std::optional<Rights> AddressSpace::rights(std::uintptr_t at, std::size_t size) 
 
 Result<std::optional<Rights>> ask_rights(std::uintptr_t at, std::size_t size) {
   static std::atomic<bool> refused = is_call_fatal(SYS_ioctl, kAskMapping);
-  const Error cannot{CW_NOT_AVAILABLE, "this kernel tells all mappings or none"};
+  const auto cannot = [] {
+    return Error{CW_NOT_AVAILABLE, "this kernel tells all mappings or none"};
+  };
   // Of a program that confined itself later nobody knows whether the call would be fatal.
-  if (refused.load() || is_known_confined()) return cannot;
-  const int maps = ::open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
-  if (maps < 0) return cannot;
+  if (refused.load() || is_known_confined()) return cannot();
+  const Descriptor maps(::open("/proc/self/maps", O_RDONLY | O_CLOEXEC));
+  if (!maps.is_open()) return cannot();
   std::optional<Rights> found;
   int reason = 0;
   for (const std::uintptr_t end = at + size; at < end;) {
     MappingQuery mapping{};
     mapping.size = sizeof mapping;
     mapping.address = at;
-    reason = ::ioctl(maps, kAskMapping, &mapping) == 0 ? 0 : errno;
+    reason = ::ioctl(maps.number(), kAskMapping, &mapping) == 0 ? 0 : errno;
     if (reason != 0 || (found && found->bits != rights_of(mapping))) {
       found.reset();
       break;
@@ -157,10 +160,9 @@ Result<std::optional<Rights>> ask_rights(std::uintptr_t at, std::size_t size) {
     found = Rights{rights_of(mapping)};
     at = mapping.end;
   }
-  ::close(maps);
   if (reason == 0 || reason == ENOENT) return found;
   refused.store(true);
-  return cannot;
+  return cannot();
 }
 
 std::vector<std::uintptr_t> AddressSpace::gaps(std::uintptr_t near, std::uintptr_t reach,

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <span>
 
+#include "base/keep_errno.h"
 #include "os/confined.h"
 #include "os/os.h"
 #include "os/uncancelled.h"
@@ -79,18 +80,6 @@ bool is_frozen(std::uint32_t pid) {
   const std::string_view place = read_carefully(ProcPath(pid, "wchan").c_str(), text);
   return std::ranges::find(kPlaces, place) != kPlaces.end();
 }
-
-// A hook must not change what the program finds in errno.
-class KeepErrno {
- public:
-  KeepErrno() : kept_(errno) {}
-  KeepErrno(const KeepErrno&) = delete;
-  KeepErrno& operator=(const KeepErrno&) = delete;
-  ~KeepErrno() { errno = kept_; }
-
- private:
-  int kept_;
-};
 
 std::uint64_t namespace_of(const char* path) {
   const KeepErrno keep;
