@@ -28,7 +28,7 @@
 #include "os/fork.h"
 #include "os/os.h"
 #include "os/own_descriptor.h"
-#include "os/thread_exit.h"
+#include "os/threads.h"
 #include "os/uncancelled.h"
 #include "sockets.h"
 
@@ -37,7 +37,6 @@ namespace {
 
 constexpr std::size_t kMostClients = 16;
 constexpr std::int64_t kPatienceMs = 10'000;
-constexpr std::size_t kStack = std::size_t{512} << 10;
 
 std::int64_t now_ms() { return static_cast<std::int64_t>(corewise::now_ms()); }
 
@@ -354,20 +353,8 @@ std::optional<Error> listen_at(Session& s, const std::string& path) {
 }
 
 bool start_thread(Session& s) {
-  sigset_t all;
-  sigset_t before;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  pthread_attr_t attributes;
-  ::pthread_attr_init(&attributes);
-  ::pthread_attr_setstacksize(&attributes, kStack);
-  int failed = ::pthread_create(&s.thread, &attributes, thread_main, &s);
-  // Libraries with much thread-local memory leave no room on a small stack.
-  if (failed == EINVAL) failed = ::pthread_create(&s.thread, nullptr, thread_main, &s);
-  ::pthread_attr_destroy(&attributes);
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  errno = failed;
-  return failed == 0;
+  errno = os::start_own_thread(s.thread, thread_main, &s);
+  return errno == 0;
 }
 
 // Wakes a thread that may wait forever. False: the program has closed the listener, and nobody can

@@ -11,7 +11,7 @@
 #include "match.h"
 #include "os/fork.h"
 #include "os/os.h"
-#include "os/thread_exit.h"
+#include "os/threads.h"
 #include "pools/discover.h"
 
 namespace corewise {

@@ -20,6 +20,7 @@ enum class ForkRank : std::uint8_t {
   kSampler,       // samples threads; asks govern
   kBuffers,       // OpenBLAS buffers that the parent's other threads held
   kLibgompPools,  // their workers do not exist in the child
+  kTbbPermits,    // the parent's thread that renews them
   kGate,          // the parent's counts and grants
   kThreadCaps,    // counts that the parent's threads had lowered
   kGovern,        // who governs; the ranks that it calls stand below

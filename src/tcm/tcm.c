@@ -18,11 +18,10 @@ PUBLIC void cw_tcm_serve(const struct cw_tcm* functions) {
 }
 
 /* Nothing is asked before somebody has connected. */
-PUBLIC int32_t tcmConnect(void* callback, uint64_t* client) {
+PUBLIC int32_t tcmConnect(cw_tcm_callback* callback, uint64_t* client) {
   const struct cw_tcm* functions = __atomic_load_n(&serving, __ATOMIC_ACQUIRE);
-  (void)callback; /* what was granted stays as it is until the next request */
   if (functions == NULL || client == NULL) return kInvalidArgument;
-  return functions->connect(client, __builtin_return_address(0));
+  return functions->connect(client, __builtin_return_address(0), callback);
 }
 
 PUBLIC int32_t tcmDisconnect(uint64_t client) {
@@ -32,8 +31,8 @@ PUBLIC int32_t tcmDisconnect(uint64_t client) {
 
 PUBLIC int32_t tcmRequestPermit(uint64_t client, struct cw_tcm_request request, void* argument,
                                 struct cw_tcm_permit** permit, struct cw_tcm_granted* granted) {
-  (void)argument;
-  return permit != NULL ? serving->request(client, &request, permit, granted) : kInvalidArgument;
+  return permit != NULL ? serving->request(client, &request, argument, permit, granted)
+                        : kInvalidArgument;
 }
 
 PUBLIC int32_t tcmGetPermitData(struct cw_tcm_permit* permit, struct cw_tcm_granted* granted) {

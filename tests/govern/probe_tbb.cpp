@@ -9,15 +9,20 @@
 
 namespace {
 
+// In all arenas of the process.
+std::atomic<int> working{0};
+
 class Crowd {
  public:
   void pass(void (*visit)()) {
+    ++working;
     const int now = ++inside_;
     for (int seen = most_; seen < now && !most_.compare_exchange_weak(seen, now);) {
     }
     if (visit != nullptr) visit();
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
     --inside_;
+    --working;
   }
   int most() const { return most_; }
 
@@ -39,6 +44,8 @@ extern "C" int probe_together(int threads, int tasks, void (*visit)()) {
   });
   return crowd.most();
 }
+
+extern "C" int probe_working() { return working; }
 
 // Whether work that nobody waits for finished within ten seconds.
 extern "C" int probe_enqueued() {

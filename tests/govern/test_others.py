@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 HOLDING = """
-import contextlib, ctypes, json, sys, threading, time, cw
+import contextlib, ctypes, json, os, sys, threading, time, cw
 g = cw.probe("gomp")
 
 @contextlib.contextmanager
@@ -92,6 +92,57 @@ def test_arenas_of_onetbb_get_what_is_free():
         "nested": [2, 2],
         "how": ["gate"],
         "findings": [],
+    }
+
+
+WORKING_ARENA = (
+    HOLDING
+    + """
+cw.govern(8)
+p = ctypes.CDLL(sys.argv[1])
+
+def settled(expected):
+    # A worker ends its task of 20 ms before it leaves.
+    steady = 0
+    for _ in range(3000):
+        now = p.probe_working()
+        steady = steady + 1 if now == expected else 0
+        if steady == 20: break
+        time.sleep(0.01)
+    return now
+
+out = {}
+with held(5):
+    arena = threading.Thread(target=p.probe_together, args=(8, 100_000, None), daemon=True)
+    arena.start()
+    out["begins beside 5"] = settled(3)
+out["then alone"] = settled(8)
+end = threading.Event()
+visit = cw.VISIT(lambda: end.wait(60) and None)
+other = threading.Thread(target=g.probe_visit, args=(8, visit))
+other.start()
+out["then beside one that wants 8"] = settled(4)
+end.set()
+other.join()
+out["alone again"] = settled(8)
+out["regions"] = cw.report()["regions"]
+print(json.dumps(out), flush=True)
+os._exit(0)
+"""
+)
+
+
+@pytest.mark.skipif(
+    not TASKS.exists() or not (REAL / "libtbb.so.12").exists(), reason="needs oneTBB's wheel"
+)
+def test_an_arena_of_onetbb_that_works_on_gets_more_and_gives_back():
+    out = run(WORKING_ARENA, str(TASKS), "once", LD_LIBRARY_PATH=str(REAL))
+    assert out == {
+        "begins beside 5": 3,
+        "then alone": 8,
+        "then beside one that wants 8": 4,
+        "alone again": 8,
+        "regions": 3,
     }
 
 

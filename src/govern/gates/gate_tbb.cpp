@@ -1,7 +1,8 @@
 // Facts (oneTBB, src/tbb: tcm_adaptor.cpp, dynamic_link.cpp, main.cpp, arena.cpp): while it is
 // loaded, oneTBB opens libtcm.so.1, which may be loaded already; when it first runs, it connects.
 // Each arena then has one permit, and asks again whenever its demand changes: from none to some as
-// a region starts, back to none a little after it has ended. A grant counts workers; the thread
+// a region starts, back to none a little after it has ended. It gives no priority and at most one
+// constraint, whose mask comes from hwloc. A grant counts workers; the thread
 // that starts a region comes on top. Only a worker notices that no work is left: an arena without
 // one never asks again, and what was enqueued in it would never run. Workers report when they join
 // and leave an arena. oneTBB's own bounds (global_control) hold as well. It holds a lock while it
@@ -11,30 +12,16 @@
 #include <algorithm>
 #include <atomic>
 #include <cstdlib>
-#include <new>
 #include <string>
 
 #include "base/append_only.h"
 #include "govern/grants/gate.h"
 #include "govern/patch/code_ranges.h"
+#include "tbb_permits.h"
 #include "tcm/tcm.h"
-
-// An arena's permit.
-struct cw_tcm_permit {
-  std::uint32_t pool = corewise::govern::gate::kNoPool;
-  const void* owner = nullptr;  // the thread that made it
-  corewise::govern::gate::Tenancy tenancy;
-  // Other threads read these while one asks anew.
-  std::atomic<std::uint32_t> workers{0};
-  std::atomic<bool> active{false};
-};
 
 namespace corewise::govern::tbb {
 namespace {
-
-using TcmPermit = cw_tcm_permit;
-using TcmRequest = cw_tcm_request;
-using TcmGranted = cw_tcm_granted;
 
 enum TcmResult : std::int32_t { kSuccess = 0, kInvalidArgument = 0x78000004 };
 enum TcmState : std::uint8_t { kInactive = 1, kActive = 4 };
@@ -46,9 +33,10 @@ constexpr std::size_t kMostCopies = 8;
 struct TbbCopy {
   CodeRange code;
   std::uint32_t pool = gate::kNoPool;
+  std::atomic<cw_tcm_callback*> callback{nullptr};
   std::atomic<bool> asks{false};
 };
-// Constant except for `asks`.
+// Constant except for `asks` and `callback`.
 constinit AppendOnly<TbbCopy, kMostCopies> copies;
 
 // How many nested arenas this thread works for, and the team that it was in before. oneTBB reports
@@ -67,17 +55,17 @@ TbbCopy* copy_at(std::uintptr_t code) {
 }
 
 // A client's id is the number of its copy, from 1.
-std::int32_t connect(std::uint64_t* client, const void* caller) {
+std::int32_t connect(std::uint64_t* client, const void* caller, cw_tcm_callback* callback) {
   TbbCopy* const copy = copy_at(reinterpret_cast<std::uintptr_t>(caller));
   if (copy == nullptr || !gate::is_open()) return kInvalidArgument;
+  copy->callback.store(callback);
   copy->asks.store(true);
   *client = static_cast<std::uint64_t>(copy - &copies[0]) + 1;
   return kSuccess;
 }
 
-std::int32_t deactivate(TcmPermit* permit) {
-  permit->tenancy.leave();
-  permit->active.store(false);
+std::int32_t deactivate(cw_tcm_permit* permit) {
+  deactivate_permit(*permit);
   return kSuccess;
 }
 
@@ -90,48 +78,35 @@ bool is_inside_another() {
   return inside;
 }
 
-void grant(TcmPermit& permit, const TcmRequest& request) {
-  if (request.most <= 0 || (request.flags & kAsInactive) != 0) {
-    deactivate(&permit);
-    return;
-  }
-  // Workers ask too, when their arena starts again: then they are not callers of their own.
-  const bool nested = is_inside_another();
-  if (nested) permit.tenancy.leave();
-  const int threads =
-      nested ? 1 : permit.tenancy.enter(request.most + 1, permit.pool, permit.owner != &me);
-  const int workers = std::clamp(threads - 1, 1, request.most);
-  permit.workers.store(static_cast<std::uint32_t>(workers));
-  permit.active.store(true);
-}
-
-std::int32_t read(TcmPermit* permit, TcmGranted* granted) {
-  const bool active = permit->active.load();
+std::int32_t read(cw_tcm_permit* permit, cw_tcm_granted* granted) {
+  const std::uint32_t workers = workers_of(*permit);
   if (granted->threads != nullptr && granted->size > 0) {
     std::fill_n(granted->threads, granted->size, 0U);
-    granted->threads[0] = active ? permit->workers.load() : 0;
+    granted->threads[0] = workers;
   }
-  granted->state = active ? kActive : kInactive;
+  granted->state = workers != 0 ? kActive : kInactive;
   granted->flags = 0;
   return kSuccess;
 }
 
-std::int32_t request(std::uint64_t client, const TcmRequest* request, TcmPermit** permit,
-                     TcmGranted* granted) {
+std::int32_t request(std::uint64_t client, const cw_tcm_request* request, void* argument,
+                     cw_tcm_permit** permit, cw_tcm_granted* granted) {
   if (client == 0 || client > copies.size()) return kInvalidArgument;
+  const TbbCopy& copy = copies[client - 1];
   if (*permit == nullptr) {
-    *permit = new (std::nothrow) TcmPermit;
+    *permit = make_permit({copy.pool, copy.callback.load()}, argument, &me);
     if (*permit == nullptr) return kInvalidArgument;
-    (*permit)->pool = copies[client - 1].pool;
-    (*permit)->owner = &me;
   }
-  grant(**permit, *request);
+  if (request->most <= 0 || (request->flags & kAsInactive) != 0) {
+    deactivate_permit(**permit);
+  } else {
+    request_permit(**permit, *request, &me, is_inside_another());
+  }
   return granted != nullptr ? read(*permit, granted) : kSuccess;
 }
 
-std::int32_t release(TcmPermit* permit) {
-  permit->tenancy.leave();
-  delete permit;
+std::int32_t release(cw_tcm_permit* permit) {
+  release_permit(permit);
   return kSuccess;
 }
 

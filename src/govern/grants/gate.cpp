@@ -120,8 +120,8 @@ void go_out() {
   if (const Observer* told = observer.load(std::memory_order_acquire)) told->idle();
 }
 
-// Returns the threads to use. The cap on teams is only for teams whose size we choose.
-int ask(Holding& held, const Grants* grants, GrantRequest request) {
+// The cap on teams is only for teams whose size we choose.
+void take(Holding& held, const Grants* grants, GrantRequest request) {
   held.asked = grants;
   const int wanted = request.wanted;
   if (request.kind != VisitKind::kCall && !request.whole) {
@@ -130,14 +130,22 @@ int ask(Holding& held, const Grants* grants, GrantRequest request) {
   held.grant = grants->acquire(grants->self, request);
   held.grant.threads = std::clamp(held.grant.threads, 1, wanted);
   held.team = request.whole ? wanted : held.grant.threads;
-
-  Tally& mine = tally();
-  add(request.kind != VisitKind::kCall ? mine.regions : mine.calls, 1);
-  if (request.kind == VisitKind::kRegion && !request.whole) count_bending(mine, wanted, held.team);
-  add(mine.granted, static_cast<std::uint64_t>(held.team));
   if (held.team < wanted) {
     held.withheld = wanted - held.team;
     held.since_ns = now_ns();
+  }
+}
+
+// Returns the threads to use.
+int ask(Holding& held, const Grants* grants, const GrantRequest& request) {
+  take(held, grants, request);
+  Tally& mine = tally();
+  add(request.kind != VisitKind::kCall ? mine.regions : mine.calls, 1);
+  if (request.kind == VisitKind::kRegion && !request.whole) {
+    count_bending(mine, request.wanted, held.team);
+  }
+  add(mine.granted, static_cast<std::uint64_t>(held.team));
+  if (held.withheld > 0) {
     add(mine.shortened, 1);
     add(mine.withheld, static_cast<std::uint64_t>(held.withheld));
   }
@@ -235,6 +243,15 @@ int Tenancy::enter(int wanted, std::uint32_t pool, bool again) {
   counted_ = true;
   forks_ = forks.load(std::memory_order_relaxed);
   return ask(held_, grants, {.wanted = wanted, .kind = VisitKind::kArena, .again = again});
+}
+
+std::optional<int> Tenancy::renew(int wanted, std::uint32_t pool) {
+  if (!counted_ || forks_ != forks.load(std::memory_order_relaxed)) return std::nullopt;
+  give_back(held_);
+  const Grants* grants = granter.load(std::memory_order_acquire);
+  if (grants == nullptr) return wanted;
+  take(held_, grants, {.wanted = below_cap(wanted, pool), .kind = VisitKind::kArena});
+  return held_.team;
 }
 
 void Tenancy::leave() {

@@ -16,6 +16,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "govern/ledger/grant.h"
 
@@ -92,6 +93,9 @@ class Tenancy {
  public:
   // Threads to be used from now on, instead of those granted before. `again`: as in GrantRequest.
   int enter(int wanted, std::uint32_t pool, bool again = false);
+  // Asks anew while the region goes on: it does not count as one more. Threads to be used from now
+  // on; none if it has not entered, or the process was forked since.
+  std::optional<int> renew(int wanted, std::uint32_t pool);
   void leave();
 
  private:

@@ -1,14 +1,34 @@
-#include "thread_exit.h"
+#include "threads.h"
 
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstddef>
 
 #include "base/text.h"
 #include "os.h"
 #include "patch.h"
 
 namespace corewise::os {
+
+int start_own_thread(pthread_t& thread, void* (*run)(void*), void* argument) noexcept {
+  constexpr std::size_t kStack = std::size_t{512} << 10;
+  sigset_t all;
+  sigset_t before;
+  ::sigfillset(&all);
+  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  pthread_attr_t attributes;
+  ::pthread_attr_init(&attributes);
+  ::pthread_attr_setstacksize(&attributes, kStack);
+  int failed = ::pthread_create(&thread, &attributes, run, argument);
+  // Libraries with much thread-local memory leave no room on a small stack.
+  if (failed == EINVAL) failed = ::pthread_create(&thread, nullptr, run, argument);
+  ::pthread_attr_destroy(&attributes);
+  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  return failed;
+}
 
 std::optional<pthread_key_t> new_exit_key() {
   pthread_key_t key = 0;

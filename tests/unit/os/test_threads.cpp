@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "os/thread_exit.h"
+#include "os/threads.h"
 
 using namespace corewise;
 

@@ -1,4 +1,4 @@
-// Handlers that run when a thread ends. Program exit does not call them.
+// Threads of ours, and handlers that run when a thread ends. Program exit does not call them.
 #pragma once
 
 #include <pthread.h>
@@ -6,6 +6,10 @@
 #include <optional>
 
 namespace corewise::os {
+
+// Starts a thread of ours, on a small stack and with all signals blocked: the program's handlers
+// run on its own threads. 0, or why the system refuses (an errno).
+int start_own_thread(pthread_t& thread, void* (*run)(void*), void* argument) noexcept;
 
 // Calls handler when the calling thread ends, after its thread-local objects are gone. There is one
 // handler; setting it again in the same thread changes nothing.
