@@ -1,5 +1,6 @@
 // The child stays in our process group, so that the terminal's own signals (Ctrl-C, Ctrl-\, Ctrl-Z)
 // reach it without us: we do not send those again. We forward a signal that is sent to us alone.
+// SIGKILL cannot be forwarded: the kernel kills the child when we die of it.
 #include "run_child.h"
 
 #include <sys/prctl.h>
@@ -46,9 +47,12 @@ int wait_for_child(const std::function<int()>& become) {
   sigset_t before;
   ::sigprocmask(SIG_BLOCK, &signals, &before);
   const KeptChildren children;
+  const pid_t self = ::getpid();
   const pid_t child = ::fork();
   if (child < 0) return -errno;
   if (child == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (::getppid() != self) ::raise(SIGKILL);
     children.restore();
     ::sigprocmask(SIG_SETMASK, &before, nullptr);
     ::_exit(become());

@@ -87,6 +87,18 @@ def test_stopped_and_continued(started):
     assert started.stdout.readline() == "SIGUSR1\n"
 
 
+def test_killed_it_leaves_no_program_behind(started):
+    program = child_of(started.pid)
+    started.kill()
+    assert started.wait(timeout=30) == -signal.SIGKILL
+    for _ in range(500):
+        # Whoever is its new parent may not have fetched its status yet.
+        if not os.path.exists(f"/proc/{program}") or state_of(program) == "Z":
+            return
+        time.sleep(0.01)
+    raise AssertionError(f"{program} runs on")
+
+
 def test_whoever_stops_the_program_alone_continues_it_alone(started):
     program = child_of(started.pid)
     os.kill(program, signal.SIGSTOP)
