@@ -57,21 +57,29 @@ int Governed::enter(int process, int wanted, double now_s, long long runnable) {
     useful =
         std::min(useful, me.neighbours.left(now, options_.cores, options_.budget, total, told));
   }
-  int callers = 1;
-  if (options_.recent.enabled) callers = shared_->recent.enter(me.caller, now, options_.recent);
+  const int weight = weight_of(process);
+  int callers = weight;
+  if (options_.recent.enabled) {
+    callers = shared_->recent.enter(me.caller, now, options_.recent, weight);
+  }
   if (me.claim == 0 && now >= me.claim_again_ms) {
     const auto pid = static_cast<std::uint32_t>(process) + 1;
     me.claim = protocol_.claim(pack({pid, 0, 0}));
-    if (me.claim == 0) me.claim_again_ms = now + kClaimAgainMs;
+    if (me.claim == 0) {
+      me.claim_again_ms = now + kClaimAgainMs;
+    } else {
+      shared_->records[place_of(me.claim)].weight.store(static_cast<std::uint32_t>(weight));
+    }
   }
   int limit = useful;
   if (options_.recent.enabled && me.claim != 0) {
-    if (options_.counts_hungry) callers = std::max(callers, protocol_.hungry() + 1);
-    limit = std::min(limit, options_.recent.share(options_.budget, callers));
+    if (options_.counts_hungry) callers = std::max(callers, protocol_.hungry() + weight);
+    limit = std::min(limit, options_.recent.share(options_.budget, callers, weight));
   }
   int got = 1;
   if (me.claim != 0) {
-    me.held = got = protocol_.take(me.claim, limit);
+    const int least = std::min(useful, protocol_.left_of(me.claim, options_.part));
+    me.held = got = protocol_.take(me.claim, limit, least, kMaxBudget, options_.part);
     granted_ += got;
     me.hungry = got < useful;
     hungry_of(me) += me.hungry ? 1 : 0;

@@ -15,20 +15,28 @@ from pathlib import Path
 
 from draw import draw
 from scenarios import (
+    BESIDE,
     CORES,
     IN_PAGE,
     POLICIES,
     PROCESSES,
+    RANK_CORES,
+    RANK_WORK,
+    RANKS,
     SCALED,
     SMALL,
+    VARIANTS,
+    WEIGHTS,
     Outcomes,
     Workload,
+    ranked,
     run_all,
     scaled,
     scaled_scenarios,
     small,
     small_scenarios,
     variant_scenarios,
+    weighted,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -64,19 +72,63 @@ def scaled_table(outcomes: Outcomes, workload: Workload, cores: Sequence[int]) -
     return [*lines, ""]
 
 
-def recent_table(outcomes: Outcomes) -> list[str]:
+def variant_table(outcomes: Outcomes, variant: str) -> list[str]:
+    processes = VARIANTS[variant]
     lines = [
-        f"| Workload | Cores | {' | '.join(f'{p}' for p in PROCESSES)} |",
-        "|---" * (2 + len(PROCESSES)) + "|",
+        f"| Workload | Cores | {' | '.join(f'{p}' for p in processes)} |",
+        "|---" * (2 + len(processes)) + "|",
     ]
     for workload in SCALED:
         for cores in IN_PAGE:
             ratios = [
-                outcomes[scaled(workload, cores, p, "recent")]["makespan_s"]
+                outcomes[scaled(workload, cores, p, variant)]["makespan_s"]
                 / outcomes[scaled(workload, cores, p, "governed")]["makespan_s"]
-                for p in PROCESSES
+                for p in processes
             ]
             lines.append(f"| {workload.says} | {cores} | {' | '.join(map(times, ratios))} |")
+    return [*lines, ""]
+
+
+def ranks_table(outcomes: Outcomes) -> list[str]:
+    lines = [
+        "| Work of each rank | Cores | Ranks | shares by load | default | static shares | "
+        "`corewise run` |",
+        "|---" * 7 + "|",
+    ]
+    for workload in RANK_WORK:
+        for cores in RANK_CORES:
+            for ranks in RANKS:
+                if ranks > cores:
+                    continue
+                best, *others = (
+                    outcomes[ranked(workload, cores, ranks, policy)]["makespan_s"]
+                    for policy in ("load", "default", "plan", "ranks")
+                )
+                cells = " | ".join(times(each / best) for each in others)
+                lines.append(f"| {workload.says} | {cores} | {ranks} | {best:.3g} s | {cells} |")
+    return [*lines, ""]
+
+
+def weights_table(outcomes: Outcomes) -> list[str]:
+    lines = [
+        f"| Workload | Cores | {' | '.join(f'{n} processes' for n in BESIDE)} |",
+        "|---" * (2 + len(BESIDE)) + "|",
+    ]
+    for workload in SCALED:
+        for cores in IN_PAGE:
+            cells = []
+            for processes in BESIDE:
+                usual, *heavier = (
+                    outcomes[weighted(workload, cores, processes, weight)] for weight in WEIGHTS
+                )
+                cells.append(
+                    " · ".join(
+                        f"{times(each['first_s'] / usual['first_s'])} "
+                        f"({times(each['makespan_s'] / usual['makespan_s'])})"
+                        for each in heavier
+                    )
+                )
+            lines.append(f"| {workload.says} | {cores} | {' | '.join(cells)} |")
     return [*lines, ""]
 
 
@@ -172,7 +224,10 @@ def write(outcomes: Outcomes) -> None:
         ("scale", [line for w in SCALED for line in scaled_table(outcomes, w, IN_PAGE)]),
         ("verdict", verdict(outcomes)),
         ("grants", held_back_table(outcomes, IN_PAGE[-1])),
-        ("recent", recent_table(outcomes)),
+        ("recent", variant_table(outcomes, "recent")),
+        ("renewed", variant_table(outcomes, "renewed")),
+        ("ranks", ranks_table(outcomes)),
+        ("weights", weights_table(outcomes)),
     ):
         begin, end = between(page, name)
         page = page[:begin] + "\n".join(lines) + page[end:]
@@ -203,8 +258,10 @@ def check(program: Path) -> int:
     Leaves out what was measured: that is as of the day that the page names.
     """
     few = [p for p in PROCESSES if p <= 64]
-    outcomes = run_all(program, small_scenarios() + scaled_scenarios(IN_PAGE, few))
-    lines = [scaled_row(outcomes, w, c, p) for w in SCALED for c in IN_PAGE for p in few]
+    some = small_scenarios() + scaled_scenarios(IN_PAGE, few)
+    outcomes = run_all(program, some + [s for s in variant_scenarios() if s.processes <= few[-1]])
+    lines = [*ranks_table(outcomes), *weights_table(outcomes)]
+    lines += [scaled_row(outcomes, w, c, p) for w in SCALED for c in IN_PAGE for p in few]
     page = PAGE.read_text().splitlines()
     missing = [line for line in lines if line not in page]
     begin, end = between(PAGE.read_text(), "two cores")
@@ -232,7 +289,10 @@ def main() -> int:
         print("\n".join(scaled_table(outcomes, workload, CORES)))
     for cores in CORES:
         print("\n".join(held_back_table(outcomes, cores)))
-    print("\n".join(recent_table(outcomes)))
+    for variant in VARIANTS:
+        print("\n".join(variant_table(outcomes, variant)))
+    print("\n".join(ranks_table(outcomes)))
+    print("\n".join(weights_table(outcomes)))
     if options.write:
         write(outcomes)
     return 0

@@ -64,7 +64,7 @@ class Scenario(NamedTuple):
     cores: int
     processes: int
     policy: str
-    how_much: str
+    others: tuple[str, ...]  # of the program's words
 
 
 Outcome = dict[str, float]
@@ -78,12 +78,40 @@ def tasks_of(trace: str) -> int:
 
 
 def scaled(workload: Workload, cores: int, processes: int, policy: str) -> Scenario:
-    return Scenario(workload.trace, cores, processes, policy, f"regions={workload.regions}")
+    return Scenario(workload.trace, cores, processes, policy, (f"regions={workload.regions}",))
 
 
 def small(one: Small, policy: str) -> Scenario:
     rounds = one.tasks // tasks_of(one.trace)
-    return Scenario(one.trace, 2, one.processes, policy, f"rounds={max(1, rounds)}")
+    return Scenario(one.trace, 2, one.processes, policy, (f"rounds={max(1, rounds)}",))
+
+
+# Renewals of very many processes take the simulator long.
+VARIANTS = {"recent": PROCESSES, "renewed": PROCESSES[:5]}
+
+# The regions of a rank before each barrier, and of the rank that has most to do.
+RANKS = (2, 4, 16)
+RANK_CORES = (8, 128, 1024)
+TIMES_OF_FIRST = 3
+RANK_WORK = (
+    Workload("gemm2000-serial", "products of 2000² (BLAS, long calls)", 10),
+    Workload("lloyd-serial", "Lloyd's iterations (OpenMP)", 10),
+    Workload("hgb-processes2", "HistGradientBoosting (OpenMP, short regions)", 100),
+)
+
+
+def ranked(workload: Workload, cores: int, ranks: int, policy: str) -> Scenario:
+    others = (f"regions={workload.regions}", "barriers=20", f"times_of_first={TIMES_OF_FIRST}")
+    return Scenario(workload.trace, cores, ranks, policy, others)
+
+
+WEIGHTS = (10, 40, 100)
+BESIDE = (4, 16, 64)
+
+
+def weighted(workload: Workload, cores: int, processes: int, weight: int) -> Scenario:
+    others = (f"regions={workload.regions}", f"weight_of_first={weight}")
+    return Scenario(workload.trace, cores, processes, "governed", others)
 
 
 def run_all(program: Path, scenarios: Sequence[Scenario]) -> Outcomes:
@@ -95,7 +123,7 @@ def run_all(program: Path, scenarios: Sequence[Scenario]) -> Outcomes:
             f"cores={scenario.cores}",
             f"processes={scenario.processes}",
             f"policy={scenario.policy}",
-            scenario.how_much,
+            *scenario.others,
         ]
         line = subprocess.check_output([program, *words], text=True)
         return dict(zip(fields, map(float, line.split(",")), strict=True))
@@ -105,7 +133,25 @@ def run_all(program: Path, scenarios: Sequence[Scenario]) -> Outcomes:
 
 
 def variant_scenarios() -> list[Scenario]:
-    return [scaled(w, c, p, "recent") for w in SCALED for c in IN_PAGE for p in PROCESSES]
+    """Of the rule for grants, and of what the processes are to each other."""
+    return [
+        *(
+            scaled(w, c, p, policy)
+            for w in SCALED
+            for c in IN_PAGE
+            for policy, processes in VARIANTS.items()
+            for p in processes
+        ),
+        *(
+            ranked(w, c, n, policy)
+            for w in RANK_WORK
+            for c in RANK_CORES
+            for n in RANKS
+            if n <= c
+            for policy in ("load", "default", "plan", "ranks")
+        ),
+        *(weighted(w, c, n, k) for w in SCALED for c in IN_PAGE for n in BESIDE for k in WEIGHTS),
+    ]
 
 
 def small_scenarios() -> list[Scenario]:

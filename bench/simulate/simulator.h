@@ -18,12 +18,17 @@ struct Scenario {
   // or take half, from a random place on, again and again through the trace.
   int rounds = 1;
   int regions = 0;
+  // The processes wait for each other so many times, asleep, as ranks of MPI at a barrier; before
+  // each of them each does `regions` regions, and the first process so many times as many.
+  int barriers = 0;
+  int times_of_first = 1;
   std::uint64_t seed = 1;
   Costs costs;
 };
 
 struct Outcome {
   double makespan_s = 0;
+  double first_s = 0;     // when the first process had ended
   double work_s = 0;      // serial seconds of work done
   double runnable_s = 0;  // runnable threads, spinning ones included, summed over time
   long long most_runnable = 0;

@@ -35,8 +35,7 @@ Outcome limited(const Scenario& scenario, const Trace& trace) {
   return simulate(scenario, trace, policy);
 }
 
-Outcome governed(const Scenario& scenario, const Trace& trace) {
-  Governed::Options options;
+Outcome governed(const Scenario& scenario, const Trace& trace, Governed::Options options = {}) {
   options.budget = options.cores = scenario.cores;
   options.processes = scenario.processes;
   Governed policy(options, {});
@@ -68,6 +67,45 @@ TEST_CASE("two processes on two cores") {
   CHECK(outcome.utilisation(2) == doctest::Approx(6 / 7.0));
   CHECK(outcome.most_runnable == 3);
   CHECK(outcome.runnable_s == doctest::Approx(2 * 1 + 3 * 1.5 + 1));
+}
+
+TEST_CASE("what is renewed gets its share while it runs") {
+  // Both have one core from the first renewal on.
+  const Outcome outcome = governed(on(2, 2), kOneRegion, {.renews = true});
+  CHECK(outcome.makespan_s == doctest::Approx(3).epsilon(0.02));
+  CHECK(outcome.work_s == doctest::Approx(6));
+  CHECK(outcome.granted == 3);
+  // Nothing to gain for one that is alone.
+  CHECK(governed(on(2, 1), kOneRegion, {.renews = true}).makespan_s == doctest::Approx(2));
+}
+
+TEST_CASE("ranks wait for the one that has most to do") {
+  Scenario ranks = on(2, 2);
+  ranks.regions = 1;
+  ranks.barriers = 2;
+  ranks.times_of_first = 3;
+  const Trace trace = trace_of({{0, PoolKind::kOpenmp, 2}});
+  // Twice three regions of two seconds on one core.
+  CHECK(limited(ranks, trace).makespan_s == doctest::Approx(12));
+  Shares by_load(2, 1, {});
+  CHECK(simulate(ranks, trace, by_load).makespan_s < 12);
+  // The second rank waits after its region, and leaves its core to the first.
+  const Outcome outcome = governed(ranks, trace, {.part = 1});
+  CHECK(outcome.makespan_s <= 9);
+  CHECK(outcome.first_s == outcome.makespan_s);
+  CHECK(outcome.regions == 8);
+  CHECK(outcome.work_s == doctest::Approx(16));
+}
+
+TEST_CASE("who weighs more ends earlier, and all together not much later") {
+  Scenario four = on(8, 4);
+  four.rounds = 20;
+  const Trace trace = trace_of({{0, PoolKind::kOpenmp, 1}});
+  const Outcome even = governed(four, trace);
+  const Outcome heavy = governed(four, trace, {.weight_of_first = 40});
+  CHECK(even.first_s == doctest::Approx(even.makespan_s).epsilon(0.1));
+  CHECK(heavy.first_s < 0.6 * even.first_s);
+  CHECK(heavy.makespan_s < 1.2 * even.makespan_s);
 }
 
 TEST_CASE("a region cannot be divided into more pieces than it has") {
