@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstring>
 #include <utility>
 
@@ -15,13 +16,12 @@ namespace {
 
 Counts counts_of(const JsonValue& line) {
   Counts counts;
-  for (const SummedCount& member : kSums) {
-    counts.*member.value = static_cast<std::uint64_t>(line.number_at(member.name));
+  for (const govern::gate::CountRow& row : govern::gate::kCounts) {
+    counts.*row.value =
+        row.kind == govern::gate::CountKind::kTime
+            ? static_cast<std::uint64_t>(std::llround(1e9 * line.number_at(row.name)))
+            : line.amount_at(row.name);
   }
-  counts.widest = static_cast<std::uint64_t>(line.number_at("widest"));
-  counts.not_needed_s = line.number_at("not_needed_s");
-  counts.bent_from = static_cast<std::uint64_t>(line.number_at("bent_from"));
-  counts.bent_to = static_cast<std::uint64_t>(line.number_at("bent_to"));
   return counts;
 }
 
@@ -32,14 +32,6 @@ Counts counts_left(std::optional<std::size_t> page, const std::string& pages) {
   alignas(kPage) std::array<char, kPage> copy;
   std::memcpy(copy.data(), pages.data() + *page * kPage, kPage);
   return govern::gate::counts_in(copy.data());
-}
-
-void add(const Counts& counts, Counts& to) {
-  for (const SummedCount& member : kSums) to.*member.value += counts.*member.value;
-  to.widest = std::max(to.widest, counts.widest);
-  to.not_needed_s += counts.not_needed_s;
-  to.bent_from |= counts.bent_from;
-  to.bent_to |= counts.bent_to;
 }
 
 void add_new(const std::string& text, std::vector<std::string>& to) {
@@ -130,7 +122,7 @@ Report read_report(const Collected& collected) {
       process.counts = counts_left(process.page, collected.pages);
       process.has_pools = asked(process.counts) > 0;
     }
-    add(process.counts, report.sum);
+    govern::gate::add(process.counts, report.sum);
   }
   find_unmatched_bends(report);
   return report;

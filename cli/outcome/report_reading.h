@@ -22,21 +22,6 @@ struct Collected {
 // Regions and calls.
 inline std::uint64_t asked(const Counts& counts) { return counts.regions + counts.calls; }
 
-// A count that is summed, and its name in JSON.
-struct SummedCount {
-  const char* name;
-  std::uint64_t Counts::* value;
-};
-inline constexpr SummedCount kSums[] = {{"regions", &Counts::regions},
-                                        {"calls", &Counts::calls},
-                                        {"nested", &Counts::nested},
-                                        {"granted", &Counts::granted},
-                                        {"shortened", &Counts::shortened},
-                                        {"withheld", &Counts::withheld},
-                                        {"abandoned", &Counts::abandoned},
-                                        {"bending_regions", &Counts::bending},
-                                        {"bent", &Counts::bent}};
-
 struct ReportedProcess {
   long pid = 0;
   std::string command;

@@ -27,7 +27,7 @@ std::vector<std::string> row(std::string pid, const Counts& counts, std::string 
           std::to_string(counts.widest),
           fmt::format("{:.1f}", wanted / each),
           fmt::format("{:.1f}", granted / each),
-          fmt::format("{:.1f} s", counts.not_needed_s),
+          fmt::format("{:.1f} s", static_cast<double>(counts.not_needed_ns) / 1e9),
           std::move(command)};
 }
 
@@ -119,10 +119,15 @@ std::string rest(const Report& report, bool unicode) {
   return out + silent;
 }
 
+// One kind of count after another.
 void write(Json& json, const Counts& counts) {
-  for (const SummedCount& member : kSums) json.field(member.name, counts.*member.value);
-  json.field("widest", counts.widest).field("not_needed_s", counts.not_needed_s);
-  json.field("bent_from", counts.bent_from).field("bent_to", counts.bent_to);
+  using govern::gate::CountKind;
+  for (const auto kind :
+       {CountKind::kNumber, CountKind::kMost, CountKind::kTime, CountKind::kSizes}) {
+    for (const govern::gate::CountRow& row : govern::gate::kCounts) {
+      if (row.kind == kind) govern::gate::write(json, row, counts);
+    }
+  }
 }
 
 }  // namespace

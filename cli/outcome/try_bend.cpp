@@ -48,13 +48,7 @@ struct Tries {
 
   Counts counts() const {
     Counts all;
-    for (const Tried& run : cut) {
-      const Counts& one = run.sum.counts;
-      all.bending += one.bending;
-      all.bent += one.bent;
-      all.bent_from |= one.bent_from;
-      all.bent_to |= one.bent_to;
-    }
+    for (const Tried& run : cut) govern::gate::add(run.sum.counts, all);
     return all;
   }
 };

@@ -85,19 +85,14 @@ void write_start(const Writer& writer) {
 void write_end(const Writer& writer, const govern::gate::Counts& counts, std::string_view fields) {
   Text line = opening("end", writer);
   seconds(line, "seconds", now_ns() - writer.since_ns);
-  line.field("regions", counts.regions);
-  line.field("calls", counts.calls);
-  line.field("nested", counts.nested);
-  line.field("granted", counts.granted);
-  line.field("shortened", counts.shortened);
-  line.field("withheld", counts.withheld);
-  seconds(line, "not_needed_s", static_cast<std::uint64_t>(counts.not_needed_s * 1e9));
-  line.field("abandoned", counts.abandoned);
-  line.field("widest", counts.widest);
-  line.field("bending_regions", counts.bending);
-  line.field("bent", counts.bent);
-  line.field("bent_from", counts.bent_from);
-  line.field("bent_to", counts.bent_to);
+  for (const govern::gate::CountRow& row : govern::gate::kCounts) {
+    const std::uint64_t count = counts.*row.value;
+    if (row.kind == govern::gate::CountKind::kTime) {
+      seconds(line, row.name, count);
+    } else {
+      line.field(row.name, count);
+    }
+  }
   append(writer.file, line, fields);
 }
 

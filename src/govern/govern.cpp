@@ -476,13 +476,7 @@ std::string report_json() {
   const gate::Counts counts = gate::counts();
   Json json;
   json.open('{').field("governed", g.users > 0);
-  json.field("regions", counts.regions).field("calls", counts.calls);
-  json.field("nested", counts.nested).field("granted", counts.granted);
-  json.field("shortened", counts.shortened).field("withheld", counts.withheld);
-  json.field("not_needed_s", counts.not_needed_s).field("abandoned", counts.abandoned);
-  json.field("widest", counts.widest).field("bending_regions", counts.bending);
-  json.field("bent", counts.bent).field("bent_from", counts.bent_from);
-  json.field("bent_to", counts.bent_to);
+  for (const gate::CountRow& row : gate::kCounts) gate::write(json, row, counts);
   write_machine(json, g);
   write_fields(json, g);
   for (const std::string& name : unmatched_bends()) json.value(unmatched_finding(name));

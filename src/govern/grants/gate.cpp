@@ -14,24 +14,8 @@
 namespace corewise::govern::gate {
 namespace {
 
-using Number = std::atomic<std::uint64_t>;
-
 // Threads count in different places, so that counting costs no shared cache line.
-struct alignas(64) Tally {
-  Number regions{0};
-  Number calls{0};
-  Number nested{0};
-  Number granted{0};
-  Number shortened{0};
-  Number withheld{0};
-  Number not_needed_ns{0};
-  Number abandoned{0};
-  Number widest{0};
-  Number bending{0};
-  Number bent{0};
-  Number bent_from{0};
-  Number bent_to{0};
-};
+struct alignas(64) Tally : Counts {};
 
 constexpr std::size_t kTallies = 32;
 using Tallies = std::array<Tally, kTallies>;
@@ -63,18 +47,22 @@ constinit std::array<std::atomic<int>, kMostCapped> caps{};
 constinit std::atomic<std::uint32_t> cap_changes{0};
 constinit std::atomic<int> most_in_team{std::numeric_limits<int>::max()};
 
-void add(Number& number, std::uint64_t much) { number.fetch_add(much, std::memory_order_relaxed); }
+void add(std::uint64_t& count, std::uint64_t much) {
+  std::atomic_ref(count).fetch_add(much, std::memory_order_relaxed);
+}
 
-void raise(Number& number, std::uint64_t to) {
-  std::uint64_t now = number.load(std::memory_order_relaxed);
-  while (now < to && !number.compare_exchange_weak(now, to, std::memory_order_relaxed)) {
+void raise(std::uint64_t& count, std::uint64_t to) {
+  const std::atomic_ref most(count);
+  std::uint64_t now = most.load(std::memory_order_relaxed);
+  while (now < to && !most.compare_exchange_weak(now, to, std::memory_order_relaxed)) {
   }
 }
 
 std::uint64_t bit_of(int size) { return std::uint64_t{1} << std::min(size, kLastSize); }
 
 // Sizes are few, and seen again and again.
-void note_size(Number& sizes, int size) {
+void note_size(std::uint64_t& count, int size) {
+  const std::atomic_ref sizes(count);
   if ((sizes.load(std::memory_order_relaxed) & bit_of(size)) == 0) {
     sizes.fetch_or(bit_of(size), std::memory_order_relaxed);
   }
@@ -163,10 +151,8 @@ void forget_parent() {
   forks.fetch_add(1, std::memory_order_relaxed);
   if (const Observer* told = observer.load(std::memory_order_acquire)) told->idle();
   for (Tally& each : *tallies.load()) {
-    for (Number* number : {&each.regions, &each.calls, &each.nested, &each.granted, &each.shortened,
-                           &each.withheld, &each.not_needed_ns, &each.abandoned, &each.widest,
-                           &each.bending, &each.bent, &each.bent_from, &each.bent_to}) {
-      number->store(0, std::memory_order_relaxed);
+    for (const CountRow& row : kCounts) {
+      std::atomic_ref(each.*row.value).store(0, std::memory_order_relaxed);
     }
   }
 }
@@ -280,23 +266,14 @@ void leave_counts_page() {
   tallies.store(&beside_page);
 }
 
-Counts counts_in(const void* counted) {
+Counts counts_in(void* counted) {
   Counts sum;
-  for (const Tally& each : *static_cast<const Tallies*>(counted)) {
-    sum.regions += each.regions.load(std::memory_order_relaxed);
-    sum.calls += each.calls.load(std::memory_order_relaxed);
-    sum.nested += each.nested.load(std::memory_order_relaxed);
-    sum.granted += each.granted.load(std::memory_order_relaxed);
-    sum.shortened += each.shortened.load(std::memory_order_relaxed);
-    sum.withheld += each.withheld.load(std::memory_order_relaxed);
-    sum.not_needed_s +=
-        1e-9 * static_cast<double>(each.not_needed_ns.load(std::memory_order_relaxed));
-    sum.abandoned += each.abandoned.load(std::memory_order_relaxed);
-    sum.widest = std::max(sum.widest, each.widest.load(std::memory_order_relaxed));
-    sum.bending += each.bending.load(std::memory_order_relaxed);
-    sum.bent += each.bent.load(std::memory_order_relaxed);
-    sum.bent_from |= each.bent_from.load(std::memory_order_relaxed);
-    sum.bent_to |= each.bent_to.load(std::memory_order_relaxed);
+  for (Tally& each : *static_cast<Tallies*>(counted)) {
+    Counts now;
+    for (const CountRow& row : kCounts) {
+      now.*row.value = std::atomic_ref(each.*row.value).load(std::memory_order_relaxed);
+    }
+    add(now, sum);
   }
   return sum;
 }

@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "gate_counts.h"
 #include "govern/ledger/grant.h"
 
 namespace corewise::govern {
@@ -161,31 +162,13 @@ void observe(const Observer* observer);
 bool is_busy();
 
 // For the process since it started, or was forked.
-struct Counts {
-  std::uint64_t regions = 0;    // outermost ones that asked
-  std::uint64_t calls = 0;      // likewise, into BLAS
-  std::uint64_t nested = 0;     // regions and calls inside others that wanted more than one thread
-  std::uint64_t granted = 0;    // threads, of all that asked
-  std::uint64_t shortened = 0;  // how many got fewer than they wanted
-  std::uint64_t withheld = 0;   // threads that they did not get
-  double not_needed_s = 0;      // these threads' time: what would have been oversubscription
-  std::uint64_t abandoned = 0;  // left without our seeing it
-  std::uint64_t widest = 0;     // most threads that one region or call wanted
-  std::uint64_t bending = 0;    // of the regions, those that bend
-  std::uint64_t bent = 0;       // of these, those that got fewer threads than they wanted
-  // Sizes of the teams that were bent, as wanted and as got: bit n for n threads, the last bit for
-  // as many or more.
-  std::uint64_t bent_from = 0;
-  std::uint64_t bent_to = 0;
-};
-inline constexpr int kLastSize = 52;  // a double holds that many bits, and so does JSON
 Counts counts();
 
 // The page that holds the counts, so that the caller can exchange it for a shared one, and the
 // counts in such a page. Exchange it only while no thread counts.
 inline constexpr std::size_t kCountsPage = 4096;
 void* counts_page();
-Counts counts_in(const void* counted);
+Counts counts_in(void* counted);
 // From now on counts elsewhere: for the child of a fork whose parent's page is shared memory, and
 // which may make no system call to put another in its place.
 void leave_counts_page();

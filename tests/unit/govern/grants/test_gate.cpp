@@ -270,7 +270,7 @@ TEST_CASE("counts add up") {
   CHECK(after.nested - before.nested == 1);
   CHECK(after.granted - before.granted == 3);
   CHECK(after.withheld - before.withheld == 2);
-  CHECK(after.not_needed_s > before.not_needed_s);
+  CHECK(after.not_needed_ns > before.not_needed_ns);
 }
 
 TEST_CASE("a nest remembers which visits count, to a depth of 32") {
