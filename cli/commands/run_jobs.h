@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "govern/own_budget.h"
-#include "start/jobserver.h"
+#include "jobs/jobserver.h"
 
 namespace corewise::cli {
 

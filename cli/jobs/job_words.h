@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-namespace corewise::jobs {
+namespace corewise::cli::jobs {
 
 enum class Tool { kMake, kNinja, kCargo };
 
@@ -42,17 +42,7 @@ enum class Form {
   kFifo,
 };
 
-struct Version {
-  int major = 0;
-  int minor = 0;
-  auto operator<=>(const Version&) const = default;
-};
-
-// From the first line that `make --version` or `ninja --version` prints. Nothing for another make.
-std::optional<Version> make_version(std::string_view line);
-std::optional<Version> ninja_version(std::string_view line);
-
-// What the programs print as their versions; empty where there is none.
+// The first line that a program prints as its version; empty where there is none.
 struct Versions {
   std::string make;   // the one that a build finds in PATH, or the command itself
   std::string ninja;  // the command itself
@@ -63,4 +53,4 @@ struct Versions {
 std::optional<Form> choose_form(std::optional<Tool> tool, const Versions& versions,
                                 std::string& why_not);
 
-}  // namespace corewise::jobs
+}  // namespace corewise::cli::jobs

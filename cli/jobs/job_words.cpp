@@ -6,7 +6,7 @@
 
 #include "base/text.h"
 
-namespace corewise::jobs {
+namespace corewise::cli::jobs {
 namespace {
 
 constexpr std::string_view kAuth = "--jobserver-auth=";
@@ -165,6 +165,12 @@ const Grammar* grammar_of(std::string_view program) {
   return nullptr;
 }
 
+struct Version {
+  int major = 0;
+  int minor = 0;
+  auto operator<=>(const Version&) const = default;
+};
+
 std::optional<Version> version_in(std::string_view text) {
   const auto major = parse_integer(cut(text, '.'));
   std::size_t digits = 0;
@@ -172,6 +178,13 @@ std::optional<Version> version_in(std::string_view text) {
   const auto minor = parse_integer(text.substr(0, digits));
   if (!major || !minor || *major < 0 || *major > 9999 || *minor > 9999) return std::nullopt;
   return Version{static_cast<int>(*major), static_cast<int>(*minor)};
+}
+
+// Nothing for another make.
+std::optional<Version> make_version(std::string_view line) {
+  constexpr std::string_view kName = "GNU Make ";
+  if (!line.starts_with(kName)) return std::nullopt;
+  return version_in(line.substr(kName.size()));
 }
 
 constexpr Version kMakeReadsDescriptors = {4, 2};
@@ -213,14 +226,6 @@ std::string with_jobserver(std::string_view makeflags, std::string_view auth, in
   return flags;
 }
 
-std::optional<Version> make_version(std::string_view line) {
-  constexpr std::string_view kName = "GNU Make ";
-  if (!line.starts_with(kName)) return std::nullopt;
-  return version_in(line.substr(kName.size()));
-}
-
-std::optional<Version> ninja_version(std::string_view line) { return version_in(line); }
-
 std::optional<Form> choose_form(std::optional<Tool> tool, const Versions& versions,
                                 std::string& why_not) {
   const auto make = make_version(versions.make);
@@ -236,7 +241,7 @@ std::optional<Form> choose_form(std::optional<Tool> tool, const Versions& versio
   // An older make ends with an error if it finds a fifo in MAKEFLAGS.
   const bool fifo_stops_make = make && *make < kMakeReadsFifos;
   if (!tool) return fifo_stops_make ? Form::kDescriptors : Form::kFifo;
-  const auto ninja = ninja_version(versions.ninja);
+  const auto ninja = version_in(versions.ninja);
   if (!ninja || *ninja < kNinjaReadsFifos) {
     why_not = "this ninja is too old, it can from 1.13 on";
     return std::nullopt;
@@ -248,4 +253,4 @@ std::optional<Form> choose_form(std::optional<Tool> tool, const Versions& versio
   return std::nullopt;
 }
 
-}  // namespace corewise::jobs
+}  // namespace corewise::cli::jobs

@@ -2,7 +2,7 @@
 
 #include "jobs/job_offer.h"
 
-namespace corewise::jobs {
+namespace corewise::cli::jobs {
 
 TEST_CASE("a build that may want more is offered all that it is allowed") {
   CHECK(tokens_for({.allowed = 8}) == 8);
@@ -28,4 +28,4 @@ TEST_CASE("while others wait, one is on offer now and then alone") {
   CHECK(offered == 4);
 }
 
-}  // namespace corewise::jobs
+}  // namespace corewise::cli::jobs

@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 #include "job_keeper.h"
-#include "jobs/job_words.h"
+#include "job_words.h"
 
 namespace corewise::cli {
 

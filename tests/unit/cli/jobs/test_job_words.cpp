@@ -5,7 +5,7 @@
 
 #include "jobs/job_words.h"
 
-namespace corewise::jobs {
+namespace corewise::cli::jobs {
 namespace {
 
 std::vector<std::string> split(const std::string& line) {
@@ -149,4 +149,4 @@ TEST_CASE("the form that the tool and the make in PATH can read") {
   CHECK(formed(Tool::kNinja, {now, ""}).find("1.13") != std::string::npos);
 }
 
-}  // namespace corewise::jobs
+}  // namespace corewise::cli::jobs

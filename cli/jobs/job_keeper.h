@@ -12,7 +12,7 @@
 #include <cstdint>
 
 #include "govern/ledger/ledger.h"
-#include "jobs/job_offer.h"
+#include "job_offer.h"
 
 namespace corewise::cli {
 

@@ -8,7 +8,7 @@
 
 #include <algorithm>
 
-namespace corewise::jobs {
+namespace corewise::cli::jobs {
 
 inline constexpr int kPatienceTurns = 10;
 inline constexpr int kTrialTurns = 5;
@@ -34,4 +34,4 @@ constexpr int tokens_for(const JobState& s) {
   return std::max(used, std::min(s.allowed, 1 + s.lately + spare));
 }
 
-}  // namespace corewise::jobs
+}  // namespace corewise::cli::jobs
