@@ -14,24 +14,24 @@
 namespace corewise::cli {
 namespace {
 
-Counts counts_of(const JsonValue& line) {
-  Counts counts;
-  for (const govern::gate::CountRow& row : govern::gate::kCounts) {
-    counts.*row.value =
-        row.kind == govern::gate::CountKind::kTime
+Tally tally_of(const JsonValue& line) {
+  Tally tally;
+  for (const govern::gate::TallyRow& row : govern::gate::kTally) {
+    tally.*row.value =
+        row.kind == govern::gate::TallyKind::kTime
             ? static_cast<std::uint64_t>(std::llround(1e9 * line.number_at(row.name)))
             : line.amount_at(row.name);
   }
-  return counts;
+  return tally;
 }
 
 // The counts of a process that counts on this page and never wrote its last line.
-Counts counts_left(std::optional<std::size_t> page, const std::string& pages) {
-  constexpr std::size_t kPage = govern::gate::kCountsPage;
+Tally tally_left(std::optional<std::size_t> page, const std::string& pages) {
+  constexpr std::size_t kPage = govern::gate::kTallyPage;
   if (!page || *page >= pages.size() / kPage) return {};
   alignas(kPage) std::array<char, kPage> copy;
   std::memcpy(copy.data(), pages.data() + *page * kPage, kPage);
-  return govern::gate::counts_in(copy.data());
+  return govern::gate::tally_in(copy.data());
 }
 
 void add_new(const std::string& text, std::vector<std::string>& to) {
@@ -114,15 +114,15 @@ Report read_report(const Collected& collected) {
     process.page = page >= 0 ? std::optional(static_cast<std::size_t>(page)) : std::nullopt;
     if (starts) continue;
     process.has_pools = !line->items_at("pools").empty();
-    process.counts = counts_of(*line);
+    process.tally = tally_of(*line);
     collect(*line, report);
   }
   for (ReportedProcess& process : report.processes) {
     if (!process.ended) {
-      process.counts = counts_left(process.page, collected.pages);
-      process.has_pools = asked(process.counts) > 0;
+      process.tally = tally_left(process.page, collected.pages);
+      process.has_pools = asked(process.tally) > 0;
     }
-    govern::gate::add(process.counts, report.sum);
+    govern::gate::add(process.tally, report.sum);
   }
   find_unmatched_bends(report);
   return report;

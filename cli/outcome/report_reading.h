@@ -11,7 +11,7 @@
 
 namespace corewise::cli {
 
-using govern::gate::Counts;
+using govern::gate::Tally;
 
 // What the processes left.
 struct Collected {
@@ -20,7 +20,7 @@ struct Collected {
 };
 
 // Regions and calls.
-inline std::uint64_t asked(const Counts& counts) { return counts.regions + counts.calls; }
+inline std::uint64_t asked(const Tally& tally) { return tally.regions + tally.calls; }
 
 struct ReportedProcess {
   long pid = 0;
@@ -28,7 +28,7 @@ struct ReportedProcess {
   bool ended = false;
   std::string_view line;  // its last line
   std::optional<std::size_t> page;
-  Counts counts;
+  Tally tally;
   bool has_pools = false;
 };
 
@@ -40,7 +40,7 @@ struct NamedBend {
 
 struct Report {
   std::vector<ReportedProcess> processes;  // in order of their start
-  Counts sum;
+  Tally sum;
   std::vector<std::string> findings;
   std::vector<std::string> region_modules;
   std::vector<std::string> bending;

@@ -18,16 +18,16 @@
 namespace corewise::cli {
 namespace {
 
-std::vector<std::string> row(std::string pid, const Counts& counts, std::string command) {
-  const auto each = static_cast<double>(std::max<std::uint64_t>(1, asked(counts)));
-  const auto granted = static_cast<double>(counts.granted);
-  const auto wanted = granted + static_cast<double>(counts.withheld);
+std::vector<std::string> row(std::string pid, const Tally& tally, std::string command) {
+  const auto each = static_cast<double>(std::max<std::uint64_t>(1, asked(tally)));
+  const auto granted = static_cast<double>(tally.granted);
+  const auto wanted = granted + static_cast<double>(tally.withheld);
   return {std::move(pid),
-          std::to_string(asked(counts)),
-          std::to_string(counts.widest),
+          std::to_string(asked(tally)),
+          std::to_string(tally.widest),
           fmt::format("{:.1f}", wanted / each),
           fmt::format("{:.1f}", granted / each),
-          fmt::format("{:.1f} s", static_cast<double>(counts.not_needed_ns) / 1e9),
+          fmt::format("{:.1f} s", static_cast<double>(tally.not_needed_ns) / 1e9),
           std::move(command)};
 }
 
@@ -37,7 +37,7 @@ std::string shown(const std::string& command, int width, bool unicode) {
 
 // What governing changed, in words that stay true on a busy machine, where other programs lengthen
 // the time of the threads that were not granted.
-std::string headline(const Counts& sum) {
+std::string headline(const Tally& sum) {
   const std::uint64_t all = asked(sum);
   if (all == 0) return "No region or BLAS call asked for more than one thread.\n";
   if (sum.shortened == 0) {
@@ -70,7 +70,7 @@ std::string table(const Report& report, const Style& style) {
   for (const ReportedProcess& process : report.processes) {
     if (!process.has_pools) continue;
     rows.push_back(
-        row(std::to_string(process.pid), process.counts, printable(process.command, false)));
+        row(std::to_string(process.pid), process.tally, printable(process.command, false)));
   }
   if (rows.empty()) return for_reader("corewise found no thread pool in any process.\n");
   if (rows.size() > 1) rows.push_back(row("sum", report.sum, ""));
@@ -120,12 +120,12 @@ std::string rest(const Report& report, bool unicode) {
 }
 
 // One kind of count after another.
-void write(Json& json, const Counts& counts) {
-  using govern::gate::CountKind;
+void write(Json& json, const Tally& tally) {
+  using govern::gate::TallyKind;
   for (const auto kind :
-       {CountKind::kNumber, CountKind::kMost, CountKind::kTime, CountKind::kSizes}) {
-    for (const govern::gate::CountRow& row : govern::gate::kCounts) {
-      if (row.kind == kind) govern::gate::write(json, row, counts);
+       {TallyKind::kNumber, TallyKind::kMost, TallyKind::kTime, TallyKind::kSizes}) {
+    for (const govern::gate::TallyRow& row : govern::gate::kTally) {
+      if (row.kind == kind) govern::gate::write(json, row, tally);
     }
   }
 }
@@ -200,7 +200,7 @@ std::string report_json(const Collected& collected, const Run& run) {
     if (process.ended) continue;
     json.open('{').field("pid", static_cast<std::int64_t>(process.pid));
     json.field("command", process.command).field("running", runs_still(process));
-    write(json, process.counts);
+    write(json, process.tally);
     json.close('}');
   }
   json.close(']').key("findings").open('[');

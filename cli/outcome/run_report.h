@@ -12,7 +12,7 @@ namespace corewise::cli {
 
 // Totals over all processes.
 struct Sum {
-  govern::gate::Counts counts;
+  govern::gate::Tally tally;
   std::vector<std::string> region_modules;  // paths of modules with parallel regions
   std::vector<std::string> bending;         // paths of modules that bend
 };

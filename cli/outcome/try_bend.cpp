@@ -46,9 +46,9 @@ struct Tries {
   bool reproducible = true;
   double apart = 0;  // the largest relative difference of numbers in runs that agreed
 
-  Counts counts() const {
-    Counts all;
-    for (const Tried& run : cut) govern::gate::add(run.sum.counts, all);
+  Tally tally() const {
+    Tally all;
+    for (const Tried& run : cut) govern::gate::add(run.sum.tally, all);
     return all;
   }
 };
@@ -66,9 +66,9 @@ std::string grouped(std::uint64_t number) {
   return text;
 }
 
-std::string regions_cut(const Counts& counts) {
-  return fmt::format("{} of {} region{} cut", grouped(counts.bent), grouped(counts.bending),
-                     counts.bending == 1 ? "" : "s");
+std::string regions_cut(const Tally& tally) {
+  return fmt::format("{} of {} region{} cut", grouped(tally.bent), grouped(tally.bending),
+                     tally.bending == 1 ? "" : "s");
 }
 
 std::string shown_line(std::string_view line) { return cut_off(printable(line, false), 70, false); }
@@ -221,7 +221,7 @@ std::optional<Finding> refutation(const Trial& trial, Tries& tries) {
   if (what.empty()) return std::nullopt;
   finding.lines = {fmt::format("{} does not bend: run {} (seed {}) {}, with {}.",
                                printable(trial.library, false), tries.cut.size(), run.seed, what,
-                               regions_cut(run.sum.counts))};
+                               regions_cut(run.sum.tally))};
   append(finding.lines, std::move(more));
   if (!run.sum.bending.empty()) finding.lines.push_back(what_was_matched(trial, run.sum));
   finding.lines.push_back(leave_it_whole(trial, run.sum.bending));
@@ -238,9 +238,9 @@ Finding nothing_tried(const Trial& trial, const Tries& tries) {
   };
   std::string why;
   std::vector<std::string> more;
-  if (tries.counts().bending > 0) {
+  if (tries.tally().bending > 0) {
     why = fmt::format("chance left all {} of them as they were; give more --tries",
-                      grouped(tries.counts().bending));
+                      grouped(tries.tally().bending));
   } else if (sum.bending.empty()) {
     why = "no library of that name was loaded";
   } else if (std::ranges::none_of(sum.bending, has_regions)) {
@@ -265,12 +265,12 @@ Finding nothing_tried(const Trial& trial, const Tries& tries) {
 
 // What every verdict on equal runs adds.
 std::vector<std::string> how_far(const Tries& tries) {
-  const Counts counts = tries.counts();
+  const Tally tally = tries.tally();
   std::vector<std::string> lines = {fmt::format("Teams of {} threads ran on {}; seeds {} to {}.",
-                                                govern::team_sizes_in_words(counts.bent_from),
-                                                govern::team_sizes_in_words(counts.bent_to),
+                                                govern::team_sizes_in_words(tally.bent_from),
+                                                govern::team_sizes_in_words(tally.bent_to),
                                                 tries.cut.front().seed, tries.cut.back().seed)};
-  if (counts.bent_from >> 3U == 0) {
+  if (tally.bent_from >> 3U == 0) {
     lines.emplace_back(
         "Larger teams were not tried: --openmp 8 makes them, where the program takes "
         "OpenMP's default.");
@@ -304,7 +304,7 @@ Finding bends(const Trial& trial, const Tries& tries) {
   Finding finding{Verdict::kBends,
                   {fmt::format("{} bends: {} of {} runs with {} gave the same output{}.",
                                printable(trial.library, false), tries.cut.size(), tries.cut.size(),
-                               regions_cut(tries.counts()), rounded)},
+                               regions_cut(tries.tally()), rounded)},
                   {}};
   append(finding.lines, how_far(tries));
   finding.lines.push_back(what_was_matched(trial, tries.cut.front().sum));
@@ -320,7 +320,7 @@ Finding unsure(const Trial& trial, const Tries& tries, Finding whole) {
                   "reproducible: two whole runs printed different things, so that only exit codes "
                   "were compared.",
                   printable(trial.library, false), tries.cut.size(), tries.cut.size(),
-                  regions_cut(tries.counts())));
+                  regions_cut(tries.tally())));
   append(whole.lines, how_far(tries));
   whole.lines.push_back(what_was_matched(trial, tries.cut.front().sum));
   whole.lines.emplace_back(
@@ -353,10 +353,10 @@ Result<Finding> find(const Program& program, Tries& tries) {
     tries.cut.push_back(std::move(*run));
     if (tries.cut.back().interrupted != 0) break;
     if (auto refuted = refutation(trial, tries)) return *refuted;
-    if (tries.counts().bending == 0) break;
+    if (tries.tally().bending == 0) break;
   }
   if (interrupted_in(tries) != 0) return Finding{};
-  if (tries.counts().bent == 0) return nothing_tried(trial, tries);
+  if (tries.tally().bent == 0) return nothing_tried(trial, tries);
   return *whole ? unsure(trial, tries, **whole) : bends(trial, tries);
 }
 
@@ -383,21 +383,21 @@ const char* name_of(Verdict verdict) {
 }
 
 std::string in_json(const Program& program, const Tries& tries, const Finding& finding) {
-  const Counts counts = tries.counts();
+  const Tally tally = tries.tally();
   Json json;
   json.open('{').field("schema_version", 1).field("verdict", name_of(finding.verdict));
   json.field("message", finding.lines.front()).field("library", program.trial.library);
   json.array("command", program.words);
-  json.field("regions", counts.bending).field("cut", counts.bent);
-  json.array("teams", govern::team_sizes(counts.bent_from));
-  json.array("ran_on", govern::team_sizes(counts.bent_to));
+  json.field("regions", tally.bending).field("cut", tally.bent);
+  json.array("teams", govern::team_sizes(tally.bent_from));
+  json.array("ran_on", govern::team_sizes(tally.bent_to));
   json.field("reproducible", tries.reproducible).field("rounding", tries.apart);
   json.key("whole").open('{');
   write_end(json, tries.whole);
   json.close('}').key("runs").open('[');
   for (const Tried& run : tries.cut) {
     json.open('{').field("seed", static_cast<std::int64_t>(run.seed));
-    json.field("regions", run.sum.counts.bending).field("cut", run.sum.counts.bent);
+    json.field("regions", run.sum.tally.bending).field("cut", run.sum.tally.bent);
     write_end(json, run);
     json.close('}');
   }

@@ -49,7 +49,7 @@ namespace {
 struct Agent {
   govern::Resident resident;
   std::string file;
-  std::string counts;
+  std::string tally_file;
   std::string command;
   Writer writer;
   // Each once, and old ones too: a thread may be writing its last line from one.
@@ -88,7 +88,7 @@ void write_line() {
   pid_t self = os::own_process();
   if (!owes_line.compare_exchange_strong(self, 0) || os::is_confined()) return;
   const std::string* known = fields.load(std::memory_order_acquire);
-  write_end(agent->writer, govern::gate::counts(),
+  write_end(agent->writer, govern::gate::tally(),
             known != nullptr ? std::string_view(*known) : std::string_view());
 }
 
@@ -125,11 +125,11 @@ void begin_line() {
   const os::Uncancelled uncancelled;
   if (os::is_confined()) {
     // The page is the parent's, which cannot write its counts anywhere else.
-    govern::gate::leave_counts_page();
+    govern::gate::leave_tally_page();
     return;
   }
   agent->writer.since_ns = now_ns();
-  agent->writer.page = share_counts(agent->counts.c_str());
+  agent->writer.page = share_tally(agent->tally_file.c_str());
   owes_line.store(::getpid());
   write_start(agent->writer);
 }
@@ -145,7 +145,7 @@ bool govern_from_now_on(const std::vector<govern::GotRequest>& requests) {
   if (!agent->file.empty()) {
     const std::string command = os::own_command();
     agent->command = Json().value(command.empty() ? "?" : command).text();
-    agent->counts = agent->file + ".counts";
+    agent->tally_file = agent->file + ".counts";
     agent->writer = {agent->file.c_str(), agent->command, 0, std::nullopt};
     os::at_fork(os::ForkRank::kReport, {.in_child = begin_line});
     begin_line();

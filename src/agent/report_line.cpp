@@ -56,11 +56,11 @@ void append(const char* file, const Text& line, std::string_view fields) {
 
 }  // namespace
 
-std::optional<std::uint64_t> share_counts(const char* file) {
-  constexpr std::size_t kPage = govern::gate::kCountsPage;
+std::optional<std::uint64_t> share_tally(const char* file) {
+  constexpr std::size_t kPage = govern::gate::kTallyPage;
   static constexpr std::array<char, kPage> kZeros{};
   const auto exchange = [](int kind, int fd, off_t at) {
-    return ::mmap(govern::gate::counts_page(), kPage, PROT_READ | PROT_WRITE, MAP_FIXED | kind, fd,
+    return ::mmap(govern::gate::tally_page(), kPage, PROT_READ | PROT_WRITE, MAP_FIXED | kind, fd,
                   at) != MAP_FAILED;
   };
   if (::sysconf(_SC_PAGESIZE) != static_cast<long>(kPage)) return std::nullopt;
@@ -82,12 +82,12 @@ void write_start(const Writer& writer) {
   append(writer.file, line, {});
 }
 
-void write_end(const Writer& writer, const govern::gate::Counts& counts, std::string_view fields) {
+void write_end(const Writer& writer, const govern::gate::Tally& tally, std::string_view fields) {
   Text line = opening("end", writer);
   seconds(line, "seconds", now_ns() - writer.since_ns);
-  for (const govern::gate::CountRow& row : govern::gate::kCounts) {
-    const std::uint64_t count = counts.*row.value;
-    if (row.kind == govern::gate::CountKind::kTime) {
+  for (const govern::gate::TallyRow& row : govern::gate::kTally) {
+    const std::uint64_t count = tally.*row.value;
+    if (row.kind == govern::gate::TallyKind::kTime) {
       seconds(line, row.name, count);
     } else {
       line.field(row.name, count);

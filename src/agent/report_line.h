@@ -18,16 +18,16 @@ struct Writer {
   const char* file = nullptr;
   std::string_view command;  // as a JSON string
   std::uint64_t since_ns = 0;
-  std::optional<std::uint64_t> page;  // where share_counts put the counts
+  std::optional<std::uint64_t> page;  // where share_tally() put the tally
 };
 
-// Puts the gate's counts into a page of their own in `file`, where they can be read after this
+// Puts the gate's tally into a page of their own in `file`, where they can be read after this
 // process was killed. Returns the page's number. Call it first in the child of a fork, whose page
 // is its parent's.
-std::optional<std::uint64_t> share_counts(const char* file);
+std::optional<std::uint64_t> share_tally(const char* file);
 
 void write_start(const Writer& writer);
 // `fields` come from govern().
-void write_end(const Writer& writer, const govern::gate::Counts& counts, std::string_view fields);
+void write_end(const Writer& writer, const govern::gate::Tally& tally, std::string_view fields);
 
 }  // namespace corewise::agent

@@ -35,7 +35,7 @@ struct DeadBending {
 struct Bent {
   std::uint64_t regions = 0;  // that bend
   std::uint64_t bent = 0;     // of these, with fewer threads
-  std::uint64_t from = 0;     // sizes, as gate::Counts has them
+  std::uint64_t from = 0;     // sizes, as gate::Tally has them
   std::uint64_t to = 0;
   std::vector<DeadBending> libraries;
 };

@@ -147,13 +147,13 @@ void list_pools(const Scene& scene) noexcept {
 
 // Teams that got fewer threads than they asked for, and the libraries whose regions bend.
 void list_bent(const MachineState& state) noexcept {
-  const govern::gate::Counts counts = govern::gate::counts();
-  if (counts.bent == 0) return;
+  const govern::gate::Tally tally = govern::gate::tally();
+  if (tally.bent == 0) return;
   text.add(",\"bent\":{\"regions\":");
-  text.digits(counts.bending);
-  text.field("bent", counts.bent);
-  text.field("from", counts.bent_from);
-  text.field("to", counts.bent_to);
+  text.digits(tally.bending);
+  text.field("bent", tally.bent);
+  text.field("from", tally.bent_from);
+  text.field("to", tally.bent_to);
   text.raw("libraries", "[");
   bool first = true;
   for (const govern::Bending& bending : govern::bending_now()) {

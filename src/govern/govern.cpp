@@ -473,10 +473,10 @@ std::string report_json() {
   const TellingLock lock;
   Governor& g = governor();
   follow_budget(g, 0);
-  const gate::Counts counts = gate::counts();
+  const gate::Tally tally = gate::tally();
   Json json;
   json.open('{').field("governed", g.users > 0);
-  for (const gate::CountRow& row : gate::kCounts) gate::write(json, row, counts);
+  for (const gate::TallyRow& row : gate::kTally) gate::write(json, row, tally);
   write_machine(json, g);
   write_fields(json, g);
   for (const std::string& name : unmatched_bends()) json.value(unmatched_finding(name));

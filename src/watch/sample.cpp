@@ -253,10 +253,10 @@ struct Seen {
 
 Seen read_own_tasks() {
   const bool gated = govern::gate::is_open();
-  const govern::gate::Counts before = govern::gate::counts();
+  const govern::gate::Tally before = govern::gate::tally();
   const bool idle_before = !govern::gate::is_busy();
   Seen seen{read_tasks("/proc/self"), false};
-  const govern::gate::Counts after = govern::gate::counts();
+  const govern::gate::Tally after = govern::gate::tally();
   seen.idle = gated && idle_before && !govern::gate::is_busy() &&
               before.regions + before.calls == after.regions + after.calls;
   // The thread that reads would always be seen running.

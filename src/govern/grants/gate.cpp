@@ -15,14 +15,14 @@ namespace corewise::govern::gate {
 namespace {
 
 // Threads count in different places, so that counting costs no shared cache line.
-struct alignas(64) Tally : Counts {};
+struct alignas(64) ThreadsTally : Tally {};
 
 constexpr std::size_t kTallies = 32;
-using Tallies = std::array<Tally, kTallies>;
-static_assert(sizeof(Tallies) == kCountsPage);
-alignas(kCountsPage) constinit Tallies page;
+using Tallies = std::array<ThreadsTally, kTallies>;
+static_assert(sizeof(Tallies) == kTallyPage);
+alignas(kTallyPage) constinit Tallies own_page;
 constinit Tallies beside_page;
-constinit std::atomic<Tallies*> tallies{&page};
+constinit std::atomic<Tallies*> tallies{&own_page};
 constinit std::atomic<std::uint32_t> threads_seen{0};
 
 struct VisitsOfThread {
@@ -76,7 +76,7 @@ void count_bending(Tally& mine, int wanted, int got) {
   note_size(mine.bent_to, got);
 }
 
-Tally& tally() {
+Tally& own_tally() {
   if (me.tally == nullptr) {
     const std::uint32_t number = threads_seen.fetch_add(1, std::memory_order_relaxed);
     me.tally = &(*tallies.load(std::memory_order_relaxed))[number % kTallies];
@@ -91,7 +91,7 @@ void give_back(Holding& held) {
   held.grant = {};
   held.team = 1;
   if (held.withheld > 0) {
-    add(tally().not_needed_ns,
+    add(own_tally().not_needed_ns,
         static_cast<std::uint64_t>(held.withheld) * (now_ns() - held.since_ns));
     held.withheld = 0;
   }
@@ -127,7 +127,7 @@ void take(Holding& held, const Grants* grants, GrantRequest request) {
 // Returns the threads to use.
 int ask(Holding& held, const Grants* grants, const GrantRequest& request) {
   take(held, grants, request);
-  Tally& mine = tally();
+  Tally& mine = own_tally();
   add(request.kind != VisitKind::kCall ? mine.regions : mine.calls, 1);
   if (request.kind == VisitKind::kRegion && !request.whole) {
     count_bending(mine, request.wanted, held.team);
@@ -150,8 +150,8 @@ void forget_parent() {
   inside.store(0);
   forks.fetch_add(1, std::memory_order_relaxed);
   if (const Observer* told = observer.load(std::memory_order_acquire)) told->idle();
-  for (Tally& each : *tallies.load()) {
-    for (const CountRow& row : kCounts) {
+  for (ThreadsTally& each : *tallies.load()) {
+    for (const TallyRow& row : kTally) {
       std::atomic_ref(each.*row.value).store(0, std::memory_order_relaxed);
     }
   }
@@ -185,17 +185,17 @@ Visit enter(VisitKind kind, int wanted, bool whole, std::uint32_t pool) {
   const Grants* grants = granter.load(std::memory_order_acquire);
   if (grants == nullptr || wanted <= 1) return {.threads = wanted};
   if (!whole) wanted = below_cap(wanted, pool);
-  raise(tally().widest, static_cast<std::uint64_t>(wanted));
+  raise(own_tally().widest, static_cast<std::uint64_t>(wanted));
   // Stacks grow downwards: a caller at this frame or further up has left whatever was deeper.
   const auto frame = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
   if (me.depth > 0 && frame >= me.frame) {
     give_back(me.held);
-    add(tally().abandoned, static_cast<std::uint64_t>(me.depth));
+    add(own_tally().abandoned, static_cast<std::uint64_t>(me.depth));
     inside.fetch_sub(me.depth);
     me.depth = 0;
   }
   if (is_inside()) {
-    add(tally().nested, 1);
+    add(own_tally().nested, 1);
     return {.threads = whole ? wanted : 1, .governed = true, .crowded = true};
   }
   if (me.depth > 0) {
@@ -224,7 +224,7 @@ int Tenancy::enter(int wanted, std::uint32_t pool, bool again) {
   const Grants* grants = granter.load(std::memory_order_acquire);
   if (grants == nullptr || wanted <= 1) return std::max(1, wanted);
   wanted = below_cap(wanted, pool);
-  raise(tally().widest, static_cast<std::uint64_t>(wanted));
+  raise(own_tally().widest, static_cast<std::uint64_t>(wanted));
   inside.fetch_add(1);
   counted_ = true;
   forks_ = forks.load(std::memory_order_relaxed);
@@ -257,20 +257,20 @@ void observe(const Observer* told) { observer.store(told, std::memory_order_rele
 
 bool is_busy() { return inside.load() > 0; }
 
-Counts counts() { return counts_in(tallies.load()); }
+Tally tally() { return tally_in(tallies.load()); }
 
-void* counts_page() { return &page; }
+void* tally_page() { return &own_page; }
 
-void leave_counts_page() {
+void leave_tally_page() {
   me.tally = nullptr;
   tallies.store(&beside_page);
 }
 
-Counts counts_in(void* counted) {
-  Counts sum;
-  for (Tally& each : *static_cast<Tallies*>(counted)) {
-    Counts now;
-    for (const CountRow& row : kCounts) {
+Tally tally_in(void* page) {
+  Tally sum;
+  for (ThreadsTally& each : *static_cast<Tallies*>(page)) {
+    Tally now;
+    for (const TallyRow& row : kTally) {
       now.*row.value = std::atomic_ref(each.*row.value).load(std::memory_order_relaxed);
     }
     add(now, sum);

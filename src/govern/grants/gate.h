@@ -18,8 +18,8 @@
 #include <cstdint>
 #include <optional>
 
-#include "gate_counts.h"
 #include "govern/ledger/grant.h"
+#include "tally.h"
 
 namespace corewise::govern {
 
@@ -162,16 +162,16 @@ void observe(const Observer* observer);
 bool is_busy();
 
 // For the process since it started, or was forked.
-Counts counts();
+Tally tally();
 
-// The page that holds the counts, so that the caller can exchange it for a shared one, and the
-// counts in such a page. Exchange it only while no thread counts.
-inline constexpr std::size_t kCountsPage = 4096;
-void* counts_page();
-Counts counts_in(void* counted);
+// The page that holds the tally, so that the caller can exchange it for a shared one, and the tally
+// in such a page. Exchange it only while no thread counts.
+inline constexpr std::size_t kTallyPage = 4096;
+void* tally_page();
+Tally tally_in(void* page);
 // From now on counts elsewhere: for the child of a fork whose parent's page is shared memory, and
 // which may make no system call to put another in its place.
-void leave_counts_page();
+void leave_tally_page();
 
 }  // namespace gate
 }  // namespace corewise::govern

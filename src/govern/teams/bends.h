@@ -28,7 +28,7 @@ struct Bending {
   CodeRange code;
 };
 
-// The team sizes in a word of gate::Counts, smallest first; and in words: "2, 4 and 8", or for many
+// The team sizes in a word of gate::Tally, smallest first; and in words: "2, 4 and 8", or for many
 // "2 to 16".
 std::vector<int> team_sizes(std::uint64_t bits);
 std::string team_sizes_in_words(std::uint64_t bits);

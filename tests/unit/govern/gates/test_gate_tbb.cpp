@@ -227,7 +227,7 @@ TEST_CASE("oneTBB's gate: the pool's cap holds for an arena") {
 
 TEST_CASE("oneTBB's gate: an arena that works follows what is free, and is told of each change") {
   GrantTable table(3);
-  const gate::Counts before = gate::counts();
+  const gate::Tally before = gate::tally();
   Arena arena;
   CHECK(arena.ask(7) == 2);
   tbb::renew_permits();
@@ -244,7 +244,7 @@ TEST_CASE("oneTBB's gate: an arena that works follows what is free, and is told 
   CHECK(learnt(arena) == std::vector{1});
   CHECK(table.open == 1);
   // One region, however often it was granted something.
-  CHECK(gate::counts().regions == before.regions + 1);
+  CHECK(gate::tally().regions == before.regions + 1);
   arena.deactivate();
   table.free += 200;
   tbb::renew_permits();

@@ -127,9 +127,9 @@ TEST_CASE("in a whole team that was granted one thread, calls get one and region
 
 TEST_CASE("what ran whole counts as granted, and nothing as withheld") {
   Table table(1);
-  const gate::Counts before = gate::counts();
+  const gate::Tally before = gate::tally();
   gate::leave(gate::enter(gate::VisitKind::kRegion, 4, true));
-  const gate::Counts after = gate::counts();
+  const gate::Tally after = gate::tally();
   CHECK(after.granted - before.granted == 4);
   CHECK(after.shortened == before.shortened);
   CHECK(after.withheld == before.withheld);
@@ -176,7 +176,7 @@ TEST_CASE("a tenancy of the parent is not the child's to give back") {
 
 TEST_CASE("a cap holds for its own pool, and asks for no more than it allows") {
   Table table(8);
-  const std::uint64_t withheld = gate::counts().withheld;
+  const std::uint64_t withheld = gate::tally().withheld;
   gate::cap_pool(3, 2);
   const auto capped = gate::enter(gate::VisitKind::kRegion, 6, false, 3);
   CHECK(capped.threads == 2);
@@ -189,7 +189,7 @@ TEST_CASE("a cap holds for its own pool, and asks for no more than it allows") {
   const auto exact = gate::enter(gate::VisitKind::kRegion, 6, true, 3);
   CHECK(exact.threads == 6);
   gate::leave(exact);
-  CHECK(gate::counts().withheld == withheld);
+  CHECK(gate::tally().withheld == withheld);
   gate::cap_pool(3, 0);
   CHECK(gate::cap_of(3) == 0);
   const auto free = gate::enter(gate::VisitKind::kRegion, 6, false, 3);
@@ -233,7 +233,7 @@ TEST_CASE("the child of a fork begins outside") {
   const auto visit = region(2);
   const pid_t child = fork();
   if (child == 0) {
-    const bool outside = !gate::is_inside() && !gate::is_busy() && gate::counts().regions == 0;
+    const bool outside = !gate::is_inside() && !gate::is_busy() && gate::tally().regions == 0;
     gate::leave(visit);
     _exit(outside && table.free == 2 ? 0 : 1);
   }
@@ -261,11 +261,11 @@ TEST_CASE("the observer hears of teams, and when the last one has gone") {
 
 TEST_CASE("counts add up") {
   Table table(3);
-  const auto before = gate::counts();
+  const auto before = gate::tally();
   const auto visit = region(5);
   [&]() __attribute__((noinline)) { gate::leave(gate::enter(gate::VisitKind::kCall, 2)); }();
   gate::leave(visit);
-  const auto after = gate::counts();
+  const auto after = gate::tally();
   CHECK(after.regions - before.regions == 1);
   CHECK(after.nested - before.nested == 1);
   CHECK(after.granted - before.granted == 3);

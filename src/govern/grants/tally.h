@@ -1,4 +1,4 @@
-// What the gate counts: one table, from which reports are written, read and added up.
+// What the gate has let through: one table, from which reports are written, read and added up.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,8 @@ class Json;
 
 namespace corewise::govern::gate {
 
-// The gate counts in such a struct too: their order is that of the shared page (gate.h).
-struct Counts {
+// In the order of the shared page (gate.h).
+struct Tally {
   std::uint64_t regions = 0;    // outermost ones that asked
   std::uint64_t calls = 0;      // likewise, into BLAS
   std::uint64_t nested = 0;     // regions and calls inside others that wanted more than one thread
@@ -31,33 +31,32 @@ struct Counts {
 inline constexpr int kLastSize = 52;  // a double holds that many bits, and so does JSON
 
 // Numbers and times are summed; JSON has times in seconds.
-enum class CountKind { kNumber, kMost, kTime, kSizes };
+enum class TallyKind { kNumber, kMost, kTime, kSizes };
 
-struct CountRow {
+struct TallyRow {
   const char* name;  // in JSON
-  std::uint64_t Counts::* value;
-  CountKind kind = CountKind::kNumber;
+  std::uint64_t Tally::* value;
+  TallyKind kind = TallyKind::kNumber;
 };
 
-// In the order of the page.
-inline constexpr CountRow kCounts[] = {
-    {"regions", &Counts::regions},
-    {"calls", &Counts::calls},
-    {"nested", &Counts::nested},
-    {"granted", &Counts::granted},
-    {"shortened", &Counts::shortened},
-    {"withheld", &Counts::withheld},
-    {"not_needed_s", &Counts::not_needed_ns, CountKind::kTime},
-    {"abandoned", &Counts::abandoned},
-    {"widest", &Counts::widest, CountKind::kMost},
-    {"bending_regions", &Counts::bending},
-    {"bent", &Counts::bent},
-    {"bent_from", &Counts::bent_from, CountKind::kSizes},
-    {"bent_to", &Counts::bent_to, CountKind::kSizes},
+inline constexpr TallyRow kTally[] = {
+    {"regions", &Tally::regions},
+    {"calls", &Tally::calls},
+    {"nested", &Tally::nested},
+    {"granted", &Tally::granted},
+    {"shortened", &Tally::shortened},
+    {"withheld", &Tally::withheld},
+    {"not_needed_s", &Tally::not_needed_ns, TallyKind::kTime},
+    {"abandoned", &Tally::abandoned},
+    {"widest", &Tally::widest, TallyKind::kMost},
+    {"bending_regions", &Tally::bending},
+    {"bent", &Tally::bent},
+    {"bent_from", &Tally::bent_from, TallyKind::kSizes},
+    {"bent_to", &Tally::bent_to, TallyKind::kSizes},
 };
-static_assert(sizeof(Counts) == std::size(kCounts) * sizeof(std::uint64_t));
+static_assert(sizeof(Tally) == std::size(kTally) * sizeof(std::uint64_t));
 
-void add(const Counts& counts, Counts& to);
-void write(Json& json, const CountRow& row, const Counts& counts);
+void add(const Tally& more, Tally& to);
+void write(Json& json, const TallyRow& row, const Tally& tally);
 
 }  // namespace corewise::govern::gate
