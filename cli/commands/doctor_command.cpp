@@ -21,6 +21,7 @@
 #include "facts/process_facts.h"
 #include "govern/ledger/ledger_holders.h"
 #include "govern/pool_policy.h"
+#include "observe/sample_record.h"
 #include "outcome/watched_run.h"
 #include "python/import_modules.h"
 #include "reach/control_client.h"
@@ -30,7 +31,6 @@
 #include "shell/process_choice.h"
 #include "start/library.h"
 #include "start/target.h"
-#include "watch/sample_record.h"
 
 namespace corewise::cli {
 namespace {

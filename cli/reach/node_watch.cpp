@@ -15,9 +15,9 @@
 #include "base/json.h"
 #include "govern/ledger/ledger_shm.h"
 #include "kernel_view.h"
+#include "observe/tasks.h"
 #include "os/os.h"
 #include "process_name.h"
-#include "watch/tasks.h"
 
 namespace corewise::cli {
 namespace {

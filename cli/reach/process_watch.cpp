@@ -14,11 +14,11 @@
 #include "control/sockets.h"
 #include "govern/ledger/ledger_identity.h"
 #include "kernel_view.h"
+#include "observe/sample_record.h"
 #include "os/machine.h"
 #include "os/os.h"
 #include "process_name.h"
 #include "shell/process_choice.h"
-#include "watch/sample_record.h"
 
 namespace corewise::cli {
 namespace {

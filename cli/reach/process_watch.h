@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "govern/ledger/ledger.h"
+#include "observe/tasks.h"
 #include "question.h"
-#include "watch/tasks.h"
 
 namespace corewise::cli {
 

@@ -10,13 +10,13 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "observe/sample_record.h"
 #include "os/os.h"
 #include "pools/known_library.h"
 #include "reach/control_client.h"
 #include "reach/kernel_view.h"
 #include "reach/process_watch.h"
 #include "recording.h"
-#include "watch/sample_record.h"
 
 namespace corewise::cli {
 namespace {

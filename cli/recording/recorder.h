@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "watch/tasks.h"
+#include "observe/tasks.h"
 
 namespace corewise::cli {
 

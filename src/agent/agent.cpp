@@ -28,7 +28,7 @@
 #include "budget/binding.h"
 #include "children.h"
 #include "control/server.h"
-#include "death/watch.h"
+#include "death/death_watch.h"
 #include "elf/bound_function.h"
 #include "govern/gates/dead_workers.h"
 #include "govern/govern.h"
@@ -151,7 +151,7 @@ bool govern_from_now_on(const std::vector<govern::GotRequest>& requests) {
     begin_line();
   }
   // The program matters more than a report that cannot be left.
-  static_cast<void>(postmortem::watch());
+  static_cast<void>(postmortem::watch_death());
   govern::GovernOptions options;
   options.key = variable("COREWISE_GROUP");
   options.resident = &resident;

@@ -19,7 +19,7 @@
 #include "control/sockets.h"
 #include "corewise.h"
 #include "death/death.h"
-#include "death/watch.h"
+#include "death/death_watch.h"
 #include "elf/elf_reader.h"
 #include "facts/plan_input.h"
 #include "facts/process_facts.h"
@@ -27,10 +27,10 @@
 #include "govern/other_copy.h"
 #include "govern/patch/loads.h"
 #include "limits/limit.h"
+#include "observe/sample.h"
 #include "os/uncancelled.h"
 #include "pools/discover.h"
 #include "pools/pool_facts.h"
-#include "watch/sample.h"
 
 using namespace corewise;  // NOLINT(google-build-using-namespace): this file is its C face
 
@@ -462,7 +462,7 @@ cw_status cw_doctor_json(char* buffer, size_t capacity, size_t* needed) {
 cw_status cw_watch_death(void) {
   return guarded([&] {
     synchronise();
-    const auto error = postmortem::watch();
+    const auto error = postmortem::watch_death();
     return error ? fail(error->status, error->what) : CW_OK;
   });
 }

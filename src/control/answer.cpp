@@ -14,10 +14,10 @@
 #include "govern/other_copy.h"
 #include "limits/limit.h"
 #include "limits/match.h"
+#include "observe/sample.h"
 #include "os/fork.h"
 #include "pools/discover.h"
 #include "request.h"
-#include "watch/sample.h"
 
 namespace corewise::control {
 namespace {

@@ -1,5 +1,5 @@
 // What a process answers on its control socket, as records: the process writes them, and clients
-// read them (docs/control.md). watch/sample_record.h has the answer to a sample.
+// read them (docs/control.md). observe/sample_record.h has the answer to a sample.
 #pragma once
 
 #include <string>

@@ -6,8 +6,8 @@
 #include <string_view>
 
 #include "base/text.h"
+#include "observe/tasks.h"
 #include "os/os.h"
-#include "watch/tasks.h"
 
 namespace corewise {
 namespace {

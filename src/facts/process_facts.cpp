@@ -14,11 +14,11 @@
 #include "govern/govern.h"
 #include "govern/ledger/ledger_holders.h"
 #include "limits/limit.h"
+#include "observe/sample.h"
 #include "os/patch.h"
 #include "plan_input.h"
 #include "pools/discover.h"
 #include "pools/module_names.h"
-#include "watch/sample.h"
 
 namespace corewise {
 namespace {

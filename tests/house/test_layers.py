@@ -32,7 +32,7 @@ ORDER = [
     "src/govern/openblas_buffers",
     "src/govern/gates",
     "src/govern",
-    "src/watch",
+    "src/observe",
     "src/facts",
     "src/death",
     "src/control",

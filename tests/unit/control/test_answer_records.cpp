@@ -5,7 +5,7 @@
 
 #include "control/answer_records.h"
 #include "control/request.h"
-#include "watch/sample_record.h"
+#include "observe/sample_record.h"
 
 using namespace corewise;
 using control::Request;

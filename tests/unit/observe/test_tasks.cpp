@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "watch/tasks.h"
+#include "observe/tasks.h"
 
 using namespace corewise;
 

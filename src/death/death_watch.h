@@ -14,6 +14,6 @@ namespace corewise::postmortem {
 
 // Watches from now on. Makes nothing before something dies. Does nothing if COREWISE_POSTMORTEM is
 // "off", or if it was called before.
-std::optional<Error> watch();
+std::optional<Error> watch_death();
 
 }  // namespace corewise::postmortem

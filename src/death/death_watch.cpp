@@ -1,4 +1,4 @@
-#include "watch.h"
+#include "death_watch.h"
 
 #include <signal.h>
 #include <sys/uio.h>
@@ -49,7 +49,7 @@ constinit std::atomic<std::uint64_t> marks{0x9e3779b97f4a7c15};
 
 // Whether this process is a notebook's kernel, and not one that a kernel started: that has the same
 // variables.
-bool is_kernel(const std::string& program) {
+bool is_notebook_kernel(const std::string& program) {
   if (own_notebook().empty()) return false;
   const char* parent = std::getenv("JPY_PARENT_PID");  // NOLINT(concurrency-mt-unsafe)
   return program.find("ipykernel_launcher") != program.npos ||
@@ -197,7 +197,7 @@ bool follow_load(bool asked) {
 
 }  // namespace
 
-std::optional<Error> watch() {
+std::optional<Error> watch_death() {
   const char* wish = std::getenv("COREWISE_POSTMORTEM");  // NOLINT(concurrency-mt-unsafe)
   if (wish != nullptr && std::string_view(wish) == "off") return std::nullopt;
   const std::lock_guard lock(watch_lock());
@@ -206,7 +206,7 @@ std::optional<Error> watch() {
   if (!folders) return folders.error();
   remove_old_reports(*folders);
   std::string program = os::own_command();
-  const int kernel = is_kernel(program) ? ::getpid() : 0;
+  const int kernel = is_notebook_kernel(program) ? ::getpid() : 0;
   scene.store(
       draw_scene({std::move(program), own_notebook(), kernel, *std::move(folders), {}, nullptr}));
   // A thread that the child does not have writes the parent's report.
