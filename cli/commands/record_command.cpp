@@ -89,14 +89,14 @@ int record_command(Recorder& recorder, double interval_s, std::optional<double> 
   ::sigfillset(&all);
   // Only the thread that waits for the program takes signals.
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  std::thread looking([&] { watch(recorder, interval_s, stop, seconds); });
+  std::thread watching([&] { watch(recorder, interval_s, stop, seconds); });
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   const int status = wait_for_child([&] {
     set_variables(target);
     return become(words, target, "record");
   });
   stop = true;
-  looking.join();
+  watching.join();
   return status;
 }
 

@@ -19,9 +19,9 @@
 
 #include "base/json.h"
 #include "base/text.h"
-#include "budget/binding.h"
 #include "budget/budget.h"
 #include "budget/preset_counts.h"
+#include "budget/thread_binding.h"
 #include "govern/gates/start_bound.h"
 #include "govern/govern.h"
 #include "govern/ledger/recent_callers.h"
@@ -277,7 +277,7 @@ int become_program(const Start& start, const Options& options, const Context& co
                    const std::function<void(const std::string&)>& tell = warn) {
   const os::LiveMachine machine;
   if (start.budget > 0 && !binding_request(machine).empty()) {
-    ::setenv(binding::kLaunched, binding::launched_value(machine).c_str(), 1);
+    ::setenv(thread_binding::kLaunched, thread_binding::launched_value(machine).c_str(), 1);
   }
   const ProvidedJobs jobs = provide_jobs(start.jobs, context.words);
   if (start.told_as_json) {

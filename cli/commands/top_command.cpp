@@ -25,7 +25,7 @@ struct Options {
   std::optional<std::string> interval;
 };
 
-View look_twice(int interval_ms) {
+View view_over(int interval_ms) {
   ProcessWatch watch;
   watch.next();
   std::this_thread::sleep_for(std::chrono::milliseconds(interval_ms));
@@ -49,12 +49,12 @@ int top(const Options& options, const Context& context) {
     return kOk;
   }
   if (context.settings.json) {
-    write_out(view_json(look_twice(options.interval ? interval_ms : 500)));
+    write_out(view_json(view_over(options.interval ? interval_ms : 500)));
     return kOk;
   }
   if (options.once) {
     TopState state;
-    const View view = look_twice(options.interval ? interval_ms : 500);
+    const View view = view_over(options.interval ? interval_ms : 500);
     const Style style = style_for(context.settings);
     const auto all = listed(view, state.order, state.filter);
     if (!all.empty()) state.selected = all.front()->pid;

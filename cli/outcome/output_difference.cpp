@@ -9,7 +9,7 @@
 namespace corewise::cli {
 namespace {
 
-struct Token {
+struct Piece {
   std::string_view text;
   std::optional<double> number;  // only if it has a fraction or an exponent
 };
@@ -17,32 +17,32 @@ struct Token {
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 // The number at the front, or the text up to where a number may begin.
-Token cut_token(std::string_view& rest) {
+Piece cut_piece(std::string_view& rest) {
   double number = 0;
   const bool starts = is_digit(rest.front()) || (rest.front() == '.' && rest.size() > 1);
   if (starts) {
     const auto end = std::from_chars(rest.data(), rest.data() + rest.size(), number);
     const auto size = static_cast<std::size_t>(end.ptr - rest.data());
     if (end.ec == std::errc() && size > 0) {
-      Token token{rest.substr(0, size), std::nullopt};
-      if (token.text.find_first_of(".eE") != token.text.npos) token.number = number;
+      Piece piece{rest.substr(0, size), std::nullopt};
+      if (piece.text.find_first_of(".eE") != piece.text.npos) piece.number = number;
       rest.remove_prefix(size);
-      return token;
+      return piece;
     }
   }
   std::size_t size = 1;
   while (size < rest.size() && !is_digit(rest[size]) && rest[size] != '.') ++size;
-  const Token token{rest.substr(0, size), std::nullopt};
+  const Piece piece{rest.substr(0, size), std::nullopt};
   rest.remove_prefix(size);
-  return token;
+  return piece;
 }
 
 // How much the numbers of the lines differ; no value if anything else differs.
 std::optional<double> numbers_apart(std::string_view expected, std::string_view found) {
   double most = 0;
   while (!expected.empty() && !found.empty()) {
-    const Token one = cut_token(expected);
-    const Token other = cut_token(found);
+    const Piece one = cut_piece(expected);
+    const Piece other = cut_piece(found);
     if (one.text == other.text) continue;
     if (!one.number || !other.number) return std::nullopt;
     const double larger = std::max(std::abs(*one.number), std::abs(*other.number));

@@ -79,7 +79,7 @@ std::string name_of_script(Words words) {
 }
 
 // A kernel gets its connection file on the command line.
-bool is_kernel(Words words) {
+bool is_notebook_kernel(Words words) {
   for (std::size_t i = 1; i < words.size(); ++i) {
     const bool is_file = words[i].ends_with(".json");
     if (is_file && (words[i - 1] == "-f" || file_name(words[i]).starts_with("kernel-"))) {
@@ -106,7 +106,7 @@ std::string name_for(const std::vector<std::string>& words, const std::string& s
   const std::string notebook(file_name(session));
   if (notebook.empty()) return own_name(words);
   // Processes that a notebook starts inherit the variable.
-  return is_kernel(words) ? notebook : fmt::format("{}: {}", notebook, own_name(words));
+  return is_notebook_kernel(words) ? notebook : fmt::format("{}: {}", notebook, own_name(words));
 }
 
 std::string name_of_process(int pid) {

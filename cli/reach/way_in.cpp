@@ -1,6 +1,6 @@
 #include "way_in.h"
 
-#include <embedded/ask_kernel.py.h>
+#include <embedded/ask_jupyter.py.h>
 #include <embedded/open_socket.py.h>
 #include <embedded/send_script.py.h>
 #include <fcntl.h>
@@ -82,8 +82,8 @@ int run_quietly(const std::vector<std::string>& words) {
   return status >= 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-std::string why_not_kernel(const std::string& python, const std::string& file) {
-  const int code = run_quietly({python, "-c", kAskKernel, file});
+std::string why_not_jupyter(const std::string& python, const std::string& file) {
+  const int code = run_quietly({python, "-c", kAskJupyter, file});
   return code == 0 ? std::string() : meaning_of(code);
 }
 
@@ -156,7 +156,7 @@ std::optional<Error> make_socket(int pid) {
   }
   const bool kernel = !file.empty();
   const std::string why =
-      kernel ? why_not_kernel(words.front(), file) : why_not_python(pid, python);
+      kernel ? why_not_jupyter(words.front(), file) : why_not_python(pid, python);
   if (why.empty()) return std::nullopt;
   return Error{CW_NOT_AVAILABLE,
                fmt::format("process {} is a {} without a control socket, and {}", pid,

@@ -35,7 +35,7 @@ struct ProcessFacts {
   double budget = 1;          // the CPUs that the process may use
   std::string budget_reason;  // what binds it: "cgroup quota", "affinity"
   std::map<std::string, std::string> environment;
-  std::string best_architecture;  // the best kernels this CPU can run (kernels.h); "" if unknown
+  std::string best_architecture;  // the best kernels this CPU can run (core_types.h); "" if unknown
   bool corewise_limits_open = false;
   bool from_outside = false;  // seen from another process, which may not see all
   bool answers = false;       // of one seen from outside: it told which limits of corewise hold

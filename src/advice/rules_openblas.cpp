@@ -5,7 +5,7 @@
 
 #include "base/text.h"
 #include "caller_slots.h"
-#include "kernels.h"
+#include "core_types.h"
 #include "rules.h"
 #include "sentences.h"
 
@@ -94,8 +94,8 @@ void core_type(const ProcessFacts& facts, Findings& out) {
   const std::string* forced = variable(facts, "OPENBLAS_CORETYPE");
   // If there are no pools yet, the program may load OpenBLAS next.
   if (forced == nullptr || (!facts.pools.empty() && !has_runtime(facts, "openblas"))) return;
-  const int best = kernel_level(facts.best_architecture);
-  const int level = kernel_level(*forced);
+  const int best = core_type_level(facts.best_architecture);
+  const int level = core_type_level(*forced);
   if (best != 0 && level == best) return;
   std::string why = "kernels for an older CPU can be half as fast, and give other last digits";
   if (best != 0 && level == 0) {

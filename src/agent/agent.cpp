@@ -25,7 +25,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
-#include "budget/binding.h"
+#include "budget/thread_binding.h"
 #include "children.h"
 #include "control/server.h"
 #include "death/death_watch.h"
@@ -168,7 +168,7 @@ bool govern_from_now_on(const std::vector<govern::GotRequest>& requests) {
 
 [[gnu::constructor]] void start() {
   if (os::is_filter_fatal()) return;
-  binding::remember_start();
+  thread_binding::remember_start();
   try {
     control::prepare();
   } catch (const std::exception&) {

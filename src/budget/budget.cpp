@@ -9,8 +9,8 @@
 #include <utility>
 
 #include "base/text.h"
-#include "binding.h"
 #include "survey.h"
+#include "thread_binding.h"
 
 namespace corewise {
 namespace {

@@ -13,8 +13,8 @@
 
 #include "advice/doctor.h"
 #include "base/error.h"
-#include "budget/binding.h"
 #include "budget/budget.h"
+#include "budget/thread_binding.h"
 #include "control/server.h"
 #include "control/sockets.h"
 #include "corewise.h"

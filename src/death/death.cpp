@@ -109,7 +109,7 @@ Finding sent(const Death& death) {
 
 // Callers take the buffers. If the library does not tell, more threads than buffers and a death in
 // its code are the evidence.
-bool looks_exhausted(const Death& death, const DeadPool& pool) {
+bool seems_exhausted(const Death& death, const DeadPool& pool) {
   return pool.inside && pool.caller_slots > 0 && death.threads > pool.caller_slots &&
          !death.governed;
 }
@@ -338,7 +338,7 @@ std::vector<Finding> explain(const Death& death) {
     std::vector<const DeadPool*> exhausted;
     for (const DeadPool& pool : death.pools) {
       if (proven ? pool.ran_out && death.signal != 0
-                 : findings.empty() && !death.sent && looks_exhausted(death, pool)) {
+                 : findings.empty() && !death.sent && seems_exhausted(death, pool)) {
         exhausted.push_back(&pool);
       }
     }

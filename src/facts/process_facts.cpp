@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <string_view>
 
-#include "advice/kernels.h"
+#include "advice/core_types.h"
 #include "base/text.h"
-#include "budget/binding.h"
 #include "budget/budget.h"
+#include "budget/thread_binding.h"
 #include "elf/elf_reader.h"
 #include "forked.h"
 #include "govern/govern.h"
@@ -39,7 +39,7 @@ void add_budget(ProcessFacts& facts, const os::Machine& machine) {
     facts.budget_reason += (facts.budget_reason.empty() ? "" : "; ") +
                            std::string(source_name(one.source)) + ": " + one.where;
   }
-  facts.best_architecture = best_kernels(machine);
+  facts.best_architecture = best_core_type(machine);
 }
 
 std::vector<std::string> libgomps(const ProcessFacts& facts) {

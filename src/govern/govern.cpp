@@ -13,7 +13,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/text.h"
-#include "budget/binding.h"
+#include "budget/thread_binding.h"
 #include "govern/gates/gate_openblas.h"
 #include "govern/gates/gate_tbb.h"
 #include "govern/grants/gate.h"
@@ -275,7 +275,7 @@ std::optional<Error> find_budget(Governor& g) {
   }
   const bool narrowed = g.users > 0 && found->allowed != g.found.allowed;
   if (auto error = open_ledger(g, own, narrowed)) return error;
-  g.granter->mask().expect(mask, binding::may_bind(machine));
+  g.granter->mask().expect(mask, thread_binding::may_bind(machine));
   g.found = std::move(*found);
   for (const std::string& finding : g.found.findings) say(g, finding);
   say(g, g.granter->ledger().finding());

@@ -14,8 +14,8 @@
 
 #include "base/clock.h"
 #include "base/text.h"
-#include "budget/binding.h"
 #include "budget/budget.h"
+#include "budget/thread_binding.h"
 #include "govern/govern.h"
 #include "govern/grants/gate.h"
 #include "govern/own_budget.h"

@@ -89,7 +89,7 @@ bool lies_in_a_module(std::uintptr_t address, const std::vector<os::LoadedModule
       all, [&](const os::LoadedModule& module) { return module.contains(address); });
 }
 
-void* look_at_myself(void* argument);
+void* find_own_record(void* argument);
 
 std::optional<Layout> layout_of(const OwnMemory& memory, std::uintptr_t self,
                                 const void* argument) {
@@ -109,7 +109,7 @@ std::optional<Layout> layout_of(const OwnMemory& memory, std::uintptr_t self,
   if (layout.tid == 0) return std::nullopt;
   constexpr std::size_t kWord = sizeof(std::uintptr_t);
   for (std::size_t at = 0; at + 2 * kWord <= size; at += kWord) {
-    if (value_in<std::uintptr_t>(block, at) != reinterpret_cast<std::uintptr_t>(&look_at_myself) ||
+    if (value_in<std::uintptr_t>(block, at) != reinterpret_cast<std::uintptr_t>(&find_own_record) ||
         value_in<const void*>(block, at + kWord) != argument) {
       continue;
     }
@@ -120,7 +120,7 @@ std::optional<Layout> layout_of(const OwnMemory& memory, std::uintptr_t self,
 }
 
 // Runs in our own thread.
-void* look_at_myself(void* argument) {
+void* find_own_record(void* argument) {
   auto& probe = *static_cast<Probe*>(argument);
   const OwnMemory memory;
   const auto self = static_cast<std::uintptr_t>(::pthread_self());
@@ -148,7 +148,7 @@ Probe find_out() {
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
   pthread_t thread{};
-  if (::pthread_create(&thread, nullptr, look_at_myself, &probe) == 0) {
+  if (::pthread_create(&thread, nullptr, find_own_record, &probe) == 0) {
     ::pthread_join(thread, nullptr);
   }
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);

@@ -15,25 +15,25 @@ namespace corewise::os {
 // In the order of taking. The child's handlers run in reverse order: a rank that starts threads
 // there stands above the ranks that must be ready for them.
 enum class ForkRank : std::uint8_t {
-  kControl,       // the control server; starts its thread again in a child that it serves
-  kAnswers,       // what was asked over the control socket
-  kSampler,       // samples threads; asks govern
-  kBuffers,       // OpenBLAS buffers that the parent's other threads held
-  kLibgompPools,  // their workers do not exist in the child
-  kTbbPermits,    // the parent's thread that renews them
-  kGate,          // the parent's counts and grants
-  kThreadCaps,    // counts that the parent's threads had lowered
-  kGovern,        // who governs; the ranks that it calls stand below
-  kDeathWatch,    // its scene
-  kDispositions,  // whose handlers they are
-  kIdlePools,     // words that say how long idle threads spin
-  kServedCopies,  // copies of OpenBLAS that use our buffers
-  kHooks,         // held while memory is made writable, so that no child inherits such memory
-  kReport,        // the line of `corewise run --report`
-  kBinding,       // the mask that the main thread forked with
-  kConfinement,   // whether system calls are refused
-  kLimits,        // which limits are open
-  kDiscovery,     // which pools there are
+  kControl,        // the control server; starts its thread again in a child that it serves
+  kAnswers,        // what was asked over the control socket
+  kSampler,        // samples threads; asks govern
+  kBuffers,        // OpenBLAS buffers that the parent's other threads held
+  kLibgompPools,   // their workers do not exist in the child
+  kTbbPermits,     // the parent's thread that renews them
+  kGate,           // the parent's counts and grants
+  kThreadCaps,     // counts that the parent's threads had lowered
+  kGovern,         // who governs; the ranks that it calls stand below
+  kDeathWatch,     // its scene
+  kDispositions,   // whose handlers they are
+  kIdlePools,      // words that say how long idle threads spin
+  kServedCopies,   // copies of OpenBLAS that use our buffers
+  kHooks,          // held while memory is made writable, so that no child inherits such memory
+  kReport,         // the line of `corewise run --report`
+  kThreadBinding,  // the mask that the main thread forked with
+  kConfinement,    // whether system calls are refused
+  kLimits,         // which limits are open
+  kDiscovery,      // which pools there are
 };
 
 inline constexpr std::size_t kForkRanks = static_cast<std::size_t>(ForkRank::kDiscovery) + 1;

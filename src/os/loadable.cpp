@@ -177,8 +177,8 @@ Obstacle obstacle_to_loading(const char* program) noexcept {
 
 // A file without a loader may be one itself. Ours loads the program into this C library, whatever
 // loader that asks for; another brings its own C library.
-void look_behind_loader(const char* path, const LoadableFile& file, const char* const* words,
-                        Started& found) noexcept {
+void search_behind_loader(const char* path, const LoadableFile& file, const char* const* words,
+                          Started& found) noexcept {
   const std::string_view name = file_name(path);
   if (own_loader_file != FileId{} && file.id() == own_loader_file) {
     const char* const program = program_for_loader(words);
@@ -223,7 +223,7 @@ void find_obstacle(const char* path, const char* const* words, Started& found) n
       found.obstacle =
           file.take(0, header) ? obstacle_in(file, header, found.loader) : Obstacle::other_machine;
       if (found.obstacle == Obstacle::no_loader && depth == 0)
-        look_behind_loader(path, file, words, found);
+        search_behind_loader(path, file, words, found);
       return;
     }
     if (line[0] == '#' && line[1] == '!') {

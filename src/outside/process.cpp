@@ -98,7 +98,7 @@ class ProcessReader {
     } else {
       process.notes.push_back("the environment it was started with may not be read");
     }
-    look_for_pools(mappings, process);
+    find_pools(mappings, process);
     if (has_ended()) return ended();
     return process;
   }
@@ -157,7 +157,7 @@ class ProcessReader {
     return {CW_IO_ERROR, who_ + ": its maps file is empty"};
   }
 
-  void look_for_pools(const std::vector<os::Mapping>& mappings, Process& process) {
+  void find_pools(const std::vector<os::Mapping>& mappings, Process& process) {
     const Memory memory = pid_ != 0 ? Memory(pid_) : Memory(recorded_memory());
     const Surroundings around{folder_, memory, process.environment};
     std::set<std::string> libraries;

@@ -15,7 +15,7 @@
 #include "govern/grants/gate.h"
 #include "govern/patch/code_ranges.h"
 #include "govern/spinning/idle_pools.h"
-#include "govern/spinning/spin_token.h"
+#include "govern/spinning/long_spin.h"
 #include "govern/teams/thread_caps.h"
 #include "os/machine.h"
 #include "os/os.h"
@@ -112,9 +112,9 @@ int at_rest(const OpenblasCopy& copy) {
 
 // If no CPU is left over, a thread that spins would take the CPU of one that works.
 void share_cpus(const OpenblasCopy& copy, bool has_all) {
-  if (!has_all || copy.spin.at == 0) return spin_token::give_up();
-  spin_token::take(copy.spin);
-  if (!copy.active.load()) spin_token::give_up();
+  if (!has_all || copy.spin.at == 0) return long_spin::end();
+  long_spin::allow(copy.spin);
+  if (!copy.active.load()) long_spin::end();
 }
 
 void enter_openmp(const OpenblasCopy& copy) {
@@ -152,7 +152,7 @@ void leave(const void*) {
 // A region of several threads starts: what its threads call must get no more than one thread each,
 // and vector routines do not pass the gate.
 void busy() {
-  spin_token::give_up();
+  long_spin::end();
   for (const OpenblasCopy& copy : all_copies()) {
     if (copy.active.load(std::memory_order_acquire) && copy.lowers.load()) store(copy, 1);
   }
@@ -378,7 +378,7 @@ std::vector<std::string> detach_all() {
     for (std::string& why : remove_entries(copy)) left.push_back(std::move(why));
     if (copy.lowers) std::atomic_ref(*copy.count).store(copy.program.load());
   }
-  spin_token::give_up();
+  long_spin::end();
   return left;
 }
 

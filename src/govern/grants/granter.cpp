@@ -71,7 +71,7 @@ Grant Granter::acquire(void* self, const GrantRequest& request) noexcept {
   if (MachineShare* const machine = granter.machine()) {
     const int most = machine->most(now_ms());
     granter.ledger_->keep_within(most);
-    // Its look may have found that our place on the page went to another ledger.
+    // It may have found that our place on the page went to another ledger.
     granter.ledger_->publish_in(&machine->sums());
     // If it ended meanwhile, these two may have come last, and nobody would undo them.
     if (granter.machine_.load() == nullptr) granter.ignore_users();

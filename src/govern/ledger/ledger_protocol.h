@@ -128,15 +128,15 @@ class Protocol {
   void reap(Depth depth) noexcept {
     const std::uint32_t count = used_count(shared_.used.load());
     const std::uint32_t first = shared_.reap_cursor.load(std::memory_order_relaxed);
-    int close_looks = 0;
+    int examined = 0;
     for (std::uint32_t i = 0; i < count; ++i) {
       const std::uint32_t place = (first % count + i) % count;
       Word word = load(place);
       if (word == 0) continue;
       bool closely = depth == Depth::kThorough;
-      if (!closely && tokens(word) > 0 && close_looks < kCloseLooks) {
+      if (!closely && tokens(word) > 0 && examined < kMostExamined) {
         closely = true;
-        if (++close_looks == kCloseLooks) shared_.reap_cursor.store(place + 1);
+        if (++examined == kMostExamined) shared_.reap_cursor.store(place + 1);
       }
       const Life life = world_.life(word, closely);
       if (life == Life::gone) swap(place, word, 0);
@@ -147,7 +147,7 @@ class Protocol {
 
  private:
   static constexpr std::uint64_t kReapEveryMs = 50;
-  static constexpr int kCloseLooks = 4;
+  static constexpr int kMostExamined = 4;
 
   static std::uint32_t used_count(std::uint64_t used) {
     return std::min(static_cast<std::uint32_t>(used), kPlaces);

@@ -14,7 +14,7 @@
 namespace corewise::govern {
 namespace {
 
-constexpr std::uint64_t kLookEveryMs = 50;
+constexpr std::uint64_t kReadEveryMs = 50;
 // CPUs left over go round among those who want more.
 constexpr std::uint64_t kTurnMs = 10'000;
 
@@ -44,7 +44,7 @@ MachineShare* MachineShare::open(const std::string& directory, const std::string
   }
   auto* const made = new MachineShare(directory, own, *sums, cpus);
   made->keep();
-  made->look(now_ms());
+  made->read_others(now_ms());
   return made;
 }
 
@@ -56,12 +56,13 @@ void MachineShare::keep() noexcept {
 
 int MachineShare::most(std::uint64_t now_ms) noexcept {
   std::uint64_t due = due_ms_.load(std::memory_order_relaxed);
-  if (now_ms >= due && due_ms_.compare_exchange_strong(due, now_ms + kLookEveryMs)) look(now_ms);
+  if (now_ms >= due && due_ms_.compare_exchange_strong(due, now_ms + kReadEveryMs))
+    read_others(now_ms);
   return share_.load(std::memory_order_relaxed);
 }
 
-void MachineShare::look(std::uint64_t now_ms) noexcept {
-  // Who cannot look takes no notice of others, as without sharing.
+void MachineShare::read_others(std::uint64_t now_ms) noexcept {
+  // A confined process takes no notice of others, as without sharing.
   if (os::is_confined()) {
     share_.store(cpus_, std::memory_order_relaxed);
     others_.store(0, std::memory_order_relaxed);
@@ -85,14 +86,14 @@ void MachineShare::look(std::uint64_t now_ms) noexcept {
   share_.store(fair_share(ours, std::span(ledgers).first(others), own, now_ms / kTurnMs),
                std::memory_order_relaxed);
   others_.store(static_cast<int>(count), std::memory_order_relaxed);
-  // A hundred times as long as the look took.
+  // A hundred times as long as the reading took.
   const std::uint64_t rest_ms = (now_ns() - began) / 10'000;
-  due_ms_.store(now_ms + std::max(kLookEveryMs, rest_ms), std::memory_order_relaxed);
+  due_ms_.store(now_ms + std::max(kReadEveryMs, rest_ms), std::memory_order_relaxed);
   errno = before;
 }
 
 MachineShare::UserPart MachineShare::standing(std::uint64_t now_ms) noexcept {
-  look(now_ms);
+  read_others(now_ms);
   return {cpus_, share_.load(std::memory_order_relaxed), others_.load(std::memory_order_relaxed)};
 }
 

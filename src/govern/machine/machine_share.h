@@ -25,12 +25,12 @@ class MachineShare {
   static MachineShare* open(const std::string& directory, const std::string& ledger, int cpus,
                             std::string& finding);
 
-  // Where this ledger publishes. That may change at a look: sums that nobody used for long make way
-  // for others.
+  // Where this ledger publishes. read_others() may change it: sums that nobody used for long make
+  // way for others.
   PublicSums& sums() { return *sums_.load(std::memory_order_relaxed); }
 
-  // The most that the ledger may grant now. Looks at what the others claim, now and then: it waits
-  // for nobody, and the looks take a hundredth of the time at most.
+  // The most that the ledger may grant now. Reads what the others claim, now and then: it waits
+  // for nobody, and the reading takes a hundredth of the time at most.
   int most(std::uint64_t now_ms) noexcept;
 
   struct UserPart {
@@ -42,7 +42,7 @@ class MachineShare {
 
  private:
   MachineShare(std::string directory, const OwnPage& own, PublicSums& sums, int cpus);
-  void look(std::uint64_t now_ms) noexcept;
+  void read_others(std::uint64_t now_ms) noexcept;
   // So that leak checkers of the host still reach it when nobody uses it any more.
   void keep() noexcept;
 

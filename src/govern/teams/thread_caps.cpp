@@ -63,13 +63,13 @@ void forget_lowered(Mine& me) {
 
 // Makes the thread's next region check again whether its count is above the cap. A count that the
 // program set stays.
-void look_again(Mine& me) {
+void check_again(Mine& me) {
   if (me.cap != 0) me.see(gate::cap_change() - 1);
 }
 
 // LLVM's runtime starts over in the child: nobody set the count that its thread has there.
 void in_child() {
-  for (Mine& me : mine) look_again(me);
+  for (Mine& me : mine) check_again(me);
 }
 
 void take_new_cap(Mine& me, const CappedCopy& copy, std::uint32_t change) {
@@ -134,7 +134,7 @@ void limits_set(const Pool& pool) {
   const std::size_t index = copy_of(pool);
   if (index == kMostCopies) return;
   forget_lowered(mine[index]);
-  look_again(mine[index]);
+  check_again(mine[index]);
 }
 
 constexpr CountListener kListener = {own_count, limits_set};

@@ -1,4 +1,4 @@
-#include "binding.h"
+#include "thread_binding.h"
 
 #include <unistd.h>
 
@@ -42,7 +42,7 @@ CpuSet masks_of_threads(const os::Machine& machine) {
   return all;
 }
 
-namespace binding {
+namespace thread_binding {
 namespace {
 
 // The masks at the load of the library and at the fork of this process: written before there are
@@ -107,7 +107,7 @@ void watch_forks() {
   const auto in_child = [] {
     if (!os::is_confined()) at_fork = os::main_thread_mask();
   };
-  os::at_fork(os::ForkRank::kBinding, {.in_child = in_child});
+  os::at_fork(os::ForkRank::kThreadBinding, {.in_child = in_child});
 }
 
 // When the process began, in the kernel's ticks; as text, since we only compare it.
@@ -235,5 +235,5 @@ std::optional<os::ProcessMask> own_mask(const os::Machine& machine, const std::s
   return os::ProcessMask{before->own.to_list(), before->is_bound()};
 }
 
-}  // namespace binding
+}  // namespace thread_binding
 }  // namespace corewise

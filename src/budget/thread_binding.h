@@ -26,7 +26,7 @@ std::string binding_request(const os::Machine& machine);
 // The CPUs of all threads together, by their masks. Empty if they cannot be listed.
 CpuSet masks_of_threads(const os::Machine& machine);
 
-namespace binding {
+namespace thread_binding {
 
 // What shows who narrowed a mask.
 struct Evidence {
@@ -72,7 +72,7 @@ bool may_bind(const os::Machine& machine);
 // This process's mask, given that the main thread's is now `now`.
 std::optional<os::ProcessMask> own_mask(const os::Machine& machine, const std::string& now);
 
-}  // namespace binding
+}  // namespace thread_binding
 
 // This process on this machine; its budget is not its main thread's placement. Knows the pools
 // found so far; synchronise() looks for more.
@@ -81,7 +81,7 @@ class Own final : public Base {
  public:
   using Base::Base;
   std::optional<os::ProcessMask> process_mask(const std::string& now) const override {
-    return binding::own_mask(*this, now);
+    return thread_binding::own_mask(*this, now);
   }
 };
 using OwnMachine = Own<os::LiveMachine>;

@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
 
-#include "advice/kernels.h"
+#include "advice/core_types.h"
 #include "map_machine.h"
 
 using namespace corewise;
@@ -10,20 +10,20 @@ namespace {
 std::string best(const std::string& cpuinfo) {
   test::MapMachine machine;
   machine.files["/proc/cpuinfo"] = cpuinfo;
-  return best_kernels(machine);
+  return best_core_type(machine);
 }
 
 }  // namespace
 
 TEST_CASE("kernel sets by the instructions they need, in letters of either case") {
-  CHECK(kernel_level("SkylakeX") == 5);
-  CHECK(kernel_level("SKYLAKEX") == kernel_level("Cooperlake"));
-  CHECK(kernel_level("haswell") == kernel_level("ZEN"));
-  CHECK(kernel_level("Haswell") > kernel_level("Sandybridge"));
-  CHECK(kernel_level("Sandybridge") > kernel_level("Nehalem"));
-  CHECK(kernel_level("Nehalem") > kernel_level("Prescott"));
-  CHECK(kernel_level("") == 0);
-  CHECK(kernel_level("Hasw") == 0);
+  CHECK(core_type_level("SkylakeX") == 5);
+  CHECK(core_type_level("SKYLAKEX") == core_type_level("Cooperlake"));
+  CHECK(core_type_level("haswell") == core_type_level("ZEN"));
+  CHECK(core_type_level("Haswell") > core_type_level("Sandybridge"));
+  CHECK(core_type_level("Sandybridge") > core_type_level("Nehalem"));
+  CHECK(core_type_level("Nehalem") > core_type_level("Prescott"));
+  CHECK(core_type_level("") == 0);
+  CHECK(core_type_level("Hasw") == 0);
 }
 
 TEST_CASE("the best kernels that a CPU can run") {

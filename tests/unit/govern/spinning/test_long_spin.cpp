@@ -5,10 +5,10 @@
 #include <thread>
 #include <vector>
 
-#include "govern/spinning/spin_token.h"
+#include "govern/spinning/long_spin.h"
 
 namespace govern = corewise::govern;
-namespace token = corewise::govern::spin_token;
+namespace long_spin = corewise::govern::long_spin;
 
 namespace {
 
@@ -21,34 +21,34 @@ corewise::SpinWord word_in(std::uint32_t& memory, std::uint64_t patient = kPatie
 
 }  // namespace
 
-TEST_CASE("spin token: one at a time, and none after") {
+TEST_CASE("long spin: one at a time, and none after") {
   std::array<std::uint32_t, 3> memory = {kBrief, kBrief, kBrief};
   const std::array words = {word_in(memory[0]), word_in(memory[1]), word_in(memory[2], 0)};
-  token::take(words[0]);
-  token::take(words[0]);
+  long_spin::allow(words[0]);
+  long_spin::allow(words[0]);
   CHECK(memory == std::array<std::uint32_t, 3>{kPatient, kBrief, kBrief});
-  token::take(words[1]);
+  long_spin::allow(words[1]);
   CHECK(memory == std::array<std::uint32_t, 3>{kBrief, kPatient, kBrief});
-  token::take(words[2]);
+  long_spin::allow(words[2]);
   CHECK(memory == std::array<std::uint32_t, 3>{kBrief, kBrief, kBrief});
-  token::take(words[0]);
-  token::give_up();
-  token::give_up();
+  long_spin::allow(words[0]);
+  long_spin::end();
+  long_spin::end();
   CHECK(memory == std::array<std::uint32_t, 3>{kBrief, kBrief, kBrief});
 }
 
-TEST_CASE("spin token: what somebody else has set stays") {
+TEST_CASE("long spin: what somebody else has set stays") {
   std::array<std::uint32_t, 2> memory = {7, kBrief};
   const std::array words = {word_in(memory[0]), word_in(memory[1])};
-  token::take(words[0]);
+  long_spin::allow(words[0]);
   CHECK(memory[0] == 7);
-  token::take(words[1]);
+  long_spin::allow(words[1]);
   memory[1] = 8;
-  token::give_up();
+  long_spin::end();
   CHECK(memory == std::array<std::uint32_t, 2>{7, 8});
 }
 
-TEST_CASE("spin token: taken by many threads, none is left with it") {
+TEST_CASE("long spin: allowed by many threads, none is left with it") {
   std::array<std::uint32_t, 4> memory{};
   memory.fill(kBrief);
   std::array<corewise::SpinWord, 4> words;
@@ -58,13 +58,13 @@ TEST_CASE("spin token: taken by many threads, none is left with it") {
     for (std::size_t i = 0; i < words.size(); ++i) {
       takers.emplace_back([&, i] {
         for (int n = 0; n < 50; ++n) {
-          token::take(words[i]);
-          if (n % 7 == 0) token::give_up();
+          long_spin::allow(words[i]);
+          if (n % 7 == 0) long_spin::end();
         }
       });
     }
     for (std::thread& taker : takers) taker.join();
-    token::give_up();
+    long_spin::end();
     for (const std::uint32_t each : memory) REQUIRE(each == kBrief);
   }
 }

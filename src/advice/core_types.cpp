@@ -1,4 +1,4 @@
-#include "kernels.h"
+#include "core_types.h"
 
 #include <algorithm>
 #include <array>
@@ -8,13 +8,13 @@
 namespace corewise {
 namespace {
 
-struct Kernels {
+struct CoreType {
   const char* name;
   int level;
 };
 
 // driver/others/dynamic.c
-constexpr std::array<Kernels, 24> kKernels = {{
+constexpr std::array<CoreType, 24> kCoreTypes = {{
     {"SkylakeX", 5},   {"Cooperlake", 5},  {"SapphireRapids", 5}, {"Haswell", 4},
     {"Zen", 4},        {"Excavator", 4},   {"Sandybridge", 3},    {"Bulldozer", 3},
     {"Piledriver", 3}, {"Steamroller", 3}, {"Nehalem", 2},        {"Penryn", 1},
@@ -34,14 +34,13 @@ bool has_words(std::string_view line, std::initializer_list<std::string_view> wo
 
 }  // namespace
 
-int kernel_level(std::string_view name) {
-  const auto found = std::find_if(kKernels.begin(), kKernels.end(), [&](const Kernels& kernels) {
-    return same_word(kernels.name, name);
-  });
-  return found == kKernels.end() ? 0 : found->level;
+int core_type_level(std::string_view name) {
+  const auto found = std::find_if(kCoreTypes.begin(), kCoreTypes.end(),
+                                  [&](const CoreType& type) { return same_word(type.name, name); });
+  return found == kCoreTypes.end() ? 0 : found->level;
 }
 
-std::string best_kernels(const os::Machine& machine) {
+std::string best_core_type(const os::Machine& machine) {
   const std::string text = machine.read("/proc/cpuinfo").text;
   std::string_view flags;
   bool amd = false;

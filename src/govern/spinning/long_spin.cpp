@@ -1,8 +1,8 @@
-#include "spin_token.h"
+#include "long_spin.h"
 
 #include <atomic>
 
-namespace corewise::govern::spin_token {
+namespace corewise::govern::long_spin {
 namespace {
 
 constinit std::atomic<const SpinWord*> holder{nullptr};
@@ -11,20 +11,20 @@ void shorten(const SpinWord& word) { word.exchange(word.patient, word.brief); }
 
 }  // namespace
 
-void take(const SpinWord& word) {
-  if (word.patient <= word.brief) return give_up();
+void allow(const SpinWord& word) {
+  if (word.patient <= word.brief) return end();
   if (holder.load(std::memory_order_relaxed) != &word) {
     const SpinWord* const before = holder.exchange(&word);
     if (before != nullptr && before != &word) shorten(*before);
   }
   if (word.load() == word.patient || !word.exchange(word.brief, word.patient)) return;
-  // A thread that took the token meanwhile may have read the word before this.
+  // A thread that became the holder meanwhile may have read the word before this.
   if (holder.load() != &word) shorten(word);
 }
 
-void give_up() {
+void end() {
   if (holder.load(std::memory_order_relaxed) == nullptr) return;
   if (const SpinWord* const before = holder.exchange(nullptr)) shorten(*before);
 }
 
-}  // namespace corewise::govern::spin_token
+}  // namespace corewise::govern::long_spin

@@ -5,16 +5,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "budget/binding.h"
 #include "budget/budget.h"
+#include "budget/thread_binding.h"
 #include "govern/grants/mask_watch.h"
 #include "ledger_fixture.h"
 #include "map_machine.h"
 
 using namespace corewise;
-using binding::conclude;
-using binding::Conclusion;
-using binding::Evidence;
+using thread_binding::conclude;
+using thread_binding::Conclusion;
+using thread_binding::Evidence;
 
 namespace {
 
@@ -223,7 +223,8 @@ TEST_CASE("binding: a program that goes back and forth between two masks keeps n
   CHECK(test::in_child([] {
           const os::LiveMachine machine;
           const auto swing = [&](int times) {
-            for (int i = 0; i < times; ++i) binding::own_mask(machine, i % 2 == 0 ? "0" : "0-1");
+            for (int i = 0; i < times; ++i)
+              thread_binding::own_mask(machine, i % 2 == 0 ? "0" : "0-1");
           };
           swing(10);
           const auto before = ::mallinfo2().uordblks;
