@@ -8,7 +8,6 @@
 
 #include <array>
 #include <atomic>
-#include <cerrno>
 #include <cstdint>
 #include <cstdlib>
 #include <mutex>
@@ -16,6 +15,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/keep_errno.h"
 #include "dispositions.h"
 #include "folder.h"
 #include "govern/patch/loads.h"
@@ -149,7 +149,7 @@ void call_program(const struct sigaction& own, int signal, siginfo_t* info,
 }
 
 void on_signal(int signal, siginfo_t* info, void* context) {
-  const int before = errno;
+  const KeepErrno keep;
   const struct sigaction own = program_of(signal);
   const bool sent = info->si_code <= 0;
   const bool handles =
@@ -169,7 +169,6 @@ void on_signal(int signal, siginfo_t* info, void* context) {
     ::sigaction(signal, &deadly, nullptr);
     if (sent) ::raise(signal);
   }
-  errno = before;
 }
 
 void on_end(int signal, const MachineState& caller) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,8 +29,8 @@ std::vector<Definition> definitions(const char* function) {
   os::visit_modules([&](const os::LoadedModule& module) {
     const LiveBytes bytes(module);
     const auto symbols = Symbols::from_dynamic(bytes, module.dynamic, module.base);
-    if (!symbols || !symbols->find(function)) return;
-    all.push_back({module, symbols->has_version(function)});
+    const auto symbol = symbols ? symbols->find(function) : std::nullopt;
+    if (symbol) all.push_back({module, symbols->has_version(*symbol)});
   });
   return all;
 }

@@ -103,9 +103,8 @@ std::optional<Symbol> Symbols::symbol_at(std::uint32_t index, std::string_view n
   return found;
 }
 
-bool Symbols::has_version(std::string_view name) const {
-  const auto symbol = find(name);
-  return symbol && is_versioned(*bytes_, tables_, symbol->number);
+bool Symbols::has_version(const Symbol& symbol) const {
+  return is_versioned(*bytes_, tables_, symbol.number);
 }
 
 std::optional<Symbol> Symbols::find(std::string_view name) const {

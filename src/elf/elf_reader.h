@@ -40,8 +40,8 @@ class Symbols {
 
   std::optional<Symbol> find(std::string_view name) const;
   std::string soname() const;
-  // Whether the module gives its symbol of that name a version. One without serves any need.
-  bool has_version(std::string_view name) const;
+  // Whether the module gives its symbol a version. One without serves any need.
+  bool has_version(const Symbol& symbol) const;
 
   // That of a function of that name.
   std::optional<Import> imported(std::string_view name) const;

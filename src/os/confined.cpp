@@ -23,6 +23,8 @@
 #include <span>
 #include <string_view>
 
+#include "base/keep_errno.h"
+#include "descriptor.h"
 #include "fork.h"
 #include "os.h"
 #include "own_descriptor.h"
@@ -93,10 +95,8 @@ bool read_filters(int fd, Filters& filters) noexcept {
 
 bool read(Filters& filters) noexcept {
   const Uncancelled uncancelled;
-  const int reason = errno;
-  const bool read = read_filters(status.own(), filters);
-  errno = reason;
-  return read;
+  const KeepErrno keep;
+  return read_filters(status.own(), filters);
 }
 
 // The C library knows its thread's number, and writes it into a recursive mutex. The only thread of
@@ -198,7 +198,7 @@ void try_all(std::span<const Call> calls, volatile int& may_wait) {
 }
 
 bool is_child_killed(std::span<const Call> calls) {
-  const int reason = errno;
+  const KeepErrno keep;
   const Uncancelled uncancelled;
   void* const page =
       ::mmap(nullptr, sizeof(int), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -221,18 +221,15 @@ bool is_child_killed(std::span<const Call> calls) {
     killed = ended == child && WIFSIGNALED(end);
   }
   ::munmap(page, sizeof(int));
-  errno = reason;
   return killed;
 }
 
 bool is_filtered() {
   const Uncancelled uncancelled;
-  const int fd = ::open("/proc/self/status", O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return false;
+  const Descriptor file(::open("/proc/self/status", O_RDONLY | O_CLOEXEC));
   Filters filters;
-  const bool known = read_filters(fd, filters);
-  ::close(fd);
-  return known && filters.mode == SECCOMP_MODE_FILTER;
+  return file.is_open() && read_filters(file.number(), filters) &&
+         filters.mode == SECCOMP_MODE_FILTER;
 }
 
 }  // namespace

@@ -4,8 +4,9 @@
 
 #include <unistd.h>
 
-#include <cerrno>
 #include <utility>
+
+#include "base/keep_errno.h"
 
 namespace corewise::os {
 
@@ -21,9 +22,8 @@ class Descriptor {
   }
   ~Descriptor() {
     if (fd_ < 0) return;
-    const int reason = errno;
+    const KeepErrno keep;
     ::close(fd_);
-    errno = reason;
   }
 
   bool is_open() const noexcept { return fd_ >= 0; }

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/keep_errno.h"
 #include "base/text.h"
 #include "os.h"
 
@@ -61,12 +62,11 @@ std::string MainThreadMask::to_list() const {
 MainThreadMask main_thread_mask() noexcept {
   MainThreadMask mask;
   static_assert(sizeof(cpu_set_t) <= sizeof mask.words);
-  const int before = errno;
+  const KeepErrno keep;
   // The process id is the main thread's own id. Asking for thread 0, the caller, would be wrong:
   // an OpenMP runtime may have bound it to one CPU.
   mask.known = ::sched_getaffinity(::getpid(), sizeof mask.words,
                                    reinterpret_cast<cpu_set_t*>(mask.words.data())) == 0;
-  errno = before;
   return mask;
 }
 

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 
+#include "base/keep_errno.h"
 #include "uncancelled.h"
 
 namespace corewise::os {
@@ -33,16 +34,14 @@ bool OwnDescriptor::adopt(int fd) noexcept {
     } else if (fd < 0) {
       fd = low >= kFloor ? low : ::fcntl(low, F_DUPFD_CLOEXEC, kFloor);
     }
-    const int reason = errno;
+    const KeepErrno keep;
     if (fd != low) ::close(low);
-    errno = reason;
   }
   struct stat seen{};
   if (fd < 0) return false;
   if (::fstat(fd, &seen) != 0) {
-    const int reason = errno;
+    const KeepErrno keep;
     ::close(fd);
-    errno = reason;
     return false;
   }
   device_.store(seen.st_dev);

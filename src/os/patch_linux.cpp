@@ -18,6 +18,7 @@
 #include <system_error>
 #include <utility>
 
+#include "base/keep_errno.h"
 #include "confined.h"
 #include "descriptor.h"
 #include "loader_entry.h"
@@ -336,13 +337,10 @@ std::span<std::uintptr_t> own_copy(const ThreadLocals& variables) {
 // call: fork itself makes it.
 bool is_readable(std::uintptr_t word) {
   if (word == 0) return false;  // the kernel would take null for no mask
-  const int before = errno;
+  const KeepErrno keep;
   constexpr int kUnknown = -1;
   constexpr std::size_t kMask = 8;
-  const bool copied =
-      syscall(SYS_rt_sigprocmask, kUnknown, word, nullptr, kMask) == 0 || errno != EFAULT;
-  errno = before;
-  return copied;
+  return syscall(SYS_rt_sigprocmask, kUnknown, word, nullptr, kMask) == 0 || errno != EFAULT;
 }
 
 unsigned numa_node() {

@@ -5,9 +5,9 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
 #include <charconv>
 
+#include "base/keep_errno.h"
 #include "os/confined.h"
 #include "os/own_descriptor.h"
 #include "os/uncancelled.h"
@@ -60,11 +60,10 @@ void keep_loadavg_open() noexcept {
 std::optional<int> runnable_now() noexcept {
   if (os::is_known_confined()) return std::nullopt;  // pread() may be fatal
   const os::Uncancelled uncancelled;
-  const int before = errno;
+  const KeepErrno keep;
   std::array<char, 128> text;
   const int file = loadavg().own();
   const ssize_t got = file < 0 ? -1 : ::pread(file, text.data(), text.size(), 0);
-  errno = before;
   if (got <= 0) return std::nullopt;
   return runnable_in({text.data(), static_cast<std::size_t>(got)});
 }

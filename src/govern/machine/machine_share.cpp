@@ -3,11 +3,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <utility>
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/keep_errno.h"
 #include "govern/ledger/shared_file.h"
 #include "os/confined.h"
 
@@ -68,7 +68,7 @@ void MachineShare::read_others(std::uint64_t now_ms) noexcept {
     others_.store(0, std::memory_order_relaxed);
     return;
   }
-  const int before = errno;
+  const KeepErrno keep;
   const std::uint64_t began = now_ns();
   // After a long pause our place may have gone to another ledger.
   if (PublicSums* const mine = sums_for({&page_, user_, {}}, number_, now_ms)) sums_.store(mine);
@@ -89,7 +89,6 @@ void MachineShare::read_others(std::uint64_t now_ms) noexcept {
   // A hundred times as long as the reading took.
   const std::uint64_t rest_ms = (now_ns() - began) / 10'000;
   due_ms_.store(now_ms + std::max(kReadEveryMs, rest_ms), std::memory_order_relaxed);
-  errno = before;
 }
 
 MachineShare::UserPart MachineShare::standing(std::uint64_t now_ms) noexcept {

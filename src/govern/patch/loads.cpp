@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <span>
 
+#include "base/keep_errno.h"
 #include "os/os.h"
 #include "os/patch.h"
 #include "os/uncancelled.h"
@@ -40,9 +40,8 @@ void run_if_changed() {
   // MKL, for one, calls dlsym with its lock held.
   const AmidCall amid;
   const os::Uncancelled uncancelled;
-  const int before = errno;
+  const KeepErrno keep;
   if (!run_from(0, false)) seen.store(0, std::memory_order_relaxed);
-  errno = before;
 }
 
 using Dlsym = void*(void* handle, const char* name);
