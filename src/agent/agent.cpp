@@ -63,20 +63,15 @@ constinit std::atomic<const std::string*> fields{nullptr};
 // memory: it writes none.
 constinit std::atomic<pid_t> owes_line{0};
 
-std::string variable(const char* name) {
-  const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): before main
-  return value != nullptr ? value : "";
-}
-
 // This library as LD_PRELOAD names it; empty if it does not.
 std::string own_entry() {
   const std::string here = os::file_of(reinterpret_cast<const void*>(&own_entry));
   if (here.empty()) return {};
   const std::string own = os::real_path(here);
-  const std::string list = variable("LD_PRELOAD");
+  const std::string_view list = os::variable("LD_PRELOAD").value_or("");
   for (std::size_t at = 0; at < list.size();) {
     const std::size_t end = std::min(list.find_first_of(" :", at), list.size());
-    std::string entry = list.substr(at, end - at);
+    std::string entry(list.substr(at, end - at));
     if (!entry.empty() && (entry == here || os::real_path(entry) == own)) return entry;
     at = end + 1;
   }
@@ -141,7 +136,7 @@ bool govern_from_now_on(const std::vector<govern::GotRequest>& requests) {
   resident.told = told;
   resident.after_told = control_pools;
   resident.requests = requests;
-  agent->file = variable("COREWISE_REPORT_FILE");
+  agent->file = os::variable("COREWISE_REPORT_FILE").value_or("");
   if (!agent->file.empty()) {
     const std::string command = os::own_command();
     agent->command = Json().value(command.empty() ? "?" : command).text();
@@ -153,7 +148,7 @@ bool govern_from_now_on(const std::vector<govern::GotRequest>& requests) {
   // The program matters more than a report that cannot be left.
   static_cast<void>(postmortem::watch_death());
   govern::GovernOptions options;
-  options.key = variable("COREWISE_GROUP");
+  options.key = os::variable("COREWISE_GROUP").value_or("");
   options.resident = &resident;
   std::optional<Error> error = govern::another_copy_governs();
   if (!error) error = govern::govern(options);
@@ -174,8 +169,8 @@ bool govern_from_now_on(const std::vector<govern::GotRequest>& requests) {
   } catch (const std::exception&) {
     return;  // out of memory: the program goes on without
   }
-  const bool governs = variable("COREWISE_GOVERN") == "1";
-  const bool serves = variable("COREWISE_CONTROL") == "on";
+  const bool governs = os::variable("COREWISE_GOVERN") == "1";
+  const bool serves = os::variable("COREWISE_CONTROL") == "on";
   if (!governs && !serves) return;
   try {
     const std::string entry = own_entry();

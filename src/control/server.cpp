@@ -13,7 +13,6 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdint>
-#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <memory>
@@ -378,8 +377,7 @@ void dismiss(Server& s, Session& session, Ending how) {
 
 // With the server's lock held.
 std::optional<Error> start_serving(Server& s) {
-  const char* wish = std::getenv("COREWISE_CONTROL");  // NOLINT(concurrency-mt-unsafe)
-  if (wish != nullptr && std::string_view(wish) == "off") {
+  if (os::variable("COREWISE_CONTROL") == "off") {
     return Error{CW_NOT_AVAILABLE, "COREWISE_CONTROL=off: this process is not to be controlled"};
   }
   const auto path = own_socket();

@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <optional>
 #include <string_view>
@@ -27,10 +26,7 @@ std::string folder_below(std::string_view runtime) {
   return runtime.starts_with('/') ? std::string(runtime) + "/corewise" : std::string();
 }
 
-std::string own_runtime() {
-  const char* value = std::getenv("XDG_RUNTIME_DIR");  // NOLINT(concurrency-mt-unsafe)
-  return value != nullptr ? value : "";
-}
+std::string own_runtime() { return std::string(os::variable("XDG_RUNTIME_DIR").value_or("")); }
 
 // The folder in XDG_RUNTIME_DIR, if that is the user's own. `sudo -E` leaves root with another
 // user's, who can put anything in its place.

@@ -9,7 +9,6 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
-#include <cstdlib>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -51,9 +50,8 @@ constinit std::atomic<std::uint64_t> marks{0x9e3779b97f4a7c15};
 // variables.
 bool is_notebook_kernel(const std::string& program) {
   if (own_notebook().empty()) return false;
-  const char* parent = std::getenv("JPY_PARENT_PID");  // NOLINT(concurrency-mt-unsafe)
   return program.find("ipykernel_launcher") != program.npos ||
-         (parent != nullptr && parent == std::to_string(::getppid()));
+         os::variable("JPY_PARENT_PID") == std::to_string(::getppid());
 }
 
 std::mutex& watch_lock() { return os::fork_lock(os::ForkRank::kDeathWatch); }
@@ -197,8 +195,7 @@ bool follow_load(bool asked) {
 }  // namespace
 
 std::optional<Error> watch_death() {
-  const char* wish = std::getenv("COREWISE_POSTMORTEM");  // NOLINT(concurrency-mt-unsafe)
-  if (wish != nullptr && std::string_view(wish) == "off") return std::nullopt;
+  if (os::variable("COREWISE_POSTMORTEM") == "off") return std::nullopt;
   const std::lock_guard lock(watch_lock());
   if (scene.load() != nullptr) return std::nullopt;
   auto folders = death_folders();

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <functional>
 #include <iterator>
 #include <memory>
@@ -17,6 +16,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "os/os.h"
 #include "os/private_folder.h"
 
 namespace corewise::postmortem {
@@ -24,17 +24,18 @@ namespace {
 
 constexpr std::size_t kMostKept = 20;
 
-std::string variable(const char* name) {
-  const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe)
-  return value != nullptr && value[0] == '/' ? value : "";
+// A variable that holds an absolute path; empty if it holds anything else.
+std::string path_in(const char* name) {
+  const std::string_view value = os::variable(name).value_or("");
+  return std::string(value.starts_with('/') ? value : "");
 }
 
 // In order of preference, unchecked.
 std::vector<Folder> candidates() {
   std::vector<Folder> all;
-  if (const std::string state = variable("XDG_STATE_HOME"); !state.empty()) {
+  if (const std::string state = path_in("XDG_STATE_HOME"); !state.empty()) {
     all.push_back({state + "/corewise", 0});
-  } else if (const std::string home = variable("HOME"); !home.empty()) {
+  } else if (const std::string home = path_in("HOME"); !home.empty()) {
     // "/nonexistent" is Debian's word for no home.
     all.push_back({home + "/.local/state/corewise", home.size()});
   }
@@ -112,10 +113,9 @@ std::vector<std::string> reports_by_age() {
 }
 
 std::string own_notebook() {
-  const char* path = std::getenv("JPY_SESSION_NAME");  // NOLINT(concurrency-mt-unsafe)
-  constexpr std::size_t kLongest = 1024;               // a report has room for this much
-  if (path == nullptr || std::string_view(path).size() > kLongest) return {};
-  return file_name(path).empty() ? std::string() : path;
+  constexpr std::size_t kLongest = 1024;  // a report has room for this much
+  const std::string_view path = os::variable("JPY_SESSION_NAME").value_or("");
+  return std::string(path.size() <= kLongest && !file_name(path).empty() ? path : "");
 }
 
 }  // namespace corewise::postmortem

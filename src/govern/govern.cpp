@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstdlib>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -20,8 +19,8 @@
 #include "govern/grants/granter.h"
 #include "govern/grants/try_grants.h"
 #include "govern/openblas_buffers/openblas_buffers.h"
-#include "govern/patch/filters.h"
 #include "govern/patch/hook_lock.h"
+#include "govern/patch/filters.h"
 #include "govern/patch/loads.h"
 #include "govern/spinning/idle_pools.h"
 #include "govern/spinning/waiting.h"
@@ -29,6 +28,7 @@
 #include "govern/teams/thread_caps.h"
 #include "os/confined.h"
 #include "os/fork.h"
+#include "os/os.h"
 #include "own_budget.h"
 #include "pool_policy.h"
 #include "pools/discover.h"
@@ -194,8 +194,8 @@ Error refuse_budget(std::string why) { return {CW_BAD_COUNT, std::move(why)}; }
 
 // Among the processes of the ledger that want more than is free.
 int own_weight(Governor& g) {
-  const char* const text = std::getenv("COREWISE_WEIGHT");  // NOLINT(concurrency-mt-unsafe)
-  if (text == nullptr || *text == '\0') return kUsualWeight;
+  const std::string_view text = os::variable("COREWISE_WEIGHT").value_or("");
+  if (text.empty()) return kUsualWeight;
   if (const auto weight = parse_weight(text)) return *weight;
   say(g, "COREWISE_WEIGHT holds " + quote(text) + ", which is not a whole number from 1 to " +
              std::to_string(kMostWeight) + "; it was ignored.");
@@ -204,11 +204,10 @@ int own_weight(Governor& g) {
 
 // Whether this process shares the machine with other users.
 bool shares_machine(Governor& g) {
-  const char* const text = std::getenv("COREWISE_SHARE");  // NOLINT(concurrency-mt-unsafe)
-  const std::string_view asked = text != nullptr ? text : "";
+  const std::string_view asked = os::variable("COREWISE_SHARE").value_or("");
   if (asked == kShareMachine) return !g.options.overcommit;
   if (!asked.empty() && !is_share(asked)) {
-    say(g, "COREWISE_SHARE holds " + quote(text) +
+    say(g, "COREWISE_SHARE holds " + quote(asked) +
                ", which is neither \"machine\" nor \"user\"; it was ignored.");
   }
   return false;
@@ -244,8 +243,8 @@ std::optional<Error> open_ledger(Governor& g, const OwnBudget& own, bool narrowe
 
 std::optional<Error> find_tried(Governor& g) {
   g.tried = nullptr;
-  const char* const asked = std::getenv("COREWISE_TRY_GRANTS");  // NOLINT(concurrency-mt-unsafe)
-  if (asked == nullptr || *asked == '\0') return std::nullopt;
+  const std::string_view asked = os::variable("COREWISE_TRY_GRANTS").value_or("");
+  if (asked.empty()) return std::nullopt;
   auto tried = try_grants(asked);
   if (!tried) return tried.error();
   g.tried = *tried;

@@ -216,6 +216,11 @@ std::string real_path(const std::string& path) {
   return resolved;
 }
 
+std::optional<std::string_view> variable(const char* name) noexcept {
+  const char* const value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): see the header
+  return value != nullptr ? std::optional<std::string_view>(value) : std::nullopt;
+}
+
 int watch_end(int pid) noexcept { return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)); }
 
 int usable_cpus() {

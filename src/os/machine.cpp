@@ -7,7 +7,6 @@
 
 #include <bit>
 #include <cerrno>
-#include <cstdlib>
 #include <string_view>
 #include <system_error>
 #include <utility>
@@ -73,10 +72,13 @@ MainThreadMask main_thread_mask() noexcept {
 FileText LiveMachine::read(const std::string& path) const { return read_whole(path); }
 
 std::optional<std::string> LiveMachine::variable(const char* name) const {
-  // NOLINTNEXTLINE(concurrency-mt-unsafe): the header says what callers must see to
-  const char* value = std::getenv(name);
-  if (value == nullptr) return std::nullopt;
-  return std::string(value);
+  const auto value = os::variable(name);
+  return value ? std::optional<std::string>(*value) : std::nullopt;
+}
+
+bool is_set_by_run(const Machine& machine, const char* name, const char* marker) {
+  const auto value = machine.variable(name);
+  return value && value == machine.variable(marker);
 }
 
 std::vector<std::string> LiveMachine::list(const std::string& folder) const {

@@ -69,8 +69,11 @@ class Machine {
   }
 };
 
-// This process on this machine. Variables come from getenv, so no other thread may call setenv
-// meanwhile.
+// Whether the variable is what `corewise run` set and not the user: it keeps the value in `marker`
+// too.
+bool is_set_by_run(const Machine& machine, const char* name, const char* marker);
+
+// This process on this machine.
 class LiveMachine : public Machine {
  public:
   FileText read(const std::string& path) const override;

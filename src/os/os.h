@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -125,6 +126,10 @@ int usable_cpus();
 
 // A descriptor that poll() finds readable once the process has ended; -1 before Linux 5.3.
 int watch_end(int pid) noexcept;
+
+// A variable of the environment; a view of its own bytes. Allocates nothing. No other thread may
+// call setenv meanwhile: programs set what we read before they load or call us.
+std::optional<std::string_view> variable(const char* name) noexcept;
 
 // The file of this process's program, which the loader gives no name: links resolved; empty if the
 // kernel does not tell.

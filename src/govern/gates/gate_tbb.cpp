@@ -11,7 +11,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstdlib>
 #include <string>
 
 #include "base/append_only.h"
@@ -135,8 +134,7 @@ std::string own_libtcm() {
 
 void offer_permits() {
   static const bool offered = [] {
-    const char* other = std::getenv("TCM_ENABLE");  // NOLINT(concurrency-mt-unsafe)
-    if (other != nullptr) return false;
+    if (os::variable("TCM_ENABLE")) return false;
     auto* const serve =
         reinterpret_cast<cw_tcm_serve_function*>(os::load_function(own_libtcm(), "cw_tcm_serve"));
     if (serve != nullptr) serve(&kFunctions);

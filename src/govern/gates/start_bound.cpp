@@ -16,10 +16,7 @@ int number(const char* name, const os::Machine& machine) {
   return static_cast<int>(std::clamp(std::strtol(text->c_str(), nullptr, 10), 0L, kMost));
 }
 
-bool ours(const os::Machine& machine) {
-  const auto value = machine.variable(kName);
-  return value && value == machine.variable(kMarker);
-}
+bool ours(const os::Machine& machine) { return os::is_set_by_run(machine, kName, kMarker); }
 
 bool asked_of_openblas(const os::Machine& machine) {
   return number("OPENBLAS_NUM_THREADS", machine) > 0 ||

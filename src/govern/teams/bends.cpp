@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstdlib>
 #include <cstring>
 #include <iterator>
 #include <memory>
@@ -41,28 +40,23 @@ KnownBends& known_bends() {
   return *made;
 }
 
-const char* variable(const char* name) {
-  return std::getenv(name);  // NOLINT(concurrency-mt-unsafe): programs set these before they govern
-}
-
 constexpr const char* kBend = "COREWISE_BEND";
 constexpr const char* kTryBend = "COREWISE_TRY_BEND";
 constexpr const char* kExact = "COREWISE_EXACT_TEAMS";
 
-bool is_trial() { return variable(kTryBend) != nullptr; }
+bool is_trial() { return os::variable(kTryBend).has_value(); }
 
 std::string asked_by_variables() {
   std::string all;
   for (const char* name : {kBend, kTryBend, kExact}) {
-    const char* const value = variable(name);
-    all += value != nullptr ? std::string("=") + value + "\n" : "\n";
+    if (const auto value = os::variable(name)) all.append("=").append(*value);
+    all += '\n';
   }
   return all;
 }
 
 std::vector<std::string> names_in(const char* name_of_variable) {
-  const char* const value = variable(name_of_variable);
-  return names_between_colons(value != nullptr ? value : "");
+  return names_between_colons(os::variable(name_of_variable).value_or(""));
 }
 
 bool holds_constant(const os::LoadedModule& module, std::string_view constant) {

@@ -50,14 +50,16 @@ std::optional<Places> places(const Pool& pool) {
 
 // libgomp is always stripped. But its idle threads spin for 300000 turns unless the environment
 // says otherwise, and beside that number stands the one for more threads than cores, 100 or 1000
-// (libgomp/env.c). We respect a user's choice; what `corewise run` set is not the user's choice.
+// (libgomp/env.c). We respect a user's choice.
 Result<SpinWord> spin_word(const Pool& pool) {
   constexpr std::uint64_t kTurns = 300000;
   constexpr std::uint64_t kBrief = 30000;
   const os::LiveMachine machine;
   const auto asked = machine.variable("GOMP_SPINCOUNT");
   if (machine.variable("OMP_WAIT_POLICY")) return SpinWord{};
-  if (asked && asked != machine.variable("COREWISE_SPINCOUNT")) return SpinWord{};
+  if (asked && !os::is_set_by_run(machine, "GOMP_SPINCOUNT", "COREWISE_SPINCOUNT")) {
+    return SpinWord{};
+  }
   const auto turns = asked ? parse_integer(*asked) : std::optional<std::int64_t>(kTurns);
   if (!turns) return SpinWord{};
   const auto word =

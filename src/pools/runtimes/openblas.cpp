@@ -169,11 +169,10 @@ bool is_timeout(std::uint64_t cycles) {
          cycles == std::uint64_t{1} << static_cast<unsigned>(power);
 }
 
-// What `corewise run` set is not the user's wish.
 bool user_has_said_how_long() {
-  const os::LiveMachine machine;
-  const auto asked = machine.variable("OPENBLAS_THREAD_TIMEOUT");
-  return asked && asked != machine.variable("COREWISE_THREAD_TIMEOUT");
+  constexpr const char* kName = "OPENBLAS_THREAD_TIMEOUT";
+  return os::variable(kName) &&
+         !os::is_set_by_run(os::LiveMachine(), kName, "COREWISE_THREAD_TIMEOUT");
 }
 
 Result<SpinWord> spin_word(const Pool& pool) {
