@@ -19,7 +19,7 @@
 #include "govern/grants/granter.h"
 #include "govern/grants/try_grants.h"
 #include "govern/openblas_buffers/openblas_buffers.h"
-#include "govern/patch/hook_lock.h"
+#include "govern/patch/exchange.h"
 #include "govern/patch/filters.h"
 #include "govern/patch/loads.h"
 #include "govern/spinning/idle_pools.h"

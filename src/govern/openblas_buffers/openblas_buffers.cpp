@@ -12,8 +12,8 @@
 
 #include "buffers.h"
 #include "elf/trusted_local.h"
+#include "govern/patch/exchange.h"
 #include "govern/patch/hook.h"
-#include "govern/patch/hook_lock.h"
 #include "os/fork.h"
 #include "os/patch.h"
 #include "pools/pool.h"

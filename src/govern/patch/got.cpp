@@ -13,8 +13,6 @@
 #include "elf/bound_function.h"
 #include "elf/elf_reader.h"
 #include "hook.h"
-#include "hook_lock.h"
-#include "os/patch.h"
 
 namespace corewise::govern {
 namespace {

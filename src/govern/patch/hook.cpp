@@ -8,9 +8,7 @@
 #include <system_error>
 #include <utility>
 
-#include "hook_lock.h"
 #include "os/fork.h"
-#include "os/patch.h"
 
 namespace corewise::govern {
 namespace {
