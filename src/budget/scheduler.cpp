@@ -2,7 +2,6 @@
 //
 // There are two kinds. Some say what one process gets (SLURM_CPUS_PER_TASK). Others say what a node
 // gets, and the ranks on that node share it.
-#include "scheduler.h"
 
 #include <algorithm>
 #include <array>

@@ -2,6 +2,7 @@
 // what they cannot use into findings.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -56,5 +57,14 @@ std::string_view line_starting(std::string_view text, std::string_view start);
 void survey_cgroups(Survey& survey);     // narrows budget.allowed by cpusets
 void survey_schedulers(Survey& survey);  // after masks and quotas, which ranks divide
 void survey_topology(Survey& survey);    // of budget.allowed
+
+// What schedulers' variables say, as parsers of their text; apart for tests.
+
+// Slurm's counts per node, "2(x3),1": two on each of the first three nodes, one on the fourth.
+// The count of node number `node`; the largest when the node is not known.
+std::optional<int> parse_slurm_counts(std::string_view text, std::optional<std::size_t> node);
+
+// LSF's hosts with their slots, "alpha 4 beta 8": the slots of `host`, by full or short name.
+std::optional<int> parse_lsf_hosts(std::string_view text, std::string_view host);
 
 }  // namespace corewise

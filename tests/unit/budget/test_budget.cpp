@@ -6,7 +6,7 @@
 #include <random>
 
 #include "budget/budget.h"
-#include "budget/scheduler.h"
+#include "budget/survey.h"
 #include "machine_folder.h"
 #include "map_machine.h"
 #include "read_json.h"
