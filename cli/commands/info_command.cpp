@@ -3,8 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "screen/layout.h"
 #include "shell/exit_codes.h"
 #include "start/thread_variables.h"

@@ -1,7 +1,6 @@
 // corewise info --pid: the pools of a running process, or of a recorded one.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <optional>
 
 #include "control/answer_records.h"

@@ -10,9 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstdlib>
 #include <cstring>
-#include <vector>
 
 #include "base/text.h"
 #include "budget/budget.h"

@@ -6,7 +6,6 @@
 #include <sys/wait.h>
 
 #include <algorithm>
-#include <string_view>
 #include <utility>
 
 #include "base/json.h"

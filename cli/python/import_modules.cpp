@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 
 #include "screen/layout.h"
 #include "shell/exit_codes.h"

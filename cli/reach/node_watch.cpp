@@ -5,10 +5,8 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <chrono>
 #include <functional>
-#include <numeric>
 #include <optional>
 #include <thread>
 

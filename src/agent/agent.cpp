@@ -14,8 +14,6 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <cerrno>
-#include <cstdlib>
 #include <exception>
 #include <set>
 #include <string>

@@ -1,6 +1,5 @@
 #include "installed_version.h"
 
-#include <cstdint>
 #include <filesystem>
 #include <system_error>
 
