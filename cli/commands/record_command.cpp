@@ -15,6 +15,7 @@
 
 #include "base/text.h"
 #include "budget/budget.h"
+#include "os/blocked_signals.h"
 #include "os/machine.h"
 #include "os/os.h"
 #include "reach/kernel_view.h"
@@ -84,13 +85,10 @@ int record_command(Recorder& recorder, double interval_s, std::optional<double> 
                    const std::vector<std::string>& words) {
   const Target target = find_target(words);
   std::atomic<bool> stop{false};
-  sigset_t all;
-  sigset_t before;
-  ::sigfillset(&all);
   // Only the thread that waits for the program takes signals.
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  auto blocked = std::make_optional<os::BlockedSignals>();
   std::thread watching([&] { watch(recorder, interval_s, stop, seconds); });
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  blocked.reset();
   const int status = wait_for_child([&] {
     set_variables(target);
     return become(words, target, "record");

@@ -6,8 +6,8 @@
 #include <cerrno>
 #include <optional>
 #include <string>
-#include <system_error>
 
+#include "base/error.h"
 #include "limits/match.h"
 #include "outside/process.h"
 
@@ -21,9 +21,8 @@ std::optional<Error> transfer(Transfer* with, int pid, std::uintptr_t at, int& n
   const iovec here{&number, sizeof number};
   const iovec there{reinterpret_cast<void*>(at), sizeof number};
   if (with(pid, &here, 1, &there, 1, 0) == static_cast<ssize_t>(sizeof number)) return std::nullopt;
-  return Error{
-      errno == EPERM ? CW_NOT_PERMITTED : CW_IO_ERROR,
-      fmt::format("its memory may not be written to: {}", std::generic_category().message(errno))};
+  return Error{errno == EPERM ? CW_NOT_PERMITTED : CW_IO_ERROR,
+               fmt::format("its memory may not be written to: {}", system_says(errno))};
 }
 
 // Reads, writes and reads again, since the process keeps running.

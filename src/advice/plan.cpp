@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "budget/budget_types.h"
 #include "caller_slots.h"
 
 namespace corewise {
@@ -227,9 +228,7 @@ Result<Plan> make_plan(const PlanInput& input) {
   if (auto error = check(input)) return *std::move(error);
   Plan plan;
   plan.cpus = input.cpus;
-  // A billionth of slack: 3 x (1/3) CPUs are one.
-  plan.floor = static_cast<int>(
-      std::clamp(std::floor(input.cpus + 1e-9), 1.0, static_cast<double>(CW_MAX_THREADS)));
+  plan.floor = whole_threads(std::min(input.cpus, static_cast<double>(CW_MAX_THREADS)));
   plan.processes = choose_processes(input, plan.floor);
   const int share = plan.floor / plan.processes.count;
   std::vector<PoolFacts> taking_part = input.pools;

@@ -1,7 +1,6 @@
 // More threads than CPUs, and the variables that ask for them.
 #include <algorithm>
 #include <array>
-#include <cmath>
 #include <map>
 #include <string>
 #include <utility>
@@ -30,7 +29,7 @@ constexpr std::array<Asking, 5> kAsking = {{
 }};
 
 Pools above_budget_of(const ProcessFacts& facts) {
-  const int most = std::max(1, static_cast<int>(std::ceil(facts.budget - 1e-9)));
+  const int most = busy_threads(facts.budget);
   Pools above;
   for (const PoolFacts& pool : facts.pools) {
     if (pool.threads > most && !pool.governed) above.push_back(&pool);
@@ -119,7 +118,7 @@ void variables_above_budget(const ProcessFacts& facts, Findings& out) {
                      name + "=" + *text + " is not a thread count",
                      "the libraries ignore it, each in its own way",
                      "set " + name + " to a whole number from 1, or unset it"});
-    } else if (*asked > std::ceil(facts.budget - 1e-9) && !explains(asking, facts, above)) {
+    } else if (*asked > busy_threads(facts.budget) && !explains(asking, facts, above)) {
       too_many.push_back(name + "=" + *text);
       instead.push_back(name + "=" + most);
     }

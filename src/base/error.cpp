@@ -1,6 +1,7 @@
 #include "error.h"
 
 #include <array>
+#include <system_error>
 
 namespace corewise {
 namespace {
@@ -34,6 +35,8 @@ const Row& row(Status status) {
 }
 
 }  // namespace
+
+std::string system_says(int error) { return std::generic_category().message(error); }
 
 const char* status_name(Status status) { return row(status).name; }
 const char* status_message(Status status) { return row(status).message; }

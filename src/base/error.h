@@ -36,6 +36,9 @@ class [[nodiscard]] Result {
   Error error_{CW_OK, {}};
 };
 
+// The system's words for an errno.
+std::string system_says(int error);
+
 const char* status_name(Status status);
 const char* status_message(Status status);
 

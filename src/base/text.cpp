@@ -30,6 +30,20 @@ bool same_word(std::string_view a, std::string_view b) {
 
 std::string_view file_name(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 
+std::string_view line_starting(std::string_view text, std::string_view start) {
+  while (!text.empty()) {
+    const std::string_view line = cut(text, '\n');
+    if (line.starts_with(start)) return line;
+  }
+  return {};
+}
+
+std::uint64_t leading_number(std::string_view text) noexcept {
+  std::uint64_t value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
 std::optional<std::int64_t> parse_integer(std::string_view text) {
   std::int64_t value = 0;
   const char* end = text.data() + text.size();

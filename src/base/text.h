@@ -22,6 +22,12 @@ std::string_view file_name(std::string_view path);
 // Whether both are the same but for the case of ASCII letters.
 bool same_word(std::string_view a, std::string_view b);
 
+// The line of `text` that starts with `start`; empty if there is none.
+std::string_view line_starting(std::string_view text, std::string_view start);
+
+// The decimal number at the start of text; 0 if there is none.
+std::uint64_t leading_number(std::string_view text) noexcept;
+
 // All of text as a decimal integer.
 std::optional<std::int64_t> parse_integer(std::string_view text);
 

@@ -179,7 +179,7 @@ void conclude(Budget& budget) {
   }
   budget.cpus = least;
   budget.floor = whole_threads(least);
-  budget.ceil = std::max(1, static_cast<int>(std::ceil(least - kEpsilon)));
+  budget.ceil = busy_threads(least);
 }
 
 }  // namespace

@@ -63,6 +63,11 @@ inline int whole_threads(double cpus) {
   return std::max(1, static_cast<int>(std::floor(cpus + 1e-9)));
 }
 
+// How many threads such a budget can keep busy. Allows for the same rounding.
+inline int busy_threads(double cpus) {
+  return std::max(1, static_cast<int>(std::ceil(cpus - 1e-9)));
+}
+
 struct Budget {
   double cpus = 1;
   int floor = 1;

@@ -8,14 +8,6 @@ namespace corewise {
 
 using Access = os::FileText::Access;
 
-std::string_view line_starting(std::string_view text, std::string_view start) {
-  while (!text.empty()) {
-    const std::string_view line = cut(text, '\n');
-    if (line.starts_with(start)) return line;
-  }
-  return {};
-}
-
 std::optional<std::string> Survey::text_of(const std::string& path, os::FileText read) {
   if (read.access == Access::kUnreadable) {
     finding(path + " cannot be read (" + read.text + "); what it may constrain is not counted.");

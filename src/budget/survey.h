@@ -50,9 +50,6 @@ class Survey {
   Budget& budget_;
 };
 
-// The line of `text` that starts with `start`; empty if there is none.
-std::string_view line_starting(std::string_view text, std::string_view start);
-
 // The parts. Each adds its constraints and findings.
 void survey_cgroups(Survey& survey);     // narrows budget.allowed by cpusets
 void survey_schedulers(Survey& survey);  // after masks and quotas, which ranks divide

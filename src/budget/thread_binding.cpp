@@ -33,11 +33,9 @@ CpuSet masks_of_threads(const os::Machine& machine) {
   CpuSet all;
   for (const std::string& thread : machine.list(folder)) {
     const std::string status = machine.read(folder + "/" + thread + "/status").text;
-    for (std::string_view rest = status; !rest.empty();) {
-      const std::string_view line = cut(rest, '\n');
-      if (!line.starts_with(kList)) continue;
-      if (const auto mask = parse_cpulist(line.substr(kList.size()))) all |= *mask;
-    }
+    const std::string_view line = line_starting(status, kList);
+    if (line.empty()) continue;
+    if (const auto mask = parse_cpulist(line.substr(kList.size()))) all |= *mask;
   }
   return all;
 }

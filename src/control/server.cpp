@@ -325,7 +325,7 @@ void* thread_main(void* session) {
 }
 
 Error system_error(const std::string& what) {
-  return {CW_IO_ERROR, what + ": " + std::generic_category().message(errno)};
+  return {CW_IO_ERROR, what + ": " + system_says(errno)};
 }
 
 std::optional<Error> listen_at(Session& s, const std::string& path) {

@@ -10,6 +10,7 @@
 
 #include "base/text.h"
 #include "govern/patch/hook.h"
+#include "os/blocked_signals.h"
 #include "os/confined.h"
 #include "os/fork.h"
 #include "os/os.h"
@@ -43,25 +44,19 @@ ActionsOfProgram* find(int signal) noexcept {
   return nullptr;
 }
 
-// Blocks all signals, so that no handler in this thread waits for the thread itself.
+// Signals are blocked, so that no handler in this thread waits for the thread itself.
 class Change {
  public:
   Change() noexcept {
-    sigset_t all;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
     while (changing.test_and_set(std::memory_order_acquire)) {
     }
   }
   Change(const Change&) = delete;
   Change& operator=(const Change&) = delete;
-  ~Change() {
-    changing.clear(std::memory_order_release);
-    ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-  }
+  ~Change() { changing.clear(std::memory_order_release); }
 
  private:
-  sigset_t before_{};
+  os::BlockedSignals blocked_;
 };
 
 void put(ActionsOfProgram& program, const struct sigaction& value) noexcept {

@@ -10,7 +10,6 @@
 #include <iterator>
 #include <memory>
 #include <string_view>
-#include <system_error>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -87,8 +86,7 @@ Result<std::vector<Folder>> death_folders() {
     if (fd >= 0 || reason == ENOENT) {
       usable.push_back(std::move(folder));
     } else {
-      why +=
-          (why.empty() ? "" : "; ") + folder.path + ": " + std::generic_category().message(reason);
+      why += (why.empty() ? "" : "; ") + folder.path + ": " + system_says(reason);
     }
   }
   if (!usable.empty()) return usable;

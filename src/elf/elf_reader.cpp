@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <system_error>
 
 namespace corewise::elf {
 namespace {
@@ -202,7 +201,7 @@ Result<File> File::open(const std::string& path) {
   if (!file.file_.is_open()) {
     const int reason = errno;
     return Error{reason == EACCES || reason == EPERM ? CW_NOT_PERMITTED : CW_IO_ERROR,
-                 path + ": " + std::generic_category().message(reason)};
+                 path + ": " + system_says(reason)};
   }
   struct stat status{};
   if (::fstat(file.file_.number(), &status) != 0 || !S_ISREG(status.st_mode)) {

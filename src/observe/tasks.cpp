@@ -4,19 +4,12 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 
 #include "base/text.h"
 #include "os/os.h"
 
 namespace corewise::observe {
 namespace {
-
-std::uint64_t number(std::string_view text) {
-  std::uint64_t value = 0;
-  std::from_chars(text.data(), text.data() + text.size(), value);
-  return value;
-}
 
 std::uint64_t ns_per_tick() {
   const long ticks = ::sysconf(_SC_CLK_TCK);
@@ -48,20 +41,20 @@ Task parse_task(std::string_view stat, std::string_view schedstat) {
   // The name, in parentheses, may hold anything.
   const std::size_t name = stat.rfind(") ");
   if (name == stat.npos || name + 2 >= stat.size()) return task;
-  task.tid = static_cast<int>(number(stat));
+  task.tid = static_cast<int>(leading_number(stat));
   std::string_view rest = stat.substr(name + 2);
   std::uint64_t ticks = 0;
   for (int field = 3; field <= 22; ++field) {
     const std::string_view word = cut(rest, ' ');
     if (field == 3) task.state = word.empty() ? '?' : word.front();
-    if (field == 4) task.parent = static_cast<int>(number(word));
-    if (field == 14 || field == 15) ticks += number(word);
-    if (field == 22) task.start = number(word);
+    if (field == 4) task.parent = static_cast<int>(leading_number(word));
+    if (field == 14 || field == 15) ticks += leading_number(word);
+    if (field == 22) task.start = leading_number(word);
   }
   // A kernel that does not count writes zeros, or has no such file.
-  const std::uint64_t on_cpu = number(cut(schedstat, ' '));
+  const std::uint64_t on_cpu = leading_number(cut(schedstat, ' '));
   task.cpu_ns = on_cpu > 0 ? on_cpu : ticks * ns_per_tick();
-  task.delay_ns = number(cut(schedstat, ' '));
+  task.delay_ns = leading_number(cut(schedstat, ' '));
   return task;
 }
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "os/blocked_signals.h"
 #include "os/descriptor.h"
 #include "os/os.h"
 #include "pools/discover.h"
@@ -143,15 +144,11 @@ void* find_own_record(void* argument) {
 
 Probe find_out() {
   Probe probe;
-  sigset_t all;
-  sigset_t before;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  const os::BlockedSignals blocked;
   pthread_t thread{};
   if (::pthread_create(&thread, nullptr, find_own_record, &probe) == 0) {
     ::pthread_join(thread, nullptr);
   }
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   return probe;
 }
 

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <string_view>
-#include <system_error>
 
 #include "os.h"
 
@@ -43,7 +42,7 @@ int read_to_end(int fd, std::size_t most, std::string& text) {
 Result<std::string> read_file(const std::string& path, std::size_t most) {
   const auto error = [&](Status status, int reason) {
     return Error{reason == EACCES || reason == EPERM ? CW_NOT_PERMITTED : status,
-                 path + ": " + std::generic_category().message(reason)};
+                 path + ": " + system_says(reason)};
   };
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) {

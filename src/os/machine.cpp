@@ -8,7 +8,6 @@
 #include <bit>
 #include <cerrno>
 #include <string_view>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -22,9 +21,7 @@ namespace {
 // Far above any file read here: the mount table of a container host is the longest.
 constexpr std::size_t kMostBytes = std::size_t{16} << 20;
 
-FileText unreadable(int error) {
-  return {FileText::Access::kUnreadable, std::generic_category().message(error)};
-}
+FileText unreadable(int error) { return {FileText::Access::kUnreadable, system_says(error)}; }
 
 FileText read_whole(const std::string& path) {
   // O_NONBLOCK: a recorded folder may hold a pipe where a file is expected.

@@ -55,6 +55,9 @@ Result<std::optional<Rights>> ask_rights(std::uintptr_t at, std::size_t size);
 
 std::size_t page_size();
 
+// Ends a sentence that says which change of rights the system refuses: with why, and who does that.
+std::string refused_by(int error);
+
 // Gives the pages of [at, at + size) `rights`, plus write access if asked. Returns 0 or errno.
 int set_rights(std::uintptr_t at, std::size_t size, Rights rights, bool and_writable);
 

@@ -15,7 +15,6 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-#include <system_error>
 #include <utility>
 
 #include "base/keep_errno.h"
@@ -45,8 +44,6 @@ namespace corewise::os {
 namespace {
 
 std::uintptr_t page_of(std::uintptr_t at) { return at & ~(page_size() - 1); }
-
-std::string reason(int error) { return std::generic_category().message(error); }
 
 // "begin-end rwxp ..." as the kernel writes it.
 bool parse(const char* line, std::uintptr_t& begin, std::uintptr_t& end, int& bits) {
@@ -211,14 +208,18 @@ Result<std::uintptr_t> map_page(const std::vector<std::uintptr_t>& candidates) {
     if (reinterpret_cast<std::uintptr_t>(page) == wanted) return wanted;
     munmap(page, page_size());
   }
-  return Error{CW_NOT_AVAILABLE, "no page for a jump could be mapped: " + reason(error)};
+  return Error{CW_NOT_AVAILABLE, "no page for a jump could be mapped: " + system_says(error)};
+}
+
+std::string refused_by(int error) {
+  return " (" + system_says(error) +
+         "); a seccomp filter, SELinux or systemd's MemoryDenyWriteExecute does that";
 }
 
 std::optional<Error> seal_page(std::uintptr_t page) {
   if (const int error = set_rights(page, page_size(), Rights{PROT_READ | PROT_EXEC}, false)) {
     return Error{CW_NOT_PERMITTED,
-                 "the system does not let a page become executable (" + reason(error) +
-                     "); a seccomp filter, SELinux or systemd's MemoryDenyWriteExecute does that"};
+                 "the system does not let a page become executable" + refused_by(error)};
   }
   code_changed(page, page_size());
   return std::nullopt;

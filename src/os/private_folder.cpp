@@ -8,8 +8,8 @@
 #include <cerrno>
 #include <climits>
 #include <cstring>
-#include <system_error>
 
+#include "base/error.h"
 #include "descriptor.h"
 
 namespace corewise::os {
@@ -59,7 +59,7 @@ std::string make_private_folder(const std::string& folder) {
   struct stat seen{};
   if ((::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) ||
       ::lstat(folder.c_str(), &seen) != 0) {
-    return std::generic_category().message(errno);
+    return system_says(errno);
   }
   if (!S_ISDIR(seen.st_mode)) return "it is not a folder";
   if (seen.st_uid != ::geteuid()) return "it belongs to somebody else";

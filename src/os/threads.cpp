@@ -1,6 +1,5 @@
 #include "threads.h"
 
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,6 +7,7 @@
 #include <cstddef>
 
 #include "base/text.h"
+#include "blocked_signals.h"
 #include "os.h"
 #include "patch.h"
 
@@ -15,10 +15,7 @@ namespace corewise::os {
 
 int start_own_thread(pthread_t& thread, void* (*run)(void*), void* argument) noexcept {
   constexpr std::size_t kStack = std::size_t{512} << 10;
-  sigset_t all;
-  sigset_t before;
-  ::sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
+  const BlockedSignals blocked;
   pthread_attr_t attributes;
   ::pthread_attr_init(&attributes);
   ::pthread_attr_setstacksize(&attributes, kStack);
@@ -26,7 +23,6 @@ int start_own_thread(pthread_t& thread, void* (*run)(void*), void* argument) noe
   // Libraries with much thread-local memory leave no room on a small stack.
   if (failed == EINVAL) failed = ::pthread_create(&thread, nullptr, run, argument);
   ::pthread_attr_destroy(&attributes);
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   return failed;
 }
 

@@ -5,9 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 #include <set>
-#include <system_error>
 #include <utility>
 
 #include "base/text.h"
@@ -35,22 +33,14 @@ class OpenFolder {
 
 // The value of "Name:\tvalue" in a status file; empty if it has none.
 std::string field(const std::string& status, std::string_view name) {
-  std::string_view rest = status;
-  while (!rest.empty()) {
-    std::string_view line = cut(rest, '\n');
-    if (!line.starts_with(name) || line.size() <= name.size() || line[name.size()] != ':') continue;
-    line.remove_prefix(name.size() + 1);
-    line.remove_prefix(std::min(line.size(), line.find_first_not_of(" \t")));
-    return std::string(line);
-  }
-  return {};
+  const std::string start = std::string(name) + ":";
+  std::string_view line = line_starting(status, start);
+  line.remove_prefix(std::min(line.size(), start.size()));
+  line.remove_prefix(std::min(line.size(), line.find_first_not_of(" \t")));
+  return std::string(line);
 }
 
-int number(const std::string& text) {
-  int value = 0;
-  std::from_chars(text.data(), text.data() + text.size(), value);
-  return value;
-}
+int number(const std::string& text) { return static_cast<int>(leading_number(text)); }
 
 std::vector<std::string> split_at_nul(const std::string& text) {
   std::vector<std::string> parts;
@@ -205,8 +195,7 @@ Result<Process> read_process(int pid) {
     if (folder.reason() == EPERM || folder.reason() == EACCES) {
       return ProcessReader({}, who, pid).refused();
     }
-    return Error{CW_IO_ERROR, "/proc/" + std::to_string(pid) + ": " +
-                                  std::generic_category().message(folder.reason())};
+    return Error{CW_IO_ERROR, "/proc/" + std::to_string(pid) + ": " + system_says(folder.reason())};
   }
   return ProcessReader(folder.path(), who, pid).read();
 }

@@ -9,6 +9,9 @@
 extern "C" {
 #endif
 
+/* What the functions return. */
+enum { CW_TCM_SUCCESS = 0, CW_TCM_INVALID_ARGUMENT = 0x78000004 };
+
 /* Where threads may run. */
 struct cw_tcm_constraint {
   int32_t least; /* threads there; below 0: the manager decides */
@@ -43,7 +46,7 @@ struct cw_tcm_permit;
  * permit, and may start threads. */
 typedef int32_t cw_tcm_callback(struct cw_tcm_permit* permit, void* argument, uint32_t changed);
 
-/* 0 is success. `caller` is the code that connects. */
+/* `caller` is the code that connects. */
 struct cw_tcm {
   int32_t (*connect)(uint64_t* client, const void* caller, cw_tcm_callback* callback);
   int32_t (*request)(uint64_t client, const struct cw_tcm_request* request, void* argument,

@@ -22,7 +22,6 @@
 namespace corewise::govern::tbb {
 namespace {
 
-enum TcmResult : std::int32_t { kSuccess = 0, kInvalidArgument = 0x78000004 };
 enum TcmState : std::uint8_t { kInactive = 1, kActive = 4 };
 
 // A flag of a request.
@@ -56,16 +55,16 @@ TbbCopy* copy_at(std::uintptr_t code) {
 // A client's id is the number of its copy, from 1.
 std::int32_t connect(std::uint64_t* client, const void* caller, cw_tcm_callback* callback) {
   TbbCopy* const copy = copy_at(reinterpret_cast<std::uintptr_t>(caller));
-  if (copy == nullptr || !gate::is_open()) return kInvalidArgument;
+  if (copy == nullptr || !gate::is_open()) return CW_TCM_INVALID_ARGUMENT;
   copy->callback.store(callback);
   copy->asks.store(true);
   *client = static_cast<std::uint64_t>(copy - &copies[0]) + 1;
-  return kSuccess;
+  return CW_TCM_SUCCESS;
 }
 
 std::int32_t deactivate(cw_tcm_permit* permit) {
   deactivate_permit(*permit);
-  return kSuccess;
+  return CW_TCM_SUCCESS;
 }
 
 // Inside a region other than oneTBB's.
@@ -85,40 +84,40 @@ std::int32_t read(cw_tcm_permit* permit, cw_tcm_granted* granted) {
   }
   granted->state = workers != 0 ? kActive : kInactive;
   granted->flags = 0;
-  return kSuccess;
+  return CW_TCM_SUCCESS;
 }
 
 std::int32_t request(std::uint64_t client, const cw_tcm_request* request, void* argument,
                      cw_tcm_permit** permit, cw_tcm_granted* granted) {
-  if (client == 0 || client > copies.size()) return kInvalidArgument;
+  if (client == 0 || client > copies.size()) return CW_TCM_INVALID_ARGUMENT;
   const TbbCopy& copy = copies[client - 1];
   if (*permit == nullptr) {
     *permit = make_permit({copy.pool, copy.callback.load()}, argument, &me);
-    if (*permit == nullptr) return kInvalidArgument;
+    if (*permit == nullptr) return CW_TCM_INVALID_ARGUMENT;
   }
   if (request->most <= 0 || (request->flags & kAsInactive) != 0) {
     deactivate_permit(**permit);
   } else {
     request_permit(**permit, *request, &me, is_inside_another());
   }
-  return granted != nullptr ? read(*permit, granted) : kSuccess;
+  return granted != nullptr ? read(*permit, granted) : CW_TCM_SUCCESS;
 }
 
 std::int32_t release(cw_tcm_permit* permit) {
   release_permit(permit);
-  return kSuccess;
+  return CW_TCM_SUCCESS;
 }
 
 std::int32_t join() {
   if (me.arenas++ == 0) me.before = gate::join_team(2);
-  return kSuccess;
+  return CW_TCM_SUCCESS;
 }
 
 std::int32_t part() {
-  if (me.arenas == 0) return kSuccess;
+  if (me.arenas == 0) return CW_TCM_SUCCESS;
   --me.arenas;
   if (me.arenas == 0) gate::join_team(me.before);
-  return kSuccess;
+  return CW_TCM_SUCCESS;
 }
 
 constexpr cw_tcm kFunctions = {connect, request, read, deactivate, release, join, part};

@@ -13,6 +13,7 @@
 #include <span>
 
 #include "base/keep_errno.h"
+#include "base/text.h"
 #include "os/confined.h"
 #include "os/os.h"
 #include "os/uncancelled.h"
@@ -30,12 +31,6 @@ constexpr std::size_t kFieldStartStack = 28;
 
 // Longest stat line: 52 numbers of at most 20 digits and a name of at most 64 bytes.
 constexpr std::size_t kStatBytes = 1536;
-
-std::uint64_t number(std::string_view text) {
-  std::uint64_t value = 0;
-  std::from_chars(text.data(), text.data() + text.size(), value);
-  return value;
-}
 
 constexpr std::uint64_t scramble(std::uint64_t x) {
   x = (x ^ x >> 31) * 0x9e3779b97f4a7c15U;
@@ -120,19 +115,20 @@ ProcessStat parse_stat(std::string_view text) noexcept {
   }
 
   ProcessStat stat;
-  stat.identity.pid = static_cast<std::uint32_t>(number(text.substr(0, text.find(' '))));
-  const std::uint64_t start = number(fields[kFieldStart]);
+  stat.identity.pid = static_cast<std::uint32_t>(leading_number(text.substr(0, text.find(' '))));
+  const std::uint64_t start = leading_number(fields[kFieldStart]);
   stat.start_ticks = start;
   if (start != 0) stat.identity.start = static_cast<std::uint32_t>(start % 0x3ffff + 1);
   // Every exec draws a new address layout. A reader who may not know it gets a stack at 0.
-  if (const std::uint64_t stack = number(fields[kFieldStartStack])) {
-    const std::uint64_t code = number(fields[kFieldStartCode]) ^ number(fields[kFieldEndCode]) << 1;
+  if (const std::uint64_t stack = leading_number(fields[kFieldStartStack])) {
+    const std::uint64_t code =
+        leading_number(fields[kFieldStartCode]) ^ leading_number(fields[kFieldEndCode]) << 1;
     const std::uint64_t image = scramble(stack ^ scramble(code));
     stat.identity.image = static_cast<std::uint32_t>(image % 0xff + 1);
   }
   // The state is the first thread's; others may live on after it.
   const bool zombie = fields[kFieldState] == "Z" || fields[kFieldState] == "X";
-  stat.ended = zombie && number(fields[kFieldThreads]) <= 1;
+  stat.ended = zombie && leading_number(fields[kFieldThreads]) <= 1;
   stat.stopped = fields[kFieldState] == "T" || fields[kFieldState] == "t";
   stat.asleep = fields[kFieldState] == "S" || fields[kFieldState] == "D";
   return stat;

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <system_error>
 
 #include "os/os.h"
 
@@ -31,8 +30,6 @@ void* SharedFile::map(std::size_t size, int protection) const {
   void* at = mmap(nullptr, size, protection, flags, fd(), 0);
   return at == MAP_FAILED ? nullptr : at;
 }
-
-std::string system_says(int error) { return std::generic_category().message(error); }
 
 std::string why_not_opened(int error) {
   return error == ELOOP ? "it is a symbolic link" : system_says(error);

@@ -39,8 +39,6 @@ class SharedFile {
   os::Descriptor file_;
 };
 
-std::string system_says(int error);
-
 // Why a file could not be opened.
 std::string why_not_opened(int error);
 

@@ -10,6 +10,7 @@
 #include <optional>
 #include <string_view>
 
+#include "base/error.h"
 #include "foreign_files.h"
 #include "govern/ledger/ledger_identity.h"
 #include "govern/ledger/shared_file.h"

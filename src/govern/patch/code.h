@@ -14,6 +14,8 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <initializer_list>
 #include <span>
 #include <vector>
 
@@ -22,6 +24,16 @@
 namespace corewise::govern::code {
 
 using Bytes = std::vector<std::uint8_t>;
+
+template <class T>
+void append(Bytes& out, T value) {
+  const std::size_t at = out.size();
+  out.resize(at + sizeof value);
+  std::memcpy(out.data() + at, &value, sizeof value);
+}
+inline void append(Bytes& out, std::initializer_list<std::uint8_t> bytes) {
+  out.insert(out.end(), bytes);
+}
 
 // A naturally aligned word of memory, of 8 or 16 bytes.
 struct alignas(16) Word {

@@ -26,13 +26,6 @@ std::uint32_t read32(std::span<const std::uint8_t> bytes, std::size_t at) {
   return value;
 }
 
-template <class T>
-void append(Bytes& out, T value) {
-  const std::size_t at = out.size();
-  out.resize(at + sizeof value);
-  std::memcpy(out.data() + at, &value, sizeof value);
-}
-
 std::int64_t extended(std::uint32_t value, unsigned bits) {
   const std::int64_t sign = std::int64_t{1} << (bits - 1);
   return (static_cast<std::int64_t>(value) ^ sign) - sign;

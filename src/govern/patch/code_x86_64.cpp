@@ -248,15 +248,6 @@ std::size_t word_for(std::uintptr_t at) {
   return at % 8 + kJump <= 8 ? 8 : at % 16 + kJump <= 16 ? 16 : 0;
 }
 
-template <class T>
-void append(Bytes& out, T value) {
-  const std::size_t at = out.size();
-  out.resize(at + sizeof value);
-  std::memcpy(out.data() + at, &value, sizeof value);
-}
-
-void append(Bytes& out, std::initializer_list<std::uint8_t> bytes) { out.insert(out.end(), bytes); }
-
 std::uint8_t low_byte(unsigned value) { return static_cast<std::uint8_t>(value & 0xFFU); }
 
 void append_jump_anywhere(Bytes& out, std::uintptr_t to) {

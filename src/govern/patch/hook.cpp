@@ -5,7 +5,6 @@
 #include <cstring>
 #include <deque>
 #include <mutex>
-#include <system_error>
 #include <utility>
 
 #include "os/fork.h"
@@ -41,9 +40,7 @@ bool exchange_word(const Patch& patch, const code::Word& from, const code::Word&
 }
 
 std::string refusal(int error) {
-  return "the system does not let its memory be changed (" +
-         std::generic_category().message(error) +
-         "); a seccomp filter, SELinux or systemd's MemoryDenyWriteExecute does that";
+  return "the system does not let its memory be changed" + os::refused_by(error);
 }
 
 }  // namespace

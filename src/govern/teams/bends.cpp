@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/text.h"
 #include "bend_name.h"
 #include "bend_table.h"
 #include "elf/elf_reader.h"
@@ -235,13 +236,9 @@ std::string team_sizes_in_words(std::uint64_t bits) {
   constexpr std::size_t kFew = 5;
   const std::vector<int> sizes = team_sizes(bits);
   if (sizes.empty()) return "none";
-  std::string text;
-  for (std::size_t i = 0; i < sizes.size(); ++i) {
-    const bool last = i + 1 == sizes.size();
-    if (sizes.size() > kFew && i > 0 && !last) continue;
-    if (i > 0) text += sizes.size() > kFew ? " to " : last ? " and " : ", ";
-    text += std::to_string(sizes[i]);
-  }
+  std::vector<std::string> each;
+  for (const int size : sizes) each.push_back(std::to_string(size));
+  const std::string text = each.size() > kFew ? each.front() + " to " + each.back() : listed(each);
   return sizes.back() == gate::kLastSize ? text + " or more" : text;
 }
 
