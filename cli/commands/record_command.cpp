@@ -15,7 +15,7 @@
 
 #include "base/text.h"
 #include "budget/budget.h"
-#include "os/blocked_signals.h"
+#include "os/threads.h"
 #include "os/machine.h"
 #include "os/os.h"
 #include "reach/kernel_view.h"

@@ -29,6 +29,7 @@
 #include "os/own_descriptor.h"
 #include "os/threads.h"
 #include "os/uncancelled.h"
+#include "pools/pool.h"
 #include "sockets.h"
 
 namespace corewise::control {
@@ -307,6 +308,7 @@ void retire(Session& s) {
 }
 
 void* thread_main(void* session) {
+  const OwnThread ours;
   ::pthread_setname_np(::pthread_self(), "corewise");
   Session& s = *static_cast<Session*>(session);
   for (;;) {

@@ -10,7 +10,7 @@
 
 #include "base/text.h"
 #include "govern/patch/hook.h"
-#include "os/blocked_signals.h"
+#include "os/threads.h"
 #include "os/confined.h"
 #include "os/fork.h"
 #include "os/os.h"

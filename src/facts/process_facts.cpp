@@ -63,8 +63,8 @@ int initial_team(const ProcessFacts& facts, int cpus) {
 // An OpenMP runtime that we may not ask yet will take its count from the environment at first use.
 PoolFacts facts_now(const ProcessFacts& facts, const Pool& pool) {
   const bool starts = pool.runtime->api == CW_API_OPENMP && !pool.may_be_asked();
-  return facts_of(pool,
-                  starts ? initial_team(facts, os::usable_cpus()) : pool.threads().value_or(0));
+  const int unseen = starts ? initial_team(facts, os::usable_cpus()) : 0;
+  return facts_of(pool, pool.threads().value_or(unseen));
 }
 
 // The dyn-var of the calling thread.

@@ -280,6 +280,8 @@ std::vector<int> workers_that_run() {
 }  // namespace
 
 Sample take_sample(bool each) {
+  // Whoever samples, often in a thread for it, is not the thread whose count is meant.
+  const OwnThread observer;
   synchronise();
   Sampler& s = sampler();
   const std::lock_guard guard(s.lock);

@@ -13,9 +13,9 @@
 #include <vector>
 
 #include "base/text.h"
-#include "os/blocked_signals.h"
 #include "os/descriptor.h"
 #include "os/os.h"
+#include "os/threads.h"
 #include "pools/discover.h"
 
 namespace corewise::observe {

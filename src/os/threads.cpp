@@ -7,7 +7,6 @@
 #include <cstddef>
 
 #include "base/text.h"
-#include "blocked_signals.h"
 #include "os.h"
 #include "patch.h"
 

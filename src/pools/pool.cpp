@@ -1,35 +1,72 @@
 #include "pool.h"
 
+#include <array>
+#include <atomic>
 #include <utility>
 
 namespace corewise {
 namespace {
 
-[[gnu::tls_model("initial-exec")]] constinit thread_local bool amid_call = false;
+struct CallerState {
+  bool is_amid_call = false;
+  bool is_ours = false;
+};
+[[gnu::tls_model("initial-exec")]] constinit thread_local CallerState me;
+
+// By pool; 0: no thread of the program was seen. Pools beyond have none.
+constinit std::array<std::atomic<int>, 256> seen_threads{};
+
+bool must_not_see_caller(const Pool& pool) {
+  return me.is_ours && pool.runtime->adopts_callers && pool.scope == CW_SCOPE_THREAD;
+}
+
+std::optional<int> seen_threads_of(std::uint32_t pool) {
+  const int seen = pool < seen_threads.size() ? seen_threads[pool].load() : 0;
+  return seen != 0 ? std::optional(seen) : std::nullopt;
+}
 
 }  // namespace
 
-AmidCall::AmidCall() : outer_(std::exchange(amid_call, true)) {}
-AmidCall::~AmidCall() { amid_call = outer_; }
+AmidCall::AmidCall() : outer_(std::exchange(me.is_amid_call, true)) {}
+AmidCall::~AmidCall() { me.is_amid_call = outer_; }
 
-bool is_amid_call() { return amid_call; }
+bool is_amid_call() { return me.is_amid_call; }
+
+OwnThread::OwnThread() : outer_(std::exchange(me.is_ours, true)) {}
+OwnThread::~OwnThread() { me.is_ours = outer_; }
+
+bool is_own_thread() { return me.is_ours; }
+
+void note_threads(std::uint32_t pool, int threads) noexcept {
+  if (pool >= seen_threads.size()) return;
+  std::atomic<int>& seen = seen_threads[pool];
+  if (seen.load(std::memory_order_relaxed) != threads) seen.store(threads);
+}
 
 Use use_by_word(const Pool& pool) { return use_by_word(pool.used_at); }
 
 bool Pool::may_be_asked() const {
-  if (amid_call && runtime->locks) return false;
+  if ((me.is_amid_call && runtime->locks) || must_not_see_caller(*this)) return false;
   return asked || runtime->used(*this).value_or(Use::kUsed) == Use::kUsed;
 }
 
-std::optional<int> Pool::threads() const { return may_be_asked() ? ask_threads() : std::nullopt; }
+std::optional<int> Pool::threads() const {
+  if (must_not_see_caller(*this)) return seen_threads_of(id);
+  return may_be_asked() ? ask_threads() : std::nullopt;
+}
 
 std::optional<int> Pool::ask_threads() const {
   const std::optional<int> told = runtime->get(*this);
-  return told && *told >= 1 ? told : std::nullopt;
+  if (!told || *told < 1) return std::nullopt;
+  if (runtime->adopts_callers && !me.is_ours) note_threads(id, *told);
+  return told;
 }
 
 const char* Pool::shown_detail() const {
   if (!detail.empty() || may_be_asked()) return detail.c_str();
+  if (must_not_see_caller(*this) && runtime->used(*this).value_or(Use::kUsed) == Use::kUsed) {
+    return seen_threads_of(id) ? "" : "each thread has its own count; none was seen yet";
+  }
   return runtime->used(*this) == Use::kNotYet ? "not used yet"
                                               : "not asked: nothing shows whether it was used";
 }

@@ -66,10 +66,12 @@ struct Pool {
   // Runtime::ask has filled what only the library itself can tell.
   bool asked = false;
 
-  // The program has used the library, or asking changes nothing in it at any time.
+  // Asking changes nothing in the library: the program has used it, and it takes the calling thread
+  // for the program's, if it takes threads for somebody's at all.
   bool may_be_asked() const;
   // The count now, as the calling thread sees it, at least 1; nothing if the library does not tell,
-  // or if asking would be its first use. Changes nothing.
+  // or if asking would change something. On a thread of ours that a library must not see: what a
+  // thread of the program was last seen to have. Changes nothing.
   std::optional<int> threads() const;
   // The same, even if asking is the first use: for a caller that is about to set the pool.
   std::optional<int> ask_threads() const;
@@ -99,6 +101,23 @@ class AmidCall {
 };
 
 bool is_amid_call();
+
+// While the object lives the calling thread is ours, and not the program's.
+class OwnThread {
+ public:
+  OwnThread();
+  ~OwnThread();
+  OwnThread(const OwnThread&) = delete;
+  OwnThread& operator=(const OwnThread&) = delete;
+
+ private:
+  bool outer_;
+};
+
+bool is_own_thread();
+
+// That a thread of the program has this count. Any thread; neither allocates nor locks.
+void note_threads(std::uint32_t pool, int threads) noexcept;
 
 // Looks names up in a module that may be live, on disk, or in another process.
 class SymbolLookup {
@@ -176,6 +195,9 @@ struct Runtime {
 
   // Its functions may wait for a lock that the library itself holds while it calls the loader.
   bool locks = false;
+  // A thread that calls it, or what it calls, counts as one of the program's from then on: it takes
+  // a place below KMP_DEVICE_THREAD_LIMIT, and has a number. Of pools with a count for each thread.
+  bool adopts_callers = false;
   // Its threads belong to another library, or it is part of a larger one: where a thread begins
   // does not show whether it is one of its workers.
   bool shares_threads = false;

@@ -11,6 +11,7 @@ import pytest
 
 VENV = pathlib.Path(os.environ.get("COREWISE_REAL_VENV") or "/nowhere")
 LIBRARY = os.environ["COREWISE_LIBRARY"]
+PROBES = pathlib.Path(os.environ["COREWISE_PROBES"])
 INTEL = VENV / "lib/libiomp5.so"
 LLVM = [VENV / "libomp-14/libomp.so.5", pathlib.Path("/usr/lib/x86_64-linux-gnu/libomp.so.5")]
 NUMBA = list(VENV.glob("lib/python3*/site-packages/numba"))
@@ -145,3 +146,58 @@ print(json.dumps(seen))
     status, told, _ = outcome(sys.executable, code, OMP_NUM_THREADS="3")
     assert status == 0
     assert json.loads(told) == [[[None, "not used yet"]], [[3, None]]]
+
+
+ASKED = """
+import ctypes, json, os, sys, threading, cw
+# Its own file's name decides which runtime the probe gets.
+ctypes.CDLL(sys.argv[1], ctypes.RTLD_GLOBAL)
+p = cw.probe("omp")
+teams = [p.probe_team_clause(4)]
+for request in (
+    {"request": "info"},
+    {"request": "sample", "each": True},
+    {"request": "limit", "limits": {"openmp": 3, "blas": 1}, "dry_run": True},
+    {"request": "limit", "limits": {"openmp": 9, "blas": 9}},
+    {"request": "info"},
+    {"request": "restore"},
+    {"request": "govern"},
+    {"request": "report"},
+    {"request": "ungovern"},
+) * 3:
+    answer = cw.ask(request)
+    assert "error" not in answer, answer
+    teams.append(p.probe_team_clause(4))
+needed, end = ctypes.c_size_t(), threading.Event()
+def sample():
+    cw.LIBRARY.cw_sample_json(0, None, 0, ctypes.byref(needed))
+    sampled.set(); end.wait(60)
+sampled = threading.Event()
+sampler = threading.Thread(target=sample); sampler.start()
+sampled.wait(60)
+teams.append(p.probe_team_clause(4))
+end.set(); sampler.join()
+print(json.dumps(sorted(set(teams))))
+"""
+
+
+@pytest.mark.skipif(not (PROBES / "libprobe_omp.so").exists(), reason="needs clang's OpenMP")
+@pytest.mark.parametrize("library", [path for path in [INTEL, *LLVM] if path.exists()])
+@pytest.mark.parametrize("way", ["run", "import"])
+def test_no_thread_of_ours_takes_a_place_in_the_runtime(tmp_path, library, way):
+    """Each thread that calls LLVM's runtime or Intel's counts against the limit on all threads."""
+    (tmp_path / "libomp.so.5").symlink_to(library)
+    variables = {"LD_LIBRARY_PATH": str(tmp_path), "KMP_DEVICE_THREAD_LIMIT": "4"}
+    if way == "run":
+        variables |= RUN | {"COREWISE_GROUP": "test-observing"}
+    environment = {key: value for key, value in os.environ.items() if key not in VARIABLES}
+    done = subprocess.run(
+        [sys.executable, "-c", ASKED, str(tmp_path / "libomp.so.5")],
+        env=environment | variables | {"PYTHONPATH": str(pathlib.Path(__file__).parent)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == [4]

@@ -22,6 +22,7 @@
 #include "govern/teams/team_bounds.h"
 #include "govern/teams/thread_caps.h"
 #include "os/machine.h"
+#include "pools/pool.h"
 
 namespace corewise::govern::kmp {
 namespace {
@@ -130,7 +131,11 @@ class RegionVisit {
     if (whole && asked.threads == 0) {
       thread_caps::before_region(static_cast<std::size_t>(&copy - copies.data()));
     }
-    int wanted = asked.threads != 0 ? asked.threads : copy.max_threads();
+    int wanted = asked.threads;
+    if (wanted == 0) {
+      wanted = copy.max_threads();
+      note_threads(copy.pool, wanted);
+    }
     // Not every runtime still has the number, so a region that bends gets told one.
     const bool overrule = !whole && asked.threads == 0 && before != 0;
     if (overrule) wanted = std::min(wanted, before);

@@ -118,8 +118,9 @@ void share_cpus(const OpenblasCopy& copy, bool has_all) {
 }
 
 void enter_openmp(const OpenblasCopy& copy) {
-  const gate::Visit visit =
-      gate::enter(gate::VisitKind::kCall, copy.openmp_threads(), false, copy.pool);
+  const int wanted = copy.openmp_threads();
+  note_threads(copy.pool, wanted);
+  const gate::Visit visit = gate::enter(gate::VisitKind::kCall, wanted, false, copy.pool);
   me.nest.push(visit);
   if (visit.counted) me.openmp_threads = visit.threads;
 }

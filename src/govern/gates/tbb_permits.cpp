@@ -15,6 +15,7 @@
 #include "os/confined.h"
 #include "os/fork.h"
 #include "os/threads.h"
+#include "pools/pool.h"
 
 struct cw_tcm_permit {
   corewise::govern::tbb::PermitClient client;
@@ -107,6 +108,7 @@ void renew_all() {
 // Ends with the last permit. In a program that has confined itself it waits for good: a futex is
 // what oneTBB's own threads wait at, and any other system call may be fatal.
 void* run(void*) {
+  const OwnThread ours;
   ::pthread_setname_np(::pthread_self(), "corewise");
   Lock lock;
   Permits& all = permits();

@@ -142,6 +142,7 @@ const Runtime kMkl = {
     .prove = prove,
     .describe = describe,
     .locks = true,
+    .adopts_callers = true,  // so does the OpenMP below it
     .shares_threads = true,
     .used = used,
     .ask = ask,

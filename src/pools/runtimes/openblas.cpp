@@ -196,6 +196,7 @@ const Runtime kOpenblas = {
     .environment = kEnvironment,
     .prove = prove,
     .describe = describe,
+    .adopts_callers = true,  // so does the OpenMP below it
     .gate = GateKind::kOpenblas,
     // driver/others/memory.c: memory_overflowed is 0 until all buffers are taken at once; then
     // OpenBLAS prints the warning and makes auxiliary ones.

@@ -66,6 +66,7 @@ constexpr Runtime llvm_row(const char* name, std::span<const char* const> prefix
       .prove = prove,
       .describe = describe_llvm,
       .locks = true,
+      .adopts_callers = true,
       .gate = GateKind::kLlvm,
       .used = use_by_word,
       .ask = ask,
