@@ -13,9 +13,9 @@
 #include <string_view>
 #include <thread>
 
+#include "base/blocked_signals.h"
 #include "base/text.h"
 #include "budget/budget.h"
-#include "os/threads.h"
 #include "os/machine.h"
 #include "os/os.h"
 #include "reach/kernel_view.h"
@@ -86,7 +86,7 @@ int record_command(Recorder& recorder, double interval_s, std::optional<double> 
   const Target target = find_target(words);
   std::atomic<bool> stop{false};
   // Only the thread that waits for the program takes signals.
-  auto blocked = std::make_optional<os::BlockedSignals>();
+  auto blocked = std::make_optional<BlockedSignals>();
   std::thread watching([&] { watch(recorder, interval_s, stop, seconds); });
   blocked.reset();
   const int status = wait_for_child([&] {

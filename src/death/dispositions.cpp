@@ -8,9 +8,9 @@
 #include <cstdlib>
 #include <vector>
 
+#include "base/blocked_signals.h"
 #include "base/text.h"
 #include "govern/patch/hook.h"
-#include "os/threads.h"
 #include "os/confined.h"
 #include "os/fork.h"
 #include "os/os.h"
@@ -56,7 +56,7 @@ class Change {
   ~Change() { changing.clear(std::memory_order_release); }
 
  private:
-  os::BlockedSignals blocked_;
+  BlockedSignals blocked_;
 };
 
 void put(ActionsOfProgram& program, const struct sigaction& value) noexcept {

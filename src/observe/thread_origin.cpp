@@ -12,6 +12,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/blocked_signals.h"
 #include "base/text.h"
 #include "os/descriptor.h"
 #include "os/os.h"
@@ -144,7 +145,7 @@ void* find_own_record(void* argument) {
 
 Probe find_out() {
   Probe probe;
-  const os::BlockedSignals blocked;
+  const BlockedSignals blocked;
   pthread_t thread{};
   if (::pthread_create(&thread, nullptr, find_own_record, &probe) == 0) {
     ::pthread_join(thread, nullptr);

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstddef>
 
+#include "base/blocked_signals.h"
 #include "base/text.h"
 #include "os.h"
 #include "patch.h"

@@ -2,28 +2,10 @@
 #pragma once
 
 #include <pthread.h>
-#include <signal.h>
 
 #include <optional>
 
 namespace corewise::os {
-
-// While the object lives all signals are blocked in the calling thread, and in the threads that it
-// starts: none of the program's handlers runs there. May be used in signal handlers.
-class BlockedSignals {
- public:
-  BlockedSignals() noexcept {
-    sigset_t all;
-    ::sigfillset(&all);
-    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
-  }
-  BlockedSignals(const BlockedSignals&) = delete;
-  BlockedSignals& operator=(const BlockedSignals&) = delete;
-  ~BlockedSignals() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-
- private:
-  sigset_t before_{};
-};
 
 // Starts a thread of ours, on a small stack and with all signals blocked: the program's handlers
 // run on its own threads. 0, or why the system refuses (an errno).
