@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <array>
-#include <functional>
+#include <iterator>
 #include <utility>
 
 #include "base/json_reader.h"
@@ -26,9 +26,13 @@ void write(Json& json, const Cures& cures) {
 
 }  // namespace
 
-std::vector<Finding> by_severity(std::vector<Finding> findings) {
-  std::ranges::stable_sort(findings, std::greater(), &Finding::severity);
-  return findings;
+std::vector<Finding> by_severity(const std::vector<Finding>& findings) {
+  std::vector<Finding> sorted;
+  for (const Severity severity : {Severity::kDanger, Severity::kWarning, Severity::kNote}) {
+    std::copy_if(findings.begin(), findings.end(), std::back_inserter(sorted),
+                 [&](const Finding& finding) { return finding.severity == severity; });
+  }
+  return sorted;
 }
 
 void govern_first(Finding& finding, const std::string& does, const Cures& others) {

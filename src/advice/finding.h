@@ -31,7 +31,7 @@ struct Finding {
 };
 
 // Most severe first, otherwise in the order given.
-std::vector<Finding> by_severity(std::vector<Finding> findings);
+std::vector<Finding> by_severity(const std::vector<Finding>& findings);
 
 const char* severity_name(Severity severity);
 Severity severity_named(std::string_view name);  // kNote for an unknown name
