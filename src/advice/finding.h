@@ -34,7 +34,7 @@ struct Finding {
 std::vector<Finding> by_severity(const std::vector<Finding>& findings);
 
 const char* severity_name(Severity severity);
-Severity severity_named(std::string_view name);  // kNote for an unknown name
+Severity severity_named(std::string_view name);  // apart for tests; kNote for an unknown name
 
 // Puts corewise's own cure for crashes and spinning first in each place; `does` says what it does.
 // Then another cure for each place; empty if there is none.

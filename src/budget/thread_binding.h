@@ -53,7 +53,7 @@ struct Conclusion {
   friend bool operator==(const Conclusion&, const Conclusion&) = default;
 };
 
-// `last` is the previous conclusion in the same process, or null.
+// Apart for tests. `last` is the previous conclusion in the same process, or null.
 Conclusion conclude(const CpuSet& now, const Conclusion* last, const Evidence& evidence);
 
 // Notes the mask while the library loads.

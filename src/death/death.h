@@ -58,7 +58,7 @@ struct Death {
   Bent bent;
 };
 
-// CW_BAD_ARGUMENT if the text is not such a report.
+// Apart for tests: CW_BAD_ARGUMENT if the text is not such a report.
 Result<Death> read_death(std::string_view report);
 
 // What happened, why, and what to do; at least one finding.
@@ -77,9 +77,9 @@ struct Asker {
   std::string folder;
 };
 
-// The one of these, newest first, that the asker means: in a notebook the newest of that notebook;
-// elsewhere the newest of that folder, unless another process died an hour later. Otherwise the
-// newest. Null: there is none.
+// Apart for tests: the one of these, newest first, that the asker means: in a notebook the newest
+// of that notebook; elsewhere the newest of that folder, unless another process died an hour later.
+// Otherwise the newest. Null: there is none.
 const Death* death_for(const Asker& asker, const std::vector<Death>& deaths);
 
 // For this process. None if there is no report; an Error that names the newest file, if that is not

@@ -41,7 +41,7 @@ struct WordWithCompanion {
 std::optional<WordWithCompanion> word_by_value(const Pool& pool, std::uint64_t value,
                                                const Plausible& companion);
 
-// The two searches, on bytes at `address`.
+// Apart for tests: the two searches, on bytes at `address`.
 std::optional<std::uintptr_t> stored_word(std::span<const std::byte> code, std::uintptr_t address,
                                           const Plausible& plausible_address);
 std::optional<WordWithCompanion> valued_word(std::span<const std::uint64_t> words,

@@ -36,7 +36,7 @@ using IsData = std::function<bool(std::uintptr_t address)>;
 std::uintptr_t first_reference(const os::AddressSpace& space, std::uintptr_t code,
                                const IsData& is_data);
 
-// The searches, on code at `address`.
+// Apart for tests: the searches, on code at `address`.
 std::optional<std::uintptr_t> first_word_x86_64(std::span<const std::uint8_t> code,
                                                 std::uintptr_t address, const IsData& is_data);
 std::optional<std::uintptr_t> first_word_aarch64(std::span<const std::uint8_t> code,

@@ -18,7 +18,7 @@
 
 namespace corewise::govern {
 
-// "0.20 0.18 0.12 3/80 11206": 3.
+// Apart for tests: "0.20 0.18 0.12 3/80 11206": 3.
 std::optional<int> runnable_in(std::string_view loadavg);
 
 // The last few answers. Any thread may ask; nothing here allocates, locks or waits.

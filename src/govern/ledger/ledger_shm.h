@@ -46,6 +46,7 @@ std::string ledger_prefix(uid_t user);
 // The calling user's ledgers in a directory, sorted by path, without those still being made.
 std::vector<std::string> ledger_files(const std::string& directory);
 
+// Apart for tests.
 std::uint64_t checksum(const Header& header) noexcept;
 
 }  // namespace corewise::govern
