@@ -70,7 +70,7 @@ const char* reach_of(const govern::Capped& capped) {
 // before may be amid its last request. So this has a lock, of which a fork knows; we take no other
 // one while we hold it.
 struct InForce {
-  std::mutex& lock = os::fork_lock(os::ForkRank::kAnswers);
+  os::ForkLock& lock = os::fork_lock(os::ForkRank::kAnswers);
   std::vector<Rule> rules;
   // The `govern`, so that `ungovern` ends that and nothing else.
   std::optional<govern::GovernOptions> governing;

@@ -62,7 +62,7 @@ enum class Pause { none, here, for_good };
 
 struct Server {
   // Guards what follows; never wait for another lock with it held.
-  std::mutex& lock = os::fork_lock(os::ForkRank::kControl);
+  os::ForkLock& lock = os::fork_lock(os::ForkRank::kControl);
   std::atomic<Session*> serving{};  // null: none
   std::vector<Session*> all;        // also those whose thread is on its way out
   std::atomic<Pause> pause{Pause::none};
@@ -407,7 +407,7 @@ std::optional<Error> start_serving(Server& s) {
 }
 
 // `guard` holds the server's lock.
-std::optional<Error> start_with(Server& s, std::unique_lock<std::mutex> guard) {
+std::optional<Error> start_with(Server& s, std::unique_lock<os::ForkLock> guard) {
   if (s.serving != nullptr) return std::nullopt;
   if (s.pause != Pause::none) {
     return Error{CW_NOT_AVAILABLE,

@@ -53,7 +53,7 @@ bool is_notebook_kernel(const std::string& program) {
          os::variable("JPY_PARENT_PID") == std::to_string(::getppid());
 }
 
-std::mutex& watch_lock() { return os::fork_lock(os::ForkRank::kDeathWatch); }
+os::ForkLock& watch_lock() { return os::fork_lock(os::ForkRank::kDeathWatch); }
 
 // Where the fault was, if this thread is in a handler of the program's for it.
 const DeathPoint* point_handled(pid_t self) noexcept {

@@ -66,7 +66,7 @@ Governor& governor() {
 // loader, we only try to take it (refresh_after_load), and what can be asked before is asked
 // before. A library whose constructor forks, or calls functions of this file, can still meet a
 // holder that waits.
-std::mutex& govern_lock() { return os::fork_lock(os::ForkRank::kGovern); }
+os::ForkLock& govern_lock() { return os::fork_lock(os::ForkRank::kGovern); }
 
 // Whom we told something with the lock held, how often, and how often it has acted on that.
 constinit std::atomic<const Resident*> told_to{nullptr};

@@ -74,7 +74,7 @@ class Limits {
 namespace {
 
 struct World {
-  std::mutex& lock = os::fork_lock(os::ForkRank::kLimits);
+  os::ForkLock& lock = os::fork_lock(os::ForkRank::kLimits);
   std::vector<LimitsHandle> open;       // in the order of opening
   std::vector<LimitsHandle> abandoned;  // for pools still to come; the latest wins
   std::vector<Hold> holds;              // pools of process scope, by id

@@ -57,7 +57,7 @@ struct Group {
 };
 
 struct Sampler {
-  std::mutex& lock = os::fork_lock(os::ForkRank::kSampler);
+  os::ForkLock& lock = os::fork_lock(os::ForkRank::kSampler);
   std::unordered_map<int, OriginOfThread> origins;
   std::optional<Budget> budget;
   // The environment at the start of the process: another thread may change the current one while we

@@ -16,7 +16,6 @@
 #include "base/text.h"
 #include "os/descriptor.h"
 #include "os/os.h"
-#include "os/threads.h"
 #include "pools/discover.h"
 
 namespace corewise::observe {

@@ -1,16 +1,19 @@
 #include "fork.h"
 
-#include <pthread.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <array>
-#include <atomic>
+
+#include "base/keep_errno.h"
 
 namespace corewise::os {
 namespace {
 
 using Handler = std::atomic<void (*)()>;
 struct AtRank {
-  std::mutex lock;
+  ForkLock lock;
   Handler before{nullptr};
   Handler in_parent{nullptr};
   Handler in_child{nullptr};
@@ -21,7 +24,11 @@ void call(const Handler& handler) {
   if (void (*const now)() = handler.load(std::memory_order_acquire)) now();
 }
 
+// Held from the first of our fork handlers to the last.
+constinit ForkLock forking;
+
 void before_fork() {
+  forking.lock();
   for (AtRank& here : at_rank) {
     here.lock.lock();
     call(here.before);
@@ -33,6 +40,7 @@ void in_parent() {
     call(at_rank[i].in_parent);
     at_rank[i].lock.unlock();
   }
+  forking.unlock();
 }
 
 void in_child() {
@@ -40,6 +48,7 @@ void in_child() {
     at_rank[i].lock.unlock();
     call(at_rank[i].in_child);
   }
+  forking.unlock();
 }
 
 // Registers while the library loads, before a thread can fork with one of these locks held.
@@ -47,9 +56,45 @@ void in_child() {
 
 AtRank& of_rank(ForkRank rank) noexcept { return at_rank[static_cast<std::size_t>(rank)]; }
 
+long futex(const std::atomic<std::uint32_t>& word, int operation, std::uint32_t value) {
+  const KeepErrno keep;
+  return ::syscall(SYS_futex, &word, operation, value, nullptr);
+}
+
 }  // namespace
 
-std::mutex& fork_lock(ForkRank rank) noexcept { return of_rank(rank).lock; }
+void ForkLock::lock() noexcept {
+  const pthread_t me = ::pthread_self();
+  if (holder_.load() == me) {
+    again_.fetch_add(1);
+    return;
+  }
+  for (pthread_t nobody = 0; !holder_.compare_exchange_strong(nobody, me); nobody = 0) {
+    waiting_.fetch_add(1);
+    const std::uint32_t before = released_.load();
+    if (holder_.load() != 0) futex(released_, FUTEX_WAIT_PRIVATE, before);
+    waiting_.fetch_sub(1);
+  }
+}
+
+bool ForkLock::try_lock() noexcept {
+  pthread_t nobody = 0;
+  return holder_.compare_exchange_strong(nobody, ::pthread_self());
+}
+
+void ForkLock::unlock() noexcept {
+  if (again_.load() > 0) {
+    again_.fetch_sub(1);
+    return;
+  }
+  holder_.store(0);
+  released_.fetch_add(1);
+  if (waiting_.load() != 0) futex(released_, FUTEX_WAKE_PRIVATE, 1);
+}
+
+ForkLock& fork_lock(ForkRank rank) noexcept { return of_rank(rank).lock; }
+
+bool is_forking() noexcept { return forking.is_held(); }
 
 void at_fork(ForkRank rank, const ForkHandlers& handlers) noexcept {
   AtRank& here = of_rank(rank);

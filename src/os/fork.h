@@ -4,11 +4,18 @@
 // that moment would stay held in the child for ever. So every lock that a child may need is one of
 // these. The forking thread takes them all before the fork, in the order of their ranks. Parent and
 // child release them after it, in reverse order. A thread that takes several does so in rank order.
+//
+// While a thread forks, it runs other libraries' fork handlers too, with all these locks held. Such
+// a handler may call what we have hooked, fork, or wait for a thread that it starts. A handler of a
+// signal may fork at any instruction of a fork. So the locks are recursive, and what can be left
+// for later is not done while a fork goes on.
 #pragma once
 
+#include <pthread.h>
+
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <mutex>
 
 namespace corewise::os {
 
@@ -38,8 +45,28 @@ enum class ForkRank : std::uint8_t {
 
 inline constexpr std::size_t kForkRanks = static_cast<std::size_t>(ForkRank::kDiscovery) + 1;
 
+// A recursive mutex that its holder still holds in the child of a fork, and whose holder is known
+// from the instruction that takes it, so that a signal may come at any.
+class ForkLock {
+ public:
+  void lock() noexcept;
+  // False also if the calling thread holds it: what it guards may be half changed.
+  bool try_lock() noexcept;
+  void unlock() noexcept;
+  bool is_held() const noexcept { return holder_.load() != 0; }
+
+ private:
+  std::atomic<pthread_t> holder_{0};
+  std::atomic<std::uint32_t> released_{0};  // how often: what waiting threads wait at
+  std::atomic<std::uint32_t> waiting_{0};
+  std::atomic<int> again_{0};  // how often its holder has taken it once more
+};
+
 // The lock of this rank. It lives as long as the process.
-std::mutex& fork_lock(ForkRank rank) noexcept;
+ForkLock& fork_lock(ForkRank rank) noexcept;
+
+// Whether a thread of this process is between the first and the last of its fork handlers.
+bool is_forking() noexcept;
 
 // The forking thread calls these; each may be null.
 struct ForkHandlers {

@@ -17,6 +17,7 @@
 #include <thread>
 #include <utility>
 
+#include "fork.h"
 #include "loader_entry.h"
 #include "os.h"
 
@@ -24,7 +25,7 @@ namespace corewise::os {
 namespace {
 
 // Held during each of our walks, and across fork.
-constinit std::mutex walk_lock;
+constinit ForkLock walk_lock;
 
 // Calls of dlclose() in progress. Each may unload its module, which takes the same loader lock as a
 // walk. Unloading runs destructors, so we must not hold a lock of ours around it.
@@ -136,6 +137,11 @@ void release_walks_in_child() {
 int walk(int (*visit)(dl_phdr_info*, std::size_t, void*), void* closure) {
   const std::lock_guard guard(walk_lock);
   return dl_iterate_phdr(visit, closure);
+}
+
+bool is_loader_busy() noexcept {
+  return std::atomic_ref(_r_debug.r_state).load(std::memory_order_relaxed) !=
+         r_debug::RT_CONSISTENT;
 }
 
 Generation generation() {

@@ -47,6 +47,10 @@ struct LoadedModule {
   }
 };
 
+// Whether the loader is adding or removing modules right now: then we are in a handler of a signal,
+// or beside it on another thread.
+bool is_loader_busy() noexcept;
+
 // Counters of the loader that change whenever a module is loaded or unloaded.
 struct Generation {
   std::uint64_t adds = 0;

@@ -24,7 +24,7 @@ ModuleKey key_of(const os::LoadedModule& module) {
 
 struct PoolRegistry {
   // Guards everything below except reads of the atomics.
-  std::mutex& lock = os::fork_lock(os::ForkRank::kDiscovery);
+  os::ForkLock& lock = os::fork_lock(os::ForkRank::kDiscovery);
   std::set<ModuleKey> seen;
   os::KnownModules known;  // a part of `seen` that need not be listed again
   // The newest list of modules that we compared `seen` with. Lists of several threads may arrive

@@ -39,7 +39,7 @@ constexpr std::uint32_t kNewConcurrency = 1;
 
 struct Permits {
   cw_tcm_permit* first = nullptr;
-  std::condition_variable changed;
+  std::condition_variable_any changed;
   bool has_thread = false;
   bool wants_thread = true;
 };
@@ -58,12 +58,12 @@ Permits& permits() {
 void forget_thread() {
   permits().has_thread = false;
   // The parent's thread waited at it.
-  new (&permits().changed) std::condition_variable;
+  new (&permits().changed) std::condition_variable_any;
 }
 
-class Lock : public std::unique_lock<std::mutex> {
+class Lock : public std::unique_lock<os::ForkLock> {
  public:
-  Lock() : std::unique_lock<std::mutex>(os::fork_lock(os::ForkRank::kTbbPermits)) {}
+  Lock() : std::unique_lock<os::ForkLock>(os::fork_lock(os::ForkRank::kTbbPermits)) {}
 };
 
 bool is_active(const cw_tcm_permit& permit) { return permit.workers.load() != 0; }

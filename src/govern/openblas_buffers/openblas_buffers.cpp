@@ -55,7 +55,7 @@ std::deque<Served>& all_served() {
   return *all;
 }
 
-std::mutex& served_lock() { return os::fork_lock(os::ForkRank::kServedCopies); }
+os::ForkLock& served_lock() { return os::fork_lock(os::ForkRank::kServedCopies); }
 
 std::atomic<const Listener*> listener = nullptr;
 

@@ -6,11 +6,11 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <mutex>
 #include <optional>
 
 #include "base/error.h"
 #include "code.h"
+#include "os/fork.h"
 #include "os/patch.h"
 
 namespace corewise::govern {
@@ -45,7 +45,7 @@ class KeptMappings {
 std::optional<Error> exchange(const Patch& patch, Way way);
 
 // Held while hooks are installed or removed.
-std::mutex& hook_lock();
+os::ForkLock& hook_lock();
 
 // The rights of pages, as the thread's KeptMappings saw them or as they are now.
 class Mappings {

@@ -45,7 +45,7 @@ std::string refusal(int error) {
 
 }  // namespace
 
-std::mutex& hook_lock() { return os::fork_lock(os::ForkRank::kHooks); }
+os::ForkLock& hook_lock() { return os::fork_lock(os::ForkRank::kHooks); }
 
 namespace {
 constinit thread_local KeptMappings* kept_mappings = nullptr;

@@ -9,6 +9,7 @@
 #include <span>
 
 #include "base/keep_errno.h"
+#include "os/fork.h"
 #include "os/os.h"
 #include "os/patch.h"
 #include "os/uncancelled.h"
@@ -33,7 +34,10 @@ bool run_from(std::size_t first, bool asked) {
   return true;
 }
 
+// Not inside a fork, whose locks we would wait for; nor in a handler of a signal that came inside
+// the loader.
 void run_if_changed() {
+  if (os::is_forking() || os::is_loader_busy()) return;
   const os::Generation now = os::generation();
   const std::uint64_t stamp = now.adds + now.subs;
   if (seen.exchange(stamp, std::memory_order_relaxed) == stamp) return;
@@ -62,7 +66,9 @@ void* substitute_for(void* handle, const char* name, Dlsym* dlsym) {
 
 // The loader knows its caller by the return address: so this must end in a jump, not in a call.
 void* hooked_dlsym(void* handle, const char* name, const Origin* origin) {
-  run_if_changed();
+  // Functions that stand in for the C library's ask so for what they hide, malloc and open among
+  // them: what we call would come back to them.
+  if (!os::means_next(handle)) run_if_changed();
   auto* const dlsym = reinterpret_cast<Dlsym*>(origin->function);
   if (void* const substitute = substitute_for(handle, name, dlsym)) return substitute;
   return dlsym(handle, name);

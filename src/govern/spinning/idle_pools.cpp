@@ -21,7 +21,7 @@ struct IdlePool {
   bool shortened = false;
 };
 
-std::mutex& lock() { return os::fork_lock(os::ForkRank::kIdlePools); }
+os::ForkLock& lock() { return os::fork_lock(os::ForkRank::kIdlePools); }
 
 // Never freed: a thread may be here while the process ends.
 std::vector<IdlePool>& known_pools() {
