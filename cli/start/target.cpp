@@ -12,6 +12,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "library.h"
 #include "os/loadable.h"
 #include "shell/exit_codes.h"
 #include "shell/output.h"
@@ -47,6 +48,11 @@ std::string in_words(const os::Started& started) {
       return "is the loader of another C library";
     case os::Obstacle::sanitizer:
       return "is built with AddressSanitizer, which must be loaded first";
+    case os::Obstacle::no_library:
+      return "cannot load libcorewise.so, which is no library for this machine";
+    case os::Obstacle::older_library:
+      return fmt::format("has an older C library than corewise needs, beside {}",
+                         printable(started.loader.data(), false));
   }
   return {};
 }
@@ -94,7 +100,9 @@ Target find_target(const std::vector<std::string>& words) {
   if (target.path.empty()) return target;
   os::learn_own_loader();
   os::Started started;
-  os::find_obstacle(target.path.c_str(), as_arguments(words).data(), started);
+  const auto library = find_library();
+  os::find_obstacle(target.path.c_str(), as_arguments(words).data(),
+                    library ? library->c_str() : nullptr, started);
   target.obstacle = obstacle_to(target.path, started);
   target.binary = started.is_program;
   return target;

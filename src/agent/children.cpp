@@ -17,6 +17,7 @@
 #include <span>
 #include <string_view>
 
+#include "base/keep_errno.h"
 #include "base/text.h"
 #include "govern/patch/filters.h"
 #include "os/loadable.h"
@@ -51,11 +52,15 @@ const char* preload_in(char* const* environment) noexcept {
   return nullptr;
 }
 
-// A statically linked program has no loader to object, and its children may be governed.
+// A statically linked program has no loader to object, and its children may be governed. The call
+// may be in another root, or of another user, than when this library was loaded.
 bool must_go_without(const char* path, char* const* words) noexcept {
   const os::Uncancelled uncancelled;
+  const KeepErrno keep;
   os::Started started;
-  os::find_obstacle(path, words, started);
+  // Of a bare name the loader asks its own list of folders.
+  const bool has_path = std::strchr(own_name.data(), '/') != nullptr;
+  os::find_obstacle(path, words, has_path ? own_name.data() : nullptr, started);
   return started.obstacle != os::Obstacle::none && started.obstacle != os::Obstacle::no_loader;
 }
 

@@ -1,6 +1,7 @@
 // The programs that this one starts. If the loader cannot put the agent into one, it starts
-// without: musl's loader ends a program over a library that it cannot link, AddressSanitizer ends
-// one whose own library is not the first, and 32-bit programs complain.
+// without: musl's loader ends a program over a library that it cannot link, glibc's over one that
+// needs a newer glibc, AddressSanitizer ends one whose own library is not the first, and programs
+// for 32 bits, or in a root without the library, complain.
 #pragma once
 
 #include <vector>

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -32,8 +33,10 @@ struct FileId {
 
 #if defined(__x86_64__)
 constexpr std::uint16_t kMachine = EM_X86_64;
+#define COREWISE_TRIPLET "x86_64-linux-gnu"
 #elif defined(__aarch64__)
 constexpr std::uint16_t kMachine = EM_AARCH64;
+#define COREWISE_TRIPLET "aarch64-linux-gnu"
 #else
 #error "which machine is this?"
 #endif
@@ -46,6 +49,7 @@ class LoadableFile {
  public:
   explicit LoadableFile(const char* path) noexcept
       : file_(::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {}
+  bool is_open() const noexcept { return file_.is_open(); }
   FileId id() const noexcept {
     struct stat status{};
     if (!file_.is_open() || ::fstat(file_.number(), &status) != 0) return {};
@@ -106,18 +110,26 @@ bool sanitizer_may_be_second() noexcept {
          std::string_view(options).find("verify_asan_link_order=0") != std::string_view::npos;
 }
 
+// Calls visit(entry) for each entry of the dynamic segment.
+template <class Visit>
+void each_entry(const LoadableFile& file, const Elf64_Phdr& dynamic, Visit visit) noexcept {
+  Elf64_Dyn entry;
+  for (std::uint64_t at = 0; at + sizeof entry <= dynamic.p_filesz; at += sizeof entry) {
+    if (!file.take(dynamic.p_offset + at, entry) || entry.d_tag == DT_NULL) return;
+    visit(entry);
+  }
+}
+
 // Whether the program itself links ASan's library, which insists on being first.
 bool needs_sanitizer(const LoadableFile& file, const Elf64_Ehdr& header,
                      const Elf64_Phdr& dynamic) noexcept {
   std::array<std::uint64_t, 64> names{};
   std::size_t count = 0;
   std::uint64_t strings = 0;
-  Elf64_Dyn entry;
-  for (std::uint64_t at = 0; at + sizeof entry <= dynamic.p_filesz; at += sizeof entry) {
-    if (!file.take(dynamic.p_offset + at, entry) || entry.d_tag == DT_NULL) break;
+  each_entry(file, dynamic, [&](const Elf64_Dyn& entry) {
     if (entry.d_tag == DT_STRTAB) strings = offset_of(file, header, entry.d_un.d_ptr);
     if (entry.d_tag == DT_NEEDED && count < names.size()) names[count++] = entry.d_un.d_val;
-  }
+  });
   for (std::size_t i = 0; strings != 0 && i < count; ++i) {
     std::array<char, 32> name{};
     file.read(strings + names[i], name.data(), name.size() - 1);
@@ -126,12 +138,15 @@ bool needs_sanitizer(const LoadableFile& file, const Elf64_Ehdr& header,
   return false;
 }
 
-Obstacle obstacle_in(const LoadableFile& file, const Elf64_Ehdr& header, Line& loader) noexcept {
+bool is_for_this_machine(const Elf64_Ehdr& header) noexcept {
   constexpr int kData = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? ELFDATA2LSB : ELFDATA2MSB;
-  if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != kData ||
-      header.e_machine != kMachine) {
-    return Obstacle::other_machine;
-  }
+  return std::memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 &&
+         header.e_ident[EI_CLASS] == ELFCLASS64 && header.e_ident[EI_DATA] == kData &&
+         header.e_machine == kMachine;
+}
+
+Obstacle obstacle_in(const LoadableFile& file, const Elf64_Ehdr& header, Line& loader) noexcept {
+  if (!is_for_this_machine(header)) return Obstacle::other_machine;
   bool sanitized = false;
   any_segment(file, header, [&](const Elf64_Phdr& segment) {
     if (segment.p_type == PT_INTERP) {
@@ -199,18 +214,148 @@ void keep_interpreter(Line& line) noexcept {
   line[size] = '\0';
 }
 
-}  // namespace
+// Where a library's file says which versions it needs and has; zeros: nowhere.
+struct Versions {
+  std::uint64_t strings = 0, needed = 0, defined = 0;
+};
 
-void learn_own_loader() {
-  const auto base = ::getauxval(AT_BASE);
-  Dl_info at{};
-  if (base == 0 || ::dladdr(reinterpret_cast<void*>(base), &at) == 0) return;
-  const std::string_view name = at.dli_fname != nullptr ? file_name(at.dli_fname) : "";
-  if (name.size() < own_loader.size()) std::ranges::copy(name, own_loader.begin());
-  if (!name.empty()) own_loader_file = LoadableFile(at.dli_fname).id();
+Versions versions_in(const LoadableFile& file) noexcept {
+  Versions found;
+  Elf64_Ehdr header{};
+  if (!file.take(0, header) || !is_for_this_machine(header)) return found;
+  any_segment(file, header, [&](const Elf64_Phdr& segment) {
+    if (segment.p_type != PT_DYNAMIC) return false;
+    each_entry(file, segment, [&](const Elf64_Dyn& entry) {
+      const auto take = [&](std::uint64_t& to) { to = offset_of(file, header, entry.d_un.d_ptr); };
+      if (entry.d_tag == DT_STRTAB) take(found.strings);
+      if (entry.d_tag == DT_VERNEED) take(found.needed);
+      if (entry.d_tag == DT_VERDEF) take(found.defined);
+    });
+    return true;
+  });
+  return found;
 }
 
-void find_obstacle(const char* path, const char* const* words, Started& found) noexcept {
+// Of a linked list in a file; real ones have some 50 entries.
+constexpr int kMostVersions = 1024;
+
+// By the hash of its name, which is what the loader compares first.
+bool has_version(const LoadableFile& file, const Versions& versions, std::uint32_t hash) noexcept {
+  Elf64_Verdef version;
+  std::uint64_t at = versions.defined;
+  for (int i = 0; at != 0 && i < kMostVersions && file.take(at, version); ++i) {
+    if (version.vd_hash == hash) return true;
+    if (version.vd_next == 0) return false;
+    at += version.vd_next;
+  }
+  return false;
+}
+
+// Makes the path that of the folder with the file that it leads to, up to its last slash.
+bool keep_folder(Line& path) noexcept {
+  constexpr int kMostLinks = 40;  // as in the kernel
+  for (int i = 0;; ++i) {
+    const std::string_view text = path.data();
+    const std::size_t folder = text.size() - file_name(text).size();
+    Line link{};
+    const ssize_t n = ::readlink(path.data(), link.data(), link.size());
+    if (n <= 0) {
+      std::fill(path.begin() + folder, path.end(), '\0');
+      return true;
+    }
+    const auto size = static_cast<std::size_t>(n);
+    const std::size_t start = link[0] == '/' ? 0 : folder;
+    if (i == kMostLinks || start + size >= path.size()) return false;
+    std::copy_n(link.begin(), size, path.begin() + start);
+    path[start + size] = '\0';
+  }
+}
+
+// Where loaders look that have no library of that name beside them, as in roots made by hand.
+constexpr std::array<std::string_view, 6> kFolders{"/lib/" COREWISE_TRIPLET "/",
+                                                   "/usr/lib/" COREWISE_TRIPLET "/",
+                                                   "/lib64/",
+                                                   "/usr/lib64/",
+                                                   "/lib/",
+                                                   "/usr/lib/"};
+
+// The versions that a library needs of another one.
+struct Needs {
+  const LoadableFile& library;
+  Elf64_Verneed of{};
+  std::uint64_t first = 0;
+};
+
+enum class Has { all, not_all, no_file };
+
+Has look_for(const Needs& needs, const char* path) noexcept {
+  const LoadableFile file(path);
+  const Versions versions = versions_in(file);
+  if (versions.strings == 0) return Has::no_file;
+  Elf64_Vernaux one;
+  std::uint64_t at = needs.first;
+  for (int i = 0; i < needs.of.vn_cnt && needs.library.take(at, one); ++i) {
+    const bool may_lack = (one.vna_flags & VER_FLG_WEAK) != 0;
+    if (!may_lack && !has_version(file, versions, one.vna_hash)) return Has::not_all;
+    at += one.vna_next;
+  }
+  return Has::all;
+}
+
+// Looks beside the loader, at whose folder the path ends.
+Has look_beside(const Needs& needs, std::uint64_t name, Line path) noexcept {
+  const std::size_t folder = std::strlen(path.data());
+  needs.library.read(name, path.data() + folder, path.size() - 1 - folder);
+  const Has beside = look_for(needs, path.data());
+  if (beside != Has::no_file) return beside;
+  Has found = Has::no_file;
+  for (const std::string_view other : kFolders) {
+    path = {};
+    std::ranges::copy(other, path.begin());
+    needs.library.read(name, path.data() + other.size(), path.size() - 1 - other.size());
+    const Has there = look_for(needs, path.data());
+    // Which of them the loader takes is its list's decision: all must do.
+    if (there == Has::not_all) return there;
+    if (there == Has::all) found = there;
+  }
+  return found;
+}
+
+// Whether the C library of this loader has all that the library needs of it.
+bool finds_what_it_needs(const LoadableFile& library, Line loader) noexcept {
+  if (!keep_folder(loader)) return false;
+  const Versions own = versions_in(library);
+  Needs needs{library};
+  std::uint64_t at = own.needed;
+  for (int i = 0; at != 0 && i < kMostVersions && library.take(at, needs.of); ++i) {
+    needs.first = at + needs.of.vn_aux;
+    if (look_beside(needs, own.strings + needs.of.vn_file, loader) != Has::all) return false;
+    if (needs.of.vn_next == 0) break;
+    at += needs.of.vn_next;
+  }
+  return true;
+}
+
+Obstacle obstacle_in_library(const char* path, const Line& its_loader) noexcept {
+  // Not open() alone: a process that changes its user may have capabilities until the exec, which
+  // access() leaves out. Where its users differ, the loader takes no libraries from a path anyway.
+  if (::access(path, R_OK) != 0) return Obstacle::no_library;
+  const LoadableFile library(path);
+  if (!library.is_open()) {
+    // What is started has descriptors and memory of its own. It has the same sandbox.
+    const bool is_mine = errno == EMFILE || errno == ENFILE || errno == ENOMEM;
+    return is_mine ? Obstacle::none : Obstacle::no_library;
+  }
+  Elf64_Ehdr header{};
+  if (!library.take(0, header) || !is_for_this_machine(header)) return Obstacle::no_library;
+  if (its_loader[0] == '\0' || own_loader_file == FileId{}) return Obstacle::none;
+  const FileId loader = LoadableFile(its_loader.data()).id();
+  // Behind ours is our own C library. Without a loader the program does not start at all.
+  if (loader == own_loader_file || loader == FileId{}) return Obstacle::none;
+  return finds_what_it_needs(library, its_loader) ? Obstacle::none : Obstacle::older_library;
+}
+
+void find_in_program(const char* path, const char* const* words, Started& found) noexcept {
   found = {};
   for (int depth = 0; depth <= kMostInterpreters; ++depth) {
     const LoadableFile file(depth == 0 ? path : found.interpreter.data());
@@ -235,6 +380,26 @@ void find_obstacle(const char* path, const char* const* words, Started& found) n
       std::ranges::copy(kShell, found.interpreter.begin());
     }
   }
+}
+
+}  // namespace
+
+void learn_own_loader() {
+  const auto base = ::getauxval(AT_BASE);
+  Dl_info at{};
+  if (base == 0 || ::dladdr(reinterpret_cast<void*>(base), &at) == 0) return;
+  const std::string_view name = at.dli_fname != nullptr ? file_name(at.dli_fname) : "";
+  if (name.size() < own_loader.size()) std::ranges::copy(name, own_loader.begin());
+  if (!name.empty()) own_loader_file = LoadableFile(at.dli_fname).id();
+}
+
+void find_obstacle(const char* path, const char* const* words, const char* library,
+                   Started& found) noexcept {
+  find_in_program(path, words, found);
+  const bool loads = found.obstacle == Obstacle::none;
+  if (library == nullptr || (!loads && found.obstacle != Obstacle::no_loader)) return;
+  const Obstacle in_library = obstacle_in_library(library, found.loader);
+  if (in_library != Obstacle::none) found.obstacle = in_library;
 }
 
 }  // namespace corewise::os

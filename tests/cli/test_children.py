@@ -94,6 +94,18 @@ def test_one_that_the_loader_loads(corewise, starter, make, kind):
     assert ("libcorewise" in done.stdout) == (kind == "dynamic")
 
 
+@pytest.mark.parametrize("kind", ["musl", "ASan", "dynamic"])
+def test_below_a_statically_linked_program(corewise, make, tmp_path, kind):
+    """Nobody could remove the variable there, so that `run` must not set it."""
+    parent = tmp_path / "parent"
+    source = Path(__file__).with_name("starter.c")
+    words = ["gcc", "-static", "-w", source, "-o", parent]
+    if subprocess.run(words, capture_output=True).returncode:
+        pytest.skip("cannot link statically")
+    done = corewise("run", "-q", "--", parent, "execve", make(kind))
+    assert (done.returncode, done.stdout) == (5, "- 3\n")
+
+
 def test_other_libraries_stay(corewise, make):
     child = make("ASan")
     other = "libm.so.6"
