@@ -23,6 +23,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/keep_errno.h"
 #include "budget/thread_binding.h"
 #include "children.h"
 #include "control/server.h"
@@ -160,6 +161,8 @@ bool govern_from_now_on(const std::vector<govern::GotRequest>& requests) {
 }
 
 [[gnu::constructor]] void start() {
+  // main() begins with errno 0, and some programs count on that.
+  const KeepErrno keep;
   if (os::is_filter_fatal()) return;
   thread_binding::remember_start();
   try {
@@ -190,7 +193,10 @@ bool govern_from_now_on(const std::vector<govern::GotRequest>& requests) {
   }
 }
 
-[[gnu::destructor]] void end() { write_line(); }
+[[gnu::destructor]] void end() {
+  const KeepErrno keep;
+  write_line();
+}
 
 }  // namespace
 }  // namespace corewise::agent

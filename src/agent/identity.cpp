@@ -30,7 +30,10 @@ struct {
 template <class Call>
 int change_user(uid_t user, Call call) {
   const os::Uncancelled uncancelled;
-  const bool had_socket = control::leave_for_other_user(user);
+  const bool had_socket = [&] {
+    const KeepErrno keep;
+    return control::leave_for_other_user(user);
+  }();
   const int result = call();
   const KeepErrno keep;
   try {
@@ -74,12 +77,14 @@ bool end_own_thread() {
 // that got in stays without a socket: it may be another user there, with other folders.
 template <class Call>
 int enter(Call call) {
+  const int before = errno;
   int result = call();
   if (result == 0 || !are_threads_refused()) return result;
   const os::Uncancelled uncancelled;
   try {
     if (!end_own_thread()) return result;
     result = call();
+    if (result == 0) errno = before;
     const KeepErrno keep;
     control::end_pause(result == 0);
   } catch (const std::exception&) {

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/keep_errno.h"
 #include "conversation.h"
 #include "os/confined.h"
 #include "os/fork.h"
@@ -519,6 +520,7 @@ void return_as_other_user() {
 
 namespace {
 [[gnu::destructor]] void at_exit() {
+  const KeepErrno keep;
   if (owner.load() == 0 || !os::is_owned_by_this_process(owner)) return;
   leave();
   if (os::is_confined()) return;
