@@ -11,14 +11,15 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <cstdarg>
+#include <cstddef>
 #include <cstring>
 #include <span>
 #include <string_view>
 
 #include "base/keep_errno.h"
 #include "base/text.h"
+#include "file_actions.h"
 #include "govern/patch/filters.h"
 #include "os/loadable.h"
 #include "os/uncancelled.h"
@@ -53,8 +54,10 @@ const char* preload_in(char* const* environment) noexcept {
 }
 
 // A statically linked program has no loader to object, and its children may be governed. The call
-// may be in another root, or of another user, than when this library was loaded.
+// may be in another root, or of another user, than when this library was loaded. No path: what the
+// child will find is not known.
 bool must_go_without(const char* path, char* const* words) noexcept {
+  if (path == nullptr) return true;
   const os::Uncancelled uncancelled;
   const KeepErrno keep;
   os::Started started;
@@ -113,24 +116,44 @@ std::string_view search_path() noexcept {
   return set != nullptr ? set : "/bin:/usr/bin";
 }
 
+// A relative path as this process has to write it. Null: only the child knows.
+const char* seen_from_here(const char* path, const ChildFolder& child,
+                           std::span<char> room) noexcept {
+  const bool is_here = child.is_known && child.folder.empty();
+  if (is_here || path == nullptr || *path == '/') return path;
+  if (!child.is_known) return nullptr;
+  const std::size_t size = std::strlen(path);
+  if (child.folder.size() + size + 2 > room.size()) return nullptr;
+  char* at = std::copy(child.folder.begin(), child.folder.end(), room.data());
+  *at++ = '/';
+  std::memcpy(at, path, size + 1);
+  return room.data();
+}
+
 // The room that find_in_path() needs. Longer paths than the system's own are not looked at.
-std::size_t room_in_path(const char* name) noexcept {
+std::size_t room_in_path(const char* name, const ChildFolder& child = {}) noexcept {
   std::size_t longest = 0;
   for (std::string_view folders = search_path(); !folders.empty();) {
     longest = std::max(longest, cut(folders, ':').size());
   }
-  return std::min<std::size_t>(longest + std::strlen(name) + 2, PATH_MAX);
+  return std::min<std::size_t>(child.folder.size() + longest + std::strlen(name) + 3, PATH_MAX);
 }
 
-// The file that execvp() finds; the name itself where it finds none.
-const char* find_in_path(const char* name, std::span<char> path) noexcept {
-  if (std::strchr(name, '/') != nullptr) return name;
+// The file that execvp() finds; the name itself where it finds none. Null: only the child knows.
+const char* find_in_path(const char* name, std::span<char> path,
+                         const ChildFolder& child = {}) noexcept {
+  if (std::strchr(name, '/') != nullptr) return seen_from_here(name, child, path);
   std::string_view folders = search_path();
   const std::size_t size = std::strlen(name);
   while (true) {
     const std::string_view folder = folders.substr(0, folders.find(':'));
-    if (folder.size() + size + 2 <= path.size()) {
-      char* at = std::copy(folder.begin(), folder.end(), path.data());
+    const bool is_relative = !folder.starts_with('/');
+    if (is_relative && !child.is_known) return nullptr;
+    const std::string_view origin = is_relative ? child.folder : std::string_view();
+    if (origin.size() + folder.size() + size + 3 <= path.size()) {
+      char* at = std::copy(origin.begin(), origin.end(), path.data());
+      if (!origin.empty()) *at++ = '/';
+      at = std::copy(folder.begin(), folder.end(), at);
       if (!folder.empty()) *at++ = '/';
       std::memcpy(at, name, size + 1);
       if (can_start(path.data())) return path.data();
@@ -158,15 +181,6 @@ int hooked_execvpe(const char* name, char* const* words, char* const* environmen
 
 int hooked_execvp(const char* name, char* const* words) {
   return hooked_execvpe(name, words, environ);
-}
-
-constexpr std::string_view kDescriptors = "/proc/self/fd/";
-constexpr std::size_t kRoomForDescriptor = 32;
-
-// Writes the path of a descriptor, and returns its end.
-char* path_of(int fd, std::span<char, kRoomForDescriptor> path) noexcept {
-  char* const digits = std::copy(kDescriptors.begin(), kDescriptors.end(), path.data());
-  return std::to_chars(digits, path.data() + path.size() - 1, fd).ptr;
 }
 
 int hooked_fexecve(int fd, char* const* words, char* const* environment) {
@@ -239,7 +253,12 @@ int hooked_execle(const char* path, const char* first, ...) {
 int hooked_spawn(pid_t* pid, const char* path, const posix_spawn_file_actions_t* actions,
                  const posix_spawnattr_t* attributes, char* const* words,
                  char* const* environment) {
-  return start_with(path, words, environment, [&](char* const* with) {
+  const std::size_t room = room_for_folder(actions);
+  const ChildFolder child = folder_after(actions, {static_cast<char*>(::alloca(room)), room});
+  const bool is_here = child.folder.empty() || path == nullptr;
+  const std::size_t whole = is_here ? 0 : child.folder.size() + std::strlen(path) + 2;
+  const std::span seen(static_cast<char*>(::alloca(whole)), whole);
+  return start_with(seen_from_here(path, child, seen), words, environment, [&](char* const* with) {
     return own.posix_spawn(pid, path, actions, attributes, words, with);
   });
 }
@@ -247,9 +266,11 @@ int hooked_spawn(pid_t* pid, const char* path, const posix_spawn_file_actions_t*
 int hooked_spawnp(pid_t* pid, const char* name, const posix_spawn_file_actions_t* actions,
                   const posix_spawnattr_t* attributes, char* const* words,
                   char* const* environment) {
-  const std::size_t room = room_in_path(name);
-  const std::span path(static_cast<char*>(::alloca(room)), room);
-  return start_with(find_in_path(name, path), words, environment, [&](char* const* with) {
+  const std::size_t room = room_for_folder(actions);
+  const ChildFolder child = folder_after(actions, {static_cast<char*>(::alloca(room)), room});
+  const std::size_t longest = room_in_path(name, child);
+  const std::span path(static_cast<char*>(::alloca(longest)), longest);
+  return start_with(find_in_path(name, path, child), words, environment, [&](char* const* with) {
     return own.posix_spawnp(pid, name, actions, attributes, words, with);
   });
 }
@@ -261,6 +282,7 @@ std::vector<govern::GotRequest> hook_children(const char* library) {
   if (size == 0 || size >= own_name.size()) return {};
   std::memcpy(own_name.data(), library, size + 1);
   os::learn_own_loader();
+  learn_file_actions();
   std::vector<govern::GotRequest> all;
   request_c_library(all, "execve", hooked_execve, &own.execve);
   request_c_library(all, "execv", hooked_execv);

@@ -65,6 +65,36 @@ int main(int count, char** words) {
     waitpid(child, &status, 0);
     return ended(status);
   }
+  if (strncmp(how, "spawn ", 6) == 0) {
+    // From a folder that only the child goes to.
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    char* folder = strndup(path, name - 1 - path);
+    char relative[4096];
+    snprintf(relative, sizeof relative, "./%s", name);
+    if (strcmp(how + 6, "below folders") == 0) {
+      posix_spawn_file_actions_addchdir_np(&actions, "/usr");
+      posix_spawn_file_actions_addchdir_np(&actions, "/");
+      posix_spawn_file_actions_addchdir_np(&actions, folder + 1);
+      posix_spawn_file_actions_adddup2(&actions, 1, 1);
+    } else if (strcmp(how + 6, "below a descriptor") == 0) {
+      posix_spawn_file_actions_addfchdir_np(&actions, open("/", O_RDONLY));
+      posix_spawn_file_actions_addchdir_np(&actions, folder + 1);
+    } else if (strcmp(how + 6, "below a new descriptor") == 0) {
+      posix_spawn_file_actions_addopen(&actions, 9, folder, O_RDONLY, 0);
+      posix_spawn_file_actions_addfchdir_np(&actions, 9);
+    } else {
+      posix_spawn_file_actions_addchdir_np(&actions, folder);
+      setenv("PATH", "no-such-folder:.:/bin", 1);
+    }
+    chdir("/");
+    const int failed = strcmp(how + 6, "in PATH") == 0
+                           ? posix_spawnp(&child, name, &actions, NULL, all, environ)
+                           : posix_spawn(&child, relative, &actions, NULL, all, environ);
+    if (failed) return 102;
+    waitpid(child, &status, 0);
+    return ended(status);
+  }
   if (strcmp(how, "system") == 0) {
     char line[4096];
     snprintf(line, sizeof line, "%s a b; exit $?", path);

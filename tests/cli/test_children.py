@@ -30,6 +30,7 @@ HOWS = [
     *("execve", "execv", "execvp", "execvpe", "execl", "execlp", "execle", "fexecve"),
     *("execveat", "execveat below", "execveat of a file", "syscall execve", "syscall execveat"),
     *("dlsym", "dlsym of the library", "vfork", "posix_spawn", "posix_spawnp", "system", "popen"),
+    *("spawn below folders", "spawn below a descriptor", "spawn in PATH"),
 ]
 
 
@@ -68,6 +69,13 @@ def test_it_is_started_without(corewise, starter, make, kind, how):
     child = make(kind)
     env = {"PATH": f"{child.parent}:{CLEAN['PATH']}"}
     done = corewise("run", "-q", "--", starter, how, child, env=env)
+    assert (done.returncode, done.stdout, done.stderr) == (5, "- 3\n", "")
+
+
+@pytest.mark.parametrize("kind", ["musl", "static", "dynamic"])
+def test_a_folder_that_only_the_child_opens(corewise, starter, make, kind):
+    """Nobody else knows which program that is: it goes without in any case."""
+    done = corewise("run", "-q", "--", starter, "spawn below a new descriptor", make(kind))
     assert (done.returncode, done.stdout, done.stderr) == (5, "- 3\n", "")
 
 
