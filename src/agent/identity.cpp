@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
@@ -11,6 +12,7 @@
 
 #include "base/keep_errno.h"
 #include "control/server.h"
+#include "govern/patch/filters.h"
 #include "os/os.h"
 #include "os/uncancelled.h"
 
@@ -25,6 +27,7 @@ struct {
   decltype(&::setresuid) setresuid;
   decltype(&::unshare) unshare;
   decltype(&::setns) setns;
+  decltype(&::syscall) syscall;
 } constinit own{};
 
 template <class Call>
@@ -76,9 +79,9 @@ bool end_own_thread() {
 // If the kernel refuses and ours is the only other thread, that ends, and we ask again. A process
 // that got in stays without a socket: it may be another user there, with other folders.
 template <class Call>
-int enter(Call call) {
+auto enter(Call call) {
   const int before = errno;
-  int result = call();
+  auto result = call();
   if (result == 0 || !are_threads_refused()) return result;
   const os::Uncancelled uncancelled;
   try {
@@ -100,6 +103,12 @@ int hooked_setns(int fd, int type) {
   return enter([&] { return own.setns(fd, type); });
 }
 
+// By number. Not setuid and its kin: these change one thread's user, and programs that want that
+// for each request, as file servers do, would lose and regain their socket each time.
+long enter_by_call(long number, const std::array<long, 5>& arguments) {
+  return enter([&] { return own.syscall(number, arguments[0], arguments[1]); });
+}
+
 }  // namespace
 
 void hook_identity(std::vector<govern::GotRequest>& requests) {
@@ -109,6 +118,8 @@ void hook_identity(std::vector<govern::GotRequest>& requests) {
   request_c_library(requests, "setresuid", hooked_setresuid, &own.setresuid);
   request_c_library(requests, "unshare", hooked_unshare, &own.unshare);
   request_c_library(requests, "setns", hooked_setns, &own.setns);
+  own.syscall = reinterpret_cast<decltype(own.syscall)>(os::c_library_function("syscall"));
+  if (own.syscall != nullptr) govern::filters::hand_entries_to(enter_by_call);
 }
 
 }  // namespace corewise::agent

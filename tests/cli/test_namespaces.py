@@ -22,6 +22,11 @@ int main(int count, char** words) {
   omp_get_num_procs();
   int result = -1;
   if (strcmp(words[1], "user") == 0) result = unshare(CLONE_NEWUSER);
+  if (strcmp(words[1], "user by number") == 0) result = syscall(SYS_unshare, CLONE_NEWUSER);
+  if (strcmp(words[1], "wrong by number") == 0) result = syscall(SYS_unshare, 1 << 20);
+  if (strcmp(words[1], "mount by number") == 0) {
+    result = syscall(SYS_setns, open("/proc/self/ns/mnt", O_RDONLY), CLONE_NEWNS);
+  }
   if (strcmp(words[1], "memory") == 0) result = unshare(CLONE_VM);
   if (strcmp(words[1], "wrong") == 0) result = unshare(1 << 20);
   if (strcmp(words[1], "mount") == 0) {
@@ -57,18 +62,24 @@ def enters(tmp_path_factory):
     return built
 
 
-@pytest.mark.parametrize("what", ["user", "memory", "mount", "wrong", "raw clone", "vfork"])
+@pytest.mark.parametrize(
+    "what",
+    [
+        *("user", "memory", "mount", "wrong", "raw clone", "vfork"),
+        *("user by number", "mount by number", "wrong by number"),
+    ],
+)
 def test_it_enters_as_it_would_ungoverned(corewise, enters, what):
     plain = subprocess.run([enters, what], env=CLEAN, capture_output=True, text=True)
     done = corewise("run", "-q", "--", enters, what)
     assert (done.returncode, done.stdout, done.stderr) == (0, plain.stdout, plain.stderr)
 
 
-@pytest.mark.parametrize("what", ["wrong", "raw clone", "vfork"])
+@pytest.mark.parametrize("what", ["wrong", "wrong by number", "raw clone", "vfork"])
 def test_who_does_not_enter_keeps_its_socket(corewise, program, enters, what):
     words = [program, "run", "-q", "--", enters, what, "wait"]
     with subprocess.Popen(words, env=CLEAN, stdin=-1, stdout=-1, text=True) as running:
-        told = [running.stdout.readline() for _ in range(2 if what == "wrong" else 3)]
+        told = [running.stdout.readline() for _ in range(2 if what.startswith("wrong") else 3)]
         asked = corewise("info", "--pid", str(running.pid), "--json")
         running.communicate("\n")
     assert (told[-1], asked.returncode) == ("2\n", 0), asked.stderr

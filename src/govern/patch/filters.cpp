@@ -39,7 +39,14 @@ int hooked_prctl(int option, unsigned long second, unsigned long third, unsigned
   return option == PR_SET_SECCOMP ? noting(false, call) : call();
 }
 
-constinit std::atomic<Starter*> starter{nullptr};
+constinit std::atomic<Caller*> starter{nullptr};
+constinit std::atomic<Caller*> enterer{nullptr};
+
+const std::atomic<Caller*>* handed(long number) noexcept {
+  if (number == SYS_execve || number == SYS_execveat) return &starter;
+  if (number == SYS_unshare || number == SYS_setns) return &enterer;
+  return nullptr;
+}
 
 // All others must end in a jump: a child of vfork returns through this frame, and its parent too.
 long hooked_syscall(long number, long first, long second, long third, long fourth, long fifth,
@@ -49,9 +56,9 @@ long hooked_syscall(long number, long first, long second, long third, long fourt
     const bool has_listener = (flags & SECCOMP_FILTER_FLAG_NEW_LISTENER) != 0;
     return noting(has_listener, [=] { return own_syscall(number, first, second, third); });
   }
-  if (number == SYS_execve || number == SYS_execveat) {
-    if (auto* const start = starter.load(std::memory_order_relaxed)) {
-      return start(number, {first, second, third, fourth, fifth});
+  if (const auto* const to = handed(number)) {
+    if (auto* const call = to->load(std::memory_order_relaxed)) {
+      return call(number, {first, second, third, fourth, fifth});
     }
   }
   return own_syscall(number, first, second, third, fourth, fifth, sixth);
@@ -59,7 +66,9 @@ long hooked_syscall(long number, long first, long second, long third, long fourt
 
 }  // namespace
 
-void hand_starts_to(Starter* start) { starter.store(start); }
+void hand_starts_to(Caller* start) { starter.store(start); }
+
+void hand_entries_to(Caller* enter) { enterer.store(enter); }
 
 std::vector<GotRequest> got_requests() {
   static const auto* const kAll = [] {

@@ -14,9 +14,12 @@ namespace corewise::govern::filters {
 
 std::vector<GotRequest> got_requests();
 
-// Makes in the program's place a system call that starts another program, execve or execveat, and
-// returns as syscall() does. May be called in a child of vfork.
-using Starter = long(long number, const std::array<long, 5>& arguments);
-void hand_starts_to(Starter* start);
+// Makes a system call in the program's place, and returns as syscall() does. May be called in a
+// child of vfork.
+using Caller = long(long number, const std::array<long, 5>& arguments);
+// Those that start another program: execve and execveat.
+void hand_starts_to(Caller* start);
+// Those that enter namespaces: unshare and setns.
+void hand_entries_to(Caller* enter);
 
 }  // namespace corewise::govern::filters
