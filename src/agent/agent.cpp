@@ -60,7 +60,7 @@ constinit Agent* agent = nullptr;
 constinit std::atomic<const std::string*> fields{nullptr};
 // The process whose line is still to be written. A child of vfork has another pid and its parent's
 // memory: it writes none.
-constinit std::atomic<pid_t> owes_line{0};
+constinit os::Owner owes_line;
 
 // This library as LD_PRELOAD names it; empty if it does not.
 std::string own_entry() {
@@ -78,9 +78,7 @@ std::string own_entry() {
 }
 
 void write_line() {
-  if (owes_line.load() == 0) return;
-  pid_t self = os::own_process();
-  if (!owes_line.compare_exchange_strong(self, 0) || os::is_confined()) return;
+  if (!owes_line.give_up() || os::is_confined()) return;
   const std::string* known = fields.load(std::memory_order_acquire);
   write_end(agent->writer, govern::gate::tally(),
             known != nullptr ? std::string_view(*known) : std::string_view());
@@ -124,7 +122,7 @@ void begin_line() {
   }
   agent->writer.since_ns = now_ns();
   agent->writer.page = share_tally(agent->tally_file.c_str());
-  owes_line.store(::getpid());
+  owes_line.take();
   write_start(agent->writer);
 }
 
@@ -141,6 +139,7 @@ bool govern_from_now_on(const std::vector<govern::GotRequest>& requests) {
     agent->command = Json().value(command.empty() ? "?" : command).text();
     agent->tally_file = agent->file + ".counts";
     agent->writer = {agent->file.c_str(), agent->command, 0, std::nullopt};
+    owes_line.prepare();
     os::at_fork(os::ForkRank::kReport, {.in_child = begin_line});
     begin_line();
   }

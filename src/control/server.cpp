@@ -73,7 +73,7 @@ struct Server {
 
 // The file to remove at the end, and the process that owns it.
 constinit std::array<char, sizeof(sockaddr_un::sun_path)> own_path{};
-constinit std::atomic<pid_t> owner{0};
+constinit os::Owner owner;
 
 // The program goes on without its main thread, which had these signals blocked.
 constinit std::atomic<bool> main_thread_left{false};
@@ -85,6 +85,7 @@ void leave_with_the_last();
 // Never destroyed: its thread runs until the process is gone.
 Server& server() {
   static auto* const kMade = [] {
+    owner.prepare();
     os::watch_confinement();
     os::at_fork(os::ForkRank::kControl, {.in_child = forget_parent});
     os::at_main_thread_exit(leave_with_the_last);
@@ -123,7 +124,7 @@ void forget_parent() {
 void leave_with_the_last() {
   ::pthread_sigmask(SIG_SETMASK, nullptr, &main_thread_signals);
   main_thread_left = true;
-  if (!os::is_owned_by_this_process(owner) || os::is_confined()) return;
+  if (!owner.is_this_process() || os::is_confined()) return;
   const int caller = connect_path(own_path.data());
   if (caller >= 0) ::close(caller);
 }
@@ -364,7 +365,7 @@ bool start_thread(Session& s) {
 bool wake(Session& s) {
   const int fd = s.listener.own();
   if (fd >= 0) return ::shutdown(fd, SHUT_RDWR) == 0;
-  const int caller = os::is_owned_by_this_process(owner) ? connect_path(own_path.data()) : -1;
+  const int caller = owner.is_this_process() ? connect_path(own_path.data()) : -1;
   if (caller >= 0) ::close(caller);
   return caller >= 0;
 }
@@ -391,10 +392,10 @@ std::optional<Error> start_serving(Server& s) {
     session->listener.close();
     return error;
   }
-  owner.store(0);
+  owner.clear();
   std::ranges::copy(*path, own_path.begin());
   own_path[path->size()] = '\0';
-  owner.store(::getpid());
+  owner.take();
   if (!start_thread(*session)) {
     Error error = system_error("the control socket gets no thread");
     leave();
@@ -469,7 +470,7 @@ void stop() {
 
 bool pause() {
   // Neither a child of vfork nor one that ran no handlers has the thread.
-  if (!os::is_owned_by_this_process(owner) || os::is_confined()) return false;
+  if (!owner.is_this_process() || os::is_confined()) return false;
   Server& s = server();
   const std::lock_guard guard(s.lock);
   Session* const session = s.serving;
@@ -497,13 +498,13 @@ std::string path() {
 }
 
 void leave() noexcept {
-  if (!os::is_owned_by_this_process(owner) || owner.exchange(0) == 0) return;
+  if (!owner.give_up()) return;
   // The kernel may kill a confined program for it; the next process removes the file.
   if (!os::is_confined()) ::unlink(own_path.data());
 }
 
 bool leave_for_other_user(uid_t user) noexcept {
-  if (!os::is_owned_by_this_process(owner)) return false;
+  if (!owner.is_this_process()) return false;
   if (!os::is_confined() && (user == static_cast<uid_t>(-1) || user == ::geteuid())) return false;
   leave();
   return true;
@@ -521,7 +522,7 @@ void return_as_other_user() {
 namespace {
 [[gnu::destructor]] void at_exit() {
   const KeepErrno keep;
-  if (owner.load() == 0 || !os::is_owned_by_this_process(owner)) return;
+  if (!owner.is_this_process()) return;
   leave();
   if (os::is_confined()) return;
   try {

@@ -24,6 +24,7 @@
 #include <string_view>
 
 #include "base/keep_errno.h"
+#include "base/wiped_on_fork.h"
 #include "descriptor.h"
 #include "fork.h"
 #include "os.h"
@@ -285,5 +286,22 @@ bool installs_filter(long number, long operation) noexcept {
 bool is_known_confined() noexcept { return confined.load(); }
 
 pid_t own_process() noexcept { return is_known_confined() ? watcher.load() : ::getpid(); }
+
+void Owner::prepare() noexcept {
+  if (wiped_ == nullptr) wiped_ = new_wiped_on_fork<std::atomic<pid_t>>();
+}
+
+void Owner::take() noexcept { cell().store(::getpid()); }
+
+bool Owner::is_this_process() const noexcept {
+  const pid_t now = cell().load();
+  return now != 0 && now == own_process();
+}
+
+bool Owner::give_up() noexcept {
+  if (cell().load() == 0) return false;
+  pid_t self = own_process();
+  return cell().compare_exchange_strong(self, 0);
+}
 
 }  // namespace corewise::os

@@ -52,4 +52,25 @@ inline bool is_owned_by_this_process(const std::atomic<pid_t>& owner) noexcept {
   return owner.load() == own_process();
 }
 
+// Which process something belongs to. The child of a fork owns nothing of its parent's, even if it
+// has the same number in a namespace of its own; nor does the child of vfork, which has another.
+class Owner {
+ public:
+  // Call once before the others, while the library is loaded. Without, or on a kernel that cannot,
+  // only the numbers tell.
+  void prepare() noexcept;
+  void take() noexcept;
+  bool is_this_process() const noexcept;
+  // Nobody owns it from now on. True for the one caller who has ended this process's ownership.
+  bool give_up() noexcept;
+  void clear() noexcept { cell().store(0); }
+
+ private:
+  std::atomic<pid_t>& cell() noexcept { return wiped_ != nullptr ? *wiped_ : spare_; }
+  const std::atomic<pid_t>& cell() const noexcept { return wiped_ != nullptr ? *wiped_ : spare_; }
+
+  std::atomic<pid_t> spare_{0};
+  std::atomic<pid_t>* wiped_ = nullptr;
+};
+
 }  // namespace corewise::os

@@ -1,5 +1,6 @@
 """A governed program enters namespaces that only a process with one thread may enter."""
 
+import os
 import subprocess
 
 import pytest
@@ -14,6 +15,7 @@ ENTERS = """
 #include <sched.h>
 #include <stdio.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -40,6 +42,18 @@ int main(int count, char** words) {
     waitpid(child, &status, 0);
     printf("%d\\n", WEXITSTATUS(status));
     result = 0;
+  }
+  // No fork handler runs, and in there the child has its parent's number.
+  if (strcmp(words[1], "first") == 0) {
+    char path[4096];
+    snprintf(path, sizeof path, "%s/corewise/%d.sock", getenv("XDG_RUNTIME_DIR"), getpid());
+    for (int i = 0; i < 100 && access(path, F_OK) != 0; ++i) usleep(10000);
+    const pid_t child = syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, 0, 0, 0, 0);
+    if (child == 0) _exit(7);
+    int status = 0;
+    waitpid(child, &status, 0);
+    printf("%d %d\\n", getpid(), WEXITSTATUS(status));
+    result = access(path, F_OK);
   }
   printf("%s\\n", result == 0 ? "entered" : strerrorname_np(errno));
   int size = 0;
@@ -83,3 +97,20 @@ def test_who_does_not_enter_keeps_its_socket(corewise, program, enters, what):
         asked = corewise("info", "--pid", str(running.pid), "--json")
         running.communicate("\n")
     assert (told[-1], asked.returncode) == ("2\n", 0), asked.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to make a pid namespace")
+def test_the_first_process_of_a_namespace_keeps_what_is_its_own(program, enters, tmp_path):
+    inside = ["unshare", "--pid", "--fork", "--mount-proc"]
+    if subprocess.run([*inside, "true"], capture_output=True).returncode:
+        pytest.skip("no pid namespace may be made here")
+    report = tmp_path / "report"
+    report.touch()
+    done = subprocess.run(
+        [*inside, program, "run", "-q", "--", enters, "first"],
+        env=CLEAN | {"XDG_RUNTIME_DIR": str(tmp_path), "COREWISE_REPORT_FILE": str(report)},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.stdout == "1 7\nentered\n2\n", done.stderr
+    ends = [line for line in report.read_text().splitlines() if '"event":"end"' in line]
+    assert len(ends) == 1 and '"pool' in ends[0]

@@ -67,8 +67,8 @@ OS_HEADERS = {
 OS_HEADERS_ELSEWHERE = {
     # They map files and pages of their own.
     ("src/agent/report_line.cpp", "sys/mman.h"),
+    ("src/base/wiped_on_fork.h", "sys/mman.h"),
     ("src/govern/ledger/ledger_shm.cpp", "sys/mman.h"),
-    ("src/govern/ledger/local_claim.cpp", "sys/mman.h"),
     ("src/govern/ledger/shared_file.cpp", "sys/mman.h"),
     ("src/govern/machine/public_page.cpp", "sys/mman.h"),
     # Lists the folder whose descriptor it has checked.

@@ -1,28 +1,20 @@
 #include "local_claim.h"
 
-#include <sys/mman.h>
-
-#include <new>
-
+#include "base/wiped_on_fork.h"
 #include "os/confined.h"
 
 namespace corewise::govern {
 
 LocalClaim::LocalClaim() noexcept {
   spare_.pid.store(os::own_process());
-  void* page =
-      mmap(nullptr, sizeof(Cell), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (page == MAP_FAILED) return;
-  if (madvise(page, sizeof(Cell), MADV_WIPEONFORK) != 0) {
-    munmap(page, sizeof(Cell));
-    return;
-  }
-  cell_ = new (page) Cell;
+  Cell* const page = new_wiped_on_fork<Cell>();
+  if (page == nullptr) return;
+  cell_ = page;
   wiped_on_fork_ = true;
 }
 
 LocalClaim::~LocalClaim() {
-  if (wiped_on_fork_) munmap(cell_, sizeof(Cell));
+  if (wiped_on_fork_) delete_wiped_on_fork(cell_);
 }
 
 void LocalClaim::forget_if_forked() const noexcept {
