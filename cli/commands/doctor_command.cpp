@@ -182,7 +182,7 @@ int of_command(const Context& context) {
   const Target target = find_target(context.words);
   if (target.path.empty()) return become(context.words, target, "doctor");
   const std::time_t begin = std::time(nullptr);
-  const auto watched = run_watched(context.words, *library);
+  const auto watched = run_watched(context.words, target, *library);
   if (!watched) {
     return fail(kCannotStart,
                 fmt::format("doctor: cannot start '{}': {}", name, watched.error().what));

@@ -114,7 +114,15 @@ std::vector<char*> pointers_to(std::vector<std::string>& words) {
   return pointers;
 }
 
-Result<pid_t> start(std::vector<std::string> words, std::vector<std::string> environment) {
+// Like execvp(), and unlike posix_spawnp(): what the kernel does not know is the shell's to read.
+std::vector<std::string> for_shell(const std::vector<std::string>& words, const Target& target) {
+  std::vector<std::string> all{"/bin/sh", target.path};
+  all.insert(all.end(), words.begin() + 1, words.end());
+  return all;
+}
+
+Result<pid_t> start(std::vector<std::string> words, const Target& target,
+                    std::vector<std::string> environment) {
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
@@ -127,8 +135,15 @@ Result<pid_t> start(std::vector<std::string> words, std::vector<std::string> env
   ::posix_spawnattr_setsigdefault(&attributes, &keyboard);
   ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF);
   pid_t pid = 0;
-  const int reason = ::posix_spawnp(&pid, words.front().c_str(), &actions, &attributes,
-                                    pointers_to(words).data(), pointers_to(environment).data());
+  const auto spawn = [&] {
+    return ::posix_spawnp(&pid, words.front().c_str(), &actions, &attributes,
+                          pointers_to(words).data(), pointers_to(environment).data());
+  };
+  int reason = spawn();
+  if (reason == ENOEXEC && !target.binary) {
+    words = for_shell(words, target);
+    reason = spawn();
+  }
   ::posix_spawnattr_destroy(&attributes);
   ::posix_spawn_file_actions_destroy(&actions);
   if (reason == 0) return pid;
@@ -162,7 +177,8 @@ void examine_family(int pid, Seen& seen, std::set<int>& members) {
 
 }  // namespace
 
-Result<Watched> run_watched(const std::vector<std::string>& words, const std::string& library) {
+Result<Watched> run_watched(const std::vector<std::string>& words, const Target& target,
+                            const std::string& library) {
   // An examination costs up to some tens of milliseconds. It must not cost the program more than a
   // twentieth of one CPU, and most pools load within the first seconds.
   constexpr auto kShortestPause = std::chrono::milliseconds(100);
@@ -172,7 +188,7 @@ Result<Watched> run_watched(const std::vector<std::string>& words, const std::st
   const Witness witness;
   const KeyboardSignalsIgnored ignored;
   const KeptChildren children;
-  const auto pid = start(words, witness.environment(library));
+  const auto pid = start(words, target, witness.environment(library));
   if (!pid) return pid.error();
   Watched watched;
   watched.members.insert(*pid);

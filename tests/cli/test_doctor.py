@@ -180,6 +180,23 @@ def test_commands_that_cannot_start(corewise, tmp_path):
         assert done.returncode == code and says in done.stderr
 
 
+def test_what_only_the_shell_can_read(corewise, tmp_path):
+    """It starts what `run` and a shell start."""
+    script = tmp_path / "script"
+    for text, code in (('echo "$0 $*"; exit 3\n', 3), ("", 0)):
+        script.write_text(text)
+        script.chmod(0o755)
+        plain = corewise("run", "-q", "--", script, "a", "b c")
+        done = corewise("doctor", "--", script, "a", "b c")
+        assert plain.returncode == code
+        assert done.returncode == (7 if code else 0), done.stderr
+        assert (f"ended with code {code}" in done.stderr) == (code != 0)
+        assert plain.stdout in done.stderr
+    (tmp_path / "foreign").write_bytes(b"\x7fELF" + b"\0" * 60)
+    (tmp_path / "foreign").chmod(0o755)
+    assert corewise("doctor", "--", tmp_path / "foreign").returncode == 126
+
+
 def test_nothing_is_left_behind(corewise, tmp_path):
     done = corewise("doctor", "--", sys.executable, "-c", "pass", env={"TMPDIR": str(tmp_path)})
     assert done.returncode == 0 and list(tmp_path.iterdir()) == []
