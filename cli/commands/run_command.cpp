@@ -242,7 +242,8 @@ std::vector<std::string> notes_of(const Start& start, const Options& options,
 void say(const Start& start, const Options& options, const Context& context) {
   if (!options.remark.empty() && speaks_for_ranks()) note(context.settings, options.remark);
   const std::string obstacle = obstacle_in_words(start, options, context);
-  if (!obstacle.empty()) warn(obstacle);
+  // Who wants a report is told why there is none.
+  if (!obstacle.empty() && (!context.settings.quiet || !options.report.empty())) warn(obstacle);
   if (context.settings.quiet || !speaks_for_ranks()) return;
   std::string text;
   if (start.budget > 0) {
@@ -280,7 +281,7 @@ int become_program(const Start& start, const Options& options, const Context& co
   const ProvidedJobs jobs = provide_jobs(start.jobs, context.words);
   if (start.told_as_json) {
     say_as_json(start, jobs, notes_of(start, options, context));
-  } else if (!jobs.why_not.empty()) {
+  } else if (!jobs.why_not.empty() && (!context.settings.quiet || !options.report.empty())) {
     tell(no_jobserver(jobs.why_not));
   }
   return become(jobs.words, start.target, "run");
@@ -577,7 +578,8 @@ const Command kRun = {
         "killed.\n"
         "\n"
         "corewise cannot govern a program that is statically linked, setuid or made for "
-        "another machine. It says so, and the program runs with limits within the budget.",
+        "another machine. It says so, except with -q, and the program runs with limits within the "
+        "budget.",
     .example =
         "corewise run -- python train.py\n"
         "corewise run --budget 8 --report -- python train.py\n"
