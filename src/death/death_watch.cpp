@@ -8,12 +8,12 @@
 
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <cstdint>
 #include <mutex>
 #include <string>
 #include <utility>
 
-#include "base/keep_errno.h"
 #include "dispositions.h"
 #include "folder.h"
 #include "govern/patch/loads.h"
@@ -126,8 +126,9 @@ bool is_pending(int signal) noexcept {
   return ::sigpending(&pending) == 0 && sigismember(&pending, signal) == 1;
 }
 
-void call_program(const struct sigaction& own, int signal, siginfo_t* info,
-                  void* context) noexcept {
+// The program's handler may leave by an exception, pthread_exit() or a cancellation: nothing from
+// here up to on_signal() may be noexcept, or need cleaning up.
+void call_program(const struct sigaction& own, int signal, siginfo_t* info, void* context) {
   volatile std::uint64_t mark = marks.fetch_add(2);
   if (info->si_code > 0) {
     handled.thread.store(0);
@@ -146,7 +147,7 @@ void call_program(const struct sigaction& own, int signal, siginfo_t* info,
 }
 
 void on_signal(int signal, siginfo_t* info, void* context) {
-  const KeepErrno keep;
+  const int error = errno;
   const struct sigaction own = program_of(signal);
   const bool sent = info->si_code <= 0;
   const bool handles =
@@ -166,6 +167,7 @@ void on_signal(int signal, siginfo_t* info, void* context) {
     ::sigaction(signal, &deadly, nullptr);
     if (sent) ::raise(signal);
   }
+  errno = error;
 }
 
 void on_end(int signal, const MachineState& caller) {

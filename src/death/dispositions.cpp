@@ -170,7 +170,9 @@ void tell_end(int signal, const MachineState& caller) noexcept {
   if (find(signal) != nullptr) ::sigaction(signal, &none, nullptr);
 }
 
-[[noreturn]] void hooked_abort() noexcept {
+// Neither this nor hooked_raise() may be noexcept, or have anything to clean up: a handler of the
+// program's may leave through them, by an exception or pthread_exit().
+[[noreturn]] void hooked_abort() {
   const MachineState caller{reinterpret_cast<std::uintptr_t>(__builtin_return_address(0)),
                             reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0))};
   if (would_end(SIGABRT)) tell_end(SIGABRT, caller);
@@ -183,7 +185,7 @@ bool is_blocked(int signal) noexcept {
          ::sigismember(&blocked, signal) == 1;
 }
 
-int hooked_raise(int signal) noexcept {
+int hooked_raise(int signal) {
   const MachineState caller{reinterpret_cast<std::uintptr_t>(__builtin_return_address(0)),
                             reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0))};
   const bool watched = signal == SIGTERM || find(signal) != nullptr;

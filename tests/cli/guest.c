@@ -107,6 +107,35 @@ static int views_of_xopen(void) {
   return 0;
 }
 
+static void end_thread(int signal) {
+  (void)signal;
+  pthread_exit("ended");
+}
+static void cancelled(int signal) {
+  (void)signal;
+  pthread_cancel(pthread_self());
+  pthread_testcancel();
+}
+static void say(void* what) { puts(what); }
+static void* ends_itself(void* how) {
+  pthread_cleanup_push(say, "cleaned up");
+  if (strcmp(how, "raise") == 0) raise(SIGABRT);
+  if (strcmp(how, "abort") == 0) abort();
+  fault();
+  pthread_cleanup_pop(0);
+  return "goes on";
+}
+static int ends_thread(char* how) {
+  pthread_t thread;
+  void* result;
+  set(SIGSEGV, strcmp(how, "cancel") == 0 ? cancelled : end_thread, 0);
+  set(SIGABRT, end_thread, 0);
+  pthread_create(&thread, NULL, ends_itself, how);
+  pthread_join(thread, &result);
+  puts(result == PTHREAD_CANCELED ? "cancelled" : result);
+  return 0;
+}
+
 static volatile int dying;
 
 static void* dies(void* unused) {
@@ -190,6 +219,7 @@ int main(int count, char** words) {
     wait(NULL);
     fault();
   }
+  if (strcmp(how, "ends thread") == 0) return ends_thread(words[2]);
   if (strcmp(how, "forks beside a death") == 0) return forks_beside_a_death();
   return fail("what?");
 }

@@ -20,6 +20,15 @@ def guest(tmp_path_factory):
     return built
 
 
+@pytest.fixture(scope="module")
+def guest_throws(tmp_path_factory):
+    built = tmp_path_factory.mktemp("guest") / "guest_throws"
+    source = Path(__file__).with_name("guest_throws.cpp")
+    options = ["-std=c++20", "-O1", "-fnon-call-exceptions"]
+    subprocess.run(["g++", *options, source, "-o", built], check=True)
+    return built
+
+
 @pytest.fixture
 def state(tmp_path):
     return tmp_path / "state"
@@ -64,6 +73,10 @@ LIVES = [
     ["mends", "16384"],
     ["jumps"],
     ["leaves"],
+    ["ends thread", "raise"],
+    ["ends thread", "abort"],
+    ["ends thread", "fault"],
+    ["ends thread", "cancel"],
 ]
 
 
@@ -71,6 +84,12 @@ LIVES = [
 def test_what_the_program_handles_leaves_nothing(ends_the_same, guest, state, words):
     plain, left = ends_the_same(guest, *words)
     assert plain.returncode in (0, 3), plain.stdout
+    assert left == [] and not state.exists()
+
+
+def test_an_exception_may_leave_a_handler(ends_the_same, guest_throws, state):
+    plain, left = ends_the_same(guest_throws)
+    assert plain.stdout.split("\n")[1::2][:3] == ["11", "6", "11"]
     assert left == [] and not state.exists()
 
 
