@@ -20,6 +20,7 @@
 #include "os/confined.h"
 #include "os/fork.h"
 #include "os/os.h"
+#include "os/threads.h"
 #include "pools/discover.h"
 #include "report.h"
 #include "scene.h"
@@ -121,9 +122,25 @@ void report(int signal, const DeathPoint& here, bool sent) noexcept {
   }
 }
 
-bool is_pending(int signal) noexcept {
+// Whether the signal comes as soon as the handler returns.
+bool is_coming(int signal, const void* context) noexcept {
   sigset_t pending;
-  return ::sigpending(&pending) == 0 && sigismember(&pending, signal) == 1;
+  return ::sigpending(&pending) == 0 && ::sigismember(&pending, signal) == 1 &&
+         ::sigismember(&static_cast<const ucontext_t*>(context)->uc_sigmask, signal) == 0;
+}
+
+// When the handler returns, the process dies as it would have died without us. A fault would come
+// again by itself, but it is not told from a signal with the same code (F_SETSIG, for one), which
+// would not. And the thread may have let the signal through only while it waits, as in ppoll().
+void send_again(int signal, siginfo_t* info, void* context) noexcept {
+  struct sigaction deadly{};
+  deadly.sa_handler = SIG_DFL;
+  ::sigaction(signal, &deadly, nullptr);
+  const bool sent = info->si_code <= 0;
+  // A confined program may die of a system call that is not its own.
+  const bool queued = !os::is_confined() && os::queue_to_itself(*info);
+  if (sent && !queued) ::raise(signal);
+  ::sigdelset(&static_cast<ucontext_t*>(context)->uc_sigmask, signal);
 }
 
 // The program's handler may leave by an exception, pthread_exit() or a cancellation: nothing from
@@ -156,16 +173,11 @@ void on_signal(int signal, siginfo_t* info, void* context) {
     // A program that handles its faults, as Java does by the thousand, never comes to a report. If
     // its handler gives up, the signal comes again and finds no handler.
     call_program(own, signal, info, context);
-    if (is_deadly(signal) && (!sent || is_pending(signal)))
+    if (is_deadly(signal) && (!sent || is_coming(signal, context)))
       report(signal, point_of(info, context), sent);
   } else if (own.sa_handler != SIG_IGN) {
     report(signal, point_of(info, context), sent);
-    // When we return, the instruction that failed runs again and ends the process; a signal that
-    // was sent must be sent again.
-    struct sigaction deadly{};
-    deadly.sa_handler = SIG_DFL;
-    ::sigaction(signal, &deadly, nullptr);
-    if (sent) ::raise(signal);
+    send_again(signal, info, context);
   }
   errno = error;
 }

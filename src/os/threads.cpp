@@ -1,5 +1,6 @@
 #include "threads.h"
 
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,6 +25,10 @@ int start_own_thread(pthread_t& thread, void* (*run)(void*), void* argument) noe
   if (failed == EINVAL) failed = ::pthread_create(&thread, nullptr, run, argument);
   ::pthread_attr_destroy(&attributes);
   return failed;
+}
+
+bool queue_to_itself(const siginfo_t& info) noexcept {
+  return ::syscall(SYS_rt_tgsigqueueinfo, ::getpid(), own_thread_id(), info.si_signo, &info) == 0;
 }
 
 std::optional<pthread_key_t> new_exit_key() {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <signal.h>
 
 #include <optional>
 
@@ -10,6 +11,9 @@ namespace corewise::os {
 // Starts a thread of ours, on a small stack and with all signals blocked: the program's handlers
 // run on its own threads. 0, or why the system refuses (an errno).
 int start_own_thread(pthread_t& thread, void* (*run)(void*), void* argument) noexcept;
+
+// Sends the calling thread this signal, with all that is known of it. For signal handlers.
+bool queue_to_itself(const siginfo_t& info) noexcept;
 
 // Calls handler when the calling thread ends, after its thread-local objects are gone. There is one
 // handler; setting it again in the same thread changes nothing.

@@ -2,13 +2,19 @@
 // and how it ends must be the same.
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/select.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -136,6 +142,70 @@ static int ends_thread(char* how) {
   return 0;
 }
 
+// All signals come only while it waits.
+static int waits(const char* how, int number) {
+  const struct timespec second = {2, 0};
+  sigset_t all, none;
+  sigfillset(&all);
+  sigemptyset(&none);
+  sigprocmask(SIG_BLOCK, &all, NULL);
+  const pid_t self = getpid();
+  if (fork() == 0) {
+    usleep(100000);
+    kill(self, number);
+    _exit(0);
+  }
+  if (strcmp(how, "ppoll") == 0) ppoll(NULL, 0, &second, &none);
+  if (strcmp(how, "pselect") == 0) pselect(0, NULL, NULL, NULL, &second, &none);
+  if (strcmp(how, "sigsuspend") == 0) sigsuspend(&none);
+  if (strcmp(how, "epoll_pwait") == 0) {
+    struct epoll_event event;
+    epoll_pwait(epoll_create1(0), &event, 1, 2000, &none);
+  }
+  return fail("lives");
+}
+
+// Signals whose facts look like those of a fault.
+static int queues(int number) {
+  siginfo_t info;
+  memset(&info, 0, sizeof info);
+  info.si_signo = number;
+  info.si_code = 1;
+  syscall(SYS_rt_tgsigqueueinfo, getpid(), getpid(), number, &info);
+  return fail("lives");
+}
+static int tells_of_input(int number) {
+  int ends[2];
+  pipe(ends);
+  fcntl(ends[0], F_SETOWN, getpid());
+  fcntl(ends[0], F_SETSIG, number);
+  fcntl(ends[0], F_SETFL, O_ASYNC);
+  write(ends[1], "", 1);
+  usleep(100000);
+  return fail("lives");
+}
+
+// What a debugger sees at last.
+static int is_traced(const char* how) {
+  siginfo_t info;
+  int status;
+  const pid_t child = fork();
+  if (child == 0) {
+    ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+    if (strcmp(how, "kill") == 0) kill(getpid(), SIGSEGV);
+    if (strcmp(how, "sigqueue") == 0) sigqueue(getpid(), SIGSEGV, (union sigval){.sival_int = 42});
+    fault();
+  }
+  while (waitpid(child, &status, 0) == child && WIFSTOPPED(status)) {
+    ptrace(PTRACE_GETSIGINFO, child, NULL, &info);
+    ptrace(PTRACE_CONT, child, NULL, WSTOPSIG(status));
+  }
+  printf("%d of %d, from %d, value %d, at %d; ended by %d\n", info.si_code, info.si_signo,
+         info.si_code <= 0 && info.si_pid == child, info.si_code == SI_QUEUE ? info.si_int : 0,
+         info.si_code > 0 && info.si_addr == page, WTERMSIG(status));
+  return 0;
+}
+
 static volatile int dying;
 
 static void* dies(void* unused) {
@@ -220,6 +290,10 @@ int main(int count, char** words) {
     fault();
   }
   if (strcmp(how, "ends thread") == 0) return ends_thread(words[2]);
+  if (strcmp(how, "waits") == 0) return waits(words[2], atoi(words[3]));
+  if (strcmp(how, "queues") == 0) return queues(atoi(words[2]));
+  if (strcmp(how, "tells of input") == 0) return tells_of_input(atoi(words[2]));
+  if (strcmp(how, "is traced") == 0) return is_traced(words[2]);
   if (strcmp(how, "forks beside a death") == 0) return forks_beside_a_death();
   return fail("what?");
 }

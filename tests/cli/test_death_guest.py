@@ -113,6 +113,30 @@ def test_what_ends_it_is_reported(ends_the_same, guest, words, signal, has_addre
     assert report["module"] == str(guest)
 
 
+@pytest.mark.parametrize(
+    ("words", "signal"),
+    [
+        (["waits", "ppoll", "6"], 6),
+        (["waits", "pselect", "6"], 6),
+        (["waits", "epoll_pwait", "11"], 11),
+        (["waits", "sigsuspend", "6"], 6),
+        (["queues", "11"], 11),
+        (["queues", "6"], 6),
+        (["tells of input", "6"], 6),
+    ],
+)
+def test_what_others_send_ends_it(ends_the_same, guest, words, signal):
+    plain, left = ends_the_same(guest, *words)
+    assert plain.returncode == -signal
+    assert [report["signal"] for report in left] == [signal]
+
+
+@pytest.mark.parametrize("how", ["fault", "kill", "sigqueue"])
+def test_a_debugger_sees_where_a_signal_comes_from(ends_the_same, guest, how):
+    plain, _ = ends_the_same(guest, "is traced", how)
+    assert plain.stdout.endswith("ended by 11\n")
+
+
 def test_a_child_forked_while_its_parent_dies_is_reported_too(corewise, guest, state):
     """The thread that writes the parent's report is none of the child's."""
     done = corewise("run", "-q", "--", guest, "forks beside a death", env={"XDG_STATE_HOME": state})
