@@ -133,21 +133,27 @@ bool is_coming(int signal, const void* context) noexcept {
 // again by itself, but it is not told from a signal with the same code (F_SETSIG, for one), which
 // would not. And the thread may have let the signal through only while it waits, as in ppoll().
 void send_again(int signal, siginfo_t* info, void* context) noexcept {
+  const bool sent = info->si_code <= 0;
+  sigset_t& mask = static_cast<ucontext_t*>(context)->uc_sigmask;
+  if (!sent && os::is_known_confined()) {
+    // A fault whose signal is blocked ends a process, and takes no system call.
+    ::sigaddset(&mask, signal);
+    return;
+  }
   struct sigaction deadly{};
   deadly.sa_handler = SIG_DFL;
   ::sigaction(signal, &deadly, nullptr);
-  const bool sent = info->si_code <= 0;
   // A confined program may die of a system call that is not its own.
   const bool queued = !os::is_confined() && os::queue_to_itself(*info);
   if (sent && !queued) ::raise(signal);
-  ::sigdelset(&static_cast<ucontext_t*>(context)->uc_sigmask, signal);
+  ::sigdelset(&mask, signal);
 }
 
 // The program's handler may leave by an exception, pthread_exit() or a cancellation: nothing from
 // here up to on_signal() may be noexcept, or need cleaning up.
 void call_program(const struct sigaction& own, int signal, siginfo_t* info, void* context) {
   volatile std::uint64_t mark = marks.fetch_add(2);
-  if (info->si_code > 0) {
+  if (info->si_code > 0 && !os::is_known_confined()) {
     handled.thread.store(0);
     handled.point = point_of(info, context);
     handled.value = mark;
@@ -173,7 +179,7 @@ void on_signal(int signal, siginfo_t* info, void* context) {
     // A program that handles its faults, as Java does by the thousand, never comes to a report. If
     // its handler gives up, the signal comes again and finds no handler.
     call_program(own, signal, info, context);
-    if (is_deadly(signal) && (!sent || is_coming(signal, context)))
+    if (!os::is_known_confined() && is_deadly(signal) && (!sent || is_coming(signal, context)))
       report(signal, point_of(info, context), sent);
   } else if (own.sa_handler != SIG_IGN) {
     report(signal, point_of(info, context), sent);

@@ -131,6 +131,13 @@ def test_what_others_send_ends_it(ends_the_same, guest, words, signal):
     assert [report["signal"] for report in left] == [signal]
 
 
+@pytest.mark.parametrize(("how", "code"), [("faults", -11), ("handles", 3)])
+def test_a_fault_under_a_filter(ends_the_same, guest, how, code):
+    """No system call of ours: it would kill the program by another signal."""
+    plain, left = ends_the_same(guest, "is confined", how)
+    assert plain.returncode == code and left == []
+
+
 @pytest.mark.parametrize("how", ["fault", "kill", "sigqueue"])
 def test_a_debugger_sees_where_a_signal_comes_from(ends_the_same, guest, how):
     plain, _ = ends_the_same(guest, "is traced", how)
