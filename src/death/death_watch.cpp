@@ -8,12 +8,12 @@
 
 #include <array>
 #include <atomic>
-#include <cerrno>
 #include <cstdint>
 #include <mutex>
 #include <string>
 #include <utility>
 
+#include "base/keep_errno.h"
 #include "dispositions.h"
 #include "folder.h"
 #include "govern/patch/loads.h"
@@ -150,7 +150,10 @@ void send_again(int signal, siginfo_t* info, void* context) noexcept {
 }
 
 // The program's handler may leave by an exception, pthread_exit() or a cancellation: nothing from
-// here up to on_signal() may be noexcept, or need cleaning up.
+// here up to on_signal() may be noexcept, or need cleaning up. It may also set errno.
+#if defined(__clang__)
+[[clang::no_sanitize("function")]]
+#endif
 void call_program(const struct sigaction& own, int signal, siginfo_t* info, void* context) {
   volatile std::uint64_t mark = marks.fetch_add(2);
   if (info->si_code > 0 && !os::is_known_confined()) {
@@ -161,16 +164,12 @@ void call_program(const struct sigaction& own, int signal, siginfo_t* info, void
     handled.thread.store(os::own_thread_id());
   }
   if ((own.sa_flags & static_cast<int>(SA_RESETHAND)) != 0) reset_program(signal);
-  if ((own.sa_flags & SA_SIGINFO) != 0) {
-    own.sa_sigaction(signal, info, context);
-  } else {
-    own.sa_handler(signal);
-  }
+  // Without SA_SIGINFO too, some handlers look at all that the kernel passes.
+  own.sa_sigaction(signal, info, context);
   mark = 0;
 }
 
 void on_signal(int signal, siginfo_t* info, void* context) {
-  const int error = errno;
   const struct sigaction own = program_of(signal);
   const bool sent = info->si_code <= 0;
   const bool handles =
@@ -179,13 +178,14 @@ void on_signal(int signal, siginfo_t* info, void* context) {
     // A program that handles its faults, as Java does by the thousand, never comes to a report. If
     // its handler gives up, the signal comes again and finds no handler.
     call_program(own, signal, info, context);
+    const KeepErrno keep;
     if (!os::is_known_confined() && is_deadly(signal) && (!sent || is_coming(signal, context)))
       report(signal, point_of(info, context), sent);
   } else if (own.sa_handler != SIG_IGN) {
+    const KeepErrno keep;
     report(signal, point_of(info, context), sent);
     send_again(signal, info, context);
   }
-  errno = error;
 }
 
 void on_end(int signal, const MachineState& caller) {

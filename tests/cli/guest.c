@@ -2,6 +2,7 @@
 // and how it ends must be the same.
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/seccomp.h>
 #include <poll.h>
@@ -18,6 +19,7 @@
 #include <sys/select.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 static const int kDeadly[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
@@ -32,6 +34,17 @@ static int fail(const char* what) {
 static void mend(int signal, siginfo_t* info, void* context) {
   (void)signal, (void)info, (void)context;
   mprotect(page, 4096, PROT_READ | PROT_WRITE);
+}
+static int found_code;
+static void fault(void);
+static void find_code(int signal, siginfo_t* info, void* context) {
+  mend(signal, info, context);
+#ifdef __x86_64__
+  const char* const at = (char*)((ucontext_t*)context)->uc_mcontext.gregs[REG_RIP];
+  found_code = at >= (char*)fault && at < (char*)fault + 128;
+#else
+  found_code = 1;
+#endif
 }
 static void jump(int signal) {
   (void)signal;
@@ -69,7 +82,7 @@ static void alternate_stack(size_t size) {
   sigaltstack(&stack, NULL);
 }
 
-static void fault(void) {
+__attribute__((noinline)) static void fault(void) {
   mprotect(page, 4096, PROT_NONE);
   page[0] = 1;
 }
@@ -142,6 +155,25 @@ static int ends_thread(char* how) {
   pthread_join(thread, &result);
   puts(result == PTHREAD_CANCELED ? "cancelled" : result);
   return 0;
+}
+
+static void mend_and_fail(int signal, siginfo_t* info, void* context) {
+  mend(signal, info, context);
+  errno = EDOM;
+}
+static int sets_errno(void) {
+  struct sigaction action = {.sa_sigaction = mend_and_fail, .sa_flags = SA_SIGINFO};
+  sigaction(SIGSEGV, &action, NULL);
+  errno = 0;
+  fault();
+  return errno == EDOM ? 0 : fail("errno");
+}
+// Nobody asked for the context, but x86-64 passes it all the same.
+static int looks_at_context(void) {
+  struct sigaction action = {.sa_sigaction = find_code};
+  sigaction(SIGSEGV, &action, NULL);
+  fault();
+  return found_code ? 0 : fail("context");
 }
 
 // All signals come only while it waits.
@@ -310,6 +342,8 @@ int main(int count, char** words) {
   if (strcmp(how, "tells of input") == 0) return tells_of_input(atoi(words[2]));
   if (strcmp(how, "is traced") == 0) return is_traced(words[2]);
   if (strcmp(how, "is confined") == 0) return is_confined(words[2]);
+  if (strcmp(how, "sets errno") == 0) return sets_errno();
+  if (strcmp(how, "looks at context") == 0) return looks_at_context();
   if (strcmp(how, "forks beside a death") == 0) return forks_beside_a_death();
   return fail("what?");
 }

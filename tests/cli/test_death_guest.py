@@ -73,6 +73,8 @@ LIVES = [
     ["mends", "16384"],
     ["jumps"],
     ["leaves"],
+    ["sets errno"],
+    ["looks at context"],
     ["ends thread", "raise"],
     ["ends thread", "abort"],
     ["ends thread", "fault"],
