@@ -172,9 +172,7 @@ void call_program(const struct sigaction& own, int signal, siginfo_t* info, void
 void on_signal(int signal, siginfo_t* info, void* context) {
   const struct sigaction own = program_of(signal);
   const bool sent = info->si_code <= 0;
-  const bool handles =
-      (own.sa_flags & SA_SIGINFO) != 0 || (own.sa_handler != SIG_DFL && own.sa_handler != SIG_IGN);
-  if (handles) {
+  if (own.sa_handler != SIG_DFL && own.sa_handler != SIG_IGN) {
     // A program that handles its faults, as Java does by the thousand, never comes to a report. If
     // its handler gives up, the signal comes again and finds no handler.
     call_program(own, signal, info, context);

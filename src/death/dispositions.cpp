@@ -11,6 +11,7 @@
 #include "base/blocked_signals.h"
 #include "base/text.h"
 #include "govern/patch/hook.h"
+#include "govern/patch/loads.h"
 #include "os/confined.h"
 #include "os/fork.h"
 #include "os/os.h"
@@ -73,13 +74,9 @@ bool is_ours(const struct sigaction& kernel) noexcept {
   return (kernel.sa_flags & SA_SIGINFO) != 0 && kernel.sa_sigaction == our_handler.load();
 }
 
-bool is_ignored(const struct sigaction& action) noexcept {
-  return (action.sa_flags & SA_SIGINFO) == 0 && action.sa_handler == SIG_IGN;
-}
-
-bool is_default(const struct sigaction& action) noexcept {
-  return (action.sa_flags & SA_SIGINFO) == 0 && action.sa_handler == SIG_DFL;
-}
+// As for the kernel, SA_SIGINFO makes no difference.
+bool is_ignored(const struct sigaction& action) noexcept { return action.sa_handler == SIG_IGN; }
+bool is_default(const struct sigaction& action) noexcept { return action.sa_handler == SIG_DFL; }
 
 // What the kernel must have if the program has this.
 struct sigaction kernels_for(const struct sigaction& program) noexcept {
@@ -95,10 +92,25 @@ struct sigaction kernels_for(const struct sigaction& program) noexcept {
   return kernel;
 }
 
+// What the program sees if the kernel has our handler.
+struct sigaction as_program_sees(const ActionsOfProgram& program,
+                                 const struct sigaction& kernel) noexcept {
+  return is_ours(kernel) ? latest(program) : kernel;
+}
+
+// For a child of vfork, whose memory is its parent's, or of a bare clone(): its actions are in the
+// kernel alone.
+int change_beside(int signal, const ActionsOfProgram& program, const struct sigaction* wanted,
+                  struct sigaction* old) noexcept {
+  const int result = ::sigaction(signal, wanted, old);
+  if (result == 0 && old != nullptr) *old = as_program_sees(program, *old);
+  return result;
+}
+
 int hooked_sigaction(int signal, const struct sigaction* wanted, struct sigaction* old) noexcept {
   ActionsOfProgram* const program = find(signal);
-  if (program == nullptr || !os::is_owned_by_this_process(owner))
-    return ::sigaction(signal, wanted, old);
+  if (program == nullptr) return ::sigaction(signal, wanted, old);
+  if (!os::is_owned_by_this_process(owner)) return change_beside(signal, *program, wanted, old);
   const Change change;
   struct sigaction kernel{};
   if (::sigaction(signal, nullptr, &kernel) != 0) return -1;
@@ -218,12 +230,15 @@ govern::GotEntries& entries() {
   static auto* const kEntries = [] {
     std::vector<govern::GotRequest> all;
     request(all, "sigaction", hooked_sigaction);
+    request(all, "__sigaction", hooked_sigaction);
     request(all, "signal", hooked_signal);
     request(all, "bsd_signal", hooked_signal);
     request(all, "ssignal", hooked_signal);
     request(all, "sysv_signal", hooked_sysv_signal);
     request(all, "__sysv_signal", hooked_sysv_signal);
     request(all, "sigset", hooked_sigset);
+    // Also where the program asks for them by name.
+    govern::loads::substitute(all);
     request(all, "abort", hooked_abort);
     request(all, "raise", hooked_raise);
     request(all, "exit", hooked_exit);

@@ -111,6 +111,47 @@ static int views(void) {
   return 0;
 }
 
+// The names that lead around what modules call.
+extern int __sigaction(int, const struct sigaction*, struct sigaction*);
+static int views_by_other_names(void) {
+  int (*named)(int, const struct sigaction*, struct sigaction*) = dlsym(RTLD_DEFAULT, "sigaction");
+  void (*(*named_signal)(int, void (*)(int)))(int) = dlsym(RTLD_DEFAULT, "signal");
+  struct sigaction old;
+  for (int i = 0; i < 5; ++i) {
+    if (named(kDeadly[i], NULL, &old) != 0 || old.sa_handler != SIG_DFL) return fail("dlsym");
+    if (__sigaction(kDeadly[i], NULL, &old) != 0 || old.sa_handler != SIG_DFL) return fail("__");
+    if (named_signal(kDeadly[i], leave) != SIG_DFL) return fail("signal");
+    if (__sigaction(kDeadly[i], NULL, &old) != 0 || old.sa_handler != leave) return fail("own");
+  }
+  return 0;
+}
+
+// A child that no fork handler hears of.
+static int views_in_a_clone(void) {
+  struct sigaction old;
+  int status;
+  signal(SIGSEGV, leave);
+  const pid_t child = syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+  if (child == 0) {
+    if (sigaction(SIGSEGV, NULL, &old) != 0 || old.sa_handler != leave) _exit(1);
+    if (signal(SIGABRT, leave) != SIG_DFL) _exit(2);
+    fault();
+  }
+  waitpid(child, &status, 0);
+  printf("%x\n", status);
+  return signal(SIGABRT, SIG_IGN) == SIG_DFL ? 0 : fail("its parent's");
+}
+
+// With SA_SIGINFO these two mean what they mean without it.
+static int views_with_siginfo(void) {
+  struct sigaction action = {.sa_handler = SIG_IGN, .sa_flags = SA_SIGINFO};
+  sigaction(SIGABRT, &action, NULL);
+  raise(SIGABRT);
+  action.sa_handler = SIG_DFL;
+  sigaction(SIGABRT, &action, NULL);
+  abort();
+}
+
 static int views_of_xopen(void) {
   struct sigaction old;
   sigset_t blocked;
@@ -298,6 +339,9 @@ int main(int count, char** words) {
     return 0;
   }
   if (strcmp(how, "views") == 0) return views();
+  if (strcmp(how, "views by other names") == 0) return views_by_other_names();
+  if (strcmp(how, "views in a clone") == 0) return views_in_a_clone();
+  if (strcmp(how, "views with siginfo") == 0) return views_with_siginfo();
   if (strcmp(how, "views of X/Open") == 0) return views_of_xopen();
   if (strcmp(how, "mends") == 0) {
     struct sigaction action = {.sa_sigaction = mend, .sa_flags = SA_SIGINFO | SA_ONSTACK};

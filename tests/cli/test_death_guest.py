@@ -68,6 +68,8 @@ def ends_the_same(corewise, state):
 LIVES = [
     ["views"],
     ["views of X/Open"],
+    ["views by other names"],
+    ["views in a clone"],
     ["mends"],
     ["mends", "12288"],
     ["mends", "16384"],
@@ -103,6 +105,7 @@ def test_an_exception_may_leave_a_handler(ends_the_same, guest_throws, state):
         (["passes on"], 11, True),
         (["overflows", "8192"], 11, True),
         (["aborts"], 6, False),
+        (["views with siginfo"], 6, False),
     ],
 )
 def test_what_ends_it_is_reported(ends_the_same, guest, words, signal, has_address):

@@ -21,7 +21,7 @@ namespace {
 constexpr std::size_t kStages = 2;
 constinit std::array<std::atomic<bool (*)(bool)>, kStages> stages{};
 constinit std::atomic<std::uint64_t> seen{0};  // adds + subs of the loader
-constexpr std::size_t kMostSubstitutes = 32;
+constexpr std::size_t kMostSubstitutes = 64;
 constinit std::array<GotRequest, kMostSubstitutes> substitutes{};
 constinit std::atomic<std::size_t> substitute_count{0};
 constinit bool is_first = false;  // of all libraries, as LD_PRELOAD has it
