@@ -24,7 +24,10 @@ constexpr std::array kDeadly = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
 
 // A handler may read while another thread writes, so a published value is not overwritten before
 // this many others were.
-constexpr unsigned kHistory = 16;
+constexpr unsigned kHistory = 32;
+
+// Where the kernel's action has flags of ours; all others are those of the program.
+constexpr int kOurFlags = static_cast<int>(SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESETHAND);
 
 struct ActionsOfProgram {
   std::array<struct sigaction, kHistory> values{};
@@ -37,6 +40,10 @@ constinit std::atomic<Ending*> on_end{nullptr};
 // The process whose kernel actions and memory these are: a vfork child has its parent's memory.
 constinit std::atomic<pid_t> owner{0};
 constinit std::atomic_flag changing{};
+// What siginterrupt() has been told: a bit for each signal that interrupts system calls for good.
+constinit std::atomic<unsigned> interrupting{0};
+using SigInterrupt = int(int signal, int interrupt);
+constinit SigInterrupt* own_siginterrupt = nullptr;
 
 ActionsOfProgram* find(int signal) noexcept {
   for (std::size_t i = 0; i < kDeadly.size(); ++i) {
@@ -81,21 +88,35 @@ bool is_default(const struct sigaction& action) noexcept { return action.sa_hand
 // What the kernel must have if the program has this.
 struct sigaction kernels_for(const struct sigaction& program) noexcept {
   if (is_ignored(program)) return program;
-  struct sigaction kernel{};
+  struct sigaction kernel = program;
   kernel.sa_sigaction = our_handler.load();
-  kernel.sa_flags = SA_SIGINFO | SA_ONSTACK;
-  if (!is_default(program)) {
-    kernel.sa_mask = program.sa_mask;
-    kernel.sa_flags = program.sa_flags | SA_SIGINFO;
-    kernel.sa_flags &= ~static_cast<int>(SA_RESETHAND);
+  kernel.sa_flags |= SA_SIGINFO;
+  kernel.sa_flags &= ~static_cast<int>(SA_RESETHAND);
+  if (is_default(program)) {
+    kernel.sa_flags |= SA_ONSTACK;
+    kernel.sa_flags &= ~static_cast<int>(SA_NODEFER);
   }
   return kernel;
 }
 
-// What the program sees if the kernel has our handler.
+struct sigaction with_flags(struct sigaction action, const struct sigaction& others,
+                            int which) noexcept {
+  action.sa_flags = (action.sa_flags & ~which) | (others.sa_flags & which);
+  return action;
+}
+
+// What the program would read back: the kernel and the C library drop some of what it set, and add
+// to it.
+struct sigaction as_kept(const struct sigaction& wanted, const struct sigaction& kernel) noexcept {
+  struct sigaction kept = with_flags(kernel, wanted, is_ignored(wanted) ? 0 : kOurFlags);
+  kept.sa_sigaction = wanted.sa_sigaction;
+  return kept;
+}
+
+// What the program sees if the kernel has our handler. siginterrupt() changes the kernel's flags.
 struct sigaction as_program_sees(const ActionsOfProgram& program,
                                  const struct sigaction& kernel) noexcept {
-  return is_ours(kernel) ? latest(program) : kernel;
+  return is_ours(kernel) ? with_flags(latest(program), kernel, SA_RESTART) : kernel;
 }
 
 // For a child of vfork, whose memory is its parent's, or of a bare clone(): its actions are in the
@@ -114,8 +135,8 @@ int hooked_sigaction(int signal, const struct sigaction* wanted, struct sigactio
   const Change change;
   struct sigaction kernel{};
   if (::sigaction(signal, nullptr, &kernel) != 0) return -1;
-  const struct sigaction before = latest(*program);
-  const bool hidden = is_ignored(kernel) && is_ignored(before);
+  const struct sigaction before = as_program_sees(*program, kernel);
+  const bool hidden = is_ignored(kernel) && is_ignored(latest(*program));
   if (!is_ours(kernel) && !hidden) return ::sigaction(signal, wanted, old);
   if (wanted != nullptr && !is_ours(*wanted)) {
     const struct sigaction next = kernels_for(*wanted);
@@ -125,6 +146,7 @@ int hooked_sigaction(int signal, const struct sigaction* wanted, struct sigactio
       put(*program, before);
       return -1;
     }
+    if (::sigaction(signal, nullptr, &kernel) == 0) put(*program, as_kept(*wanted, kernel));
   }
   if (old != nullptr) *old = before;
   return 0;
@@ -141,12 +163,25 @@ sighandler_t set_handler(int signal, sighandler_t handler, int flags) noexcept {
 
 sighandler_t hooked_signal(int signal, sighandler_t handler) noexcept {
   if (find(signal) == nullptr || handler == SIG_ERR) return ::signal(signal, handler);
-  return set_handler(signal, handler, SA_RESTART);
+  const bool interrupts = (interrupting.load() & 1U << signal) != 0;
+  return set_handler(signal, handler, interrupts ? 0 : SA_RESTART);
+}
+
+int hooked_siginterrupt(int signal, int interrupt) noexcept {
+  if (find(signal) == nullptr) return own_siginterrupt(signal, interrupt);
+  if (interrupt != 0) {
+    interrupting.fetch_or(1U << signal);
+  } else {
+    interrupting.fetch_and(~(1U << signal));
+  }
+  if (!os::is_owned_by_this_process(owner)) return own_siginterrupt(signal, interrupt);
+  const Change change;
+  return own_siginterrupt(signal, interrupt);
 }
 
 sighandler_t hooked_sysv_signal(int signal, sighandler_t handler) noexcept {
   if (find(signal) == nullptr || handler == SIG_ERR) return ::sysv_signal(signal, handler);
-  return set_handler(signal, handler, static_cast<int>(SA_RESETHAND | SA_NODEFER));
+  return set_handler(signal, handler, static_cast<int>(SA_RESETHAND | SA_NODEFER | SA_INTERRUPT));
 }
 
 // The C library's sigset(), with our sigaction: that is what X/Open describes.
@@ -220,9 +255,11 @@ bool is_the_c_librarys(void* function) {
 }
 
 template <class Function>
-void request(std::vector<govern::GotRequest>& all, const char* symbol, Function* replacement) {
+void request(std::vector<govern::GotRequest>& all, const char* symbol, Function* replacement,
+             SigInterrupt** own = nullptr) {
   void* const original = os::global_symbol(symbol);
   if (!is_the_c_librarys(original)) return;
+  if (own != nullptr) *own = reinterpret_cast<SigInterrupt*>(original);
   all.push_back({symbol, reinterpret_cast<const void*>(replacement), -1, original});
 }
 
@@ -237,6 +274,7 @@ govern::GotEntries& entries() {
     request(all, "sysv_signal", hooked_sysv_signal);
     request(all, "__sysv_signal", hooked_sysv_signal);
     request(all, "sigset", hooked_sigset);
+    request(all, "siginterrupt", hooked_siginterrupt, &own_siginterrupt);
     // Also where the program asks for them by name.
     govern::loads::substitute(all);
     request(all, "abort", hooked_abort);
@@ -284,8 +322,9 @@ struct sigaction program_of(int signal) noexcept {
 }
 
 void reset_program(int signal) noexcept {
-  struct sigaction none{};
-  hooked_sigaction(signal, &none, nullptr);
+  struct sigaction next = program_of(signal);
+  next.sa_handler = SIG_DFL;
+  hooked_sigaction(signal, &next, nullptr);
 }
 
 bool is_deadly(int signal) noexcept {

@@ -50,6 +50,7 @@ static void jump(int signal) {
   (void)signal;
   siglongjmp(back, 1);
 }
+static void ignore(int signal) { (void)signal; }
 static void leave(int signal) {
   (void)signal;
   _exit(3);
@@ -122,6 +123,51 @@ static int views_by_other_names(void) {
     if (__sigaction(kDeadly[i], NULL, &old) != 0 || old.sa_handler != SIG_DFL) return fail("__");
     if (named_signal(kDeadly[i], leave) != SIG_DFL) return fail("signal");
     if (__sigaction(kDeadly[i], NULL, &old) != 0 || old.sa_handler != leave) return fail("own");
+  }
+  return 0;
+}
+
+// Without its flag (SA_RESTORER) the restorer is whatever was in memory.
+static void show(int number) {
+  struct sigaction now;
+  sigaction(number, NULL, &now);
+  printf("%d: %s, flags %x, restorer %d, mask", number,
+         now.sa_handler == SIG_DFL   ? "default"
+         : now.sa_handler == SIG_IGN ? "ignored"
+                                     : "own",
+         now.sa_flags, (now.sa_flags & 0x04000000) != 0 && now.sa_restorer != NULL);
+  for (int i = 1; i < 65; ++i) sigismember(&now.sa_mask, i) == 1 ? printf(" %d", i) : 0;
+  puts("");
+}
+
+// All that can be read back.
+static int reads_back(void) {
+  const int kFlags[] = {0,          SA_RESTART | SA_NODEFER,   SA_RESETHAND,
+                        SA_ONSTACK, SA_RESETHAND | SA_SIGINFO, 0x400 | 0x800};
+  for (int i = 0; i < 5; ++i) {
+    show(kDeadly[i]);
+    for (int j = 0; j < 6; ++j) {
+      struct sigaction action = {.sa_flags = kFlags[j]};
+      sigfillset(&action.sa_mask);
+      for (int k = 0; k < 3; ++k) {
+        action.sa_handler = k == 0 ? SIG_IGN : k == 1 ? SIG_DFL : ignore;
+        sigaction(kDeadly[i], &action, NULL);
+        show(kDeadly[i]);
+      }
+      raise(kDeadly[i]);
+      show(kDeadly[i]);
+    }
+    for (int interrupt = 1; interrupt >= 0; --interrupt) {
+      siginterrupt(kDeadly[i], interrupt);
+      show(kDeadly[i]);
+      signal(kDeadly[i], ignore);
+      show(kDeadly[i]);
+      signal(kDeadly[i], SIG_DFL);
+      show(kDeadly[i]);
+    }
+    sysv_signal(kDeadly[i], ignore);
+    raise(kDeadly[i]);
+    show(kDeadly[i]);
   }
   return 0;
 }
@@ -240,6 +286,23 @@ static int waits(const char* how, int number) {
   return fail("lives");
 }
 
+static int is_interrupted(void) {
+  char byte;
+  int ends[2];
+  pipe(ends);
+  siginterrupt(SIGABRT, 1);
+  signal(SIGABRT, ignore);
+  const pid_t self = getpid();
+  if (fork() == 0) {
+    usleep(100000);
+    kill(self, SIGABRT);
+    usleep(500000);
+    write(ends[1], "", 1);
+    _exit(0);
+  }
+  return read(ends[0], &byte, 1) < 0 && errno == EINTR ? 0 : fail("restarted");
+}
+
 // Signals whose facts look like those of a fault.
 static int queues(int number) {
   siginfo_t info;
@@ -342,6 +405,8 @@ int main(int count, char** words) {
   if (strcmp(how, "views by other names") == 0) return views_by_other_names();
   if (strcmp(how, "views in a clone") == 0) return views_in_a_clone();
   if (strcmp(how, "views with siginfo") == 0) return views_with_siginfo();
+  if (strcmp(how, "reads back") == 0) return reads_back();
+  if (strcmp(how, "is interrupted") == 0) return is_interrupted();
   if (strcmp(how, "views of X/Open") == 0) return views_of_xopen();
   if (strcmp(how, "mends") == 0) {
     struct sigaction action = {.sa_sigaction = mend, .sa_flags = SA_SIGINFO | SA_ONSTACK};

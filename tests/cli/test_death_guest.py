@@ -70,6 +70,8 @@ LIVES = [
     ["views of X/Open"],
     ["views by other names"],
     ["views in a clone"],
+    ["reads back"],
+    ["is interrupted"],
     ["mends"],
     ["mends", "12288"],
     ["mends", "16384"],
