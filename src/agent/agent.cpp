@@ -38,6 +38,7 @@
 #include "os/confined.h"
 #include "os/fork.h"
 #include "os/os.h"
+#include "os/threads.h"
 #include "os/uncancelled.h"
 #include "pools/discover.h"
 #include "report_line.h"
@@ -159,10 +160,7 @@ bool govern_from_now_on(const std::vector<govern::GotRequest>& requests) {
   return false;
 }
 
-[[gnu::constructor]] void start() {
-  // main() begins with errno 0, and some programs count on that.
-  const KeepErrno keep;
-  if (os::is_filter_fatal()) return;
+void start() {
   thread_binding::remember_start();
   try {
     control::prepare();
@@ -190,6 +188,13 @@ bool govern_from_now_on(const std::vector<govern::GotRequest>& requests) {
     // Out of memory: the program goes on as far as it can.
     return;
   }
+}
+
+// main() begins with errno 0, and some programs count on that. A program may get by with a main
+// stack of 20 KiB; what we do at the start needs 40.
+[[gnu::constructor]] void start_with_room() {
+  const KeepErrno keep;
+  if (!os::is_filter_fatal()) os::run_with_room(start);
 }
 
 [[gnu::destructor]] void end() {

@@ -1,6 +1,9 @@
 #include "threads.h"
 
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -25,6 +28,26 @@ int start_own_thread(pthread_t& thread, void* (*run)(void*), void* argument) noe
   if (failed == EINVAL) failed = ::pthread_create(&thread, nullptr, run, argument);
   ::pthread_attr_destroy(&attributes);
   return failed;
+}
+
+void run_with_room(void (*run)()) noexcept {
+  constexpr std::size_t kStack = std::size_t{512} << 10;
+  rlimit most{};
+  if (::getrlimit(RLIMIT_STACK, &most) != 0 || most.rlim_cur >= kStack) return run();
+  void* const stack =
+      ::mmap(nullptr, kStack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (stack == MAP_FAILED) return run();
+  // Static: together they are 2 KiB.
+  static constinit ucontext_t there{};
+  static constinit ucontext_t back{};
+  if (::getcontext(&there) == 0) {
+    there.uc_stack.ss_sp = stack;
+    there.uc_stack.ss_size = kStack;
+    there.uc_link = &back;
+    ::makecontext(&there, run, 0);
+    ::swapcontext(&back, &there);
+  }
+  ::munmap(stack, kStack);
 }
 
 bool queue_to_itself(const siginfo_t& info) noexcept {

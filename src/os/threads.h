@@ -12,6 +12,10 @@ namespace corewise::os {
 // run on its own threads. 0, or why the system refuses (an errno).
 int start_own_thread(pthread_t& thread, void* (*run)(void*), void* argument) noexcept;
 
+// Calls it in the main thread, before any other is started: on a stack of ours where that of a
+// main thread is small. Nothing may be thrown out of it.
+void run_with_room(void (*run)()) noexcept;
+
 // Sends the calling thread this signal, with all that is known of it. For signal handlers.
 bool queue_to_itself(const siginfo_t& info) noexcept;
 

@@ -36,3 +36,11 @@ def test_what_has_room_plainly_has_room_governed(program, small_stack, words):
     )
     assert plain.stdout == f"{words[-1]} ended with 0\n"
     assert (governed.stdout, governed.returncode) == (plain.stdout, plain.returncode)
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="other frames, other sizes")
+@pytest.mark.parametrize("size", [24, 32])
+def test_a_small_main_stack(corewise, size):
+    start = ["bash", "-c", f"ulimit -s {size}; exec /bin/true"]
+    done = corewise("run", "-q", "--", *start)
+    assert done.returncode == 0
