@@ -127,6 +127,25 @@
     return element('p', {}, element('b', { textContent: head }), ...pieces);
   }
 
+  // A death without a report, of a kernel that had loaded corewise or had not.
+  function unreported(name, had) {
+    return had ? {
+      headline: `${name} died and left no report`,
+      findings: [{
+        what: 'The kernel ended without a signal that leaves a report',
+        why: 'It ran out of memory, somebody killed it, or a library ended it by exit.',
+        remedy: 'Look at the console of the Jupyter server. `%govern on` and fewer threads need less memory.'
+      }]
+    } : {
+      headline: `${name} died; corewise was not loaded, so the cause is not known`,
+      findings: [{
+        what: 'The kernel had not loaded corewise',
+        why: 'A kernel leaves a report only if it has loaded corewise. On many cores OpenBLAS may have run out of room for calls; the console of the Jupyter server then says "precompiled NUM_THREADS exceeded".',
+        remedy: 'Restart governed. That prevents this crash, and a death of another kind leaves a report.'
+      }]
+    };
+  }
+
   // Why the kernel died, and how it is started again.
   function openDeath(item) {
     const { death } = item;
@@ -293,22 +312,16 @@
     // Asked once, as soon as the kernel that came after answers.
     async learnOfDeath(panel, kernel) {
       this.lost.delete(panel);
+      const had = this.known.has(panel);
       let death = null;
+      let has = had;
       try {
         death = await runQuietly(kernel, '', DEATH);
+        has = true;
       } catch (error) {
         // This kernel's Python has no corewise.
       }
-      if (!death && this.known.has(panel)) {
-        death = {
-          headline: `${panel.title.label} died and left no report`,
-          findings: [{
-            what: 'The kernel ended without a signal that leaves a report',
-            why: 'It ran out of memory, somebody killed it, or a library ended it by exit.',
-            remedy: 'Look at the console of the Jupyter server. `%govern on` and fewer threads need less memory.'
-          }]
-        };
-      }
+      if (!death && has) death = unreported(panel.title.label, had);
       this.known.delete(panel);
       if (death) this.deaths.set(panel, death);
     }
