@@ -309,6 +309,11 @@ def test_governing(kernel: Kernel) -> None:
     assert shown["text/plain"].startswith(
         "Governed: corewise shares a budget of 1 thread, on 2 CPUs. OpenMP teams that it must not"
     )
+    kernel("%threads blas=4")
+    (shown,) = kernel("%threads").shown
+    assert "; governed: 1 at a time" in shown["text/plain"]
+    assert "too many" not in shown["text/html"] and 'class="over"' not in shown["text/html"]
+    kernel("%threads off")
     assert kernel("%govern off").text == "corewise: not governed any more\n"
     assert kernel("corewise.govern_report()['governed']").result == "False"
 

@@ -179,12 +179,18 @@ def test_pools_are_stacked_against_the_cpus() -> None:
     assert "6 libgomp (x), 1 tbb (y); 11 in all, for 2 CPUs" in pools_words(pools, 2)
     key = Page(pools_key(pools, 2)).text
     assert "6 libgomp (x)" in key and "11 threads in all; the line is your 2 CPUs" in key
+    # Governed, they are not too many.
+    assert 'class="over"' not in pools_bar(pools, 2, governed=2)
+    key = Page(pools_key(pools, 2, governed=2)).text
+    assert "11 threads allowed; governed: 2 at a time; the line is your 2 CPUs" in key
 
 
 def test_pools_are_stacked_in_a_terminal_too() -> None:
     pools = [("blas", "a", 4), ("openmp", "b", 6), ("blas", "c", 1), ("tbb", "d", 1)]
     assert pools_line(pools, 2) == "BB|BBBOOOOOO+  B BLAS 5  O OpenMP 6  + other pools 1"
     assert pools_line([("openmp", "b", 2)], 4) == "OO..|  O OpenMP 2"
+    governed = pools_line([("openmp", "b", 4)], 2, governed=2)
+    assert governed == "OO|OO  O OpenMP 4; governed: 2 at a time"
     # Many threads share a letter, and none is lost.
     bar = pools_line([("openmp", "b", 4800), ("blas", "c", 1)], 100).partition(" ")[0]
     assert bar == "B|" + 48 * "O"

@@ -134,9 +134,12 @@ def pools_words(pools: Sequence[tuple[str, str, int]], cpus: int) -> str:
     return f"Threads by pool: {parts}; {total} in all, for {counted(cpus, 'CPU')}"
 
 
-def pools_bar(pools: Sequence[tuple[str, str, int]], cpus: int) -> Markup:
+def pools_bar(
+    pools: Sequence[tuple[str, str, int]], cpus: int, governed: float | None = None
+) -> Markup:
     """Pools, given as API, name and threads, side by side in one bar, with a line where the CPUs
-    end. Where a pool alone has more threads than CPUs, what is beyond the line is underlined."""
+    end. Where a pool alone has more threads than CPUs, what is beyond the line is underlined; not
+    where they are governed, by a budget: fewer run at a time."""
     width, height = 460, 22
     total = sum(threads for _, _, threads in pools)
     scale = (width - 2) / max(total, cpus)
@@ -145,14 +148,16 @@ def pools_bar(pools: Sequence[tuple[str, str, int]], cpus: int) -> Markup:
         body += _rect(x, 5, max(1.0, threads * scale - 1.5), height, kind_of(api))
         x += threads * scale
     end = 1 + cpus * scale
-    if any(threads > cpus for _, _, threads in pools):
+    if governed is None and any(threads > cpus for _, _, threads in pools):
         body += _rect(end, height + 8, (total - cpus) * scale - 1.5, 4, "over")
     body += f'<rect class="box" x="1" y="5" width="{cpus * scale:g}" height="{height}"/>'
     body += f'<path class="mark" d="M{min(end, width - 1):g} 0v{height + 14}"/>'
     return picture(pools_words(pools, cpus), width, height + 14, body)
 
 
-def pools_line(pools: Sequence[tuple[str, str, int]], cpus: int) -> str:
+def pools_line(
+    pools: Sequence[tuple[str, str, int]], cpus: int, governed: float | None = None
+) -> str:
     """`pools_bar` for a terminal, as `corewise top` draws it without colours: a letter a thread, or
     for several where there are many, and a bar where the CPUs end."""
     most = 48
@@ -170,17 +175,24 @@ def pools_line(pools: Sequence[tuple[str, str, int]], cpus: int) -> str:
     key = "  ".join(
         f"{letters[kind]} {names[kind]} {threads}" for kind, threads in counts.items() if threads
     )
-    return f"{bar}  {key}"
+    return f"{bar}  {key}{_at_a_time(governed)}"
 
 
-def pools_key(pools: Sequence[tuple[str, str, int]], cpus: int) -> Markup:
+def _at_a_time(governed: float | None) -> str:
+    return "" if governed is None else f"; governed: {governed:.4g} at a time"
+
+
+def pools_key(
+    pools: Sequence[tuple[str, str, int]], cpus: int, governed: float | None = None
+) -> Markup:
     """The colours of `pools_bar` in words."""
     total = sum(threads for _, _, threads in pools)
     keys = "".join(
         f'<span class="key">{swatch(kind_of(api))}{threads} {escape(name)}</span>'
         for api, name, threads in pools
     )
-    line = f"{counted(total, 'thread')} in all; the line is your {counted(cpus, 'CPU')}"
+    many = "in all" if governed is None else "allowed" + _at_a_time(governed)
+    line = f"{counted(total, 'thread')} {many}; the line is your {counted(cpus, 'CPU')}"
     return Markup(f"<p>{keys}{line}</p>")
 
 

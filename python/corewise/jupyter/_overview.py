@@ -85,7 +85,7 @@ class Overview(Rich):
         cure = self.cure().replace("`", "")
         lines = [
             self.verdict(),
-            *([pools_line(self._rows, self._cpus)] if self._rows else []),
+            *([pools_line(self._rows, self._cpus, self._governed)] if self._rows else []),
             *([f"What to do: {cure}."] if cure else []),
             self._settings,
         ]
@@ -95,15 +95,18 @@ class Overview(Rich):
     def _repr_html_(self) -> str:
         top = [html.verdict(self.verdict())]
         if self._rows:
-            top += [pools_bar(self._rows, self._cpus), pools_key(self._rows, self._cpus)]
+            drawn = (self._rows, self._cpus, self._governed)
+            top += [pools_bar(*drawn), pools_key(*drawn)]
         if cure := self.cure():
             top.append(html.paragraph(f"What to do: {cure}."))
         top.append(html.paragraph(self._settings))
         count = len(self._pools)
         cpus = counted(self._budget.cpus, "CPU")
         come = "comes" if self._budget.cpus == 1 else "come"
+        # A governed pool may be larger than the CPUs: what runs at a time is not.
+        beside = self._cpus if self._governed is None else 0
         tables = [
-            (counted(count, "thread pool"), beside_cpus(self._pools, self._cpus)),
+            (counted(count, "thread pool"), beside_cpus(self._pools, beside)),
             (_tally(self._findings), self._findings._repr_html_()),
             (f"Where the {cpus} {come} from", self._budget._repr_html_()),
         ]
