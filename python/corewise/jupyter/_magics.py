@@ -100,7 +100,7 @@ class Magics:
         %threads openmp=8 blas=4    limit these pools in every cell from now on; also tbb, arrow,
                                     numba, a pool by its name (libgomp=2), or the pools that a
                                     package brought (numpy=2)
-        %threads blas=2             change one limit; the others stay
+        %threads blas=2             change the limit of these pools; other pools keep theirs
         %threads 4                  limit every pool to 4 threads
         %threads off blas           end the limits of these pools
         %threads off                end all limits of this notebook
@@ -113,9 +113,11 @@ class Magics:
         %threads live               show once a second what the threads do; needs anywidget
         %threads help               show this text
 
-        `openmp=8, blas=4` and `--openmp 8 --blas 4` are read as well. If several limits apply to a
-        pool, the lowest wins. A BLAS limit applies to the whole process. OpenMP counts belong to a
-        thread: corewise sets them on the thread that runs cells, before each cell if needed.
+        `openmp=8, blas=4` and `--openmp 8 --blas 4` are read as well. A limit by name (numpy=2)
+        holds over one for its kind (blas=4). A later limit for the kind replaces it. Of these and
+        the limits of corewise.limits or from outside, the lowest wins. A BLAS limit applies to the
+        whole process. OpenMP counts belong to a thread: corewise sets them on the thread that runs
+        cells, before each cell if needed.
         """
         with _refusals():
             if line.startswith(_CELL):
@@ -247,17 +249,20 @@ class Magics:
         meant = _words.close(words[0], known) if len(words) == 1 else None
         if meant and words[0] not in _words.names():
             raise UsageError(f"%threads does not know {words[0]!r}: did you mean %threads {meant}?")
-        self._apply(_words.together(self.session.counts, _words.counts(words)))
+        before = self.session.counts
+        counts = _words.together(before, _words.counts(words))
+        ended = _words.text(_words.ended(before, counts))
+        self._apply(counts, f"; {ended} ended" if ended else "")
         self._warn()
 
-    def _apply(self, counts: _words.Counts) -> None:
+    def _apply(self, counts: _words.Counts, remark: str = "") -> None:
         """Makes these the notebook's limits, and lists what is limited now."""
         before = info()
         held = self.session.set(counts)
         if held is None:
             _say("this notebook limits nothing now" + self._shared())
         else:
-            _say(f"{_words.text(counts)} for every cell of this notebook{self._shared()}")
+            _say(f"{_words.text(counts)} for every cell of this notebook{remark}{self._shared()}")
             _say_reach(before, held)
         for other in _limits_of_others(self.session):
             _say(other)

@@ -109,6 +109,12 @@ def together(outer: Counts, inner: Counts) -> Counts:
     return {name: n for name, n in _named(outer).items() if name not in hidden} | inner
 
 
+def ended(before: Counts, after: Counts) -> Counts:
+    """The counts that are gone, because later ones speak of all their pools."""
+    kept = _named(after)
+    return {name: threads for name, threads in _named(before).items() if name not in kept}
+
+
 def without(asked: Counts, ended: list[str]) -> Counts:
     """The counts without those for the pools of these names. Raises UnknownName if one of the names
     has no count."""
