@@ -70,7 +70,14 @@ int govern(const Options& options, const Context& context) {
   const auto request = request_for(options);
   if (!request) return fail(kUsage, "govern: " + request.error().what);
   bool connected = false;
-  const auto answer = ask_or_enter(pid, *request, &connected);
+  // In a process without a socket there is nothing to end: none is opened in it.
+  const auto answer = options.off ? ask_process(pid, *request, kCommandPatienceMs, &connected)
+                                  : ask_or_enter(pid, *request, &connected);
+  if (!answer && options.off && !connected && answer.error().status == CW_NOT_AVAILABLE) {
+    return fail(kNoAgent, fmt::format("govern: process {} has no control socket, so this command "
+                                      "began nothing in it",
+                                      pid));
+  }
   if (!answer) return fail_to_ask(answer.error(), connected, "govern", pid);
   if (context.settings.json) {
     write_out(answer->text + "\n");

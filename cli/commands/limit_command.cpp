@@ -58,15 +58,16 @@ std::string count_of(int count, const PoolOutcome& pool, bool limited) {
   return limited && pool.at_most > 0 ? fmt::format("at most {}", pool.at_most) : "?";
 }
 
-// Each pool's count before and now; `limited_now`: the limit is in force now, and not before.
-std::string table_of(const std::vector<PoolOutcome>& pools, bool limited_now, const Style& style) {
+// Each pool's count before and `after`; `limited_now`: the limit is in force now, and not before.
+std::string table_of(const std::vector<PoolOutcome>& pools, bool limited_now, const char* after,
+                     const Style& style) {
   std::vector<std::vector<std::string>> rows;
   for (const PoolOutcome& pool : pools) {
     rows.push_back({pool.api, count_of(pool.before, pool, !limited_now),
                     count_of(pool.after, pool, limited_now), pool.runtime,
                     printable(file_name(pool.path), style.unicode)});
   }
-  return table({{"API"}, {"BEFORE", true}, {"NOW", true}, {"RUNTIME"}, {"LIBRARY"}}, rows, style);
+  return table({{"API"}, {"BEFORE", true}, {after, true}, {"RUNTIME"}, {"LIBRARY"}}, rows, style);
 }
 
 // How far the limit reaches, or why not, and the runtimes of which that is true.
@@ -93,7 +94,7 @@ void show(const LimitAnswer& answer, const Context& context) {
   const auto line = [&](const std::string& text) { return folded(text, 0, 2, style.width) + "\n"; };
   const std::string none = missing_pools(answer);
   if (answer.outcomes.empty()) return write_out(folded_lines(none, 2, style.width));
-  std::string out = table_of(answer.outcomes, true, style);
+  std::string out = table_of(answer.outcomes, true, answer.dry_run ? "WOULD BE" : "NOW", style);
   if (!context.settings.quiet) {
     out += '\n' + reaches_of(answer.outcomes, style);
     if (!none.empty()) out += line(none);
@@ -112,14 +113,22 @@ void show(const LimitAnswer& answer, const Context& context) {
 
 int restore(int pid, const Context& context) {
   bool connected = false;
-  const auto answer = ask_or_enter(pid, {.command = Request::Command::kRestore}, &connected);
+  // Of a process without a socket nothing is limited: none is opened in it.
+  const auto answer =
+      ask_process(pid, {.command = Request::Command::kRestore}, kCommandPatienceMs, &connected);
+  if (!answer && !connected && answer.error().status == CW_NOT_AVAILABLE) {
+    return fail(kNoAgent,
+                fmt::format("limit: process {} has no control socket, so `corewise limit` "
+                            "limits nothing in it",
+                            pid));
+  }
   if (!answer) return fail_to_ask(answer.error(), connected, "limit", pid);
   const auto restored = control::RestoreAnswer::read(answer->value).restored;
   const Style style = style_for(context.settings);
   write_out(context.settings.json ? answer->text + "\n"
             : restored.empty()
                 ? folded_lines("Nothing was limited over the control socket.", 2, style.width)
-                : table_of(restored, false, style));
+                : table_of(restored, false, "NOW", style));
   return kOk;
 }
 
@@ -131,12 +140,20 @@ int tell(const LimitAnswer& answer, const std::string& json, const Context& cont
 int limit_to(const std::vector<Rule>& rules, int pid, const Options& options,
              const Context& context) {
   bool connected = false;
-  const auto answer = ask_or_enter(
-      pid, {.command = Request::Command::kLimit, .rules = rules, .dry_run = options.dry_run},
-      &connected);
+  const Request request{
+      .command = Request::Command::kLimit, .rules = rules, .dry_run = options.dry_run};
+  // To open a socket would change the process.
+  const auto answer = options.dry_run ? ask_process(pid, request, kCommandPatienceMs, &connected)
+                                      : ask_or_enter(pid, request, &connected);
   if (answer) return tell(LimitAnswer::read(answer->value), answer->text, context);
   if (connected || answer.error().status != CW_NOT_AVAILABLE) {
     return fail_to_ask(answer.error(), connected, "limit", pid);
+  }
+  if (options.dry_run && !options.force) {
+    return fail(
+        kNoAgent,
+        fmt::format("limit: process {} has no control socket, and a dry run opens none", pid),
+        "without --dry-run, corewise opens one in a Jupyter kernel or Python 3.14");
   }
   if (!options.force) {
     return fail(kNoAgent, "limit: " + printable(answer.error().what, false),

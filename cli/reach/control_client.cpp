@@ -27,11 +27,10 @@ Result<Answer> ask_process(int pid, const control::Request& request, int timeout
 }
 
 Result<Answer> ask_or_enter(int pid, const control::Request& request, bool* connected) {
-  constexpr int kLongest = 30'000;
-  auto answer = ask_process(pid, request, kLongest, connected);
+  auto answer = ask_process(pid, request, kCommandPatienceMs, connected);
   if (answer || *connected || answer.error().status != CW_NOT_AVAILABLE) return answer;
   if (auto error = make_socket(pid)) return *std::move(error);
-  return ask_process(pid, request, kLongest, connected);
+  return ask_process(pid, request, kCommandPatienceMs, connected);
 }
 
 int fail_to_ask(const Error& error, bool connected, const char* command, int pid) {

@@ -13,6 +13,9 @@ namespace corewise::cli {
 Result<Answer> ask_process(int pid, const control::Request& request, int timeout_ms,
                            bool* connected = nullptr);
 
+// How long a command waits for an answer.
+constexpr int kCommandPatienceMs = 30'000;
+
 // The same for a command, which may take longer: first opens a socket in a process that has none,
 // if there is a way in (way_in.h).
 Result<Answer> ask_or_enter(int pid, const control::Request& request, bool* connected);

@@ -40,6 +40,7 @@ def busy(numpy_with_corewise):
 def test_limit_and_restore(corewise, busy):
     threads = os.sched_getaffinity(0).__len__()
     tried = corewise("limit", "--pid", busy, "--blas", "1", "--dry-run")
+    assert "BEFORE  WOULD BE" in tried.stdout
     assert tried.returncode == 0 and "Dry run" in tried.stdout
     done = corewise("limit", "--pid", busy, "--blas", "1")
     assert done.returncode == 0, done.stderr
@@ -361,6 +362,12 @@ def test_a_kernel_that_never_heard_of_us_is_limited_amid_a_cell(corewise, numpy_
         while "cell runs" not in client.get_iopub_msg(timeout=60)["content"].get("text", ""):
             pass
         pid = str(manager.provisioner.process.pid)
+        # What changes nothing opens no socket in it.
+        dry = corewise("limit", "--pid", pid, "--blas", "1", "--dry-run")
+        assert dry.returncode == 8
+        assert "has no control socket, and a dry run opens none" in dry.stderr
+        for words in (["limit", "--restore"], ["govern", "--off"]):
+            assert corewise(*words, "--pid", pid).returncode == 8
         assert json.loads(corewise("info", "--pid", pid, "--json").stdout)["control"] is False
         done = corewise("limit", "--pid", pid, "--blas", "1", "--json")
         assert done.returncode == 0, done.stderr
