@@ -54,19 +54,28 @@ std::optional<std::string> product(const std::vector<const WatchedProcess*>& bus
   return in_words(product, view.budget, unicode);
 }
 
-std::string cure_for(const std::vector<const WatchedProcess*>& busy, const View& view) {
-  const WatchedProcess& most = *busy.front();
-  if (most.governed) {
-    const WatchedPool* pool = main_pool(most);
-    const auto share = static_cast<int>(view.budget / static_cast<double>(busy.size()));
-    return fmt::format("corewise limit --pid {} --{} {}", most.pid,
+// The busiest that can be told what to do; null if none of them answers.
+const WatchedProcess* to_cure(const std::vector<const WatchedProcess*>& busy) {
+  const auto found = std::ranges::find(busy, true, &WatchedProcess::answers);
+  return found != busy.end() ? *found : nullptr;
+}
+
+bool is_governed(const WatchedProcess& process) {
+  return process.governed || process.granted.has_value();
+}
+
+std::string cure_for(const WatchedProcess& one, std::size_t busy, const View& view) {
+  if (is_governed(one)) {
+    const WatchedPool* pool = main_pool(one);
+    const auto share = static_cast<int>(view.budget / static_cast<double>(busy));
+    return fmt::format("corewise limit --pid {} --{} {}", one.pid,
                        pool != nullptr ? pool->api : "openmp", std::max(1, share));
   }
-  if (most.name.ends_with(".ipynb")) {
-    return fmt::format("%govern on, in {}", printable(most.name, false));
+  if (one.name.ends_with(".ipynb")) {
+    return fmt::format("%govern on, in {}", printable(one.name, false));
   }
-  const std::string one = fmt::format("corewise govern --pid {}", most.pid);
-  return busy.size() == 1 ? one : one + " and so on, or start them with corewise run";
+  const std::string govern = fmt::format("corewise govern --pid {}", one.pid);
+  return busy == 1 ? govern : govern + "; do so for each, or start them with corewise run";
 }
 
 }  // namespace
@@ -90,7 +99,9 @@ Advice advice_for(const View& view, bool unicode) {
       busy.size() == 1 ? fmt::format("{} has {:.1f} threads ready.", name, ready(most.rate))
                        : fmt::format("{} processes; {} has most: {:.1f} threads.", busy.size(),
                                      name, ready(most.rate));
-  return {cause.value_or(words), cure_for(busy, view), most.governed ? 'l' : 'g'};
+  const WatchedProcess* const one = to_cure(busy);
+  if (one == nullptr) return {cause.value_or(words), "", '\0'};
+  return {cause.value_or(words), cure_for(*one, busy.size(), view), is_governed(*one) ? 'l' : 'g'};
 }
 
 }  // namespace corewise::cli

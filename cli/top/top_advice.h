@@ -9,7 +9,8 @@ namespace corewise::cli {
 
 struct Advice {
   std::string cause;  // "4 processes × 2 OpenBLAS threads = 8 threads for 2 CPUs."
-  std::string cure;   // "corewise govern --pid 4711"; both empty where nothing is wrong
+  std::string cure;   // "corewise govern --pid 4711"; both empty where nothing is wrong, this one
+                      // also where no process answers
   char key = '\0';    // in `corewise top`, does the same to the selected process
 };
 

@@ -93,8 +93,9 @@ std::vector<std::string> head(const View& view, const TopState& state, const Sty
   const Advice advice = advice_for(view, style.unicode);
   if (!advice.cause.empty()) {
     const std::string key = rows > 0 ? fmt::format(" (key {})", advice.key) : "";
-    add_folded(lines, fmt::format("{} What to do: {}{}", advice.cause, advice.cure, key),
-               Paint::kBold, style);
+    const std::string cure =
+        advice.cure.empty() ? "" : fmt::format(" What to do: {}{}", advice.cure, key);
+    add_folded(lines, advice.cause + cure, Paint::kBold, style);
   }
   if (!view.processes.empty()) lines.push_back(load_bar(load_of(view), view.budget, style));
   if (rows >= kChartFrom) {

@@ -59,7 +59,11 @@ def answer(request):
             "pools": [pool(now, 0, "libgomp", "/opt/lib/libgomp.so.1", None),
                       pool(now, 1, "openblas", "/opt/lib/libopenblas.so.0", state["limit"])]}
 print("ready", flush=True)
-while kind == "silent": time.sleep(60)
+if kind == "busy":  # and silent
+    import hashlib, threading
+    work = lambda: hashlib.pbkdf2_hmac("sha256", b"a", b"b", 2**31 - 1)
+    for _ in range(2 * os.cpu_count()): threading.Thread(target=work, daemon=True).start()
+while kind in ("silent", "busy"): time.sleep(60)
 while True:
     peer, _ = server.accept()
     with peer, peer.makefile("rw") as lines:
@@ -341,7 +345,10 @@ def test_the_picture_names_cause_and_cure(program, start, folder):
     count = len(pids)
     says = rf"{count} processes . 4 Open(MP|BLAS) threads = {4 * count} threads for"
     assert re.search(says, seen), seen
-    cure = f"What to do: corewise govern --pid {pids[0]} and so on, or start them with corewise run"
+    cure = (
+        f"What to do: corewise govern --pid {pids[0]}; do so for each, or start them with "
+        "corewise run"
+    )
     assert cure in " ".join(seen.split())
     # A letter for each thread, and the line of the CPUs among them.
     each = 2 * count
@@ -349,6 +356,21 @@ def test_the_picture_names_cause_and_cure(program, start, folder):
     env = env | {"LC_ALL": "C"}
     plain = subprocess.run(words, env=env, capture_output=True, text=True, timeout=60).stdout
     assert plain.isascii() and f"{count} processes x 4 Open" in plain
+
+
+def test_what_does_not_answer_gets_no_advice(program, start, folder):
+    words = [*NOBODY, program, "top", "--once"]
+    env = CLEAN | {"XDG_RUNTIME_DIR": str(folder)}
+
+    def seen():
+        done = subprocess.run(words, env=env, capture_output=True, text=True, timeout=60)
+        return " ".join(done.stdout.split())
+
+    start(kind="busy", script="silent.py")
+    assert "TOO MANY" in (alone := seen()) and "silent.py" in alone
+    assert "What to do" not in alone
+    pid = start(0.5, 2, script="lively.py")
+    assert f"What to do: corewise govern --pid {pid}; do so for each" in seen()
 
 
 def test_the_last_minute_is_drawn(open_top, start):
