@@ -45,13 +45,6 @@ struct Options {
   bool compare = false;
 };
 
-// As a shell reads them.
-std::string words_of(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : " ") + for_shell(word);
-  return text;
-}
-
 // Samples until `stop` is set, no process is left, or `seconds` are over.
 void watch(Recorder& recorder, double interval_s, const std::atomic<bool>& stop,
            std::optional<double> seconds) {
@@ -123,7 +116,7 @@ Outcome record_to(const std::string& lines, const Subject& subject) {
   Recorder recorder(itself ? subject.pid : ::getpid(), itself, subject.interval_s,
                     [&](const std::string& line) { file << line << '\n'; });
   recorder.begin(budget ? budget->cpus : 1,
-                 itself ? command_of(subject.pid) : words_of(subject.words));
+                 itself ? command_of(subject.pid) : for_shell(subject.words));
   Outcome outcome;
   if (itself) {
     struct sigaction action{};

@@ -19,4 +19,10 @@ std::string for_shell(std::string_view word) {
   return plain ? std::string(word) : in_quotes(word);
 }
 
+std::string for_shell(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : " ") + for_shell(word);
+  return text;
+}
+
 }  // namespace corewise::cli

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace corewise::cli {
 
@@ -11,5 +12,6 @@ std::string in_quotes(std::string_view text);
 
 // In quotes only where a shell would take something in it for more than a letter.
 std::string for_shell(std::string_view word);
+std::string for_shell(const std::vector<std::string>& words);
 
 }  // namespace corewise::cli

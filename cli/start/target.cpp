@@ -16,6 +16,7 @@
 #include "os/loadable.h"
 #include "shell/exit_codes.h"
 #include "shell/output.h"
+#include "shell/quoting.h"
 
 namespace corewise::cli {
 namespace {
@@ -109,14 +110,23 @@ Target find_target(const std::vector<std::string>& words) {
 }
 
 namespace {
-std::string hint_for_missing(const std::vector<std::string>& words) {
-  const std::string& command = words.front();
-  const std::string first = command.substr(0, command.find(' '));
-  if (words.size() == 1 && first != command && !find_in_path(first).empty()) {
+// A script in this folder is no command; one below another folder may lack the right to run.
+std::string hint_for_script(const std::vector<std::string>& words, const char* command) {
+  const std::string& file = words.front();
+  if (!file.ends_with(".py") || ::access(file.c_str(), F_OK) != 0) return {};
+  return fmt::format("did you mean: corewise {} -- python {}", command,
+                     printable(for_shell(words), false));
+}
+
+std::string hint_for_missing(const std::vector<std::string>& words, const char* command) {
+  const std::string& word = words.front();
+  const std::string first = word.substr(0, word.find(' '));
+  if (words.size() == 1 && first != word && !find_in_path(first).empty()) {
     return fmt::format("do not quote the command and its arguments together: -- {}",
-                       printable(command, false));
+                       printable(word, false));
   }
-  return command.find('/') == std::string::npos ? "is its folder in PATH?" : "";
+  if (auto hint = hint_for_script(words, command); !hint.empty()) return hint;
+  return word.find('/') == std::string::npos ? "is its folder in PATH?" : "";
 }
 }  // namespace
 
@@ -128,7 +138,8 @@ int become(const std::vector<std::string>& words, const Target& target, const ch
   const std::string shown = printable(words.front(), false);
   if (reason != ENOENT) {
     return fail(kCannotStart,
-                fmt::format("{}: cannot start '{}': {}", command, shown, std::strerror(reason)));
+                fmt::format("{}: cannot start '{}': {}", command, shown, std::strerror(reason)),
+                reason == EACCES ? hint_for_script(words, command) : "");
   }
   if (words.front().find('/') != std::string::npos && ::access(words.front().c_str(), F_OK) == 0) {
     return fail(kCannotStart,
@@ -137,7 +148,7 @@ int become(const std::vector<std::string>& words, const Target& target, const ch
                 "its first line, or `file`, names the one it needs");
   }
   return fail(kNotFound, fmt::format("{}: '{}' was not found", command, shown),
-              hint_for_missing(words));
+              hint_for_missing(words, command));
 }
 
 }  // namespace corewise::cli

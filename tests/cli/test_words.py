@@ -46,6 +46,16 @@ def test_a_command_quoted_as_one_word(corewise):
     assert "PATH" in corewise("run", "no-such-thing hello").stderr
 
 
+@pytest.mark.parametrize("command", ["run", "doctor", "record"])
+def test_a_script_is_no_command(corewise, tmp_path, command):
+    (tmp_path / "km.py").write_text("")
+    for script in ("km.py", "./km.py"):
+        done = corewise(command, script, "a b", cwd=tmp_path)
+        assert done.returncode in (126, 127)
+        assert f"hint: did you mean: corewise {command} -- python {script} 'a b'\n" in done.stderr
+    assert "PATH" in corewise(command, "none.py", cwd=tmp_path).stderr
+
+
 @pytest.mark.parametrize(
     "words, says",
     [
