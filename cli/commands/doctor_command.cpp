@@ -25,10 +25,13 @@
 #include "outcome/watched_run.h"
 #include "python/import_modules.h"
 #include "reach/control_client.h"
+#include "reach/process_name.h"
 #include "screen/finding_list.h"
+#include "screen/layout.h"
 #include "shell/commands.h"
 #include "shell/exit_codes.h"
 #include "shell/process_choice.h"
+#include "shell/quoting.h"
 #include "start/library.h"
 #include "start/target.h"
 
@@ -175,6 +178,19 @@ std::vector<Finding> deaths_since(std::time_t begin, const std::set<int>& member
   return findings;
 }
 
+// The command itself, where a cure says "...", if it is short enough to be read there.
+void name_the_command(std::vector<Finding>& findings, const std::string& command) {
+  constexpr std::size_t kLongest = 80;
+  constexpr std::string_view kAny = "-- ...";
+  if (command.size() > kLongest) return;
+  for (Finding& finding : findings) {
+    std::string& cure = finding.cures.shell;
+    if (const auto at = cure.find(kAny); at != cure.npos) {
+      cure.replace(at, kAny.size(), "-- " + command);
+    }
+  }
+}
+
 int of_command(const Context& context) {
   const Result<std::string> library = find_library();
   if (!library) return fail(kNotExamined, library.error().what);
@@ -207,7 +223,11 @@ int of_command(const Context& context) {
     // Of a program without pools nothing is wrong; of one that failed, nobody knows.
     if (status != 0 && findings.empty() && !context.settings.json) return kNotExamined;
   }
-  return show_findings(findings, name, context);
+  name_the_command(findings, for_shell(context.words));
+  constexpr int kLongestName = 60;
+  const bool unicode = style_for(context.settings).unicode;
+  const std::string about = cut_off(name_for(context.words, ""), kLongestName, unicode);
+  return show_findings(findings, about, context);
 }
 
 constexpr const char* kNoReport =

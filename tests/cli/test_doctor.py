@@ -160,6 +160,17 @@ def test_a_command_that_dies_tells_why(corewise, numpy_python, tmp_path):
     )
 
 
+def test_the_command_stands_in_the_cures(corewise, numpy_python, tmp_path):
+    (tmp_path / "km.py").write_text("import numpy, scipy.linalg\n")
+    words = [numpy_python, "km.py", "a b"]
+    done = corewise("doctor", "--", *words, cwd=tmp_path, env={"COLUMNS": "400"})
+    assert f"start it as corewise run -- {numpy_python} km.py 'a b', under which" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("km.py a b: ")
+    # One that is too long to be read there stays out.
+    done = corewise("doctor", "--", *words, "b" * 80, cwd=tmp_path, env={"COLUMNS": "400"})
+    assert "start it as corewise run -- ..., under which" in done.stdout
+
+
 def test_the_command_keeps_its_sitecustomize_and_input(corewise, tmp_path):
     (tmp_path / "sitecustomize.py").write_text("print('my own')\n")
     code = "import sys; print(sys.stdin.read(), sys.argv, sys.path[1])"
