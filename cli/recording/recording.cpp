@@ -158,7 +158,7 @@ std::string verdict_of(const Recording& recording) {
   // With the CPUs to itself it would have waited less, whatever it starts.
   const double ready_s = recording.busy_s + recording.delay_s;
   const double delayed = ready_s > 0 ? recording.delay_s / ready_s : 0;
-  if (recording.others < 0.5 || delayed < 0.1) return text;
+  if (recording.others < kOthersCount || delayed < 0.1) return text;
   return text +
          fmt::format(
              " Other programs wanted the CPUs too ({:.1f} threads on average): when ready to run, "

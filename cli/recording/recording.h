@@ -58,6 +58,9 @@ std::set<std::pair<int, int>> own_threads(const std::vector<JsonValue>& lines);
 // From the lines of `corewise record`, in at most `bins` equal parts.
 Recording recording_of(const std::vector<JsonValue>& lines, int bins);
 
+// That many ready threads of other programs change what a program does.
+constexpr double kOthersCount = 0.5;
+
 // "Too many threads for 37 % of the time (4.1 of 11.2 s): ..." And how much of it is due to others.
 std::string verdict_of(const Recording& recording);
 

@@ -92,8 +92,16 @@ std::string timeline_html(const Recording& recording) {
 }
 
 std::string comparison_in_words(const Recording& installed, const Recording& governed) {
-  return fmt::format("Ungoverned it took {:.1f} s, governed {:.1f} s.", installed.seconds,
-                     governed.seconds);
+  std::string text = fmt::format("Ungoverned it took {:.1f} s, governed {:.1f} s.",
+                                 installed.seconds, governed.seconds);
+  const double others = std::max(installed.others, governed.others);
+  if (others >= kOthersCount) {
+    text += fmt::format(
+        " Other programs kept {:.1f} threads ready meanwhile: compare the times only on a quiet "
+        "machine.",
+        others);
+  }
+  return text;
 }
 
 std::string comparison_html(const Recording& installed, const Recording& governed) {

@@ -1,10 +1,12 @@
 """Recording what ran when, and the page that shows it."""
 
 import json
+import os
 import re
 import resource
 import shlex
 import signal
+import subprocess
 import sys
 import xml.dom.minidom
 
@@ -353,6 +355,22 @@ def test_compare_governs_where_the_file_says_off(corewise, tmp_path):
     assert corewise("run", "-q", "--", *words[5:], cwd=tmp_path).returncode == 3
     assert corewise("run", "-q", "--govern", "--", *words[5:], cwd=tmp_path).returncode == 4
     assert corewise("run", "--govern", "--no-govern", "--", "true").returncode == 2
+
+
+def test_a_comparison_on_a_busy_machine_claims_nothing(corewise, tmp_path):
+    work = "while True: pass"
+    busy = [subprocess.Popen([sys.executable, "-c", work]) for _ in range(os.cpu_count() + 1)]
+    try:
+        base = tmp_path / "both"
+        code = "import time; time.sleep(0.5)"
+        done = corewise("record", "--compare", "-o", str(base), "--", sys.executable, "-c", code)
+    finally:
+        for child in busy:
+            child.kill()
+            child.wait()
+    said = r"Other programs kept [\d.]+ threads ready meanwhile: compare the times only on a quiet"
+    assert re.search(said, done.stderr), done.stderr
+    assert re.search(said, base.with_suffix(".html").read_text())
 
 
 def test_what_cannot_be_governed_cannot_be_compared(corewise, tmp_path):
