@@ -95,7 +95,10 @@ Finding elsewhere(const Death& death) {
               (death.module.empty() ? std::string() : " in " + file(death.module)) +
               ", outside the thread pools",
           "Nothing on the stack of the thread that died belongs to a thread pool.",
-          "Python's own `python -X faulthandler` prints where in the program it was."};
+          death.program.find(kKernel) != death.program.npos
+              ? "Put `import faulthandler; faulthandler.enable()` into the first cell. The console "
+                "of the Jupyter server then shows where in the program it dies."
+              : "Python's own `python -X faulthandler` prints where in the program it was."};
 }
 
 // Where its threads were then says nothing about the cause.

@@ -138,6 +138,16 @@ TEST_CASE("death: where the library does not tell, more threads than buffers mak
       told(report(openblas(""), "")).starts_with("death-elsewhere: it died by SIGSEGV in libx.so"));
 }
 
+TEST_CASE("death: outside the pools, a kernel is not started by hand") {
+  const auto remedy = [](const char* program) {
+    postmortem::Death death = of("");
+    death.program = program;
+    return explain(death)[0].remedy;
+  };
+  CHECK(remedy("python t.py").find("python -X faulthandler") != std::string::npos);
+  CHECK(remedy("python -m ipykernel_launcher -f x").starts_with("Put `import faulthandler; "));
+}
+
 TEST_CASE("death: a signal that somebody sent blames no pool") {
   const std::string sent = "\"sent\":true,\"threads\":1001,\"governed\":false";
   CHECK(told(report(openblas(""), "0", sent)) ==
