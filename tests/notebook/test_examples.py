@@ -41,7 +41,7 @@ def test_the_seeds_story() -> None:
     assert "openmp=8 blas=4 for every cell" in limited
     assert "('blas', 1)" in one and "('openmp', 1)" in one
     assert "lives, inertia" in cure and "exit code 0" in cure
-    assert "Governed, budget" in report and "regions and calls" in report
+    assert "Governed, budget" in report and "regions and BLAS calls" in report
     assert "not governed any more" in off
 
 

@@ -134,7 +134,7 @@ def test_html_has_what_the_text_has(what: Rich) -> None:
 @pytest.mark.parametrize(
     ("cpus", "allowed", "machine", "drawn", "words"),
     [
-        (8, "0-7", 8, (8, 0), "You may use 8 of 8 CPUs (filled)"),
+        (8, "0-7", 8, (8, 0), "You may use 8 of 8 CPUs"),
         (2.5, "0-3", 8, (3, 4), "You may use 2.5 of 8 CPUs (filled), 1.5 more, but not"),
         (0.5, "1", 4, (1, 3), "You may use 0.5 of 4 CPUs"),
         (2, "5,9", 4, (2, 2), "2 not at all (crossed out)"),
@@ -239,11 +239,14 @@ def test_a_report_is_a_dictionary_still() -> None:
     report = a_report()
     assert report["budget"] == 2 and dict(report)["pools"][0]["how"] == "gate"
     assert repr(report).startswith(
-        "Governed, budget 2. 4 of 4 regions and calls got fewer threads than they asked for: "
+        "Governed, budget 2. 4 of 4 regions and BLAS calls got fewer threads than they asked for: "
         "on average 1.0 instead of 3.0."
     )
     report["shortened"] = 0
-    assert "All 4 regions and calls got the threads they asked for." in repr(report)
+    assert "All 4 regions and BLAS calls got the threads they asked for." in repr(report)
+    # While it was off, nothing was counted.
+    report |= {"governed": False, "regions": 0, "calls": 0}
+    assert repr(report).startswith("Not governed. In a notebook %govern on starts it, in Python")
 
 
 def test_one_of_each_is_no_plural() -> None:
@@ -253,16 +256,16 @@ def test_one_of_each_is_no_plural() -> None:
     )
     assert "Plan for 1 CPU: " in one._repr_html_()
     assert plan_words(one).endswith(": 1 thread on 1 CPU")
-    assert budget_words(a_budget(1, "0", 1)) == "You may use 1 of 1 CPU (filled)"
+    assert budget_words(a_budget(1, "0", 1)) == "You may use 1 of 1 CPU"
     assert repr(a_budget(1, "0", 1)).startswith("Budget: 1 CPU (")
     assert "1 thread in all; the line is your 1 CPU" in pools_key([("blas", "a", 1)], 1)
     assert minute_words([(0.0, {"blas": 1}, 1)]).startswith(
         "In the last of 1 sample: 1 thread on 1 CPU. "
     )
     report = a_report(regions=0)
-    assert "One region or call so far, which got 4 threads instead of 12.\n" in repr(report)
+    assert "One region or BLAS call so far, which got 4 threads instead of 12.\n" in repr(report)
     report["shortened"] = 0
-    assert "One region or call so far, which got the threads it asked for.\n" in repr(report)
+    assert "One region or BLAS call so far, which got the threads it asked for.\n" in repr(report)
 
 
 def test_last_words_keep_their_lines() -> None:

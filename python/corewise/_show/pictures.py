@@ -56,11 +56,13 @@ def budget_words(budget: Budget) -> str:
     """What the cells show, as a sentence."""
     allowed = len(listed_cpus(budget.allowed))
     machine = max(_machine(budget), allowed)
-    parts = [f"You may use {budget.cpus:.4g} of {counted(machine, 'CPU')} (filled)"]
+    parts = [f"You may use {budget.cpus:.4g} of {counted(machine, 'CPU')}"]
     if allowed - budget.cpus > 1e-9:
         parts.append(f"{allowed - budget.cpus:.4g} more, but not all the time (empty)")
     if machine > allowed:
         parts.append(f"{machine - allowed} not at all (crossed out)")
+    if parts[1:]:
+        parts[0] += " (filled)"
     return ", ".join(parts)
 
 

@@ -32,19 +32,22 @@ def html(report: Report) -> str:
 def _sentence(report: Report) -> str:
     begin = f"Governed, budget {report['budget']}" if report["governed"] else "Not governed now"
     asked = report["regions"] + report["calls"]
+    if not asked and not report["governed"]:
+        return "Not governed. In a notebook %govern on starts it, in Python corewise.govern()."
     if not asked:
         return f"{begin}. Nothing wanted more than one thread so far."
     wanted = report["granted"] + report["withheld"]
     if asked == 1:
-        one = f"{begin}. One region or call so far, which got "
+        one = f"{begin}. One region or BLAS call so far, which got "
         if not report["shortened"]:
             return f"{one}the threads it asked for."
         return f"{one}{counted(report['granted'], 'thread')} instead of {wanted}."
     if not report["shortened"]:
-        return f"{begin}. All {asked} regions and calls got the threads they asked for."
+        return f"{begin}. All {asked} regions and BLAS calls got the threads they asked for."
+    got = f"{report['granted'] / asked:.1f} instead of {wanted / asked:.1f}"
     return (
-        f"{begin}. {report['shortened']} of {asked} regions and calls got fewer threads than they "
-        f"asked for: on average {report['granted'] / asked:.1f} instead of {wanted / asked:.1f}."
+        f"{begin}. {report['shortened']} of {asked} regions and BLAS calls got fewer threads than "
+        f"they asked for: on average {got}."
     )
 
 

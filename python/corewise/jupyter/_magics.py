@@ -245,6 +245,8 @@ class Magics:
         self._live.show()
 
     def _set(self, words: list[str]) -> None:
+        if words == ["on"]:
+            raise UsageError("%threads does not know 'on': did you mean %govern on?")
         known = ["off", *self._commands]
         meant = _words.close(words[0], known) if len(words) == 1 else None
         if meant and words[0] not in _words.names():

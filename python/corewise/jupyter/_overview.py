@@ -55,7 +55,10 @@ class Overview(Rich):
         if above:
             return f"Too many threads: {_joined(above)}, and you have {cpus}."
         if not self._rows:
-            return f"No thread pool is loaded yet. You have {cpus}."
+            return (
+                f"No thread pool is loaded yet. You have {cpus}. Import NumPy, SciPy or "
+                "scikit-learn, then type %threads again."
+            )
         if worst is not None and worst.severity == "warning":
             return f"Each pool alone fits your {cpus}, but {worst.what}."
         total = sum(threads for _, _, threads in self._rows)

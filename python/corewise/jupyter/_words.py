@@ -58,8 +58,9 @@ def counts(words: list[str]) -> Counts:
         if not equals:
             name, text = (ALL, word) if word.lstrip("+-").isdigit() else (word, "")
         if not equals and not text:
-            near = f"; {name} needs a number" if name in names() else _near(name)
-            raise UnknownName(f"'{word}' is not a limit: write openmp=8 or blas=4{near}")
+            if name in names():
+                raise UnknownName(f"{name} needs a number: write {name}=8")
+            raise UnknownName(f"'{word}' is not a limit: write openmp=8 or blas=4{_near(name)}")
         if name != ALL and name not in names():
             raise UnknownName(
                 f"no pool is called '{name}'{_near(name)}; known here: {', '.join(names())}"
