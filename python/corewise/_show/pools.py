@@ -14,7 +14,7 @@ from .html import Markup, page, paragraph, table
 from .pictures import kind_of, threads_bar
 from .text import shorten, shown
 
-_HEADS = ("API", "Threads", "Scope", "Runtime", "Layer/kernels", "Library")  # as `corewise info`
+_HEADS = ("API", "Threads", "Scope", "Runtime", "Layer/kernels", "Library")
 _THREADS = 1
 _RUNTIME = 3
 _RIGHT = (_THREADS,)  # columns of numbers
@@ -46,7 +46,7 @@ def text(pools: Sequence[PoolInfo]) -> str:
     if not pools:
         return "no native thread pool is loaded"
     width = shutil.get_terminal_size((80, 24)).columns
-    *heads, last = _HEADS
+    *heads, last = (head.upper() for head in _HEADS)  # as on the command line
     rows = [_cells(pool) for pool in pools]
     widths = _widths(heads, rows)
     if sum(widths) + 2 * (len(widths) - 1) > width:  # no room for versions and kernels
