@@ -154,7 +154,9 @@
     // The title says what the first one says.
     const parts = death.findings.flatMap((finding, i) => [
       ...(i ? [sentence('', `${finding.what}.`)] : []), sentence('Why: ', finding.why), sentence('What to do: ', finding.remedy)]);
-    const dialog = showDialog(`${death.headline}.`, [...parts, message], [again], async () => {
+    // Not where that would not help.
+    const helps = death.findings.some((finding) => /govern/.test(finding.remedy));
+    const dialog = showDialog(`${death.headline}.`, [...parts, message], helps ? [again] : [], async () => {
       message.textContent = 'asking the kernel ...';
       try {
         await item.govern();
