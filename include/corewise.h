@@ -103,7 +103,7 @@ typedef enum cw_match {
   CW_MATCH_RUNTIME = 2, /**< "openblas" */
   CW_MATCH_PREFIX = 3,  /**< "libscipy_openblas" */
   CW_MATCH_PATH = 4,    /**< a library file */
-  CW_MATCH_NAME = 5,    /**< any of the four above, the most specific that fits */
+  CW_MATCH_NAME = 5,    /**< any of the four above, or the Python package that brought it */
   CW_MATCH_ID = 6       /**< name is ignored; threads applies to the pool with this id */
 } cw_match;
 

@@ -91,7 +91,8 @@ Action declare(CLI::App& app) {
   auto options = std::make_shared<Options>();
   app.add_option_function<std::string>(
          "-p,--pid", [options](const std::string& text) { options->pid = text; },
-         "The process: one that imported corewise")
+         "The process: one that `corewise run` started, a Python that imported corewise, a Jupyter "
+         "kernel, or Python 3.14")
       ->type_name("PID");
   app.add_option_function<std::string>(
          "--budget", [options](const std::string& text) { options->budget = text; },

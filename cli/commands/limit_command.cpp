@@ -64,7 +64,8 @@ std::string table_of(const std::vector<PoolOutcome>& pools, bool limited_now, co
   std::vector<std::vector<std::string>> rows;
   for (const PoolOutcome& pool : pools) {
     rows.push_back({pool.api, count_of(pool.before, pool, !limited_now),
-                    count_of(pool.after, pool, limited_now), pool.runtime,
+                    count_of(pool.after, pool, limited_now),
+                    printable(name_with_package(pool.runtime, pool.path), style.unicode),
                     printable(file_name(pool.path), style.unicode)});
   }
   return table({{"API"}, {"BEFORE", true}, {after, true}, {"RUNTIME"}, {"LIBRARY"}}, rows, style);
@@ -194,7 +195,8 @@ Action declare(CLI::App& app) {
   auto options = std::make_shared<Options>();
   app.add_option_function<std::string>(
          "-p,--pid", [options](const std::string& text) { options->pid = text; },
-         "The process: one that was started by `corewise run`, or that imported corewise")
+         "The process: one that `corewise run` started, a Python that imported corewise, a Jupyter "
+         "kernel, or Python 3.14")
       ->type_name("PID");
   for (const char* api : kApiNames) {
     app.add_option_function<std::string>(
@@ -203,8 +205,9 @@ Action declare(CLI::App& app) {
            fmt::format("The most threads of each {} pool", api))
         ->type_name("N");
   }
-  app.add_option("--pool", options->pools,
-                 "The most threads of the pools of that runtime, file-name prefix or library file")
+  app.add_option(
+         "--pool", options->pools,
+         "The most threads of the pools of that runtime, file-name prefix, package or library file")
       ->type_name("NAME=N");
   app.add_flag("--restore", options->restore, "End all limits of this command");
   app.add_flag(

@@ -47,7 +47,8 @@ std::string example(std::string_view lines) {
 
 std::string manual() {
   std::string out =
-      "corewise(1)\n\n# NAME\n\ncorewise - see and limit every native thread pool of a process\n\n"
+      "corewise(1)\n\n# NAME\n\ncorewise - show the threads that libraries start, and keep them "
+      "within your CPUs\n\n"
       "# SYNOPSIS\n\n";
   for (const Command* command : commands()) {
     if (!command->hidden) out += fmt::format("*{}*++\n", plain(synopsis(*command)));

@@ -491,9 +491,8 @@ Action declare(CLI::App& app) {
       ->check(one_of({std::string(govern::kShareMachine), std::string(govern::kShareUser)}));
   app.add_flag_callback(
       "--jobserver", [options] { options->jobserver = true; },
-      "Count the jobs of make and other build tools that the command starts: the budget holds for "
-      "them too. Those tools must have no -j of their own. Without this option, only a command "
-      "that is itself make -j, ninja or cargo is counted so");
+      "Let make and other build tools that the command starts share the budget. Do not give those "
+      "tools -j. `make -j`, ninja and cargo do so without this option");
   app.add_flag_callback(
       "--no-jobserver", [options] { options->jobserver = false; },
       "Leave the jobs of make -j, ninja and cargo out of the budget");

@@ -30,6 +30,7 @@ WatchedPool watched(const std::string& name, const std::string& path,
   WatchedPool pool;
   pool.runtime = name;
   pool.library = file_name(path);
+  pool.name = name_with_package(name, path);
   pool.workers = workers.threads;
   pool.running = workers.running;
   pool.cpu_s = workers.cpu_s;

@@ -27,6 +27,7 @@ struct WatchedPool {
   std::string api;
   std::string runtime;  // or the name of a library that is none
   std::string library;  // file name
+  std::string name;     // "openblas (numpy)", or the runtime
   int allowed = 0;      // 0: not known
   int limit = 0;        // 0: none
   int workers = 0;

@@ -115,8 +115,8 @@ std::vector<std::string> pool_table_of(const WatchedProcess& process, const Styl
   constexpr int kLeastLibrary = 10;
   std::vector<std::vector<std::string>> rows;
   const auto add_row = [&](const WatchedPool& pool, const std::string& allowed) {
-    rows.push_back({"  " + pool.runtime, allowed, std::to_string(pool.running),
-                    std::to_string(pool.workers - pool.running),
+    rows.push_back({"  " + printable(pool.name, style.unicode), allowed,
+                    std::to_string(pool.running), std::to_string(pool.workers - pool.running),
                     pool.spinning ? std::to_string(*pool.spinning) : "-", percent(pool.rate.cpu),
                     percent(pool.rate.delay), printable(pool.library, style.unicode)});
   };

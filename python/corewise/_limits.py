@@ -56,7 +56,7 @@ def _key_rule(key: object, value: object) -> Rule:
         match = _core.MATCH_PATH if isinstance(key, os.PathLike) else _core.MATCH_NAME
         return (match, name, 0, threads)
     raise BadType(
-        f"limits[{key!r}]: ask by API, runtime, prefix, library path or corewise.Pool, "
+        f"limits[{key!r}]: ask by API, runtime, prefix, package, library path or corewise.Pool, "
         f"not by {type(key).__name__}"
     )
 
@@ -92,8 +92,9 @@ class limits:
 
     limits(4)                            every pool to at most 4 threads
     limits(openmp=8, blas=4)             by API
-    limits({"libgomp": 2, "blas": 1})    by library path, `corewise.Pool`, prefix, runtime or
-                                         API; for each pool the most specific key counts
+    limits({"numpy": 2, "blas": 1})      by library path, `corewise.Pool`, package that brought it,
+                                         prefix (libgomp), runtime or API; for each pool the most
+                                         specific key counts
     limits("sequential_blas_under_openmp")  BLAS to 1, for calls made inside OpenMP regions
 
     A keyword counts for its API unless the first argument has something more specific. None leaves

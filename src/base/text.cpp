@@ -23,6 +23,28 @@ std::string_view cut(std::string_view& rest, char separator) {
   return part;
 }
 
+// An environment may lie inside a package of another: the last one counts.
+std::string_view package_of(std::string_view path) {
+  std::size_t begin = 0;
+  for (const std::string_view site : {"/site-packages/", "/dist-packages/"}) {
+    const std::size_t at = path.rfind(site);
+    if (at != path.npos) begin = std::max(begin, at + site.size());
+  }
+  if (begin == 0) return {};
+  const std::string_view below = path.substr(begin);
+  const std::size_t end = below.find('/');
+  if (end == below.npos) return {};
+  constexpr std::string_view kFolder = ".libs";  // where auditwheel puts a wheel's libraries
+  const std::string_view folder = below.substr(0, end);
+  return folder.ends_with(kFolder) ? folder.substr(0, end - kFolder.size()) : folder;
+}
+
+std::string name_with_package(std::string_view runtime, std::string_view path) {
+  const std::string_view package = package_of(path);
+  std::string name(runtime);
+  return package.empty() ? name : name + " (" + std::string(package) + ")";
+}
+
 bool same_word(std::string_view a, std::string_view b) {
   const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c; };
   return std::ranges::equal(a, b, {}, lower, lower);
@@ -133,7 +155,7 @@ std::string cpus_in_words(double cpus) {
 
 std::string quote(std::string_view text) {
   constexpr std::size_t kMost = 40;
-  std::string quoted = "\"";
+  std::string quoted = "'";
   for (const char c : text.substr(0, kMost)) {
     if (c >= ' ' && c <= '~') {
       quoted += c;
@@ -143,7 +165,7 @@ std::string quote(std::string_view text) {
       quoted += escaped;
     }
   }
-  quoted += text.size() > kMost ? "\"..." : "\"";
+  quoted += text.size() > kMost ? "'..." : "'";
   return quoted;
 }
 

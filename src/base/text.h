@@ -19,6 +19,13 @@ std::string_view cut(std::string_view& rest, char separator);
 // The path without its folders: "libgomp.so.1" of "/usr/lib/libgomp.so.1". A view into `path`.
 std::string_view file_name(std::string_view path);
 
+// The Python package that a library came with: "numpy" of ".../site-packages/numpy.libs/libx.so".
+// Empty if it came with none. A view into `path`.
+std::string_view package_of(std::string_view path);
+
+// "openblas (numpy)", which tells two copies of a runtime apart; "openblas" if it came with none.
+std::string name_with_package(std::string_view runtime, std::string_view path);
+
 // Whether both are the same but for the case of ASCII letters.
 bool same_word(std::string_view a, std::string_view b);
 

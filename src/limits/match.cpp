@@ -30,26 +30,27 @@ bool is_prefix(std::string_view name, Pools pools) {
   return std::ranges::any_of(pools, [&](const Pool* pool) { return name == pool->prefix; });
 }
 
+// APIs, and what of the pools that are loaded may be named.
 std::string known_names(Pools pools) {
-  std::string names;
-  const auto add = [&](std::string_view name) {
-    if (!names.empty()) names += ", ";
-    names += name;
-  };
-  for (const char* api : kApiNames) add(api);
-  for (const Runtime* runtime : runtimes()) {
-    if (!is_api(runtime->name)) add(runtime->name);
-  }
+  std::vector<std::string_view> names(kApiNames.begin(), kApiNames.end());
   for (const Pool* pool : pools) {
-    if (names.find(pool->prefix) == std::string::npos) add(pool->prefix);
+    for (const std::string_view name : {std::string_view(pool->runtime->name),
+                                        std::string_view(pool->prefix), package_of(pool->path)}) {
+      if (!name.empty() && std::ranges::find(names, name) == names.end()) names.push_back(name);
+    }
   }
-  return names;
+  std::sort(names.begin() + std::size(kApiNames), names.end());
+  std::string list;
+  for (const std::string_view name : names) list += (list.empty() ? "" : ", ") + std::string(name);
+  return list;
+}
+
+Error unknown(const std::string& what, Pools pools) {
+  return {CW_UNKNOWN_NAME, what + "; known here: " + known_names(pools)};
 }
 
 Error unknown(const Rule& rule, std::string_view what, Pools pools) {
-  return {CW_UNKNOWN_NAME, "'" + rule.name + "' is not a known " + std::string(what) +
-                               ". Known here: " + known_names(pools) +
-                               "; or the path of a library"};
+  return unknown("'" + rule.name + "' is not a known " + std::string(what), pools);
 }
 
 std::optional<Error> settle_path(Rule& rule, Pools pools) {
@@ -76,13 +77,27 @@ std::optional<Error> settle_file_name(Rule& rule, Pools pools) {
     }
     path = pool->path;
   }
-  if (path.empty()) return unknown(rule, "API, runtime, library prefix or library file", pools);
+  if (path.empty()) return unknown("no pool is called '" + rule.name + "'", pools);
   rule.match = CW_MATCH_PATH;
   rule.name = std::move(path);
   return std::nullopt;
 }
 
-std::optional<Error> settle_name(Rule& rule, Pools pools) {
+// A package means the files that it brought: a rule for each. The rule becomes the first of them,
+// `more` gets the others. Returns whether it brought any.
+bool settle_package(Rule& rule, Pools pools, std::vector<Rule>& more) {
+  const std::string package = rule.name;
+  for (const Pool* pool : pools) {
+    if (package_of(pool->path) != package) continue;
+    Rule& one = rule.match == CW_MATCH_PATH ? more.emplace_back(rule) : rule;
+    one.match = CW_MATCH_PATH;
+    one.name = pool->path;
+  }
+  return rule.match == CW_MATCH_PATH;
+}
+
+// `more`: rules that the names mean besides.
+std::optional<Error> settle_name(Rule& rule, Pools pools, std::vector<Rule>& more) {
   switch (rule.match) {
     case CW_MATCH_ALL:
       return std::nullopt;
@@ -108,7 +123,7 @@ std::optional<Error> settle_name(Rule& rule, Pools pools) {
         rule.match = CW_MATCH_RUNTIME;
       } else if (is_prefix(rule.name, pools)) {
         rule.match = CW_MATCH_PREFIX;
-      } else {
+      } else if (!settle_package(rule, pools, more)) {
         return settle_file_name(rule, pools);
       }
       return std::nullopt;
@@ -149,14 +164,16 @@ std::vector<const Pool*> discovered_pools() {
 }
 
 std::optional<Error> settle_names(std::vector<Rule>& rules, Pools pools) {
+  std::vector<Rule> more;
   for (Rule& rule : rules) {
     if (rule.threads < 1 || rule.threads > CW_MAX_THREADS) {
       return Error{CW_BAD_COUNT, "a limit of " + std::to_string(rule.threads) +
                                      " threads: ask for a whole number from 1 to " +
                                      std::to_string(CW_MAX_THREADS)};
     }
-    if (auto error = settle_name(rule, pools)) return error;
+    if (auto error = settle_name(rule, pools, more)) return error;
   }
+  rules.insert(rules.end(), more.begin(), more.end());
   return std::nullopt;
 }
 

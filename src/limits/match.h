@@ -18,8 +18,9 @@ using Pools = std::span<const Pool* const>;
 std::vector<const Pool*> discovered_pools();
 
 // Checks each rule's count and name; turns CW_MATCH_NAME into what the name means among these
-// pools: an API, a runtime, a file-name prefix, a file's name or its path. An Error names the
-// offending rule and what would be right.
+// pools: an API, a runtime, a file-name prefix, a Python package, a file's name or its path. Where
+// a package brought several files, rules for the others follow after all that were asked. An Error
+// names the offending rule and what would be right.
 std::optional<Error> settle_names(std::vector<Rule>& rules, Pools pools);
 
 bool speaks_for(const Rule& rule, const Pool& pool);

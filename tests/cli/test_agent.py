@@ -123,7 +123,7 @@ def test_the_budget_of_the_environment(corewise, regions):
     done = corewise("run", "--", regions, env=FOUR | {"COREWISE_BUDGET": "0.5"})
     assert done.stdout == "1 of 4\n" and "budget 1" in done.stderr
     done = corewise("run", "--", regions, env={"COREWISE_BUDGET": "lots"})
-    assert done.returncode == 2 and 'COREWISE_BUDGET: "lots" is not a number' in done.stderr
+    assert done.returncode == 2 and "COREWISE_BUDGET: 'lots' is not a number" in done.stderr
 
 
 def test_of_two_budgets_the_lower_one_holds(corewise, program, regions):

@@ -37,4 +37,4 @@ def test_it_is_about_governing(corewise):
 def test_a_bad_variable_is_a_finding(corewise, bad):
     done = corewise("run", "--report=json", "--", "true", env={"COREWISE_WEIGHT": bad})
     (finding,) = json.loads(done.stderr.splitlines()[-1])["findings"]
-    assert "COREWISE_WEIGHT" in finding and f'"{bad}"' in finding and "ignored" in finding
+    assert "COREWISE_WEIGHT" in finding and f"'{bad}'" in finding and "ignored" in finding

@@ -183,7 +183,7 @@ def test_each_command_has_help_with_an_example(corewise, command, words):
         (["run", "--budget", "0", "--", "ls"], "above 0"),
         (["run", "--budget", "-1", "--", "ls"], "--budget"),
         (["run", "--budget", "nan", "--", "ls"], "--budget"),
-        (["run", "--budget", "two", "--", "ls"], 'error: run: --budget: "two" is not a number'),
+        (["run", "--budget", "two", "--", "ls"], "error: run: --budget: 'two' is not a number"),
         (
             ["run", "--budget", "99999", "--", "ls"],
             "--budget: a budget of 99999 CPUs is above the machine",

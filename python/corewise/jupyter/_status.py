@@ -67,8 +67,7 @@ class Status:
             control(os.getpid(), {"request": "restore"})
             return "ended the limits that were set here or by `corewise limit`"
         apis = {name: threads for name, threads in counts.items() if name in APIS}
-        named = _words.by_file(counts)
-        pools = {name: threads for name, threads in named.items() if name not in APIS}
+        pools = {name: threads for name, threads in counts.items() if name not in APIS}
         request = {"request": "limit", "limits": apis, "pools": pools}
         outcomes = control(os.getpid(), request)["outcomes"]
         names = pool_names([(o["runtime"], o["path"]) for o in outcomes])

@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from .. import _core
@@ -171,20 +170,5 @@ def applied(asked: Counts) -> limits:
     if ALL in asked:
         return limits(asked[ALL])
     by_api = {name: threads for name, threads in asked.items() if name in APIS}
-    by_name: dict[Any, int] = {
-        Path(name) if "/" in name else name: threads
-        for name, threads in by_file(asked).items()
-        if name not in by_api
-    }
+    by_name: dict[Any, int] = {n: threads for n, threads in asked.items() if n not in by_api}
     return limits(by_name, **by_api)
-
-
-def by_file(asked: Counts) -> Counts:
-    """The counts with the files of a package in its place: the core knows no packages."""
-    packages = _by_package()
-    named: Counts = {}
-    for name, threads in asked.items():
-        named |= (
-            {pool.path: threads for pool in packages[name]} if name in packages else {name: threads}
-        )
-    return named

@@ -109,6 +109,6 @@ TEST_CASE("numbers and quotes are written for people") {
   CHECK(format_cpus(7.0 / 3) == "2.333");
   CHECK(format_cpus(100) == "100");
   CHECK(format_cpus(1e308).size() == 309);
-  CHECK(quote("a\"\x01\xff") == "\"a\"\\x01\\xff\"");
-  CHECK(quote(std::string(100, 'x')) == "\"" + std::string(40, 'x') + "\"...");
+  CHECK(quote("a\"\x01\xff") == "'a\"\\x01\\xff'");
+  CHECK(quote(std::string(100, 'x')) == "'" + std::string(40, 'x') + "'...");
 }

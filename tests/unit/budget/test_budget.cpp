@@ -63,7 +63,7 @@ TEST_CASE("the caller's cap bounds, or is refused with a reason") {
   }
   CHECK(parse_cap("1.5").operator bool());
   CHECK_FALSE(parse_cap("many"));
-  CHECK(parse_cap("many").error().what.find("\"many\"") != std::string::npos);
+  CHECK(parse_cap("many").error().what.find("'many'") != std::string::npos);
 }
 
 TEST_CASE("a change of quota, mask or cgroup is seen, other lines are not") {

@@ -69,9 +69,33 @@ TEST_CASE("an unknown name is refused with those that are known") {
   const auto error = settle_names(rules, discovered_pools());
   REQUIRE(error);
   CHECK(error->status == CW_UNKNOWN_NAME);
-  for (const char* part : {"'opemblas'", "openmp", "blas", "libgomp", "libopenblas"}) {
+  for (const char* part :
+       {"no pool is called 'opemblas'; known here: ", "openmp", "blas", "libopenblas"}) {
     CHECK(error->what.find(part) != std::string::npos);
   }
+  CHECK(error->what.find("libiomp") == std::string::npos);  // not loaded
+}
+
+TEST_CASE("a package means every file that it brought") {
+  Pool one = openblas();
+  Pool two = openblas();
+  Pool other = openblas();
+  one.path = "/venv/lib/python3/site-packages/numpy.libs/liba.so";
+  two.path = "/venv/lib/python3/site-packages/numpy.libs/libb.so";
+  other.path = "/venv/lib/python3/site-packages/scipy.libs/liba.so";
+  const std::vector<const Pool*> pools = {&other, &one, &two};
+  std::vector<Rule> rules = {{CW_MATCH_NAME, "numpy", 0, 1}, {CW_MATCH_NAME, "blas", 0, 2}};
+  const std::vector<Rule> asked = rules;
+  REQUIRE_FALSE(settle_names(rules, pools));
+  CHECK(wanted_by(rules, one) == 1);
+  CHECK(wanted_by(rules, two) == 1);
+  CHECK(wanted_by(rules, other) == 2);
+  CHECK(names_without_pool(asked, rules, pools).empty());
+  rules = {{CW_MATCH_NAME, "nump", 0, 1}};
+  const auto error = settle_names(rules, pools);
+  REQUIRE(error);
+  CHECK(error->what.find("no pool is called 'nump'; known here: ") != std::string::npos);
+  CHECK(error->what.find(", numpy") != std::string::npos);
 }
 
 TEST_CASE("a file's name that two libraries have is refused with both paths") {
