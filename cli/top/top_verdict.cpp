@@ -32,9 +32,11 @@ Verdict verdict_of(const View& view) {
   const std::string ours = threads(ready);
   const std::string budget = cpus_in_words(view.budget);
   if (view.processes.empty()) {
-    return {Situation::no_process,
-            "No process of yours can be watched: none imported corewise or was started by "
-            "`corewise run`."};
+    return {
+        Situation::no_process,
+        "No process of yours can be watched. `top` shows programs that `corewise run` started, "
+        "Pythons that imported corewise, and notebooks after `%load_ext corewise`; `corewise top "
+        "--all` shows every program."};
   }
   if (ready > view.budget + kTolerance) {
     return {Situation::too_many,

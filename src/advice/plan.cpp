@@ -95,7 +95,7 @@ PlanLevel choose_processes(const PlanInput& input, int floor) {
   if (input.processes > 0) {
     bound.tighten(input.processes, "as many as the program starts");
   } else if (!input.wishes.processes) {
-    bound.tighten(1, "not told how many; taken as one");
+    bound.tighten(1, "you gave no number; 1 is assumed");
   }
   if (input.wishes.processes) bound.tighten(*input.wishes.processes, kWish);
   const int wanted = bound.most;

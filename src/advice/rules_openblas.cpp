@@ -80,7 +80,7 @@ void spinning(const ProcessFacts& facts, Findings& out) {
                       " copies of OpenBLAS can slow each other down: " + names(pools, copy),
                   "An idle worker keeps a CPU busy for up to a tenth of a second before it sleeps. "
                   "So a program that alternates between the copies (LogisticRegression, KMeans) "
-                  "runs up to 13 times slower than it should",
+                  "takes 2 to 16 times as long as it should",
                   {},
                   {},
                   paths(pools)};

@@ -175,8 +175,8 @@ void workers_spin(const ProcessFacts& facts, Findings& out) {
   out.push_back({"workers-spin",
                  Severity::kWarning,
                  names(pools, idle) + (one ? " spins" : " spin"),
-                 "nobody was in a parallel region or BLAS call, seen twice, and they ran all the "
-                 "same: each keeps a CPU busy" +
+                 "they ran in two looks although no thread was in a parallel region or BLAS call: "
+                 "each keeps a CPU busy" +
                      (variables.empty() ? std::string() : " (" + listed(variables) + ")"),
                  variables.empty()
                      ? "OMP_WAIT_POLICY=passive or OPENBLAS_THREAD_TIMEOUT=16 before the "
@@ -205,9 +205,9 @@ void dynamic_teams(const ProcessFacts& facts, Findings& out) {
          file(pool) + " may make teams smaller than the program asks for: its dynamic mode is on",
          by + ". " +
              (pool.runtime == "libgomp"
-                  ? "libgomp takes the machine's load of the last 15 minutes off each team, even "
-                    "with a num_threads clause: a program that starts after a busy quarter of an "
-                    "hour runs on one thread"
+                  ? "libgomp makes each team smaller by the machine's average load of the last 15 "
+                    "minutes, even with a num_threads clause: a program that starts after a busy "
+                    "quarter of an hour runs on one thread"
                   : "the runtime sizes each team by the machine's load, even with a num_threads "
                     "clause") +
              (opencv || callers.empty()

@@ -59,7 +59,10 @@ std::vector<std::string> paths(const Pools& pools) {
 
 std::string copy(const PoolFacts& pool) { return copy_name(pool.path); }
 
-std::string name(const PoolFacts& pool) { return copy_name(pool.path, "OpenBLAS"); }
+std::string name(const PoolFacts& pool) {
+  const bool wheel = pool.runtime != "openblas" && !package_of(pool.path).empty();
+  return wheel ? name_with_package(pool.runtime, pool.path) : copy_name(pool.path, "OpenBLAS");
+}
 
 std::string each_runs(const Pools& pools) {
   return names(pools, name) + (pools.size() == 1 ? " runs " : " run ") +

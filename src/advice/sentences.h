@@ -28,8 +28,9 @@ std::optional<int> number(const ProcessFacts& facts, const char* name);
 int openmp_threads(const ProcessFacts& facts);
 std::vector<std::string> paths(const Pools& pools);
 
-// finding.h's copy_name(): "numpy's copy", "numpy's OpenBLAS".
+// finding.h's copy_name(): "numpy's copy".
 std::string copy(const PoolFacts& pool);
+// "numpy's OpenBLAS", "libgomp (scikit_learn)".
 std::string name(const PoolFacts& pool);
 // "numpy's OpenBLAS and scipy's OpenBLAS run 2 threads each".
 std::string each_runs(const Pools& pools);

@@ -243,6 +243,15 @@ TEST_CASE("two OpenBLAS pools spin against each other unless the timeout is shor
   CHECK(find(examine(p), "openblas-spinning") == nullptr);
 }
 
+TEST_CASE("a runtime that came with a package is named by it, not by the hash of its file") {
+  PoolFacts pool = openmp("libgomp", 8);
+  pool.path = "/venv/lib/python3.11/site-packages/scikit_learn.libs/libgomp-e985bcbb.so.1.0.0";
+  const auto findings = examine(process(2, {pool}));
+  const Finding* const above = find(findings, "above-budget");
+  REQUIRE(above);
+  CHECK(above->what.starts_with("libgomp (scikit_learn) would run 8 threads"));
+}
+
 TEST_CASE("threads above the budget, fractional budgets rounded up") {
   CHECK(find(examine(process(1.5, {openmp("libgomp", 2)})), "above-budget") == nullptr);
   CHECK(find(examine(process(1.5, {openmp("libgomp", 3)})), "above-budget") != nullptr);
