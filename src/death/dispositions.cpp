@@ -217,13 +217,20 @@ void tell_end(int signal, const MachineState& caller) noexcept {
   if (find(signal) != nullptr) ::sigaction(signal, &none, nullptr);
 }
 
-// Neither this nor hooked_raise() may be noexcept, or have anything to clean up: a handler of the
-// program's may leave through them, by an exception or pthread_exit().
+// The headers say that these throw nothing, but a handler of the program's may leave through them,
+// by an exception or pthread_exit(). So the compiler must not see whom we call, and neither of the
+// two functions below may be noexcept, or have anything to clean up there.
+using Raise = int(int);
+using Abort = void();
+constinit Raise* volatile raise_of_c = ::raise;
+constinit Abort* volatile abort_of_c = ::abort;
+
 [[noreturn]] void hooked_abort() {
   const MachineState caller{reinterpret_cast<std::uintptr_t>(__builtin_return_address(0)),
                             reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0))};
   if (would_end(SIGABRT)) tell_end(SIGABRT, caller);
-  ::abort();
+  abort_of_c();
+  __builtin_unreachable();
 }
 
 bool is_blocked(int signal) noexcept {
@@ -237,7 +244,7 @@ int hooked_raise(int signal) {
                             reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0))};
   const bool watched = signal == SIGTERM || find(signal) != nullptr;
   if (watched && would_end(signal) && !is_blocked(signal)) tell_end(signal, caller);
-  return ::raise(signal);
+  return raise_of_c(signal);
 }
 
 // Not noexcept: exit() runs the handlers of atexit(), which may leave it in ways of their own.
