@@ -161,7 +161,10 @@ std::optional<Error> add_agent(const Options& options, Changes& to) {
   }
   for (const auto& idle : govern::idle_pools::variables()) {
     if (std::getenv(idle.name) != nullptr) continue;
-    if (idle.unless != nullptr && std::getenv(idle.unless) != nullptr) continue;
+    const bool left = std::ranges::any_of(idle.unless, [](const char* other) {
+      return other != nullptr && std::getenv(other) != nullptr;
+    });
+    if (left) continue;
     to.set.push_back({idle.name, idle.value});
     to.set.push_back({idle.marker, idle.value});
   }

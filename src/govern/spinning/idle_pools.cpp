@@ -54,10 +54,10 @@ IdlePool& idle_pool_of(const Pool& pool) {
   return idle;
 }
 
-// GOMP_SPINCOUNT would win over OMP_WAIT_POLICY.
+// GOMP_SPINCOUNT would win over OMP_WAIT_POLICY. OMP_DISPLAY_ENV=verbose prints it.
 constexpr std::array<Variable, 2> kVariables = {{
-    {"OPENBLAS_THREAD_TIMEOUT", "16", nullptr, "COREWISE_THREAD_TIMEOUT"},
-    {"GOMP_SPINCOUNT", "30000", "OMP_WAIT_POLICY", "COREWISE_SPINCOUNT"},
+    {"OPENBLAS_THREAD_TIMEOUT", "16", {}, "COREWISE_THREAD_TIMEOUT"},
+    {"GOMP_SPINCOUNT", "30000", {"OMP_WAIT_POLICY", "OMP_DISPLAY_ENV"}, "COREWISE_SPINCOUNT"},
 }};
 
 }  // namespace

@@ -6,6 +6,7 @@
 // threads that already spin stop too.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <span>
 #include <string>
@@ -31,7 +32,9 @@ std::optional<SpinWord> word_of(const Pool& pool);
 struct Variable {
   const char* name;
   const char* value;
-  const char* unless;  // where the user may have said the same in other words; null: nowhere else
+  // Left alone if one of these is set: the user has said the same in other words, or lets the
+  // library print the variable. Null: no more.
+  std::array<const char*, 2> unless;
   const char* marker;  // set to the value too, so that we do not take it for the user's
 };
 std::span<const Variable> variables();
