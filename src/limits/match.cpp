@@ -87,6 +87,7 @@ std::optional<Error> settle_file_name(Rule& rule, Pools pools) {
 // `more` gets the others. Returns whether it brought any.
 bool settle_package(Rule& rule, Pools pools, std::vector<Rule>& more) {
   const std::string package = rule.name;
+  if (package.empty()) return false;
   for (const Pool* pool : pools) {
     if (package_of(pool->path) != package) continue;
     Rule& one = rule.match == CW_MATCH_PATH ? more.emplace_back(rule) : rule;
