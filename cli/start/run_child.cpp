@@ -1,6 +1,6 @@
 // The child stays in our process group, so that the terminal's own signals (Ctrl-C, Ctrl-\, Ctrl-Z)
 // reach it without us: we do not send those again. We forward a signal that is sent to us alone.
-// SIGKILL cannot be forwarded: the kernel kills the child when we die of it.
+// SIGKILL cannot be forwarded: the kernel kills the child when we die.
 #include "run_child.h"
 
 #include <sys/prctl.h>
@@ -16,13 +16,16 @@
 namespace corewise::cli {
 namespace {
 
-constexpr int kForwarded[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGTSTP, SIGCONT};
+constexpr int kForwarded[] = {SIGINT,  SIGTERM, SIGHUP,  SIGQUIT, SIGUSR1,
+                              SIGUSR2, SIGTSTP, SIGCONT, SIGALRM, SIGVTALRM,
+                              SIGPROF, SIGPOLL, SIGPWR,  SIGPIPE, SIGSTKFLT};
 
 sigset_t watched() {
   sigset_t set;
   ::sigemptyset(&set);
   ::sigaddset(&set, SIGCHLD);
   for (const int signal : kForwarded) ::sigaddset(&set, signal);
+  for (int signal = SIGRTMIN; signal <= SIGRTMAX; ++signal) ::sigaddset(&set, signal);
   return set;
 }
 

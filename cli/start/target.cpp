@@ -50,7 +50,7 @@ std::string in_words(const os::Started& started) {
     case os::Obstacle::sanitizer:
       return "is built with AddressSanitizer, which must be loaded first";
     case os::Obstacle::no_library:
-      return "cannot load libcorewise.so, which is no library for this machine";
+      return "cannot load libcorewise.so: it cannot be read here, or is for another machine";
     case os::Obstacle::older_library:
       return fmt::format("has an older C library than corewise needs, beside {}",
                          printable(started.loader.data(), false));

@@ -68,11 +68,16 @@ std::size_t thread_count() { return os::names_in("/proc/self/task").size(); }
 // Ends our thread if it is the only other one. False: nothing has changed.
 bool end_own_thread() {
   const KeepErrno keep;
+  const auto wait_until_at_most = [](std::size_t threads) {
+    constexpr int kMostTries = 200;
+    for (int i = 0; i < kMostTries && thread_count() > threads; ++i) {
+      std::this_thread::sleep_for(std::chrono::microseconds(50));
+    }
+  };
+  // Our thread for oneTBB may still be ending.
+  wait_until_at_most(2);
   if (thread_count() != 2 || !control::pause()) return false;
-  constexpr int kMostTries = 200;
-  for (int i = 0; i < kMostTries && thread_count() != 1; ++i) {
-    std::this_thread::sleep_for(std::chrono::microseconds(50));
-  }
+  wait_until_at_most(1);
   return true;
 }
 

@@ -61,7 +61,8 @@ class Change {
   }
   Change(const Change&) = delete;
   Change& operator=(const Change&) = delete;
-  ~Change() { changing.clear(std::memory_order_release); }
+  // What was pending comes when the signals are unblocked, and its handler may leave by unwinding.
+  ~Change() noexcept(false) { changing.clear(std::memory_order_release); }
 
  private:
   BlockedSignals blocked_;
@@ -128,7 +129,7 @@ int change_beside(int signal, const ActionsOfProgram& program, const struct siga
   return result;
 }
 
-int hooked_sigaction(int signal, const struct sigaction* wanted, struct sigaction* old) noexcept {
+int hooked_sigaction(int signal, const struct sigaction* wanted, struct sigaction* old) {
   ActionsOfProgram* const program = find(signal);
   if (program == nullptr) return ::sigaction(signal, wanted, old);
   if (!os::is_owned_by_this_process(owner)) return change_beside(signal, *program, wanted, old);
@@ -152,7 +153,7 @@ int hooked_sigaction(int signal, const struct sigaction* wanted, struct sigactio
   return 0;
 }
 
-sighandler_t set_handler(int signal, sighandler_t handler, int flags) noexcept {
+sighandler_t set_handler(int signal, sighandler_t handler, int flags) {
   struct sigaction wanted{};
   struct sigaction old{};
   wanted.sa_handler = handler;
@@ -161,13 +162,13 @@ sighandler_t set_handler(int signal, sighandler_t handler, int flags) noexcept {
   return hooked_sigaction(signal, &wanted, &old) == 0 ? old.sa_handler : SIG_ERR;
 }
 
-sighandler_t hooked_signal(int signal, sighandler_t handler) noexcept {
+sighandler_t hooked_signal(int signal, sighandler_t handler) {
   if (find(signal) == nullptr || handler == SIG_ERR) return ::signal(signal, handler);
   const bool interrupts = (interrupting.load() & 1U << signal) != 0;
   return set_handler(signal, handler, interrupts ? 0 : SA_RESTART);
 }
 
-int hooked_siginterrupt(int signal, int interrupt) noexcept {
+int hooked_siginterrupt(int signal, int interrupt) {
   if (find(signal) == nullptr) return own_siginterrupt(signal, interrupt);
   if (interrupt != 0) {
     interrupting.fetch_or(1U << signal);
@@ -179,13 +180,13 @@ int hooked_siginterrupt(int signal, int interrupt) noexcept {
   return own_siginterrupt(signal, interrupt);
 }
 
-sighandler_t hooked_sysv_signal(int signal, sighandler_t handler) noexcept {
+sighandler_t hooked_sysv_signal(int signal, sighandler_t handler) {
   if (find(signal) == nullptr || handler == SIG_ERR) return ::sysv_signal(signal, handler);
   return set_handler(signal, handler, static_cast<int>(SA_RESETHAND | SA_NODEFER | SA_INTERRUPT));
 }
 
 // The C library's sigset(), with our sigaction: that is what X/Open describes.
-sighandler_t hooked_sigset(int signal, sighandler_t handler) noexcept {
+sighandler_t hooked_sigset(int signal, sighandler_t handler) {
   sigset_t one;
   sigset_t blocked;
   ::sigemptyset(&one);

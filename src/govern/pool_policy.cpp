@@ -169,7 +169,7 @@ void PoolPolicy::limit(GovernedPool& governed) {
   if (cap != 0) most = std::min(most, cap);
   if (governed.by_limit == GovernedPool::ByLimit::kNever || governed.most == most) return;
   // A pool that the program has not used waits for a later pass, unless somebody asked for a cap.
-  if (!pool.may_be_asked() && (cap == 0 || is_amid_call() || is_own_thread())) return;
+  if (!pool.may_be_asked() && (cap == 0 || is_amid_call() || pool.hides_from_caller())) return;
   governed.most = most;
   if (governed.limit != nullptr) close_limits(*std::exchange(governed.limit, nullptr));
   if (pool.scope == CW_SCOPE_NONE || pool.ask_threads().value_or(0) <= most) return;

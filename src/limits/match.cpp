@@ -1,6 +1,7 @@
 #include "match.h"
 
 #include <algorithm>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -88,13 +89,16 @@ std::optional<Error> settle_file_name(Rule& rule, Pools pools) {
 bool settle_package(Rule& rule, Pools pools, std::vector<Rule>& more) {
   const std::string package = rule.name;
   if (package.empty()) return false;
+  std::set<std::string> files;
   for (const Pool* pool : pools) {
-    if (package_of(pool->path) != package) continue;
-    Rule& one = rule.match == CW_MATCH_PATH ? more.emplace_back(rule) : rule;
-    one.match = CW_MATCH_PATH;
-    one.name = pool->path;
+    if (package_of(pool->path) == package) files.insert(pool->path);
   }
-  return rule.match == CW_MATCH_PATH;
+  for (const std::string& file : files) {
+    Rule& one = file == *files.begin() ? rule : more.emplace_back(rule);
+    one.match = CW_MATCH_PATH;
+    one.name = file;
+  }
+  return !files.empty();
 }
 
 // `more`: rules that the names mean besides.

@@ -291,7 +291,7 @@ void Owner::prepare() noexcept {
   if (wiped_ == nullptr) wiped_ = new_wiped_on_fork<std::atomic<pid_t>>();
 }
 
-void Owner::take() noexcept { cell().store(::getpid()); }
+void Owner::take() noexcept { cell().store(own_process()); }
 
 bool Owner::is_this_process() const noexcept {
   const pid_t now = cell().load();

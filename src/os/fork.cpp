@@ -1,12 +1,8 @@
 #include "fork.h"
 
-#include <linux/futex.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include <array>
 
-#include "base/keep_errno.h"
+#include "threads.h"
 
 namespace corewise::os {
 namespace {
@@ -44,7 +40,9 @@ void in_parent() {
 }
 
 void in_child() {
+  forking.forget_waiters();
   for (std::size_t i = kForkRanks; i-- > 0;) {
+    at_rank[i].lock.forget_waiters();
     at_rank[i].lock.unlock();
     call(at_rank[i].in_child);
   }
@@ -55,11 +53,6 @@ void in_child() {
 [[maybe_unused]] const int registered = ::pthread_atfork(before_fork, in_parent, in_child);
 
 AtRank& of_rank(ForkRank rank) noexcept { return at_rank[static_cast<std::size_t>(rank)]; }
-
-long futex(const std::atomic<std::uint32_t>& word, int operation, std::uint32_t value) {
-  const KeepErrno keep;
-  return ::syscall(SYS_futex, &word, operation, value, nullptr);
-}
 
 }  // namespace
 
@@ -72,7 +65,7 @@ void ForkLock::lock() noexcept {
   for (pthread_t nobody = 0; !holder_.compare_exchange_strong(nobody, me); nobody = 0) {
     waiting_.fetch_add(1);
     const std::uint32_t before = released_.load();
-    if (holder_.load() != 0) futex(released_, FUTEX_WAIT_PRIVATE, before);
+    if (holder_.load() != 0) wait_at(released_, before, -1);
     waiting_.fetch_sub(1);
   }
 }
@@ -89,7 +82,7 @@ void ForkLock::unlock() noexcept {
   }
   holder_.store(0);
   released_.fetch_add(1);
-  if (waiting_.load() != 0) futex(released_, FUTEX_WAKE_PRIVATE, 1);
+  if (waiting_.load() != 0) wake_one(released_);
 }
 
 ForkLock& fork_lock(ForkRank rank) noexcept { return of_rank(rank).lock; }

@@ -6,9 +6,9 @@
 // child release them after it, in reverse order. A thread that takes several does so in rank order.
 //
 // While a thread forks, it runs other libraries' fork handlers too, with all these locks held. Such
-// a handler may call what we have hooked, fork, or wait for a thread that it starts. A handler of a
-// signal may fork at any instruction of a fork. So the locks are recursive, and what can be left
-// for later is not done while a fork goes on.
+// a handler may call what we have hooked, fork, or wait for a thread that loads a library. A
+// handler of a signal may fork at any instruction of a fork on its own thread. So the locks are
+// recursive, and no pass over new modules runs while a fork goes on.
 #pragma once
 
 #include <pthread.h>
@@ -54,6 +54,8 @@ class ForkLock {
   bool try_lock() noexcept;
   void unlock() noexcept;
   bool is_held() const noexcept { return holder_.load() != 0; }
+  // In the child of a fork, which has none of the threads that waited.
+  void forget_waiters() noexcept { waiting_.store(0); }
 
  private:
   std::atomic<pthread_t> holder_{0};

@@ -131,6 +131,7 @@ void hold_walks() {
 void release_walks() { walk_lock.unlock(); }
 void release_walks_in_child() {
   closing.store(closing_here ? 1 : 0);
+  walk_lock.forget_waiters();
   walk_lock.unlock();
 }
 

@@ -1,5 +1,6 @@
 #include "threads.h"
 
+#include <linux/futex.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -11,6 +12,7 @@
 #include <cstddef>
 
 #include "base/blocked_signals.h"
+#include "base/keep_errno.h"
 #include "base/text.h"
 #include "os.h"
 #include "patch.h"
@@ -37,21 +39,34 @@ void run_with_room(void (*run)()) noexcept {
   void* const stack =
       ::mmap(nullptr, kStack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (stack == MAP_FAILED) return run();
-  // Static: together they are 2 KiB.
+  // Static: together they are 2 KiB, on aarch64 9.
   static constinit ucontext_t there{};
   static constinit ucontext_t back{};
-  if (::getcontext(&there) == 0) {
-    there.uc_stack.ss_sp = stack;
-    there.uc_stack.ss_size = kStack;
-    there.uc_link = &back;
-    ::makecontext(&there, run, 0);
-    ::swapcontext(&back, &there);
+  if (::getcontext(&there) != 0) {
+    ::munmap(stack, kStack);
+    return run();
   }
+  there.uc_stack.ss_sp = stack;
+  there.uc_stack.ss_size = kStack;
+  there.uc_link = &back;
+  ::makecontext(&there, run, 0);
+  ::swapcontext(&back, &there);
   ::munmap(stack, kStack);
 }
 
 bool queue_to_itself(const siginfo_t& info) noexcept {
   return ::syscall(SYS_rt_tgsigqueueinfo, ::getpid(), own_thread_id(), info.si_signo, &info) == 0;
+}
+
+void wait_at(const std::atomic<std::uint32_t>& word, std::uint32_t value, int most_ms) noexcept {
+  const KeepErrno keep;
+  const timespec most{most_ms / 1000, most_ms % 1000 * 1'000'000L};
+  ::syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, value, most_ms < 0 ? nullptr : &most);
+}
+
+void wake_one(const std::atomic<std::uint32_t>& word) noexcept {
+  const KeepErrno keep;
+  ::syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1);
 }
 
 std::optional<pthread_key_t> new_exit_key() {

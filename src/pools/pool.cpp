@@ -16,10 +16,6 @@ struct CallerState {
 // By pool; 0: no thread of the program was seen. Pools beyond have none.
 constinit std::array<std::atomic<int>, 256> seen_threads{};
 
-bool must_not_see_caller(const Pool& pool) {
-  return me.is_ours && pool.runtime->adopts_callers && pool.scope == CW_SCOPE_THREAD;
-}
-
 std::optional<int> seen_threads_of(std::uint32_t pool) {
   const int seen = pool < seen_threads.size() ? seen_threads[pool].load() : 0;
   return seen != 0 ? std::optional(seen) : std::nullopt;
@@ -45,13 +41,17 @@ void note_threads(std::uint32_t pool, int threads) noexcept {
 
 Use use_by_word(const Pool& pool) { return use_by_word(pool.used_at); }
 
+bool Pool::hides_from_caller() const {
+  return me.is_ours && runtime->adopts_callers && scope == CW_SCOPE_THREAD;
+}
+
 bool Pool::may_be_asked() const {
-  if ((me.is_amid_call && runtime->locks) || must_not_see_caller(*this)) return false;
+  if ((me.is_amid_call && runtime->locks) || hides_from_caller()) return false;
   return asked || runtime->used(*this).value_or(Use::kUsed) == Use::kUsed;
 }
 
 std::optional<int> Pool::threads() const {
-  if (must_not_see_caller(*this)) return seen_threads_of(id);
+  if (hides_from_caller()) return seen_threads_of(id);
   return may_be_asked() ? ask_threads() : std::nullopt;
 }
 
@@ -64,7 +64,7 @@ std::optional<int> Pool::ask_threads() const {
 
 const char* Pool::shown_detail() const {
   if (!detail.empty() || may_be_asked()) return detail.c_str();
-  if (must_not_see_caller(*this) && runtime->used(*this).value_or(Use::kUsed) == Use::kUsed) {
+  if (hides_from_caller() && runtime->used(*this).value_or(Use::kUsed) == Use::kUsed) {
     return seen_threads_of(id) ? "" : "each thread has its own count; none was seen yet";
   }
   return runtime->used(*this) == Use::kNotYet ? "not used yet"

@@ -75,6 +75,8 @@ struct Pool {
   std::optional<int> threads() const;
   // The same, even if asking is the first use: for a caller that is about to set the pool.
   std::optional<int> ask_threads() const;
+  // The calling thread is ours, and the library must not see it: it would adopt it.
+  bool hides_from_caller() const;
   // `detail`, or if there is none, why threads() is nothing.
   const char* shown_detail() const;
 

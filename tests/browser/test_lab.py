@@ -295,7 +295,7 @@ def test_the_death_of_a_kernel_without_corewise(open_notebook: Open) -> None:
     notebook.run(1, wait=False)
     page = notebook.page
     page.get_by_role("dialog").get_by_role("button", name="Ok").click()
-    died = "without_corewise.ipynb died; corewise was not loaded, so the cause is not known"
+    died = "without_corewise.ipynb died; corewise was not seen in it, so the cause is not known"
     expect(notebook.item).to_contain_text(died)
     page.get_by_role("button", name="Why?").click()
     dialog = page.get_by_role("dialog", name=re.compile(died))

@@ -137,11 +137,11 @@
         remedy: 'Look at the console of the Jupyter server. `%govern on` and fewer threads need less memory.'
       }]
     } : {
-      headline: `${name} died; corewise was not loaded, so the cause is not known`,
+      headline: `${name} died; corewise was not seen in it, so the cause is not known`,
       findings: [{
-        what: 'The kernel had not loaded corewise',
+        what: 'corewise was not seen in this kernel',
         why: 'A kernel leaves a report only if it has loaded corewise. On many cores OpenBLAS may have run out of room for calls; the console of the Jupyter server then says "precompiled NUM_THREADS exceeded".',
-        remedy: 'Restart governed. That prevents this crash, and a death of another kind leaves a report.'
+        remedy: 'Restart governed. If OpenBLAS was the cause, that prevents it; a death of another kind then leaves a report.'
       }]
     };
   }

@@ -134,7 +134,7 @@ class RegionVisit {
     int wanted = asked.threads;
     if (wanted == 0) {
       wanted = copy.max_threads();
-      note_threads(copy.pool, wanted);
+      if (!gate::is_inside()) note_threads(copy.pool, wanted);
     }
     // Not every runtime still has the number, so a region that bends gets told one.
     const bool overrule = !whole && asked.threads == 0 && before != 0;

@@ -119,7 +119,7 @@ void share_cpus(const OpenblasCopy& copy, bool has_all) {
 
 void enter_openmp(const OpenblasCopy& copy) {
   const int wanted = copy.openmp_threads();
-  note_threads(copy.pool, wanted);
+  if (!gate::is_inside()) note_threads(copy.pool, wanted);
   const gate::Visit visit = gate::enter(gate::VisitKind::kCall, wanted, false, copy.pool);
   me.nest.push(visit);
   if (visit.counted) me.openmp_threads = visit.threads;

@@ -1,11 +1,11 @@
 #include "tbb_permits.h"
 
 #include <pthread.h>
+#include <signal.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
-#include <chrono>
-#include <condition_variable>
 #include <mutex>
 #include <new>
 #include <span>
@@ -34,14 +34,23 @@ struct cw_tcm_permit {
 namespace corewise::govern::tbb {
 namespace {
 
-constexpr std::chrono::milliseconds kPeriod{10};
+constexpr int kPeriodMs = 10;
 constexpr std::uint32_t kNewConcurrency = 1;
+constexpr const char* kOwnName = "corewise";
 
 struct Permits {
   cw_tcm_permit* first = nullptr;
-  std::condition_variable_any changed;
+  std::atomic<std::uint32_t> changes{0};  // what our thread waits at
   bool has_thread = false;
   bool wants_thread = true;
+  // Of the thread that started ours.
+  sigset_t signals{};
+  std::array<char, 16> name{};
+
+  void tell_thread() {
+    changes.fetch_add(1);
+    os::wake_one(changes);
+  }
 };
 
 void forget_thread();
@@ -55,11 +64,7 @@ Permits& permits() {
   return *made;
 }
 
-void forget_thread() {
-  permits().has_thread = false;
-  // The parent's thread waited at it.
-  new (&permits().changed) std::condition_variable_any;
-}
+void forget_thread() { permits().has_thread = false; }
 
 class Lock : public std::unique_lock<os::ForkLock> {
  public:
@@ -67,6 +72,27 @@ class Lock : public std::unique_lock<os::ForkLock> {
 };
 
 bool is_active(const cw_tcm_permit& permit) { return permit.workers.load() != 0; }
+
+// Not within a region that was counted already.
+bool is_renewed(const cw_tcm_permit& permit) {
+  return is_active(permit) && permit.tenancy.is_entered();
+}
+
+// oneTBB may start workers in a callback. They inherit the signal mask and the name of the thread
+// that starts them, which must not be ours.
+void tell_client(cw_tcm_permit& permit) {
+  if (permit.client.callback == nullptr) return;
+  const bool ours = is_own_thread();
+  sigset_t blocked;
+  if (ours) {
+    ::pthread_setname_np(::pthread_self(), permits().name.data());
+    ::pthread_sigmask(SIG_SETMASK, &permits().signals, &blocked);
+  }
+  permit.client.callback(&permit, permit.argument, kNewConcurrency);
+  if (!ours) return;
+  ::pthread_sigmask(SIG_SETMASK, &blocked, nullptr);
+  ::pthread_setname_np(::pthread_self(), kOwnName);
+}
 
 template <class Condition>
 bool any_permit(Condition holds) {
@@ -95,13 +121,12 @@ void grant(cw_tcm_permit& permit, int threads) {
 
 void renew_all() {
   for (cw_tcm_permit* each = permits().first; each != nullptr; each = each->next) {
-    if (!is_active(*each)) continue;
+    if (!is_renewed(*each)) continue;
     const std::uint32_t before = each->workers.load();
     const auto threads = each->tenancy.renew(most_beside_others(*each) + 1, each->client.pool);
     if (!threads) continue;
     grant(*each, *threads);
-    if (each->workers.load() == before || each->client.callback == nullptr) continue;
-    each->client.callback(each, each->argument, kNewConcurrency);
+    if (each->workers.load() != before) tell_client(*each);
   }
 }
 
@@ -109,16 +134,16 @@ void renew_all() {
 // what oneTBB's own threads wait at, and any other system call may be fatal.
 void* run(void*) {
   const OwnThread ours;
-  ::pthread_setname_np(::pthread_self(), "corewise");
+  ::pthread_setname_np(::pthread_self(), kOwnName);
   Lock lock;
   Permits& all = permits();
   while (all.first != nullptr || os::is_known_confined()) {
-    if (any_permit(is_active) && !os::is_known_confined()) {
-      all.changed.wait_for(lock, kPeriod);
-      renew_all();
-    } else {
-      all.changed.wait(lock);
-    }
+    const bool renews = any_permit(is_renewed) && !os::is_known_confined();
+    const std::uint32_t before = all.changes.load();
+    lock.unlock();
+    os::wait_at(all.changes, before, renews ? kPeriodMs : -1);
+    lock.lock();
+    if (renews) renew_all();
   }
   all.has_thread = false;
   return nullptr;
@@ -127,6 +152,8 @@ void* run(void*) {
 // Without it a permit stays as it was granted.
 void start_thread(Permits& all) {
   if (all.has_thread || !all.wants_thread || os::is_confined()) return;
+  ::pthread_sigmask(SIG_SETMASK, nullptr, &all.signals);
+  ::pthread_getname_np(::pthread_self(), all.name.data(), all.name.size());
   pthread_t thread{};
   if (os::start_own_thread(thread, run, nullptr) != 0) return;
   ::pthread_detach(thread);
@@ -175,7 +202,7 @@ void request_permit(cw_tcm_permit& permit, const cw_tcm_request& request, const 
   const bool again = permit.owner != asker;
   grant(permit, permit.tenancy.enter(most_beside_others(permit) + 1, permit.client.pool, again));
   start_thread(permits());
-  permits().changed.notify_one();
+  permits().tell_thread();
 }
 
 void deactivate_permit(cw_tcm_permit& permit) {
@@ -190,7 +217,7 @@ void release_permit(cw_tcm_permit* permit) {
   cw_tcm_permit** at = &permits().first;
   while (*at != permit) at = &(*at)->next;
   *at = permit->next;
-  permits().changed.notify_one();
+  permits().tell_thread();
   delete permit;
 }
 

@@ -97,6 +97,7 @@ class Tenancy {
   // Asks anew while the region goes on: it does not count as one more. Threads to be used from now
   // on; none if it has not entered, or the process was forked since.
   std::optional<int> renew(int wanted, std::uint32_t pool);
+  bool is_entered() const { return counted_; }
   void leave();
 
  private:

@@ -35,7 +35,7 @@ bool run_from(std::size_t first, bool asked) {
 }
 
 // Not inside a fork, whose locks we would wait for; nor in a handler of a signal that came inside
-// the loader.
+// the loader, nor beside a thread that is inside it: the next call catches up.
 void run_if_changed() {
   if (os::is_forking() || os::is_loader_busy()) return;
   const os::Generation now = os::generation();
