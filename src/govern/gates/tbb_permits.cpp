@@ -143,7 +143,7 @@ void* run(void*) {
     lock.unlock();
     os::wait_at(all.changes, before, renews ? kPeriodMs : -1);
     lock.lock();
-    if (renews) renew_all();
+    if (renews && !os::is_known_confined()) renew_all();
   }
   all.has_thread = false;
   return nullptr;
