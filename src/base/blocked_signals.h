@@ -16,6 +16,7 @@ class BlockedSignals {
   BlockedSignals(const BlockedSignals&) = delete;
   BlockedSignals& operator=(const BlockedSignals&) = delete;
   // A handler of what was pending may leave by unwinding.
+  // NOLINTNEXTLINE(bugprone-unsafe-to-allow-exceptions)
   ~BlockedSignals() noexcept(false) { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
 
  private:

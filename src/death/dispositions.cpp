@@ -62,6 +62,7 @@ class Change {
   Change(const Change&) = delete;
   Change& operator=(const Change&) = delete;
   // What was pending comes when the signals are unblocked, and its handler may leave by unwinding.
+  // NOLINTNEXTLINE(bugprone-unsafe-to-allow-exceptions)
   ~Change() noexcept(false) { changing.clear(std::memory_order_release); }
 
  private:
