@@ -147,8 +147,14 @@ TEST_CASE("a fork within a fork") {
   os::at_fork(ForkRank::kReport, {});
 }
 
-// The sanitizers' own fork handlers wait for themselves there.
-#if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
+// The sanitizers' own fork handlers wait for themselves there. Clang has no macros for them.
+#if defined(__has_feature)
+#define COREWISE_HAS(feature) __has_feature(feature)
+#else
+#define COREWISE_HAS(feature) 0
+#endif
+#if !defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__) && \
+    !COREWISE_HAS(address_sanitizer) && !COREWISE_HAS(thread_sanitizer)
 namespace {
 
 void fork_at_signal(int) {
