@@ -20,8 +20,11 @@
 #include "fork.h"
 #include "loader_entry.h"
 #include "os.h"
+#include "threads.h"
 
 namespace corewise::os {
+
+constinit thread_local ThreadFlags thread_flags;
 namespace {
 
 // Held during each of our walks, and across fork.
@@ -30,7 +33,6 @@ constinit ForkLock walk_lock;
 // Calls of dlclose() in progress. Each may unload its module, which takes the same loader lock as a
 // walk. Unloading runs destructors, so we must not hold a lock of ours around it.
 constinit std::atomic<int> closing{0};
-thread_local bool closing_here = false;
 constexpr int kMostWaits = 20'000;  // a second
 
 void let_go(void* handle) {
@@ -38,9 +40,10 @@ void let_go(void* handle) {
     const std::lock_guard guard(walk_lock);
     ++closing;
   }
-  const bool nested = std::exchange(closing_here, true);
+  const bool nested = thread_flags.is_closing;
+  thread_flags.is_closing = true;
   dlclose(handle);
-  closing_here = nested;
+  thread_flags.is_closing = nested;
   --closing;
 }
 
@@ -123,14 +126,14 @@ LoadedModule module_of(const dl_phdr_info& info) {
 void hold_walks() {
   walk_lock.lock();
   // Bounded: a destructor that one of these dlclose() calls runs may wait for the forking thread.
-  const int own = closing_here ? 1 : 0;
+  const int own = thread_flags.is_closing ? 1 : 0;
   for (int i = 0; i < kMostWaits && closing.load() > own; ++i) {
     std::this_thread::sleep_for(std::chrono::microseconds(50));
   }
 }
 void release_walks() { walk_lock.unlock(); }
 void release_walks_in_child() {
-  closing.store(closing_here ? 1 : 0);
+  closing.store(thread_flags.is_closing ? 1 : 0);
   walk_lock.forget_waiters();
   walk_lock.unlock();
 }

@@ -10,6 +10,15 @@
 
 namespace corewise::os {
 
+// What we keep of each thread in one byte: on aarch64 each thread-local variable takes eight, and
+// libraries that are loaded later share what is left of the static TLS.
+struct ThreadFlags {
+  bool is_closing : 1 = false;    // it is inside a dlclose() of ours
+  bool is_amid_call : 1 = false;  // pools/pool.h, AmidCall
+  bool is_ours : 1 = false;       // pools/pool.h, OwnThread
+};
+[[gnu::tls_model("initial-exec")]] extern constinit thread_local ThreadFlags thread_flags;
+
 // Starts a thread of ours, on a small stack and with all signals blocked: the program's handlers
 // run on its own threads. 0, or why the system refuses (an errno).
 int start_own_thread(pthread_t& thread, void* (*run)(void*), void* argument) noexcept;

@@ -2,16 +2,11 @@
 
 #include <array>
 #include <atomic>
-#include <utility>
+
+#include "os/threads.h"
 
 namespace corewise {
 namespace {
-
-struct CallerState {
-  bool is_amid_call = false;
-  bool is_ours = false;
-};
-[[gnu::tls_model("initial-exec")]] constinit thread_local CallerState me;
 
 // By pool; 0: no thread of the program was seen. Pools beyond have none.
 constinit std::array<std::atomic<int>, 256> seen_threads{};
@@ -23,15 +18,17 @@ std::optional<int> seen_threads_of(std::uint32_t pool) {
 
 }  // namespace
 
-AmidCall::AmidCall() : outer_(std::exchange(me.is_amid_call, true)) {}
-AmidCall::~AmidCall() { me.is_amid_call = outer_; }
+AmidCall::AmidCall() : outer_(os::thread_flags.is_amid_call) {
+  os::thread_flags.is_amid_call = true;
+}
+AmidCall::~AmidCall() { os::thread_flags.is_amid_call = outer_; }
 
-bool is_amid_call() { return me.is_amid_call; }
+bool is_amid_call() { return os::thread_flags.is_amid_call; }
 
-OwnThread::OwnThread() : outer_(std::exchange(me.is_ours, true)) {}
-OwnThread::~OwnThread() { me.is_ours = outer_; }
+OwnThread::OwnThread() : outer_(os::thread_flags.is_ours) { os::thread_flags.is_ours = true; }
+OwnThread::~OwnThread() { os::thread_flags.is_ours = outer_; }
 
-bool is_own_thread() { return me.is_ours; }
+bool is_own_thread() { return os::thread_flags.is_ours; }
 
 void note_threads(std::uint32_t pool, int threads) noexcept {
   if (pool >= seen_threads.size()) return;
@@ -42,11 +39,11 @@ void note_threads(std::uint32_t pool, int threads) noexcept {
 Use use_by_word(const Pool& pool) { return use_by_word(pool.used_at); }
 
 bool Pool::hides_from_caller() const {
-  return me.is_ours && runtime->adopts_callers && scope == CW_SCOPE_THREAD;
+  return os::thread_flags.is_ours && runtime->adopts_callers && scope == CW_SCOPE_THREAD;
 }
 
 bool Pool::may_be_asked() const {
-  if ((me.is_amid_call && runtime->locks) || hides_from_caller()) return false;
+  if ((os::thread_flags.is_amid_call && runtime->locks) || hides_from_caller()) return false;
   return asked || runtime->used(*this).value_or(Use::kUsed) == Use::kUsed;
 }
 
@@ -58,7 +55,7 @@ std::optional<int> Pool::threads() const {
 std::optional<int> Pool::ask_threads() const {
   const std::optional<int> told = runtime->get(*this);
   if (!told || *told < 1) return std::nullopt;
-  if (runtime->adopts_callers && !me.is_ours) note_threads(id, *told);
+  if (runtime->adopts_callers && !os::thread_flags.is_ours) note_threads(id, *told);
   return told;
 }
 

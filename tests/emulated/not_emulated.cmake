@@ -14,6 +14,10 @@ set(COREWISE_NOT_EMULATED
   "a descriptor that cannot be identified is closed"
   "filters: one that the program installs is noticed"
   "filters: so is one that has a listener"
+  # Its programs load their libraries from another root than the one whose files they open.
+  "a library that is not there, or is none, is an obstacle"
+  "a caller without descriptors does not know, and takes the library for there"
+  "a sandbox that forbids to open the library is an obstacle"
   # It has no openat2, without which nobody shares the machine with other users.
   "alone a user has the machine"
   "two users stay within the machine, and each has it back when the other ends"
