@@ -59,15 +59,10 @@ struct Program {
   const std::function<int()>& become;
 };
 
-// 1204 as "1,204".
-std::string grouped(std::uint64_t number) {
-  std::string text = std::to_string(number);
-  for (std::size_t at = text.size(); at > 3;) text.insert(at -= 3, ",");
-  return text;
-}
+std::string count_of(std::uint64_t regions) { return grouped(static_cast<std::int64_t>(regions)); }
 
 std::string regions_cut(const Tally& tally) {
-  return fmt::format("{} of {} region{} cut", grouped(tally.bent), grouped(tally.bending),
+  return fmt::format("{} of {} region{} cut", count_of(tally.bent), count_of(tally.bending),
                      tally.bending == 1 ? "" : "s");
 }
 
@@ -240,7 +235,7 @@ Finding nothing_tried(const Trial& trial, const Tries& tries) {
   std::vector<std::string> more;
   if (tries.tally().bending > 0) {
     why = fmt::format("chance left all {} of them as they were; give more --tries",
-                      grouped(tries.tally().bending));
+                      count_of(tries.tally().bending));
   } else if (sum.bending.empty()) {
     why = "no library of that name was loaded";
   } else if (std::ranges::none_of(sum.bending, has_regions)) {

@@ -24,7 +24,7 @@ std::string_view cut(std::string_view& rest, char separator) {
 }
 
 // An environment may lie inside a package of another: the last one counts.
-std::string_view package_of(std::string_view path) {
+std::string_view package_folder(std::string_view path) {
   std::size_t begin = 0;
   for (const std::string_view site : {"/site-packages/", "/dist-packages/"}) {
     const std::size_t at = path.rfind(site);
@@ -33,10 +33,13 @@ std::string_view package_of(std::string_view path) {
   if (begin == 0) return {};
   const std::string_view below = path.substr(begin);
   const std::size_t end = below.find('/');
-  if (end == below.npos) return {};
+  return end == below.npos ? std::string_view() : below.substr(0, end);
+}
+
+std::string_view package_of(std::string_view path) {
   constexpr std::string_view kFolder = ".libs";  // where auditwheel puts a wheel's libraries
-  const std::string_view folder = below.substr(0, end);
-  return folder.ends_with(kFolder) ? folder.substr(0, end - kFolder.size()) : folder;
+  const std::string_view folder = package_folder(path);
+  return folder.ends_with(kFolder) ? folder.substr(0, folder.size() - kFolder.size()) : folder;
 }
 
 std::string name_with_package(std::string_view runtime, std::string_view path) {

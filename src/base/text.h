@@ -19,6 +19,10 @@ std::string_view cut(std::string_view& rest, char separator);
 // The path without its folders: "libgomp.so.1" of "/usr/lib/libgomp.so.1". A view into `path`.
 std::string_view file_name(std::string_view path);
 
+// The folder below site-packages that a file lies in: "numpy.libs". Empty if it lies in none. A
+// view into `path`.
+std::string_view package_folder(std::string_view path);
+
 // The Python package that a library came with: "numpy" of ".../site-packages/numpy.libs/libx.so".
 // Empty if it came with none. A view into `path`.
 std::string_view package_of(std::string_view path);

@@ -23,20 +23,6 @@ bool is_up_to_a_dot(std::string_view name, std::string_view file) {
   return file.starts_with(name) && (file.size() == name.size() || file[name.size()] == '.');
 }
 
-// The folder under the last site-packages: an environment may lie inside a package of another.
-std::string_view package_folder(std::string_view path) {
-  std::size_t last = path.npos;
-  for (const std::string_view site : {"/site-packages/", "/dist-packages/"}) {
-    const std::size_t at = path.rfind(site);
-    if (at == path.npos) continue;
-    last = last == path.npos ? at + site.size() : std::max(last, at + site.size());
-  }
-  if (last == path.npos) return {};
-  const std::string_view below = path.substr(last);
-  const std::size_t end = below.find('/');
-  return end == below.npos ? std::string_view() : below.substr(0, end);
-}
-
 }  // namespace
 
 bool names_library(std::string_view name, std::string_view path) {
