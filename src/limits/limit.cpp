@@ -101,14 +101,9 @@ World& world() {
 [[maybe_unused]] const World& made_early = world();
 
 // The pool whose count this one uses: itself, or the OpenMP runtime that it shares its count with.
-// Of the first `count` pools: more may come at any moment.
 Pool& counted_by(Pool& pool, std::size_t count = pool_count()) {
-  if (pool.counter == 0 || pool.runtime->api == CW_API_OPENMP) return pool;
-  for (std::size_t id = 0; id < count; ++id) {
-    Pool& other = pool_at(id);
-    if (other.runtime->api == CW_API_OPENMP && other.counter == pool.counter) return other;
-  }
-  return pool;
+  Pool* const below = openmp_below(pool, count);
+  return below != nullptr ? *below : pool;
 }
 
 bool settable(const Pool& pool) {

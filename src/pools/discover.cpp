@@ -168,6 +168,15 @@ std::size_t pool_count() { return registry().pools.size(); }
 
 Pool& pool_at(std::size_t id) { return *registry().pools[id].load(std::memory_order_acquire); }
 
+Pool* openmp_below(const Pool& pool, std::size_t count) {
+  if (pool.counter == 0 || pool.runtime->api == CW_API_OPENMP) return nullptr;
+  for (std::size_t id = 0; id < count; ++id) {
+    Pool& other = pool_at(id);
+    if (other.runtime->api == CW_API_OPENMP && other.counter == pool.counter) return &other;
+  }
+  return nullptr;
+}
+
 std::vector<os::LoadedModule> modules() {
   os::Generation at;
   return os::loaded_modules(at);

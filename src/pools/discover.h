@@ -24,6 +24,10 @@ bool discover();
 std::size_t pool_count();
 Pool& pool_at(std::size_t id);
 
+// The OpenMP runtime whose count this pool uses, if it is another: OpenBLAS over OpenMP has none of
+// its own. Of the first `count` pools: more may come at any moment. Null if there is none.
+Pool* openmp_below(const Pool& pool, std::size_t count = pool_count());
+
 // The pool with everything that its library tells, for a caller that is about to set it: may make
 // the first call to the library. The caller must hold no lock but govern's.
 Pool& pool_asked(std::size_t id);

@@ -288,10 +288,8 @@ void follow_program(Pool& pool) {
 // by now.
 Get* openmp_getter(const Pool& pool) {
   constexpr auto* kGetter = "omp_get_max_threads";
-  for (std::size_t id = 0; id < pool_count(); ++id) {
-    const Pool& other = pool_at(id);
-    if (other.runtime->api != CW_API_OPENMP || other.counter != pool.counter) continue;
-    return reinterpret_cast<Get*>(ModuleNames(other).exported(kGetter).address);
+  if (const Pool* const below = openmp_below(pool)) {
+    return reinterpret_cast<Get*>(ModuleNames(*below).exported(kGetter).address);
   }
   return reinterpret_cast<Get*>(elf::bound_function(pool.loader_path, kGetter, {}));
 }

@@ -91,12 +91,9 @@ void describe(Pool& pool) {
 // the program may not have used yet.
 Use used(const Pool& pool) {
   if (pool.counter == 0) return Use::kUsed;
-  for (std::size_t id = 0; id < pool_count(); ++id) {
-    const Pool& other = pool_at(id);
-    if (other.runtime->api != CW_API_OPENMP || other.counter != pool.counter) continue;
-    return other.may_be_asked() ? Use::kUsed : Use::kNotYet;
-  }
-  return Use::kUnknown;
+  const Pool* const below = openmp_below(pool);
+  if (below == nullptr) return Use::kUnknown;
+  return below->may_be_asked() ? Use::kUsed : Use::kNotYet;
 }
 
 int get(const Pool& pool) { return pool.call<int()>(pool.counter != 0 ? kOmpGet : kGet)(); }
