@@ -1,5 +1,5 @@
 /* A BLIS look-alike. THREAD_LOCAL: as since 1.0, with bli_thread_reset. WAYS: loops have ways set.
- */
+   COUNT: what BLIS_NUM_THREADS said. */
 #include <pthread.h>
 #include <stdint.h>
 
@@ -15,7 +15,10 @@ static _Thread_local int64_t count = 3;
 void bli_thread_reset(void) { count = 3; }
 #define VERSION "0.9.0-77-snapshot"
 #else
-static int64_t count = -1;
+#ifndef COUNT
+#define COUNT -1
+#endif
+static int64_t count = COUNT;
 #define VERSION "0.9.0"
 #endif
 

@@ -7,6 +7,7 @@
 using namespace corewise;
 using namespace corewise::govern;
 using test::stub_pool;
+using test::unasked_stub_pool;
 
 namespace {
 
@@ -73,6 +74,29 @@ TEST_CASE("policy: caps are tried without a change") {
   CHECK(told[0].most == 2);
   CHECK(threads(pool) == 6);
   CHECK_FALSE(policy.has_caps());
+}
+
+TEST_CASE("policy: a pool that is not used yet is set for a cap only, and not amid a call") {
+  // Asking replaces the pool.
+  const std::uint32_t id = unasked_stub_pool("libblis-unused.so").id;
+  const auto is_unused = [&] { return !pool_at(id).asked && !pool_at(id).may_be_asked(); };
+  REQUIRE(is_unused());
+  PoolPolicy policy;
+  policy.add(pool_at(id));
+  policy.set_most(3);
+  policy.obey();
+  CHECK(is_unused());
+  policy.set_caps({cap_of(pool_at(id), 2)});
+  {
+    const AmidCall amid;
+    policy.obey();
+  }
+  CHECK(is_unused());
+  policy.obey();
+  CHECK_FALSE(is_unused());
+  CHECK(threads(pool_at(id)) == 2);
+  policy.let_go();
+  CHECK(threads(pool_at(id)) == 6);
 }
 
 TEST_CASE("policy: a count of each thread's own is said to reach one thread only") {
