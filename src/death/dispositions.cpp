@@ -269,7 +269,7 @@ void request(std::vector<govern::GotRequest>& all, const char* symbol, Function*
   void* const original = os::global_symbol(symbol);
   if (!is_the_c_librarys(original)) return;
   if (own != nullptr) *own = reinterpret_cast<SigInterrupt*>(original);
-  all.push_back({symbol, reinterpret_cast<const void*>(replacement), -1, original});
+  all.push_back(govern::got_request(symbol, replacement, -1, original));
 }
 
 govern::GotEntries& entries() {

@@ -252,38 +252,28 @@ void set_blocktime_of_fortran(const int* milliseconds) {
   set_blocktime<copy>(*milliseconds);
 }
 
-struct Replacement {
-  const char* symbol;
-  const void* replacement;
-};
-
-template <class Function>
-Replacement replacement(const char* symbol, Function* function) {
-  return {symbol, reinterpret_cast<const void*>(function)};
-}
-
-using Replacements = std::array<Replacement, 12>;
+using Requests = std::array<GotRequest, 12>;
 
 template <std::size_t copy>
-Replacements replacements() {
-  return {replacement("__kmpc_fork_call", fork_call<copy>),
-          replacement("__kmpc_fork_call_if", fork_call_if<copy>),
-          replacement("__kmpc_push_num_threads", push<copy>),
-          replacement("__kmpc_push_num_threads_list", push_list<copy>),
-          replacement("__kmpc_push_num_threads_strict", push_strict<copy>),
-          replacement("__kmpc_push_num_threads_list_strict", push_list_strict<copy>),
-          replacement("__kmpc_serialized_parallel", serialized_parallel<copy>),
-          replacement("kmp_get_blocktime", get_blocktime<copy>),
-          replacement("kmp_get_blocktime_", get_blocktime<copy>),
-          replacement("kmp_set_blocktime", set_blocktime<copy>),
-          replacement("kmp_set_blocktime_", set_blocktime_of_fortran<copy>),
-          replacement("kmpc_set_blocktime", set_blocktime<copy>)};
+Requests requests_of_copy() {
+  return {got_request("__kmpc_fork_call", fork_call<copy>),
+          got_request("__kmpc_fork_call_if", fork_call_if<copy>),
+          got_request("__kmpc_push_num_threads", push<copy>),
+          got_request("__kmpc_push_num_threads_list", push_list<copy>),
+          got_request("__kmpc_push_num_threads_strict", push_strict<copy>),
+          got_request("__kmpc_push_num_threads_list_strict", push_list_strict<copy>),
+          got_request("__kmpc_serialized_parallel", serialized_parallel<copy>),
+          got_request("kmp_get_blocktime", get_blocktime<copy>),
+          got_request("kmp_get_blocktime_", get_blocktime<copy>),
+          got_request("kmp_set_blocktime", set_blocktime<copy>),
+          got_request("kmp_set_blocktime_", set_blocktime_of_fortran<copy>),
+          got_request("kmpc_set_blocktime", set_blocktime<copy>)};
 }
 
 template <std::size_t... copy>
-Replacements replacements_of(std::size_t wanted, std::index_sequence<copy...>) {
-  Replacements found{};
-  ((wanted == copy ? void(found = replacements<copy>()) : void()), ...);
+Requests requests_of(std::size_t wanted, std::index_sequence<copy...>) {
+  Requests found{};
+  ((wanted == copy ? void(found = requests_of_copy<copy>()) : void()), ...);
   return found;
 }
 
@@ -333,9 +323,9 @@ std::vector<GotRequest> got_requests(std::size_t copy, std::uint32_t pool,
   }
   mine.bounds = TeamBounds(symbol);
   follow_load(copy, symbol);
-  for (const Replacement& each : replacements_of(copy, std::make_index_sequence<kMostCopies>())) {
-    void* const original = symbol(each.symbol);
-    if (original != nullptr) all.push_back({each.symbol, each.replacement, -1, original});
+  for (GotRequest request : requests_of(copy, std::make_index_sequence<kMostCopies>())) {
+    request.only = symbol(request.symbol);
+    if (request.only != nullptr) all.push_back(request);
   }
   return all;
 }

@@ -387,12 +387,12 @@ const openblas_buffers::Listener& listener() {
 }
 
 std::vector<GotRequest> got_requests() {
-  const auto* get = reinterpret_cast<const void*>(&hooked_max_threads);
-  const auto* set = reinterpret_cast<const void*>(&hooked_set_threads);
-  const auto* set_at = reinterpret_cast<const void*>(&hooked_set_threads_at);
-  return {{"omp_get_max_threads", get, 0},     {"omp_get_max_threads_", get, 0},
-          {"omp_set_num_threads", set, 1},     {"ompc_set_num_threads", set, 1},
-          {"omp_set_num_threads_", set_at, 1}, {"omp_set_num_threads_8_", set_at, 1}};
+  return {got_request("omp_get_max_threads", hooked_max_threads, 0),
+          got_request("omp_get_max_threads_", hooked_max_threads, 0),
+          got_request("omp_set_num_threads", hooked_set_threads, 1),
+          got_request("ompc_set_num_threads", hooked_set_threads, 1),
+          got_request("omp_set_num_threads_", hooked_set_threads_at, 1),
+          got_request("omp_set_num_threads_8_", hooked_set_threads_at, 1)};
 }
 
 }  // namespace corewise::govern::openblas

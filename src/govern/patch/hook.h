@@ -74,6 +74,12 @@ struct GotRequest {
   const void* only = nullptr;
 };
 
+template <class Function>
+GotRequest got_request(const char* symbol, Function* replacement, int arguments = -1,
+                       const void* only = nullptr) {
+  return {symbol, reinterpret_cast<const void*>(replacement), arguments, only};
+}
+
 // Asks for the entries that call the C library's own function of that name, if it has one. A module
 // may have one of its own, or call that of a preloaded library: those are left alone. `own` becomes
 // the C library's function, which the replacement must call: the name may mean another here.
@@ -83,7 +89,7 @@ void request_c_library(std::vector<GotRequest>& all, const char* symbol, Functio
   void* const function = os::c_library_function(symbol);
   if (function == nullptr) return;
   if (own != nullptr) *own = reinterpret_cast<Own*>(function);
-  all.push_back({symbol, reinterpret_cast<const void*>(replacement), -1, function});
+  all.push_back(got_request(symbol, replacement, -1, function));
 }
 
 // The GOT entries of every module that refer to some symbols. Not copyable: it remembers what to

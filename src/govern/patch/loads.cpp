@@ -101,10 +101,10 @@ void substitute(const std::vector<GotRequest>& requests) {
 
 std::vector<GotRequest> got_requests() {
 #if defined(__OPTIMIZE__)
-  return {{"dlsym", reinterpret_cast<const void*>(&hooked_dlsym), 2}};
+  return {got_request("dlsym", hooked_dlsym, 2)};
 #else
   // Without optimisation it would be a call.
-  static_cast<void>(&hooked_dlsym);
+  static_cast<void>(hooked_dlsym);
   return {};
 #endif
 }
