@@ -398,12 +398,9 @@ void* cw_symbol(const char* path, const char* name) {
       if (module.path != path && os::real_path(module.path) != path) continue;
       const os::Held held(module);
       if (!held) continue;
-      const elf::LiveBytes bytes(module);
-      const auto symbols = elf::Symbols::from_dynamic(bytes, module.dynamic, module.base);
+      const elf::LiveSymbols symbols(module);
       if (!symbols) return fail(symbols.error());
-      if (const auto symbol = symbols->find(name)) {
-        found = reinterpret_cast<void*>(module.base + static_cast<std::uintptr_t>(symbol->value));
-      }
+      found = reinterpret_cast<void*>(symbols.address(name));
       return CW_OK;
     }
     return fail(CW_UNKNOWN_NAME, std::string(path) + " is not loaded");

@@ -27,9 +27,8 @@ struct Definition {
 std::vector<Definition> definitions(const char* function) {
   std::vector<Definition> all;
   os::visit_modules([&](const os::LoadedModule& module) {
-    const LiveBytes bytes(module);
-    const auto symbols = Symbols::from_dynamic(bytes, module.dynamic, module.base);
-    const auto symbol = symbols ? symbols->find(function) : std::nullopt;
+    const LiveSymbols symbols(module);
+    const auto symbol = symbols.find(function);
     if (symbol) all.push_back({module, symbols->has_version(*symbol)});
   });
   return all;

@@ -76,6 +76,38 @@ class LiveBytes final : public Bytes {
   const os::LoadedModule& module_;
 };
 
+// The symbols of a module of this process, found in its memory.
+class LiveSymbols {
+ public:
+  explicit LiveSymbols(const os::LoadedModule& module)
+      : base_(module.base),
+        bytes_(module),
+        symbols_(Symbols::from_dynamic(bytes_, module.dynamic, module.base)) {}
+  // The symbols point to the bytes.
+  LiveSymbols(const LiveSymbols&) = delete;
+  LiveSymbols& operator=(const LiveSymbols&) = delete;
+
+  explicit operator bool() const { return static_cast<bool>(symbols_); }
+  const Symbols& operator*() const { return *symbols_; }
+  const Symbols* operator->() const { return &*symbols_; }
+  const Error& error() const { return symbols_.error(); }
+
+  // Nothing if the module has no such symbol, or none that can be read.
+  std::optional<Symbol> find(std::string_view name) const {
+    return symbols_ ? symbols_->find(name) : std::nullopt;
+  }
+  // Where it is; 0 if there is none.
+  std::uintptr_t address(std::string_view name) const {
+    const auto symbol = find(name);
+    return symbol ? base_ + static_cast<std::uintptr_t>(symbol->value) : 0;
+  }
+
+ private:
+  std::uintptr_t base_;
+  LiveBytes bytes_;
+  Result<Symbols> symbols_;
+};
+
 // A module on disk. Reads on demand, so that a 500 MB library costs a few pages, and never maps
 // it: a file truncated under a mapping would kill us.
 class File final : public Bytes {

@@ -78,8 +78,7 @@ std::vector<std::string> modules_that_call(std::string_view function) {
   std::vector<std::string> paths;
   os::visit_modules([&](const os::LoadedModule& module) {
     if (module.dynamic == 0) return;
-    const elf::LiveBytes bytes(module);
-    const auto symbols = elf::Symbols::from_dynamic(bytes, module.dynamic, module.base);
+    const elf::LiveSymbols symbols(module);
     if (!symbols || !symbols->imported(function)) return;
     paths.push_back(module.path.empty() ? "the program" : module.path);
   });

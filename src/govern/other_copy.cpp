@@ -31,13 +31,8 @@ std::optional<Error> another_copy_governs() {
     if (is_ours(module)) continue;
     const os::Held held(module);
     if (!held) continue;
-    const elf::LiveBytes bytes(module);
-    const auto symbols = elf::Symbols::from_dynamic(bytes, module.dynamic, module.base);
-    if (!symbols) continue;
-    const auto symbol = symbols->find(kReportJson);
-    if (!symbol) continue;
-    const auto address = module.base + static_cast<std::uintptr_t>(symbol->value);
-    if (!governs(reinterpret_cast<ReportJson>(address))) continue;
+    const std::uintptr_t address = elf::LiveSymbols(module).address(kReportJson);
+    if (address == 0 || !governs(reinterpret_cast<ReportJson>(address))) continue;
     return Error{CW_NOT_AVAILABLE,
                  "this process is governed already, by another copy of corewise, " + module.path +
                      ": start it with the `corewise` of the same installation"};

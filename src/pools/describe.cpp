@@ -72,8 +72,7 @@ std::string name_prefix(const Runtime& runtime, const SymbolLookup& symbols) {
 }
 
 std::unique_ptr<Pool> describe(const os::LoadedModule& module, os::Held& held) {
-  const elf::LiveBytes bytes(module);
-  const auto symbols = elf::Symbols::from_dynamic(bytes, module.dynamic, module.base);
+  const elf::LiveSymbols symbols(module);
   if (!symbols) return nullptr;
   const LiveLookup lookup(module, *symbols);
   Proof proof;

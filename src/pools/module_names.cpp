@@ -13,10 +13,7 @@ ModuleNames::ModuleNames(const Pool& pool) : path_(pool.loader_path) {
 
 SymbolExtent ModuleNames::exported(const std::string& name) const {
   if (module_.dynamic == 0) return {};
-  const elf::LiveBytes bytes(module_);
-  const auto symbols = elf::Symbols::from_dynamic(bytes, module_.dynamic, module_.base);
-  if (!symbols) return {};
-  const auto symbol = symbols->find(name);
+  const auto symbol = elf::LiveSymbols(module_).find(name);
   return symbol ? SymbolExtent{module_.base + symbol->value, symbol->size} : SymbolExtent{};
 }
 

@@ -130,15 +130,14 @@ std::vector<Candidate> discover(const std::vector<std::pair<std::string, std::ui
     for (const auto& [path, base] : known) {
       if (base == module.base && path == module.path) return;
     }
-    const elf::LiveBytes bytes(module);
-    const auto symbols = elf::Symbols::from_dynamic(bytes, module.dynamic, module.base);
+    const elf::LiveSymbols symbols(module);
     if (!symbols) return;
     Candidate candidate;
     candidate.path = module.path;
     candidate.base = module.base;
     fill(candidate, *symbols);
     bool openblas = candidate.alloc.address != 0;
-    for (const char* mark : kMarks) openblas = openblas || symbols->find(mark);
+    for (const char* mark : kMarks) openblas = openblas || symbols.find(mark);
     if (openblas) found.push_back(std::move(candidate));
   });
   // Pin each one, so that its code stays; drop one that is gone in the meantime. The program

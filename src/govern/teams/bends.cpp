@@ -70,11 +70,9 @@ bool holds_constant(const os::LoadedModule& module, std::string_view constant) {
 
 const BendRow* row_of(const os::LoadedModule& module) {
   if (module.dynamic == 0) return nullptr;
-  const elf::LiveBytes bytes(module);
-  const auto symbols = elf::Symbols::from_dynamic(bytes, module.dynamic, module.base);
-  if (!symbols) return nullptr;
+  const elf::LiveSymbols symbols(module);
   for (const BendRow& row : bend_table()) {
-    if (symbols->find(row.symbol) && holds_constant(module, row.constant)) return &row;
+    if (symbols.find(row.symbol) && holds_constant(module, row.constant)) return &row;
   }
   return nullptr;
 }

@@ -56,14 +56,12 @@ void find_part(const Pool& pool, Part& part) {
   os::visit_modules([&](const os::LoadedModule& module) {
     const std::string_view file = file_name(module.path);
     if (!file.starts_with("libmkl_") || folder(module.path) != folder(pool.loader_path)) return;
-    const elf::LiveBytes bytes(module);
-    const auto symbols = elf::Symbols::from_dynamic(bytes, module.dynamic, module.base);
-    const auto found = symbols ? symbols->find(kCounter) : std::nullopt;
-    if (!found) return;
+    const std::uintptr_t found = elf::LiveSymbols(module).address(kCounter);
+    if (found == 0) return;
     for (const char* name : {"libmkl_sequential", "libmkl_tbb_thread"}) {
       if (file.starts_with(name)) part.constant.store(true);
     }
-    counter = module.base + found->value;
+    counter = found;
   });
   part.word.store(first_word_of(counter));
 }

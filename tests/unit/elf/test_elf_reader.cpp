@@ -80,8 +80,7 @@ TEST_CASE("file and memory agree about every exported name") {
   for (const os::LoadedModule& module : modules()) {
     const auto file = elf::File::open(module.path);
     if (!file) continue;  // the vDSO has no file
-    const elf::LiveBytes bytes(module);
-    const auto live = elf::Symbols::from_dynamic(bytes, module.dynamic, module.base);
+    const elf::LiveSymbols live(module);
     const auto disk = file->symbols();
     REQUIRE(live);
     REQUIRE(disk);
