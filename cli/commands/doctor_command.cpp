@@ -171,10 +171,10 @@ int of_process(const ProcessChoice& choice, const Context& context) {
 
 // What killed one of these processes, if it has left a report of its death since then.
 std::vector<Finding> deaths_since(std::time_t begin, const std::set<int>& members) {
-  const auto last = postmortem::last_death();
+  const auto last = death::last_death();
   if (!last || !*last || (*last)->time < begin || !members.contains((*last)->pid)) return {};
-  std::vector<Finding> findings = postmortem::explain(**last);
-  findings.front().what = postmortem::headline(**last);
+  std::vector<Finding> findings = death::explain(**last);
+  findings.front().what = death::headline(**last);
   return findings;
 }
 
@@ -246,14 +246,14 @@ std::string ago(std::time_t seconds) {
 }
 
 int of_last_death(const Context& context) {
-  const auto last = postmortem::last_death();
+  const auto last = death::last_death();
   if (!last) {
     return fail(kNotExamined, "doctor: the newest report: " + printable(last.error().what, false),
                 "it may have been cut short by a full disk; without it, the one before is shown");
   }
-  const std::optional<postmortem::Death>& death = *last;
+  const std::optional<death::Death>& death = *last;
   if (context.settings.json) {
-    write_out(postmortem::death_json(death) + "\n");
+    write_out(death::death_json(death) + "\n");
     return death ? kFailed : kOk;
   }
   if (!death) {
@@ -261,12 +261,12 @@ int of_last_death(const Context& context) {
     return kOk;
   }
   const std::time_t when = death->time;
-  std::vector<Finding> findings = postmortem::explain(*death);
-  findings.front().what = postmortem::headline(*death);
+  std::vector<Finding> findings = death::explain(*death);
+  findings.front().what = death::headline(*death);
   return show_findings(
       findings,
       fmt::format("{}, process {}, which died {}, on {:%d %B %Y, %H:%M:%S}, with {} ({})",
-                  postmortem::name_of(*death), death->pid, ago(std::time(nullptr) - when),
+                  death::name_of(*death), death->pid, ago(std::time(nullptr) - when),
                   fmt::localtime(when), rules::plural(death->threads, "thread"), death->program),
       context);
 }

@@ -145,7 +145,7 @@ bool govern_from_now_on(const std::vector<govern::GotRequest>& requests) {
     begin_line();
   }
   // The program matters more than a report that cannot be left.
-  static_cast<void>(postmortem::watch_death());
+  static_cast<void>(death::watch_death());
   govern::GovernOptions options;
   options.key = os::variable("COREWISE_GROUP").value_or("");
   options.resident = &resident;

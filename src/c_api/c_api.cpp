@@ -459,7 +459,7 @@ cw_status cw_doctor_json(char* buffer, size_t capacity, size_t* needed) {
 cw_status cw_watch_death(void) {
   return guarded([&] {
     synchronise();
-    const auto error = postmortem::watch_death();
+    const auto error = death::watch_death();
     return error ? fail(error->status, error->what) : CW_OK;
   });
 }
@@ -467,8 +467,8 @@ cw_status cw_watch_death(void) {
 cw_status cw_last_death_json(char* buffer, size_t capacity, size_t* needed) {
   return hand_out_document(buffer, capacity, needed, []() -> Result<std::string> {
     // A report that cannot be read is as good as none.
-    const auto last = postmortem::last_death();
-    return postmortem::death_json(last ? *last : std::nullopt);
+    const auto last = death::last_death();
+    return death::death_json(last ? *last : std::nullopt);
   });
 }
 

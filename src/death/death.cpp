@@ -15,7 +15,7 @@
 #include "govern/teams/bends.h"
 #include "os/os.h"
 
-namespace corewise::postmortem {
+namespace corewise::death {
 namespace {
 
 constexpr std::size_t kLargest = std::size_t{1} << 20;
@@ -425,4 +425,4 @@ std::string death_json(const std::optional<Death>& death) {
   return json.text();
 }
 
-}  // namespace corewise::postmortem
+}  // namespace corewise::death

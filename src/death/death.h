@@ -9,7 +9,7 @@
 #include "advice/finding.h"
 #include "base/error.h"
 
-namespace corewise::postmortem {
+namespace corewise::death {
 
 struct DeadPool {
   std::string runtime;
@@ -89,4 +89,4 @@ Result<std::optional<Death>> last_death();
 // A death and its findings (docs/postmortem.md); null and an empty list if nothing died.
 std::string death_json(const std::optional<Death>& death);
 
-}  // namespace corewise::postmortem
+}  // namespace corewise::death

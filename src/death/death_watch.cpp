@@ -25,7 +25,7 @@
 #include "report.h"
 #include "scene.h"
 
-namespace corewise::postmortem {
+namespace corewise::death {
 namespace {
 
 constinit std::atomic<const Scene*> scene{nullptr};
@@ -229,4 +229,4 @@ std::optional<Error> watch_death() {
   return std::nullopt;
 }
 
-}  // namespace corewise::postmortem
+}  // namespace corewise::death

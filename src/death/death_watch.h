@@ -10,10 +10,10 @@
 
 #include "base/error.h"
 
-namespace corewise::postmortem {
+namespace corewise::death {
 
 // Watches from now on. Makes nothing before something dies. Does nothing if COREWISE_POSTMORTEM is
 // "off", or if it was called before.
 std::optional<Error> watch_death();
 
-}  // namespace corewise::postmortem
+}  // namespace corewise::death

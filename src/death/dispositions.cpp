@@ -17,7 +17,7 @@
 #include "os/os.h"
 #include "os/patch.h"
 
-namespace corewise::postmortem {
+namespace corewise::death {
 namespace {
 
 constexpr std::array kDeadly = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
@@ -341,4 +341,4 @@ bool is_deadly(int signal) noexcept {
   return ::sigaction(signal, nullptr, &kernel) == 0 && is_default(kernel);
 }
 
-}  // namespace corewise::postmortem
+}  // namespace corewise::death

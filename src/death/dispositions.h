@@ -14,7 +14,7 @@
 
 #include "machine_state.h"
 
-namespace corewise::postmortem {
+namespace corewise::death {
 
 // In place of a signal's number: the process ends by exit() with a code that is not 0.
 inline constexpr int kExit = 0;
@@ -41,4 +41,4 @@ void reset_program(int signal) noexcept;
 // Whether the kernel would end the process by the signal: somebody went around us.
 bool is_deadly(int signal) noexcept;
 
-}  // namespace corewise::postmortem
+}  // namespace corewise::death

@@ -18,7 +18,7 @@
 #include "os/os.h"
 #include "os/private_folder.h"
 
-namespace corewise::postmortem {
+namespace corewise::death {
 namespace {
 
 constexpr std::size_t kMostKept = 20;
@@ -116,4 +116,4 @@ std::string own_notebook() {
   return std::string(path.size() <= kLongest && !file_name(path).empty() ? path : "");
 }
 
-}  // namespace corewise::postmortem
+}  // namespace corewise::death

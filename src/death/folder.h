@@ -9,7 +9,7 @@
 
 #include "base/error.h"
 
-namespace corewise::postmortem {
+namespace corewise::death {
 
 struct Folder {
   std::string path;
@@ -30,4 +30,4 @@ std::vector<std::string> reports_by_age();
 // (JPY_SESSION_NAME); empty: not known.
 std::string own_notebook();
 
-}  // namespace corewise::postmortem
+}  // namespace corewise::death

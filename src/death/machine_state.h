@@ -5,7 +5,7 @@
 
 #include <cstdint>
 
-namespace corewise::postmortem {
+namespace corewise::death {
 
 struct MachineState {
   std::uintptr_t code = 0;  // 0: not known for this kind of processor
@@ -25,4 +25,4 @@ inline MachineState machine_state(const void* context) noexcept {
 #endif
 }
 
-}  // namespace corewise::postmortem
+}  // namespace corewise::death

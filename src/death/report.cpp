@@ -23,7 +23,7 @@
 #include "os/os.h"
 #include "os/private_folder.h"
 
-namespace corewise::postmortem {
+namespace corewise::death {
 namespace {
 
 constexpr std::size_t kStack = std::size_t{64} << 10;
@@ -250,4 +250,4 @@ bool write_report(const Scene& scene, int signal, const DeathPoint& point) noexc
                                static_cast<ssize_t>(text.view().size());
 }
 
-}  // namespace corewise::postmortem
+}  // namespace corewise::death

@@ -8,7 +8,7 @@
 #include "machine_state.h"
 #include "scene.h"
 
-namespace corewise::postmortem {
+namespace corewise::death {
 
 // Where a thread was, and what address it could not reach.
 struct DeathPoint {
@@ -29,4 +29,4 @@ bool is_exit_of_a_pool(const Scene& scene, const MachineState& caller) noexcept;
 // written. One caller at a time.
 bool write_report(const Scene& scene, int signal, const DeathPoint& point) noexcept;
 
-}  // namespace corewise::postmortem
+}  // namespace corewise::death

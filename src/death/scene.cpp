@@ -4,7 +4,7 @@
 #include "pools/discover.h"
 #include "pools/module_names.h"
 
-namespace corewise::postmortem {
+namespace corewise::death {
 namespace {
 
 const int* number(const ModuleNames& names, const char* name) {
@@ -46,4 +46,4 @@ const Scene* draw_scene(const Scene& before) {
   return scene;
 }
 
-}  // namespace corewise::postmortem
+}  // namespace corewise::death

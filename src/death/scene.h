@@ -9,7 +9,7 @@
 #include "folder.h"
 #include "govern/patch/code_ranges.h"
 
-namespace corewise::postmortem {
+namespace corewise::death {
 
 struct ScenePool {
   std::string fields;  // of a JSON object, without braces
@@ -39,4 +39,4 @@ struct Scene {
 // The scene before, plus the pools discovered since. Lives for good.
 const Scene* draw_scene(const Scene& before);
 
-}  // namespace corewise::postmortem
+}  // namespace corewise::death

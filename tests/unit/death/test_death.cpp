@@ -8,10 +8,10 @@
 #include "death/death.h"
 
 using namespace corewise;
-using postmortem::explain;
-using postmortem::headline;
-using postmortem::name_of;
-using postmortem::read_death;
+using death::explain;
+using death::headline;
+using death::name_of;
+using death::read_death;
 
 namespace {
 
@@ -60,7 +60,7 @@ TEST_CASE("death: two copies that ran out are one cause") {
 
 namespace {
 
-postmortem::Death of(const std::string& fields) {
+death::Death of(const std::string& fields) {
   const auto death = read_death(report("", "", "\"threads\":2" + fields));
   REQUIRE(death);
   return *death;
@@ -75,7 +75,7 @@ TEST_CASE("death: it is called what a person calls it") {
   CHECK(headline(of(kNotebook)).starts_with("a process that fit.ipynb started (t.py) died by"));
   CHECK(headline(of("")).starts_with("t.py died by SIGSEGV in libx.so"));
   CHECK(of(",\"kernel\":true").kernel == false);  // of no notebook
-  postmortem::Death death = of(kNotebook);
+  death::Death death = of(kNotebook);
   for (const auto& [program, name] :
        {std::pair("/usr/bin/python3 /home/me/train.py 4", "train.py"),
         std::pair("python -m pytest -q", "pytest"),
@@ -88,7 +88,7 @@ TEST_CASE("death: it is called what a person calls it") {
   death.program = "python -m ipykernel_launcher -f kernel.json";
   CHECK(headline(death).starts_with("a process that fit.ipynb forked died"));
   death = of(kNotebook + ",\"kernel\":true");
-  postmortem::DeadPool pool;
+  death::DeadPool pool;
   pool.runtime = "openblas";
   pool.path = "/w/lib.so";
   pool.caller_slots = 128;
@@ -101,7 +101,7 @@ TEST_CASE("death: it is called what a person calls it") {
 }
 
 TEST_CASE("death: the one that a question is about") {
-  std::vector<postmortem::Death> deaths(3);
+  std::vector<death::Death> deaths(3);
   deaths[0].folder = "/elsewhere";
   deaths[0].time = 10'000;
   deaths[1].folder = "/home/me";
@@ -140,7 +140,7 @@ TEST_CASE("death: where the library does not tell, more threads than buffers mak
 
 TEST_CASE("death: outside the pools, a kernel is not started by hand") {
   const auto remedy = [](const char* program) {
-    postmortem::Death death = of("");
+    death::Death death = of("");
     death.program = program;
     return explain(death)[0].remedy;
   };
@@ -262,5 +262,5 @@ TEST_CASE("death: a team that was cut is told beside the rest") {
   const auto else_where = read_death(abort_of("", "/x/libx.so", bent + "false}]}", 11));
   REQUIRE(else_where);
   CHECK(explain(*else_where)[1].severity == Severity::kWarning);
-  CHECK(postmortem::death_json(*death).find(R"("from":[8],"to":[2,3])") != std::string::npos);
+  CHECK(death::death_json(*death).find(R"("from":[8],"to":[2,3])") != std::string::npos);
 }
