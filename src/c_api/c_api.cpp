@@ -140,7 +140,7 @@ unsigned raw(const Enum& value) {
 // No struct that carries its size will ever be this large: a larger size is uninitialised memory.
 constexpr std::size_t kLargestStruct = 4096;
 
-constexpr std::uint32_t kKnownFlags = CW_LIMITS_CLAMP | CW_LIMITS_REPLACE | CW_LIMITS_NOT_STICKY;
+constexpr std::uint32_t kLimitsFlags = CW_LIMITS_CLAMP | CW_LIMITS_REPLACE | CW_LIMITS_NOT_STICKY;
 
 // The sizes of the structs in ABI 1: no caller knows less.
 constexpr std::size_t kFirstPool = 96;
@@ -158,6 +158,19 @@ bool hand_out(const T& made, T* out, std::size_t first) {
   std::memcpy(to + kHead, reinterpret_cast<const char*>(&made) + kHead, n - kHead);
   std::memset(to + n, 0, out->size - n);
   return true;
+}
+
+// The caller's options; of a caller that passes none all are zero. `type` is their type's name.
+template <class Options>
+Result<Options> take_options(const Options* options, const char* type, std::uint32_t known_flags) {
+  if (options == nullptr) return Options{};
+  if (options->size < sizeof(Options) || options->size > kLargestStruct) {
+    return Error{CW_BAD_ARGUMENT, "options.size was not set to sizeof(" + std::string(type) + ")"};
+  }
+  if ((options->flags & ~known_flags) != 0) {
+    return Error{CW_BAD_ARGUMENT, "options.flags holds a flag that this version does not know"};
+  }
+  return *options;
 }
 
 cw_pool to_c(const Pool& pool, std::optional<int> threads) {
@@ -310,20 +323,10 @@ cw_status cw_limits_open(const cw_rule* rules, size_t count, const cw_limits_opt
     if (out == nullptr) return fail(CW_BAD_ARGUMENT, "out is a null pointer");
     auto own = from_c(rules, count);
     if (!own) return fail(own.error());
-    std::uint32_t flags = 0;
-    std::uint64_t owner = 0;
-    if (options != nullptr) {
-      if (options->size < sizeof(cw_limits_options) || options->size > kLargestStruct) {
-        return fail(CW_BAD_ARGUMENT, "options.size was not set to sizeof(cw_limits_options)");
-      }
-      if ((options->flags & ~kKnownFlags) != 0) {
-        return fail(CW_BAD_ARGUMENT, "options.flags holds a flag that this version does not know");
-      }
-      flags = options->flags;
-      owner = options->owner;
-    }
+    const auto taken = take_options(options, "cw_limits_options", kLimitsFlags);
+    if (!taken) return fail(taken.error());
     auto receipt = std::make_unique<cw_limits>();
-    auto opened = open_limits(*std::move(own), flags, owner);
+    auto opened = open_limits(*std::move(own), taken->flags, taken->owner);
     if (!opened) return fail(opened.error());
     receipt->handle = *std::move(opened);
     *out = receipt.release();
@@ -427,16 +430,12 @@ cw_status cw_budget_json(const double* cap, char* buffer, size_t capacity, size_
 cw_status cw_plan_json(const cw_plan_options* options, char* buffer, size_t capacity,
                        size_t* needed) {
   return hand_out_document(buffer, capacity, needed, [&]() -> Result<std::string> {
+    const auto taken = take_options(options, "cw_plan_options", 0);
+    if (!taken) return taken.error();
     PlanInput input;
-    if (options != nullptr) {
-      if (options->size < sizeof(cw_plan_options) || options->size > kLargestStruct) {
-        return Error{CW_BAD_ARGUMENT, "options.size was not set to sizeof(cw_plan_options)"};
-      }
-      if (options->flags != 0) return Error{CW_BAD_ARGUMENT, "options.flags must be 0"};
-      input.processes = options->processes;
-      input.wishes.openmp = wish(options->openmp);
-      input.wishes.blas = wish(options->blas);
-    }
+    input.processes = taken->processes;
+    input.wishes.openmp = wish(taken->openmp);
+    input.wishes.blas = wish(taken->blas);
     synchronise();
     const Result<Budget> budget = compute_budget(OwnMachine());
     if (!budget) return budget.error();
@@ -474,18 +473,12 @@ cw_status cw_last_death_json(char* buffer, size_t capacity, size_t* needed) {
 
 cw_status cw_govern(const cw_govern_options* options) {
   return guarded([&] {
+    const auto taken = take_options(options, "cw_govern_options", CW_GOVERN_OVERCOMMIT);
+    if (!taken) return fail(taken.error());
     govern::GovernOptions own;
-    if (options != nullptr) {
-      if (options->size < sizeof(cw_govern_options) || options->size > kLargestStruct) {
-        return fail(CW_BAD_ARGUMENT, "options.size was not set to sizeof(cw_govern_options)");
-      }
-      if ((options->flags & ~static_cast<uint32_t>(CW_GOVERN_OVERCOMMIT)) != 0) {
-        return fail(CW_BAD_ARGUMENT, "options.flags has a bit that means nothing");
-      }
-      own.overcommit = (options->flags & CW_GOVERN_OVERCOMMIT) != 0;
-      own.budget = options->budget;
-      if (options->group != nullptr) own.key = options->group;
-    }
+    own.overcommit = (taken->flags & CW_GOVERN_OVERCOMMIT) != 0;
+    own.budget = taken->budget;
+    if (taken->group != nullptr) own.key = taken->group;
     auto error = govern::another_copy_governs();
     if (!error) error = govern::govern(own);
     return error ? fail(*error) : CW_OK;
@@ -506,7 +499,7 @@ size_t cw_govern_report_json(char* buffer, size_t capacity) {
 cw_status cw_sample_json(uint32_t flags, char* buffer, size_t capacity, size_t* needed) {
   return hand_out_document(buffer, capacity, needed, [&]() -> Result<std::string> {
     if ((flags & ~static_cast<uint32_t>(CW_SAMPLE_EACH)) != 0) {
-      return Error{CW_BAD_ARGUMENT, "flags has a bit that means nothing"};
+      return Error{CW_BAD_ARGUMENT, "flags holds a flag that this version does not know"};
     }
     return observe::to_json(observe::take_sample((flags & CW_SAMPLE_EACH) != 0));
   });
