@@ -1,5 +1,5 @@
 // Failure, as a value: one enum (the C ABI's own), one message table (error.cpp), and Result<T>.
-// The core throws nothing itself; c_api.cpp catches what the standard library throws (bad_alloc).
+// The core throws nothing itself; c_api/marshal.h catches what libstdc++ throws (bad_alloc).
 #pragma once
 
 #include <optional>
