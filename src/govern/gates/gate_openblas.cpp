@@ -5,12 +5,11 @@
 #include "gate_openblas.h"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <optional>
-#include <span>
 #include <utility>
 
+#include "base/append_only.h"
 #include "elf/bound_function.h"
 #include "govern/grants/gate.h"
 #include "govern/patch/code_ranges.h"
@@ -25,8 +24,6 @@
 
 namespace corewise::govern::openblas {
 namespace {
-
-constexpr std::size_t kMostCopies = 16;
 
 using Get = int();
 using Set = void(int);
@@ -65,9 +62,8 @@ struct OpenblasCopy {
   Get* openmp_threads = nullptr;
 };
 
-// Entries below `known` stay; only attach() writes.
-constinit std::array<OpenblasCopy, kMostCopies> copies;
-constinit std::atomic<std::size_t> known{0};
+// Only attach() appends.
+constinit AppendOnly<OpenblasCopy, 16> copies;
 
 // The copies over OpenMP.
 constinit CodeRanges over_openmp;
@@ -78,12 +74,8 @@ struct CallsOfThread {
 };
 [[gnu::tls_model("initial-exec")]] constinit thread_local CallsOfThread me;
 
-std::span<OpenblasCopy> all_copies() {
-  return std::span(copies).first(known.load(std::memory_order_acquire));
-}
-
 OpenblasCopy* find(const void* served) {
-  for (OpenblasCopy& copy : all_copies()) {
+  for (OpenblasCopy& copy : copies.all()) {
     if (copy.served == served) return &copy;
   }
   return nullptr;
@@ -154,13 +146,13 @@ void leave(const void*) {
 // and vector routines do not pass the gate.
 void busy() {
   long_spin::end();
-  for (const OpenblasCopy& copy : all_copies()) {
+  for (const OpenblasCopy& copy : copies.all()) {
     if (copy.active.load(std::memory_order_acquire) && copy.lowers.load()) store(copy, 1);
   }
 }
 
 void idle() {
-  for (const OpenblasCopy& copy : all_copies()) {
+  for (const OpenblasCopy& copy : copies.all()) {
     if (!copy.active.load(std::memory_order_acquire) || !copy.lowers.load()) continue;
     if (copy.shared_out.load(std::memory_order_relaxed)) continue;
     const std::atomic_ref count(*copy.count);
@@ -341,14 +333,13 @@ Attached attach(const Pool& pool, const openblas_buffers::CopyReport& served) {
   const ModuleNames names(pool);
   OpenblasCopy* copy = find(served.id);
   if (copy == nullptr) {
-    const std::size_t at = known.load();
-    if (at == kMostCopies) return {false, "there are too many copies"};
-    copy = &copies[at];
+    copy = copies.next();
+    if (copy == nullptr) return {false, "there are too many copies"};
     if (std::string reason = prepare(*copy, pool, names); !reason.empty()) return {false, reason};
     follow_program(pool_at(pool.id));
     copy->served = served.id;
     copy->pool = pool.id;
-    known.store(at + 1, std::memory_order_release);
+    copies.append();
   }
   if (copy->active.load()) return {true, {}};
   std::string weakness = take_over(*copy, pool, names);
@@ -372,7 +363,7 @@ void obey_caps() { idle(); }
 
 std::vector<std::string> detach_all() {
   std::vector<std::string> left;
-  for (OpenblasCopy& copy : all_copies()) {
+  for (OpenblasCopy& copy : copies.all()) {
     if (!copy.active.exchange(false)) continue;
     for (std::string& why : remove_entries(copy)) left.push_back(std::move(why));
     if (copy.lowers) std::atomic_ref(*copy.count).store(copy.program.load());

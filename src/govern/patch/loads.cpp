@@ -6,8 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <span>
 
+#include "base/append_only.h"
 #include "base/keep_errno.h"
 #include "os/fork.h"
 #include "os/os.h"
@@ -21,9 +21,7 @@ namespace {
 constexpr std::size_t kStages = 2;
 constinit std::array<std::atomic<bool (*)(bool)>, kStages> stages{};
 constinit std::atomic<std::uint64_t> seen{0};  // adds + subs of the loader
-constexpr std::size_t kMostSubstitutes = 64;
-constinit std::array<GotRequest, kMostSubstitutes> substitutes{};
-constinit std::atomic<std::size_t> substitute_count{0};
+constinit AppendOnly<GotRequest, 64> substitutes;
 constinit bool is_first = false;  // of all libraries, as LD_PRELOAD has it
 
 bool run_from(std::size_t first, bool asked) {
@@ -51,9 +49,7 @@ void run_if_changed() {
 using Dlsym = void*(void* handle, const char* name);
 
 void* substitute_for(void* handle, const char* name, Dlsym* dlsym) {
-  const std::size_t count = substitute_count.load(std::memory_order_acquire);
-  for (std::size_t i = 0; i < count; ++i) {
-    const GotRequest& each = substitutes[i];
+  for (const GotRequest& each : substitutes.all()) {
     // With RTLD_NEXT we are told what follows this library, and not the caller: if all follow it,
     // the C library's function is that of the caller too.
     if (std::strcmp(each.symbol, name) == 0 && (is_first || !os::means_next(handle)) &&
@@ -89,13 +85,13 @@ void substitute(const std::vector<GotRequest>& requests) {
   static const bool kFirst = os::is_first_library(reinterpret_cast<std::uintptr_t>(&substitute));
   is_first = kFirst;
   for (const GotRequest& request : requests) {
-    const std::size_t count = substitute_count.load(std::memory_order_relaxed);
-    const bool is_known = std::ranges::any_of(
-        std::span(substitutes).first(count),
-        [&](const GotRequest& known) { return std::strcmp(known.symbol, request.symbol) == 0; });
-    if (is_known || count == kMostSubstitutes) continue;
-    substitutes[count] = request;
-    substitute_count.store(count + 1, std::memory_order_release);
+    const bool is_known = std::ranges::any_of(substitutes.all(), [&](const GotRequest& known) {
+      return std::strcmp(known.symbol, request.symbol) == 0;
+    });
+    GotRequest* const next = substitutes.next();
+    if (is_known || next == nullptr) continue;
+    *next = request;
+    substitutes.append();
   }
 }
 
