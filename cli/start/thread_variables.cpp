@@ -165,16 +165,13 @@ std::vector<std::string> all_names() {
 bool concerns_threads(const std::string& name) {
   constexpr std::array<const char*, 8> kFamilies = {"OMP_", "KMP_",  "GOMP_",  "OPENBLAS_",
                                                     "MKL_", "BLIS_", "NUMBA_", "NUMEXPR_"};
-  constexpr std::array<const char*, 7> kSingles = {
-      "GOTO_NUM_THREADS",      "VECLIB_MAXIMUM_THREADS", "FLEXIBLAS",
-      "FLEXIBLAS_NUM_THREADS", "ARROW_IO_THREADS",       "TBB_NUM_THREADS",
-      "TOKENIZERS_PARALLELISM"};
-  const auto presets = preset_counts::all();
-  return std::any_of(kFamilies.begin(), kFamilies.end(),
-                     [&](const char* family) { return name.starts_with(family); }) ||
-         std::find(kSingles.begin(), kSingles.end(), name) != kSingles.end() ||
-         std::any_of(presets.begin(), presets.end(),
-                     [&](const auto& variable) { return name == variable.name; });
+  constexpr std::array<const char*, 4> kSingles = {"FLEXIBLAS", "ARROW_IO_THREADS",
+                                                   "TBB_NUM_THREADS", "TOKENIZERS_PARALLELISM"};
+  static const std::vector<std::string> kNames = all_names();
+  return std::ranges::any_of(kFamilies,
+                             [&](const char* family) { return name.starts_with(family); }) ||
+         std::ranges::find(kSingles, name) != kSingles.end() ||
+         std::ranges::find(kNames, name) != kNames.end();
 }
 
 std::vector<Variable> thread_variables(const std::vector<std::string>& environment) {

@@ -1,32 +1,41 @@
 // More threads than CPUs, and the variables that ask for them.
 #include <algorithm>
-#include <array>
 #include <map>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "base/text.h"
+#include "pools/pool.h"
 #include "rules.h"
 #include "sentences.h"
 
 namespace corewise::rules {
 namespace {
 
-// A variable that asks for threads, and the pools that read it.
-struct Asking {
-  const char* variable;
-  bool (*is_heard_by)(const PoolFacts& pool);
-};
+constexpr const char* kOpenmpVariable = "OMP_NUM_THREADS";
 
-constexpr std::array<Asking, 5> kAsking = {{
-    {"OMP_NUM_THREADS",
-     [](const PoolFacts& pool) { return pool.api == CW_API_OPENMP || pool.layer == "openmp"; }},
-    {"OPENBLAS_NUM_THREADS", [](const PoolFacts& pool) { return pool.runtime == "openblas"; }},
-    {"MKL_NUM_THREADS", [](const PoolFacts& pool) { return pool.runtime == "mkl"; }},
-    {"BLIS_NUM_THREADS", [](const PoolFacts& pool) { return pool.runtime == "blis"; }},
-    {"NUMBA_NUM_THREADS", [](const PoolFacts& pool) { return pool.api == CW_API_NUMBA; }},
-}};
+// The variables by which runtimes are asked for threads, that of all OpenMP runtimes first.
+std::vector<const char*> asking_variables() {
+  std::vector<const char*> names = {kOpenmpVariable};
+  for (const Runtime* runtime : runtimes()) {
+    for (const EnvVariable& variable : runtime->environment) {
+      const std::string_view name = variable.name;
+      if (std::ranges::find(names, name) == names.end()) names.push_back(variable.name);
+    }
+  }
+  return names;
+}
+
+bool is_heard_by(std::string_view variable, const PoolFacts& pool) {
+  if (pool.layer == "openmp" && variable == kOpenmpVariable) return true;
+  return std::ranges::any_of(runtimes(), [&](const Runtime* runtime) {
+    return pool.runtime == runtime->name &&
+           std::ranges::find(runtime->environment, variable, &EnvVariable::name) !=
+               runtime->environment.end();
+  });
+}
 
 Pools above_budget_of(const ProcessFacts& facts) {
   const int most = busy_threads(facts.budget);
@@ -37,10 +46,10 @@ Pools above_budget_of(const ProcessFacts& facts) {
   return above;
 }
 
-bool explains(const Asking& asking, const ProcessFacts& facts, const Pools& pools) {
-  const auto asked = number(facts, asking.variable);
+bool explains(const char* variable, const ProcessFacts& facts, const Pools& pools) {
+  const auto asked = number(facts, variable);
   return asked && std::ranges::any_of(pools, [&](const PoolFacts* pool) {
-           return asking.is_heard_by(*pool) && pool->threads == *asked;
+           return is_heard_by(variable, *pool) && pool->threads == *asked;
          });
 }
 
@@ -78,9 +87,10 @@ void above_budget(const ProcessFacts& facts, Findings& out) {
     return name(pool) + " " + grouped(pool.threads);
   };
   std::vector<std::string> because;
-  for (const Asking& asking : kAsking) {
-    if (!explains(asking, facts, above)) continue;
-    because.push_back(std::string(asking.variable) + "=" + *variable(facts, asking.variable));
+  for (const char* name : asking_variables()) {
+    if (explains(name, facts, above)) {
+      because.push_back(std::string(name) + "=" + *variable(facts, name));
+    }
   }
   Finding finding{
       "above-budget",
@@ -108,11 +118,11 @@ void variables_above_budget(const ProcessFacts& facts, Findings& out) {
   const std::string most = n(whole_threads(facts.budget));
   std::vector<std::string> too_many;
   std::vector<std::string> instead;
-  for (const Asking& asking : kAsking) {
-    const std::string name = asking.variable;
-    const std::string* const text = variable(facts, asking.variable);
+  for (const char* asking : asking_variables()) {
+    const std::string name = asking;
+    const std::string* const text = variable(facts, asking);
     if (text == nullptr) continue;
-    const auto asked = number(facts, asking.variable);
+    const auto asked = number(facts, asking);
     if (!asked || *asked < 1) {
       out.push_back({"variable-not-a-count", Severity::kWarning,
                      name + "=" + *text + " is not a thread count",

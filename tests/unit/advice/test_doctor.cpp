@@ -6,6 +6,7 @@
 #include "advice/caller_slots.h"
 #include "advice/doctor.h"
 #include "advice/plan.h"
+#include "pools/pool.h"
 
 using namespace corewise;
 
@@ -286,6 +287,23 @@ TEST_CASE("variables: no count, above the budget, without effect") {
   CHECK(find(examine(p), "variable-without-effect") != nullptr);
   p.environment["OPENBLAS_NUM_THREADS"] = "4";
   CHECK(find(examine(p), "variable-without-effect") == nullptr);
+}
+
+TEST_CASE("variables: those of every runtime are judged, and explain its threads") {
+  for (const Runtime* runtime : runtimes()) {
+    for (const EnvVariable& variable : runtime->environment) {
+      PoolFacts pool = openmp(runtime->name, 9);
+      pool.api = runtime->api;
+      ProcessFacts p = process(4, {pool});
+      p.environment[variable.name] = "9";
+      const auto findings = examine(p);
+      const Finding* const above = find(findings, "above-budget");
+      REQUIRE(above != nullptr);
+      CHECK(above->why.find(std::string(variable.name) + "=9") != std::string::npos);
+      p.environment[variable.name] = "many";
+      CHECK(find(examine(p), "variable-not-a-count") != nullptr);
+    }
+  }
 }
 
 TEST_CASE("a count above the CPUs that OpenBLAS lowered is said once, with one cure") {
