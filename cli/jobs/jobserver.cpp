@@ -26,7 +26,7 @@ namespace {
 
 constexpr std::string_view kEnding = ".jobs";
 
-struct Pool {
+struct TokenPool {
   PoolEnds ends;
   std::string fifo;  // empty: two pipes
   std::string auth;
@@ -64,7 +64,7 @@ void remove_left(const std::string& folder) {
   }
 }
 
-Result<Pool> make_fifo() {
+Result<TokenPool> make_fifo() {
   const auto path = control::own_file(kEnding);
   if (!path) return path.error();
   remove_left(path->substr(0, path->rfind('/')));
@@ -73,7 +73,7 @@ Result<Pool> make_fifo() {
   }
   // Of an earlier process with this pid.
   ::unlink(path->c_str());
-  Pool pool;
+  TokenPool pool;
   pool.fifo = *path;
   pool.auth = "fifo:" + *path;
   if (::mkfifo(path->c_str(), 0600) != 0) return failed(*path);
@@ -88,14 +88,14 @@ Result<Pool> make_fifo() {
   return pool;
 }
 
-Result<Pool> make_pipes() {
+Result<TokenPool> make_pipes() {
   std::array<int, 2> offer{};
   std::array<int, 2> back{};
   const int flags = O_NONBLOCK | O_CLOEXEC;
   if (::pipe2(offer.data(), flags) != 0 || ::pipe2(back.data(), flags) != 0) {
     return failed("pipe");
   }
-  Pool pool;
+  TokenPool pool;
   pool.ends = {offer[0], offer[1], back[0]};
   const int reads = inherited(link_of(offer[0]));
   const int writes = inherited(link_of(back[1]));
@@ -126,7 +126,7 @@ void let_go_of_all_but(std::initializer_list<int> kept) {
 }
 
 // In the ledger that the program's own processes find by the same variables.
-void serve(const Pool& pool, int most, int pid, int watch, std::uint64_t began) {
+void serve(const TokenPool& pool, int most, int pid, int watch, std::uint64_t began) {
   const os::LiveMachine machine;
   const auto budget = compute_budget(machine);
   if (!budget) return;
@@ -143,7 +143,7 @@ void serve(const Pool& pool, int most, int pid, int watch, std::uint64_t began) 
   keep_jobs(keeper, pool.ends, pid, watch, began);
 }
 
-void keep(const Pool& pool, const JobserverOptions& options, int pid, int watch) {
+void keep(const TokenPool& pool, const JobserverOptions& options, int pid, int watch) {
   const std::uint64_t began = govern::stat_of(static_cast<std::uint32_t>(pid)).start_ticks;
   let_go_of_all_but({pool.ends.take, pool.ends.put, pool.ends.back, watch});
   serve(pool, options.most, pid, watch, began);

@@ -177,8 +177,8 @@ void examine_family(int pid, Seen& seen, std::set<int>& members) {
 
 }  // namespace
 
-Result<Watched> run_watched(const std::vector<std::string>& words, const Target& target,
-                            const std::string& library) {
+Result<WatchedRun> run_watched(const std::vector<std::string>& words, const Target& target,
+                               const std::string& library) {
   // An examination costs up to some tens of milliseconds. It must not cost the program more than a
   // twentieth of one CPU, and most pools load within the first seconds.
   constexpr auto kShortestPause = std::chrono::milliseconds(100);
@@ -190,7 +190,7 @@ Result<Watched> run_watched(const std::vector<std::string>& words, const Target&
   const KeptChildren children;
   const auto pid = start(words, target, witness.environment(library));
   if (!pid) return pid.error();
-  Watched watched;
+  WatchedRun watched;
   watched.members.insert(*pid);
   Seen seen;
   auto next = Clock::now() + kShortestPause;

@@ -11,7 +11,7 @@
 
 namespace corewise::cli {
 
-struct Watched {
+struct WatchedRun {
   std::vector<Finding> findings;
   int status = 0;         // as waitpid returns it
   int processes = 0;      // how many were examined
@@ -23,7 +23,7 @@ struct Watched {
 // they end, through `library`. Those that die leave a report of their death, as under `corewise
 // run`. Other processes, and those that end without a report, count as we last saw them from
 // outside. An Error holds errno's sentence.
-Result<Watched> run_watched(const std::vector<std::string>& words, const Target& target,
-                            const std::string& library);
+Result<WatchedRun> run_watched(const std::vector<std::string>& words, const Target& target,
+                               const std::string& library);
 
 }  // namespace corewise::cli

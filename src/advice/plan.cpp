@@ -29,7 +29,7 @@ struct Bound {
 };
 
 // What the loaded pools mean for the division.
-struct Pools {
+struct PoolBounds {
   bool openmp = true;  // there is, or may be, a level above BLAS
   bool blas = true;
   Bound openmp_ceiling;
@@ -43,8 +43,8 @@ bool takes_no_part(const PoolFacts& pool) {
   return pool.scope == CW_SCOPE_NONE && pool.ceiling == 0;
 }
 
-Pools survey(const std::vector<PoolFacts>& pools) {
-  Pools result;
+PoolBounds survey(const std::vector<PoolFacts>& pools) {
+  PoolBounds result;
   if (pools.empty()) return result;
   result.openmp = false;
   result.blas = false;
@@ -117,7 +117,7 @@ std::string slots_words(const PoolFacts& pool, const std::string& included) {
 
 // Bounds the OpenMP threads so that all may call besides `workers` workers, or besides those that
 // already run.
-void fit_callers(Bound& openmp, const Pools& pools, int workers) {
+void fit_callers(Bound& openmp, const PoolBounds& pools, int workers) {
   for (const PoolFacts* pool : pools.with_slots) {
     const int held = std::max(workers, pool->threads - 1);
     openmp.tighten(callers_that_fit(pool->caller_slots, held),
@@ -127,7 +127,7 @@ void fit_callers(Bound& openmp, const Pools& pools, int workers) {
 }
 
 // Bounds the pool's threads so that `callers` may all call it.
-void fit_workers(Bound& blas, const Pools& pools, int callers) {
+void fit_workers(Bound& blas, const PoolBounds& pools, int callers) {
   for (const PoolFacts* pool : pools.with_slots) {
     blas.tighten(
         std::max(1, pool->caller_slots - callers + 1),
@@ -141,7 +141,7 @@ struct Inner {
 };
 
 // The share of one process, OpenMP first.
-Inner openmp_first(const PlanInput& input, const Pools& pools, int share, std::string words) {
+Inner openmp_first(const PlanInput& input, const PoolBounds& pools, int share, std::string words) {
   Bound openmp;
   openmp.tighten(share, std::move(words));
   if (input.wishes.openmp) openmp.tighten(*input.wishes.openmp, kWish);
@@ -164,7 +164,7 @@ Inner openmp_first(const PlanInput& input, const Pools& pools, int share, std::s
 }
 
 // The share of one process, BLAS first: it is the only level, or the one the user named.
-Inner blas_first(const PlanInput& input, const Pools& pools, int share, std::string words) {
+Inner blas_first(const PlanInput& input, const PoolBounds& pools, int share, std::string words) {
   Bound blas;
   blas.tighten(share, std::move(words));
   if (input.wishes.blas) blas.tighten(*input.wishes.blas, kWish);
@@ -233,7 +233,7 @@ Result<Plan> make_plan(const PlanInput& input) {
   const int share = plan.floor / plan.processes.count;
   std::vector<PoolFacts> taking_part = input.pools;
   std::erase_if(taking_part, takes_no_part);
-  const Pools pools = survey(taking_part);
+  const PoolBounds pools = survey(taking_part);
 
   const bool blas_alone = pools.blas && !pools.openmp;
   const bool blas_named = pools.blas && input.wishes.blas && !input.wishes.openmp;

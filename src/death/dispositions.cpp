@@ -36,7 +36,7 @@ struct ActionsOfProgram {
 
 constinit std::array<ActionsOfProgram, kDeadly.size()> programs{};
 constinit std::atomic<Handler*> our_handler{nullptr};
-constinit std::atomic<Ending*> on_end{nullptr};
+constinit std::atomic<OnEnd*> on_end{nullptr};
 // The process whose kernel actions and memory these are: a vfork child has its parent's memory.
 constinit std::atomic<pid_t> owner{0};
 constinit std::atomic_flag changing{};
@@ -296,7 +296,7 @@ govern::GotEntries& entries() {
 
 }  // namespace
 
-void take_over(Handler* ours, Ending* ending) {
+void take_over(Handler* ours, OnEnd* ending) {
   const auto in_child = [] {
     owner.store(os::own_process());
     changing.clear();

@@ -20,14 +20,14 @@ namespace corewise::death {
 inline constexpr int kExit = 0;
 
 using Handler = void(int, siginfo_t*, void*);
-using Ending = void(int signal, const MachineState& caller);
+using OnEnd = void(int signal, const MachineState& caller);
 
 // From now on, for the signals that end a process by a fault of its own. Call it once. `ending` is
 // called when a module is about to end the process by abort() or raise(), SIGTERM included, and
 // nothing handles the signal, or by exit(). It knows the module, where a handler would only find
 // the C library; and a handler on an alternate stack, where many an abort() happens, may have no
 // room for another signal's frame.
-void take_over(Handler* ours, Ending* ending);
+void take_over(Handler* ours, OnEnd* ending);
 
 // Rewrites the GOT entries of modules loaded since; skips it while another thread is at it.
 void hook_new_modules();

@@ -42,20 +42,20 @@ std::vector<Folder> candidates() {
   return all;
 }
 
-struct ReportFile {
+struct DatedFile {
   std::string path;
   timespec at{};
 };
 
-void newest_first(std::vector<ReportFile>& all) {
-  std::ranges::sort(all, std::greater<>(), [](const ReportFile& report) {
+void newest_first(std::vector<DatedFile>& all) {
+  std::ranges::sort(all, std::greater<>(), [](const DatedFile& report) {
     return std::tuple(report.at.tv_sec, report.at.tv_nsec, report.path);
   });
 }
 
 // Newest first; only files that belong to this user.
-std::vector<ReportFile> reports(const Folder& folder) {
-  std::vector<ReportFile> found;
+std::vector<DatedFile> reports(const Folder& folder) {
+  std::vector<DatedFile> found;
   const int fd = os::open_private_folder(folder.path.c_str(), folder.given, os::Missing::leave);
   const std::unique_ptr<DIR, int (*)(DIR*)> open(fd >= 0 ? ::fdopendir(fd) : nullptr, ::closedir);
   if (!open && fd >= 0) ::close(fd);
@@ -64,7 +64,7 @@ std::vector<ReportFile> reports(const Folder& folder) {
     const std::string name = entry->d_name;
     struct stat seen{};
     if (!name.ends_with(".json")) continue;
-    ReportFile report{folder.path + "/" + name, {}};
+    DatedFile report{folder.path + "/" + name, {}};
     if (::lstat(report.path.c_str(), &seen) != 0 || !S_ISREG(seen.st_mode)) continue;
     if (seen.st_uid != ::geteuid()) continue;
     report.at = seen.st_mtim;
@@ -95,18 +95,18 @@ Result<std::vector<Folder>> death_folders() {
 
 void remove_old_reports(const std::vector<Folder>& folders) {
   for (const Folder& folder : folders) {
-    const std::vector<ReportFile> all = reports(folder);
+    const std::vector<DatedFile> all = reports(folder);
     for (std::size_t i = kMostKept; i < all.size(); ++i) ::unlink(all[i].path.c_str());
   }
 }
 
 std::vector<std::string> reports_by_age() {
-  std::vector<ReportFile> all;
+  std::vector<DatedFile> all;
   for (const Folder& folder : candidates())
     std::ranges::move(reports(folder), std::back_inserter(all));
   newest_first(all);
   std::vector<std::string> paths;
-  for (ReportFile& report : all) paths.push_back(std::move(report.path));
+  for (DatedFile& report : all) paths.push_back(std::move(report.path));
   return paths;
 }
 

@@ -49,7 +49,7 @@ void PoolPolicy::hook_openmp(const Pool& pool) {
     return;
   }
   const ModuleNames names(pool);
-  const libgomp::Symbol symbol = [&](const char* name) {
+  const libgomp::FunctionByName symbol = [&](const char* name) {
     return reinterpret_cast<void*>(names.exported(name).address);
   };
   std::vector<GotRequest> requests = libgomp::got_requests(openmp_copies_, pool.id, symbol);

@@ -22,7 +22,7 @@ bool is_runtime(std::string_view name) {
                      [&](const Runtime* runtime) { return name == runtime->name; });
 }
 
-bool is_prefix(std::string_view name, Pools pools) {
+bool is_prefix(std::string_view name, PoolList pools) {
   for (const Runtime* runtime : runtimes()) {
     for (const char* prefix : runtime->prefixes) {
       if (name == prefix) return true;
@@ -32,7 +32,7 @@ bool is_prefix(std::string_view name, Pools pools) {
 }
 
 // APIs, and what of the pools that are loaded may be named.
-std::string known_names(Pools pools) {
+std::string known_names(PoolList pools) {
   std::vector<std::string_view> names(kApiNames.begin(), kApiNames.end());
   for (const Pool* pool : pools) {
     for (const std::string_view name : {std::string_view(pool->runtime->name),
@@ -46,15 +46,15 @@ std::string known_names(Pools pools) {
   return list;
 }
 
-Error unknown(const std::string& what, Pools pools) {
+Error unknown(const std::string& what, PoolList pools) {
   return {CW_UNKNOWN_NAME, what + "; known here: " + known_names(pools)};
 }
 
-Error unknown(const Rule& rule, std::string_view what, Pools pools) {
+Error unknown(const Rule& rule, std::string_view what, PoolList pools) {
   return unknown("'" + rule.name + "' is not a known " + std::string(what), pools);
 }
 
-std::optional<Error> settle_path(Rule& rule, Pools pools) {
+std::optional<Error> settle_path(Rule& rule, PoolList pools) {
   for (const Pool* pool : pools) {
     if (!rule.name.empty() && (rule.name == pool->path || rule.name == pool->loader_path)) {
       rule.name = pool->path;
@@ -68,7 +68,7 @@ std::optional<Error> settle_path(Rule& rule, Pools pools) {
 }
 
 // A file name as tables show it, without its folders.
-std::optional<Error> settle_file_name(Rule& rule, Pools pools) {
+std::optional<Error> settle_file_name(Rule& rule, PoolList pools) {
   std::string path;
   for (const Pool* pool : pools) {
     if (rule.name != file_name(pool->path) || pool->path == path) continue;
@@ -86,7 +86,7 @@ std::optional<Error> settle_file_name(Rule& rule, Pools pools) {
 
 // A package means the files that it brought: a rule for each. The rule becomes the first of them,
 // `more` gets the others. Returns whether it brought any.
-bool settle_package(Rule& rule, Pools pools, std::vector<Rule>& more) {
+bool settle_package(Rule& rule, PoolList pools, std::vector<Rule>& more) {
   const std::string package = rule.name;
   if (package.empty()) return false;
   std::set<std::string> files;
@@ -102,7 +102,7 @@ bool settle_package(Rule& rule, Pools pools, std::vector<Rule>& more) {
 }
 
 // `more`: rules that the names mean besides.
-std::optional<Error> settle_name(Rule& rule, Pools pools, std::vector<Rule>& more) {
+std::optional<Error> settle_name(Rule& rule, PoolList pools, std::vector<Rule>& more) {
   switch (rule.match) {
     case CW_MATCH_ALL:
       return std::nullopt;
@@ -168,7 +168,7 @@ std::vector<const Pool*> discovered_pools() {
   return pools;
 }
 
-std::optional<Error> settle_names(std::vector<Rule>& rules, Pools pools) {
+std::optional<Error> settle_names(std::vector<Rule>& rules, PoolList pools) {
   std::vector<Rule> more;
   for (Rule& rule : rules) {
     if (rule.threads < 1 || rule.threads > CW_MAX_THREADS) {
@@ -185,7 +185,7 @@ std::optional<Error> settle_names(std::vector<Rule>& rules, Pools pools) {
 bool speaks_for(const Rule& rule, const Pool& pool) { return specificity(rule, pool) > 0; }
 
 std::vector<std::string> names_without_pool(const std::vector<Rule>& asked,
-                                            const std::vector<Rule>& settled, Pools pools) {
+                                            const std::vector<Rule>& settled, PoolList pools) {
   std::vector<std::string> names;
   for (std::size_t i = 0; i < asked.size(); ++i) {
     const auto speaks = [&](const Pool* pool) { return speaks_for(settled[i], *pool); };

@@ -215,12 +215,12 @@ void keep_interpreter(Line& line) noexcept {
 }
 
 // Where a library's file says which versions it needs and has; zeros: nowhere.
-struct Versions {
+struct VersionTables {
   std::uint64_t strings = 0, needed = 0, defined = 0;
 };
 
-Versions versions_in(const LoadableFile& file) noexcept {
-  Versions found;
+VersionTables versions_in(const LoadableFile& file) noexcept {
+  VersionTables found;
   Elf64_Ehdr header{};
   if (!file.take(0, header) || !is_for_this_machine(header)) return found;
   any_segment(file, header, [&](const Elf64_Phdr& segment) {
@@ -240,7 +240,8 @@ Versions versions_in(const LoadableFile& file) noexcept {
 constexpr int kMostVersions = 1024;
 
 // By the hash of its name, which is what the loader compares first.
-bool has_version(const LoadableFile& file, const Versions& versions, std::uint32_t hash) noexcept {
+bool has_version(const LoadableFile& file, const VersionTables& versions,
+                 std::uint32_t hash) noexcept {
   Elf64_Verdef version;
   std::uint64_t at = versions.defined;
   for (int i = 0; at != 0 && i < kMostVersions && file.take(at, version); ++i) {
@@ -290,7 +291,7 @@ enum class Has { all, not_all, no_file };
 
 Has look_for(const Needs& needs, const char* path) noexcept {
   const LoadableFile file(path);
-  const Versions versions = versions_in(file);
+  const VersionTables versions = versions_in(file);
   if (versions.strings == 0) return Has::no_file;
   Elf64_Vernaux one;
   std::uint64_t at = needs.first;
@@ -324,7 +325,7 @@ Has look_beside(const Needs& needs, std::uint64_t name, Line path) noexcept {
 // Whether the C library of this loader has all that the library needs of it.
 bool finds_what_it_needs(const LoadableFile& library, Line loader) noexcept {
   if (!keep_folder(loader)) return false;
-  const Versions own = versions_in(library);
+  const VersionTables own = versions_in(library);
   Needs needs{library};
   std::uint64_t at = own.needed;
   for (int i = 0; at != 0 && i < kMostVersions && library.take(at, needs.of); ++i) {

@@ -60,10 +60,10 @@ std::string find_text(const elf::File& file, const elf::File::Load& load, std::s
   return {};
 }
 
-class View final : public ModuleView {
+class OutsideView final : public ModuleView {
  public:
-  View(const elf::Symbols& symbols, const elf::File* file, std::uintptr_t base,
-       const Surroundings& around)
+  OutsideView(const elf::Symbols& symbols, const elf::File* file, std::uintptr_t base,
+              const Surroundings& around)
       : symbols_(symbols), file_(file), base_(base), around_(around) {}
 
   SymbolExtent variable(std::string_view name) const override {
@@ -119,7 +119,7 @@ Result<std::optional<OutsidePool>> see(const MappedModule& module, const elf::Sy
   seen.pool.prefix = name_prefix(*runtime, lookup);
   seen.pool.path = seen.pool.loader_path = module.path;
   seen.pool.base = base;
-  if (auto count = runtime->read_outside(seen.pool, View(symbols, file, base, around))) {
+  if (auto count = runtime->read_outside(seen.pool, OutsideView(symbols, file, base, around))) {
     seen.count = *std::move(count);
   }
   if (module.deleted) {

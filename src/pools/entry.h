@@ -13,10 +13,10 @@ class Entry;
 template <class R, class... Args>
 class Entry<R(Args...)> {
  public:
-  using Function = R (*)(Args...);
+  using Pointer = R (*)(Args...);
 
   constexpr Entry(std::nullptr_t = nullptr) {}
-  constexpr Entry(Function function) : function_(function) {}
+  constexpr Entry(Pointer function) : function_(function) {}
 
   constexpr explicit operator bool() const { return function_ != nullptr; }
 
@@ -27,16 +27,16 @@ class Entry<R(Args...)> {
   }
 
  private:
-  Function function_ = nullptr;
+  Pointer function_ = nullptr;
 };
 
 template <class... Args>
 class Entry<void(Args...)> {
  public:
-  using Function = void (*)(Args...);
+  using Pointer = void (*)(Args...);
 
   constexpr Entry(std::nullptr_t = nullptr) {}
-  constexpr Entry(Function function) : function_(function) {}
+  constexpr Entry(Pointer function) : function_(function) {}
 
   constexpr explicit operator bool() const { return function_ != nullptr; }
 
@@ -48,7 +48,7 @@ class Entry<void(Args...)> {
   }
 
  private:
-  Function function_ = nullptr;
+  Pointer function_ = nullptr;
 };
 
 }  // namespace corewise

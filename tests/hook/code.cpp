@@ -12,7 +12,7 @@
 #include <string>
 
 using corewise::govern::code::Architecture;
-using corewise::govern::code::Bytes;
+using corewise::govern::code::CodeBytes;
 using corewise::govern::code::Function;
 using corewise::govern::code::JumpSite;
 using corewise::govern::code::kAarch64;
@@ -22,7 +22,7 @@ namespace {
 
 struct Recorded {
   std::uintptr_t address = 0;
-  Bytes bytes;
+  CodeBytes bytes;
 };
 
 Recorded recorded(const std::string& name) {
@@ -38,11 +38,11 @@ const Architecture& machine_of(const std::string& name) {
   return name.starts_with("x86_64") ? kX86_64 : kAarch64;
 }
 
-Function function_at(std::uintptr_t address, const Bytes& bytes, int arguments) {
+Function function_at(std::uintptr_t address, const CodeBytes& bytes, int arguments) {
   return {address, bytes, arguments};
 }
 
-std::string hex(const Bytes& bytes) {
+std::string hex(const CodeBytes& bytes) {
   std::ostringstream out;
   for (const std::uint8_t byte : bytes) {
     out << "0123456789abcdef"[byte >> 4] << "0123456789abcdef"[byte & 15];
@@ -50,13 +50,14 @@ std::string hex(const Bytes& bytes) {
   return out.str();
 }
 
-std::int32_t read32(const Bytes& bytes, std::size_t at) {
+std::int32_t read32(const CodeBytes& bytes, std::size_t at) {
   std::int32_t value = 0;
   std::memcpy(&value, bytes.data() + at, sizeof value);
   return value;
 }
 
-std::string refusal(const Bytes& bytes, int arguments = 1, const Architecture& machine = kX86_64) {
+std::string refusal(const CodeBytes& bytes, int arguments = 1,
+                    const Architecture& machine = kX86_64) {
   const auto site = machine.find_site(function_at(0x1000, bytes, arguments));
   return site ? "" : site.error().what;
 }
@@ -116,12 +117,12 @@ TEST_CASE("x86-64: the way into the original still finds its data") {
   const auto resume = kX86_64.resume(function, *site, at);
   REQUIRE(resume);
   // push rbp, r15, r14, r12, rbx; cmpl $0, memory_initialized; jmp *0(rip)
-  CHECK(hex(Bytes(resume->begin(), resume->begin() + 10)) == "5541574156415453833d");
+  CHECK(hex(CodeBytes(resume->begin(), resume->begin() + 10)) == "5541574156415453833d");
   const std::uintptr_t data = real.address + 15 + static_cast<std::uintptr_t>(0xfebd09);
   CHECK(at + 15 + static_cast<std::uintptr_t>(static_cast<std::int64_t>(read32(*resume, 10))) ==
         data);
   CHECK((*resume)[14] == 0);
-  CHECK(hex(Bytes(resume->begin() + 15, resume->begin() + 21)) == "ff2500000000");
+  CHECK(hex(CodeBytes(resume->begin() + 15, resume->begin() + 21)) == "ff2500000000");
   std::uint64_t back = 0;
   std::memcpy(&back, resume->data() + 21, 8);
   CHECK(back == real.address + 15);
@@ -159,15 +160,15 @@ TEST_CASE("x86-64: other runtimes' functions, hooked or refused with a reason") 
 }
 
 TEST_CASE("x86-64: what cannot be done safely is refused") {
-  Bytes lea = {0x48, 0x8D, 0x05, 0, 1, 0, 0};  // lea 0x100(%rip), %rax
+  CodeBytes lea = {0x48, 0x8D, 0x05, 0, 1, 0, 0};  // lea 0x100(%rip), %rax
   SUBCASE("a jump back to the instruction") {
-    Bytes loop = lea;
+    CodeBytes loop = lea;
     loop.insert(loop.end(), {0xEB, 0xF7});  // jmp to the lea
     CHECK(refusal(loop) != "");
-    Bytes behind = {0x53};  // push %rbx; the loop comes back behind the push
+    CodeBytes behind = {0x53};  // push %rbx; the loop comes back behind the push
     behind.insert(behind.end(), loop.begin(), loop.end());
     CHECK(refusal(behind) != "");
-    Bytes far = lea;
+    CodeBytes far = lea;
     far.insert(far.end(), {0x0F, 0x85, 0xF3, 0xFF, 0xFF, 0xFF});  // jne
     CHECK(refusal(far) != "");
   }
@@ -179,7 +180,7 @@ TEST_CASE("x86-64: what cannot be done safely is refused") {
   }
   SUBCASE("an argument overwritten before") {
     // mov %rax, %rdi: lost for one argument, none of our business for a function without
-    Bytes code = {0x48, 0x89, 0xC7};
+    CodeBytes code = {0x48, 0x89, 0xC7};
     code.insert(code.end(), lea.begin(), lea.end());
     code.resize(24, 0x90);
     CHECK(refusal(code, 1) != "");
@@ -202,14 +203,14 @@ TEST_CASE("x86-64: what cannot be done safely is refused") {
   SUBCASE("a call of another function, or a jump to it") {
     CHECK(refusal({0xE8, 0, 1, 0, 0}) == "");
     CHECK(refusal({0xE9, 0, 1, 0, 0}) == "");
-    const Bytes code = {0xE8, 0, 1, 0, 0};
+    const CodeBytes code = {0xE8, 0, 1, 0, 0};
     const auto function = function_at(0x1000, code, 0);
     const auto site = kX86_64.find_site(function);
     REQUIRE(site);
     const auto resumed = kX86_64.resume(function, *site, 0x1040);
     REQUIRE(resumed);
     // The goal, 0x1105, as seen from 0x1045.
-    CHECK(Bytes(resumed->begin(), resumed->begin() + 5) == Bytes{0xE8, 0xC0, 0, 0, 0});
+    CHECK(CodeBytes(resumed->begin(), resumed->begin() + 5) == CodeBytes{0xE8, 0xC0, 0, 0, 0});
   }
   SUBCASE("calls and jumps to what follows, returns, and what is not known") {
     CHECK(refusal({0xE8, 0, 0, 0, 0}) != "");
@@ -220,12 +221,12 @@ TEST_CASE("x86-64: what cannot be done safely is refused") {
   }
   SUBCASE("cut short") {
     for (std::size_t n = 0; n < lea.size(); ++n) {
-      CHECK(refusal(Bytes(lea.begin(), lea.begin() + static_cast<std::ptrdiff_t>(n))) != "");
+      CHECK(refusal(CodeBytes(lea.begin(), lea.begin() + static_cast<std::ptrdiff_t>(n))) != "");
     }
     CHECK(refusal(lea) == "");
   }
   SUBCASE("a landing pad stays") {
-    const Bytes code = {0xF3, 0x0F, 0x1E, 0xFA, 0x48, 0x81, 0xEC, 0, 1, 0, 0};
+    const CodeBytes code = {0xF3, 0x0F, 0x1E, 0xFA, 0x48, 0x81, 0xEC, 0, 1, 0, 0};
     const auto site = kX86_64.find_site(function_at(0x1000, code, 1));
     REQUIRE(site);
     CHECK(site->offset == 4);
@@ -237,7 +238,7 @@ TEST_CASE("x86-64: what cannot be done safely is refused") {
 TEST_CASE("x86-64: no bytes make the decoder read past them or accept a torn word") {
   std::uint32_t seed = 1;
   for (int round = 0; round < 200000; ++round) {
-    Bytes bytes;
+    CodeBytes bytes;
     for (int i = 0; i < 24; ++i) {
       seed = seed * 1664525U + 1013904223U;
       bytes.push_back(static_cast<std::uint8_t>(seed >> 24U));
@@ -259,7 +260,7 @@ TEST_CASE("x86-64: no bytes make the decoder read past them or accept a torn wor
 
 TEST_CASE("what stands before a return address is a call") {
   const auto words = [](const std::string& digits) {
-    Bytes out;
+    CodeBytes out;
     for (std::size_t i = 0; i < digits.size(); i += 2) {
       out.push_back(static_cast<std::uint8_t>(std::stoul(digits.substr(i, 2), nullptr, 16)));
     }
@@ -314,19 +315,19 @@ TEST_CASE("aarch64: the code on both sides of the branch") {
 
 TEST_CASE("aarch64: landing pads and signed return addresses stay before the branch") {
   const auto words = [](std::initializer_list<std::uint32_t> list) {
-    Bytes out;
+    CodeBytes out;
     for (const std::uint32_t word : list) {
       for (unsigned i = 0; i < 4; ++i) out.push_back(static_cast<std::uint8_t>(word >> 8 * i));
     }
     return out;
   };
-  const Bytes code = words({0xD503245F, 0xD503233F, 0xA9BE7BFD, 0xD65F03C0});
+  const CodeBytes code = words({0xD503245F, 0xD503233F, 0xA9BE7BFD, 0xD65F03C0});
   const auto site = kAarch64.find_site(function_at(0x1000, code, 1));
   REQUIRE(site);
   CHECK(site->offset == 8);
   CHECK(hex(site->undo) == "bf2303d5");  // autiasp
   // adrp x0, +1 page: the page of the function, not of where it runs now
-  const Bytes page = words({0xB0000000, 0xD65F03C0});
+  const CodeBytes page = words({0xB0000000, 0xD65F03C0});
   const auto moved = kAarch64.find_site(function_at(0x5000, page, 1));
   REQUIRE(moved);
   const auto resume = kAarch64.resume(function_at(0x5000, page, 1), *moved, 0x90000);

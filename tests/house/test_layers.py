@@ -193,19 +193,32 @@ def test_no_file_name_twice() -> None:
 
 
 def test_no_type_name_twice() -> None:
+    """All types of the core, and what its headers call others by. Of the command line only what its
+    headers offer: each of its commands has its own `Options`. An alias in a source file is local
+    shorthand, and one that keeps the name of what it stands for is no second meaning."""
     head = re.compile(
-        r"^\s*(?:struct|class|union|enum(?: class)?)\s+(?:alignas\([^)]*\)\s+)?(\w+)(<[^;{]*>)?"
+        r"^(\s*)(?:struct|class|union|enum(?: class)?)\s+(?:alignas\([^)]*\)\s+)?(\w+)(<[^;{]*>)?"
         r"(?:\s+final)?\s*(?::[^;(){}]*)?\{",
         re.M,
     )
-    names: Counter[str] = Counter()
+    alias = re.compile(r"^(\s*)using\s+(\w+)\s*=(?!(?:\s*|[^;]*::)\2;)", re.M)
+    core: Counter[str] = Counter()
+    outermost: Counter[str] = Counter()
     for file in sources():
-        if file.is_relative_to(ROOT / "src"):
-            found = head.findall(re.sub(r"//.*", "", file.read_text()))
-            # A template and its specialisations are one.
-            names += Counter({name for name, of in found if of})
-            names += Counter(name for name, of in found if not of)
-    assert {name: times for name, times in names.items() if times > 1} == {}
+        is_core, is_header = file.is_relative_to(ROOT / "src"), file.suffix == ".h"
+        if not is_core and not is_header:
+            continue
+        text = re.sub(r"//.*", "", file.read_text())
+        found = [(indent.strip("\n"), name) for indent, name, of in head.findall(text) if not of]
+        # A template and its specialisations are one, and so are their aliases.
+        templates = {(indent.strip("\n"), name) for indent, name, of in head.findall(text) if of}
+        aliases = {(indent.strip("\n"), name) for indent, name in alias.findall(text)}
+        found += list(templates | aliases if is_header else templates)
+        outermost += Counter(name for indent, name in found if not indent)
+        if is_core:
+            core += Counter(name for _, name in found)
+    twice = {name for names in (core, outermost) for name, times in names.items() if times > 1}
+    assert twice == set()
 
 
 def imports(file: Path) -> set[str]:

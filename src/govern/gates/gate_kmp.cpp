@@ -278,12 +278,12 @@ Requests requests_of(std::size_t wanted, std::index_sequence<copy...>) {
 }
 
 template <class Function>
-void find(const libgomp::Symbol& symbol, const char* name, Function*& out) {
+void find(const libgomp::FunctionByName& symbol, const char* name, Function*& out) {
   out = reinterpret_cast<Function*>(symbol(name));
 }
 
 // Only if the user has not said how threads wait.
-void follow_load(std::size_t copy, const libgomp::Symbol& symbol) {
+void follow_load(std::size_t copy, const libgomp::FunctionByName& symbol) {
   const os::LiveMachine machine;
   for (const char* said : {"KMP_BLOCKTIME", "KMP_LIBRARY", "OMP_WAIT_POLICY"}) {
     if (machine.variable(said)) return;
@@ -299,7 +299,7 @@ void follow_load(std::size_t copy, const libgomp::Symbol& symbol) {
 }  // namespace
 
 std::vector<GotRequest> got_requests(std::size_t copy, std::uint32_t pool,
-                                     const libgomp::Symbol& symbol) {
+                                     const libgomp::FunctionByName& symbol) {
   LlvmCopy& mine = copies[copy];
   mine.pool = pool;
   find(symbol, "__kmpc_fork_call", mine.fork);

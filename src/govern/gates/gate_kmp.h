@@ -16,6 +16,6 @@ namespace corewise::govern::kmp {
 using thread_caps::kMostCopies;
 
 std::vector<GotRequest> got_requests(std::size_t copy, std::uint32_t pool,
-                                     const libgomp::Symbol& symbol);
+                                     const libgomp::FunctionByName& symbol);
 
 }  // namespace corewise::govern::kmp

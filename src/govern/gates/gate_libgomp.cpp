@@ -315,7 +315,8 @@ Replacements replacements_of(std::size_t wanted, std::index_sequence<copy...>) {
 
 }  // namespace
 
-std::vector<GotRequest> got_requests(std::size_t copy, std::uint32_t pool, const Symbol& symbol) {
+std::vector<GotRequest> got_requests(std::size_t copy, std::uint32_t pool,
+                                     const FunctionByName& symbol) {
   LibgompCopy& mine = copies[copy];
   mine.pool = pool;
   mine.max_threads = reinterpret_cast<int (*)()>(symbol("omp_get_max_threads"));

@@ -21,10 +21,11 @@ using thread_caps::kMostCopies;
 inline constexpr std::size_t kMostOpenRegions = 128;
 
 // The address of a function of the runtime's module; null if it has none of that name.
-using Symbol = thread_caps::Symbol;
+using thread_caps::FunctionByName;
 
 // The GOT entries through which modules call copy number `copy` of the runtime, which is pool
 // number `pool`. A second call for a copy returns the same.
-std::vector<GotRequest> got_requests(std::size_t copy, std::uint32_t pool, const Symbol& symbol);
+std::vector<GotRequest> got_requests(std::size_t copy, std::uint32_t pool,
+                                     const FunctionByName& symbol);
 
 }  // namespace corewise::govern::libgomp

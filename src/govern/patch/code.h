@@ -23,20 +23,20 @@
 
 namespace corewise::govern::code {
 
-using Bytes = std::vector<std::uint8_t>;
+using CodeBytes = std::vector<std::uint8_t>;
 
 template <class T>
-void append(Bytes& out, T value) {
+void append(CodeBytes& out, T value) {
   const std::size_t at = out.size();
   out.resize(at + sizeof value);
   std::memcpy(out.data() + at, &value, sizeof value);
 }
-inline void append(Bytes& out, std::initializer_list<std::uint8_t> bytes) {
+inline void append(CodeBytes& out, std::initializer_list<std::uint8_t> bytes) {
   out.insert(out.end(), bytes);
 }
 
 // A naturally aligned word of memory, of 8 or 16 bytes.
-struct alignas(16) Word {
+struct alignas(16) CodeWord {
   std::array<std::uint8_t, 16> bytes{};
 };
 
@@ -52,7 +52,7 @@ struct JumpSite {
   std::size_t offset = 0;  // from the entry
   std::size_t length = 0;
   std::size_t width = 8;  // of the aligned word that holds the jump
-  Bytes undo;             // code that undoes what the instructions before it did
+  CodeBytes undo;         // code that undoes what the instructions before it did
 };
 
 struct Architecture {
@@ -61,20 +61,21 @@ struct Architecture {
   Result<JumpSite> (*find_site)(const Function& function);
 
   // Code for `at` that continues the function as if nothing had been replaced.
-  Result<Bytes> (*resume)(const Function& function, const JumpSite& site, std::uintptr_t at);
+  Result<CodeBytes> (*resume)(const Function& function, const JumpSite& site, std::uintptr_t at);
 
   // Code that runs `undo`, passes `context` as integer argument number `argument` (from 0; -1:
   // passes none) and jumps to `target`. Works at any address.
-  Result<Bytes> (*enter)(const Bytes& undo, int argument, const void* context, const void* target);
+  Result<CodeBytes> (*enter)(const CodeBytes& undo, int argument, const void* context,
+                             const void* target);
 
   // The jump that replaces an instruction at `from`.
-  Bytes (*jump)(std::uintptr_t from, std::uintptr_t to);
+  CodeBytes (*jump)(std::uintptr_t from, std::uintptr_t to);
 
   // Whether these bytes end in a call, as those before a return address do.
   bool (*ends_in_call)(std::span<const std::uint8_t> bytes) noexcept;
 
   // Compares and exchanges an aligned word of 16 bytes; null where no jump needs that.
-  bool (*exchange16)(std::uintptr_t at, const Word& expected, const Word& desired);
+  bool (*exchange16)(std::uintptr_t at, const CodeWord& expected, const CodeWord& desired);
 };
 
 extern const Architecture kX86_64;

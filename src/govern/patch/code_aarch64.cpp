@@ -85,9 +85,9 @@ Result<JumpSite> find_site(const Function& function) {
   return Error{CW_NOT_AVAILABLE, "the function is too short for a jump"};
 }
 
-Bytes jump(std::uintptr_t from, std::uintptr_t to) {
+CodeBytes jump(std::uintptr_t from, std::uintptr_t to) {
   const auto distance = static_cast<std::uint32_t>((to - from) >> 2U);
-  Bytes out;
+  CodeBytes out;
   append(out, 0x14000000U | (distance & 0x3FFFFFFU));
   return out;
 }
@@ -97,9 +97,9 @@ std::uint32_t load_literal(unsigned reg, std::size_t words) {
   return 0x58000000U | static_cast<std::uint32_t>(words) << 5U | reg;
 }
 
-Result<Bytes> resume(const Function& function, const JumpSite& site, std::uintptr_t at) {
-  Bytes out(function.bytes.begin(),
-            function.bytes.begin() + static_cast<std::ptrdiff_t>(site.offset));
+Result<CodeBytes> resume(const Function& function, const JumpSite& site, std::uintptr_t at) {
+  CodeBytes out(function.bytes.begin(),
+                function.bytes.begin() + static_cast<std::ptrdiff_t>(site.offset));
   const std::uint32_t code = read32(function.bytes, site.offset);
   if (is_address_of_page(code)) {
     const std::uint32_t pages = (code >> 5U & 0x7FFFFU) << 2U | (code >> 29U & 3U);
@@ -113,16 +113,17 @@ Result<Bytes> resume(const Function& function, const JumpSite& site, std::uintpt
   append(out, code);
   // A plain branch: in guarded pages a branch through a register would need a landing pad there.
   const std::uintptr_t back = function.address + site.offset + kInstruction;
-  const Bytes branch = jump(at + out.size(), back);
+  const CodeBytes branch = jump(at + out.size(), back);
   out.insert(out.end(), branch.begin(), branch.end());
   return out;
 }
 
-Result<Bytes> enter(const Bytes& undo, int argument, const void* context, const void* target) {
+Result<CodeBytes> enter(const CodeBytes& undo, int argument, const void* context,
+                        const void* target) {
   if (argument >= 8) {
     return Error{CW_NOT_AVAILABLE, "no register is left for a further argument"};
   }
-  Bytes out = undo;
+  CodeBytes out = undo;
   // The two addresses follow the code, on the next multiple of eight.
   const std::size_t code_words = out.size() / kInstruction + (argument >= 0 ? 3 : 2);
   const std::size_t data = (code_words + 1) / 2 * 2;

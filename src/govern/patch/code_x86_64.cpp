@@ -250,7 +250,7 @@ std::size_t word_for(std::uintptr_t at) {
 
 std::uint8_t low_byte(unsigned value) { return static_cast<std::uint8_t>(value & 0xFFU); }
 
-void append_jump_anywhere(Bytes& out, std::uintptr_t to) {
+void append_jump_anywhere(CodeBytes& out, std::uintptr_t to) {
   append(out, {0xFF, 0x25, 0, 0, 0, 0});
   append(out, static_cast<std::uint64_t>(to));
 }
@@ -270,7 +270,7 @@ class Taken {
       case Effect::none:
         return true;
       case Effect::push: {
-        Bytes pop;
+        CodeBytes pop;
         if (step.reg >= 8) append(pop, {0x41});
         append(pop, {low_byte(0x58U + (step.reg & 7U))});
         undo_.insert(undo_.begin(), pop.begin(), pop.end());
@@ -279,7 +279,7 @@ class Taken {
         return true;
       }
       case Effect::lowers_rsp: {
-        Bytes add;
+        CodeBytes add;
         append(add, {0x48, 0x81, 0xC4});
         append(add, step.amount);
         undo_.insert(undo_.begin(), add.begin(), add.end());
@@ -293,11 +293,11 @@ class Taken {
     return false;
   }
 
-  const Bytes& undo() const { return undo_; }
+  const CodeBytes& undo() const { return undo_; }
 
  private:
   std::uint32_t untouchable_;
-  Bytes undo_;
+  CodeBytes undo_;
 };
 
 std::string at_offset(std::size_t offset) { return " at byte " + std::to_string(offset); }
@@ -327,9 +327,9 @@ Result<JumpSite> find_site(const Function& function) {
   return Error{CW_NOT_AVAILABLE, "no instruction long enough for a jump at the start"};
 }
 
-Result<Bytes> resume(const Function& function, const JumpSite& site, std::uintptr_t at) {
-  Bytes out(function.bytes.begin(),
-            function.bytes.begin() + static_cast<std::ptrdiff_t>(site.offset + site.length));
+Result<CodeBytes> resume(const Function& function, const JumpSite& site, std::uintptr_t at) {
+  CodeBytes out(function.bytes.begin(),
+                function.bytes.begin() + static_cast<std::ptrdiff_t>(site.offset + site.length));
   for (std::size_t offset = 0; offset < out.size();) {
     const auto step = decode(std::span(out).subspan(offset));
     if (!step) return Error{CW_INTERNAL, "the function changed while it was read"};
@@ -348,11 +348,12 @@ Result<Bytes> resume(const Function& function, const JumpSite& site, std::uintpt
   return out;
 }
 
-Result<Bytes> enter(const Bytes& undo, int argument, const void* context, const void* target) {
+Result<CodeBytes> enter(const CodeBytes& undo, int argument, const void* context,
+                        const void* target) {
   if (argument >= static_cast<int>(kArguments.size())) {
     return Error{CW_NOT_AVAILABLE, "no register is left for a further argument"};
   }
-  Bytes out = undo;
+  CodeBytes out = undo;
   if (argument >= 0) {
     const unsigned reg = kArguments[static_cast<std::size_t>(argument)];
     append(out, {low_byte(0x48U | reg >> 3U), low_byte(0xB8U | (reg & 7U))});
@@ -362,8 +363,8 @@ Result<Bytes> enter(const Bytes& undo, int argument, const void* context, const 
   return out;
 }
 
-Bytes jump(std::uintptr_t from, std::uintptr_t to) {
-  Bytes out = {0xE9};
+CodeBytes jump(std::uintptr_t from, std::uintptr_t to) {
+  CodeBytes out = {0xE9};
   append(out, static_cast<std::int32_t>(static_cast<std::int64_t>(to) -
                                         static_cast<std::int64_t>(from + kJump)));
   return out;
@@ -380,7 +381,7 @@ bool ends_in_call(std::span<const std::uint8_t> bytes) noexcept {
 }
 
 #if defined(__x86_64__)
-bool exchange16(std::uintptr_t at, const Word& expected, const Word& desired) {
+bool exchange16(std::uintptr_t at, const CodeWord& expected, const CodeWord& desired) {
   unsigned a = 0;
   unsigned b = 0;
   unsigned c = 0;
@@ -404,7 +405,7 @@ bool exchange16(std::uintptr_t at, const Word& expected, const Word& desired) {
 }
 constexpr auto kExchange16 = &exchange16;
 #else
-constexpr bool (*kExchange16)(std::uintptr_t, const Word&, const Word&) = nullptr;
+constexpr bool (*kExchange16)(std::uintptr_t, const CodeWord&, const CodeWord&) = nullptr;
 #endif
 
 }  // namespace

@@ -17,7 +17,7 @@ namespace {
 struct Page {
   std::uintptr_t near = 0;
   std::uintptr_t at = 0;
-  code::Bytes bytes;
+  code::CodeBytes bytes;
 };
 
 std::deque<Page>& pages() {
@@ -26,7 +26,7 @@ std::deque<Page>& pages() {
   return *all;
 }
 
-bool exchange_word(const Patch& patch, const code::Word& from, const code::Word& to) {
+bool exchange_word(const Patch& patch, const code::CodeWord& from, const code::CodeWord& to) {
   if (patch.width == 16) {
     const auto* machine = code::native();
     return machine != nullptr && machine->exchange16 != nullptr &&
@@ -92,8 +92,8 @@ std::optional<os::Rights> Mappings::rights_now(std::uintptr_t at, std::size_t si
 }
 
 std::optional<Error> exchange_locked(const Patch& patch, Way way, Mappings& mappings) {
-  const code::Word& from = way == Way::install ? patch.before : patch.after;
-  const code::Word& to = way == Way::install ? patch.after : patch.before;
+  const code::CodeWord& from = way == Way::install ? patch.before : patch.after;
+  const code::CodeWord& to = way == Way::install ? patch.after : patch.before;
   auto rights = mappings.rights(patch.at, patch.width);
   // The loader may have closed it since, and then it should not stay open. (It may still do so
   // between this look and the next line.)
@@ -124,7 +124,7 @@ Result<std::uintptr_t> place_code(std::uintptr_t near, std::uintptr_t reach,
   const std::lock_guard lock(hook_lock());
   for (const Page& page : pages()) {
     if (page.near != near) continue;
-    const Result<code::Bytes> bytes = code_at(page.at);
+    const Result<code::CodeBytes> bytes = code_at(page.at);
     if (bytes && *bytes == page.bytes) return page.at;
   }
   std::vector<std::uintptr_t> candidates;
@@ -136,7 +136,7 @@ Result<std::uintptr_t> place_code(std::uintptr_t near, std::uintptr_t reach,
   }
   const Result<std::uintptr_t> page = os::map_page(candidates);
   if (!page) return page.error();
-  Result<code::Bytes> bytes = code_at(*page);
+  Result<code::CodeBytes> bytes = code_at(*page);
   if (bytes && bytes->size() > os::page_size()) {
     bytes = Error{CW_INTERNAL, "its code does not fit into a page"};
   }

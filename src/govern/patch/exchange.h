@@ -20,8 +20,8 @@ struct Patch {
   std::uintptr_t at = 0;  // a multiple of width
   std::size_t width = 8;
   bool relro = false;  // the loader makes it read-only once its module is bound
-  code::Word before;
-  code::Word after;
+  code::CodeWord before;
+  code::CodeWord after;
 };
 
 enum class Way { install, remove };
@@ -68,7 +68,7 @@ class Mappings {
 std::optional<Error> exchange_locked(const Patch& patch, Way way, Mappings& mappings);
 
 // The code for a given address; called for each page that is tried.
-using CodeAt = std::function<Result<code::Bytes>(std::uintptr_t at)>;
+using CodeAt = std::function<Result<code::CodeBytes>(std::uintptr_t at)>;
 
 // A page with this code, within `reach` of `near` (0: anywhere). The same code for the same `near`
 // gets the same page.

@@ -39,10 +39,10 @@ int hooked_prctl(int option, unsigned long second, unsigned long third, unsigned
   return option == PR_SET_SECCOMP ? noting(false, call) : call();
 }
 
-constinit std::atomic<Caller*> starter{nullptr};
-constinit std::atomic<Caller*> enterer{nullptr};
+constinit std::atomic<SystemCall*> starter{nullptr};
+constinit std::atomic<SystemCall*> enterer{nullptr};
 
-const std::atomic<Caller*>* handed(long number) noexcept {
+const std::atomic<SystemCall*>* handed(long number) noexcept {
   if (number == SYS_execve || number == SYS_execveat) return &starter;
   if (number == SYS_unshare || number == SYS_setns) return &enterer;
   return nullptr;
@@ -66,9 +66,9 @@ long hooked_syscall(long number, long first, long second, long third, long fourt
 
 }  // namespace
 
-void hand_starts_to(Caller* start) { starter.store(start); }
+void hand_starts_to(SystemCall* start) { starter.store(start); }
 
-void hand_entries_to(Caller* enter) { enterer.store(enter); }
+void hand_entries_to(SystemCall* enter) { enterer.store(enter); }
 
 std::vector<GotRequest> got_requests() {
   static const auto* const kAll = [] {

@@ -16,10 +16,10 @@ std::vector<GotRequest> got_requests();
 
 // Makes a system call in the program's place, and returns as syscall() does. May be called in a
 // child of vfork.
-using Caller = long(long number, const std::array<long, 5>& arguments);
+using SystemCall = long(long number, const std::array<long, 5>& arguments);
 // Those that start another program: execve and execveat.
-void hand_starts_to(Caller* start);
+void hand_starts_to(SystemCall* start);
 // Those that enter namespaces: unshare and setns.
-void hand_entries_to(Caller* enter);
+void hand_entries_to(SystemCall* enter);
 
 }  // namespace corewise::govern::filters

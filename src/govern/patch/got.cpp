@@ -60,7 +60,7 @@ class Relocations {
   elf::Dynamic tables_;
 };
 
-void put(code::Word& word, std::uintptr_t value) {
+void put(code::CodeWord& word, std::uintptr_t value) {
   std::memcpy(word.bytes.data(), &value, sizeof value);
 }
 

@@ -43,15 +43,15 @@ Result<EntryHook> EntryHook::prepare(const EntryRequest& request) {
   if (!enter) return refuse(enter.error());
   // On one page: the code that the jump leads to, and behind it the way into the original function.
   const std::size_t second = (enter->size() + 15) / 16 * 16;
-  const auto page =
-      place_code(request.address, machine->reach, [&](std::uintptr_t at) -> Result<code::Bytes> {
-        code::Bytes bytes = *enter;
-        bytes.resize(second);
-        const auto resume = machine->resume(function, *site, at + second);
-        if (!resume) return resume.error();
-        bytes.insert(bytes.end(), resume->begin(), resume->end());
-        return bytes;
-      });
+  const auto page = place_code(request.address, machine->reach,
+                               [&](std::uintptr_t at) -> Result<code::CodeBytes> {
+                                 code::CodeBytes bytes = *enter;
+                                 bytes.resize(second);
+                                 const auto resume = machine->resume(function, *site, at + second);
+                                 if (!resume) return resume.error();
+                                 bytes.insert(bytes.end(), resume->begin(), resume->end());
+                                 return bytes;
+                               });
   if (!page) return refuse(page.error());
 
   EntryHook entry;
@@ -63,7 +63,7 @@ Result<EntryHook> EntryHook::prepare(const EntryRequest& request) {
   std::memcpy(entry.patch_.before.bytes.data(), reinterpret_cast<void*>(entry.patch_.at),
               site->width);
   entry.patch_.after = entry.patch_.before;
-  const code::Bytes jump = machine->jump(replaced, *page);
+  const code::CodeBytes jump = machine->jump(replaced, *page);
   std::memcpy(entry.patch_.after.bytes.data() + (replaced - entry.patch_.at), jump.data(),
               jump.size());
   return entry;

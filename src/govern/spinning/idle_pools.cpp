@@ -55,7 +55,7 @@ IdlePool& idle_pool_of(const Pool& pool) {
 }
 
 // GOMP_SPINCOUNT would win over OMP_WAIT_POLICY. OMP_DISPLAY_ENV=verbose prints it.
-constexpr std::array<Variable, 2> kVariables = {{
+constexpr std::array<SpinVariable, 2> kVariables = {{
     {"OPENBLAS_THREAD_TIMEOUT", "16", {}, "COREWISE_THREAD_TIMEOUT"},
     {"GOMP_SPINCOUNT", "30000", {"OMP_WAIT_POLICY", "OMP_DISPLAY_ENV"}, "COREWISE_SPINCOUNT"},
 }};
@@ -92,6 +92,6 @@ std::optional<SpinWord> word_of(const Pool& pool) {
   return idle_pool_of(pool).word;
 }
 
-std::span<const Variable> variables() { return kVariables; }
+std::span<const SpinVariable> variables() { return kVariables; }
 
 }  // namespace corewise::govern::idle_pools

@@ -29,7 +29,7 @@ std::vector<std::string> remove();
 std::optional<SpinWord> word_of(const Pool& pool);
 
 // The variable that says the same to libraries not loaded yet, unless the user has set it.
-struct Variable {
+struct SpinVariable {
   const char* name;
   const char* value;
   // Left alone if one of these is set: the user has said the same in other words, or lets the
@@ -37,6 +37,6 @@ struct Variable {
   std::array<const char*, 2> unless;
   const char* marker;  // set to the value too, so that we do not take it for the user's
 };
-std::span<const Variable> variables();
+std::span<const SpinVariable> variables();
 
 }  // namespace corewise::govern::idle_pools

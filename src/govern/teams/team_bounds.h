@@ -12,8 +12,8 @@ class TeamBounds {
   TeamBounds() = default;
 
   // `symbol(name)`: the runtime's function, or null. A missing function bounds nothing.
-  template <class Symbol>
-  explicit TeamBounds(const Symbol& symbol)
+  template <class Find>
+  explicit TeamBounds(const Find& symbol)
       : level_(reinterpret_cast<Get*>(symbol("omp_get_active_level"))),
         most_levels_(reinterpret_cast<Get*>(symbol("omp_get_max_active_levels"))),
         most_threads_(reinterpret_cast<Get*>(symbol("omp_get_thread_limit"))) {}

@@ -141,7 +141,7 @@ constexpr CountListener kListener = {own_count, limits_set};
 
 }  // namespace
 
-void add(std::size_t index, std::uint32_t pool, const Symbol& symbol) {
+void add(std::size_t index, std::uint32_t pool, const FunctionByName& symbol) {
   CappedCopy& copy = copies[index];
   // Who governs again finds the same pools in the same order.
   if (copy.filled.load() && copy.pool == pool) return;

@@ -18,10 +18,10 @@ namespace corewise::govern::thread_caps {
 inline constexpr std::size_t kMostCopies = 8;
 
 // A function of the runtime by its name; null if it has none.
-using Symbol = std::function<void*(const char* name)>;
+using FunctionByName = std::function<void*(const char* name)>;
 
 // Adds copy number `copy` of the runtimes, pool number `pool`. Call before its first hook runs.
-void add(std::size_t copy, std::uint32_t pool, const Symbol& symbol);
+void add(std::size_t copy, std::uint32_t pool, const FunctionByName& symbol);
 
 // The calling thread is about to ask this function for its count.
 void before_count(const void* getter);

@@ -11,9 +11,9 @@ enum ArrowFunction : std::size_t { kGet, kSet, kPool };
 
 constexpr const char* kPrefixes[] = {"libarrow"};
 
-struct Status {
+struct ArrowStatus {
   void* state;
-  ~Status() {}  // not trivial on purpose: this is what makes the compiler return it in memory
+  ~ArrowStatus() {}  // not trivial on purpose: this is what makes the compiler return it in memory
 };
 
 bool prove(const SymbolLookup& symbols, Proof& proof) {
@@ -32,7 +32,7 @@ void describe(Pool& pool) {
 
 int get(const Pool& pool) { return pool.call<int()>(kGet)(); }
 
-void set(Pool& pool, int threads) { pool.call<Status(int)>(kSet)(threads); }
+void set(Pool& pool, int threads) { pool.call<ArrowStatus(int)>(kSet)(threads); }
 
 }  // namespace
 
