@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "base/blocked_signals.h"
+#include "base/clock.h"
 #include "base/text.h"
 #include "budget/budget.h"
 #include "os/machine.h"
@@ -48,13 +49,13 @@ struct Options {
 // Samples until `stop` is set, no process is left, or `seconds` are over.
 void watch(Recorder& recorder, double interval_s, const std::atomic<bool>& stop,
            std::optional<double> seconds) {
-  const double begin = monotonic_s();
+  const double begin = now_s();
   while (!stop) {
-    const double before = monotonic_s();
+    const double before = now_s();
     if (!recorder.sample() && before - begin > 1) break;
-    if (seconds && monotonic_s() - begin >= *seconds) break;
+    if (seconds && now_s() - begin >= *seconds) break;
     // If a sample takes long, take fewer.
-    const double rest = std::max(interval_s - (monotonic_s() - before), interval_s / 4);
+    const double rest = std::max(interval_s - (now_s() - before), interval_s / 4);
     const timespec pause{
         static_cast<time_t>(rest),
         static_cast<long>(1e9 * (rest - static_cast<double>(static_cast<time_t>(rest))))};

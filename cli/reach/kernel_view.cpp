@@ -1,7 +1,6 @@
 #include "kernel_view.h"
 
 #include <fmt/format.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -33,12 +32,6 @@ std::string command_of(int pid) {
   while (!text->empty() && (text->back() == '\0' || text->back() == '\n')) text->pop_back();
   std::ranges::replace(*text, '\0', ' ');
   return *text;
-}
-
-double monotonic_s() {
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
 
 }  // namespace corewise::cli

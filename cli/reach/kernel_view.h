@@ -14,6 +14,4 @@ std::optional<double> machine_ready();
 // The arguments of a process, separated by spaces; its short name where it has none.
 std::string command_of(int pid);
 
-double monotonic_s();
-
 }  // namespace corewise::cli

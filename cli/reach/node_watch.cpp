@@ -11,9 +11,9 @@
 #include <optional>
 #include <thread>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "govern/ledger/ledger_shm.h"
-#include "kernel_view.h"
 #include "observe/tasks.h"
 #include "os/os.h"
 #include "process_name.h"
@@ -51,7 +51,7 @@ double NodeView::ready() const { return sum_ready(users); }
 
 NodeReading read_node() {
   NodeReading reading;
-  reading.time_s = monotonic_s();
+  reading.time_s = now_s();
   for (const observe::Task& main : observe::read_processes()) {
     struct stat info{};
     if (main.tid == ::getpid() || ::stat(folder_of(main.tid).c_str(), &info) != 0) continue;

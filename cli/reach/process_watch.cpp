@@ -8,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "budget/budget.h"
@@ -166,9 +167,9 @@ void ProcessWatch::ask(const std::set<int>& pids) {
     if (question->fd() >= 0) fresh.push_back({question->fd(), POLLIN, 0});
     asked_.emplace(pid, std::move(question));
   }
-  const double end_s = monotonic_s() + kPatience_s;
+  const double end_s = now_s() + kPatience_s;
   while (!fresh.empty()) {
-    const int left = static_cast<int>(1000 * (end_s - monotonic_s()));
+    const int left = static_cast<int>(1000 * (end_s - now_s()));
     if (left <= 0 || ::poll(fresh.data(), fresh.size(), left) <= 0) return;
     std::erase_if(fresh, [](const pollfd& one) { return one.revents != 0; });
   }
@@ -212,7 +213,7 @@ View ProcessWatch::next() {
   std::set<int> pids(served.begin(), served.end());
   for (const auto& [pid, tokens] : granted) pids.insert(pid);
   ask(pids);
-  view.time_s = monotonic_s();
+  view.time_s = now_s();
   for (const int pid : pids) {
     WatchedProcess process;
     process.pid = pid;

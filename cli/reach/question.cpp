@@ -9,8 +9,8 @@
 #include <cstring>
 #include <utility>
 
+#include "base/clock.h"
 #include "control/answer_records.h"
-#include "kernel_view.h"
 #include "shell/process_choice.h"
 
 namespace corewise::cli {
@@ -29,7 +29,7 @@ Error io_error(int pid, int reason) {
 }  // namespace
 
 Question::Question(int pid, const control::Request& request, control::FullQueue full)
-    : pid_(pid), asked_s_(monotonic_s()) {
+    : pid_(pid), asked_s_(now_s()) {
   const auto fd = control::connect_to(pid, full);
   connected_ = fd || fd.error().status == CW_IO_ERROR;
   if (fd) fd_ = *fd;
@@ -55,7 +55,7 @@ Question::~Question() {
   if (fd_ >= 0) ::close(fd_);
 }
 
-double Question::age_s() const { return monotonic_s() - asked_s_; }
+double Question::age_s() const { return now_s() - asked_s_; }
 
 std::optional<Result<Answer>> Question::end(Result<Answer> answer) {
   if (fd_ >= 0) ::close(fd_);

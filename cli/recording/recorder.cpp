@@ -8,6 +8,7 @@
 #include <array>
 #include <cmath>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "observe/sample_record.h"
@@ -54,10 +55,10 @@ double rounded(double share) { return std::round(share * 100) / 100; }
 Recorder::Recorder(int root, bool itself, double interval_s, Write write)
     : root_(root), itself_(itself), interval_s_(interval_s), write_(std::move(write)) {}
 
-double Recorder::now_s() const { return monotonic_s() - begin_s_; }
+double Recorder::now_s() const { return corewise::now_s() - begin_s_; }
 
 void Recorder::begin(double budget, const std::string& command) {
-  begin_s_ = monotonic_s();
+  begin_s_ = corewise::now_s();
   Json json;
   json.open('{').field("event", "start").field("schema_version", 1).field("time", time_of_day());
   json.field("interval_s", interval_s_).field("budget", budget).field("command", command);

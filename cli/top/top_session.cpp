@@ -11,8 +11,8 @@
 #include <memory>
 #include <string_view>
 
+#include "base/clock.h"
 #include "limit_prompt.h"
-#include "reach/kernel_view.h"
 #include "reach/question.h"
 #include "screen/keys.h"
 #include "screen/terminal.h"
@@ -45,12 +45,12 @@ class Session {
       const int asked = question_ ? question_->fd() : -1;
       std::array<pollfd, 3> all{
           {{STDIN_FILENO, POLLIN, 0}, {terminal.signals(), POLLIN, 0}, {asked, POLLIN, 0}}};
-      const double left_ms = 1000 * (next_s_ - monotonic_s());
+      const double left_ms = 1000 * (next_s_ - now_s());
       const int ready = ::poll(all.data(), all.size(), std::max(0, static_cast<int>(left_ms)));
       if (ready < 0 && errno != EINTR) return kFailed;
       if ((all[1].revents & POLLIN) != 0 && ended(terminal)) return kOk;
       if (all[0].revents != 0 && !take_keys()) return kOk;
-      if (monotonic_s() >= next_s_) take_view(interval_s_);
+      if (now_s() >= next_s_) take_view(interval_s_);
     }
   }
 
@@ -69,7 +69,7 @@ class Session {
 
   void take_view(double next_in_s) {
     view_ = watch_.next();
-    next_s_ = monotonic_s() + next_in_s;
+    next_s_ = now_s() + next_in_s;
     if (!view_.has_rates) return;
     constexpr double kMinute_s = 61;
     std::erase_if(state_.history,

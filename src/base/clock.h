@@ -23,4 +23,6 @@ inline std::uint64_t now_ns() noexcept {
          static_cast<std::uint64_t>(now.tv_nsec);
 }
 
+inline double now_s() noexcept { return 1e-9 * static_cast<double>(now_ns()); }
+
 }  // namespace corewise
