@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <string_view>
 
+#include "descriptor.h"
 #include "os.h"
 
 namespace corewise::os {
@@ -44,23 +45,21 @@ Result<std::string> read_file(const std::string& path, std::size_t most) {
     return Error{reason == EACCES || reason == EPERM ? CW_NOT_PERMITTED : status,
                  path + ": " + system_says(reason)};
   };
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) {
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file.is_open()) {
     const bool gone = (errno == ENOENT || errno == ESRCH) && path.starts_with("/proc/");
     return error(gone ? CW_NO_SUCH_PROCESS : CW_IO_ERROR, errno);
   }
   std::string text;
-  const int reason = read_to_end(fd, most, text);
-  ::close(fd);
+  const int reason = read_to_end(file.number(), most, text);
   if (reason != 0) return error(reason == ESRCH ? CW_PROCESS_ENDED : CW_IO_ERROR, reason);
   return text;
 }
 
 std::string_view read_into(const char* path, std::span<char> buffer) noexcept {
-  const int fd = ::open(path, O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return {};
-  const ssize_t n = ::read(fd, buffer.data(), buffer.size());
-  ::close(fd);
+  const Descriptor file(::open(path, O_RDONLY | O_CLOEXEC));
+  if (!file.is_open()) return {};
+  const ssize_t n = ::read(file.number(), buffer.data(), buffer.size());
   return {buffer.data(), static_cast<std::size_t>(std::max<ssize_t>(0, n))};
 }
 

@@ -13,6 +13,7 @@
 
 #include "base/keep_errno.h"
 #include "base/text.h"
+#include "descriptor.h"
 #include "os.h"
 
 namespace corewise::os {
@@ -25,14 +26,13 @@ FileText unreadable(int error) { return {FileText::Access::kUnreadable, system_s
 
 FileText read_whole(const std::string& path) {
   // O_NONBLOCK: a recorded folder may hold a pipe where a file is expected.
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) {
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file.is_open()) {
     if (errno == ENOENT || errno == ENOTDIR) return {};
     return unreadable(errno);
   }
   FileText result{FileText::Access::kRead, {}};
-  const int error = read_to_end(fd, kMostBytes + 1, result.text);
-  ::close(fd);
+  const int error = read_to_end(file.number(), kMostBytes + 1, result.text);
   if (error != 0) return unreadable(error);
   return result.text.size() > kMostBytes ? unreadable(EFBIG) : result;
 }
