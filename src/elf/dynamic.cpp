@@ -7,7 +7,6 @@ namespace {
 
 // More entries than any dynamic section holds; stops a walk through hostile bytes.
 constexpr std::uint64_t kMostEntries = 4096;
-constexpr std::size_t kLongestName = 1024;
 
 void take(Dynamic& found, const Elf64_Dyn& entry) {
   const std::uint64_t value = entry.d_un.d_val;

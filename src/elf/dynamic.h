@@ -37,6 +37,9 @@ bool is_got_entry(std::uint32_t type);
 // if the section is cut short or has no end. Allocates only for an Error.
 Result<Dynamic> read_dynamic(const Bytes& bytes, std::uint64_t at, std::uint64_t bias);
 
+// No name in a sound module is longer.
+inline constexpr std::size_t kLongestName = 1024;
+
 // A string of the module, as far as its table goes; empty if it does not reach there.
 std::string string_at(const Bytes& bytes, const Dynamic::Table& strings, std::uint64_t offset);
 

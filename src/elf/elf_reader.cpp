@@ -16,7 +16,6 @@ namespace {
 // of a few symbols; a hostile file could make each step a read of its own.
 constexpr std::uint32_t kMostChain = 1u << 12;
 constexpr std::uint64_t kMostRelocations = 1u << 20;
-constexpr std::size_t kLongestName = 1024;
 
 std::uint32_t gnu_hash(std::string_view name) {
   std::uint32_t h = 5381;

@@ -47,9 +47,6 @@ void let_go(void* handle) {
   --closing;
 }
 
-// /proc/self/exe ends in this if the program's file was replaced while the program runs.
-constexpr std::string_view kDeleted = " (deleted)";
-
 int first_only(dl_phdr_info* info, std::size_t, void* out) {
   *static_cast<Generation*>(out) = {info->dlpi_adds, info->dlpi_subs};
   return 1;
@@ -91,6 +88,7 @@ std::string program_path() {
   const ssize_t n = readlink("/proc/self/exe", path.data(), path.size());
   if (n <= 0) return {};
   path.resize(static_cast<std::size_t>(n));
+  // The program's file was replaced while it runs.
   if (path.ends_with(kDeleted)) path.resize(path.size() - kDeleted.size());
   return path;
 }

@@ -7,8 +7,6 @@
 namespace corewise::os {
 namespace {
 
-constexpr std::string_view kDeleted = " (deleted)";
-
 // The kernel writes a newline inside a path as \012 (seq_path escapes "\n").
 std::string unescape(std::string_view text) {
   std::string out;

@@ -174,6 +174,9 @@ struct Mapping {
   std::string path;
 };
 
+// What the kernel writes after the path of such a file.
+inline constexpr std::string_view kDeleted = " (deleted)";
+
 // Parses the text of /proc/PID/maps. Skips lines that it does not understand, and undoes the octal
 // escape of a newline in a path.
 std::vector<Mapping> parse_maps(const std::string& text);
