@@ -46,7 +46,7 @@ class FixedText {
     add("\"");
   }
 
-  // A member of a JSON object, behind others; `json` is JSON already.
+  // A member of a JSON object, after others; `json` is JSON already.
   void raw(std::string_view name, std::string_view json) noexcept {
     add(",\"");
     add(name);

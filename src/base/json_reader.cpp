@@ -19,7 +19,7 @@ class JsonReader {
     if (!take_value(value, 0)) return error();
     skip_blanks();
     if (at_ != text_.size()) {
-      fail("there is text behind the value");
+      fail("there is text after the value");
       return error();
     }
     return value;
@@ -87,7 +87,7 @@ class JsonReader {
       std::string key;
       if (peek() != '"') return fail("a key in quotes is missing");
       if (!take_text(key)) return false;
-      if (out.find(key) != nullptr) return fail("a key stands there twice");
+      if (out.find(key) != nullptr) return fail("a key appears twice");
       if (!accept(':')) return fail("a colon is missing");
       out.fields.push_back({std::move(key), {}});
       if (!take_value(out.fields.back().value, depth + 1)) return false;

@@ -280,7 +280,7 @@ std::vector<int> workers_that_run() {
 }  // namespace
 
 Sample take_sample(bool each) {
-  // Whoever samples, often in a thread for it, is not the thread whose count is meant.
+  // The sampler, often in a thread of its own, is not the thread whose count is meant.
   const OwnThread observer;
   synchronise();
   Sampler& s = sampler();

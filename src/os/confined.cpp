@@ -188,7 +188,7 @@ constexpr Call kCalls[] = {
 void try_all(std::span<const Call> calls, volatile int& may_wait) {
   const rlimit none{};
   ::setrlimit(RLIMIT_CORE, &none);
-  // Of a child that was killed nobody keeps a core.
+  // Nobody needs the core dump of a killed child.
   ::syscall(SYS_prctl, PR_SET_DUMPABLE, 0, 0, 0, 0);
   ::syscall(SYS_wait4, -1, 0, WNOHANG, 0);
   may_wait = 1;

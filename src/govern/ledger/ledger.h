@@ -69,7 +69,7 @@ class Ledger {
   Grant acquire(int wanted, int most = kMaxBudget, bool again = false, int part = 1) noexcept;
   void release(const Grant& grant) noexcept;
 
-  // For a grant that lasts, such as a build's (cli/start/jobserver.h). `asks`: the caller may want
+  // For a grant that lasts, such as a build's (cli/jobs/jobserver.h). `asks`: the caller may want
   // more, and counts among the recent ones.
   Standing standing(const Grant& own, bool asks) noexcept;
   // Makes it smaller, or larger as far as threads are free; a grant that the ledger has lost begins

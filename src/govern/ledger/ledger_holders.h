@@ -1,4 +1,4 @@
-// Which process holds what in the ledgers, for people; and which ledger files are of no more use.
+// Which process holds what in the ledgers, for people; and which ledger files are no longer needed.
 #pragma once
 
 #include <cstdint>
