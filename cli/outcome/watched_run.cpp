@@ -115,7 +115,8 @@ std::vector<char*> pointers_to(std::vector<std::string>& words) {
 }
 
 // Like execvp(), and unlike posix_spawnp(): what the kernel does not know is the shell's to read.
-std::vector<std::string> for_shell(const std::vector<std::string>& words, const Target& target) {
+std::vector<std::string> through_shell(const std::vector<std::string>& words,
+                                       const Target& target) {
   std::vector<std::string> all{"/bin/sh", target.path};
   all.insert(all.end(), words.begin() + 1, words.end());
   return all;
@@ -141,7 +142,7 @@ Result<pid_t> start(std::vector<std::string> words, const Target& target,
   };
   int reason = spawn();
   if (reason == ENOEXEC && !target.binary) {
-    words = for_shell(words, target);
+    words = through_shell(words, target);
     reason = spawn();
   }
   ::posix_spawnattr_destroy(&attributes);

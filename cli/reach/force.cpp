@@ -74,11 +74,11 @@ Result<control::LimitAnswer> limit_by_force(int pid, const std::vector<Rule>& ru
   }
   std::vector<const Pool*> pools;
   for (const outside::OutsidePool& seen : process->pools) pools.push_back(&seen.pool);
-  std::vector<Rule> settled = rules;
-  if (auto error = settle_names(settled, pools)) return *std::move(error);
-  control::LimitAnswer answer{pid, dry_run, true, {}, names_without_pool(rules, settled, pools)};
+  std::vector<Rule> resolved = rules;
+  if (auto error = resolve_names(resolved, pools)) return *std::move(error);
+  control::LimitAnswer answer{pid, dry_run, true, {}, names_without_pool(rules, resolved, pools)};
   for (const outside::OutsidePool& seen : process->pools) {
-    const int wanted = wanted_by(settled, seen.pool);
+    const int wanted = wanted_by(resolved, seen.pool);
     if (wanted > 0)
       force(pid, seen, dry_run, answer.outcomes.emplace_back(outcome_of(seen, wanted)));
   }

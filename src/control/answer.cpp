@@ -113,7 +113,7 @@ std::string limit(const Request& request) {
   synchronise();
   std::vector<Rule> own = request.rules;
   const std::vector<const Pool*> pools = discovered_pools();
-  if (auto error = settle_names(own, pools)) return refusal(error->status, error->what);
+  if (auto error = resolve_names(own, pools)) return refusal(error->status, error->what);
   std::vector<Rule> all = merged(own);
   const std::vector<int> before = effective_counts();
   auto made = request.dry_run ? govern::try_cap(all) : govern::cap(all);

@@ -418,7 +418,7 @@ Result<std::vector<Capped>> cap(std::vector<Rule> rules) {
   synchronise();
   const TellingLock lock;
   Governor& g = governor();
-  if (auto error = settle_names(rules, discovered_pools())) return *std::move(error);
+  if (auto error = resolve_names(rules, discovered_pools())) return *std::move(error);
   const bool was_hooked = is_hooked(g);
   g.policy.set_caps(std::move(rules));
   if (is_hooked(g) != was_hooked) {
@@ -433,7 +433,7 @@ Result<std::vector<Capped>> try_cap(std::vector<Rule> rules) {
   synchronise();
   const std::lock_guard lock(govern_lock());
   const Governor& g = governor();
-  if (auto error = settle_names(rules, discovered_pools())) return *std::move(error);
+  if (auto error = resolve_names(rules, discovered_pools())) return *std::move(error);
   return g.policy.with_caps(std::move(rules), is_hooked(g));
 }
 

@@ -385,7 +385,7 @@ bool synchronise() {
 Result<LimitsHandle> open_limits(std::vector<Rule> rules, std::uint32_t flags,
                                  std::uint64_t owner) {
   synchronise();
-  if (auto error = settle_names(rules, discovered_pools())) return *std::move(error);
+  if (auto error = resolve_names(rules, discovered_pools())) return *std::move(error);
   ask_what_is_wanted(rules, 0);
   const ThreadHandle& mine = this_thread_made();
   LimitsOfThread* thread = mine.get();

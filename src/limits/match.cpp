@@ -54,7 +54,7 @@ Error unknown(const Rule& rule, std::string_view what, PoolList pools) {
   return unknown("'" + rule.name + "' is not a known " + std::string(what), pools);
 }
 
-std::optional<Error> settle_path(Rule& rule, PoolList pools) {
+std::optional<Error> resolve_path(Rule& rule, PoolList pools) {
   for (const Pool* pool : pools) {
     if (!rule.name.empty() && (rule.name == pool->path || rule.name == pool->loader_path)) {
       rule.name = pool->path;
@@ -68,7 +68,7 @@ std::optional<Error> settle_path(Rule& rule, PoolList pools) {
 }
 
 // A file name as tables show it, without its folders.
-std::optional<Error> settle_file_name(Rule& rule, PoolList pools) {
+std::optional<Error> resolve_file_name(Rule& rule, PoolList pools) {
   std::string path;
   for (const Pool* pool : pools) {
     if (rule.name != file_name(pool->path) || pool->path == path) continue;
@@ -86,7 +86,7 @@ std::optional<Error> settle_file_name(Rule& rule, PoolList pools) {
 
 // A package means the files that it brought: a rule for each. The rule becomes the first of them,
 // `more` gets the others. Returns whether it brought any.
-bool settle_package(Rule& rule, PoolList pools, std::vector<Rule>& more) {
+bool resolve_package(Rule& rule, PoolList pools, std::vector<Rule>& more) {
   const std::string package = rule.name;
   if (package.empty()) return false;
   std::set<std::string> files;
@@ -102,7 +102,7 @@ bool settle_package(Rule& rule, PoolList pools, std::vector<Rule>& more) {
 }
 
 // `more`: rules that the names mean besides.
-std::optional<Error> settle_name(Rule& rule, PoolList pools, std::vector<Rule>& more) {
+std::optional<Error> resolve_name(Rule& rule, PoolList pools, std::vector<Rule>& more) {
   switch (rule.match) {
     case CW_MATCH_ALL:
       return std::nullopt;
@@ -116,11 +116,11 @@ std::optional<Error> settle_name(Rule& rule, PoolList pools, std::vector<Rule>& 
       if (is_prefix(rule.name, pools)) return std::nullopt;
       return unknown(rule, "library prefix", pools);
     case CW_MATCH_PATH:
-      return settle_path(rule, pools);
+      return resolve_path(rule, pools);
     case CW_MATCH_NAME:
       if (rule.name.find('/') != std::string::npos) {
         rule.match = CW_MATCH_PATH;
-        return settle_path(rule, pools);
+        return resolve_path(rule, pools);
       }
       if (is_api(rule.name)) {
         rule.match = CW_MATCH_API;
@@ -128,8 +128,8 @@ std::optional<Error> settle_name(Rule& rule, PoolList pools, std::vector<Rule>& 
         rule.match = CW_MATCH_RUNTIME;
       } else if (is_prefix(rule.name, pools)) {
         rule.match = CW_MATCH_PREFIX;
-      } else if (!settle_package(rule, pools, more)) {
-        return settle_file_name(rule, pools);
+      } else if (!resolve_package(rule, pools, more)) {
+        return resolve_file_name(rule, pools);
       }
       return std::nullopt;
     case CW_MATCH_ID:
@@ -168,7 +168,7 @@ std::vector<const Pool*> discovered_pools() {
   return pools;
 }
 
-std::optional<Error> settle_names(std::vector<Rule>& rules, PoolList pools) {
+std::optional<Error> resolve_names(std::vector<Rule>& rules, PoolList pools) {
   std::vector<Rule> more;
   for (Rule& rule : rules) {
     if (rule.threads < 1 || rule.threads > CW_MAX_THREADS) {
@@ -176,7 +176,7 @@ std::optional<Error> settle_names(std::vector<Rule>& rules, PoolList pools) {
                                      " threads: ask for a whole number from 1 to " +
                                      std::to_string(CW_MAX_THREADS)};
     }
-    if (auto error = settle_name(rule, pools, more)) return error;
+    if (auto error = resolve_name(rule, pools, more)) return error;
   }
   rules.insert(rules.end(), more.begin(), more.end());
   return std::nullopt;
@@ -185,10 +185,10 @@ std::optional<Error> settle_names(std::vector<Rule>& rules, PoolList pools) {
 bool speaks_for(const Rule& rule, const Pool& pool) { return specificity(rule, pool) > 0; }
 
 std::vector<std::string> names_without_pool(const std::vector<Rule>& asked,
-                                            const std::vector<Rule>& settled, PoolList pools) {
+                                            const std::vector<Rule>& resolved, PoolList pools) {
   std::vector<std::string> names;
   for (std::size_t i = 0; i < asked.size(); ++i) {
-    const auto speaks = [&](const Pool* pool) { return speaks_for(settled[i], *pool); };
+    const auto speaks = [&](const Pool* pool) { return speaks_for(resolved[i], *pool); };
     if (std::ranges::none_of(pools, speaks)) names.push_back(asked[i].name);
   }
   return names;

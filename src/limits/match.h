@@ -21,13 +21,13 @@ std::vector<const Pool*> discovered_pools();
 // pools: an API, a runtime, a file-name prefix, a Python package, a file's name or its path. Where
 // a package brought several files, rules for the others follow after all that were asked. An Error
 // names the offending rule and what would be right.
-std::optional<Error> settle_names(std::vector<Rule>& rules, PoolList pools);
+std::optional<Error> resolve_names(std::vector<Rule>& rules, PoolList pools);
 
 bool speaks_for(const Rule& rule, const Pool& pool);
 
 // The names of the rules that match none of these pools, as they were asked.
 std::vector<std::string> names_without_pool(const std::vector<Rule>& asked,
-                                            const std::vector<Rule>& settled, PoolList pools);
+                                            const std::vector<Rule>& resolved, PoolList pools);
 
 // The count that the most specific matching rule gives the pool (file before prefix before
 // runtime before API before all; the tightest of equals); 0 if none matches.

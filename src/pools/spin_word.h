@@ -10,8 +10,9 @@ namespace corewise {
 struct SpinWord {
   std::uintptr_t at = 0;  // 0: there is none
   std::size_t width = 4;
-  std::uint64_t brief = 0;    // what it must hold while governed, if it holds more
-  std::uint64_t patient = 0;  // what it may hold while long_spin.h allows it; up to `brief`: never
+  std::uint64_t brief = 0;  // what it must hold while governed, if it holds more
+  std::uint64_t long_spin =
+      0;  // what it may hold while long_spin.h allows it; up to `brief`: never
   // The library's other word, of the same width, which holds while the process has more threads
   // than CPUs; 0: it has none, or we did not find it.
   std::uintptr_t throttled_at = 0;

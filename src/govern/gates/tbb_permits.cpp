@@ -20,7 +20,7 @@
 struct cw_tcm_permit {
   corewise::govern::tbb::PermitClient client;
   void* argument = nullptr;
-  const void* owner = nullptr;  // the thread that made it
+  const void* maker = nullptr;  // the thread that made it
   // The last request's, in workers.
   int least = 1;
   int most = 0;
@@ -174,12 +174,12 @@ std::pair<int, int> bounds_of(const cw_tcm_request& request) {
 
 }  // namespace
 
-cw_tcm_permit* make_permit(const PermitClient& client, void* argument, const void* owner) {
+cw_tcm_permit* make_permit(const PermitClient& client, void* argument, const void* maker) {
   auto* const made = new (std::nothrow) cw_tcm_permit;
   if (made == nullptr) return nullptr;
   made->client = client;
   made->argument = argument;
-  made->owner = owner;
+  made->maker = maker;
   const Lock lock;
   made->next = std::exchange(permits().first, made);
   return made;
@@ -199,7 +199,7 @@ void request_permit(cw_tcm_permit& permit, const cw_tcm_request& request, const 
     return;
   }
   // Workers ask too, when their arena starts again: then they are not callers of their own.
-  const bool again = permit.owner != asker;
+  const bool again = permit.maker != asker;
   grant(permit, permit.tenancy.enter(most_beside_others(permit) + 1, permit.client.pool, again));
   start_thread(permits());
   permits().tell_thread();

@@ -23,7 +23,7 @@ struct PermitClient {
 };
 
 // All functions may be called by any thread. The first makes a permit; null if there is no memory.
-cw_tcm_permit* make_permit(const PermitClient& client, void* argument, const void* owner);
+cw_tcm_permit* make_permit(const PermitClient& client, void* argument, const void* maker);
 // Of another number of workers from now on; 0: the arena rests. `again`: as in GrantRequest.
 // `nested`: inside a region that has been counted already, it gets the minimum.
 void request_permit(cw_tcm_permit& permit, const cw_tcm_request& request, const void* asker,

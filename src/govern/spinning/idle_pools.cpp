@@ -32,7 +32,7 @@ std::vector<IdlePool>& known_pools() {
 void shorten(IdlePool& idle) {
   if (!idle.word) return;
   const std::uint64_t now = idle.word->load();
-  if (now <= idle.word->brief || now == idle.word->patient) return;
+  if (now <= idle.word->brief || now == idle.word->long_spin) return;
   idle.before = now;
   idle.shortened = true;
   idle.word->store(idle.word->brief);
@@ -80,7 +80,7 @@ std::vector<std::string> remove() {
     if (!std::exchange(idle.shortened, false)) continue;
     const SpinWord& word = *idle.word;
     if (word.exchange(word.brief, idle.before)) continue;
-    if (word.patient != 0 && word.exchange(word.patient, idle.before)) continue;
+    if (word.long_spin != 0 && word.exchange(word.long_spin, idle.before)) continue;
     left.push_back("somebody else has set how long the idle threads of " + pool_at(idle.pool).path +
                    " spin");
   }

@@ -174,11 +174,11 @@ bool user_has_said_how_long() {
 
 Result<SpinWord> spin_word(const Pool& pool) {
   constexpr std::uint64_t kBrief = std::uint64_t{1} << 16U;
-  constexpr std::uint64_t kPatient = std::uint64_t{1} << 20U;
+  constexpr std::uint64_t kLongSpin = std::uint64_t{1} << 20U;
   if (pool.layer != "pthreads") return SpinWord{};
   auto at = word_by_symbol(pool, "thread_timeout", 4, "blas_thread_server", is_timeout);
   if (!at) at = word_by_store(pool, "blas_thread_init", is_timeout);
-  if (at) return SpinWord{*at, 4, kBrief, user_has_said_how_long() ? 0 : kPatient};
+  if (at) return SpinWord{*at, 4, kBrief, user_has_said_how_long() ? 0 : kLongSpin};
   return Error{CW_NOT_AVAILABLE, "the idle threads of " + pool.path +
                                      " spin on: its thread_timeout was not found; start the "
                                      "program with OPENBLAS_THREAD_TIMEOUT=16"};

@@ -14,7 +14,7 @@ const Pool& openblas() {
 }
 
 int wanted(std::vector<Rule> rules) {
-  REQUIRE_FALSE(settle_names(rules, discovered_pools()));
+  REQUIRE_FALSE(resolve_names(rules, discovered_pools()));
   return wanted_by(rules, openblas());
 }
 
@@ -57,7 +57,7 @@ TEST_CASE("counts at and past the ends") {
   for (const int good : {1, CW_MAX_THREADS}) CHECK(wanted({{CW_MATCH_ALL, "", 0, good}}) == good);
   for (const int bad : {0, -1, CW_MAX_THREADS + 1}) {
     std::vector<Rule> rules = {{CW_MATCH_ALL, "", 0, bad}};
-    const auto error = settle_names(rules, discovered_pools());
+    const auto error = resolve_names(rules, discovered_pools());
     REQUIRE(error);
     CHECK(error->status == CW_BAD_COUNT);
   }
@@ -66,7 +66,7 @@ TEST_CASE("counts at and past the ends") {
 TEST_CASE("an unknown name is refused with those that are known") {
   openblas();
   std::vector<Rule> rules = {{CW_MATCH_NAME, "opemblas", 0, 1}};
-  const auto error = settle_names(rules, discovered_pools());
+  const auto error = resolve_names(rules, discovered_pools());
   REQUIRE(error);
   CHECK(error->status == CW_UNKNOWN_NAME);
   for (const char* part :
@@ -86,13 +86,13 @@ TEST_CASE("a package means every file that it brought") {
   const std::vector<const Pool*> pools = {&other, &one, &two};
   std::vector<Rule> rules = {{CW_MATCH_NAME, "numpy", 0, 1}, {CW_MATCH_NAME, "blas", 0, 2}};
   const std::vector<Rule> asked = rules;
-  REQUIRE_FALSE(settle_names(rules, pools));
+  REQUIRE_FALSE(resolve_names(rules, pools));
   CHECK(wanted_by(rules, one) == 1);
   CHECK(wanted_by(rules, two) == 1);
   CHECK(wanted_by(rules, other) == 2);
   CHECK(names_without_pool(asked, rules, pools).empty());
   rules = {{CW_MATCH_NAME, "nump", 0, 1}};
-  const auto error = settle_names(rules, pools);
+  const auto error = resolve_names(rules, pools);
   REQUIRE(error);
   CHECK(error->what.find("no pool is called 'nump'; known here: ") != std::string::npos);
   CHECK(error->what.find(", numpy") != std::string::npos);
@@ -104,13 +104,13 @@ TEST_CASE("a file's name that two libraries have is refused with both paths") {
   there.path = "/elsewhere/libopenblas.so";
   const std::vector<const Pool*> both = {&here, &there};
   std::vector<Rule> rules = {{CW_MATCH_NAME, "libopenblas.so", 0, 1}};
-  const auto error = settle_names(rules, both);
+  const auto error = resolve_names(rules, both);
   REQUIRE(error);
   CHECK(error->status == CW_UNKNOWN_NAME);
   CHECK(error->what.find(here.path) != std::string::npos);
   CHECK(error->what.find(there.path) != std::string::npos);
   rules = {{CW_MATCH_NAME, there.path, 0, 1}};
-  REQUIRE_FALSE(settle_names(rules, both));
+  REQUIRE_FALSE(resolve_names(rules, both));
   CHECK(speaks_for(rules[0], there));
   CHECK_FALSE(speaks_for(rules[0], here));
 }

@@ -13,10 +13,10 @@ namespace long_spin = corewise::govern::long_spin;
 namespace {
 
 constexpr std::uint32_t kBrief = 100;
-constexpr std::uint32_t kPatient = 1000;
+constexpr std::uint32_t kLongSpin = 1000;
 
-corewise::SpinWord word_in(std::uint32_t& memory, std::uint64_t patient = kPatient) {
-  return {reinterpret_cast<std::uintptr_t>(&memory), 4, kBrief, patient};
+corewise::SpinWord word_in(std::uint32_t& memory, std::uint64_t long_spin = kLongSpin) {
+  return {reinterpret_cast<std::uintptr_t>(&memory), 4, kBrief, long_spin};
 }
 
 }  // namespace
@@ -26,9 +26,9 @@ TEST_CASE("long spin: one at a time, and none after") {
   const std::array words = {word_in(memory[0]), word_in(memory[1]), word_in(memory[2], 0)};
   long_spin::allow(words[0]);
   long_spin::allow(words[0]);
-  CHECK(memory == std::array<std::uint32_t, 3>{kPatient, kBrief, kBrief});
+  CHECK(memory == std::array<std::uint32_t, 3>{kLongSpin, kBrief, kBrief});
   long_spin::allow(words[1]);
-  CHECK(memory == std::array<std::uint32_t, 3>{kBrief, kPatient, kBrief});
+  CHECK(memory == std::array<std::uint32_t, 3>{kBrief, kLongSpin, kBrief});
   long_spin::allow(words[2]);
   CHECK(memory == std::array<std::uint32_t, 3>{kBrief, kBrief, kBrief});
   long_spin::allow(words[0]);
