@@ -48,12 +48,10 @@ void govern_first(Finding& finding, const std::string& does, const Cures& others
 }
 
 std::string copy_name(std::string_view path, const char* noun) {
-  constexpr std::string_view kFolder = ".libs";  // where auditwheel puts a wheel's libraries
   const std::string_view name = file_name(path);
-  const std::string_view folder =
-      file_name(path.substr(0, path.size() - std::min(path.size(), name.size() + 1)));
-  if (name.find("openblas") == name.npos || !folder.ends_with(kFolder)) return std::string(name);
-  return std::string(folder.substr(0, folder.size() - kFolder.size())) + "'s " + noun;
+  const std::string_view package = package_of(path);
+  if (name.find("openblas") == name.npos || package.empty()) return std::string(name);
+  return std::string(package) + "'s " + noun;
 }
 
 const char* severity_name(Severity severity) {

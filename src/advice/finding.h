@@ -40,8 +40,8 @@ Severity severity_named(std::string_view name);  // apart for tests; kNote for a
 // Then another cure for each place; empty if there is none.
 void govern_first(Finding& finding, const std::string& does, const Cures& others);
 
-// "numpy's copy" for an OpenBLAS in that wheel, "libopenblas.so.0" for one that came in no wheel.
-// For a sentence that does not already speak of OpenBLAS: "numpy's OpenBLAS".
+// "numpy's copy" for an OpenBLAS that came with that Python package, "libopenblas.so.0" for one
+// that came with none. For a sentence that does not already speak of OpenBLAS: "numpy's OpenBLAS".
 std::string copy_name(std::string_view path, const char* noun = "copy");
 
 // [{"id": ..., "severity": ..., ...}, ...]

@@ -99,7 +99,7 @@ TEST_CASE("each version of OpenBLAS, on 128 CPUs and beside one worker") {
         CAPTURE(version);
         CAPTURE(callers);
         CAPTURE(threads);
-        PoolFacts blas = openblas("/v/numpy.libs/libscipy_openblas64_-1.so", threads);
+        PoolFacts blas = openblas("/v/site-packages/numpy.libs/libscipy_openblas64_-1.so", threads);
         blas.version = version;
         const auto findings = examine(process(2000, {blas, openmp("libgomp", callers)}));
         const Finding* const slots = find(findings, "openblas-slots");
@@ -117,8 +117,8 @@ TEST_CASE("each version of OpenBLAS, on 128 CPUs and beside one worker") {
 }
 
 TEST_CASE("one cause is one finding, which lists its pools") {
-  PoolFacts numpy = openblas("/v/numpy.libs/libscipy_openblas64_-1.so", 4);
-  PoolFacts scipy = openblas("/v/scipy.libs/libscipy_openblas-2.so", 64);
+  PoolFacts numpy = openblas("/v/site-packages/numpy.libs/libscipy_openblas64_-1.so", 4);
+  PoolFacts scipy = openblas("/v/site-packages/scipy.libs/libscipy_openblas-2.so", 64);
   ProcessFacts p = process(2, {numpy, scipy, openmp("libgomp", 1015)});
   p.environment["OMP_NUM_THREADS"] = "1015";
   auto findings = examine(p);
@@ -373,8 +373,8 @@ TEST_CASE("from outside a leaked limit cannot be told from an open one, so it is
 }
 
 TEST_CASE("a limit from outside is said to be one, and how it ends") {
-  ProcessFacts p =
-      process(4, {openblas("/v/numpy.libs/libopenblas.so", 1), openblas("/n/b.so", 2)});
+  ProcessFacts p = process(
+      4, {openblas("/v/site-packages/numpy.libs/libopenblas.so", 1), openblas("/n/b.so", 2)});
   p.from_outside = p.answers = true;
   p.pid = 4711;
   CHECK(find(examine(p), "limit-from-outside") == nullptr);
@@ -387,7 +387,7 @@ TEST_CASE("a limit from outside is said to be one, and how it ends") {
         "numpy's OpenBLAS runs at most 1 thread: `corewise limit`, `corewise top` or JupyterLab's "
         "item set that");
   CHECK(limited->remedy == "corewise limit --pid 4711 --restore");
-  CHECK(limited->pools == std::vector<std::string>{"/v/numpy.libs/libopenblas.so"});
+  CHECK(limited->pools == std::vector<std::string>{"/v/site-packages/numpy.libs/libopenblas.so"});
 }
 
 TEST_CASE("no remedy names what `run` refuses") {
