@@ -13,6 +13,7 @@ import corewise
 import pytest
 from conftest import Run
 from corewise import Info, PoolInfo
+from corewise._show.pools import package_of
 from corewise._show.text import shorten
 from pools import Pools
 
@@ -172,3 +173,11 @@ with corewise.limits({f"{folder}/libopenblas.so": 3}):
     assert names == ["libopenblas.so.0.3", "something-else.so"]
     assert prefixes == ["libopenblas", "something-else"]
     assert threads == [3, 8]
+
+
+def test_a_pool_is_named_after_the_last_package_around_its_file() -> None:
+    listed = Path(__file__).parents[1] / "recorded" / "packages.txt"
+    known = [line.split(" ") for line in listed.read_text().splitlines() if line[0] != "#"]
+    assert len(known) > 5
+    for package, path in known:
+        assert package_of(path) == package.removeprefix("-"), path

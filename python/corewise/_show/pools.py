@@ -7,9 +7,7 @@ import shutil
 from collections.abc import Sequence
 from html import escape
 
-from .._budget import budget
-from .._errors import Error
-from .._info import Info, PoolInfo
+from .._info import PoolInfo
 from .html import Markup, page, paragraph, table
 from .pictures import kind_of, threads_bar
 from .text import shorten, shown
@@ -72,16 +70,7 @@ def text(pools: Sequence[PoolInfo]) -> str:
     return "\n".join([line(heads, last), *(line(row[:-1], row[-1]) for row in rows)])
 
 
-def html(pools: Info) -> str:
-    """The pools beside the CPUs that are ours now; the pools alone if the CPUs are not known."""
-    try:
-        cpus = budget().ceil
-    except Error:
-        cpus = 0
-    return beside_cpus(pools, cpus)
-
-
-def beside_cpus(pools: Sequence[PoolInfo], cpus: int) -> str:
+def html(pools: Sequence[PoolInfo], cpus: int = 0) -> str:
     """The pools as a table, each count with a bar beside that many CPUs; 0: no bars."""
     if not pools:
         return page(paragraph(text(pools)))
@@ -114,9 +103,10 @@ def pool_names(pools: Sequence[tuple[str, str]]) -> list[str]:
 def package_of(path: str) -> str:
     """The Python package that the file was installed with; "" if it came with none."""
     folders = shown(path).split("/")[:-1]
-    for i in range(len(folders) - 2, -1, -1):
+    # An environment may lie inside a package of another: the last one counts.
+    for i in range(len(folders) - 1, -1, -1):
         if folders[i] in ("site-packages", "dist-packages"):
-            return folders[i + 1].removesuffix(".libs")
+            return "".join(folders[i + 1 : i + 2]).removesuffix(".libs")
     return ""
 
 

@@ -9,8 +9,8 @@ from .._info import Info, info
 from .._numbers import count_to_set, most_that_fit
 from .._rich import Rich
 from .._show import html
+from .._show import pools as pool_table
 from .._show.pictures import pools_bar, pools_key, pools_line
-from .._show.pools import beside_cpus, pool_names
 from .._show.text import counted
 from ._cures import in_notebook, lower_limits
 from ._workers import workers
@@ -28,7 +28,7 @@ class Overview(Rich):
         self._cpus = most_that_fit(self._budget.cpus)
         self._findings: Findings = in_notebook(doctor(), self._pools, self._budget)
         self._workers = workers()
-        names = pool_names([(pool.runtime, pool.path) for pool in self._pools])
+        names = pool_table.pool_names([(pool.runtime, pool.path) for pool in self._pools])
         self._rows = [
             (pool.api, name, pool.threads)
             for pool, name in zip(self._pools, names, strict=True)
@@ -109,7 +109,7 @@ class Overview(Rich):
         # A governed pool may be larger than the CPUs: what runs at a time is not.
         beside = self._cpus if self._governed is None else 0
         tables = [
-            (counted(count, "thread pool"), beside_cpus(self._pools, beside)),
+            (counted(count, "thread pool"), pool_table.html(self._pools, beside)),
             (_tally(self._findings), self._findings._repr_html_()),
             (f"Where the {cpus} {come} from", self._budget._repr_html_()),
         ]
