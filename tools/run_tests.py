@@ -51,6 +51,9 @@ def where_there_is(program: str, command: str) -> str:
 # Tests of the core that need other compilers, large libraries or minutes.
 LARGE_CPP = "'^(reliability|buffers-.*|govern.*|idle_pools.*|.*_ledger|real: .*|simulation_page)$'"
 
+# Of the programs that must not notice corewise, those that need gcc alone, alone and beside others.
+SMALL_SAME = "'test_idiom and gcc and not clang and (1x5 or grow)'"
+
 # Name and shell command, in the order in which they run: builds before the suites that use them.
 SMALL: list[tuple[str, str]] = [
     ("format", "tools/format.sh"),
@@ -60,6 +63,7 @@ SMALL: list[tuple[str, str]] = [
     ("cpp", ctest("dev", "-E", LARGE_CPP)),
     ("python", "pytest -q tests/python"),
     ("cli", "pytest -q tests/cli"),
+    ("same-small", f"pytest -q tests/same/test_same.py --quick -k {SMALL_SAME}"),
     ("readme", "pytest -q tests/docs -k README"),
 ]
 LARGE: list[tuple[str, str]] = [
