@@ -10,7 +10,7 @@ venv=.venv
 packages=(cmake make g++ git libcli11-dev libfmt-dev libtomlplusplus-dev)
 wheels=(build demo)
 if [ "$what" = test ] || [ "$what" = large ]; then
-  packages+=(doctest-dev libbenchmark-dev libhwloc-dev libelf-dev libopenblas-pthread-dev
+  packages+=(doctest-dev libbenchmark-dev libhwloc-dev libopenblas-pthread-dev
     libopenblas0-pthread libblis4-pthread musl-tools pkg-config scdoc tmux jq)
   wheels+=(test)
 fi

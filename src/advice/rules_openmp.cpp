@@ -89,8 +89,8 @@ void mkl_beside_libgomp(const ProcessFacts& facts, Findings& out) {
     if (pool.layer != "intel" && !likely) continue;
     out.push_back(
         {"mkl-intel-beside-libgomp", Severity::kWarning,
-         "MKL (" + file(pool) + ") runs on Intel's OpenMP, its INTEL layer, and GNU's " +
-             file(*libgomp) + " is loaded too",
+         "MKL (" + file(pool) + ") " + (likely ? "probably runs" : "runs") +
+             " on Intel's OpenMP, its INTEL layer, and GNU's " + file(*libgomp) + " is loaded too",
          "each of the two has threads of its own and knows nothing of the other's regions: "
          "an MKL call inside a region of libgomp starts a team for each of its threads, "
          "and idle threads of one spin while the other works. mkl-service switches MKL "
