@@ -14,6 +14,7 @@
 #include <cstdarg>
 #include <cstddef>
 #include <cstring>
+#include <initializer_list>
 #include <span>
 #include <string_view>
 
@@ -116,18 +117,27 @@ std::string_view search_path() noexcept {
   return set != nullptr ? set : "/bin:/usr/bin";
 }
 
+// The parts of a path, with slashes between those that are there. Null where there is no room.
+const char* joined(std::initializer_list<std::string_view> parts, std::span<char> room) noexcept {
+  std::size_t size = 0;
+  for (const std::string_view part : parts) size += part.size() + 1;
+  if (size > room.size()) return nullptr;
+  char* at = room.data();
+  for (const std::string_view part : parts) {
+    if (part.empty()) continue;
+    if (at != room.data()) *at++ = '/';
+    at = std::copy(part.begin(), part.end(), at);
+  }
+  *at = '\0';
+  return room.data();
+}
+
 // A relative path as this process has to write it. Null: only the child knows.
 const char* seen_from_here(const char* path, const ChildFolder& child,
                            std::span<char> room) noexcept {
   const bool is_here = child.is_known && child.folder.empty();
   if (is_here || path == nullptr || *path == '/') return path;
-  if (!child.is_known) return nullptr;
-  const std::size_t size = std::strlen(path);
-  if (child.folder.size() + size + 2 > room.size()) return nullptr;
-  char* at = std::copy(child.folder.begin(), child.folder.end(), room.data());
-  *at++ = '/';
-  std::memcpy(at, path, size + 1);
-  return room.data();
+  return child.is_known ? joined({child.folder, path}, room) : nullptr;
 }
 
 // The room that find_in_path() needs. Longer paths than the system's own are not looked at.
@@ -144,20 +154,13 @@ const char* find_in_path(const char* name, std::span<char> path,
                          const ChildFolder& child = {}) noexcept {
   if (std::strchr(name, '/') != nullptr) return seen_from_here(name, child, path);
   std::string_view folders = search_path();
-  const std::size_t size = std::strlen(name);
   while (true) {
     const std::string_view folder = folders.substr(0, folders.find(':'));
     const bool is_relative = !folder.starts_with('/');
     if (is_relative && !child.is_known) return nullptr;
     const std::string_view origin = is_relative ? child.folder : std::string_view();
-    if (origin.size() + folder.size() + size + 3 <= path.size()) {
-      char* at = std::copy(origin.begin(), origin.end(), path.data());
-      if (!origin.empty()) *at++ = '/';
-      at = std::copy(folder.begin(), folder.end(), at);
-      if (!folder.empty()) *at++ = '/';
-      std::memcpy(at, name, size + 1);
-      if (can_start(path.data())) return path.data();
-    }
+    const char* const found = joined({origin, folder, name}, path);
+    if (found != nullptr && can_start(found)) return found;
     if (folder.size() == folders.size()) return name;
     folders.remove_prefix(folder.size() + 1);
   }
