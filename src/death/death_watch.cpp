@@ -2,7 +2,6 @@
 
 #include <signal.h>
 #include <sys/uio.h>
-#include <time.h>
 #include <ucontext.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include <string>
 #include <utility>
 
+#include "base/clock.h"
 #include "base/keep_errno.h"
 #include "dispositions.h"
 #include "folder.h"
@@ -29,8 +29,11 @@ namespace corewise::death {
 namespace {
 
 constinit std::atomic<const Scene*> scene{nullptr};
-// The thread that writes; 0: none.
-constinit std::atomic<pid_t> writer{0};
+// The thread that writes; 0: none; kWritten and a process: its report is written, and it dies.
+constinit std::atomic<std::uint32_t> writer{0};
+constexpr std::uint32_t kWritten = std::uint32_t{1} << 31U;
+// A program with a thousand runnable threads has been seen to take two seconds for its report.
+constexpr int kLongestWait_ms = 15'000;
 // A library has called exit(): a fault while the process ends is not the cause of its end.
 constinit std::atomic<bool> exiting{false};
 
@@ -94,32 +97,42 @@ void write_there() {
   write_report(now, writing.signal, writing.point);
 }
 
-void report(int signal, const DeathPoint& here, bool sent) noexcept {
+// Another thread died first, and its report counts: lets it finish.
+void wait_for(std::uint32_t other) noexcept {
+  const std::uint64_t end = now_ms() + kLongestWait_ms;
+  for (std::uint64_t now = now_ms(); now < end && writer.load() == other; now = now_ms()) {
+    os::wait_at(writer, other, static_cast<int>(end - now));
+  }
+}
+
+// `is_certain`: the process dies as soon as we return. Its report must stay: a thread that comes
+// later must not begin one, whose end the process would not see.
+void report(int signal, const DeathPoint& here, bool sent, bool is_certain = false) noexcept {
   // A confined program would die of our system calls, and its death would look like that.
   if (exiting.load() || os::is_confined()) return;
-  const pid_t self = os::own_thread_id();
-  pid_t nobody = 0;
-  if (writer.compare_exchange_strong(nobody, self)) {
-    const DeathPoint* const earlier = sent ? point_handled(self) : nullptr;
-    writing.signal = signal;
-    writing.point = earlier != nullptr ? *earlier : here;
-    if (::getcontext(&writing.here) == 0) {
-      writing.here.uc_stack.ss_sp = writing.stack.data();
-      writing.here.uc_stack.ss_size = writing.stack.size();
-      writing.here.uc_link = &writing.back;
-      ::makecontext(&writing.here, write_there, 0);
-      ::swapcontext(&writing.back, &writing.here);
-    }
-    writer.store(0);
+  const auto self = static_cast<std::uint32_t>(os::own_thread_id());
+  const std::uint32_t written = kWritten | static_cast<std::uint32_t>(::getpid());
+  std::uint32_t now = writer.load();
+  // A fault of ours while writing ends the process as it would have ended anyway.
+  if (now == self || now == written) return;
+  // A child of vfork may have written its own.
+  const bool is_free = now == 0 || (now & kWritten) != 0;
+  if (!is_free || !writer.compare_exchange_strong(now, self)) {
+    if ((now & kWritten) == 0) wait_for(now);
     return;
   }
-  // A fault of ours while writing ends the process as it would have ended anyway.
-  if (nobody == self) return;
-  // Another thread died first, and its report counts: let it finish, but do not wait forever.
-  for (int i = 0; i < 100 && writer.load() != 0; ++i) {
-    const timespec pause{0, 10'000'000};
-    ::nanosleep(&pause, nullptr);
+  const DeathPoint* const earlier = sent ? point_handled(static_cast<pid_t>(self)) : nullptr;
+  writing.signal = signal;
+  writing.point = earlier != nullptr ? *earlier : here;
+  if (::getcontext(&writing.here) == 0) {
+    writing.here.uc_stack.ss_sp = writing.stack.data();
+    writing.here.uc_stack.ss_size = writing.stack.size();
+    writing.here.uc_link = &writing.back;
+    ::makecontext(&writing.here, write_there, 0);
+    ::swapcontext(&writing.back, &writing.here);
   }
+  writer.store(is_certain ? written : 0);
+  os::wake_all(writer);
 }
 
 // Whether the signal comes as soon as the handler returns.
@@ -181,7 +194,7 @@ void on_signal(int signal, siginfo_t* info, void* context) {
       report(signal, point_of(info, context), sent);
   } else if (own.sa_handler != SIG_IGN) {
     const KeepErrno keep;
-    report(signal, point_of(info, context), sent);
+    report(signal, point_of(info, context), sent, !sent);
     send_again(signal, info, context);
   }
 }

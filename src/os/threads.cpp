@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <climits>
 #include <cstddef>
 
 #include "base/blocked_signals.h"
@@ -18,6 +19,14 @@
 #include "patch.h"
 
 namespace corewise::os {
+namespace {
+
+void wake(const std::atomic<std::uint32_t>& word, int most) noexcept {
+  const KeepErrno keep;
+  ::syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, most);
+}
+
+}  // namespace
 
 int start_own_thread(pthread_t& thread, void* (*run)(void*), void* argument) noexcept {
   constexpr std::size_t kStack = std::size_t{512} << 10;
@@ -64,10 +73,8 @@ void wait_at(const std::atomic<std::uint32_t>& word, std::uint32_t value, int mo
   ::syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, value, most_ms < 0 ? nullptr : &most);
 }
 
-void wake_one(const std::atomic<std::uint32_t>& word) noexcept {
-  const KeepErrno keep;
-  ::syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1);
-}
+void wake_one(const std::atomic<std::uint32_t>& word) noexcept { wake(word, 1); }
+void wake_all(const std::atomic<std::uint32_t>& word) noexcept { wake(word, INT_MAX); }
 
 std::optional<pthread_key_t> new_exit_key() {
   pthread_key_t key = 0;

@@ -287,6 +287,15 @@ print(os.WTERMSIG(os.wait()[1]))
     assert len(reports(state)) == 1
 
 
+def test_threads_that_die_together_wait_for_the_report(state, native):
+    """One report, which is whole, though writing it takes longer than the others' deaths."""
+    library = str(native / "libdie_together.so")
+    done = run(f"ctypes.CDLL({library!r}).die_together(30)", {**state, "LD_PRELOAD": library})
+    assert done.returncode == -signal.SIGSEGV
+    assert len(reports(state)) == 1
+    assert last(state)["death"]["signal"] == "SIGSEGV"
+
+
 def test_the_last_words_are_kept_where_they_went_to_a_file(state, tmp_path):
     with open(tmp_path / "err", "w") as err:
         subprocess.run(
