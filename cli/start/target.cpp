@@ -49,6 +49,8 @@ std::string in_words(const os::Started& started) {
       return "is the loader of another C library";
     case os::Obstacle::sanitizer:
       return "is built with AddressSanitizer, which must be loaded first";
+    case os::Obstacle::msan:
+      return "is built with MemorySanitizer, to which other libraries' memory is uninitialised";
     case os::Obstacle::no_library:
       return "cannot load libcorewise.so: it cannot be read here, or is for another machine";
     case os::Obstacle::older_library:

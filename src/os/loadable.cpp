@@ -138,6 +138,98 @@ bool needs_sanitizer(const LoadableFile& file, const Elf64_Ehdr& header,
   return false;
 }
 
+// How the two kinds of hash table in a file spell a name.
+consteval std::uint32_t gnu_hash(std::string_view name) {
+  std::uint32_t hash = 5381;
+  for (const char c : name) hash = hash * 33 + static_cast<unsigned char>(c);
+  return hash;
+}
+consteval std::uint32_t elf_hash(std::string_view name) {
+  std::uint32_t hash = 0;
+  for (const char c : name) {
+    hash = (hash << 4) + static_cast<unsigned char>(c);
+    hash = (hash ^ ((hash & 0xf000'0000) >> 24)) & 0x0fff'ffff;
+  }
+  return hash;
+}
+
+// The linker puts MemorySanitizer into the program itself, so that no library tells of it.
+constexpr std::string_view kMemorySanitizer = "__msan_init";
+
+// A damaged table may have a chain without end; real ones have a handful of symbols.
+constexpr std::uint32_t kMostInChain = 1024;
+
+// Where a program's file has its dynamic symbols; zeros: nowhere.
+struct SymbolTables {
+  std::uint64_t strings = 0, symbols = 0, gnu_table = 0, elf_table = 0;
+};
+
+bool is_memory_sanitizer(const LoadableFile& file, const SymbolTables& tables,
+                         std::uint32_t index) noexcept {
+  Elf64_Sym symbol;
+  if (!file.take(tables.symbols + std::uint64_t{index} * sizeof symbol, symbol)) return false;
+  std::array<char, kMemorySanitizer.size() + 1> name{};
+  if (symbol.st_shndx == SHN_UNDEF || !file.take(tables.strings + symbol.st_name, name)) {
+    return false;
+  }
+  return name.back() == '\0' && std::string_view(name.data()) == kMemorySanitizer;
+}
+
+bool in_gnu_table(const LoadableFile& file, const SymbolTables& tables) noexcept {
+  constexpr std::uint32_t kHash = gnu_hash(kMemorySanitizer);
+  struct {
+    std::uint32_t buckets, first, bloom_words, bloom_shift;
+  } header;
+  if (!file.take(tables.gnu_table, header) || header.buckets == 0) return false;
+  const std::uint64_t buckets =
+      tables.gnu_table + sizeof header + std::uint64_t{header.bloom_words} * sizeof(std::uint64_t);
+  const std::uint64_t hashes = buckets + std::uint64_t{header.buckets} * sizeof(std::uint32_t);
+  std::uint32_t index = 0;
+  if (!file.take(buckets + std::uint64_t{kHash % header.buckets} * sizeof index, index)) {
+    return false;
+  }
+  if (index < header.first) return false;
+  for (std::uint32_t i = 0; i < kMostInChain; ++i, ++index) {
+    std::uint32_t hash = 0;
+    if (!file.take(hashes + std::uint64_t{index - header.first} * sizeof hash, hash)) return false;
+    if ((hash | 1) == (kHash | 1) && is_memory_sanitizer(file, tables, index)) return true;
+    if ((hash & 1) != 0) return false;
+  }
+  return false;
+}
+
+bool in_elf_table(const LoadableFile& file, const SymbolTables& tables) noexcept {
+  struct {
+    std::uint32_t buckets, chains;
+  } header;
+  if (!file.take(tables.elf_table, header) || header.buckets == 0) return false;
+  const auto word = [&](std::uint64_t at, std::uint32_t& to) {
+    return file.take(tables.elf_table + sizeof header + at * sizeof to, to);
+  };
+  std::uint32_t index = 0;
+  if (!word(elf_hash(kMemorySanitizer) % header.buckets, index)) return false;
+  for (std::uint32_t i = 0; i < kMostInChain && index != 0; ++i) {
+    if (is_memory_sanitizer(file, tables, index)) return true;
+    if (!word(std::uint64_t{header.buckets} + index, index)) return false;
+  }
+  return false;
+}
+
+bool has_memory_sanitizer(const LoadableFile& file, const Elf64_Ehdr& header,
+                          const Elf64_Phdr& dynamic) noexcept {
+  SymbolTables found;
+  each_entry(file, dynamic, [&](const Elf64_Dyn& entry) {
+    const auto take = [&](std::uint64_t& to) { to = offset_of(file, header, entry.d_un.d_ptr); };
+    if (entry.d_tag == DT_STRTAB) take(found.strings);
+    if (entry.d_tag == DT_SYMTAB) take(found.symbols);
+    if (entry.d_tag == DT_GNU_HASH) take(found.gnu_table);
+    if (entry.d_tag == DT_HASH) take(found.elf_table);
+  });
+  if (found.strings == 0 || found.symbols == 0) return false;
+  return found.gnu_table != 0 ? in_gnu_table(file, found)
+                              : found.elf_table != 0 && in_elf_table(file, found);
+}
+
 bool is_for_this_machine(const Elf64_Ehdr& header) noexcept {
   constexpr int kData = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ ? ELFDATA2LSB : ELFDATA2MSB;
   return std::memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 &&
@@ -145,22 +237,29 @@ bool is_for_this_machine(const Elf64_Ehdr& header) noexcept {
          header.e_machine == kMachine;
 }
 
+Obstacle sanitizer_in(const LoadableFile& file, const Elf64_Ehdr& header,
+                      const Elf64_Phdr& dynamic) noexcept {
+  if (has_memory_sanitizer(file, header, dynamic)) return Obstacle::msan;
+  const bool is_first = needs_sanitizer(file, header, dynamic) && !sanitizer_may_be_second();
+  return is_first ? Obstacle::sanitizer : Obstacle::none;
+}
+
 Obstacle obstacle_in(const LoadableFile& file, const Elf64_Ehdr& header, Line& loader) noexcept {
   if (!is_for_this_machine(header)) return Obstacle::other_machine;
-  bool sanitized = false;
+  Obstacle sanitizer = Obstacle::none;
   any_segment(file, header, [&](const Elf64_Phdr& segment) {
     if (segment.p_type == PT_INTERP) {
       file.read(segment.p_offset, loader.data(),
                 std::min<std::size_t>(segment.p_filesz, loader.size() - 1));
     }
-    if (segment.p_type == PT_DYNAMIC) sanitized = needs_sanitizer(file, header, segment);
+    if (segment.p_type == PT_DYNAMIC) sanitizer = sanitizer_in(file, header, segment);
     return false;
   });
   if (loader[0] == '\0') return Obstacle::no_loader;
   if (own_loader[0] != '\0' && file_name(loader.data()) != own_loader.data()) {
     return Obstacle::other_library;
   }
-  return sanitized && !sanitizer_may_be_second() ? Obstacle::sanitizer : Obstacle::none;
+  return sanitizer;
 }
 
 // The program that the loader is told to load: the first word that is no option of its own, nor the

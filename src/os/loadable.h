@@ -15,6 +15,7 @@ enum class Obstacle {
   other_library,  // made for another C library
   other_loader,   // the program is itself a dynamic loader, and not this process's
   sanitizer,      // AddressSanitizer's library must be loaded before all others
+  msan,           // MemorySanitizer takes what other libraries write for uninitialised
   no_library,     // nobody finds this library by its path, or may read it there: in another root,
                   // as another user, or after it was removed
   older_library,  // the C library of the program's loader lacks versions that ours needs

@@ -23,9 +23,27 @@ KINDS = {
     "musl": ["musl-gcc"],
     "ASan": ["gcc", "-fsanitize=address"],
     "ASan of clang": ["clang-19", "-fsanitize=address", "-shared-libasan"],
+    "MSan": ["clang-19", "-fsanitize=memory"],
+    "MSan with the older hash table": ["clang-19", "-fsanitize=memory", "-Wl,--hash-style=sysv"],
     "32 bits": ["gcc", "-m32"],
 }
-FINE = {"static": ["gcc", "-static"], "dynamic": ["gcc"], "TSan": ["gcc", "-fsanitize=thread"]}
+FINE = {
+    "static": ["gcc", "-static"],
+    "dynamic": ["gcc"],
+    "dynamic with the older hash table": ["gcc", "-Wl,--hash-style=sysv"],
+    "TSan": ["gcc", "-fsanitize=thread"],
+    # What is linked statically stands aside for a library that was preloaded.
+    "static ASan": ["gcc", "-fsanitize=address", "-static-libasan"],
+    "static ASan of clang": ["clang-19", "-fsanitize=address"],
+    "static TSan": ["gcc", "-fsanitize=thread", "-static-libtsan"],
+    "static TSan of clang": ["clang-19", "-fsanitize=thread"],
+    "DFSan": ["clang-19", "-fsanitize=dataflow"],
+    "LSan": ["gcc", "-fsanitize=leak"],
+    "LSan of clang": ["clang-19", "-fsanitize=leak"],
+    "NSan": ["clang-19", "-fsanitize=numerical"],
+    "UBSan": ["gcc", "-fsanitize=undefined", "-static-libubsan"],
+    "UBSan of clang": ["clang-19", "-fsanitize=undefined"],
+}
 HOWS = [
     *("execve", "execv", "execvp", "execvpe", "execl", "execlp", "execle", "fexecve"),
     *("execveat", "execveat below", "execveat of a file", "syscall execve", "syscall execveat"),
@@ -93,7 +111,17 @@ def test_what_can_load_it_is_governed(corewise, starter, make, how):
     assert "libcorewise" in done.stdout and done.stdout.endswith(" 3\n")
 
 
-@pytest.mark.parametrize("kind", ["ASan", "dynamic"])
+@pytest.mark.parametrize("kind", [kind for kind in FINE if kind != "static"])
+@pytest.mark.parametrize("how", ["execve", "posix_spawn", "system"])
+def test_sanitizers_that_do_not_mind(corewise, starter, make, kind, how):
+    done = corewise("run", "-q", "--", starter, how, make(kind))
+    assert done.returncode == 5 and done.stderr == ""
+    assert "libcorewise" in done.stdout
+    done = corewise("run", "-q", "--", make(kind))
+    assert (done.returncode, done.stderr) == (5, "")
+
+
+@pytest.mark.parametrize("kind", ["ASan", "MSan", "dynamic"])
 def test_one_that_the_loader_loads(corewise, starter, make, kind):
     child = make(kind)
     loader = re.search(rb"/lib\S*/ld-linux[-.\w]*", child.read_bytes()).group().decode()
@@ -145,11 +173,13 @@ def test_children_of_python(corewise, make, kind, start):
     assert corewise("run", "-q", "--", *words).returncode == 5
 
 
-@pytest.mark.parametrize("kind", ["ASan"])
-def test_it_cannot_be_governed_itself(corewise, make, kind):
+@pytest.mark.parametrize(
+    ("kind", "name"), [("ASan", "AddressSanitizer"), ("MSan", "MemorySanitizer")]
+)
+def test_it_cannot_be_governed_itself(corewise, make, kind, name):
     done = corewise("run", "--", make(kind))
     assert done.returncode == 5 and done.stdout == "- 1\n"
-    assert "is built with AddressSanitizer" in done.stderr and "cannot be governed" in done.stderr
+    assert f"is built with {name}" in done.stderr and "cannot be governed" in done.stderr
 
 
 @pytest.mark.parametrize(
