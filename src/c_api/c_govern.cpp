@@ -8,6 +8,7 @@
 #include "govern/other_copy.h"
 #include "marshal.h"
 #include "observe/sample.h"
+#include "os/confined.h"
 
 using namespace corewise;         // NOLINT(google-build-using-namespace): this file is its C face
 using namespace corewise::c_api;  // NOLINT(google-build-using-namespace)
@@ -50,6 +51,7 @@ cw_status cw_sample_json(uint32_t flags, char* buffer, size_t capacity, size_t* 
 
 cw_status cw_control_start(void) {
   return guarded([] {
+    os::keep_watching();
     const auto error = control::start();
     return error ? fail(*error) : CW_OK;
   });

@@ -187,6 +187,7 @@ void hook_what_is_loaded(Governor& g) {
     hook_pass(g);
     if (os::generation() == before) break;
   }
+  filters::are_seen(g.policy.rewrote_everywhere());
   tell(g);
 }
 
@@ -284,6 +285,7 @@ std::optional<Error> find_budget(Governor& g) {
 void unhook_all(Governor& g) {
   const KeptMappings mappings;
   loads::set(loads::Stage::kGovernor, nullptr);
+  filters::are_seen(false);
   gate::open(nullptr);
   for (std::string& left : g.policy.restore_got()) say(g, std::move(left));
   for (std::string& left : openblas::detach_all()) say(g, std::move(left));
@@ -335,7 +337,6 @@ bool refresh(std::uint64_t budget_ms) {
   if (!is_hooked(g)) return true;
   const std::size_t before = g.pools_seen;
   hook_what_is_loaded(g);
-  keep_loadavg_open();
   // A new runtime may have bound the main thread.
   follow_budget(g, g.pools_seen != before ? 0 : budget_ms);
   return true;
@@ -375,6 +376,7 @@ std::optional<Error> govern(const GovernOptions& options) {
         "the filter (seccomp) that this process was started under would kill it for a system "
         "call that governing makes: it stays ungoverned"};
   }
+  os::keep_watching();
   // A libgomp that is loaded tells whether it bound the main thread.
   synchronise();
   const TellingLock lock;

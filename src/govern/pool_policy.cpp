@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <ranges>
 #include <string_view>
 #include <utility>
 
@@ -41,6 +42,7 @@ void PoolPolicy::add_requests(std::vector<GotRequest> requests) {
 void PoolPolicy::begin(std::vector<std::vector<GotRequest>> everywhere) {
   got_.clear();
   for (std::vector<GotRequest>& requests : everywhere) add_requests(std::move(requests));
+  everywhere_ = got_.size();
 }
 
 void PoolPolicy::hook_openmp(const Pool& pool) {
@@ -133,6 +135,11 @@ std::vector<std::string> PoolPolicy::restore_got() {
     std::ranges::move(entries->restore(), std::back_inserter(left));
   }
   return left;
+}
+
+bool PoolPolicy::rewrote_everywhere() const {
+  return std::ranges::all_of(got_ | std::views::take(everywhere_),
+                             [](const auto& entries) { return entries->is_complete(); });
 }
 
 std::vector<std::string> PoolPolicy::region_modules() const {

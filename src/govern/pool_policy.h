@@ -61,6 +61,8 @@ class PoolPolicy {
   // In all modules loaded since the last time. Returns what could not be done.
   std::vector<std::string> rewrite_got();
   std::vector<std::string> restore_got();
+  // Whether all entries of begin() are rewritten, in all these modules.
+  bool rewrote_everywhere() const;
 
   // Paths of the modules that have parallel regions, including the program's own.
   std::vector<std::string> region_modules() const;
@@ -95,7 +97,8 @@ class PoolPolicy {
   std::vector<GovernedPool> pools_;
   std::vector<Rule> caps_;
   int most_ = kMaxBudget;
-  std::vector<std::unique_ptr<GotEntries>> got_;
+  std::vector<std::unique_ptr<GotEntries>> got_;  // first those of begin()
+  std::size_t everywhere_ = 0;                    // how many these are
   std::size_t openmp_copies_ = 0;
 };
 

@@ -40,8 +40,10 @@ struct Filters {
   friend bool operator==(const Filters&, const Filters&) = default;
 };
 
-constinit OwnDescriptor status{};
+// The calling process's own: the kernel resolves /proc/self at open().
+constinit KeptFile status("/proc/self/status");
 constinit std::atomic<bool> watched{false};
+constinit std::atomic<bool> filters_are_seen{false};
 constinit std::atomic<pid_t> watcher{0};  // the process itself
 constinit std::atomic<bool> confined{false};
 constinit Filters before{};
@@ -110,11 +112,8 @@ pid_t number_of_only_thread() noexcept {
   return number;
 }
 
-// Opens the calling process's own file: the kernel resolves /proc/self at open().
 void open_own() noexcept {
-  const Uncancelled uncancelled;
-  if (!status.adopt(::open("/proc/self/status", O_RDONLY | O_CLOEXEC))) return;
-  watched.store(read(before));
+  if (status.keep_anew() == KeptFile::Kept::yes) watched.store(read(before));
 }
 
 // A call with arguments that make it fail or only ask: a descriptor, an address or a process that
@@ -253,7 +252,6 @@ void watch_confinement() {
     const auto in_child = [] {
       watcher.store(confined.load() ? number_of_only_thread() : ::getpid());
       if (!watched.load() || confined.load()) return;
-      status.close();
       open_own();
     };
     os::at_fork(ForkRank::kConfinement, {.before = before_fork, .in_child = in_child});
@@ -265,12 +263,26 @@ void watch_confinement() {
 bool is_confined() noexcept {
   if (!watched.load() || confined.load()) return confined.load();
   Filters now;
-  const bool known = read(now);
-  if (known && now == before) return false;
+  bool known = read(now);
   // A child of vfork closes its files, not ours.
-  if (known || is_owned_by_this_process(watcher)) confined.store(true);
+  if (!known && !is_owned_by_this_process(watcher)) return true;
+  if (!known && filters_are_seen.load()) {
+    const KeptFile::Kept kept = status.keep();
+    if (kept == KeptFile::Kept::later) return false;
+    known = kept == KeptFile::Kept::yes && read(now);
+  }
+  if (known && now == before) return false;
+  confined.store(true);
   return true;
 }
+
+void keep_watching() noexcept {
+  if (watched.load() && !confined.load() && is_owned_by_this_process(watcher)) {
+    static_cast<void>(status.keep());
+  }
+}
+
+void see_filters(bool all) noexcept { filters_are_seen.store(all); }
 
 FilterToCome::FilterToCome() noexcept : ours_(is_owned_by_this_process(watcher)) {}
 

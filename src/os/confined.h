@@ -23,10 +23,22 @@ bool is_call_fatal(long number, long second = 0);
 // Remembers the current state; a second call does nothing.
 void watch_confinement();
 
-// Calls only getpid(), and fstat() and pread() on a file opened earlier. True if the program has
-// closed that file. Once true it stays true, in forked children too. May be called anywhere, even
-// in a signal handler. False if nobody called watch_confinement().
+// Calls only getpid(), and fstat() and pread() on a file opened earlier. Once true, it stays true,
+// in forked children too. May be called anywhere, even in a signal handler. False if nobody called
+// watch_confinement().
+//
+// If the program has closed that file, there may be a filter for which open() is fatal. If we would
+// have seen that filter (see_filters), there is none, and the file is opened again; where this is
+// no time for that (own_descriptor.h), the answer is false. Else it is true.
 bool is_confined() noexcept;
+
+// For a call of the program's that opens files anyway: if the program has closed the file by which
+// is_confined() sees filters, opens it again.
+void keep_watching() noexcept;
+
+// Whether FilterToCome sees each filter that the program installs through the C library. Call it
+// with true only while open() is not fatal.
+void see_filters(bool all) noexcept;
 
 // The program is about to install a filter, and we see it: if it succeeds, the process is known to
 // be confined, and nobody needs to ask the kernel, which the filter may make fatal.

@@ -39,6 +39,7 @@ enum class ForkRank : std::uint8_t {
   kReport,         // the line of `corewise run --report`
   kThreadBinding,  // the mask that the main thread forked with
   kConfinement,    // whether system calls are refused
+  kKeptFiles,      // files that stay open
   kLimits,         // which limits are open
   kDiscovery,      // which pools there are
 };

@@ -7,7 +7,9 @@
 
 #include <cerrno>
 
+#include "base/blocked_signals.h"
 #include "base/keep_errno.h"
+#include "fork.h"
 #include "uncancelled.h"
 
 namespace corewise::os {
@@ -17,6 +19,15 @@ bool has_few() noexcept {
   constexpr rlim_t kFew = 16;
   rlimit most{};
   return ::getrlimit(RLIMIT_NOFILE, &most) == 0 && most.rlim_cur < kFew;
+}
+
+constexpr int kMostTimes = 100;
+
+bool is_standard_number_free() noexcept {
+  for (const int number : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(number, F_GETFD) < 0 && errno == EBADF) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -59,11 +70,51 @@ int OwnDescriptor::own() const noexcept {
   return same ? fd : -1;
 }
 
+bool OwnDescriptor::is_hidden() const noexcept {
+  struct stat seen{};
+  return is_open() && ::fstat(number(), &seen) != 0 && errno != EBADF;
+}
+
 void OwnDescriptor::close() noexcept {
   const Uncancelled uncancelled;
   const int fd = own();
   fd_.store(-1);
   if (fd >= 0) ::close(fd);
+}
+
+KeptFile::Kept KeptFile::open() noexcept {
+  file_.close();
+  times_.fetch_add(1);
+  if (!file_.adopt(::open(path_, O_RDONLY | O_CLOEXEC))) return Kept::refused;
+  opened_.store(true);
+  return Kept::yes;
+}
+
+KeptFile::Kept KeptFile::keep() noexcept {
+  const Uncancelled uncancelled;
+  const KeepErrno keep;
+  if (file_.own() >= 0) return Kept::yes;
+  if (file_.is_hidden()) return Kept::refused;
+  // A handler on this thread would find the lock taken, or the file half changed in its child.
+  const BlockedSignals blocked;
+  ForkLock& lock = fork_lock(ForkRank::kKeptFiles);
+  if (!lock.try_lock()) return Kept::later;
+  Kept kept = Kept::yes;
+  if (file_.own() < 0) {
+    const bool again = opened_.load();
+    const bool wait = again && (times_.load() >= kMostTimes || is_standard_number_free());
+    kept = wait ? Kept::later : open();
+  }
+  lock.unlock();
+  return kept;
+}
+
+KeptFile::Kept KeptFile::keep_anew() noexcept {
+  const Uncancelled uncancelled;
+  const KeepErrno keep;
+  const BlockedSignals blocked;
+  times_.store(0);
+  return open();
 }
 
 }  // namespace corewise::os

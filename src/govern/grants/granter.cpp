@@ -53,9 +53,10 @@ int Granter::bounded() const noexcept {
 int Granter::most_now(int bound) noexcept {
   const int cpus = machine_cpus_.load(std::memory_order_relaxed);
   if (cpus == 0) return bound;
-  const auto runnable = [this] {
-    // The kernel may kill a confined program for asking for the mask.
-    if (!os::is_confined()) mask_.reread();
+  const auto runnable = [this]() -> std::optional<int> {
+    // The kernel may kill a confined program for asking.
+    if (os::is_confined()) return std::nullopt;
+    mask_.reread();
     return runnable_now();
   };
   const int left = neighbours_.left(

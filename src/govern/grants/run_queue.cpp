@@ -1,6 +1,5 @@
 #include "run_queue.h"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,7 +7,6 @@
 #include <charconv>
 
 #include "base/keep_errno.h"
-#include "os/confined.h"
 #include "os/own_descriptor.h"
 #include "os/uncancelled.h"
 
@@ -45,25 +43,17 @@ int RunQueue::others(std::uint64_t now_ms) const noexcept {
 }
 
 namespace {
-os::OwnDescriptor& loadavg() {
-  static constinit os::OwnDescriptor file;
-  return file;
-}
+constinit os::KeptFile loadavg("/proc/loadavg");
 }  // namespace
 
-void keep_loadavg_open() noexcept {
-  if (loadavg().own() < 0) {
-    loadavg().adopt(::open("/proc/loadavg", O_RDONLY | O_CLOEXEC));
-  }
-}
+void keep_loadavg_open() noexcept { static_cast<void>(loadavg.keep()); }
 
 std::optional<int> runnable_now() noexcept {
-  if (os::is_known_confined()) return std::nullopt;  // pread() may be fatal
   const os::Uncancelled uncancelled;
   const KeepErrno keep;
   std::array<char, 128> text;
-  const int file = loadavg().own();
-  const ssize_t got = file < 0 ? -1 : ::pread(file, text.data(), text.size(), 0);
+  if (loadavg.keep() != os::KeptFile::Kept::yes) return std::nullopt;
+  const ssize_t got = ::pread(loadavg.own(), text.data(), text.size(), 0);
   if (got <= 0) return std::nullopt;
   return runnable_in({text.data(), static_cast<std::size_t>(got)});
 }

@@ -80,12 +80,12 @@ class Neighbours {
   RunQueue queue_;
 };
 
-// Call it before runnable_now(), and again from time to time: the program may have closed the file.
-// Hooks only read it, because the kernel may kill a confined program for opening one.
+// Call it before runnable_now() is needed: hooks open the file only if the program has closed it,
+// since the kernel may kill a confined program for opening one.
 void keep_loadavg_open() noexcept;
 
 // Threads that are runnable on this machine now; nothing where the kernel does not tell. Leaves
-// errno alone.
+// errno alone. Not for a program that is_confined() (os/confined.h).
 std::optional<int> runnable_now() noexcept;
 
 }  // namespace corewise::govern

@@ -86,4 +86,8 @@ std::vector<GotRequest> got_requests() {
   return *kAll;
 }
 
+void are_seen(bool everywhere) noexcept {
+  os::see_filters(everywhere && own_prctl != nullptr && own_syscall != nullptr);
+}
+
 }  // namespace corewise::govern::filters

@@ -14,6 +14,9 @@ namespace corewise::govern::filters {
 
 std::vector<GotRequest> got_requests();
 
+// Says whether these entries, and those by which dlsym is called, are rewritten in all modules.
+void are_seen(bool everywhere) noexcept;
+
 // Makes a system call in the program's place, and returns as syscall() does. May be called in a
 // child of vfork.
 using SystemCall = long(long number, const std::array<long, 5>& arguments);

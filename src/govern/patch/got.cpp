@@ -94,6 +94,12 @@ std::string left_alone(const char* symbol, const std::string& path, const std::s
 }  // namespace
 
 std::vector<std::string> GotEntries::rewrite() {
+  std::vector<std::string> left = rewrite_new();
+  if (!left.empty()) complete_ = false;
+  return left;
+}
+
+std::vector<std::string> GotEntries::rewrite_new() {
   std::vector<std::string> left;
   struct Found {
     GotEntry entry;

@@ -105,6 +105,8 @@ class GotEntries {
   // GOT entry that was left alone, as restore() does.
   std::vector<std::string> rewrite();
   std::vector<std::string> restore();
+  // Whether no GOT entry has been left alone so far.
+  bool is_complete() const { return complete_; }
   std::size_t size() const { return entries_.size(); }  // for tests: how many are rewritten
   // Paths, as the loader has them, of the modules that call such a symbol through a rewritten GOT
   // entry (the program itself has none).
@@ -117,8 +119,11 @@ class GotEntries {
     const char* symbol = nullptr;
     Patch patch;
   };
+  std::vector<std::string> rewrite_new();
+
   std::vector<GotRequest> requests_;
   std::vector<GotEntry> entries_;
+  bool complete_ = true;
   os::KnownModules seen_;  // modules already searched
 };
 
