@@ -27,6 +27,7 @@
 #include "budget/thread_binding.h"
 #include "children.h"
 #include "control/server.h"
+#include "control/sockets.h"
 #include "death/death_watch.h"
 #include "elf/bound_function.h"
 #include "govern/gates/dead_workers.h"
@@ -175,6 +176,7 @@ void start() {
     if (entry.empty()) return;
     elf::remember_start();
     control::serve_children();
+    control::remove_own_left();
     if (serves) static_cast<void>(control::start());
     std::vector<govern::GotRequest> requests = hook_children(entry.c_str());
     govern::request_c_library(requests, "_exit", hooked_exit, &own_exit);

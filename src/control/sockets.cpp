@@ -14,6 +14,7 @@
 #include <string_view>
 
 #include "base/text.h"
+#include "os/descriptor.h"
 #include "os/os.h"
 #include "os/private_folder.h"
 
@@ -204,6 +205,22 @@ std::vector<int> served_pids() {
   const auto twice = std::ranges::unique(pids);
   pids.erase(twice.begin(), twice.end());
   return pids;
+}
+
+void remove_own_left() {
+  for (const std::string& folder : {folder_in_own_runtime(), folder_in_tmp(::geteuid())}) {
+    const std::string path = socket_in(folder, ::getpid());
+    if (folder.empty() || !fits(path)) continue;
+    const os::Descriptor in(
+        os::open_private_folder(folder.c_str(), folder.size(), os::Missing::leave));
+    const std::string name = path.substr(folder.size() + 1);
+    struct stat seen{};
+    const bool is_socket = in.is_open() &&
+                           ::fstatat(in.number(), name.c_str(), &seen, AT_SYMLINK_NOFOLLOW) == 0 &&
+                           S_ISSOCK(seen.st_mode);
+    // In another pid namespace with the same folder, another process may have this number.
+    if (is_socket && is_left(path)) ::unlinkat(in.number(), name.c_str(), 0);
+  }
 }
 
 void remove_left() { static_cast<void>(served_pids()); }

@@ -34,6 +34,10 @@ bool is_left(const std::string& path);
 // processes are gone.
 std::vector<int> served_pids();
 
+// Removes the socket of the program that this process was before exec, or of a process that had its
+// pid, if nobody listens at it. Makes no folder.
+void remove_own_left();
+
 // Only removes them: each process that gets a socket or ends tidies up after those that were
 // killed.
 void remove_left();
