@@ -291,6 +291,7 @@ void FilterToCome::is_installed() const noexcept {
 }
 
 bool installs_filter(long number, long operation) noexcept {
+  if (number == SYS_prctl) return operation == PR_SET_SECCOMP;
   return number == SYS_seccomp &&
          (operation == SECCOMP_SET_MODE_STRICT || operation == SECCOMP_SET_MODE_FILTER);
 }

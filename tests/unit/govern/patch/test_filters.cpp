@@ -23,11 +23,26 @@ int after_filter(unsigned long flags) {
   });
 }
 
+// Installs as refuse() wants it, by the older system call.
+test::Syscall* hooked_syscall = nullptr;
+long by_prctl(long, long, long, long program, long, long, long) {
+  return hooked_syscall(SYS_prctl, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, program, 0, 0, 0);
+}
+
 }  // namespace
 
 TEST_CASE("filters: one that the program installs is noticed") { CHECK(after_filter(0) == 0); }
 
 TEST_CASE("filters: so is one that has a listener") { CHECK(after_filter(kListens) == 0); }
+
+TEST_CASE("filters: so is one by the system call of prctl()") {
+  hooked_syscall = test::replacement_in<test::Syscall>(govern::filters::got_requests(), "syscall");
+  os::watch_confinement();
+  CHECK(test::in_child([] {
+          if (test::refuse(SYS_acct, 0, by_prctl) < 0) return 2;
+          return os::is_known_confined() ? 0 : 1;
+        }) == 0);
+}
 
 TEST_CASE("filters: one that the kernel refuses is not") {
   constexpr unsigned long kUnknown = 1UL << 20U;
