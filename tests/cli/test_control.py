@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -605,3 +606,132 @@ def test_an_answer_of_another_user_is_not_believed(corewise, tmp_path):
     with started(sys.executable, "-c", SPOOF, env={"XDG_RUNTIME_DIR": str(tmp_path)}) as child:
         done = corewise("limit", "--pid", str(child.pid), "--blas", "1", timeout=60)
     assert done.returncode == 8 and "without a control socket" in done.stderr
+
+
+PRODUCT = """
+import os, signal, subprocess, sys, numpy as np
+a = np.ones((300, 300)); a @ a
+"""
+# As daemons do, and celery's workers.
+CLOSES = PRODUCT + "os.closerange(3, 4096)\n"
+
+
+@pytest.fixture
+def folders(tmp_path):
+    tmp_path.chmod(0o700)
+    own = {"XDG_RUNTIME_DIR": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state")}
+    return own | {"OPENBLAS_NUM_THREADS": "2"}
+
+
+@pytest.fixture
+def governed(corewise, numpy_python, folders):
+    return lambda code, *how, **more: corewise(
+        "run", "-q", *how, "--", numpy_python, "-c", code, env=folders | more
+    )
+
+
+def test_who_closes_all_descriptors_is_reported(governed):
+    done = governed(CLOSES + "a @ a", "--report=json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stderr.splitlines()[-1])
+    assert told["without_report"] == []
+    assert [process["calls"] for process in told["processes"] if process["calls"]] == [2]
+
+
+@pytest.mark.parametrize("end", ["sys.exit()", "os._exit(0)"])
+def test_who_closes_all_descriptors_leaves_no_socket(governed, tmp_path, end):
+    folder = str(tmp_path / "corewise")
+    done = governed(f"{CLOSES}print(len(os.listdir({folder!r})), flush=True); {end}")
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
+    assert sockets_in(tmp_path) == []
+
+
+def test_who_closes_all_descriptors_leaves_a_death_report(corewise, governed, folders):
+    assert governed(CLOSES + "os.kill(os.getpid(), signal.SIGSEGV)").returncode == -signal.SIGSEGV
+    done = corewise("doctor", "--last", "--json", env=folders)
+    assert json.loads(done.stdout)["death"]["signal"] == "SIGSEGV", done.stderr
+
+
+# In the same group, and killed while it holds all threads.
+DIES = """
+import os, signal, threading, numpy as np
+big = np.ones((4000, 4000))
+threading.Timer(1, os.kill, (os.getpid(), signal.SIGKILL)).start()
+while True: big @ big
+"""
+
+
+def test_who_closes_all_descriptors_gets_what_the_dead_held(governed, tmp_path):
+    # On 64 CPUs what else runs on this machine takes none of two.
+    cpus = tmp_path / "libpretends.so"
+    source = Path(__file__).with_name("pretends_64_cpus.c")
+    subprocess.run(["gcc", "-shared", "-fPIC", "-O1", source, "-o", cpus, "-ldl"], check=True)
+    code = f"{CLOSES}dead = subprocess.run([sys.executable, '-c', {DIES!r}]).returncode\n"
+    code += "for _ in range(30): a @ a\nprint(dead)"
+    group = ("--group", f"test-{os.getpid()}-dead", "--budget", "2")
+    done = governed(code, *group, "--report=json", LD_PRELOAD=str(cpus))
+    assert (done.returncode, done.stdout) == (0, "-9\n"), done.stderr
+    (ours,) = json.loads(done.stderr.splitlines()[-1])["processes"]
+    Path(ours["ledger"]["path"]).unlink()
+    assert (ours["calls"], ours["granted"]) == (31, 62)
+
+
+FORKS = """
+here, there = os.pipe()
+child = os.fork()
+if child == 0:
+    os.read(here, 1)
+    os._exit(0)
+print("ready", child, sep="\\n", flush=True)
+sys.stdin.read()
+os.write(there, b"x")
+os.wait()
+"""
+
+
+def test_a_child_of_who_closed_all_descriptors_is_asked(corewise, program, numpy_python, folders):
+    with started(
+        program, "run", "-q", "--", numpy_python, "-c", CLOSES + FORKS, env=folders
+    ) as parent:
+        child = parent.stdout.readline().strip()
+        done = corewise("info", "--pid", child, "--json", env=folders)
+        parent.communicate(timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["control"] is True
+    assert sockets_in(Path(folders["XDG_RUNTIME_DIR"])) == []
+
+
+def test_the_three_lowest_numbers_are_a_daemons(governed):
+    """It opens its standard streams anew, and we have files to open anew."""
+    code = """
+for number in range(3): os.close(number)
+for _ in range(20): a @ a
+seen = [os.open(os.devnull, os.O_RDWR) for _ in range(3)]
+for _ in range(20): a @ a
+sys.exit(seen != [0, 1, 2])
+"""
+    assert governed(CLOSES + code).returncode == 0
+
+
+def test_who_closes_all_descriptors_again_and_again(governed):
+    """The files are opened again each time, but not without end; nothing piles up."""
+    code = """
+for _ in range(150):
+    os.closerange(3, 4096)
+    if pid := os.fork(): os.waitpid(pid, 0)
+    else: os._exit(0)
+    a @ a
+print(len(os.listdir("/proc/self/fd")) < 10)
+"""
+    done = governed(CLOSES + code, "--report=json")
+    assert (done.returncode, done.stdout) == (0, "True\n"), done.stderr
+    assert json.loads(done.stderr.splitlines()[-1])["without_report"] == []
+
+
+def test_exec_into_a_program_without_pools_leaves_no_socket(governed, tmp_path):
+    folder = str(tmp_path / "corewise")
+    code = (
+        f"print(len(os.listdir({folder!r})), flush=True)\nos.execv('/bin/ls', ['ls', {folder!r}])"
+    )
+    done = governed(PRODUCT + code)
+    assert (done.returncode, done.stdout) == (0, "1\n"), done.stderr
