@@ -108,7 +108,7 @@ void survey_masks(Survey& survey) {
   survey.cpuset = survey.online;
   if (!mask) {
     survey.finding("/proc/self/status does not tell the mask of the main thread; all " +
-                   std::to_string(survey.online.count()) + " CPUs count as allowed.");
+                   counted(survey.online.count(), "CPU") + " count as allowed.");
     return;
   }
   const CpuSet both = *mask & survey.online;
@@ -136,7 +136,7 @@ void doubt_mask(Survey& survey) {
 // Why `cpus` cannot be a cap on this machine; empty if it can.
 std::string refuse_cap(double cpus, int online) {
   if (!std::isfinite(cpus) || cpus <= 0) {
-    return "a budget of " + format_cpus(cpus) + " CPUs makes no sense; give a number above 0";
+    return "a budget of " + cpus_in_words(cpus) + " makes no sense; give a number above 0";
   }
   if (cpus > online + kEpsilon) {
     // Of a larger one, a double does not hold the digits that the user gave.
@@ -185,9 +185,9 @@ void conclude(Budget& budget) {
 }  // namespace
 
 const char* source_name(Source source) {
-  constexpr std::array kNames = {"machine", "affinity", "cpuset", "quota", "slurm",
-                                 "mpi",     "lsf",      "pbs",    "sge",   "kubernetes",
-                                 "loky",    "joblib",   "user"};
+  constexpr std::array kNames = {"machine",    "affinity", "cpuset", "quota", "slurm",
+                                 "mpi",        "lsf",      "pbs",    "sge",   "condor",
+                                 "kubernetes", "loky",     "joblib", "user"};
   return kNames[static_cast<std::size_t>(source)];
 }
 

@@ -22,6 +22,7 @@ enum class Source {
   kLsf,
   kPbs,
   kSge,         // Grid Engine
+  kCondor,      // HTCondor
   kKubernetes,  // a downward-API variable
   kLoky,        // LOKY_MAX_CPU_COUNT
   kJoblib,      // a joblib worker's share

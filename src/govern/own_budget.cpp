@@ -20,7 +20,7 @@ constexpr int kMostParts = 8;
 
 bool of_one_rank(Source source) {
   return source == Source::kSlurm || source == Source::kMpi || source == Source::kLsf ||
-         source == Source::kPbs || source == Source::kSge;
+         source == Source::kPbs || source == Source::kSge || source == Source::kCondor;
 }
 
 }  // namespace

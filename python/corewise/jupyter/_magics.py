@@ -342,6 +342,10 @@ def _folder() -> str:
 
 
 def _number(word: str) -> float:
+    if word.startswith("weight="):
+        raise UsageError(
+            "a weight belongs to all notebooks of a folder: write weight = 40 into corewise.toml"
+        )
     try:
         number = float(word)
         return int(number) if number.is_integer() else number

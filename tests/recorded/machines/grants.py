@@ -334,6 +334,23 @@ def others(m):
         answer=node(6, binding=["sge PE_HOSTFILE"]),
     )
     m(
+        "condor-slot",
+        "HTCondor, a slot of three CPUs",
+        NODE,
+        v2(),
+        {"scratch/.machine.ad": 'Arch = "X86_64"\nCpus = 3\nCpusProvisioned = 9\n'},
+        env="_CONDOR_MACHINE_AD=/scratch/.machine.ad\n",
+        answer=node(3, binding=["condor _CONDOR_MACHINE_AD"]),
+    )
+    m(
+        "condor-without-its-file",
+        "HTCondor's file is gone",
+        NODE,
+        v2(),
+        env="_CONDOR_MACHINE_AD=/scratch/.machine.ad\n",
+        answer=node(32, binding=[ONLINE], findings=["_CONDOR_MACHINE_AD"]),
+    )
+    m(
         "nslots-outside-of-a-job",
         "somebody's own NSLOTS means nothing to us",
         NODE,
