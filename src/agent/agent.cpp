@@ -101,11 +101,18 @@ void told(const std::string& now) {
   fields.store(&*agent->told.insert(now).first, std::memory_order_release);
 }
 
+// ThreadSanitizer ends a forked child that starts a thread, if its parent had several: the socket's
+// thread would cost such a program its children.
+bool may_start_threads() {
+  static const bool kMay = os::global_symbol("__tsan_init") == nullptr;
+  return kMay;
+}
+
 // A second thread may be too much for a program that has nothing to control: a process must be
 // single-threaded to enter a user namespace. A program that cannot be controlled can still be
 // governed.
 bool control_pools(bool may_wait) noexcept {
-  if (pool_count() == 0) return true;
+  if (pool_count() == 0 || !may_start_threads()) return true;
   try {
     if (!may_wait) return control::start_unless_busy();
     static_cast<void>(control::start());
@@ -177,7 +184,7 @@ void start() {
     elf::remember_start();
     control::serve_children();
     control::remove_own_left();
-    if (serves) static_cast<void>(control::start());
+    if (serves && may_start_threads()) static_cast<void>(control::start());
     std::vector<govern::GotRequest> requests = hook_children(entry.c_str());
     govern::request_c_library(requests, "_exit", hooked_exit, &own_exit);
     govern::request_c_library(requests, "_Exit", hooked_exit);

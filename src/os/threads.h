@@ -30,8 +30,8 @@ void run_with_room(void (*run)()) noexcept;
 // Sends the calling thread this signal, with all that is known of it. For signal handlers.
 bool queue_to_itself(const siginfo_t& info) noexcept;
 
-// Waits until another thread calls one of the next two, but not longer than `most_ms` (below 0: for ever);
-// not at all if the word does not hold `value`. May return for no reason. By a futex alone.
+// Waits until another thread calls one of the next two, but not longer than `most_ms` (below 0: for
+// ever); not at all if the word does not hold `value`. May return for no reason. By a futex alone.
 void wait_at(const std::atomic<std::uint32_t>& word, std::uint32_t value, int most_ms) noexcept;
 void wake_one(const std::atomic<std::uint32_t>& word) noexcept;
 void wake_all(const std::atomic<std::uint32_t>& word) noexcept;

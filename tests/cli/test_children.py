@@ -182,6 +182,32 @@ def test_it_cannot_be_governed_itself(corewise, make, kind, name):
     assert f"is built with {name}" in done.stderr and "cannot be governed" in done.stderr
 
 
+FORKS = """
+#include <dlfcn.h>
+#include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static void* nothing(void* argument) { return argument; }
+int main(void) {
+  pthread_t thread;
+  int status = -1;
+  dlsym(dlopen("libgomp.so.1", RTLD_NOW), "omp_get_max_threads");
+  if (fork() == 0) _exit(pthread_create(&thread, 0, nothing, 0) + pthread_join(thread, 0));
+  return wait(&status) < 0 || status != 0;
+}
+"""
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang-19"])
+def test_children_of_thread_sanitizer_may_start_threads(corewise, tmp_path, compiler):
+    (tmp_path / "forks.c").write_text(FORKS)
+    words = [compiler, "-fsanitize=thread", tmp_path / "forks.c", "-o", tmp_path / "forks"]
+    if not shutil.which(compiler) or subprocess.run(words, capture_output=True).returncode:
+        pytest.skip("cannot build for ThreadSanitizer")
+    done = corewise("run", "-q", "--", tmp_path / "forks")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize(
     "words",
     [
