@@ -14,7 +14,7 @@ from ._rich import Rich
 class Constraint(NamedTuple):
     """One bound of the budget, and where it was read (docs/budget.md)."""
 
-    #: machine, affinity, cpuset, quota, slurm, mpi, lsf, pbs, sge, condor, kubernetes, loky, user...
+    #: machine, affinity, cpuset, quota, slurm, mpi, lsf, pbs, sge, condor, kubernetes, user...
     source: str
     where: str  #: the file or variable; "argument"
     cpus: float  #: the most CPUs that it allows

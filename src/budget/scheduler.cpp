@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <limits>
 #include <string_view>
 #include <utility>
 
@@ -80,15 +79,14 @@ Ranks slurm_tasks(Survey& survey) {
   return {};
 }
 
-// Turns a grant to the whole node into this rank's share. `noun` and `place`: "slot", "of the job".
-void constrain_share(Survey& survey, Source source, const std::string& where, int node,
-                     const char* noun, const char* place, const Ranks& ranks) {
-  std::string detail = counted(node, noun) + " " + place;
+// Turns a grant to the whole node into this rank's share. `detail` says what the grant is.
+void constrain_share(Survey& survey, Source source, const std::string& where, double node,
+                     std::string detail, const Ranks& ranks) {
   if (ranks.count > 1) {
     detail += " shared by " + std::to_string(ranks.count) + " local ranks";
     if (ranks.where != where) detail += " (" + ranks.where + ")";
   }
-  survey.constrain(source, where, 1.0 * node / ranks.count, std::move(detail), ranks.count);
+  survey.constrain(source, where, node / ranks.count, std::move(detail), ranks.count);
 }
 
 void read_slurm(Survey& survey, const Ranks& mpi) {
@@ -111,8 +109,8 @@ void read_slurm(Survey& survey, const Ranks& mpi) {
     survey.constrain(Source::kSlurm, "SLURM_CPUS_PER_TASK", *each,
                      counted(*each, "CPU") + " for each task");
   } else if (node) {
-    constrain_share(survey, Source::kSlurm, "SLURM_CPUS_ON_NODE", *node, "CPU", "on the node",
-                    ranks);
+    constrain_share(survey, Source::kSlurm, "SLURM_CPUS_ON_NODE", *node,
+                    counted(*node, "CPU") + " on the node", ranks);
   }
 }
 
@@ -120,13 +118,15 @@ void read_lsf(Survey& survey, const Ranks& mpi) {
   if (const auto hosts = survey.variable("LSB_MCPU_HOSTS")) {
     const auto name = survey.file("/proc/sys/kernel/hostname");
     if (const auto slots = parse_lsf_hosts(*hosts, trim(name.value_or("")))) {
-      constrain_share(survey, Source::kLsf, "LSB_MCPU_HOSTS", *slots, "slot", "on this host", mpi);
+      constrain_share(survey, Source::kLsf, "LSB_MCPU_HOSTS", *slots,
+                      counted(*slots, "slot") + " on this host", mpi);
       return;
     }
   }
   for (const char* variable : {"LSB_DJOB_NUMPROC", "LSB_MAX_NUM_PROCESSORS"}) {
     if (const auto count = count_of(survey, variable)) {
-      constrain_share(survey, Source::kLsf, variable, *count, "slot", "of the job", mpi);
+      constrain_share(survey, Source::kLsf, variable, *count,
+                      counted(*count, "slot") + " of the job", mpi);
       return;
     }
   }
@@ -136,12 +136,14 @@ void read_pbs(Survey& survey, const Ranks& mpi) {
   // NCPUS is a common name; PBS sets it only inside a PBS job.
   if (survey.variable("PBS_JOBID")) {
     if (const auto count = count_of(survey, "NCPUS")) {
-      constrain_share(survey, Source::kPbs, "NCPUS", *count, "CPU", "on the node", mpi);
+      constrain_share(survey, Source::kPbs, "NCPUS", *count,
+                      counted(*count, "CPU") + " on the node", mpi);
       return;
     }
   }
   if (const auto count = count_of(survey, "PBS_NUM_PPN")) {
-    constrain_share(survey, Source::kPbs, "PBS_NUM_PPN", *count, "processor", "on the node", mpi);
+    constrain_share(survey, Source::kPbs, "PBS_NUM_PPN", *count,
+                    counted(*count, "processor") + " on the node", mpi);
   }
 }
 
@@ -159,13 +161,15 @@ void read_grid_engine(Survey& survey, const Ranks& mpi) {
       const std::string host(cut(line, ' '));
       const std::string entry = host + " " + std::string(cut(line, ' '));
       if (const auto slots = parse_lsf_hosts(entry, trim(name.value_or("")))) {
-        constrain_share(survey, Source::kSge, "PE_HOSTFILE", *slots, "slot", "on this host", mpi);
+        constrain_share(survey, Source::kSge, "PE_HOSTFILE", *slots,
+                        counted(*slots, "slot") + " on this host", mpi);
         return;
       }
     }
   }
   if (const auto count = count_of(survey, "NSLOTS")) {
-    constrain_share(survey, Source::kSge, "NSLOTS", *count, "slot", "of the job", mpi);
+    constrain_share(survey, Source::kSge, "NSLOTS", *count, counted(*count, "slot") + " of the job",
+                    mpi);
   }
 }
 
@@ -178,12 +182,12 @@ void read_condor(Survey& survey, const Ranks& mpi) {
   const auto lines = survey.file(*file);
   const auto line = line_starting(lines ? std::string_view(*lines) : std::string_view(), kStart);
   const auto cpus = parse_integer(trim(line.substr(std::min(line.size(), kStart.size()))));
-  if (!cpus || *cpus < 1 || *cpus > std::numeric_limits<int>::max()) {
+  if (!cpus || *cpus < 1) {
     survey.misread(kFile, *file, "the path of a file with a line \"Cpus = N\"");
     return;
   }
-  constrain_share(survey, Source::kCondor, kFile, static_cast<int>(*cpus), "CPU", "of the slot",
-                  mpi);
+  constrain_share(survey, Source::kCondor, kFile, static_cast<double>(*cpus),
+                  counted(*cpus, "CPU") + " of the slot", mpi);
 }
 
 // A pod's limit, if the pod's author passes it on through the downward API.
@@ -237,7 +241,7 @@ void share_among_ranks(Survey& survey, const Ranks& mpi) {
   for (const Constraint& constraint : survey.budget().constraints) {
     if (constraint.source == Source::kQuota) shared = std::min(shared, constraint.cpus);
   }
-  constrain_share(survey, Source::kMpi, mpi.where, shared, "CPUs", mpi);
+  constrain_share(survey, Source::kMpi, mpi.where, shared, cpus_in_words(shared), mpi);
 }
 
 }  // namespace
