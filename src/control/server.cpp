@@ -13,6 +13,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <memory>
@@ -379,6 +380,11 @@ void dismiss(Server& s, Session& session, Ending how) {
   leave();
 }
 
+// The destructors of libraries that wrap the C library's functions (libfaketime) may run before
+// ours, which calls them. Exit handlers run before all, except those of a library that was
+// preloaded.
+void end_before_destructors();
+
 // With the server's lock held.
 std::optional<Error> start_serving(Server& s) {
   if (os::variable("COREWISE_CONTROL") == "off") {
@@ -402,6 +408,7 @@ std::optional<Error> start_serving(Server& s) {
     session->listener.close();
     return error;
   }
+  end_before_destructors();
   s.all.push_back(session.get());
   s.serving = session.release();
   s.is_wanted = true;
@@ -520,7 +527,8 @@ void return_as_other_user() {
 }
 
 namespace {
-[[gnu::destructor]] void at_exit() {
+
+[[gnu::destructor]] void end() {
   const KeepErrno keep;
   if (!owner.is_this_process()) return;
   leave();
@@ -531,6 +539,12 @@ namespace {
     return;  // out of memory: the next process removes them
   }
 }
+
+void end_before_destructors() {
+  static const bool kOnce = std::atexit(end) == 0;
+  static_cast<void>(kOnce);
+}
+
 }  // namespace
 
 }  // namespace corewise::control

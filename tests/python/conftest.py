@@ -24,6 +24,7 @@ _BUILDS = {
     "clash/libiomp5.so": ("stub_llvm_openmp.c", ("-Wl,-soname,libiomp5.so",)),
     "libregions.so": ("regions.c", ("-fopenmp",)),
     "libcustom_pool.so": ("custom.c", ()),
+    "libends_early.so": ("ends_early.c", ()),
     "libdie_together.so": ("die_together.c", ("-pthread",)),
 }
 

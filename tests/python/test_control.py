@@ -492,3 +492,17 @@ print(json.dumps(corewise.sample()["libraries"]))
     seen = [(one["library"], one["path"], one["workers"], one["running"]) for one in libraries]
     assert seen == ([(library, str(made), 1, 1)] if library else [])
     assert later == []
+
+
+def test_the_end_calls_no_wrapper_whose_library_has_ended(native: Path) -> None:
+    """As under faketime, whose destructor runs before ours."""
+    done = subprocess.run(
+        [sys.executable, "-c", "import corewise; corewise.info(); print(corewise.control_path())"],
+        env={**os.environ, "LD_PRELOAD": str(native / "libends_early.so")},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert not Path(done.stdout.strip()).exists()
