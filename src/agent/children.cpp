@@ -29,6 +29,8 @@ namespace corewise::agent {
 namespace {
 
 constexpr std::string_view kPreload = "LD_PRELOAD=";
+// Makes the loader list what it would load, as ldd does: tools that pack a program take that list.
+constexpr std::string_view kTrace = "LD_TRACE_LOADED_OBJECTS=";
 
 // As LD_PRELOAD names this library.
 constinit std::array<char, PATH_MAX> own_name{};
@@ -47,9 +49,10 @@ void drop_own(std::string_view list, char* to) noexcept {
   *to = '\0';
 }
 
-const char* preload_in(char* const* environment) noexcept {
+// `start`: a name and "=".
+const char* entry_in(char* const* environment, std::string_view start) noexcept {
   for (; environment != nullptr && *environment != nullptr; ++environment) {
-    if (std::strncmp(*environment, kPreload.data(), kPreload.size()) == 0) return *environment;
+    if (std::strncmp(*environment, start.data(), start.size()) == 0) return *environment;
   }
   return nullptr;
 }
@@ -73,9 +76,9 @@ bool must_go_without(const char* path, char* const* words) noexcept {
 template <class Start>
 int start_with(const char* path, char* const* words, char* const* environment,
                Start start) noexcept {
-  const char* const preload = preload_in(environment);
+  const char* const preload = entry_in(environment, kPreload);
   if (preload == nullptr || std::strstr(preload, own_name.data()) == nullptr ||
-      !must_go_without(path, words)) {
+      (entry_in(environment, kTrace) == nullptr && !must_go_without(path, words))) {
     return start(environment);
   }
   std::size_t count = 0;

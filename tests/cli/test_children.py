@@ -228,6 +228,13 @@ def test_other_languages(corewise, words):
         assert (done.returncode, done.stdout) == (plain.returncode, plain.stdout), done.stderr
 
 
+def test_what_lists_libraries_does_not_list_ours(corewise):
+    """Tools that pack a program, such as PyInstaller, take them from ldd."""
+    done = corewise("run", "-q", "--", "ldd", "/bin/ls")
+    assert done.returncode == 0 and "libc.so" in done.stdout
+    assert "libcorewise" not in done.stdout
+
+
 def test_setuid_programs_start(corewise, make, tmp_path):
     if os.geteuid() != 0:
         pytest.skip("only root can make a program that is another's")
