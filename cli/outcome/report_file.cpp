@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -37,12 +38,17 @@ Result<ReportFile> ReportFile::make() {
                     "can be written",
                     printable(path, false), ::strerror(errno))};
   }
+  // Whatever the umask: the program's processes write into both files.
+  ::fchmod(fd, 0600);
   ::close(fd);
   // An absolute path, since programs change their working directory.
   path = os::real_path(path);
   // Without this file, killed processes are not counted.
   const int counts = ::open((path + kCounts).c_str(), O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (counts >= 0) ::close(counts);
+  if (counts >= 0) {
+    ::fchmod(counts, 0600);
+    ::close(counts);
+  }
   return ReportFile(std::move(path));
 }
 

@@ -418,3 +418,9 @@ def test_a_program_that_could_not_be_governed_at_its_start_governs_itself(corewi
         "run", "-q", "--", sys.executable, "-c", ITSELF, env={"COREWISE_TRY_GRANTS": "none"}
     )
     assert (done.returncode, done.stdout) == (0, "False 0 True 0 False\n"), done.stderr
+
+
+def test_the_report_is_written_whatever_the_umask(corewise):
+    see = "stat -c %a $COREWISE_REPORT_FILE $COREWISE_REPORT_FILE.counts"
+    done = corewise("run", "--report", "--", "sh", "-c", see, umask=0o777)
+    assert done.returncode == 0 and done.stdout == "600\n600\n", done.stderr
