@@ -77,7 +77,12 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
             yield address, folder / "root"
         finally:
             server.terminate()
-            server.wait(30)
+            try:
+                server.wait(30)
+            except subprocess.TimeoutExpired:
+                # Jupyter's server waits for its worker threads, of which one may never end.
+                server.kill()
+                server.wait()
 
 
 def _wait_for(address: str, server: subprocess.Popen[bytes]) -> None:

@@ -38,7 +38,8 @@ class JustDied:
             {"what": finding.what, "why": finding.why, "remedy": finding.cure()}
             for finding in self._death.findings
         ]
-        told = {"headline": self._death.headline, "findings": findings}
+        report = f"{self._death.pid} {self._death.time}"
+        told = {"report": report, "headline": self._death.headline, "findings": findings}
         return {"text/plain": self._death.headline, "application/json": told}
 
 

@@ -74,14 +74,28 @@
     return kernel && kernel.connectionStatus === 'connected' ? kernel : null;
   }
 
-  // A notebook that was just opened has its kernel a moment later.
-  async function kernelSoon(panel) {
+  // What find() returns as soon as it is not null; null after ten seconds.
+  async function soon(find) {
     for (let i = 0; i < 50; i += 1) {
-      const kernel = kernelOf(panel);
-      if (kernel) return kernel;
+      const found = find();
+      if (found) return found;
       await new Promise((resolve) => { setTimeout(resolve, 200); });
     }
-    throw new Error('the notebook has no kernel now');
+    return null;
+  }
+
+  // A notebook that was just opened has its kernel a moment later.
+  async function kernelSoon(panel) {
+    const kernel = await soon(() => kernelOf(panel));
+    if (!kernel) throw new Error('the notebook has no kernel now');
+    return kernel;
+  }
+
+  // A narrow toolbar folds its last items into a menu, so the widget goes before all others, which
+  // come a moment after the notebook; the style shows it last.
+  async function place(panel, widget) {
+    await soon(() => [...panel.toolbar.names()].includes('save'));
+    if (!widget.parent && !panel.isDisposed) panel.toolbar.insertItem(0, NAME, widget);
   }
 
   function element(tag, properties = {}, ...children) {
@@ -146,6 +160,10 @@
     };
   }
 
+  function governingHelps(death) {
+    return death.findings.some((finding) => /govern/.test(finding.remedy));
+  }
+
   // Why the kernel died, and how it is started again.
   function openDeath(item) {
     const { death } = item;
@@ -154,9 +172,7 @@
     // The title says what the first one says.
     const parts = death.findings.flatMap((finding, i) => [
       ...(i ? [sentence('', `${finding.what}.`)] : []), sentence('Why: ', finding.why), sentence('What to do: ', finding.remedy)]);
-    // Not where that would not help.
-    const helps = death.findings.some((finding) => /govern/.test(finding.remedy));
-    const dialog = showDialog(`${death.headline}.`, [...parts, message], helps ? [again] : [], async () => {
+    const dialog = showDialog(`${death.headline}.`, [...parts, message], governingHelps(death) ? [again] : [], async () => {
       message.textContent = 'asking the kernel ...';
       try {
         await item.govern();
@@ -246,7 +262,9 @@
       max-width: 60vw; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
     .corewise-status { display: flex; align-items: stretch; height: 100%; }
     .corewise-act { text-decoration: underline; flex: none; }
-    @media (max-width: 700px) { .corewise-status:has(.corewise-act:not([hidden])) .corewise-item { max-width: 20vw; } }
+    .jp-Toolbar .corewise-status { order: 1; }
+    @media (max-width: 700px) { .jp-Toolbar .corewise-item { max-width: 50vw; }
+      .corewise-status:has(.corewise-act:not([hidden])) .corewise-item { max-width: 20vw; } }
     .corewise-item:hover { text-decoration: underline; }
     .corewise-item.corewise-over { color: #a84300; font-weight: bold; }
     [data-jp-theme-light="false"] .corewise-item.corewise-over { color: #ffb74d; }
@@ -273,6 +291,7 @@
       this.known = new WeakSet(); // panels whose kernel had corewise
       this.lost = new WeakSet(); // panels whose kernel died; why is not asked yet
       this.deaths = new WeakMap();
+      this.reports = new WeakMap(); // panels, and the last report of theirs that was read
       this.timer = 0;
       this.asking = false;
       this.button = element('button', { type: 'button', className: 'corewise-item', onclick: () => this.click() });
@@ -300,8 +319,7 @@
     }
 
     changed(panel, status) {
-      if (status === 'restarting') { // somebody asked for it
-        this.known.delete(panel);
+      if (status === 'restarting') { // somebody asked for it, or JupyterLab says 'autorestarting' next
         this.lost.delete(panel);
         this.deaths.delete(panel);
       }
@@ -320,6 +338,9 @@
       try {
         death = await runQuietly(kernel, '', DEATH);
         has = true;
+        // A kernel that left no report: this one is of a kernel that died before it.
+        if (death && death.report === this.reports.get(panel)) death = null;
+        else if (death) this.reports.set(panel, death.report);
       } catch (error) {
         // This kernel's Python has no corewise.
       }
@@ -359,6 +380,8 @@
             this.deaths.delete(panel);
           } else if (this.lost.has(panel)) {
             await this.learnOfDeath(panel, kernel);
+          } else {
+            this.known.delete(panel);
           }
           if (panel === this.panel) this.update(state);
         } catch (error) {
@@ -374,7 +397,8 @@
       this.state = state;
       const death = state ? null : this.death;
       const { text, title } = death ? { text: death.headline, title: death.headline } : summary(state);
-      this.why.hidden = this.again.hidden = !death;
+      this.why.hidden = !death;
+      this.again.hidden = !death || !governingHelps(death);
       this.button.hidden = !this.panel;
       this.button.textContent = text;
       this.button.title = title + (state && state.shared ? '. Another notebook or console uses this kernel too.' : '');
@@ -426,9 +450,8 @@
           // JupyterLab takes items without a priority out of a narrow window.
           bar.registerStatusItem(`${NAME}:status`, { item: widget, align: 'left', rank: 100, priority: 1 });
         } else { // one notebook a page
-          const place = (panel) => panel && !widget.parent && panel.toolbar.addItem(NAME, widget);
-          tracker.widgetAdded.connect((__, panel) => place(panel));
-          place(tracker.currentWidget);
+          tracker.widgetAdded.connect((__, panel) => place(panel, widget));
+          if (tracker.currentWidget) place(tracker.currentWidget, widget);
         }
         tracker.forEach((panel) => item.watch(panel));
         tracker.widgetAdded.connect((__, panel) => item.watch(panel));
