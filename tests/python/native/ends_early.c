@@ -13,9 +13,7 @@ __attribute__((constructor)) static void start(void) {
   calls = calloc(1, sizeof *calls);
 }
 
-__attribute__((destructor)) static void end(void) {
-  calls = NULL;
-}
+__attribute__((destructor)) static void end(void) { calls = NULL; }
 
 int fstat(int file, struct stat* status) {
   ++*calls;
