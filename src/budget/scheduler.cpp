@@ -181,13 +181,13 @@ void read_condor(Survey& survey, const Ranks& mpi) {
   if (!file) return;
   const auto lines = survey.file(*file);
   const auto line = line_starting(lines ? std::string_view(*lines) : std::string_view(), kStart);
-  const auto cpus = parse_integer(trim(line.substr(std::min(line.size(), kStart.size()))));
-  if (!cpus || *cpus < 1) {
+  const auto cpus = parse_count(line.substr(std::min(line.size(), kStart.size())));
+  if (!cpus) {
     survey.misread(kFile, *file, "the path of a file with a line \"Cpus = N\"");
     return;
   }
-  constrain_share(survey, Source::kCondor, kFile, static_cast<double>(*cpus),
-                  counted(*cpus, "CPU") + " of the slot", mpi);
+  constrain_share(survey, Source::kCondor, kFile, *cpus, counted(*cpus, "CPU") + " of the slot",
+                  mpi);
 }
 
 // A pod's limit, if the pod's author passes it on through the downward API.
@@ -204,7 +204,7 @@ void read_kubernetes(Survey& survey) {
       survey.misread(name, *text, "a number of CPUs");
     } else if (*cpus > online) {
       survey.finding(std::string(name) + "=" + format_cpus(*cpus) + " is more than the " +
-                     std::to_string(online) + " CPUs of this machine and bounds nothing. If the " +
+                     counted(online, "CPU") + " of this machine and bounds nothing. If the " +
                      "resourceFieldRef has divisor 1m, give it divisor 1, or append an m.");
     } else {
       survey.constrain(Source::kKubernetes, name, *cpus, "limits.cpu of the container");

@@ -8,8 +8,9 @@ namespace corewise::govern {
 namespace {
 
 // Variables that tell one job from another, and one rank of a job from another.
-constexpr const char* kJob[] = {"SLURM_JOB_ID", "SLURM_STEP_ID", "LSB_JOBID",     "PBS_JOBID",
-                                "JOB_ID",       "SGE_TASK_ID",   "PMIX_NAMESPACE"};
+constexpr const char* kJob[] = {"SLURM_JOB_ID",       "SLURM_STEP_ID", "LSB_JOBID",
+                                "PBS_JOBID",          "JOB_ID",        "SGE_TASK_ID",
+                                "_CONDOR_MACHINE_AD", "PMIX_NAMESPACE"};
 constexpr const char* kRank[] = {"SLURM_PROCID",       "OMPI_COMM_WORLD_RANK", "PMIX_RANK",
                                  "PMI_RANK",           "MPI_LOCALRANKID",      "PMI_LOCAL_RANK",
                                  "MV2_COMM_WORLD_RANK"};

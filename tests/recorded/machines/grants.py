@@ -343,6 +343,15 @@ def others(m):
         answer=node(3, binding=["condor _CONDOR_MACHINE_AD"]),
     )
     m(
+        "condor-without-a-number",
+        "no count in HTCondor's file",
+        NODE,
+        v2(),
+        {"scratch/.machine.ad": "Cpus = 1000000000000"},
+        env="_CONDOR_MACHINE_AD=/scratch/.machine.ad\n",
+        answer=node(32, binding=[ONLINE], findings=["_CONDOR_MACHINE_AD"]),
+    )
+    m(
         "condor-without-its-file",
         "HTCondor's file is gone",
         NODE,
