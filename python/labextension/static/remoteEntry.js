@@ -264,7 +264,7 @@
     .corewise-act { text-decoration: underline; flex: none; }
     .jp-Toolbar .corewise-status { order: 1; }
     @media (max-width: 700px) { .jp-Toolbar .corewise-item { max-width: 50vw; }
-      .corewise-status:has(.corewise-act:not([hidden])) .corewise-item { max-width: 20vw; } }
+      .corewise-status:has(.corewise-act:not([hidden])) .corewise-item { max-width: 10vw; } }
     .corewise-item:hover { text-decoration: underline; }
     .corewise-item.corewise-over { color: #a84300; font-weight: bold; }
     [data-jp-theme-light="false"] .corewise-item.corewise-over { color: #ffb74d; }
