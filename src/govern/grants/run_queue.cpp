@@ -52,8 +52,9 @@ std::optional<int> runnable_now() noexcept {
   const os::Uncancelled uncancelled;
   const KeepErrno keep;
   std::array<char, 128> text;
-  if (loadavg.keep() != os::KeptFile::Kept::yes) return std::nullopt;
-  const ssize_t got = ::pread(loadavg.own(), text.data(), text.size(), 0);
+  int file = loadavg.own();
+  if (file < 0 && loadavg.keep() == os::KeptFile::Kept::yes) file = loadavg.own();
+  const ssize_t got = file < 0 ? -1 : ::pread(file, text.data(), text.size(), 0);
   if (got <= 0) return std::nullopt;
   return runnable_in({text.data(), static_cast<std::size_t>(got)});
 }
