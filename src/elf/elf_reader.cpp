@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "base/symbol_hash.h"
+
 namespace corewise::elf {
 namespace {
 
@@ -16,24 +18,6 @@ namespace {
 // of a few symbols; a hostile file could make each step a read of its own.
 constexpr std::uint32_t kMostChain = 1u << 12;
 constexpr std::uint64_t kMostRelocations = 1u << 20;
-
-std::uint32_t gnu_hash(std::string_view name) {
-  std::uint32_t h = 5381;
-  for (const char c : name) h = h * 33 + static_cast<unsigned char>(c);
-  return h;
-}
-
-// The hash of the System V ABI, "Hash Table" section.
-std::uint32_t sysv_hash(std::string_view name) {
-  std::uint32_t h = 0;
-  for (const char c : name) {
-    h = (h << 4) + static_cast<unsigned char>(c);
-    const std::uint32_t g = h & 0xf0000000u;
-    h ^= g >> 24;
-    h &= ~g;
-  }
-  return h;
-}
 
 Error bad(std::string what) { return {CW_BAD_ELF, std::move(what)}; }
 

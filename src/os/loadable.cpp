@@ -14,6 +14,7 @@
 #include <cstring>
 #include <string_view>
 
+#include "base/symbol_hash.h"
 #include "base/text.h"
 #include "descriptor.h"
 
@@ -138,21 +139,6 @@ bool needs_sanitizer(const LoadableFile& file, const Elf64_Ehdr& header,
   return false;
 }
 
-// How the two kinds of hash table in a file spell a name.
-consteval std::uint32_t gnu_hash(std::string_view name) {
-  std::uint32_t hash = 5381;
-  for (const char c : name) hash = hash * 33 + static_cast<unsigned char>(c);
-  return hash;
-}
-consteval std::uint32_t elf_hash(std::string_view name) {
-  std::uint32_t hash = 0;
-  for (const char c : name) {
-    hash = (hash << 4) + static_cast<unsigned char>(c);
-    hash = (hash ^ ((hash & 0xf000'0000) >> 24)) & 0x0fff'ffff;
-  }
-  return hash;
-}
-
 // The linker puts MemorySanitizer into the program itself, so that no library tells of it.
 constexpr std::string_view kMemorySanitizer = "__msan_init";
 
@@ -207,7 +193,7 @@ bool in_elf_table(const LoadableFile& file, const SymbolTables& tables) noexcept
     return file.take(tables.elf_table + sizeof header + at * sizeof to, to);
   };
   std::uint32_t index = 0;
-  if (!word(elf_hash(kMemorySanitizer) % header.buckets, index)) return false;
+  if (!word(sysv_hash(kMemorySanitizer) % header.buckets, index)) return false;
   for (std::uint32_t i = 0; i < kMostInChain && index != 0; ++i) {
     if (is_memory_sanitizer(file, tables, index)) return true;
     if (!word(std::uint64_t{header.buckets} + index, index)) return false;
