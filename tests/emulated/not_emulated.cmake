@@ -14,6 +14,7 @@ set(COREWISE_NOT_EMULATED
   "a descriptor that cannot be identified is closed"
   "filters: one that the program installs is noticed"
   "filters: so is one that has a listener"
+  "filters: so is one by the system call of prctl()"
   # Its programs load their libraries from another root than the one whose files they open.
   "a library that is not there, or is none, is an obstacle"
   "a caller without descriptors does not know, and takes the library for there"
