@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class Error(Exception):
     """Base of all exceptions that corewise raises. A call that fails changes nothing."""
@@ -56,3 +58,16 @@ BY_STATUS: dict[int, type[Exception]] = {
     11: NotAvailable,
     12: MemoryError,
 }
+
+
+def closest(name: str, known: Sequence[str]) -> str | None:
+    """The known word that a misspelt one is closest to."""
+    import difflib
+
+    return next(iter(difflib.get_close_matches(name.lower(), known, 1)), None)
+
+
+def did_you_mean(name: str, known: Sequence[str]) -> str:
+    """For a message that refuses a name, behind that name; empty if nothing known is close."""
+    found = closest(name, known)
+    return f" (did you mean {found}?)" if found else ""

@@ -12,7 +12,7 @@ from ._show import VIEWS
 # What the first call of some function imports: from corewise (besides the modules of its names) and
 # from the standard library. tests/house checks this against the sources.
 WITHIN = ("_decorate", "_report", "_show")
-STANDARD = ("json", "socket", "warnings")
+STANDARD = ("difflib", "json", "socket", "warnings")
 # These need other packages, or much time, so we only wait for an import that has begun.
 FOREIGN = ("_joblib", "threadpoolctl")
 

@@ -6,7 +6,7 @@ import os
 import warnings
 
 from . import _arrival, _core
-from ._errors import BadCount, BadType, Error, LimitWarning, UnknownName
+from ._errors import BadCount, BadType, Error, LimitWarning, UnknownName, did_you_mean
 from ._numbers import whole
 
 TYPE_CHECKING = False
@@ -133,7 +133,8 @@ class limits:
     ) -> None:
         for name in unknown:
             raise UnknownName(
-                f"limits({name}=...): the names are {', '.join(APIS)}; to limit one runtime"
+                f"limits({name}=...){did_you_mean(name, APIS)}: the names are {', '.join(APIS)}; to"
+                " limit one runtime"
                 " or library, pass a mapping, as in limits({'libgomp': 2})"
             )
         counts = dict(zip(APIS, (openmp, blas, tbb, arrow, numba), strict=True))

@@ -251,7 +251,7 @@ def test_a_cell_is_itself_below_its_limits(kernel: Kernel) -> None:
         ("%%threads off\n1", "write openmp=8"),
         ("%govern maybe", "does not know 'maybe'"),
         ("%govern on 1 2", "does not know 'on 1 2'"),
-        ("%govern on weight=40", "write weight = 40 into corewise.toml"),
+        ("%govern on weight=7", "write weight = 7 below [govern] in corewise.toml"),
         ("%govern on lots", "'lots' is not a number of threads"),
         ("%govern on budget=lots", "'lots' is not a number of threads"),
         ("%govern on 0", "budget=0: give a number above 0"),

@@ -99,6 +99,19 @@ def test_refusals_change_nothing(
     assert pools.now() == (16, 16)
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("opnmp", "limits(opnmp=...) (did you mean openmp?): the names are openmp"),
+        ("qqq", "limits(qqq=...): the names are openmp"),
+    ],
+)
+def test_an_unknown_api(name: str, said: str) -> None:
+    with pytest.raises(corewise.UnknownName) as caught:
+        corewise.limits(**{name: 1})
+    assert str(caught.value).startswith(said)
+
+
 def test_kinds_of_errors() -> None:
     assert issubclass(corewise.BadCount, (corewise.Error, ValueError))
     assert issubclass(corewise.AboveCeiling, corewise.BadCount)

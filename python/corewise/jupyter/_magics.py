@@ -15,7 +15,7 @@ from IPython.display import display
 from .._budget import budget
 from .._control import sample
 from .._death import last_death
-from .._errors import BadFile, BadValue, Error
+from .._errors import BadFile, BadValue, Error, closest
 from .._govern import govern_report
 from .._info import Info, info
 from .._limits import limits
@@ -248,7 +248,7 @@ class Magics:
         if words == ["on"]:
             raise UsageError("%threads does not know 'on': did you mean %govern on?")
         known = ["off", *self._commands]
-        meant = _words.close(words[0], known) if len(words) == 1 else None
+        meant = closest(words[0], known) if len(words) == 1 else None
         if meant and words[0] not in _words.names():
             raise UsageError(f"%threads does not know {words[0]!r}: did you mean %threads {meant}?")
         before = self.session.counts
@@ -342,9 +342,11 @@ def _folder() -> str:
 
 
 def _number(word: str) -> float:
-    if word.startswith("weight="):
+    name, _, weight = word.partition("=")
+    if name == "weight":
         raise UsageError(
-            "a weight belongs to all notebooks of a folder: write weight = 40 into corewise.toml"
+            "a weight belongs to all notebooks of a folder: write"
+            f" weight = {weight or 40} below [govern] in corewise.toml"
         )
     try:
         number = float(word)

@@ -6,13 +6,12 @@ Also read: commas (`openmp=8, blas=4`), spaces around "=", and options as the co
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from .. import _core
-from .._errors import BadCount, UnknownName
+from .._errors import BadCount, UnknownName, did_you_mean
 from .._info import PoolInfo, info
 from .._limits import APIS, limits
 from .._show.pools import package_of
@@ -59,11 +58,11 @@ def counts(words: list[str]) -> Counts:
         if not equals and not text:
             if name in names():
                 raise UnknownName(f"{name} needs a number: write {name}=8")
-            raise UnknownName(f"'{word}' is not a limit: write openmp=8 or blas=4{_near(name)}")
+            near = did_you_mean(name, names())
+            raise UnknownName(f"'{word}' is not a limit: write openmp=8 or blas=4{near}")
         if name != ALL and name not in names():
-            raise UnknownName(
-                f"no pool is called '{name}'{_near(name)}; known here: {', '.join(names())}"
-            )
+            near, known = did_you_mean(name, names()), ", ".join(names())
+            raise UnknownName(f"no pool is called '{name}'{near}; known here: {known}")
         if name in asked:
             raise BadCount(
                 f"{_written(name, asked[name])} and {word} name the same pools: give one number"
@@ -84,16 +83,6 @@ def counts(words: list[str]) -> Counts:
 
 def _written(name: str, threads: int) -> str:
     return str(threads) if name == ALL else f"{name}={threads}"
-
-
-def _near(name: str) -> str:
-    found = close(name, names())
-    return f" (did you mean {found}?)" if found else ""
-
-
-def close(name: str, known: list[str]) -> str | None:
-    """The known word that a misspelt one is closest to."""
-    return next(iter(difflib.get_close_matches(name.lower(), known, 1)), None)
 
 
 def text(asked: Counts) -> str:
