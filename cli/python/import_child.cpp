@@ -45,7 +45,7 @@ Result<Spawned> spawn(const std::string& python, const std::string& library, Imp
 
   std::vector<std::string> words = {python,
                                     "-c",
-                                    std::string(kChild) + "import_and_tell()\n",
+                                    fmt::format("{}import_and_tell()\n", kChild),
                                     std::to_string(kAnswerFd),
                                     library,
                                     task == ImportTask::kPools ? "pools" : "findings"};

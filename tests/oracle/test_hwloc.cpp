@@ -1,6 +1,5 @@
 // hwloc's second opinion: on this machine, and on every recorded one that it can read. It parses
 // the masks of /sys where corewise parses the lists, and shares no code with it.
-#define DOCTEST_CONFIG_IMPLEMENT_WITH_MAIN
 #include <doctest/doctest.h>
 #include <hwloc.h>
 
