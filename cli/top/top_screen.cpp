@@ -24,20 +24,20 @@ constexpr std::array<const char*, 3> kKeys = {
     "up/down select  / filter  s sort  l limit  u undo  g govern  ? help  q quit",
     "s sort  l limit  g govern  ?help  q quit", "? help  q quit"};
 
-constexpr std::array<const char*, 21> kHelp = {
-    "up down, k j    select a process            PgUp PgDn, Home End  by pages, to an end",
+constexpr std::array<const char*, 20> kHelp = {
+    "up down, k j    select a process            PgUp PgDn, Home End  pages, ends",
     "/               show only some processes: type a part of the name or the number",
     "s               sort by threads ready, CPU time, threads, name, pid",
     "l               limit the selected process: blas=2 openmp=4",
     "u               undo such limits",
-    "g               govern the process, or end that",
+    "g               govern it, or end that (u and g: twice if you selected none)",
     "q               quit",
     "",
     "RUN      threads that run now, or would if there were a free CPU",
     "CPU%     CPUs used; 100 is one",
     "DELAY%   threads that were ready to run and had no CPU; 100 is one",
-    "GRANTED  threads that a governed process may use now. They may be above the budget:",
-    "         each call gets at least one thread",
+    "GRANTED  threads that a governed process may use now. They may be above the budget: "
+    "each call gets at least one thread",
     "LIMITS   set from outside, here or by `corewise limit`",
     "ALLOWED  threads that the next region or call of the pool gets at most",
     "IDLE     workers of the pool that sleep",
@@ -145,10 +145,8 @@ void add_foot(std::vector<std::string>& lines, const TopState& state, const Styl
   lines.resize(all);
 }
 
-// Folded if there are rows for that, else cut off.
-std::vector<std::string> help_lines(const Style& style, int rows) {
+std::vector<std::string> help_lines(const Style& style) {
   std::vector<std::string> folds;
-  std::vector<std::string> cuts;
   for (const std::string_view line : kHelp) {
     // What is folded stands below what the line says, not below its key.
     const std::size_t gap = line.find("  ");
@@ -157,9 +155,21 @@ std::vector<std::string> help_lines(const Style& style, int rows) {
     std::string_view rest = all;
     do folds.emplace_back(cut(rest, '\n'));
     while (!rest.empty());
-    cuts.push_back(cut_off(std::string(line), style.width, style.unicode));
   }
-  return folds.size() + kFoot <= static_cast<std::size_t>(rows) ? folds : cuts;
+  return folds;
+}
+
+// The lines from `first` on, and how to see the others.
+std::vector<std::string> help_screen(const Style& style, std::size_t first, int rows) {
+  std::vector<std::string> lines = help_lines(style);
+  const std::size_t last = last_help_line(style, rows);
+  if (last == 0) return lines;
+  first = std::min(first, last);
+  const std::size_t room = lines.size() - last;
+  lines.erase(lines.begin(), lines.begin() + static_cast<std::ptrdiff_t>(first));
+  lines.resize(room);
+  if (first < last) lines.back() = dim("More of this: down, up", style);
+  return lines;
 }
 
 }  // namespace
@@ -168,7 +178,7 @@ std::vector<std::string> top_screen(const View& view, const TopState& state, con
                                     int rows) {
   std::vector<std::string> lines;
   if (state.help) {
-    lines = help_lines(style, rows);
+    lines = help_screen(style, state.help_line, rows);
     add_foot(lines, state, style, rows);
     return lines;
   }
@@ -197,6 +207,12 @@ std::vector<std::string> top_screen(const View& view, const TopState& state, con
   lines.insert(lines.end(), below.begin(), below.end());
   if (rows > 0) add_foot(lines, state, style, rows);
   return lines;
+}
+
+std::size_t last_help_line(const Style& style, int rows) {
+  const std::size_t all = help_lines(style).size();
+  const std::size_t room = std::max<std::size_t>(static_cast<std::size_t>(rows), kFoot + 2) - kFoot;
+  return all > room ? all - room : 0;
 }
 
 int page_of(int rows) { return std::max(1, rows / 2 - 2); }

@@ -17,7 +17,8 @@ struct TopState {
   int selected = 0;  // the pid
   Order order = Order::ready;
   std::string filter;
-  bool help = false;  // shown in place of the processes
+  bool help = false;          // shown in place of the processes
+  std::size_t help_line = 0;  // the first one that is shown, where there is no room for all
   Typing typing = Typing::nothing;
   std::string typed;
   std::string message;        // about the last action
@@ -27,6 +28,9 @@ struct TopState {
 // Exactly `rows` lines of at most style.width columns; rows 0: as many as needed, without the keys.
 std::vector<std::string> top_screen(const View& view, const TopState& state, const Style& style,
                                     int rows);
+
+// The last line that the help can begin with.
+std::size_t last_help_line(const Style& style, int rows);
 
 // Roughly how many processes a screen of `rows` lines shows.
 int page_of(int rows);

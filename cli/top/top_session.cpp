@@ -38,10 +38,7 @@ class Session {
     for (;;) {
       take_answer();
       keep_selection();
-      Style style = style_for(settings_);
-      // A line wider than the terminal would take two rows, so use its width, however narrow.
-      if (Terminal::columns() > 0) style.width = Terminal::columns();
-      terminal.draw(top_screen(view_, state_, style, Terminal::rows()));
+      terminal.draw(top_screen(view_, state_, style_here(), Terminal::rows()));
       const int asked = question_ ? question_->fd() : -1;
       std::array<pollfd, 3> all{
           {{STDIN_FILENO, POLLIN, 0}, {terminal.signals(), POLLIN, 0}, {asked, POLLIN, 0}}};
@@ -65,6 +62,13 @@ class Session {
       }
     }
     return false;
+  }
+
+  Style style_here() const {
+    Style style = style_for(settings_);
+    // A line wider than the terminal would take two rows, so use its width, however narrow.
+    if (Terminal::columns() > 0) style.width = Terminal::columns();
+    return style;
   }
 
   void take_view(double next_in_s) {
@@ -92,9 +96,21 @@ class Session {
     chosen_ = false;
   }
 
+  // Of those that the screen shows.
   const WatchedProcess* selected() const {
-    const auto at = std::ranges::find(view_.processes, state_.selected, &WatchedProcess::pid);
-    return at != view_.processes.end() ? &*at : nullptr;
+    const auto all = rows();
+    const auto at = std::ranges::find(all, state_.selected, &WatchedProcess::pid);
+    return at != all.end() ? *at : nullptr;
+  }
+
+  // The selected process, if the user chose it. Until then another one may be the first as the key
+  // is pressed: this key only chooses, and says what it `does` when it is pressed again.
+  const WatchedProcess* chosen(const char* does) {
+    const WatchedProcess* process = selected();
+    if (process == nullptr || chosen_) return process;
+    chosen_ = true;
+    state_.message = fmt::format("press again to {} {} {}", does, process->pid, process->name);
+    return nullptr;
   }
 
   void move(std::ptrdiff_t by) {
@@ -146,6 +162,7 @@ class Session {
   void toggle_governing() {
     const WatchedProcess* process = selected();
     if (process == nullptr) return;
+    if (chosen(process->governed ? "end governing" : "govern") == nullptr) return;
     limited_.clear();
     ask({.command = process->governed ? Request::Command::kUngovern : Request::Command::kGovern},
         fmt::format("process {} is {}", process->pid,
@@ -153,7 +170,7 @@ class Session {
   }
 
   void undo_limits() {
-    if (selected() == nullptr) return;
+    if (chosen("undo the limits of") == nullptr) return;
     limited_.clear();
     ask({.command = Request::Command::kRestore},
         fmt::format("undid the limits of {}", state_.selected));
@@ -219,11 +236,24 @@ class Session {
     return true;
   }
 
+  // Any other key goes back.
+  void scroll_help(Key::Kind key) {
+    const bool up = key == Key::Kind::up || key == Key::Kind::page_up;
+    const bool down = key == Key::Kind::down || key == Key::Kind::page_down;
+    const bool page = key == Key::Kind::page_up || key == Key::Kind::page_down;
+    const std::size_t by = page ? static_cast<std::size_t>(page_of(Terminal::rows())) : 1;
+    std::size_t& line = state_.help_line;
+    state_.help = up || down;
+    if (!state_.help) line = 0;
+    if (up) line -= std::min(line, by);
+    if (down) line = std::min(line + by, last_help_line(style_here(), Terminal::rows()));
+  }
+
   bool take_key(const Key& key) {
     constexpr std::ptrdiff_t kAll = 1 << 22;
     const std::ptrdiff_t page = page_of(Terminal::rows());
     if (state_.help) {
-      state_.help = false;
+      scroll_help(key.kind);
       return true;
     }
     if (state_.typing != TopState::Typing::nothing) {

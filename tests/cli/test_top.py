@@ -172,6 +172,12 @@ def test_keys(open_top, fake):
     assert " blas=" not in top.wait("undid the limits").replace("(blas=", "")
     top.keys("g")
     assert "is governed" in top.wait("is governed")
+    top.keys("/", "zzz", "Enter")
+    top.wait("No process matches")
+    top.keys("l", "g", "u")  # none is shown: nothing to do
+    top.keys("Escape")
+    top.wait("libopenblas.so.0")
+    assert "is not governed" not in top.screen() and "blas=N" not in top.screen()
     top.keys("g")
     top.wait("is not governed")
     top.keys("j", "k", "Up", "Down", "x")
@@ -183,6 +189,35 @@ def test_keys(open_top, fake):
     top.keys("q")
     assert "ended 0" in top.wait("ended 0")
     assert "corewise top" not in top.screen()
+
+
+@pytest.mark.parametrize("key", ["g", "u"])
+def test_a_process_that_nobody_chose_is_not_changed(open_top, fake, key):
+    """Which one is first may have changed as the key was pressed."""
+    top = open_top()
+    top.wait("libopenblas.so.0")
+    top.keys(key)
+    top.wait(
+        f"press again to {'govern' if key == 'g' else 'undo the limits of'} {fake[0]} train.py"
+    )
+    top.keys(key)
+    top.wait("is governed" if key == "g" else "undid the limits")
+
+
+def test_the_help_scrolls_where_it_has_no_room(open_top, fake):
+    top = open_top(40, 16)
+    top.wait("libop")
+    top.keys("?")
+    seen = top.wait("More of this: down, up")
+    assert "...\n" not in seen and "…" not in seen
+    top.keys("Down")
+    top.wait("More of this", "show only some")
+    top.keys(*["NPage"] * 8)
+    assert "up down, k j" not in top.wait("Any key goes back.")
+    top.keys(*["PPage"] * 8)
+    top.wait("up down, k j", "More of this")
+    top.keys("x")
+    top.wait("libop")
 
 
 def test_ctrl_z_gives_the_terminal_back(open_top, fake):
