@@ -68,7 +68,8 @@ class Witness {
     return all;
   }
 
-  // What a process reported replaces what we saw from outside.
+  // What a process reported replaces what we saw from outside. One that had no pool, and nothing
+  // wrong, was not examined.
   void collect(Seen& seen) const {
     std::error_code gone;
     for (std::filesystem::directory_iterator file(folder_, gone), end; !gone && file != end;
@@ -79,7 +80,9 @@ class Witness {
       text << std::ifstream(file->path(), std::ios::binary).rdbuf();
       RecordReader reader;
       reader.add(text.str());
-      if (reader.done()) seen[static_cast<int>(*pid)] = reader.told.findings;
+      const Imported& told = reader.told;
+      if (!reader.done() || (told.pools.empty() && told.findings.empty())) continue;
+      seen[static_cast<int>(*pid)] = told.findings;
     }
   }
 

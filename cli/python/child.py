@@ -91,7 +91,7 @@ def tell_at_exit():
 
     def tell(folder, library, pid=os.getpid):
         try:
-            told = findings(library) + record("D")
+            told = pools(library) + findings(library) + record("D")
         except BaseException as error:
             told = record("E", in_words(error))
         try:

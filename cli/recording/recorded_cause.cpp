@@ -97,8 +97,7 @@ std::string cure_for(const std::string& command) {
 }  // namespace
 
 RecordedCause cause_of(const Recording& recording, bool unicode) {
-  // verdict_of() says "All fits" for these.
-  if (recording.over_s < 0.005 * recording.seconds) return {};
+  if (fits(recording)) return {};
   const Crowd crowd = largest_crowd(recording);
   if (crowd.groups.empty()) return {};
   const auto product = product_of(crowd, recording.budget);

@@ -141,14 +141,19 @@ Recording recording_of(const std::vector<JsonValue>& lines, int bins) {
   return recording;
 }
 
+bool fits(const Recording& recording) { return recording.over_s <= 0.05 * recording.seconds; }
+
 std::string verdict_of(const Recording& recording) {
   const double share = recording.seconds > 0 ? recording.over_s / recording.seconds : 0;
   const std::string cpus = cpus_in_words(recording.budget);
   std::string text;
-  if (share < 0.005) {
+  if (fits(recording)) {
+    const std::string often =
+        share > 0 ? fmt::format("for {:.1f} % of the time only", std::max(0.1, 100 * share))
+                  : "at no time";
     text = fmt::format(
-        "All fits: in {:.1f} s your program rarely had more threads ready to run than your {}.",
-        recording.seconds, cpus);
+        "All fits: in {:.1f} s your program had more threads ready to run than your {} {}.",
+        recording.seconds, cpus, often);
   } else {
     text = fmt::format(
         "Too many threads for {:.0f} % of the time ({:.1f} of {:.1f} s): {:.1f} were ready to run "

@@ -61,6 +61,9 @@ Recording recording_of(const std::vector<JsonValue>& lines, int bins);
 // That many ready threads of other programs change what a program does.
 constexpr double kOthersCount = 0.5;
 
+// Whether there were too many threads never, or too briefly for anything to be done about it.
+bool fits(const Recording& recording);
+
 // "Too many threads for 37 % of the time (4.1 of 11.2 s): ..." And how much of it is due to others.
 std::string verdict_of(const Recording& recording);
 

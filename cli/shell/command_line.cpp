@@ -93,7 +93,9 @@ int no_command(const std::vector<std::string>& words) {
   const std::string flag = words.front().substr(0, words.front().find('='));
   if (is_shared(flag) || flag == "--")
     return fail(kUsage, "no command given", "`corewise --help` lists the commands");
-  return unknown_option("", words.front(), shared_flags());
+  std::vector<std::string> flags = shared_flags();
+  flags.emplace_back("--version");
+  return unknown_option("", words.front(), flags);
 }
 
 int unknown_word(const Command& command, const std::string& word) {

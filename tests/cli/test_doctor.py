@@ -125,6 +125,12 @@ def test_a_command_that_failed_before_its_pools_is_not_examined(corewise):
     assert corewise("doctor", "--", "true").returncode == 0
 
 
+def test_a_python_that_failed_before_its_pools_is_not_examined_either(corewise, tmp_path):
+    done = corewise("doctor", "--", sys.executable, "nosuch.py", cwd=tmp_path)
+    assert done.returncode == 7 and "Nothing wrong" not in done.stdout
+    assert "ended with code 2" in done.stderr and "saw no thread pool" in done.stderr
+
+
 def test_its_end_is_known_to_one_that_ignores_its_children(corewise, tmp_path):
     def ignore():
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)

@@ -272,8 +272,23 @@ def test_a_calm_recording_says_so(corewise, tmp_path):
     file = tmp_path / "calm.jsonl"
     file.write_text(text_of(RECORDING[:4]))
     done = corewise("record", "--html", str(file))
+    assert "more threads ready to run than your 2 CPUs at no time." in done.stderr
     assert "All fits: in 1.0 s" in done.stderr
     assert "Other programs" not in done.stderr
+
+
+@pytest.mark.parametrize("crowded, fits", [(0.04, True), (0.06, False)])
+def test_a_moment_with_too_many_threads_needs_no_cure(corewise, tmp_path, crowded, fits):
+    second = RECORDING[4]
+    events = [
+        *RECORDING[:3],
+        {"event": "sample", "t": 1 - crowded, "dt": 1 - crowded, "threads": [[7, 7, 1, 0]]},
+        second | {"t": 1, "dt": crowded},
+    ]
+    said, page = page_of(corewise, tmp_path, events)
+    assert ("for 4.0 % of the time only." in said) == fits
+    assert ("Too many threads for 6 % of the time" in said) == (not fits)
+    assert ("What to do: " in said) == (not fits)
 
 
 @pytest.mark.parametrize(

@@ -252,6 +252,7 @@ def test_a_cell_is_itself_below_its_limits(kernel: Kernel) -> None:
         ("%govern maybe", "does not know 'maybe'"),
         ("%govern on 1 2", "does not know 'on 1 2'"),
         ("%govern on weight=7", "write weight = 7 below [govern] in corewise.toml"),
+        ("%govern on group=ours", 'write group = "ours" below [govern] in corewise.toml'),
         ("%govern on lots", "'lots' is not a number of threads"),
         ("%govern on budget=lots", "'lots' is not a number of threads"),
         ("%govern on 0", "budget=0: give a number above 0"),

@@ -7,7 +7,7 @@ from .html import page, paragraph, table
 from .text import counted, shown, text_table
 
 _HOW = {
-    "gate": "gets what is free at each call",
+    "gate": "gets what is free at each call; all it asks for where results depend on that",
     "counted": "counted, never cut",
     "limit": "limited to the budget",
     "none": "not governed",

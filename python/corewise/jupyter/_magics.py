@@ -342,11 +342,12 @@ def _folder() -> str:
 
 
 def _number(word: str) -> float:
-    name, _, weight = word.partition("=")
-    if name == "weight":
+    name, _, value = word.partition("=")
+    lines = {"weight": f"weight = {value or 40}", "group": f'group = "{value or "mine"}"'}
+    if name in lines:
         raise UsageError(
-            "a weight belongs to all notebooks of a folder: write"
-            f" weight = {weight or 40} below [govern] in corewise.toml"
+            f"a {name} belongs to all notebooks of a folder: write"
+            f" {lines[name]} below [govern] in corewise.toml"
         )
     try:
         number = float(word)
