@@ -285,7 +285,7 @@ def test_a_moment_with_too_many_threads_needs_no_cure(corewise, tmp_path, crowde
         {"event": "sample", "t": 1 - crowded, "dt": 1 - crowded, "threads": [[7, 7, 1, 0]]},
         second | {"t": 1, "dt": crowded},
     ]
-    said, page = page_of(corewise, tmp_path, events)
+    said, _ = page_of(corewise, tmp_path, events)
     assert ("for 4.0 % of the time only." in said) == fits
     assert ("Too many threads for 6 % of the time" in said) == (not fits)
     assert ("What to do: " in said) == (not fits)
