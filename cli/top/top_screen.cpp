@@ -159,10 +159,16 @@ std::vector<std::string> help_lines(const Style& style) {
   return folds;
 }
 
+// The last of `count` lines that a screen can begin with.
+std::size_t last_first(std::size_t count, int rows) {
+  const std::size_t room = std::max<std::size_t>(static_cast<std::size_t>(rows), kFoot + 2) - kFoot;
+  return count > room ? count - room : 0;
+}
+
 // The lines from `first` on, and how to see the others.
 std::vector<std::string> help_screen(const Style& style, std::size_t first, int rows) {
   std::vector<std::string> lines = help_lines(style);
-  const std::size_t last = last_help_line(style, rows);
+  const std::size_t last = last_first(lines.size(), rows);
   if (last == 0) return lines;
   first = std::min(first, last);
   const std::size_t room = lines.size() - last;
@@ -178,7 +184,7 @@ std::vector<std::string> top_screen(const View& view, const TopState& state, con
                                     int rows) {
   std::vector<std::string> lines;
   if (state.help) {
-    lines = help_screen(style, state.help_line, rows);
+    lines = help_screen(style, *state.help, rows);
     add_foot(lines, state, style, rows);
     return lines;
   }
@@ -210,9 +216,7 @@ std::vector<std::string> top_screen(const View& view, const TopState& state, con
 }
 
 std::size_t last_help_line(const Style& style, int rows) {
-  const std::size_t all = help_lines(style).size();
-  const std::size_t room = std::max<std::size_t>(static_cast<std::size_t>(rows), kFoot + 2) - kFoot;
-  return all > room ? all - room : 0;
+  return last_first(help_lines(style).size(), rows);
 }
 
 int page_of(int rows) { return std::max(1, rows / 2 - 2); }

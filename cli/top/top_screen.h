@@ -1,6 +1,7 @@
 // What `corewise top` shows: a view as lines of text. Knows no terminal.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -17,8 +18,7 @@ struct TopState {
   int selected = 0;  // the pid
   Order order = Order::ready;
   std::string filter;
-  bool help = false;          // shown in place of the processes
-  std::size_t help_line = 0;  // the first one that is shown, where there is no room for all
+  std::optional<std::size_t> help;  // its first line, if it is shown in place of the processes
   Typing typing = Typing::nothing;
   std::string typed;
   std::string message;        // about the last action

@@ -208,7 +208,7 @@ class Session {
         return false;
       case '?':
       case 'h':
-        state_.help = true;
+        state_.help = 0;
         break;
       case 'k':
       case 'j':
@@ -242,11 +242,13 @@ class Session {
     const bool down = key == Key::Kind::down || key == Key::Kind::page_down;
     const bool page = key == Key::Kind::page_up || key == Key::Kind::page_down;
     const std::size_t by = page ? static_cast<std::size_t>(page_of(Terminal::rows())) : 1;
-    std::size_t& line = state_.help_line;
-    state_.help = up || down;
-    if (!state_.help) line = 0;
-    if (up) line -= std::min(line, by);
-    if (down) line = std::min(line + by, last_help_line(style_here(), Terminal::rows()));
+    if (up) {
+      *state_.help -= std::min(*state_.help, by);
+    } else if (down) {
+      *state_.help = std::min(*state_.help + by, last_help_line(style_here(), Terminal::rows()));
+    } else {
+      state_.help.reset();
+    }
   }
 
   bool take_key(const Key& key) {
